@@ -1,0 +1,1 @@
+"""Ship the cheapest model that clears your bar."""

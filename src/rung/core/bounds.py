@@ -1,0 +1,145 @@
+"""One-sided lower confidence bounds: exact where mathematics has one, estimated where it has none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A lower bound at error `alpha`. exact: it holds for every distribution of rows, at every size."""
+
+    value: float
+    exact: bool
+
+
+def proportion_lower(hits: int, n: int, alpha: float) -> float:
+    """Return the exact lower bound of a proportion from `hits` of `n`; 0.0 when nothing was hit.
+
+    Clopper & Pearson (1934): P(bound > truth) <= alpha for independent rows. Valid for one look: see
+    `stages.certify` for how looks share the error budget.
+    """
+    from scipy.special import betaincinv
+
+    if hits <= 0 or n <= 0:
+        return 0.0
+    if hits >= n:
+        return float(alpha ** (1.0 / n))
+    return float(betaincinv(hits, n - hits + 1, alpha))
+
+
+def f1_lower(tp: int, misses: int, alpha: float) -> float:
+    """Return the exact lower bound of a class's F1 from its true positives and FP + FN.
+
+    F1 = 2J / (1 + J) grows with J = TP / (TP + FP + FN). Given how many rows are predicted or truly of the
+    class, TP is binomial with probability J, so a bound of J is a bound of F1.
+    """
+    jaccard = proportion_lower(tp, tp + misses, alpha)
+    return 2.0 * jaccard / (1.0 + jaccard)
+
+
+def macro_f1_lower(counts: Sequence[tuple[int, int]], alpha: float) -> float:
+    """Return the lower bound of macro-F1 from (TP, FP + FN) a class: the mean of K bounds at alpha / K.
+
+    By the union bound all K hold together with error at most alpha, and so does their mean.
+    """
+    return math.fsum(f1_lower(tp, misses, alpha / len(counts)) for tp, misses in counts) / len(counts)
+
+
+def auc_lower(positives: FloatArray, negatives: FloatArray, alpha: float, seed: int) -> float:
+    """Return the exact lower bound of ROC-AUC: Clopper-Pearson on random disjoint pairs; a tie is a loss.
+
+    positives, negatives: scores of rows of either class. Disjoint pairs are independent and each is won
+    with probability AUC; all pairs would be dependent, and no exact bound is known for them.
+    """
+    rng = np.random.default_rng(seed)
+    pairs = min(len(positives), len(negatives))
+    won = rng.permutation(positives)[:pairs] > rng.permutation(negatives)[:pairs]
+    return proportion_lower(int(won.sum()), pairs, alpha)
+
+
+def mean_lower(values: FloatArray, low: float, high: float, alpha: float) -> float:
+    """Return the exact lower bound of the mean of independent values in [low, high].
+
+    A gambler bets against each candidate mean m with the predictable stakes of Waudby-Smith & Ramdas
+    (2024, "Estimating means of bounded random variables by betting"); by Ville's inequality the chance
+    that she ever multiplies her capital by 1/alpha under the true mean is at most alpha. The bound is the
+    smallest m that she has not ruined. The order of the rows must not depend on their values.
+    """
+    if len(values) == 0:
+        return low
+    if not (np.isfinite(values).all() and values.min() >= low and values.max() <= high):
+        raise ValueError(f"values must lie in [{low}, {high}]")
+    x = (np.asarray(values, dtype=np.float64) - low) / (high - low)
+    n = len(x)
+    count = np.arange(1, n + 1)
+    mean = (0.5 + np.cumsum(x)) / (count + 1)
+    variance = (0.25 + np.cumsum((x - mean) ** 2)) / (count + 1)
+    # The stake on row t uses rows before t alone: that is what makes the capital a martingale.
+    before = np.concatenate([[0.25], variance[:-1]])
+    stakes = np.sqrt(2.0 * math.log(1.0 / alpha) / (n * before))
+
+    def ruined(m: float) -> bool:
+        capped = np.minimum(stakes, 0.75 / m)
+        return bool(np.cumsum(np.log1p(capped * (x - m))).max() >= math.log(1.0 / alpha))
+
+    below, above = 0.0, 1.0
+    for _ in range(50):
+        middle = (below + above) / 2.0
+        if ruined(middle):
+            below = middle
+        else:
+            above = middle
+    return low + below * (high - low)
+
+
+def bootstrap_lower(
+    score: Callable[[npt.NDArray[np.int64]], float], groups: Sequence[str], alpha: float, seed: int
+) -> float:
+    """Return an estimated lower bound: the alpha quantile of the score over 2,000 resamples of whole groups.
+
+    score: maps row indices to the score. Efron (1979). Not exact: it can be too high on few rows, which is
+    why whoever shows it must call it estimated.
+    """
+    rng = np.random.default_rng(seed)
+    _, member = np.unique(np.asarray(groups), return_inverse=True)
+    order = np.argsort(member, kind="stable")
+    ends = np.cumsum(np.bincount(member))
+    starts = np.concatenate([[0], ends[:-1]])
+    scores = np.empty(2000)
+    for draw in range(len(scores)):
+        chosen = rng.integers(0, len(ends), len(ends))
+        indices = np.concatenate([order[starts[g] : ends[g]] for g in chosen])
+        scores[draw] = score(indices)
+    return float(np.quantile(scores, alpha, method="lower"))
+
+
+def rows_needed(rate: float, bar: float, alpha: float, most: int = 1_000_000) -> int | None:
+    """Return the fewest rows at which a true proportion `rate` is expected to certify `bar`.
+
+    None when rate does not exceed bar, or when more than `most` rows were needed. 0.95 at 95 % needs 59
+    faultless rows.
+    """
+    if rate <= bar:
+        return None
+
+    def enough(n: int) -> bool:
+        return proportion_lower(math.floor(rate * n + 1e-9), n, alpha) >= bar
+
+    n = 1
+    while not enough(n):
+        n *= 2
+        if n > most:
+            return None
+    low, high = n // 2, n
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high

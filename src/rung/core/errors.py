@@ -1,0 +1,92 @@
+"""Errors as people read them: what is wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+class RungError(Exception):
+    """A mistake the user can mend. The command line prints it without a traceback and exits 2.
+
+    problem: what is wrong, with the value. where: file, line, row or field. fix: what to do.
+    """
+
+    def __init__(self, problem: str, where: str = "", fix: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.where = where
+        self.fix = fix
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.problem}" if self.where else self.problem
+        return f"{head}\n{self.fix}" if self.fix else head
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the three parts, as HTTP and `--json` send them."""
+        return {"problem": self.problem, "where": self.where, "fix": self.fix}
+
+
+class DataError(RungError):
+    """The data cannot be read or cannot make a model."""
+
+
+class RunError(RungError):
+    """A run folder cannot be used or written."""
+
+
+class BundleError(RungError):
+    """A bundle is damaged, hostile, newer than this version or unfit for the request."""
+
+
+class InputError(RungError):
+    """A row sent for prediction cannot be answered."""
+
+
+class MissingExtra(RungError):
+    """A part of rung needs packages that are not installed."""
+
+    def __init__(self, what: str, extra: str, missing: str) -> None:
+        super().__init__(f"{what} needs the package '{missing}'", fix=f"pip install 'rung[{extra}]'")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong in a spec: its line (0 if unknown), dotted key, what is wrong, and the fix."""
+
+    line: int
+    key: str
+    problem: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        place = f"line {self.line}, " if self.line else ""
+        return f"{place}{self.key}: {self.problem}" + (f" {self.fix}" if self.fix else "")
+
+
+class SpecError(RungError):
+    """Everything wrong with a product.yaml, at once."""
+
+    def __init__(self, problems: Sequence[Problem], where: str) -> None:
+        self.problems = tuple(problems)
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__(
+            "\n".join([count, *(f"  {problem}" for problem in problems)]),
+            where,
+            "`rung plan DATA` writes a product.yaml that works; docs/reference/product.md lists every key.",
+        )
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return "Did you mean 'x'?" for the nearest known word, else the list of known words."""
+    choices = list(known)
+    near = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
+    if not near:
+        folded = {choice.casefold().strip(): choice for choice in choices}
+        near = difflib.get_close_matches(word.casefold().strip(), list(folded), n=1, cutoff=0.6)
+        near = [folded[name] for name in near]
+    if near:
+        return f"Did you mean '{near[0]}'?"
+    listed = ", ".join(f"'{choice}'" for choice in choices[:12])
+    return f"Known: {listed}{' ...' if len(choices) > 12 else ''}."

@@ -1,0 +1,82 @@
+"""Write files so that a crash leaves the old one or the new one, never half of either."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rung.core.errors import RunError
+
+_CHUNK = 1 << 20
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON, whole or not at all."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, sort_keys=False, default=str) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text as UTF-8, whole or not at all."""
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + ".tmp")
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes `target` when the block ends well, and vanishes when it does not."""
+    temporary = target.with_name(target.name + ".tmp")
+    with writing(target.parent):
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            if target.exists():
+                shutil.rmtree(target)
+            temporary.replace(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Turn a full disk or a forbidden folder into an error people can act on."""
+    try:
+        yield
+    except OSError as error:
+        reasons = {
+            errno.ENOSPC: ("the disk is full", "Free some space and run the same command: it goes on where it stopped."),
+            errno.EDQUOT: ("the disk quota is used up", "Free some space and run the same command."),
+            errno.EACCES: ("writing is not allowed here", "Choose another folder with --run, or mend its permissions."),
+            errno.EROFS: ("the file system is read-only", "Choose another folder with --run."),
+        }
+        if error.errno not in reasons:
+            raise
+        problem, fix = reasons[error.errno]
+        raise RunError(problem, str(place), fix) from error
+
+
+def read_json(path: Path) -> Any:
+    """Return the JSON value of a file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def sha256(path: Path) -> str:
+    """Return the hex SHA-256 of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_CHUNK):
+            digest.update(piece)
+    return digest.hexdigest()

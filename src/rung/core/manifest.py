@@ -1,0 +1,121 @@
+"""The bundle's manifest: what ships, hashed file by file, and the checks before anything of it is used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from rung.core.errors import BundleError
+from rung.core.files import sha256, write_json
+from rung.core.types import Schema
+
+FORMAT = 1
+NAME = "manifest.json"
+# What a bundle may hold. A format that can run code when read is not among them.
+SUFFIXES = {".json", ".jsonl", ".safetensors", ".onnx", ".md", ".txt", ".parquet", ".gguf", ".yaml"}
+_MAX_MANIFEST = 16 << 20
+_SAFE_FIX = "Do not use this bundle; fetch or build it again."
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything a server must know. files: relative POSIX path -> SHA-256, of every file but the manifest."""
+
+    name: str
+    version: str
+    rung_version: str
+    task: str
+    rung: str
+    model: str
+    endpoint: str
+    schema: Schema
+    files: Mapping[str, str]
+    certified: bool = False
+    certificate: Mapping[str, Any] | None = None
+    children: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def write(self, folder: Path) -> None:
+        """Write the manifest: last of all files, since it vouches for the others."""
+        raw = asdict(self)
+        raw["schema"] = self.schema.as_dict()
+        write_json(folder / NAME, raw)
+
+
+def identity(files: Mapping[str, str], rung_version: str) -> str:
+    """Return the id of what answers: the model's files, the schema and the code's version, no dates."""
+    weights = {name: digest for name, digest in files.items() if name.startswith(("model/", "schema", "children/"))}
+    text = json.dumps([rung_version, sorted(weights.items())])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def hash_files(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file below a bundle but its manifest, by relative POSIX path."""
+    return {
+        path.relative_to(folder).as_posix(): sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.relative_to(folder).as_posix() != NAME
+    }
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest of a bundle; raises BundleError when it is absent, broken or of a newer format."""
+    path = folder / NAME
+    where = folder.name or str(folder)
+    if not folder.is_dir():
+        raise BundleError("there is no such folder", str(folder), "A build leaves its bundle in <run>/bundle.")
+    if not path.is_file():
+        raise BundleError(f"no {NAME} in it: this is not a bundle", where, "Point to <run>/bundle.")
+    if path.is_symlink() or path.stat().st_size > _MAX_MANIFEST:
+        raise BundleError("the manifest is a link or too large", where, _SAFE_FIX)
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(raw, dict) or not isinstance(raw["format"], int):
+            raise TypeError("not a manifest")
+        if raw["format"] > FORMAT:
+            raise BundleError(
+                f"the bundle has format {raw['format']}, this rung reads up to {FORMAT}",
+                where,
+                f"pip install -U rung (the bundle was made by rung {raw.get('rung_version', '?')})",
+            )
+        raw["schema"] = Schema.from_dict(raw["schema"])
+        manifest = Manifest(**raw)
+        if not (isinstance(manifest.files, dict) and isinstance(manifest.children, dict)):
+            raise TypeError("files and children must be objects")
+        if not all(isinstance(v, str) for pair in manifest.files.items() for v in pair):
+            raise TypeError("files must map paths to hashes")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BundleError(f"the manifest cannot be read: {type(error).__name__} {error}", where, _SAFE_FIX) from None
+    return manifest
+
+
+def verify_files(folder: Path, manifest: Manifest) -> None:
+    """Raise BundleError unless the files are the ones the manifest hashes: none changed, missing or added."""
+    where = folder.name or str(folder)
+    for name in [*manifest.files, *manifest.children.values()]:
+        parts = PurePosixPath(name).parts
+        if PurePosixPath(name).is_absolute() or ".." in parts or "\\" in name or ":" in name or not parts:
+            raise BundleError(f"the path '{name}' climbs out of the bundle", where, _SAFE_FIX)
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            raise BundleError(f"'{name}' is a link", where, _SAFE_FIX)
+        if path.is_dir() or name == NAME:
+            continue
+        if path.suffix not in SUFFIXES:
+            raise BundleError(f"'{name}' is of a kind that a bundle never holds", where, _SAFE_FIX)
+        if name not in manifest.files:
+            raise BundleError(f"'{name}' is not in the manifest", where, _SAFE_FIX)
+    for name, digest in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise BundleError(f"'{name}' is missing", where, _SAFE_FIX)
+        if sha256(path) != digest:
+            raise BundleError(f"'{name}' is not the file that was packed: its SHA-256 differs", where, _SAFE_FIX)

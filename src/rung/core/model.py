@@ -1,0 +1,162 @@
+"""What a model family must do, and the small things it may do besides."""
+
+from __future__ import annotations
+
+import importlib.util
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.errors import MissingExtra
+from rung.core.types import Columns, Examples, Prediction, Schema
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """What a fit may use. effort: 0 to 5, the one dial. seconds: a wish, not a promise; None is no limit."""
+
+    seed: int = 0
+    threads: int = 1
+    effort: int = 2
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a plan knows before anything is fitted: rows to train on, labels, characters of input a row."""
+
+    rows: int
+    labels: int
+    chars_per_row: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A planned price: seconds of one core. Said to be a plan; the trial measures."""
+
+    fit_seconds: float
+    cpu_seconds_per_1k: float
+    memory_mb: float
+    size_mb: float
+
+
+@dataclass(frozen=True)
+class NoParams:
+    """For a family with nothing to set."""
+
+
+class Model(ABC):
+    """A fitted, immutable model. A subclass in `models/<name>.py` is the family called <name>.
+
+    NEEDS: the extra whose packages `fit` imports. PACKAGES: those packages. TASKS: the tasks it can do.
+    Params: a frozen dataclass of everything that can be set, with defaults.
+    """
+
+    NEEDS: ClassVar[str] = ""
+    PACKAGES: ClassVar[tuple[str, ...]] = ()
+    TASKS: ClassVar[frozenset[str]] = frozenset()
+    Params: ClassVar[type] = NoParams
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, examples: Examples, params: Any, context: FitContext) -> Self:
+        """Return a model fitted on these rows alone. The same rows, params and seed give the same model."""
+
+    @abstractmethod
+    def predict(self, inputs: Columns) -> list[Prediction]:
+        """Return one prediction a row, in order."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write safetensors, ONNX, JSON or text into an existing folder: nothing that runs code when read."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path, schema: Schema) -> Self:
+        """Return what `save` wrote, with equal predictions."""
+
+    @classmethod
+    @abstractmethod
+    def cost(cls, facts: DataFacts, params: Any, context: FitContext) -> Cost:
+        """Return the planned cost on such data; rungs are ordered by it until they are measured."""
+
+    @property
+    def chosen(self) -> Mapping[str, Any]:
+        """Return what the fit chose (features, regularisation, calibration), for report and card."""
+        return {}
+
+    @classmethod
+    def require(cls) -> None:
+        """Raise MissingExtra when the packages that fitting needs are not installed."""
+        for package in cls.PACKAGES:
+            if importlib.util.find_spec(package) is None:
+                raise MissingExtra(f"fitting '{cls.__module__.rsplit('.', 1)[-1]}'", cls.NEEDS, package)
+
+
+@runtime_checkable
+class Probabilities(Protocol):
+    """A model that knows how sure it is of every label."""
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    def probabilities(self, inputs: Columns) -> npt.NDArray[np.float64]:
+        """Return [rows, labels]; each row sums to 1."""
+        ...
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A part of the input and how far it moved the answer: positive is towards it."""
+
+    text: str
+    weight: float
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A model that can say why."""
+
+    def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
+        """Return, a row, the parts of the input that moved the answer most, strongest first."""
+        ...
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """A model that answers bit by bit."""
+
+    def stream(self, inputs: Mapping[str, Any]) -> Iterator[str]:
+        """Yield the pieces of one answer; joined they are the value `predict` gives."""
+        ...
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """A model that turns inputs into vectors."""
+
+    def embed(self, inputs: Columns) -> npt.NDArray[np.float32]:
+        """Return [rows, width], each row of length 1."""
+        ...
+
+
+@runtime_checkable
+class Remote(Protocol):
+    """A model that asks a service: its price is that of the service."""
+
+    @property
+    def address(self) -> str: ...
+
+
+def answers_from(probabilities: npt.NDArray[np.float64], labels: Sequence[str], by: str) -> list[Prediction]:
+    """Return the likeliest label of each row as predictions that carry their row of probabilities."""
+    best = probabilities.argmax(axis=1)
+    return [
+        Prediction(labels[top], float(row[top]), answered_by=by, extra={"probabilities": row})
+        for row, top in zip(probabilities, best.tolist(), strict=True)
+    ]

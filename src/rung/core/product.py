@@ -1,0 +1,308 @@
+"""The spec of a product, product.yaml: the only place where what a user writes is checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from rung.core.errors import Problem, SpecError, did_you_mean
+
+Effort = Literal[0, 1, 2, 3, 4, 5]
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value if isinstance(value, tuple) else (value,)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=False)
+
+
+class DataSpec(_Section):
+    """Where the examples are and what each column means."""
+
+    path: str = Field(
+        min_length=1, description="CSV, TSV or JSON lines file, or a folder with one sub-folder per class"
+    )
+    input: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = Field(
+        default=("text",), min_length=1, description="column, or list of columns, that the model reads"
+    )
+    target: str = Field(default="label", min_length=1, description="column that the model predicts")
+    group: str | None = Field(
+        default=None, description="column of what rows share (a customer, a thread): a group stays on one side"
+    )
+    time: str | None = Field(
+        default=None, description="column of dates: certify on the latest rows instead of random ones"
+    )
+    encoding: Literal["utf-8", "utf-16", "gb18030", "cp1252", "latin-1"] | None = Field(
+        default=None, description="character encoding, when detection is wrong"
+    )
+
+
+class Condition(_Section):
+    """One condition of the bar."""
+
+    metric: str = Field(min_length=1, description="accuracy, macro_f1, f1:<label>, roc_auc:<label>, log_loss, ...")
+    at_least: float | None = Field(default=None, allow_inf_nan=False, description="the bound must reach this")
+    at_most: float | None = Field(default=None, allow_inf_nan=False, description="the bound must not exceed this")
+    confidence: float = Field(default=0.95, ge=0.5, le=0.9999, description="of the certificate")
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Condition:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("give exactly one of at_least and at_most")
+        return self
+
+    @property
+    def level(self) -> float:
+        """Return the number to clear."""
+        return self.at_least if self.at_least is not None else float(self.at_most or 0.0)
+
+    @property
+    def higher_is_better(self) -> bool:
+        return self.at_least is not None
+
+    def met_by(self, value: float) -> bool:
+        """Return whether a score or bound meets the condition."""
+        return value >= self.level if self.higher_is_better else value <= self.level
+
+
+class CertifySpec(_Section):
+    """Which rows certify. Without either key a share of the data, clamp(400 / n, 0.1, 0.3), is held out."""
+
+    fraction: float | None = Field(default=None, ge=0.0, le=0.9, description="share of units; 0: no certificate")
+    path: str | None = Field(default=None, description="a file of rows of yours that certify instead")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> CertifySpec:
+        if self.path is not None and self.fraction is not None:
+            raise ValueError("give fraction or path, not both")
+        return self
+
+
+class Limits(_Section):
+    """Ceilings a rung must keep, as measured on the packed bundle here."""
+
+    latency_ms: float | None = Field(default=None, gt=0, description="p95 of one prediction, milliseconds")
+    size_mb: float | None = Field(default=None, gt=0, description="bundle on disk, megabytes")
+    memory_mb: float | None = Field(default=None, gt=0, description="peak memory of the predicting process")
+    usd_per_1k: float | None = Field(default=None, gt=0, description="price of 1,000 predictions")
+
+
+class Budget(_Section):
+    """How much may be spent on choosing."""
+
+    effort: Effort = Field(default=2, description="the one dial, 0 to 5: docs/reference/product.md has its table")
+    minutes: float | None = Field(default=None, gt=0, description="stop climbing after this long")
+    threads: int | None = Field(default=None, ge=1, le=256, description="cores to use; default: all of them")
+
+
+class RungSpec(_Section):
+    """A rung named by hand."""
+
+    model: str = Field(min_length=1, description="model family")
+    params: dict[str, Any] = Field(default_factory=dict, description="its parameters")
+    name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$", description="default: the family's name")
+
+
+class Product(_Section):
+    """A product: what is wanted, from what data, how good, how cheap."""
+
+    name: str = Field(
+        default="product", pattern=r"^[\w][\w.-]{0,63}$", description="letters, digits, '_', '-', '.'; names the endpoint"
+    )
+    task: str = Field(min_length=1, description="kind of problem; `rung plan DATA` proposes one")
+    data: DataSpec
+    bar: Annotated[tuple[Condition, ...], BeforeValidator(_as_tuple)] = Field(
+        description="condition, or list of conditions, all of which must be met"
+    )
+    certify: CertifySpec = CertifySpec()
+    limits: Limits = Limits()
+    budget: Budget = Budget()
+    ladder: tuple[RungSpec, ...] | None = Field(default=None, description="rungs to try; default: all that fit")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="the same seed, data and version give the same model")
+    prices: str | None = Field(default=None, description="a prices.yaml of yours")
+
+    @field_validator("ladder", mode="before")
+    @classmethod
+    def _names_or_sections(cls, value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        return tuple({"model": item} if isinstance(item, str) else item for item in value)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Product:
+        if not self.bar:
+            raise ValueError("the bar needs at least one condition")
+        if len({condition.confidence for condition in self.bar}) > 1:
+            raise ValueError("all conditions of a bar share one confidence")
+        clash = {self.data.target, self.data.group, self.data.time} & set(self.data.input)
+        if clash:
+            raise ValueError(f"column '{clash.pop()}' cannot be an input and something else")
+        if self.ladder is not None:
+            names = [rung.name or rung.model for rung in self.ladder]
+            if len(set(names)) < len(names):
+                raise ValueError("two rungs of the ladder have the same name: give each its own `name`")
+        return self
+
+    @property
+    def confidence(self) -> float:
+        return self.bar[0].confidence
+
+    def fingerprint(self) -> str:
+        """Return a hash of everything the spec says: a run folder belongs to one."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load_product(path: Path) -> tuple[Product, Path]:
+    """Return the product a file specifies and the folder its relative paths start from.
+
+    Raises SpecError with every problem found, each with its line.
+    """
+    if path.is_dir():
+        path = path / "product.yaml"
+    where = path.name
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise SpecError([Problem(0, str(path), "there is no such file.")], where) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError([Problem(0, str(path), f"cannot be read as UTF-8 text: {error}.")], where) from None
+    return parse_product(text, where, default_name=_safe_name(path)), path.resolve().parent
+
+
+def parse_product(text: str, where: str = "product.yaml", default_name: str = "product") -> Product:
+    """Return the product a YAML text specifies; raises SpecError with every problem found."""
+    lines: dict[tuple[str | int, ...], int] = {}
+    problems: list[Problem] = []
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is not None:
+            _find_lines(node, (), lines, problems)
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        what = getattr(error, "problem", None) or "not readable"
+        line = mark.line + 1 if mark else 0
+        raise SpecError([Problem(line, "YAML", f"{what}.", "Check indentation, quotes and colons.")], where) from None
+    except RecursionError:
+        raise SpecError([Problem(0, "YAML", "nested too deeply.")], where) from None
+    if not isinstance(raw, dict):
+        raise SpecError([Problem(1, "YAML", "the file must hold keys and values such as `task: ...`.")], where)
+    raw.setdefault("name", default_name)
+    try:
+        product = Product.model_validate(raw)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        problems.extend(p for p in (_problem(item, lines) for item in found) if p not in problems)
+        raise SpecError(sorted(problems, key=lambda p: p.line), where) from None
+    if problems:
+        raise SpecError(problems, where)
+    return product
+
+
+def keys_of(section: type[BaseModel], prefix: str = "") -> Iterable[tuple[str, str, str, str]]:
+    """Yield (dotted key, type, default, description) of every key; the reference page is made from it."""
+    for name, info in section.model_fields.items():
+        inner = _section_in(info.annotation)
+        note = info.description or (inner.__doc__ or "").strip().splitlines()[0] if inner or info.description else ""
+        value = info.get_default(call_default_factory=True, validated_data={})
+        default = "required" if info.is_required() else "" if inner else json.dumps(value, default=str)
+        yield f"{prefix}{name}", _type_words(info.annotation), default, note
+        if inner:
+            yield from keys_of(inner, f"{prefix}{name}.")
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, _Section):
+        return annotation
+    for part in getattr(annotation, "__args__", ()):
+        found = _section_in(part)
+        if found:
+            return found
+    return None
+
+
+def _type_words(annotation: Any) -> str:
+    words = annotation.__name__ if type(annotation) is type else str(annotation)
+    if "Literal[" in words:
+        return " or ".join(part.strip(" '") for part in words.split("Literal[")[1].split("]")[0].split(","))
+    for old, new in (("typing.", ""), ("rung.core.product.", ""), (" | None", ""), ("NoneType", ""), ("Optional", "")):
+        words = words.replace(old, new)
+    return words.replace("tuple[Condition, ...]", "Condition or list").replace("tuple[str, ...]", "str or list")
+
+
+def _find_lines(
+    node: yaml.Node, key: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int], problems: list[Problem]
+) -> None:
+    lines.setdefault(key, node.start_mark.line + 1)
+    if len(key) > 8 or len(lines) > 10_000:
+        return  # No spec is that deep or long; anchors that refer to anchors would go on for ever.
+    if isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            below = (*key, str(name.value))
+            if below in lines:
+                dotted = ".".join(map(str, below))
+                problems.append(Problem(name.start_mark.line + 1, dotted, "stands here twice.", "Keep one."))
+            lines[below] = name.start_mark.line + 1
+            _find_lines(value, below, lines, problems)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _find_lines(value, (*key, index), lines, problems)
+
+
+_WORDS = {
+    "missing": ("is missing.", ""),
+    "string_type": ("must be text", "Put it in quotes."),
+    "float_type": ("must be a number", ""),
+    "int_type": ("must be a whole number", ""),
+    "model_type": ("must be a section of keys and values", ""),
+    "dict_type": ("must be a section of keys and values", ""),
+    "tuple_type": ("must be a list", ""),
+    "finite_number": ("must be a finite number", ""),
+}
+
+
+def _problem(error: Mapping[str, Any], lines: Mapping[tuple[str | int, ...], int]) -> Problem:
+    """Return a validation error in our words, at the line of the nearest key that stands in the file."""
+    key = tuple(part for part in error["loc"] if not (isinstance(part, str) and part.startswith("function-")))
+    if key[:1] == ("bar",) and len(key) > 1 and ("bar", 0) not in lines and key[1] == 0:
+        key = ("bar", *key[2:])
+    line = next((lines[key[:n]] for n in range(len(key), -1, -1) if key[:n] in lines), 0)
+    dotted = ".".join(str(part) for part in key) or "product"
+    kind, value = error["type"], error["input"]
+    shown = repr(value) if not isinstance(value, dict) else "a section"
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    if kind == "extra_forbidden":
+        known = _known_keys(key[:-1])
+        return Problem(line, dotted, "is not a key here.", did_you_mean(str(key[-1]), known))
+    if kind in _WORDS:
+        words, fix = _WORDS[kind]
+        return Problem(line, dotted, words if kind == "missing" else f"{words}, not {shown}.", fix)
+    if kind == "value_error":
+        return Problem(line, dotted, str(error["ctx"]["error"]) + ".")
+    message = error["msg"].removeprefix("Input ").replace("should", "must")
+    return Problem(line, dotted, f"{message}, not {shown}.")
+
+
+def _known_keys(key: tuple[str | int, ...]) -> list[str]:
+    section: type[BaseModel] = Product
+    for part in key:
+        if isinstance(part, int):
+            continue
+        info = section.model_fields.get(part)
+        section = (_section_in(info.annotation) if info else None) or section
+    return list(section.model_fields)
+
+
+def _safe_name(path: Path) -> str:
+    stem = path.resolve().parent.name if path.stem == "product" else path.stem
+    safe = "".join(char if char.isalnum() or char in "_.-" else "-" for char in stem).strip("-.")
+    return safe[:64] or "product"

@@ -1,0 +1,123 @@
+"""The run folder: steps that are whole or absent, an event log, and one builder at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rung.core.errors import RunError
+from rung.core.files import read_json, whole_folder, write_json, write_text, writing
+
+Listener = Callable[[str, dict[str, Any]], None]
+MARKER = "done.json"
+
+
+class Run:
+    """A folder that holds one build. Made by `open_run`; the folder is what every front end reads."""
+
+    def __init__(self, folder: Path, listener: Listener | None = None) -> None:
+        self.folder = folder
+        self._listener = listener
+
+    def step(self, name: str, work: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
+        """Return the folder of a step and its facts, doing the work unless a marker says it is whole.
+
+        work: fills an empty folder and returns JSON-ready facts. The marker is written last, inside the
+        folder, which is then renamed into place: a killed build leaves no half step that looks whole.
+        """
+        target = self.folder / name
+        marker = target / MARKER
+        if marker.is_file():
+            facts = read_json(marker)
+            self.event("step", name=name, state="kept")
+            return target, facts
+        self.event("step", name=name, state="begun")
+        begun = time.monotonic()
+        with whole_folder(target) as temporary:
+            facts = work(temporary)
+            write_json(temporary / MARKER, facts)
+        self.event("step", name=name, state="done", seconds=round(time.monotonic() - begun, 3))
+        return target, facts
+
+    def event(self, kind: str, **facts: Any) -> None:
+        """Append a line to events.jsonl and tell the listener."""
+        line = json.dumps({"at": round(time.time(), 3), "event": kind, **facts}, ensure_ascii=False, default=str)
+        with writing(self.folder), (self.folder / "events.jsonl").open("a", encoding="utf-8") as log:
+            log.write(line + "\n")
+        if self._listener:
+            self._listener(kind, facts)
+
+    @contextmanager
+    def building(self) -> Iterator[None]:
+        """Hold the folder against a second builder; a lock whose process is gone is taken over."""
+        lock = self.folder / "building.pid"
+        if lock.is_file():
+            holder = lock.read_text(encoding="utf-8").strip()
+            if holder.isdigit() and int(holder) != os.getpid() and _alive(int(holder)):
+                raise RunError(
+                    f"another build (process {holder}) is writing here",
+                    str(self.folder),
+                    "Wait for it, or choose another folder with --run.",
+                )
+        write_text(lock, str(os.getpid()))
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def open_run(folder: Path, name: str, fingerprint: str, spec_text: str, listener: Listener | None = None) -> Run:
+    """Return the run in a folder, begun or resumed.
+
+    fingerprint: of the spec and the data. Raises RunError when the folder holds something else.
+    """
+    owner = folder / "run.json"
+    if owner.is_file():
+        found = read_json(owner)
+        if found.get("product") != name:
+            raise RunError(
+                f"this is a run of the product '{found.get('product')}', not of '{name}'",
+                str(folder),
+                "Choose another folder with --run.",
+            )
+        if found.get("fingerprint") != fingerprint:
+            raise RunError(
+                f"this run of '{name}' was begun with a different product.yaml or different data",
+                str(folder),
+                "Leave out --run to begin a new run, or choose an empty folder.",
+            )
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunError("this is not a run folder and not empty", str(folder), "Choose an empty folder with --run.")
+    else:
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / "product.yaml", spec_text)
+        write_json(owner, {"product": name, "fingerprint": fingerprint})
+    return Run(folder, listener)
+
+
+def choose_folder(base: Path, name: str, fingerprint: str) -> Path:
+    """Return where a build without --run goes: the newest unfinished run of this very build, else a new one."""
+    numbered = sorted(base.glob(f"{name}-[0-9][0-9][0-9]*"))
+    for folder in reversed(numbered):
+        owner = folder / "run.json"
+        if owner.is_file() and not (folder / "report.json").is_file():
+            if read_json(owner).get("fingerprint") == fingerprint:
+                return folder
+    last = int(numbered[-1].name.rsplit("-", 1)[1]) if numbered else 0
+    return base / f"{name}-{last + 1:03d}"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OSError):
+        return True
+    return True

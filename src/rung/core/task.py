@@ -1,0 +1,97 @@
+"""What a task must say, so that no stage ever asks which task it is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rung.core.metric import Metric
+from rung.core.types import Field, Prediction, Schema
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """What a look at a column found. `numeric` is the share of its non-empty values that are numbers."""
+
+    name: str
+    filled: int
+    distinct: int
+    mean_chars: float
+    numeric: float
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A task's claim that a table is its kind: confidence in [0, 1], which columns, and why."""
+
+    task: str
+    confidence: float
+    inputs: tuple[str, ...]
+    target: str
+    reasons: tuple[str, ...]
+
+
+class Task(ABC):
+    """A kind of problem. A subclass in `tasks/<name>.py` is the task called <name>.
+
+    floor: the model that answers without looking, which every other must beat.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    floor: ClassVar[str]
+    default_metric: ClassVar[str]
+
+    @abstractmethod
+    def schema(self, inputs: Sequence[str], targets: Sequence[Any]) -> Schema:
+        """Return the schema of a model that reads these columns, given the targets of the training rows."""
+
+    @abstractmethod
+    def metric(self, name: str, schema: Schema) -> Metric:
+        """Return the metric of that name; raises RungError when the task has no such metric."""
+
+    @abstractmethod
+    def metrics(self, schema: Schema) -> list[Metric]:
+        """Return the metrics every trial reports, the default one first."""
+
+    def refuse_input(self, inputs: Mapping[str, Any]) -> str:
+        """Return why a row cannot be answered, in words; "" when it can. Never sees the target."""
+        return ""
+
+    @abstractmethod
+    def parse_target(self, raw: Any) -> Any:
+        """Return the target as the model learns it; None when the cell holds none."""
+
+    def check(self, targets: Mapping[Any, int], where: str) -> None:
+        """Raise DataError when training rows with these targets (target -> rows) cannot make a model."""
+
+    @abstractmethod
+    def fold(self, inputs: Mapping[str, Any]) -> str:
+        """Return the text whose hash is the row's unit: equal for rows that ask the same."""
+
+    def same(self, one: Prediction, other: Prediction) -> bool:
+        """Return whether two predictions are the same answer; the gate between fitted and packed model."""
+        return bool(one.value == other.value)
+
+    @abstractmethod
+    def response(self, prediction: Prediction, schema: Schema, scores: bool) -> dict[str, Any]:
+        """Return the flat JSON form of an answer: the HTTP response and a line of the prediction file."""
+
+    def columns(self, schema: Schema, scores: bool) -> list[Field]:
+        """Return the fields that `response` fills, in order."""
+        return list(schema.outputs)
+
+    def details(self, truths: Sequence[Any], answers: Sequence[Prediction], schema: Schema) -> dict[str, Any]:
+        """Return what the report shows beside the scores (a confusion matrix, say), ready for JSON."""
+        return {}
+
+    @abstractmethod
+    def tiny(self) -> list[dict[str, Any]]:
+        """Return a small sample: rows with their inputs and the target under "target"."""
+
+    def guess(self, columns: Sequence[ColumnProfile], rows: int) -> Guess | None:
+        """Return how this table could be this task; None when it could not."""
+        return None

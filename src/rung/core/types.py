@@ -1,0 +1,112 @@
+"""The values that travel between stages: fields, schema, examples, predictions, dataset handles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Kind = Literal["text", "category", "number", "time", "image", "audio", "document", "list", "json"]
+Role = Literal["input", "output"]
+Columns = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One named value a model reads or answers with. `values` lists the labels of a category."""
+
+    name: str
+    kind: Kind
+    role: Role
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What a model reads and what it answers. Endpoint, columns and docs are generated from it."""
+
+    inputs: tuple[Field, ...]
+    outputs: tuple[Field, ...]
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        return tuple(item.name for item in self.inputs)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Return the labels of the first output; () when it has none."""
+        return self.outputs[0].values if self.outputs else ()
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"inputs": [asdict(f) for f in self.inputs], "outputs": [asdict(f) for f in self.outputs]}
+
+    @staticmethod
+    def from_dict(raw: Mapping[str, Any]) -> Schema:
+        def fields(key: str) -> tuple[Field, ...]:
+            return tuple(Field(f["name"], f["kind"], f["role"], tuple(f.get("values", ()))) for f in raw[key])
+
+        return Schema(fields("inputs"), fields("outputs"))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One answer. `score` is the probability of `value` where the model has one; `extra` is the task's own."""
+
+    value: Any
+    score: float | None = None
+    abstained: bool = False
+    answered_by: str = ""
+    cost: float = 0.0
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Rows in memory, column by column. All sequences have one entry a row.
+
+    inputs: field name -> values. targets: what is to be predicted. units: hash of what a row is about (its
+    group, else its folded input): splits and bounds go by it. rows: row number in the source, from 1.
+    """
+
+    schema: Schema
+    inputs: Columns
+    targets: Sequence[Any]
+    units: Sequence[str]
+    rows: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, indices: Sequence[int]) -> Examples:
+        """Return these rows, in this order."""
+
+        def pick(column: Sequence[Any]) -> list[Any]:
+            return [column[i] for i in indices]
+
+        inputs = {name: pick(column) for name, column in self.inputs.items()}
+        return Examples(self.schema, inputs, pick(self.targets), pick(self.units), pick(self.rows))
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Yield each row's inputs as a dict."""
+        names = list(self.inputs)
+        for values in zip(*(self.inputs[name] for name in names), strict=True):
+            yield dict(zip(names, values, strict=True))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Named tables on disk, as handles: `tables` maps a name to its file below `folder`.
+
+    facts: counts and findings that the plan and the report read (rows, used, quarantined, ...).
+    """
+
+    folder: Path
+    schema: Schema
+    tables: Mapping[str, str]
+    facts: Mapping[str, Any]
+
+    def path(self, table: str) -> Path | None:
+        """Return the file of a table; None when the dataset has no such table."""
+        name = self.tables.get(table)
+        return self.folder / name if name else None

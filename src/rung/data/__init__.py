@@ -1,0 +1,1 @@
+"""Read, check and split what the user has; nothing here knows a model."""

@@ -1,0 +1,41 @@
+"""Look at the first rows of a table: what each column seems to hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice
+
+from rung.core.task import ColumnProfile
+from rung.data.read import Source, read_rows
+
+
+def profile(source: Source, most_rows: int = 20_000) -> tuple[list[ColumnProfile], int]:
+    """Return a profile of each column and the number of readable rows looked at, at most `most_rows`."""
+    values: dict[str, Counter[str]] = {name: Counter() for name in source.columns}
+    rows = 0
+    for row in islice(read_rows(source), most_rows):
+        if row.values is None:
+            continue
+        rows += 1
+        for name, counter in values.items():
+            cell = row.values.get(name)
+            text = "" if cell is None else str(cell).strip()
+            if text:
+                counter[text[:2000]] += 1
+    return [_column(name, counter) for name, counter in values.items()], rows
+
+
+def _column(name: str, counter: Counter[str]) -> ColumnProfile:
+    filled = counter.total()
+    chars = sum(len(text) * count for text, count in counter.items())
+    numeric = sum(count for text, count in counter.items() if _is_number(text))
+    examples = tuple(text for text, _ in counter.most_common(5))
+    return ColumnProfile(name, filled, len(counter), chars / max(filled, 1), numeric / max(filled, 1), examples)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

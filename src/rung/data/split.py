@@ -1,0 +1,148 @@
+"""Decide on which side each row stands: training, certification, or quarantine.
+
+A keyed hash of the unit decides, never the label, so that a row keeps its side when data is added. The rule
+(share, cut-off, column) is frozen in certificate.lock at the first build: rows whose scores a person has
+read must not certify later.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.errors import DataError, RunError
+from rung.core.lock import CertificateLock
+from rung.core.product import Product
+
+TRAIN, CERTIFICATION = 0, 1
+_REASONS = {
+    -1: "duplicate: the same text stands in an earlier row",
+    -2: "contradictory_labels: the same text stands under two labels",
+    -3: "also_in_certification: the same text certifies, so this copy must not train",
+    -4: "group_spans_cutoff: other rows of its group certify, so this one must not train",
+}
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Per staged row: hash of its text, hash of its unit, number of its target, time, and whether it came
+    from the user's own certification file."""
+
+    text: npt.NDArray[np.uint64]
+    unit: npt.NDArray[np.uint64]
+    target: npt.NDArray[np.int64]
+    when: npt.NDArray[np.float64]
+    own: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """side: 0 trains, 1 certifies, negative is left out. rule: how it was decided, for lock and report."""
+
+    side: npt.NDArray[np.int8]
+    rule: dict[str, Any]
+
+    def reason(self, index: int) -> str:
+        """Return why a row is left out, as "reason: detail"."""
+        return _REASONS[int(self.side[index])]
+
+
+def decide(keys: Keys, product: Product, base: Path, lock: CertificateLock) -> Sides:
+    """Return the side of each row, the same for a row in every later build of this product."""
+    rule = _rule(keys, product, lock)
+    if rule["by"] == "file":
+        certifies = keys.own
+    elif rule["by"] == "time":
+        certifies = keys.when >= rule["cutoff"]
+    else:
+        certifies = keys.unit.astype(np.float64) < rule["fraction"] * 2.0**64
+    side = certifies.astype(np.int8)
+    # The training copy of a unit on both sides goes: it would tell the model the answer.
+    spans = ~certifies & np.isin(keys.unit, keys.unit[certifies])
+    side[spans] = -4 if product.data.group else -3
+    side[(side == TRAIN) & np.isin(keys.text, keys.text[certifies])] = -3
+    # Certification rows keep the first copy whatever its label: only label-free steps may touch them.
+    _drop_repeats(side, keys, CERTIFICATION)
+    _drop_contradictions(side, keys)
+    _drop_repeats(side, keys, TRAIN)
+    return Sides(side, rule)
+
+
+def _rule(keys: Keys, product: Product, lock: CertificateLock) -> dict[str, Any]:
+    """Return the frozen rule; raises RunError when the spec now asks for rows that choices have seen."""
+    wish: dict[str, Any] = {"by": "hash", "group": product.data.group}
+    if product.certify.path:
+        return {"by": "file", "path": product.certify.path}
+    n = len(np.unique(keys.unit))
+    fraction = product.certify.fraction
+    if fraction is None:
+        fraction = min(max(400 / max(n, 1), 0.1), 0.3)
+    if fraction == 0.0:
+        # Nothing is certified and nothing frozen: the rule of an earlier build stays for the next one.
+        return wish | {"fraction": 0.0}
+    if product.data.time:
+        wish |= {"by": "time", "time": product.data.time, "cutoff": _cutoff(keys.when, fraction)}
+    wish |= {"fraction": round(fraction, 6)}
+    frozen = lock.freeze(f"{product.data.path} -> {product.data.target}", wish)
+    asked = product.certify.fraction
+    changed = [key for key in ("by", "group", "time") if frozen.get(key) != wish.get(key)]
+    if changed or (asked is not None and asked > frozen["fraction"] + 1e-9):
+        what = f"`{changed[0]}`" if changed else f"`certify.fraction` (was {frozen['fraction']})"
+        raise RunError(
+            f"{what} differs from the first build: rows whose scores you may have read would certify",
+            lock.path.name,
+            "Go back to the old setting, or certify on fresh rows: `certify: {path: fresh.csv}`.",
+        )
+    if asked is not None and frozen["by"] == "hash":
+        return frozen | {"fraction": asked}
+    return frozen
+
+
+def _cutoff(when: npt.NDArray[np.float64], fraction: float) -> float:
+    cutoff = float(np.quantile(when, 1.0 - fraction, method="higher"))
+    if not (when < cutoff).any():
+        raise DataError("all rows have the same time, so none are later than others", "data.time", "Leave out `time`.")
+    return cutoff
+
+
+def _drop_repeats(side: npt.NDArray[np.int8], keys: Keys, which: int) -> None:
+    """Mark all but the first row of each text on one side as duplicates."""
+    rows = np.flatnonzero(side == which)
+    _, first = np.unique(keys.text[rows], return_index=True)
+    repeated = np.ones(len(rows), dtype=bool)
+    repeated[first] = False
+    side[rows[repeated]] = -1
+
+
+def _drop_contradictions(side: npt.NDArray[np.int8], keys: Keys) -> None:
+    """Mark training rows whose text stands under two targets."""
+    rows = np.flatnonzero(side == TRAIN)
+    _, member = np.unique(keys.text[rows], return_inverse=True)
+    if not len(member):
+        return
+    low = np.full(member.max() + 1, np.iinfo(np.int64).max)
+    high = np.full(member.max() + 1, -1)
+    np.minimum.at(low, member, keys.target[rows])
+    np.maximum.at(high, member, keys.target[rows])
+    side[rows[(low != high)[member]]] = -2
+
+
+def parse_time(raw: Any) -> float | None:
+    """Return seconds since 1970 of an ISO 8601 date or time, or a number as it is; None when it is neither."""
+    text = str(raw).strip() if raw is not None else ""
+    try:
+        number = float(text)
+        return number if math.isfinite(number) else None
+    except ValueError:
+        pass
+    try:
+        when = datetime.fromisoformat(text.replace("/", "-"))
+    except ValueError:
+        return None
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,98 @@
+"""Examples on disk: Parquet written in pieces, read back whole or in part."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rung.core.errors import MissingExtra
+from rung.core.types import Dataset, Examples, Schema
+
+# Rows are handed to Parquet when this many, or this many characters, are held.
+_ROWS, _CHARS = 20_000, 1 << 24
+
+
+class TableWriter:
+    """Writes rows of JSON-ready values; columns keep the order of the first use."""
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+        except ImportError:
+            raise MissingExtra("reading training data", "build", "pyarrow") from None
+        self._pa = pa
+        kinds = [(name, pa.int64() if name == "row" else pa.string()) for name in columns]
+        self._schema = pa.schema(kinds)
+        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
+        self._held: dict[str, list[Any]] = {name: [] for name in columns}
+        self._chars = 0
+
+    def add(self, values: Mapping[str, Any]) -> None:
+        """Add one row. Values other than text and row numbers are kept as JSON."""
+        for name, column in self._held.items():
+            value = values[name]
+            column.append(value)
+            if isinstance(value, str):
+                self._chars += len(value)
+        if self._chars > _CHARS or len(next(iter(self._held.values()))) >= _ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand what is held to the file."""
+        if next(iter(self._held.values())):
+            self._writer.write_table(self._pa.table(self._held, schema=self._schema))
+        self._held = {name: [] for name in self._held}
+        self._chars = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self.flush()
+        self._writer.close()
+
+
+def to_cell(kind: str, value: Any) -> str:
+    """Return an input or target as the text a table holds: lists, numbers and objects as JSON."""
+    if kind in {"list", "json", "number"} or not isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return value
+
+
+def from_cell(kind: str, cell: str) -> Any:
+    """Return what `to_cell` was given."""
+    return json.loads(cell) if kind in {"list", "json", "number"} else cell
+
+
+def read_examples(dataset: Dataset, table: str) -> Examples:
+    """Return the rows of a table; an empty set when the dataset has none of that name."""
+    import pyarrow.parquet as pq
+
+    schema = dataset.schema
+    path = dataset.path(table)
+    if path is None:
+        return Examples(schema, {name: [] for name in schema.input_names}, [], [], [])
+    columns = pq.read_table(path).to_pydict()
+    target = schema.outputs[0]
+    inputs = {f.name: _cells(f.kind, columns[f"input:{f.name}"]) for f in schema.inputs}
+    return Examples(schema, inputs, _cells(target.kind, columns["target"]), columns["unit"], columns["row"])
+
+
+def _cells(kind: str, cells: list[str]) -> list[Any]:
+    return [from_cell(kind, cell) for cell in cells] if kind in {"list", "json", "number"} else cells
+
+
+def write_examples(path: Path, examples: Examples) -> None:
+    """Write examples as a table."""
+    schema: Schema = examples.schema
+    target = schema.outputs[0].kind
+    with TableWriter(path, ["row", "unit", "target", *(f"input:{name}" for name in schema.input_names)]) as writer:
+        for i in range(len(examples)):
+            row = {"row": examples.rows[i], "unit": examples.units[i], "target": to_cell(target, examples.targets[i])}
+            row |= {f"input:{f.name}": to_cell(f.kind, examples.inputs[f.name][i]) for f in schema.inputs}
+            writer.add(row)

@@ -1,0 +1,1 @@
+"""One file per model family; the file's name is the family's name."""

@@ -1,0 +1,51 @@
+"""Answer the most frequent label, whatever is asked: the floor every other model must beat."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.model import Cost, DataFacts, FitContext, Model, NoParams, answers_from
+from rung.core.types import Columns, Examples, Prediction, Schema
+
+
+class Majority(Model):
+    """Use it to see what a score is worth: if it clears your bar, the bar measures the wrong thing."""
+
+    TASKS = frozenset({"text_classification"})
+    Params = NoParams
+
+    def __init__(self, labels: tuple[str, ...], shares: npt.NDArray[np.float64]) -> None:
+        self.labels = labels
+        self._shares = shares
+
+    @classmethod
+    def fit(cls, examples: Examples, params: Any, context: FitContext) -> Self:
+        """Return the shares of the labels, each as if seen half a time more (Jeffreys): none is impossible."""
+        labels = examples.schema.labels
+        number = {label: i for i, label in enumerate(labels)}
+        counts = np.bincount([number[t] for t in examples.targets], minlength=len(labels)) + 0.5
+        return cls(labels, counts / counts.sum())
+
+    def probabilities(self, inputs: Columns) -> npt.NDArray[np.float64]:
+        rows = len(next(iter(inputs.values())))
+        return np.tile(self._shares, (rows, 1))
+
+    def predict(self, inputs: Columns) -> list[Prediction]:
+        return answers_from(self.probabilities(inputs), self.labels, "majority")
+
+    def save(self, folder: Path) -> None:
+        (folder / "shares.json").write_text(json.dumps(self._shares.tolist()), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema) -> Self:
+        shares = json.loads((folder / "shares.json").read_text(encoding="utf-8"))
+        return cls(schema.labels, np.array(shares, dtype=np.float64))
+
+    @classmethod
+    def cost(cls, facts: DataFacts, params: Any, context: FitContext) -> Cost:
+        return Cost(fit_seconds=0.01, cpu_seconds_per_1k=0.002, memory_mb=45.0, size_mb=0.01)

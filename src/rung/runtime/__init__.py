@@ -1,0 +1,1 @@
+"""What models share and core must not carry."""

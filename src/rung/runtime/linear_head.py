@@ -1,0 +1,86 @@
+"""A linear classifier in numpy: scores, calibrated probabilities, and its two files (safetensors and JSON)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.errors import BundleError
+
+Floats = npt.NDArray[np.float64]
+Weights = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How scores become probabilities.
+
+    kind "temperature": softmax(scores * scale). kind "isotonic": the softmax, then for each label a monotone
+    step curve through its knots, then each row is scaled to sum to 1 (Zadrozny & Elkan 2002).
+    """
+
+    kind: str = "temperature"
+    scale: float = 1.0
+    knots: tuple[tuple[Floats, Floats], ...] = ()
+
+    def apply(self, scores: Floats) -> Floats:
+        """Return probabilities [rows, labels] of scores of that shape."""
+        logits = scores * self.scale
+        logits -= logits.max(axis=1, keepdims=True)
+        raw = np.exp(logits)
+        raw /= raw.sum(axis=1, keepdims=True)
+        if self.kind != "isotonic":
+            return np.asarray(raw, dtype=np.float64)
+        curved = np.column_stack([np.interp(raw[:, i], x, y) for i, (x, y) in enumerate(self.knots)])
+        # A tenth of the plain probability keeps the order of labels that share a step, and never zero.
+        mixed = 0.9 * curved + 0.1 * raw
+        return np.asarray(mixed / mixed.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """weights: [features, labels]. bias: [labels]. Labels are in the order of the schema."""
+
+    weights: Weights
+    bias: Weights
+    calibration: Calibration
+
+    def save(self, folder: Path, facts: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Write weights.safetensors and head.json; `facts` and `tensors` are the caller's own, kept beside."""
+        from safetensors.numpy import save_file
+
+        arrays = {"weights": self.weights, "bias": self.bias, **tensors}
+        for i, (x, y) in enumerate(self.calibration.knots):
+            arrays[f"knots.{i}.x"], arrays[f"knots.{i}.y"] = x, y
+        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, folder / "weights.safetensors")
+        calibration = {"kind": self.calibration.kind, "scale": self.calibration.scale}
+        content = {"calibration": calibration, **facts}
+        (folder / "head.json").write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+
+    @staticmethod
+    def load(folder: Path, labels: Sequence[str]) -> tuple[LinearHead, dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """Return the head and what the caller kept beside it; raises BundleError when shapes do not fit."""
+        from safetensors.numpy import load_file
+
+        facts = json.loads((folder / "head.json").read_text(encoding="utf-8"))
+        arrays = load_file(folder / "weights.safetensors")
+        calibration = facts["calibration"]
+        knots = ()
+        if calibration["kind"] == "isotonic":
+            knots = tuple((arrays.pop(f"knots.{i}.x"), arrays.pop(f"knots.{i}.y")) for i in range(len(labels)))
+        head = LinearHead(
+            arrays.pop("weights"),
+            arrays.pop("bias"),
+            Calibration(calibration["kind"], float(calibration["scale"]), knots),
+        )
+        if head.weights.ndim != 2 or head.weights.shape[1] != len(labels) or head.bias.shape != (len(labels),):
+            raise BundleError(
+                f"weights of shape {head.weights.shape} do not fit {len(labels)} labels", folder.name, "Build it again."
+            )
+        return head, facts, arrays

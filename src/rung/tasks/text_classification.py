@@ -1,0 +1,186 @@
+"""One label of several for a text: topics, sentiment, intent, urgency, spam."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rung.core.errors import DataError, RungError, did_you_mean
+from rung.core.metric import ClassF1, LogLoss, MacroF1, MeanMetric, Metric, RocAuc
+from rung.core.task import ColumnProfile, Guess, Task
+from rung.core.types import Field, Prediction, Schema
+from rung.runtime.ngrams import fold, join_fields
+
+MOST_LABELS = 1_000
+_MISSING = {"", "nan", "none", "null", "n/a", "na", "<na>", "#n/a"}
+
+
+class TextClassification(Task):
+    """A text goes in, one of at least two labels comes out, with a probability."""
+
+    name = "text_classification"
+    title = "Text classification: one label of several for each text"
+    floor = "majority"
+    default_metric = "accuracy"
+
+    def schema(self, inputs: Sequence[str], targets: Sequence[Any]) -> Schema:
+        labels = tuple(sorted({str(target) for target in targets}))
+        return Schema(
+            tuple(Field(name, "text", "input") for name in inputs), (Field("label", "category", "output", labels),)
+        )
+
+    def metric(self, name: str, schema: Schema) -> Metric:
+        kind, _, label = name.partition(":")
+        if kind in {"f1", "roc_auc"}:
+            if label not in schema.labels:
+                fix = did_you_mean(label, schema.labels)
+                raise RungError(f"the metric '{name}' names no label of the data", "bar.metric", fix)
+            return ClassF1(label) if kind == "f1" else RocAuc(label)
+        known: dict[str, Metric] = {metric.name: metric for metric in self.metrics(schema)}
+        if name not in known:
+            fix = did_you_mean(name, [*known, "f1:<label>", "roc_auc:<label>"])
+            raise RungError(f"text classification has no metric '{name}'", "bar.metric", fix)
+        return known[name]
+
+    def metrics(self, schema: Schema) -> list[Metric]:
+        return [MeanMetric("accuracy", _is_right), MacroF1("macro_f1"), LogLoss("log_loss")]
+
+    def refuse_input(self, inputs: Mapping[str, Any]) -> str:
+        if all(value is None or not str(value).strip() for value in inputs.values()):
+            return f"no text in {', '.join(inputs)}"
+        return ""
+
+    def parse_target(self, raw: Any) -> str | None:
+        if raw is None or (isinstance(raw, float) and math.isnan(raw)):
+            return None
+        text = str(raw).strip()
+        return None if text.casefold() in _MISSING else text
+
+    def check(self, targets: Mapping[Any, int], where: str) -> None:
+        rows, labels = sum(targets.values()), len(targets)
+        numbers = sum(_is_number(label) for label in targets)
+        if numbers == labels and labels > max(20, rows // 20):
+            raise DataError(
+                f"the target holds {labels} different numbers in {rows} rows: that is a quantity, not a label",
+                where,
+                "Choose another `data.target`, or group the numbers into a few named ranges.",
+            )
+        if labels > MOST_LABELS or labels > rows // 2:
+            raise DataError(
+                f"the target holds {labels} different values in {rows} training rows: more like an id than a label",
+                where,
+                f"Choose another `data.target` (at most {MOST_LABELS} labels, on average two rows each).",
+            )
+        if labels < 2:
+            only = next(iter(targets), "")
+            raise DataError(
+                f"all training rows have the label '{only}': there is nothing to tell apart",
+                where,
+                "A classifier needs rows of at least two labels.",
+            )
+        if rows < 10 or Counter(targets).most_common(2)[1][1] < 2:
+            raise DataError(
+                f"{rows} training rows of {labels} labels are too few to learn from",
+                where,
+                "Collect at least 5 rows of each of two labels; 50 each is where results become useful.",
+            )
+
+    def fold(self, inputs: Mapping[str, Any]) -> str:
+        return fold(join_fields({name: [value] for name, value in inputs.items()})[0])
+
+    def same(self, one: Prediction, other: Prediction) -> bool:
+        """Return whether the probabilities agree to 1e-6; labels may then differ only in an exact tie."""
+        a, b = one.extra["probabilities"], other.extra["probabilities"]
+        return bool(np.abs(np.asarray(a) - np.asarray(b)).max() <= 1e-6)
+
+    def response(self, prediction: Prediction, schema: Schema, scores: bool) -> dict[str, Any]:
+        answer: dict[str, Any] = {"label": prediction.value, "probability": round(prediction.score or 0.0, 6)}
+        if scores:
+            pairs = zip(schema.labels, prediction.extra["probabilities"], strict=True)
+            answer |= {f"score:{label}": round(float(p), 6) for label, p in pairs}
+        return answer
+
+    def columns(self, schema: Schema, scores: bool) -> list[Field]:
+        found = [*schema.outputs, Field("probability", "number", "output")]
+        return found + [Field(f"score:{label}", "number", "output") for label in schema.labels if scores]
+
+    def details(self, truths: Sequence[Any], answers: Sequence[Prediction], schema: Schema) -> dict[str, Any]:
+        """Return the confusion matrix as [truth][answer] counts, and the surest mistakes by row position."""
+        number = {label: i for i, label in enumerate(schema.labels)}
+        size = len(schema.labels)
+        matrix = np.zeros((size, size), dtype=int)
+        for truth, answer in zip(truths, answers, strict=True):
+            matrix[number[truth], number[answer.value]] += 1
+        wrong = [i for i, (t, a) in enumerate(zip(truths, answers, strict=True)) if t != a.value]
+        wrong.sort(key=lambda i: -(answers[i].score or 0.0))
+        return {
+            "labels": list(schema.labels),
+            "confusion": matrix.tolist() if size <= 100 else None,
+            "mistakes": [
+                {"index": i, "truth": truths[i], "answer": answers[i].value, "probability": round(answers[i].score or 0, 4)}
+                for i in wrong[:20]
+            ],
+        }
+
+    def tiny(self) -> list[dict[str, Any]]:
+        return [{"text": text, "target": label} for label, texts in _TINY.items() for text in texts]
+
+    def guess(self, columns: Sequence[ColumnProfile], rows: int) -> Guess | None:
+        texts = [c for c in columns if c.filled >= rows * 0.5 and c.numeric < 0.5 and c.distinct > c.filled * 0.5]
+        labels = [c for c in columns if 2 <= c.distinct <= min(MOST_LABELS, max(2, c.filled // 4)) and c.mean_chars <= 60]
+        texts = [c for c in texts if c.mean_chars >= 8]
+        if not texts or not labels:
+            return None
+        text = max(texts, key=lambda c: c.mean_chars)
+        label = max((c for c in labels if c is not text), key=_label_likeness, default=None)
+        if label is None:
+            return None
+        named = _label_likeness(label)[0]
+        reasons = (
+            f"'{text.name}' holds texts: {text.mean_chars:.0f} characters on average, {text.distinct:,} different ones",
+            f"'{label.name}' holds {label.distinct} different values, such as {', '.join(map(repr, label.examples[:3]))}"
+            + (", and is called like a label" if named else ""),
+        )
+        return Guess(self.name, 0.9 if named else 0.7, (text.name,), label.name, reasons)
+
+
+def _is_right(truth: Any, answer: Prediction) -> float:
+    return 1.0 if answer.value == truth else 0.0
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+_LABEL_NAMES = ("label", "class", "category", "target", "queue", "topic", "sentiment", "intent", "tag", "type", "标签", "类别", "分类")
+
+
+def _label_likeness(column: ColumnProfile) -> tuple[bool, float, float]:
+    """Return how much a column is like a label: by name, by words instead of numbers, by few values."""
+    named = any(word in column.name.casefold() for word in _LABEL_NAMES)
+    return named, -column.numeric, -column.distinct / max(column.filled, 1)
+
+
+_TINY = {
+    "sport": [
+        "The striker scored twice in the second half", "Our team won the match after extra time",
+        "The goalkeeper saved a penalty", "She broke the record in the final race",
+        "The coach praised the players after the game", "比赛最后一分钟他们进球了", "这支球队赢得了冠军",
+        "运动员打破了世界纪录", "教练在比赛后表扬了队员", "The league match ended in a draw",
+        "Fans cheered as the team lifted the cup", "球迷庆祝球队夺冠",
+    ],
+    "kitchen": [
+        "Stir the sauce until it thickens", "Bake the bread for forty minutes", "Add salt and pepper to the soup",
+        "Chop the onions and fry them in butter", "把面粉和水混合在一起", "汤里再加一点盐", "用小火炖一个小时",
+        "切好洋葱放进锅里炒", "Whisk the eggs with sugar", "Simmer the stew over a low heat",
+        "烤箱预热后放入面包", "Let the dough rise before you bake it",
+    ],
+}  # fmt: skip
