@@ -1,1 +1,47 @@
-"""Ship the cheapest model that clears your bar."""
+"""Ship the cheapest model that clears your bar.
+
+`build` climbs a ladder of models for a product.yaml, `load` opens the bundle it ships, `plan` looks at a file
+of data first. Names are loaded on first use, so that importing rung costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rung.core.errors import RungError
+    from rung.core.product import Product
+    from rung.pipeline import Build, build, plan
+    from rung.stages.propose import Proposal
+    from rung.serve.app import serve
+    from rung.serve.predictor import Predictor
+    from rung.serve.predictor import open_bundle as load
+
+__all__ = ["Build", "Predictor", "Product", "Proposal", "RungError", "build", "load", "plan", "serve"]
+
+_HOMES = {
+    "Build": ("rung.pipeline", "Build"),
+    "Predictor": ("rung.serve.predictor", "Predictor"),
+    "Product": ("rung.core.product", "Product"),
+    "Proposal": ("rung.stages.propose", "Proposal"),
+    "RungError": ("rung.core.errors", "RungError"),
+    "build": ("rung.pipeline", "build"),
+    "load": ("rung.serve.predictor", "open_bundle"),
+    "plan": ("rung.pipeline", "plan"),
+    "serve": ("rung.serve.app", "serve"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rung' has no attribute '{name}'")
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
+
+
+__version__ = "0.1.0"

@@ -57,9 +57,15 @@ def writing(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reasons = {
-            errno.ENOSPC: ("the disk is full", "Free some space and run the same command: it goes on where it stopped."),
+            errno.ENOSPC: (
+                "the disk is full",
+                "Free some space and run the same command: it goes on where it stopped.",
+            ),
             errno.EDQUOT: ("the disk quota is used up", "Free some space and run the same command."),
-            errno.EACCES: ("writing is not allowed here", "Choose another folder with --run, or mend its permissions."),
+            errno.EACCES: (
+                "writing is not allowed here",
+                "Choose another folder with --run, or mend its permissions.",
+            ),
             errno.EROFS: ("the file system is read-only", "Choose another folder with --run."),
         }
         if error.errno not in reasons:

@@ -47,17 +47,26 @@ class CertificateLock:
         buy a free one.
         """
         packed = pack_units(units)
-        mine = set(np.frombuffer(base64.b64decode(packed), dtype="<u8").tolist())
         with self._held() as content:
-            earlier = [old for old in content["looks"] if not mine.isdisjoint(unpack_units(old["units"]))]
+            earlier = _sharing(content["looks"], packed)
             for old in earlier:
                 if all(old[key] == look[key] for key in ("bundle", "bar")) and old["units"] == packed:
                     before = [other for other in earlier if other["id"] < old["id"]]
                     return old, before
-            record = {"id": len(content["looks"]) + 1, **look, "outcome": "pending", "published": None, "units": packed}
+            record = {
+                "id": len(content["looks"]) + 1,
+                **look,
+                "outcome": "pending",
+                "published": None,
+                "units": packed,
+            }
             content["looks"].append(record)
             write_json(self.path, content)
             return record, earlier
+
+    def earlier(self, units: Iterable[str]) -> list[dict[str, Any]]:
+        """Return every look ever taken that shares a unit with these."""
+        return _sharing(self._read()["looks"], pack_units(units))
 
     def settle(self, look_id: int, outcome: str, published: list[float] | None, transcripts: int) -> None:
         """Write down what a look published, before it is published."""
@@ -101,6 +110,13 @@ def pack_units(units: Iterable[str]) -> str:
     return base64.b64encode(numbers.tobytes()).decode()
 
 
-def unpack_units(packed: str) -> list[int]:
-    """Return the units that `pack_units` packed, as integers."""
-    return list(np.frombuffer(base64.b64decode(packed), dtype="<u8").tolist())
+def _sharing(looks: list[dict[str, Any]], packed: str) -> list[dict[str, Any]]:
+    mine = np.frombuffer(base64.b64decode(packed), dtype="<u8")
+    return [
+        look
+        for look in looks
+        if look["units"] == packed
+        or np.isin(
+            mine, np.frombuffer(base64.b64decode(look["units"]), dtype="<u8"), assume_unique=True
+        ).any()
+    ]

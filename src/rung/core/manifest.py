@@ -49,10 +49,10 @@ class Manifest:
         write_json(folder / NAME, raw)
 
 
-def identity(files: Mapping[str, str], rung_version: str) -> str:
+def identity(files: Mapping[str, str], schema: Schema, rung_version: str) -> str:
     """Return the id of what answers: the model's files, the schema and the code's version, no dates."""
-    weights = {name: digest for name, digest in files.items() if name.startswith(("model/", "schema", "children/"))}
-    text = json.dumps([rung_version, sorted(weights.items())])
+    weights = {name: digest for name, digest in files.items() if name.startswith(("model/", "children/"))}
+    text = json.dumps([rung_version, schema.as_dict(), sorted(weights.items())])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -70,7 +70,9 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / NAME
     where = folder.name or str(folder)
     if not folder.is_dir():
-        raise BundleError("there is no such folder", str(folder), "A build leaves its bundle in <run>/bundle.")
+        raise BundleError(
+            "there is no such folder", str(folder), "A build leaves its bundle in <run>/bundle."
+        )
     if not path.is_file():
         raise BundleError(f"no {NAME} in it: this is not a bundle", where, "Point to <run>/bundle.")
     if path.is_symlink() or path.stat().st_size > _MAX_MANIFEST:
@@ -92,7 +94,9 @@ def read_manifest(folder: Path) -> Manifest:
         if not all(isinstance(v, str) for pair in manifest.files.items() for v in pair):
             raise TypeError("files must map paths to hashes")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BundleError(f"the manifest cannot be read: {type(error).__name__} {error}", where, _SAFE_FIX) from None
+        raise BundleError(
+            f"the manifest cannot be read: {type(error).__name__} {error}", where, _SAFE_FIX
+        ) from None
     return manifest
 
 
@@ -118,4 +122,6 @@ def verify_files(folder: Path, manifest: Manifest) -> None:
         if not path.is_file():
             raise BundleError(f"'{name}' is missing", where, _SAFE_FIX)
         if sha256(path) != digest:
-            raise BundleError(f"'{name}' is not the file that was packed: its SHA-256 differs", where, _SAFE_FIX)
+            raise BundleError(
+                f"'{name}' is not the file that was packed: its SHA-256 differs", where, _SAFE_FIX
+            )

@@ -38,7 +38,9 @@ class Metric(ABC):
         """Return the aggregate over these rows."""
 
     @abstractmethod
-    def bound(self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float) -> Bound:
+    def bound(
+        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+    ) -> Bound:
         """Return the bound on the side that matters, at error alpha, for rows drawn unit by unit."""
 
     def estimated(
@@ -68,7 +70,9 @@ class MeanMetric(Metric):
     def score(self, truths: Truths, answers: Answers, schema: Schema) -> float:
         return float(self.values(truths, answers).mean()) if len(truths) else 0.0
 
-    def bound(self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float) -> Bound:
+    def bound(
+        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+    ) -> Bound:
         values = per_unit(self.values(truths, answers), units)
         if self.higher_is_better and np.isin(values, (0.0, 1.0)).all():
             return Bound(bounds.proportion_lower(int(values.sum()), len(values), alpha), exact=True)
@@ -84,7 +88,9 @@ class MacroF1(Metric):
         counts = f1_counts(truths, answers, schema.labels)
         return math.fsum(2 * tp / max(2 * tp + misses, 1) for tp, misses in counts) / max(len(counts), 1)
 
-    def bound(self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float) -> Bound:
+    def bound(
+        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+    ) -> Bound:
         if len(set(units)) < len(units):
             return self.estimated(truths, answers, schema, units, alpha)
         counts = f1_counts(truths, answers, schema.labels)
@@ -102,7 +108,9 @@ class ClassF1(Metric):
         ((tp, misses),) = f1_counts(truths, answers, (self.label,))
         return 2 * tp / max(2 * tp + misses, 1)
 
-    def bound(self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float) -> Bound:
+    def bound(
+        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+    ) -> Bound:
         if len(set(units)) < len(units):
             return self.estimated(truths, answers, schema, units, alpha)
         ((tp, misses),) = f1_counts(truths, answers, (self.label,))
@@ -131,7 +139,9 @@ class RocAuc(Metric):
         up_to = np.searchsorted(below, positives, "right")
         return float((less + up_to).mean() / 2 / len(below))
 
-    def bound(self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float) -> Bound:
+    def bound(
+        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+    ) -> Bound:
         if len(set(units)) < len(units):
             return self.estimated(truths, answers, schema, units, alpha)
         positives, negatives = self._sides(truths, answers, schema)
@@ -152,7 +162,9 @@ class LogLoss(Metric):
         ]
         return math.fsum(losses) / max(len(losses), 1)
 
-    def bound(self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float) -> Bound:
+    def bound(
+        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+    ) -> Bound:
         return self.estimated(truths, answers, schema, units, alpha)
 
 

@@ -43,5 +43,7 @@ def load_prices(path: Path | None = None) -> Prices:
         fix = "Copy rung's own core/prices.yaml and change its numbers; keep every key, date and source."
         raise RungError(f"not a usable price file: {type(error).__name__} {error}", path.name, fix) from None
     if not (0 <= usd < 1e6 and 0 <= watts < 1e6):
-        raise RungError(f"prices must lie in [0, 1000000): {usd}, {watts}", path.name, "Mend the two numbers.")
+        raise RungError(
+            f"prices must lie in [0, 1000000): {usd}, {watts}", path.name, "Mend the two numbers."
+        )
     return Prices(usd, watts, notes)

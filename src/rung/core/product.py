@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from rung.core.errors import Problem, SpecError, did_you_mean
 
@@ -35,7 +43,8 @@ class DataSpec(_Section):
     )
     target: str = Field(default="label", min_length=1, description="column that the model predicts")
     group: str | None = Field(
-        default=None, description="column of what rows share (a customer, a thread): a group stays on one side"
+        default=None,
+        description="column of what rows share (a customer, a thread): a group stays on one side",
     )
     time: str | None = Field(
         default=None, description="column of dates: certify on the latest rows instead of random ones"
@@ -48,9 +57,13 @@ class DataSpec(_Section):
 class Condition(_Section):
     """One condition of the bar."""
 
-    metric: str = Field(min_length=1, description="accuracy, macro_f1, f1:<label>, roc_auc:<label>, log_loss, ...")
+    metric: str = Field(
+        min_length=1, description="accuracy, macro_f1, f1:<label>, roc_auc:<label>, log_loss, ..."
+    )
     at_least: float | None = Field(default=None, allow_inf_nan=False, description="the bound must reach this")
-    at_most: float | None = Field(default=None, allow_inf_nan=False, description="the bound must not exceed this")
+    at_most: float | None = Field(
+        default=None, allow_inf_nan=False, description="the bound must not exceed this"
+    )
     confidence: float = Field(default=0.95, ge=0.5, le=0.9999, description="of the certificate")
 
     @model_validator(mode="after")
@@ -76,7 +89,9 @@ class Condition(_Section):
 class CertifySpec(_Section):
     """Which rows certify. Without either key a share of the data, clamp(400 / n, 0.1, 0.3), is held out."""
 
-    fraction: float | None = Field(default=None, ge=0.0, le=0.9, description="share of units; 0: no certificate")
+    fraction: float | None = Field(
+        default=None, ge=0.0, le=0.9, description="share of units; 0: no certificate"
+    )
     path: str | None = Field(default=None, description="a file of rows of yours that certify instead")
 
     @model_validator(mode="after")
@@ -98,7 +113,9 @@ class Limits(_Section):
 class Budget(_Section):
     """How much may be spent on choosing."""
 
-    effort: Effort = Field(default=2, description="the one dial, 0 to 5: docs/reference/product.md has its table")
+    effort: Effort = Field(
+        default=2, description="the one dial, 0 to 5: docs/reference/product.md has its table"
+    )
     minutes: float | None = Field(default=None, gt=0, description="stop climbing after this long")
     threads: int | None = Field(default=None, ge=1, le=256, description="cores to use; default: all of them")
 
@@ -108,14 +125,18 @@ class RungSpec(_Section):
 
     model: str = Field(min_length=1, description="model family")
     params: dict[str, Any] = Field(default_factory=dict, description="its parameters")
-    name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$", description="default: the family's name")
+    name: str | None = Field(
+        default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$", description="default: the family's name"
+    )
 
 
 class Product(_Section):
     """A product: what is wanted, from what data, how good, how cheap."""
 
     name: str = Field(
-        default="product", pattern=r"^[\w][\w.-]{0,63}$", description="letters, digits, '_', '-', '.'; names the endpoint"
+        default="product",
+        pattern=r"^[\w][\w.-]{0,63}$",
+        description="letters, digits, '_', '-', '.'; names the endpoint",
     )
     task: str = Field(min_length=1, description="kind of problem; `rung plan DATA` proposes one")
     data: DataSpec
@@ -125,8 +146,12 @@ class Product(_Section):
     certify: CertifySpec = CertifySpec()
     limits: Limits = Limits()
     budget: Budget = Budget()
-    ladder: tuple[RungSpec, ...] | None = Field(default=None, description="rungs to try; default: all that fit")
-    seed: int = Field(default=0, ge=0, lt=2**31, description="the same seed, data and version give the same model")
+    ladder: tuple[RungSpec, ...] | None = Field(
+        default=None, description="rungs to try; default: all that fit"
+    )
+    seed: int = Field(
+        default=0, ge=0, lt=2**31, description="the same seed, data and version give the same model"
+    )
     prices: str | None = Field(default=None, description="a prices.yaml of yours")
 
     @field_validator("ladder", mode="before")
@@ -175,7 +200,7 @@ def load_product(path: Path) -> tuple[Product, Path]:
         raise SpecError([Problem(0, str(path), "there is no such file.")], where) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError([Problem(0, str(path), f"cannot be read as UTF-8 text: {error}.")], where) from None
-    return parse_product(text, where, default_name=_safe_name(path)), path.resolve().parent
+    return parse_product(text, where, default_name=safe_name(_stem(path))), path.resolve().parent
 
 
 def parse_product(text: str, where: str = "product.yaml", default_name: str = "product") -> Product:
@@ -191,11 +216,15 @@ def parse_product(text: str, where: str = "product.yaml", default_name: str = "p
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         what = getattr(error, "problem", None) or "not readable"
         line = mark.line + 1 if mark else 0
-        raise SpecError([Problem(line, "YAML", f"{what}.", "Check indentation, quotes and colons.")], where) from None
+        raise SpecError(
+            [Problem(line, "YAML", f"{what}.", "Check indentation, quotes and colons.")], where
+        ) from None
     except RecursionError:
         raise SpecError([Problem(0, "YAML", "nested too deeply.")], where) from None
     if not isinstance(raw, dict):
-        raise SpecError([Problem(1, "YAML", "the file must hold keys and values such as `task: ...`.")], where)
+        raise SpecError(
+            [Problem(1, "YAML", "the file must hold keys and values such as `task: ...`.")], where
+        )
     raw.setdefault("name", default_name)
     try:
         product = Product.model_validate(raw)
@@ -208,11 +237,20 @@ def parse_product(text: str, where: str = "product.yaml", default_name: str = "p
     return product
 
 
+def _stem(path: Path) -> str:
+    """Return what a product is called when it does not say: its file's name, or its folder's."""
+    return path.resolve().parent.name if path.stem == "product" else path.stem
+
+
 def keys_of(section: type[BaseModel], prefix: str = "") -> Iterable[tuple[str, str, str, str]]:
     """Yield (dotted key, type, default, description) of every key; the reference page is made from it."""
     for name, info in section.model_fields.items():
         inner = _section_in(info.annotation)
-        note = info.description or (inner.__doc__ or "").strip().splitlines()[0] if inner or info.description else ""
+        note = (
+            info.description or (inner.__doc__ or "").strip().splitlines()[0]
+            if inner or info.description
+            else ""
+        )
         value = info.get_default(call_default_factory=True, validated_data={})
         default = "required" if info.is_required() else "" if inner else json.dumps(value, default=str)
         yield f"{prefix}{name}", _type_words(info.annotation), default, note
@@ -234,13 +272,24 @@ def _type_words(annotation: Any) -> str:
     words = annotation.__name__ if type(annotation) is type else str(annotation)
     if "Literal[" in words:
         return " or ".join(part.strip(" '") for part in words.split("Literal[")[1].split("]")[0].split(","))
-    for old, new in (("typing.", ""), ("rung.core.product.", ""), (" | None", ""), ("NoneType", ""), ("Optional", "")):
+    for old, new in (
+        ("typing.", ""),
+        ("rung.core.product.", ""),
+        (" | None", ""),
+        ("NoneType", ""),
+        ("Optional", ""),
+    ):
         words = words.replace(old, new)
-    return words.replace("tuple[Condition, ...]", "Condition or list").replace("tuple[str, ...]", "str or list")
+    return words.replace("tuple[Condition, ...]", "Condition or list").replace(
+        "tuple[str, ...]", "str or list"
+    )
 
 
 def _find_lines(
-    node: yaml.Node, key: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int], problems: list[Problem]
+    node: yaml.Node,
+    key: tuple[str | int, ...],
+    lines: dict[tuple[str | int, ...], int],
+    problems: list[Problem],
 ) -> None:
     lines.setdefault(key, node.start_mark.line + 1)
     if len(key) > 8 or len(lines) > 10_000:
@@ -302,7 +351,7 @@ def _known_keys(key: tuple[str | int, ...]) -> list[str]:
     return list(section.model_fields)
 
 
-def _safe_name(path: Path) -> str:
-    stem = path.resolve().parent.name if path.stem == "product" else path.stem
-    safe = "".join(char if char.isalnum() or char in "_.-" else "-" for char in stem).strip("-.")
+def safe_name(text: str) -> str:
+    """Return a text as a product's name: letters, digits, '_', '-' and '.', at most 64."""
+    safe = "".join(char if char.isalnum() or char in "_.-" else "-" for char in text).strip("-.")
     return safe[:64] or "product"

@@ -46,7 +46,9 @@ class Run:
 
     def event(self, kind: str, **facts: Any) -> None:
         """Append a line to events.jsonl and tell the listener."""
-        line = json.dumps({"at": round(time.time(), 3), "event": kind, **facts}, ensure_ascii=False, default=str)
+        line = json.dumps(
+            {"at": round(time.time(), 3), "event": kind, **facts}, ensure_ascii=False, default=str
+        )
         with writing(self.folder), (self.folder / "events.jsonl").open("a", encoding="utf-8") as log:
             log.write(line + "\n")
         if self._listener:
@@ -71,7 +73,9 @@ class Run:
             lock.unlink(missing_ok=True)
 
 
-def open_run(folder: Path, name: str, fingerprint: str, spec_text: str, listener: Listener | None = None) -> Run:
+def open_run(
+    folder: Path, name: str, fingerprint: str, spec_text: str, listener: Listener | None = None
+) -> Run:
     """Return the run in a folder, begun or resumed.
 
     fingerprint: of the spec and the data. Raises RunError when the folder holds something else.
@@ -92,7 +96,9 @@ def open_run(folder: Path, name: str, fingerprint: str, spec_text: str, listener
                 "Leave out --run to begin a new run, or choose an empty folder.",
             )
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise RunError("this is not a run folder and not empty", str(folder), "Choose an empty folder with --run.")
+        raise RunError(
+            "this is not a run folder and not empty", str(folder), "Choose an empty folder with --run."
+        )
     else:
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)

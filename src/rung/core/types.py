@@ -67,6 +67,7 @@ class Examples:
 
     inputs: field name -> values. targets: what is to be predicted. units: hash of what a row is about (its
     group, else its folded input): splits and bounds go by it. rows: row number in the source, from 1.
+    times: seconds since 1970; all 0 when the product has no time column.
     """
 
     schema: Schema
@@ -74,6 +75,7 @@ class Examples:
     targets: Sequence[Any]
     units: Sequence[str]
     rows: Sequence[int]
+    times: Sequence[float]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -85,7 +87,9 @@ class Examples:
             return [column[i] for i in indices]
 
         inputs = {name: pick(column) for name, column in self.inputs.items()}
-        return Examples(self.schema, inputs, pick(self.targets), pick(self.units), pick(self.rows))
+        return Examples(
+            self.schema, inputs, pick(self.targets), pick(self.units), pick(self.rows), pick(self.times)
+        )
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Yield each row's inputs as a dict."""

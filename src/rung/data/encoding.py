@@ -30,7 +30,9 @@ def detect(path: Path) -> Encoding:
     if b"\0" in sample:
         guess = _utf16_without_mark(sample)
         if guess is None:
-            raise DataError("this is not text: it holds zero bytes", path.name, "Export the table as CSV in UTF-8.")
+            raise DataError(
+                "this is not text: it holds zero bytes", path.name, "Export the table as CSV in UTF-8."
+            )
         return Encoding(guess)
     if _decodes(path, "utf-8"):
         return Encoding("utf-8")

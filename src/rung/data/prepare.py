@@ -29,6 +29,14 @@ from rung.data.split import TRAIN, Keys, Sides, decide, parse_time
 from rung.data.tables import TableWriter, to_cell
 
 
+# A prefix keeps the user's columns apart from ours, whatever theirs are called.
+_COLUMNS = ["file", "row", "target"]
+
+
+def _input_columns(schema: Schema) -> list[str]:
+    return [f"input:{name}" for name in schema.input_names]
+
+
 @dataclass
 class _Staged:
     """What is remembered of the rows that passed the first look, in the order of the staged table."""
@@ -47,13 +55,16 @@ class _Staged:
             return np.frombuffer(values, dtype=kind) if len(values) else np.zeros(0, kind)
 
         own = view(self.own, "i1").astype(bool)
-        return Keys(view(self.text, "u8"), view(self.unit, "u8"), view(self.target, "i8"), view(self.when, "f8"), own)
+        return Keys(
+            view(self.text, "u8"), view(self.unit, "u8"), view(self.target, "i8"), view(self.when, "f8"), own
+        )
 
 
 def hash64(text: str) -> int:
     """Return a keyed 64-bit hash; the key is fixed, so a row falls on the same side in every build."""
     return int.from_bytes(
-        hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8, key=b"rung-split-1").digest(), "big"
+        hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8, key=b"rung-split-1").digest(),
+        "big",
     )
 
 
@@ -83,7 +94,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
     reasons: Counter[str] = Counter()
     schema = task.schema(product.data.input, [])
     with (folder / "quarantine.jsonl").open("w", encoding="utf-8") as out:
-        with TableWriter(folder / "staged.parquet", ["file", "row", "target", *schema.input_names]) as writer:
+        with TableWriter(folder / "staged.parquet", _COLUMNS + _input_columns(schema)) as writer:
             for source, own in sources:
                 for row in read_rows(source):
                     _stage(row, own, product, task, schema, staged, writer, out, reasons)
@@ -109,7 +120,8 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         "encoding": {source.path.name: source.encoding.name for source, _ in sources},
         "split": sides.rule,
         "schema": final.as_dict(),
-        "tables": {"train": "train.parquet"} | ({"certification": "certification.parquet"} if certification else {}),
+        "tables": {"train": "train.parquet"}
+        | ({"certification": "certification.parquet"} if certification else {}),
     }
     return dataset_from(folder, facts)
 
@@ -171,14 +183,23 @@ def _stage(
     staged.when.append(when)
     staged.own.append(own)
     staged.chars += len(text)
-    cells = {f.name: to_cell(f.kind, inputs[f.name] if inputs[f.name] is not None else "") for f in schema.inputs}
+    cells = {
+        f"input:{f.name}": to_cell(f.kind, inputs[f.name] if inputs[f.name] is not None else "")
+        for f in schema.inputs
+    }
     writer.add({"file": row.file, "row": row.number, "target": cell, **cells})
 
 
 def _quarantine(out: TextIO, reasons: Counter[str], file: str, number: int, problem: str, text: int) -> None:
     reason, _, detail = problem.partition(": ")
     reasons[reason] += 1
-    line = {"file": file, "row": number, "reason": reason, "detail": detail, "hash": f"{text:016x}" if text else None}
+    line = {
+        "file": file,
+        "row": number,
+        "reason": reason,
+        "detail": detail,
+        "hash": f"{text:016x}" if text else None,
+    }
     out.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
@@ -186,7 +207,7 @@ def _write_sides(
     folder: Path, schema: Schema, sides: Sides, staged: _Staged, out: TextIO, reasons: Counter[str]
 ) -> dict[str, Any]:
     """Write the two tables from the staged one, in the order of the source."""
-    columns = ["row", "unit", "target", *(f"input:{name}" for name in schema.input_names)]
+    columns = ["row", "unit", "time", "target", *_input_columns(schema)]
     counts: dict[str, Any] = {"train": 0, "certification": 0, "targets": Counter()}
     with (
         TableWriter(folder / "train.parquet", columns) as train,
@@ -195,10 +216,13 @@ def _write_sides(
         for index, cells in enumerate(_staged_rows(folder / "staged.parquet")):
             side = sides.side[index]
             if side < 0:
-                _quarantine(out, reasons, cells["file"], cells["row"], sides.reason(index), staged.text[index])
+                _quarantine(
+                    out, reasons, cells["file"], cells["row"], sides.reason(index), staged.text[index]
+                )
                 continue
             row = {"row": cells["row"], "unit": f"{staged.unit[index]:016x}", "target": cells["target"]}
-            row |= {f"input:{name}": cells[name] for name in schema.input_names}
+            row["time"] = staged.when[index]
+            row |= {name: cells[name] for name in _input_columns(schema)}
             if side == TRAIN:
                 train.add(row)
                 counts["train"] += 1

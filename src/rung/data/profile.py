@@ -30,7 +30,9 @@ def _column(name: str, counter: Counter[str]) -> ColumnProfile:
     chars = sum(len(text) * count for text, count in counter.items())
     numeric = sum(count for text, count in counter.items() if _is_number(text))
     examples = tuple(text for text, _ in counter.most_common(5))
-    return ColumnProfile(name, filled, len(counter), chars / max(filled, 1), numeric / max(filled, 1), examples)
+    return ColumnProfile(
+        name, filled, len(counter), chars / max(filled, 1), numeric / max(filled, 1), examples
+    )
 
 
 def _is_number(text: str) -> bool:

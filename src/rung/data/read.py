@@ -128,11 +128,14 @@ def _open_csv(path: Path, encoding: Encoding) -> Source:
     rows = _csv_rows(path, encoding, delimiter)
     header = next(rows, [])
     columns = tuple(
-        _decode_cell(name, encoding).strip().lstrip("\ufeff") or f"column_{i}" for i, name in enumerate(header, 1)
+        _decode_cell(name, encoding).strip().lstrip("\ufeff") or f"column_{i}"
+        for i, name in enumerate(header, 1)
     )
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
-        raise DataError(f"the column '{twice[0]}' stands twice in the header", path.name, "Rename one of them.")
+        raise DataError(
+            f"the column '{twice[0]}' stands twice in the header", path.name, "Rename one of them."
+        )
     if next(rows, None) is None:
         raise DataError("there is a header but no row", path.name, "Add rows below the header.")
     return Source(path, "csv", columns, encoding, delimiter)
@@ -194,7 +197,9 @@ def _read_jsonl(source: Source) -> Iterator[Row]:
 def _open_folder(path: Path) -> Source:
     if next(_documents(path), None) is None:
         raise DataError(
-            "no files in sub-folders", str(path), "A folder of texts needs one sub-folder per class: <class>/<file>.txt"
+            "no files in sub-folders",
+            str(path),
+            "A folder of texts needs one sub-folder per class: <class>/<file>.txt",
         )
     return Source(path, "folder", ("text", "label", "file"))
 

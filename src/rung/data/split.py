@@ -107,7 +107,9 @@ def _rule(keys: Keys, product: Product, lock: CertificateLock) -> dict[str, Any]
 def _cutoff(when: npt.NDArray[np.float64], fraction: float) -> float:
     cutoff = float(np.quantile(when, 1.0 - fraction, method="higher"))
     if not (when < cutoff).any():
-        raise DataError("all rows have the same time, so none are later than others", "data.time", "Leave out `time`.")
+        raise DataError(
+            "all rows have the same time, so none are later than others", "data.time", "Leave out `time`."
+        )
     return cutoff
 
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rung.core.errors import MissingExtra
-from rung.core.types import Dataset, Examples, Schema
+from rung.core.types import Dataset, Examples
 
 # Rows are handed to Parquet when this many, or this many characters, are held.
 _ROWS, _CHARS = 20_000, 1 << 24
@@ -25,7 +25,8 @@ class TableWriter:
         except ImportError:
             raise MissingExtra("reading training data", "build", "pyarrow") from None
         self._pa = pa
-        kinds = [(name, pa.int64() if name == "row" else pa.string()) for name in columns]
+        special = {"row": pa.int64(), "time": pa.float64()}
+        kinds = [(name, special.get(name, pa.string())) for name in columns]
         self._schema = pa.schema(kinds)
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
         self._held: dict[str, list[Any]] = {name: [] for name in columns}
@@ -51,7 +52,9 @@ class TableWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             self.flush()
         self._writer.close()
@@ -76,23 +79,13 @@ def read_examples(dataset: Dataset, table: str) -> Examples:
     schema = dataset.schema
     path = dataset.path(table)
     if path is None:
-        return Examples(schema, {name: [] for name in schema.input_names}, [], [], [])
+        return Examples(schema, {name: [] for name in schema.input_names}, [], [], [], [])
     columns = pq.read_table(path).to_pydict()
     target = schema.outputs[0]
     inputs = {f.name: _cells(f.kind, columns[f"input:{f.name}"]) for f in schema.inputs}
-    return Examples(schema, inputs, _cells(target.kind, columns["target"]), columns["unit"], columns["row"])
+    targets = _cells(target.kind, columns["target"])
+    return Examples(schema, inputs, targets, columns["unit"], columns["row"], columns["time"])
 
 
 def _cells(kind: str, cells: list[str]) -> list[Any]:
     return [from_cell(kind, cell) for cell in cells] if kind in {"list", "json", "number"} else cells
-
-
-def write_examples(path: Path, examples: Examples) -> None:
-    """Write examples as a table."""
-    schema: Schema = examples.schema
-    target = schema.outputs[0].kind
-    with TableWriter(path, ["row", "unit", "target", *(f"input:{name}" for name in schema.input_names)]) as writer:
-        for i in range(len(examples)):
-            row = {"row": examples.rows[i], "unit": examples.units[i], "target": to_cell(target, examples.targets[i])}
-            row |= {f"input:{f.name}": to_cell(f.kind, examples.inputs[f.name][i]) for f in schema.inputs}
-            writer.add(row)

@@ -10,9 +10,7 @@ from rung.core.engine import Job, Resources, Result
 class LocalEngine:
     """The default engine."""
 
-    def map(
-        self, fn: Callable[[Job], Result], jobs: Sequence[Job], resources: Resources
-    ) -> Iterator[Result]:
+    def map(self, fn: Callable[[Job], Result], jobs: Sequence[Job], resources: Resources) -> Iterator[Result]:
         """Yield fn(job) for each job, in order, as each is done."""
         del resources  # One machine: a job gets what there is.
         for job in jobs:

@@ -67,7 +67,9 @@ class TfidfLinear(Model):
             learned = [_learn(texts, spec, weight, params) for spec, weight in specs if spec not in blocks]
             blocks |= {block.spec: (block, rows) for block, rows in learned}
             rows = beside([blocks[spec][1] for spec, _ in specs])
-            sets[name] = csr_matrix((rows.values.astype(np.float64), rows.columns, rows.starts), (len(texts), rows.width))
+            sets[name] = csr_matrix(
+                (rows.values.astype(np.float64), rows.columns, rows.starts), (len(texts), rows.width)
+            )
         found, scores, looked_at = search(sets, codes, len(labels), _heads(params, context.effort), context)
         head = fit_head(sets, codes, len(labels), found, scores, looked_at, context)
         specs = _feature_sets(params, sum(map(len, texts)), context.effort)[found.candidate.features]
@@ -110,7 +112,9 @@ class TfidfLinear(Model):
         rows = transform([text], self._blocks)
         top = int((rows.dot(self._head.weights)[0] + self._head.bias).argmax())
         used = self._head.weights[rows.columns]
-        gains = dict(zip(rows.columns.tolist(), (used[:, top] - used.mean(axis=1)) * rows.values, strict=True))
+        gains = dict(
+            zip(rows.columns.tolist(), (used[:, top] - used.mean(axis=1)) * rows.values, strict=True)
+        )
         by_char = np.zeros(len(folded) + 2)
         offset = 0
         for block in self._blocks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -61,7 +61,9 @@ def search(
     depends on the features. A sample is looked at, sized by what a fit on it costs.
     """
     rows = sample(codes, _affordable(sets, labels, context.effort), context.seed)
-    heads = [head for head in heads if head[0] != "ridge" or _ridge_pays(sets, labels, context.effort)] or heads
+    heads = [
+        head for head in heads if head[0] != "ridge" or _ridge_pays(sets, labels, context.effort)
+    ] or heads
     folds = stratified_folds(codes[rows], 3 if context.effort < 4 else 5, context.seed)
     begun = time.monotonic()
     tried: list[tuple[Candidate, float]] = []
@@ -107,18 +109,22 @@ def fit_head(
 ) -> LinearHead:
     """Return the winner fitted on all rows, calibrated on scores of rows that its weights had not seen."""
     matrix, seed = sets[found.candidate.features], context.seed
+    # C weighs the sum of the losses, so what suits a sample is too weak a restraint for all rows.
+    candidate = replace(found.candidate, c=found.candidate.c * min(len(rows) / len(codes), 1.0) ** 0.5)
     if len(rows) < len(codes):
         # A head fitted on few rows is less sure than the final one: calibrate on one fitted on more.
         held = sample(codes, min(len(codes) * 2 // 5, 4_000), seed + 1)
         others = np.setdiff1d(np.arange(len(codes)), held)
-        weights, bias = fit_weights(matrix[others], codes[others], labels, found.candidate, seed)
+        weights, bias = fit_weights(matrix[others], codes[others], labels, candidate, seed)
         scores, rows = np.asarray(matrix[held] @ weights + bias), held
     calibration = calibrate(scores, codes[rows], seed)
-    weights, bias = fit_weights(matrix, codes, labels, found.candidate, seed)
+    weights, bias = fit_weights(matrix, codes, labels, candidate, seed)
     return LinearHead(weights.astype(np.float32), bias.astype(np.float32), calibration)
 
 
-def fit_weights(matrix: Any, codes: Ints, labels: int, candidate: Candidate, seed: int) -> tuple[Floats, Floats]:
+def fit_weights(
+    matrix: Any, codes: Ints, labels: int, candidate: Candidate, seed: int
+) -> tuple[Floats, Floats]:
     """Return weights [features, labels] and bias [labels]; a label without rows gets a bias of -10."""
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.svm import LinearSVC
@@ -190,8 +196,12 @@ def _isotonic(scores: Floats, codes: Ints) -> Calibration:
     plain = _temperature(scores, codes)
     raw, knots = plain.apply(scores), []
     for label in range(scores.shape[1]):
-        curve = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(raw[:, label], codes == label)
-        knots.append((np.asarray(curve.X_thresholds_, np.float64), np.asarray(curve.y_thresholds_, np.float64)))
+        curve = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(
+            raw[:, label], codes == label
+        )
+        knots.append(
+            (np.asarray(curve.X_thresholds_, np.float64), np.asarray(curve.y_thresholds_, np.float64))
+        )
     return Calibration("isotonic", plain.scale, tuple(knots))
 
 
@@ -238,5 +248,3 @@ def _rank_in_label(codes: Ints) -> Ints:
     rank = np.empty(len(codes), dtype=np.int64)
     rank[order] = np.arange(len(codes)) - begins[codes[order]]
     return rank
-
-

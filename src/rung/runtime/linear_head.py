@@ -58,13 +58,17 @@ class LinearHead:
         arrays = {"weights": self.weights, "bias": self.bias, **tensors}
         for i, (x, y) in enumerate(self.calibration.knots):
             arrays[f"knots.{i}.x"], arrays[f"knots.{i}.y"] = x, y
-        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, folder / "weights.safetensors")
+        save_file(
+            {name: np.ascontiguousarray(a) for name, a in arrays.items()}, folder / "weights.safetensors"
+        )
         calibration = {"kind": self.calibration.kind, "scale": self.calibration.scale}
         content = {"calibration": calibration, **facts}
         (folder / "head.json").write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
 
     @staticmethod
-    def load(folder: Path, labels: Sequence[str]) -> tuple[LinearHead, dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    def load(
+        folder: Path, labels: Sequence[str]
+    ) -> tuple[LinearHead, dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """Return the head and what the caller kept beside it; raises BundleError when shapes do not fit."""
         from safetensors.numpy import load_file
 
@@ -73,14 +77,22 @@ class LinearHead:
         calibration = facts["calibration"]
         knots = ()
         if calibration["kind"] == "isotonic":
-            knots = tuple((arrays.pop(f"knots.{i}.x"), arrays.pop(f"knots.{i}.y")) for i in range(len(labels)))
+            knots = tuple(
+                (arrays.pop(f"knots.{i}.x"), arrays.pop(f"knots.{i}.y")) for i in range(len(labels))
+            )
         head = LinearHead(
             arrays.pop("weights"),
             arrays.pop("bias"),
             Calibration(calibration["kind"], float(calibration["scale"]), knots),
         )
-        if head.weights.ndim != 2 or head.weights.shape[1] != len(labels) or head.bias.shape != (len(labels),):
+        if (
+            head.weights.ndim != 2
+            or head.weights.shape[1] != len(labels)
+            or head.bias.shape != (len(labels),)
+        ):
             raise BundleError(
-                f"weights of shape {head.weights.shape} do not fit {len(labels)} labels", folder.name, "Build it again."
+                f"weights of shape {head.weights.shape} do not fit {len(labels)} labels",
+                folder.name,
+                "Build it again.",
             )
         return head, facts, arrays

@@ -115,7 +115,9 @@ def word_spans(text: str) -> list[tuple[int, int]]:
     return [(int(start) - 1, int(end) - 1) for start, end in zip(starts, ends, strict=True)]
 
 
-def _word_ngrams(codes: npt.NDArray[np.uint32], prefix: UInts, inverses: UInts, row_of: Ints, most: int) -> Iterator[_Found]:
+def _word_ngrams(
+    codes: npt.NDArray[np.uint32], prefix: UInts, inverses: UInts, row_of: Ints, most: int
+) -> Iterator[_Found]:
     starts, ends = _words(codes)
     words = _mix((prefix[ends] - prefix[starts]) * inverses[starts], 1)
     yield starts, words, ends
@@ -141,7 +143,9 @@ def _words(codes: npt.NDArray[np.uint32]) -> tuple[Ints, Ints]:
     return starts, ends
 
 
-def _char_ngrams(codes: npt.NDArray[np.uint32], prefix: UInts, inverses: UInts, spec: NgramSpec) -> Iterator[_Found]:
+def _char_ngrams(
+    codes: npt.NDArray[np.uint32], prefix: UInts, inverses: UInts, spec: NgramSpec
+) -> Iterator[_Found]:
     blanks = np.zeros(len(codes) + 1, dtype=np.int32)
     np.cumsum(codes == 32, out=blanks[1:])
     for size in range(spec.char_min, spec.char_max + 1):
@@ -190,7 +194,14 @@ def _classes() -> npt.NDArray[np.uint8]:
     for low, high in punctuation:
         table[low : high + 1] = _SEPARATOR
     # Scripts written without blanks, and emoji, which carry sentiment one by one.
-    unspaced = ((0x0E00, 0x0E7F), (0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x323AF))
+    unspaced = (
+        (0x0E00, 0x0E7F),
+        (0x3040, 0x30FF),
+        (0x3400, 0x4DBF),
+        (0x4E00, 0x9FFF),
+        (0xF900, 0xFAFF),
+        (0x20000, 0x323AF),
+    )
     emoji = ((0x2600, 0x27BF), (0x1F300, 0x1FAFF))
     for low, high in unspaced + emoji:
         table[low : high + 1] = _WORD

@@ -127,7 +127,9 @@ def _count(folded: Sequence[str], spec: NgramSpec) -> Iterator[tuple[Ints, Ints,
         yield (keys >> BITS) + begin, keys & ((1 << BITS) - 1), counts
 
 
-def _weigh(rows: Ints, columns: npt.NDArray[np.integer], counts: Floats, block: Block) -> tuple[Ints, Ints, Floats]:
+def _weigh(
+    rows: Ints, columns: npt.NDArray[np.integer], counts: Floats, block: Block
+) -> tuple[Ints, Ints, Floats]:
     known = columns >= 0
     rows, columns, counts = rows[known], columns[known], counts[known]
     values = ((1.0 + np.log(counts)) * block.idf[columns]).astype(np.float64)

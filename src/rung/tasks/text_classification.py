@@ -30,7 +30,8 @@ class TextClassification(Task):
     def schema(self, inputs: Sequence[str], targets: Sequence[Any]) -> Schema:
         labels = tuple(sorted({str(target) for target in targets}))
         return Schema(
-            tuple(Field(name, "text", "input") for name in inputs), (Field("label", "category", "output", labels),)
+            tuple(Field(name, "text", "input") for name in inputs),
+            (Field("label", "category", "output", labels),),
         )
 
     def metric(self, name: str, schema: Schema) -> Metric:
@@ -121,7 +122,12 @@ class TextClassification(Task):
             "labels": list(schema.labels),
             "confusion": matrix.tolist() if size <= 100 else None,
             "mistakes": [
-                {"index": i, "truth": truths[i], "answer": answers[i].value, "probability": round(answers[i].score or 0, 4)}
+                {
+                    "index": i,
+                    "truth": truths[i],
+                    "answer": answers[i].value,
+                    "probability": round(answers[i].score or 0, 4),
+                }
                 for i in wrong[:20]
             ],
         }
@@ -130,8 +136,14 @@ class TextClassification(Task):
         return [{"text": text, "target": label} for label, texts in _TINY.items() for text in texts]
 
     def guess(self, columns: Sequence[ColumnProfile], rows: int) -> Guess | None:
-        texts = [c for c in columns if c.filled >= rows * 0.5 and c.numeric < 0.5 and c.distinct > c.filled * 0.5]
-        labels = [c for c in columns if 2 <= c.distinct <= min(MOST_LABELS, max(2, c.filled // 4)) and c.mean_chars <= 60]
+        texts = [
+            c for c in columns if c.filled >= rows * 0.5 and c.numeric < 0.5 and c.distinct > c.filled * 0.5
+        ]
+        labels = [
+            c
+            for c in columns
+            if 2 <= c.distinct <= min(MOST_LABELS, max(2, c.filled // 4)) and c.mean_chars <= 60
+        ]
         texts = [c for c in texts if c.mean_chars >= 8]
         if not texts or not labels:
             return None
@@ -160,7 +172,21 @@ def _is_number(text: str) -> bool:
     return True
 
 
-_LABEL_NAMES = ("label", "class", "category", "target", "queue", "topic", "sentiment", "intent", "tag", "type", "标签", "类别", "分类")
+_LABEL_NAMES = (
+    "label",
+    "class",
+    "category",
+    "target",
+    "queue",
+    "topic",
+    "sentiment",
+    "intent",
+    "tag",
+    "type",
+    "标签",
+    "类别",
+    "分类",
+)
 
 
 def _label_likeness(column: ColumnProfile) -> tuple[bool, float, float]:

@@ -1,0 +1,362 @@
+"""The whole product on one page: prepare, plan, climb, certify, ship.
+
+Stages are called from here alone and know nothing of each other. Each takes values and returns a new one; the
+run folder keeps what is whole, so the same call goes on after a crash where the last one stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rung.core import registry
+from rung.core.engine import Engine, Resources
+from rung.core.files import read_json, whole_folder, write_json, write_text
+from rung.core.lock import CertificateLock
+from rung.core.manifest import NAME as MANIFEST
+from rung.core.model import DataFacts, FitContext
+from rung.core.prices import Prices, load_prices
+from rung.core.product import Product, load_product, safe_name
+from rung.core.run import Listener, Run, choose_folder, open_run
+from rung.core.task import Task
+from rung.core.types import Dataset, Examples
+from rung.data.prepare import dataset_from, fingerprint_data, prepare
+from rung.data.profile import profile
+from rung.data.read import open_source
+from rung.data.tables import read_examples
+from rung.engines.local import LocalEngine
+from rung.serve.fresh import predict_fresh
+from rung.stages import certify, evaluate, pack, report
+from rung.stages.certify import Requirement
+from rung.stages.fit import FitJob, Fitted, fit
+from rung.stages.plan import Rung, fit_context, ladder, recognise
+from rung.stages.propose import Proposal, ladder_dicts
+from rung.stages.report_html import render
+
+# Rows of the training set that time the packed bundle and hold it against the fitted model.
+_GATE_ROWS = 300
+# Rows that `plan` reads: enough to tell columns apart, in about a second.
+_PLAN_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Build:
+    """What a build left: its run folder, the bundle that ships, and the report as a value."""
+
+    folder: Path
+    bundle: Path
+    report: Mapping[str, Any]
+
+    @property
+    def cleared(self) -> bool:
+        """Return whether a rung was certified to clear the bar."""
+        return bool(self.report["cleared"])
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What every step of one build needs to know."""
+
+    product: Product
+    task: Task
+    run: Run
+    lock: CertificateLock
+    prices: Prices
+    context: FitContext
+    engine: Engine
+    data: Dataset
+    fingerprint: str
+
+
+def build(
+    product: Product | str | Path,
+    *,
+    run: str | Path | None = None,
+    all_rungs: bool = False,
+    on_event: Listener | None = None,
+    engine: Engine | None = None,
+) -> Build:
+    """Return the cheapest rung certified to clear the product's bar, packed; or the best, marked uncertified.
+
+    product: a Product, or the path of a product.yaml. run: the run folder; by default runs/<name>-NNN beside
+    product.yaml, resuming an unfinished one. all_rungs: also measure the rungs above the winner. Raises
+    RungError for every mistake of the user's.
+    """
+    base = Path.cwd()
+    if not isinstance(product, Product):
+        product, base = load_product(Path(product))
+    task = registry.task(product.task)
+    fingerprint = f"{product.fingerprint()}-{fingerprint_data(product, base)}"
+    folder = Path(run) if run else choose_folder(base / "runs", product.name, fingerprint)
+    spec = json.dumps(product.model_dump(mode="json", exclude_none=True), ensure_ascii=False, indent=1)
+    place = open_run(folder, product.name, fingerprint, spec, on_event)
+    lock = CertificateLock(base / "certificate.lock")
+    prices = load_prices(base / product.prices if product.prices else None)
+    with place.building():
+        place.event("run", folder=str(folder), product=product.name)
+        where, facts = place.step(
+            "data", lambda temporary: dict(prepare(product, base, task, lock, temporary).facts)
+        )
+        data = dataset_from(where, facts)
+        place.event(
+            "data",
+            rows=facts["rows"],
+            train=facts["train"],
+            certification=facts["certification"],
+            quarantined=facts["quarantined"],
+        )
+        threads = product.budget.threads or os.cpu_count() or 1
+        minutes = product.budget.minutes
+        context = fit_context(product, threads, minutes * 60 if minutes else None)
+        job = _Job(product, task, place, lock, prices, context, engine or LocalEngine(), data, fingerprint)
+        found = _climb(job, all_rungs)
+        bundle = _ship(job, found)
+        written = report.report(product, facts, found, prices.notes, _machine(threads))
+        write_text(folder / "report.html", render(written))
+        write_json(folder / "report.json", written)
+        place.event("done", cleared=found.cleared, winner=found.winner, bundle=str(bundle))
+    return Build(folder, bundle, written)
+
+
+def plan(path: str | Path) -> Proposal:
+    """Return what a file or folder of data could become: task, columns, ladder with prices. Spends nothing.
+
+    Raises DataError when the data cannot be read or fits no task.
+    """
+    source = open_source(Path(path))
+    columns, rows = profile(source, _PLAN_ROWS)
+    guesses = recognise(columns, rows, source.path.name)
+    guess = guesses[0]
+    by_name = {column.name: column for column in columns}
+    chars = sum(by_name[name].mean_chars for name in guess.inputs)
+    size = DataFacts(rows, by_name[guess.target].distinct, chars)
+    name = safe_name(source.path.stem)
+    data = {"path": str(path), "input": list(guess.inputs), "target": guess.target}
+    product = Product.model_validate(
+        {"name": name, "task": guess.task, "data": data, "bar": {"metric": "accuracy", "at_least": 0.9}}
+    )
+    rungs = ladder(
+        product,
+        registry.task(guess.task).floor,
+        size,
+        load_prices(),
+        fit_context(product, os.cpu_count() or 1),
+    )
+    return Proposal(str(path), rows, rows < _PLAN_ROWS, tuple(guesses), rungs, name)
+
+
+def _climb(job: _Job, all_rungs: bool) -> report.Findings:
+    """Try the rungs, cheapest first, until one is certified; what no rung clears, the best one answers for."""
+    product, facts = job.product, job.data.facts
+    train = read_examples(job.data, "train")
+    certification = read_examples(job.data, "certification")
+    requirements = [Requirement(c, job.task.metric(c.metric, job.data.schema)) for c in product.bar]
+    size = DataFacts(len(train), max(len(job.data.schema.labels), 1), facts["chars_per_row"])
+    rungs = ladder(product, job.task.floor, size, job.prices, job.context)
+    job.run.event("ladder", rungs=ladder_dicts(rungs))
+    trials: list[dict[str, Any]] = []
+    winner: str | None = None
+    certificate: dict[str, Any] | None = None
+    begun = time.monotonic()
+    for rung in rungs:
+        late = product.budget.minutes is not None and time.monotonic() - begun > product.budget.minutes * 60
+        if trials and (late or (winner and not all_rungs)):
+            job.run.event(
+                "skipped",
+                rung=rung.name,
+                why="the time budget is spent" if late else "a cheaper rung cleared the bar",
+            )
+            continue
+        folder, trial = job.run.step(
+            f"trials/{rung.name}", lambda at, r=rung: _try(job, r, train, certification, requirements, at)
+        )
+        trial = dict(trial)
+        if winner is None:
+            status, certificate = _judge(job, trial, folder / "bundle", certification, requirements)
+            trial["status"] = status
+            winner = rung.name if status == "cleared" else None
+        else:
+            trial["status"] = "not needed"
+        trials.append(trial)
+        job.run.event(
+            "trial", **{key: trial[key] for key in ("rung", "status", "scores", "usd_per_1k", "fit_seconds")}
+        )
+    cleared = winner is not None and certificate is not None
+    return report.Findings(trials, winner or _best(trials, requirements), certificate, cleared)
+
+
+def _try(
+    job: _Job,
+    rung: Rung,
+    train: Examples,
+    certification: Examples,
+    requirements: Sequence[Requirement],
+    folder: Path,
+) -> dict[str, Any]:
+    """Return the trial of one rung: scored on held-out training rows, fitted on all, packed, reloaded, measured."""
+
+    def run_fit(examples: Examples) -> Fitted:
+        job.run.event("fit", rung=rung.name, rows=len(examples))
+        jobs = [FitJob(rung.model, rung.params, examples, job.context)]
+        return next(iter(job.engine.map(fit, jobs, Resources(threads=job.context.threads))))
+
+    evaluation = evaluate.evaluate(rung.model, train, lambda examples: run_fit(examples).model)
+    metrics = {m.name: m for m in [*job.task.metrics(train.schema), *(r.metric for r in requirements)]}
+    units = len(set(certification.units))
+    alpha = certify.next_alpha(certification.units, job.lock, job.product.confidence)
+    expected = [
+        evaluate.predicted_bound(evaluation, r.metric, train, units, alpha).value if units else None
+        for r in requirements
+    ]
+    fitted = run_fit(train)
+    bundle = folder / "bundle"
+    bundle.mkdir()
+    shown = {key: job.data.facts[key] for key in ("rows", "train", "certification")} | {
+        "fingerprint": job.fingerprint
+    }
+    manifest = pack.pack(bundle, job.product, job.task, (rung.name, rung.model), fitted.model, train, shown)
+    sample = train.take(list(range(0, len(train), max(len(train) // _GATE_ROWS, 1)))[:_GATE_ROWS])
+    fresh = predict_fresh(bundle, sample.records(), measure=True)
+    differing = sum(
+        not job.task.same(a, b)
+        for a, b in zip(fitted.model.predict(sample.inputs), fresh.answers, strict=True)
+    )
+    cpu = fresh.measured["cpu_seconds_per_1k"]
+    return {
+        "rung": rung.name,
+        "model": rung.model,
+        "is_floor": rung.model == job.task.floor,
+        "version": manifest.version,
+        "scores": evaluate.scores(evaluation, list(metrics.values()), train),
+        "method": evaluation.method,
+        "interval": evaluate.interval(evaluation, requirements[0].metric, train, job.product.confidence),
+        "predicted_bounds": [None if bound is None else round(bound, 5) for bound in expected],
+        "fit_seconds": round(fitted.seconds, 3),
+        **{key: fresh.measured[key] for key in ("latency_ms", "throughput_per_s", "peak_memory_mb")},
+        "size_mb": pack.size_mb(bundle),
+        "usd_per_1k": round(job.prices.usd(cpu), 9),
+        "wh_per_1k": round(job.prices.wh(cpu), 9),
+        "planned_usd_per_1k": round(rung.usd_per_1k, 9),
+        "measured": fresh.measured,
+        "differing": differing,
+        "chosen": dict(fitted.model.chosen),
+        "details": evaluate.details(evaluation, job.task, train),
+        "over_limits": [],
+    }
+
+
+def _judge(
+    job: _Job,
+    trial: dict[str, Any],
+    bundle: Path,
+    certification: Examples,
+    requirements: Sequence[Requirement],
+) -> tuple[str, dict[str, Any] | None]:
+    """Return the status of a trial, and its certificate if it cleared. Only a rung expected to pass is looked at."""
+    trial["over_limits"] = _over_limits(job.product, trial)
+    if trial["differing"]:
+        return "broken export", None
+    met = all(r.condition.met_by(trial["scores"][r.metric.name]) for r in requirements)
+    if not met:
+        return "below bar", None
+    if trial["over_limits"]:
+        return "over limit", None
+    if not len(certification):
+        return (
+            "cleared",
+            None,
+        )  # The user asked for no certificate: the estimate decides, and nothing is claimed.
+    if not all(r.condition.met_by(b) for r, b in zip(requirements, trial["predicted_bounds"], strict=True)):
+        return "not certified", None
+
+    def look(folder: Path) -> dict[str, Any]:
+        taken = certify.begin_look(
+            certification.units, trial["version"], requirements, job.product.confidence, job.lock
+        )
+        answers = predict_fresh(bundle, certification.records()).answers
+        outcome = certify.certify(
+            taken,
+            requirements,
+            certification.targets,
+            answers,
+            certification.units,
+            certification.schema,
+            job.lock,
+        )
+        if not outcome.passed:
+            return {"certificate": None}
+        grouped = job.product.data.group is not None
+        split = job.data.facts["split"]
+        return {
+            "certificate": certify.certificate(outcome, requirements, job.product.confidence, split, grouped)
+        }
+
+    _, facts = job.run.step(f"looks/{trial['rung']}", look)
+    job.run.event(
+        "certificate",
+        rung=trial["rung"],
+        passed=facts["certificate"] is not None,
+        certificate=facts["certificate"],
+    )
+    return ("cleared", facts["certificate"]) if facts["certificate"] else ("failed certification", None)
+
+
+def _over_limits(product: Product, trial: Mapping[str, Any]) -> list[str]:
+    measured = {
+        "latency_ms": trial["latency_ms"]["p95"],
+        "size_mb": trial["size_mb"],
+        "memory_mb": trial["peak_memory_mb"],
+        "usd_per_1k": trial["usd_per_1k"],
+    }
+    wanted = product.limits.model_dump(exclude_none=True)
+    return [
+        f"{key} is {measured[key]:g}, the limit {limit:g}"
+        for key, limit in wanted.items()
+        if measured[key] > limit
+    ]
+
+
+def _best(trials: Sequence[Mapping[str, Any]], requirements: Sequence[Requirement]) -> str | None:
+    """Return the rung with the best first metric on held-out training rows; the cheaper one in a tie."""
+    sound = [trial for trial in trials if not trial["differing"]]
+    if not sound:
+        return None
+    first = requirements[0]
+    sign = 1.0 if first.condition.higher_is_better else -1.0
+    return str(max(sound, key=lambda trial: sign * trial["scores"][first.metric.name])["rung"])
+
+
+def _ship(job: _Job, found: report.Findings) -> Path:
+    """Return the bundle folder, made from the winner's packed trial unless it stands there already."""
+    bundle = job.run.folder / "bundle"
+    version_wanted = next((t["version"] for t in found.trials if t["rung"] == found.winner), None)
+    if found.winner is None:
+        return bundle
+    manifest = bundle / MANIFEST
+    if manifest.is_file():
+        there = read_json(manifest)
+        if there.get("version") == version_wanted and there.get("certified") == (
+            found.certificate is not None
+        ):
+            return bundle
+    with whole_folder(bundle) as temporary:
+        pack.finish(job.run.folder / "trials" / found.winner / "bundle", temporary, found.certificate)
+    return bundle
+
+
+def _machine(threads: int) -> dict[str, Any]:
+    return {
+        "rung_version": version("rung"),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+    }

@@ -1,0 +1,1 @@
+"""From a bundle to predictions, over HTTP or in process; nothing here trains."""

@@ -1,0 +1,151 @@
+"""Score a rung on training rows it was not fitted on, through the same export that ships.
+
+Every published score, interval and mistake comes from here; certification rows are never read.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rung.core import registry
+from rung.core.bounds import Bound
+from rung.core.metric import MeanMetric, Metric
+from rung.core.task import Task
+from rung.core.types import Examples, Prediction
+
+Fit = Callable[[Examples], Any]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Answers on held-out training rows. `rows` indexes the training examples; answers align with it."""
+
+    rows: tuple[int, ...]
+    truths: tuple[Any, ...]
+    units: tuple[str, ...]
+    answers: tuple[Prediction, ...]
+    method: str
+
+
+def folds(examples: Examples) -> tuple[list[tuple[list[int], list[int]]], str]:
+    """Return (train, test) row numbers of each fold, and the method in words.
+
+    Under 1,000 rows five folds, under 5,000 three, else one part of a fifth, at most 5,000 rows; with a time
+    column the latest fifth. A unit stays whole; targets are spread evenly.
+    """
+    n = len(examples)
+    if len(set(examples.times)) > 1:
+        order = sorted(range(n), key=lambda i: examples.times[i])
+        test = order[n - max(n // 5, 1) :]
+        return [(order[: n - len(test)], test)], "the latest fifth of the training rows"
+    part = _deal(examples, 5 if n < 1_000 or n >= 5_000 else 3)
+    count = max(part) + 1
+    split = [
+        ([i for i in range(n) if part[i] != k], [i for i in range(n) if part[i] == k]) for k in range(count)
+    ]
+    if n < 5_000:
+        return split, f"cross-validated in {count} folds of the training rows"
+    train, test = split[0]
+    return [(train + test[5_000:], test[:5_000])], "on a part of the training rows held out for it"
+
+
+def _deal(examples: Examples, count: int) -> list[int]:
+    """Return a fold for each row: whole units, dealt out label by label in the order of their hash."""
+    first: dict[str, str] = {}
+    for unit, target in zip(examples.units, examples.targets, strict=True):
+        first.setdefault(unit, str(target))
+    ordered = sorted(first, key=lambda unit: (first[unit], unit))
+    fold_of = {unit: place % count for place, unit in enumerate(ordered)}
+    return [fold_of[unit] for unit in examples.units]
+
+
+def evaluate(model_name: str, examples: Examples, fit: Fit) -> Evaluation:
+    """Return the answers of a rung on rows held out of its training.
+
+    fit: returns a fitted model for the rows given. Each is saved, loaded and asked as a bundle's would be.
+    """
+    family = registry.model(model_name)
+    split, method = folds(examples)
+    answers: dict[int, Prediction] = {}
+    for train, test in split:
+        fitted = fit(examples.take(train))
+        with tempfile.TemporaryDirectory(prefix="rung-") as scratch:
+            fitted.save(Path(scratch))
+            model = family.load(Path(scratch), examples.schema)
+            for start in range(0, len(test), 512):
+                piece = test[start : start + 512]
+                answers |= dict(zip(piece, model.predict(examples.take(piece).inputs), strict=True))
+    rows = sorted(answers)
+    return Evaluation(
+        tuple(rows),
+        tuple(examples.targets[i] for i in rows),
+        tuple(examples.units[i] for i in rows),
+        tuple(answers[i] for i in rows),
+        method,
+    )
+
+
+def scores(evaluation: Evaluation, metrics: Sequence[Metric], examples: Examples) -> dict[str, float]:
+    """Return each metric's value on the held-out rows."""
+    return {
+        m.name: round(m.score(evaluation.truths, evaluation.answers, examples.schema), 5) for m in metrics
+    }
+
+
+def interval(
+    evaluation: Evaluation, metric: Metric, examples: Examples, confidence: float
+) -> tuple[float, float]:
+    """Return a two-sided interval of the score for the leaderboard: an estimate, not a certificate."""
+    tail = (1.0 - confidence) / 2.0
+    truths, answers, units = evaluation.truths, evaluation.answers, evaluation.units
+    if isinstance(metric, MeanMetric) and len(set(units)) == len(units):
+        values = metric.values(truths, answers)
+        mean, n = float(values.mean()), len(values)
+        # Wilson's interval, with the spread of the values where they are not only 0 and 1.
+        z = _normal_quantile(1.0 - tail)
+        centre, wide = (mean + z * z / (2 * n)) / (1 + z * z / n), z / (1 + z * z / n)
+        half = wide * math.sqrt(float(values.var()) / n + z * z / (4 * n * n))
+        return round(centre - half, 5), round(centre + half, 5)
+    rng = np.random.default_rng(0)
+    _, member = np.unique(np.asarray(units), return_inverse=True)
+    groups = [np.flatnonzero(member == g).tolist() for g in range(member.max() + 1)]
+    drawn = []
+    for _ in range(200):
+        picked = [i for g in rng.integers(0, len(groups), len(groups)) for i in groups[g]]
+        drawn.append(metric.score([truths[i] for i in picked], [answers[i] for i in picked], examples.schema))
+    low, high = np.quantile(drawn, [tail, 1.0 - tail])
+    return round(float(low), 5), round(float(high), 5)
+
+
+def predicted_bound(
+    evaluation: Evaluation, metric: Metric, examples: Examples, units: int, alpha: float
+) -> Bound:
+    """Return the bound to expect on that many certification units: the estimate's margin, scaled to them.
+
+    A margin shrinks with the square root of the number of units.
+    """
+    score = metric.score(evaluation.truths, evaluation.answers, examples.schema)
+    here = metric.bound(evaluation.truths, evaluation.answers, examples.schema, evaluation.units, alpha)
+    scale = math.sqrt(len(set(evaluation.units)) / max(units, 1))
+    return Bound(score - (score - here.value) * scale, here.exact)
+
+
+def details(evaluation: Evaluation, task: Task, examples: Examples) -> dict[str, Any]:
+    """Return what the task shows beside the scores; a mistake's index becomes its row in the source."""
+    found = task.details(evaluation.truths, evaluation.answers, examples.schema)
+    for mistake in found.get("mistakes", []):
+        mistake["row"] = examples.rows[evaluation.rows[mistake.pop("index")]]
+    return found
+
+
+def _normal_quantile(p: float) -> float:
+    from statistics import NormalDist
+
+    return NormalDist().inv_cdf(p)

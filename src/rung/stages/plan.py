@@ -1,0 +1,103 @@
+"""Before anything is fitted: which task a table is, and which rungs fit it, cheapest prediction first."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rung.core import registry
+from rung.core.errors import DataError, Problem, RungError, SpecError, did_you_mean
+from rung.core.model import Cost, DataFacts, FitContext
+from rung.core.prices import Prices
+from rung.core.product import Product, RungSpec
+from rung.core.task import ColumnProfile, Guess
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One candidate: a model family with its parameters, and what a prediction of it is planned to cost."""
+
+    name: str
+    model: str
+    params: Any
+    planned: Cost
+    usd_per_1k: float
+
+
+def fit_context(product: Product, threads: int, seconds: float | None = None) -> FitContext:
+    """Return what every fit of this product may use."""
+    return FitContext(product.seed, threads, product.budget.effort, seconds)
+
+
+def ladder(
+    product: Product, floor: str, facts: DataFacts, prices: Prices, fit: FitContext
+) -> tuple[Rung, ...]:
+    """Return the rungs that fit the task, by the planned price of a prediction, the floor among them.
+
+    Raises SpecError for a rung of the spec that does not exist, cannot do the task or has wrong parameters.
+    """
+    wanted = product.ladder
+    if wanted is None:
+        wanted = tuple(RungSpec(model=name) for name in registry.models_for(product.task))
+    problems: list[Problem] = []
+    rungs: list[Rung] = []
+    for index, spec in enumerate(wanted):
+        try:
+            rungs.append(_rung(spec, product.task, facts, prices, fit))
+        except RungError as error:
+            problems.append(Problem(0, f"ladder.{index}", error.problem + ".", error.fix))
+    if problems:
+        raise SpecError(problems, "product.yaml")
+    if floor not in {rung.model for rung in rungs}:
+        rungs.append(_rung(RungSpec(model=floor), product.task, facts, prices, fit))
+    return tuple(sorted(rungs, key=lambda rung: (rung.usd_per_1k, rung.name)))
+
+
+def _rung(spec: RungSpec, task: str, facts: DataFacts, prices: Prices, fit: FitContext) -> Rung:
+    family = registry.model(spec.model)
+    if task not in family.TASKS:
+        fix = did_you_mean(spec.model, registry.models_for(task))
+        raise RungError(f"the model '{spec.model}' cannot do {task}", fix=fix)
+    params = make_params(family.Params, spec.params)
+    cost = family.cost(facts, params, fit)
+    return Rung(spec.name or spec.model, spec.model, params, cost, prices.usd(cost.cpu_seconds_per_1k))
+
+
+def make_params(kind: type, given: Mapping[str, Any]) -> Any:
+    """Return the family's parameters from the spec's; raises RungError for unknown names and wrong types."""
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    values = {}
+    for name, value in given.items():
+        if name not in fields:
+            raise RungError(f"'{name}' is not a parameter", fix=did_you_mean(name, fields))
+        default = fields[name].default
+        value = tuple(value) if isinstance(value, list) else value
+        if default is not None and default is not dataclasses.MISSING and not _fits(value, default):
+            raise RungError(f"the parameter '{name}' must be like {default!r}, not {value!r}")
+        values[name] = value
+    return kind(**values)
+
+
+def _fits(value: Any, default: Any) -> bool:
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    if isinstance(default, float):
+        return isinstance(value, int | float)
+    return isinstance(value, type(default))
+
+
+def recognise(columns: Sequence[ColumnProfile], rows: int, where: str) -> list[Guess]:
+    """Return every task this table could be, surest first; raises DataError when it is none."""
+    guesses = [registry.task(name).guess(columns, rows) for name in registry.task_names()]
+    found = sorted((guess for guess in guesses if guess), key=lambda guess: -guess.confidence)
+    if not found:
+        seen = "; ".join(f"'{c.name}': {c.distinct} different values of {c.filled}" for c in columns[:8])
+        raise DataError(
+            f"no task fits this table ({seen})",
+            where,
+            "Text classification needs a column of texts and a column of labels that repeat; if yours has them, "
+            "write product.yaml by hand: docs/reference/product.md shows one.",
+        )
+    return found
