@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from rung.core.errors import RungError
     from rung.core.product import Product
     from rung.pipeline import Build, build, plan
-    from rung.stages.propose import Proposal
     from rung.serve.app import serve
     from rung.serve.predictor import Predictor
     from rung.serve.predictor import open_bundle as load
+    from rung.stages.propose import Proposal
 
 __all__ = ["Build", "Predictor", "Product", "Proposal", "RungError", "build", "load", "plan", "serve"]
 

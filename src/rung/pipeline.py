@@ -12,6 +12,7 @@ import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -175,7 +176,7 @@ def _climb(job: _Job, all_rungs: bool) -> report.Findings:
             )
             continue
         folder, trial = job.run.step(
-            f"trials/{rung.name}", lambda at, r=rung: _try(job, r, train, certification, requirements, at)
+            f"trials/{rung.name}", partial(_try, job, rung, train, certification, requirements)
         )
         trial = dict(trial)
         if winner is None:

@@ -112,9 +112,9 @@ def choose_folder(base: Path, name: str, fingerprint: str) -> Path:
     numbered = sorted(base.glob(f"{name}-[0-9][0-9][0-9]*"))
     for folder in reversed(numbered):
         owner = folder / "run.json"
-        if owner.is_file() and not (folder / "report.json").is_file():
-            if read_json(owner).get("fingerprint") == fingerprint:
-                return folder
+        unfinished = owner.is_file() and not (folder / "report.json").is_file()
+        if unfinished and read_json(owner).get("fingerprint") == fingerprint:
+            return folder
     last = int(numbered[-1].name.rsplit("-", 1)[1]) if numbered else 0
     return base / f"{name}-{last + 1:03d}"
 

@@ -28,7 +28,6 @@ from rung.data.read import Row, Source, open_source, read_rows
 from rung.data.split import TRAIN, Keys, Sides, decide, parse_time
 from rung.data.tables import TableWriter, to_cell
 
-
 # A prefix keeps the user's columns apart from ours, whatever theirs are called.
 _COLUMNS = ["file", "row", "target"]
 

@@ -14,7 +14,7 @@ from rung.core.model import Cost, DataFacts, FitContext, Model, Reason, answers_
 from rung.core.types import Columns, Examples, Prediction, Schema
 from rung.runtime.linear_head import LinearHead
 from rung.runtime.ngrams import NgramSpec, fold, join_fields, occurrences, word_spans
-from rung.runtime.tfidf import Block, beside, find, learn_block, transform
+from rung.runtime.tfidf import Block, SparseRows, beside, find, learn_block, transform
 
 # Characters of training text up to which character n-grams are tried, by effort: they cost the most time
 # and gain most on short and few texts.
@@ -62,7 +62,8 @@ class TfidfLinear(Model):
         labels = examples.schema.labels
         number = {label: i for i, label in enumerate(labels)}
         codes = np.array([number[target] for target in examples.targets], dtype=np.int64)
-        blocks, sets = {}, {}
+        blocks: dict[NgramSpec, tuple[Block, SparseRows]] = {}
+        sets: dict[str, Any] = {}
         for name, specs in _feature_sets(params, sum(map(len, texts)), context.effort).items():
             learned = [_learn(texts, spec, weight, params) for spec, weight in specs if spec not in blocks]
             blocks |= {block.spec: (block, rows) for block, rows in learned}

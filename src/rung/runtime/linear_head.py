@@ -75,7 +75,7 @@ class LinearHead:
         facts = json.loads((folder / "head.json").read_text(encoding="utf-8"))
         arrays = load_file(folder / "weights.safetensors")
         calibration = facts["calibration"]
-        knots = ()
+        knots: tuple[tuple[Floats, Floats], ...] = ()
         if calibration["kind"] == "isotonic":
             knots = tuple(
                 (arrays.pop(f"knots.{i}.x"), arrays.pop(f"knots.{i}.y")) for i in range(len(labels))

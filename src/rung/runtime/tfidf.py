@@ -131,8 +131,9 @@ def _weigh(
     rows: Ints, columns: npt.NDArray[np.integer], counts: Floats, block: Block
 ) -> tuple[Ints, Ints, Floats]:
     known = columns >= 0
-    rows, columns, counts = rows[known], columns[known], counts[known]
-    values = ((1.0 + np.log(counts)) * block.idf[columns]).astype(np.float64)
+    rows, counts = rows[known], counts[known]
+    columns = columns[known].astype(np.int64)
+    values = (1.0 + np.log(counts.astype(np.float64))) * block.idf[columns]
     if not len(rows):
         return rows, columns, values.astype(np.float32)
     local = rows - rows[0]

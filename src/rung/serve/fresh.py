@@ -137,4 +137,4 @@ def _plain(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:4], measure="--measure" in sys.argv[4:])
+    _main(sys.argv[1], sys.argv[2], sys.argv[3], "--measure" in sys.argv[4:])

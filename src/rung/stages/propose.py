@@ -33,8 +33,8 @@ class Proposal:
         """Return how many rows would certify: clamp(400 / n, 0.1, 0.3) of them."""
         return round(self.rows * min(max(400 / max(self.rows, 1), 0.1), 0.3))
 
-    def yaml(self) -> str:
-        """Return the text of product.yaml."""
+    def yaml(self, path: str | None = None) -> str:
+        """Return the text of product.yaml; path: of the data, from the folder it will stand in."""
         guess = self.guess
         inputs = [_quoted(name) for name in guess.inputs]
         shown = inputs[0] if len(inputs) == 1 else f"[{', '.join(inputs)}]"
@@ -49,7 +49,7 @@ class Proposal:
 name: {self.name}            # names the endpoint: POST /v1/models/{self.name}/predict
 task: {guess.task}   # it could also be: {others}
 data:
-  path: {_quoted(self.source)}
+  path: {_quoted(path or self.source)}
   input: {shown}   # {guess.reasons[0]}
   target: {_quoted(guess.target)}   # {guess.reasons[1]}
   # group: customer_id   # name the column that rows share, if any: people, threads, sites

@@ -1,0 +1,92 @@
+"""The command line: parse, call, print. A command's module is loaded when it is called, not before."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import import_module
+
+import click
+
+from rung.core.errors import RungError, SpecError, did_you_mean
+
+# Written out so that `rung --help` loads no command; a test holds it against the modules.
+COMMANDS = {
+    "plan": "Look at data: which task, which columns, which ladder at what price. Writes product.yaml.",
+    "build": "Climb the ladder of a product.yaml; ship the cheapest model that clears the bar.",
+    "show": "Show the leaderboard of a run again.",
+    "predict": "Answer a text, or every row of a file.",
+    "serve": "Answer over HTTP, with an API page and a page to try the model.",
+    "verify": "Check a bundle: hashes, versions, schema, and ten packed examples.",
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command = import_module(f"rung.cli.{name}").command
+        assert isinstance(command, click.Command)  # noqa: S101 - our own module
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"There is no command '{args[0]}'. {did_you_mean(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="""\b
+Begin:
+  rung plan tickets.csv          writes product.yaml
+  rung build product.yaml        climbs the ladder
+  rung serve runs/tickets-001/bundle
+
+\b
+Exit codes: 0 ok, 2 your mistake (with what to do), 3 no rung clears the bar.
+Tab completion: eval "$(_RUNG_COMPLETE=bash_source rung)"   (zsh_source, fish_source)""",
+)
+@click.version_option(package_name="rung", message="rung %(version)s")
+def root() -> None:
+    """Ship the cheapest model that clears your bar."""
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user's prints problem and fix and exits 2."""
+    try:
+        root.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        click.echo("\nInterrupted. The same command goes on where this one stopped.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except RungError as error:
+        _print_error(error)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _print_error(error: RungError) -> None:
+    if "--json" in sys.argv:
+        body: dict[str, object] = dict(error.as_dict())
+        if isinstance(error, SpecError):
+            body["problems"] = [vars(problem) for problem in error.problems]
+        click.echo(json.dumps({"error": body}, ensure_ascii=False))
+    else:
+        click.echo(f"{click.style('Error', fg='red', bold=True)}: {error}", err=True)

@@ -1,0 +1,5 @@
+"""`python -m rung.cli` is `rung`."""
+
+from rung.cli import main
+
+main()

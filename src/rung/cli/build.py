@@ -1,0 +1,39 @@
+"""`rung build`: climb the ladder, with live progress."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rung.cli.options import as_json, print_json
+
+
+@click.command(
+    epilog="\b\nExamples:\n  rung build product.yaml\n  rung build product.yaml --run runs/try --all-rungs\n\n"
+    "Interrupted? The same command goes on after the last whole step."
+)
+@click.argument("product", type=click.Path(path_type=Path), default="product.yaml")
+@click.option(
+    "--run",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Run folder; default runs/<name>-NNN beside the product.",
+)
+@click.option("--all-rungs", is_flag=True, help="Also measure the rungs above the winner.")
+@as_json
+def command(product: Path, run: Path | None, all_rungs: bool, as_json: bool) -> None:
+    """Build PRODUCT (default product.yaml). Exits 3 when no rung clears the bar; the best one is packed all the same."""
+    from rung.cli.leaderboard import print_outcome
+    from rung.cli.progress import Progress
+    from rung.pipeline import build
+
+    with Progress(quiet=as_json) as progress:
+        done = build(product, run=run, all_rungs=all_rungs, on_event=progress)
+    if as_json:
+        print_json({"run": str(done.folder), "bundle": str(done.bundle), "report": dict(done.report)})
+    else:
+        print_outcome(done.report, done.folder, done.bundle)
+    no_claim_asked = done.report["data"]["certification"] == 0
+    winner = next((t for t in done.report["trials"] if t["rung"] == done.report["winner"]), None)
+    cleared = done.cleared or (no_claim_asked and winner is not None and winner["status"] == "cleared")
+    click.get_current_context().exit(0 if cleared else 3)

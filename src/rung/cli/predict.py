@@ -1,0 +1,163 @@
+"""`rung predict`: answer one text, or stream a file through a bundle."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from rung.cli.options import as_json, print_json
+
+if TYPE_CHECKING:
+    from rung.serve.predictor import Predictor
+
+
+@click.command(
+    epilog='\b\nExamples:\n  rung predict runs/news-001/bundle --text "The striker scored twice"\n'
+    "  rung predict bundle -i new.csv -o out.csv --scores --id ticket"
+)
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--text", help="One text to answer.")
+@click.option(
+    "-i",
+    "--input",
+    "source",
+    type=click.Path(path_type=Path),
+    help="CSV, TSV or JSON lines file, or a folder.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV or JSON lines file; default: CSV to standard output.",
+)
+@click.option("--scores", is_flag=True, help="Also the probability of every label.")
+@click.option("--keep", is_flag=True, help="Also the input's own columns.")
+@click.option("--id", "id_column", help="Column of the input that names a row; default: its number.")
+@click.option("--encoding", help="Character encoding of the input, when detection is wrong.")
+@as_json
+def command(
+    bundle: Path, text: str | None, source: Path | None, output: Path | None,
+    scores: bool, keep: bool, id_column: str | None, encoding: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Answer with BUNDLE: a text, or every row of a file, in order. A row that cannot be read gets an error."""
+    from rung.serve.predictor import open_bundle
+
+    if (text is None) == (source is None):
+        raise click.UsageError("Give either --text or -i.")
+    model = open_bundle(bundle)
+    if not model.manifest.certified:
+        click.echo(
+            "Warning: this bundle is not certified; nothing has been proven about its quality.", err=True
+        )
+    if text is not None:
+        _answer_text(model, text, scores, as_json)
+    elif source is not None:
+        with _writing(output) as file:
+            failed, rows = _answer_file(
+                model, source, file, _is_jsonl(output), scores, keep, id_column, encoding
+            )
+        click.echo(f"{rows:,} rows answered, {failed:,} with an error.", err=True)
+
+
+def _answer_text(model: Predictor, text: str, scores: bool, as_json: bool) -> None:
+    from rung.core.errors import InputError
+
+    answer = next(iter(model.respond([text], scores=True)))
+    if "error" in answer:
+        raise InputError(answer["error"], "--text", "Give a text that has something to answer.")
+    reasons = model.explain([text])[0]
+    if as_json:
+        shown = answer if scores else {k: v for k, v in answer.items() if not k.startswith("score:")}
+        print_json({**shown, "reasons": [vars(reason) for reason in reasons]})
+        return
+    first = model.schema.outputs[0].name
+    probability = answer.get("probability")
+    click.echo(f"{answer[first]}" + (f"  {probability:.4f}" if probability is not None else ""))
+    if scores:
+        for key, value in answer.items():
+            if key.startswith("score:"):
+                click.echo(f"  {key.removeprefix('score:')}  {value:.4f}")
+    if reasons:
+        click.echo("because of: " + ", ".join(f"{r.text} ({r.weight:+.2f})" for r in reasons))
+
+
+def _answer_file(
+    model: Predictor, path: Path, file: TextIO, jsonl: bool,
+    scores: bool, keep: bool, id_column: str | None, encoding: str | None,
+) -> tuple[int, int]:  # fmt: skip
+    """Stream the rows of a file through the model; returns (rows with an error, rows)."""
+    from rung.core.errors import InputError
+    from rung.data.read import Row, open_source, read_rows
+
+    source = open_source(path, encoding)
+    for name in (*model.schema.input_names, *([id_column] if id_column else [])):
+        source.require(name, "the model's input" if name != id_column else "--id")
+    kept = [c for c in source.columns if keep]
+    outputs = [field.name for field in model.task.columns(model.schema, scores)]
+    header = ["id" if id_column else "row", *kept, *outputs, "error"]
+    write = _json_writer(file) if jsonl else _csv_writer(file, header)
+    waiting: deque[Row] = deque()
+
+    def asked() -> Iterator[Any]:
+        for row in read_rows(source):
+            waiting.append(row)
+            yield row.values if row.values is not None else InputError(row.problem)
+
+    failed = rows = 0
+    for answer in model.respond(asked(), scores):
+        row = waiting.popleft()
+        values = row.values or {}
+        line = {header[0]: values.get(id_column, "") if id_column else row.number}
+        line |= {name: values.get(name, "") for name in kept} | {
+            name: answer.get(name, "") for name in outputs
+        }
+        line["error"] = answer.get("error", "")
+        write(line)
+        rows += 1
+        failed += bool(line["error"])
+    return failed, rows
+
+
+def _csv_writer(file: TextIO, header: list[str]) -> Any:
+    writer = csv.DictWriter(file, header, lineterminator="\n")
+    writer.writeheader()
+    return writer.writerow
+
+
+def _json_writer(file: TextIO) -> Any:
+    def write(line: dict[str, Any]) -> None:
+        file.write(
+            json.dumps({k: v for k, v in line.items() if v != "" or k == "row"}, ensure_ascii=False) + "\n"
+        )
+
+    return write
+
+
+def _is_jsonl(output: Path | None) -> bool:
+    return output is not None and output.suffix.lower() in {".jsonl", ".ndjson"}
+
+
+@contextmanager
+def _writing(output: Path | None) -> Iterator[TextIO]:
+    """Yield the output; a file appears under its name only when it is complete."""
+    from rung.core.files import writing
+
+    if output is None:
+        yield sys.stdout
+        return
+    temporary = output.with_name(output.name + ".tmp")
+    with writing(output.parent):
+        try:
+            with temporary.open("w", encoding="utf-8", newline="") as file:
+                yield file
+            temporary.replace(output)
+        finally:
+            temporary.unlink(missing_ok=True)
