@@ -22,7 +22,7 @@ from rung.core.engine import Engine, Resources
 from rung.core.files import read_json, whole_folder, write_json, write_text
 from rung.core.lock import CertificateLock
 from rung.core.manifest import NAME as MANIFEST
-from rung.core.model import DataFacts, FitContext
+from rung.core.model import DataFacts, FitContext, Rung
 from rung.core.prices import Prices, load_prices
 from rung.core.product import Product, load_product, safe_name
 from rung.core.run import Listener, Run, choose_folder, open_run
@@ -37,7 +37,7 @@ from rung.serve.fresh import predict_fresh
 from rung.stages import certify, evaluate, pack, report
 from rung.stages.certify import Requirement
 from rung.stages.fit import FitJob, Fitted, fit
-from rung.stages.plan import Rung, fit_context, ladder, recognise
+from rung.stages.plan import fit_context, ladder, recognise
 from rung.stages.propose import Proposal, ladder_dicts
 from rung.stages.report_html import render
 

@@ -46,6 +46,17 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Rung:
+    """One candidate: a model family with its parameters, and what a prediction of it is planned to cost."""
+
+    name: str
+    model: str
+    params: Any
+    planned: Cost
+    usd_per_1k: float
+
+
+@dataclass(frozen=True)
 class NoParams:
     """For a family with nothing to set."""
 

@@ -128,11 +128,11 @@ def _count(folded: Sequence[str], spec: NgramSpec) -> Iterator[tuple[Ints, Ints,
 
 
 def _weigh(
-    rows: Ints, columns: npt.NDArray[np.integer], counts: Floats, block: Block
+    rows: Ints, found: Ints | npt.NDArray[np.int32], counts: Floats, block: Block
 ) -> tuple[Ints, Ints, Floats]:
-    known = columns >= 0
+    known = found >= 0
     rows, counts = rows[known], counts[known]
-    columns = columns[known].astype(np.int64)
+    columns: Ints = found[known].astype(np.int64)
     values = (1.0 + np.log(counts.astype(np.float64))) * block.idf[columns]
     if not len(rows):
         return rows, columns, values.astype(np.float32)

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from rung.core import registry
 from rung.core.errors import DataError, Problem, RungError, SpecError, did_you_mean
-from rung.core.model import Cost, DataFacts, FitContext
+from rung.core.model import DataFacts, FitContext, Rung
 from rung.core.prices import Prices
 from rung.core.product import Product, RungSpec
 from rung.core.task import ColumnProfile, Guess
-
-
-@dataclass(frozen=True)
-class Rung:
-    """One candidate: a model family with its parameters, and what a prediction of it is planned to cost."""
-
-    name: str
-    model: str
-    params: Any
-    planned: Cost
-    usd_per_1k: float
 
 
 def fit_context(product: Product, threads: int, seconds: float | None = None) -> FitContext:

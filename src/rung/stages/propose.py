@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rung.core.bounds import rows_needed
+from rung.core.model import Rung
 from rung.core.task import Guess
-from rung.stages.plan import Rung
 
 
 @dataclass(frozen=True)
