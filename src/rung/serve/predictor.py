@@ -117,11 +117,15 @@ def open_bundle(folder: str | Path) -> Predictor:
     path = Path(folder)
     manifest = read_manifest(path)
     verify_files(path, manifest)
+    task = registry.task(manifest.task)
+    family = registry.model(manifest.model)
     try:
-        task = registry.task(manifest.task)
-        family = registry.model(manifest.model)
         model = family.load(path / "model", manifest.schema)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except RungError:
+        raise
+    except (
+        Exception
+    ) as error:  # A file may be wrong in any way: its reader's every complaint is the bundle's fault.
         raise BundleError(
             f"the model cannot be loaded: {error}", path.name, "Build the bundle again."
         ) from error

@@ -24,7 +24,9 @@ class BlobLabelling(Task):
 
     def schema(self, inputs, targets):
         labels = tuple(sorted(set(targets)))
-        return Schema(tuple(Field(i, "image", "input") for i in inputs), (Field("label", "category", "output", labels),))
+        return Schema(
+            tuple(Field(i, "image", "input") for i in inputs), (Field("label", "category", "output", labels),)
+        )
 
     def metric(self, name, schema):
         return {m.name: m for m in self.metrics(schema)}[name]
@@ -87,7 +89,10 @@ class BlobHistogram(BlobMajority):
     def fit(cls, examples, params, context) -> Self:
         seen = _histograms(examples.inputs)
         targets = np.array(examples.targets)
-        return cls(examples.schema.labels, np.array([seen[targets == label].mean(0) for label in examples.schema.labels]))
+        return cls(
+            examples.schema.labels,
+            np.array([seen[targets == label].mean(0) for label in examples.schema.labels]),
+        )
 
     def predict(self, inputs):
         distance = ((_histograms(inputs)[:, None] - self.centres) ** 2).sum(2)
@@ -112,4 +117,6 @@ class BlobHistogram(BlobMajority):
 
 def _histograms(inputs):
     blobs = [Path(p).read_bytes() for p in next(iter(inputs.values()))]
-    return np.array([np.bincount(np.frombuffer(b, np.uint8) >> 5, minlength=8) / max(len(b), 1) for b in blobs])
+    return np.array(
+        [np.bincount(np.frombuffer(b, np.uint8) >> 5, minlength=8) / max(len(b), 1) for b in blobs]
+    )

@@ -102,7 +102,10 @@ class Service(Model):
 
     def predict(self, inputs):
         prompts = inputs[self._field]
-        return [Prediction("".join(self.stream({self._field: p})), answered_by="service", cost=0.001) for p in prompts]
+        return [
+            Prediction("".join(self.stream({self._field: p})), answered_by="service", cost=0.001)
+            for p in prompts
+        ]
 
     def save(self, folder: Path) -> None:
         (folder / "service.json").write_text(json.dumps([self.address, self._field]))

@@ -1,0 +1,75 @@
+"""Fixtures: real BBC news in small portions, and one small build shared by the tests that only read it."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def news_folder() -> Path:
+    """The BBC news of `make demo`: one folder per class."""
+    subprocess.run([sys.executable, str(ROOT / "examples" / "fetch.py"), "news"], check=True)
+    return ROOT / "examples" / "news" / "data"
+
+
+@pytest.fixture(scope="session")
+def news_rows(news_folder) -> list[tuple[str, str]]:
+    """(text, label) of 120 articles a class, the first 500 characters of each."""
+    rows = []
+    for folder in sorted(p for p in news_folder.iterdir() if p.is_dir()):
+        for path in sorted(folder.glob("*.txt"))[:120]:
+            rows.append((" ".join(path.read_bytes().decode("utf-8", "replace").split())[:500], folder.name))
+    return rows
+
+
+@pytest.fixture(scope="session")
+def news_csv(news_rows, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("news") / "news.csv"
+    write_csv(path, ["text", "label"], news_rows)
+    return path
+
+
+def write_csv(path: Path, header, rows) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+    return path
+
+
+SPEC = """name: desk
+task: text_classification
+data: {{path: {path}, input: text, target: label}}
+bar: {{metric: accuracy, at_least: {bar}}}
+budget: {{effort: 1, threads: 1}}
+"""
+
+
+def write_spec(folder: Path, data: Path, bar: float = 0.7, extra: str = "") -> Path:
+    path = folder / "product.yaml"
+    path.write_text(SPEC.format(path=data, bar=bar) + extra, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def built(news_csv, tmp_path_factory):
+    """One certified build of the small news table."""
+    import rung
+
+    folder = tmp_path_factory.mktemp("built")
+    return rung.build(write_spec(folder, news_csv), run=folder / "run")
+
+
+def run_cli(*args, cwd=None, input=None, env=None):
+    """Run `rung` in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "rung.cli", *map(str, args)], cwd=cwd, input=input, capture_output=True, text=True,
+        encoding="utf-8", env={**os.environ, **(env or {})}, check=False, timeout=300,
+    )  # fmt: skip

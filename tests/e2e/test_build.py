@@ -1,0 +1,212 @@
+"""From product.yaml to a served, verified bundle, through the command line, as a user goes."""
+
+import csv
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+import rung
+from conftest import run_cli, write_csv, write_spec
+from rung.core.types import Prediction
+from rung.stages.report import KEYS
+
+
+def test_plan_build_show_verify_predict(news_csv, tmp_path):
+    planned = run_cli("plan", news_csv, "-o", "product.yaml", cwd=tmp_path)
+    assert planned.returncode == 0, planned.stderr
+    text = (tmp_path / "product.yaml").read_text()
+    assert (
+        "task: text_classification" in text
+        and "input: text" in text
+        and "target: label" in text
+        and "#" in text
+    )
+    (tmp_path / "product.yaml").write_text(
+        text.replace("at_least: 0.9 ", "at_least: 0.7 ").replace("effort: 2", "effort: 1")
+    )
+    built = run_cli("build", "product.yaml", "--json", cwd=tmp_path)
+    assert built.returncode == 0, built.stderr
+    done = json.loads(built.stdout)
+    assert done["report"]["cleared"] and done["report"]["winner"] == "tfidf_linear"
+    shown = run_cli("show", cwd=tmp_path)
+    assert shown.returncode == 0 and "tfidf_linear" in shown.stdout and "report.html" in shown.stdout
+    verified = run_cli("verify", done["bundle"], "--json", cwd=tmp_path)
+    assert verified.returncode == 0 and json.loads(verified.stdout)["certified"]
+    one = run_cli(
+        "predict", done["bundle"], "--text", "The striker scored twice in the cup final", cwd=tmp_path
+    )
+    assert (
+        one.returncode == 0
+        and one.stdout.startswith("sports")
+        and "because of" in one.stdout
+        and not one.stderr
+    )
+    again = run_cli("plan", news_csv, "-o", "product.yaml", cwd=tmp_path)
+    assert again.returncode == 2 and "exists already" in again.stderr
+
+
+def test_report_has_exactly_the_documented_keys(built):
+    documented = {key for key, _, _ in KEYS}
+    found = set(built.report)
+    for section in ("certificate", "data"):
+        found |= {f"{section}.{key}" for key in built.report[section]}
+    found |= {f"trials.{key}" for trial in built.report["trials"] for key in trial} - {
+        "trials.is_floor", "trials.differing",
+    }  # fmt: skip
+    assert found == documented
+    on_disk = json.loads((built.folder / "report.json").read_text())
+    assert on_disk == json.loads(json.dumps(built.report))
+
+
+def test_report_html_is_whole_and_self_contained(built):
+    page = (built.folder / "report.html").read_text()
+    assert page.endswith("</body></html>\n") and "clears the bar" in page and "Confusion matrix" in page
+    assert "http://" not in page and "https://" not in page and "<script" not in page
+
+
+def test_the_python_api(built):
+    model = rung.load(built.bundle)
+    answers = model.predict(
+        ["The striker scored twice in the final", {"text": "The bank raised its interest rate"}]
+    )
+    assert all(isinstance(a, Prediction) for a in answers)
+    assert [a.value for a in answers] == ["sports", "business"]
+    assert model.predict([]) == []
+    with pytest.raises(rung.RungError, match="list of rows"):
+        model.predict("one text")
+    with pytest.raises(rung.RungError, match="input 'text' is missing"):
+        model.predict([{"txt": "a"}])
+
+
+def test_prediction_file_answers_every_row_in_order(built, tmp_path):
+    rows = [["7", "The striker scored", "x"], ["8", "", "y"], ["9", "Shares fell on Wall Street", "z"]]
+    source = write_csv(tmp_path / "new.csv", ["ticket", "text", "note"], rows)
+    with source.open("a", encoding="utf-8") as file:
+        file.write('10,too,many,cells\n11,"Parliament votes on the bill, again",q\n')
+    out = tmp_path / "out.csv"
+    done = run_cli("predict", built.bundle, "-i", source, "-o", out, "--scores", "--id", "ticket")
+    assert done.returncode == 0, done.stderr
+    found = list(csv.DictReader(out.read_text(encoding="utf-8").splitlines()))
+    assert [row["id"] for row in found] == ["7", "8", "9", "", "11"]
+    assert found[0]["label"] == "sports" and found[1]["label"] == "" and "no text" in found[1]["error"]
+    assert "malformed" in found[3]["error"] and found[4]["label"] == "politics"
+    assert "note" not in found[0] and {
+        f"score:{label}" for label in rung.load(built.bundle).schema.labels
+    } <= set(found[0])
+    assert sum(float(v) for k, v in found[0].items() if k.startswith("score:")) == pytest.approx(1, abs=1e-4)
+    kept = tmp_path / "kept.jsonl"
+    assert run_cli("predict", built.bundle, "-i", source, "-o", kept, "--keep").returncode == 0
+    lines = [json.loads(line) for line in kept.read_text().splitlines()]
+    assert len(lines) == 5 and lines[0]["note"] == "x" and lines[0]["row"] == 1
+    wrong = run_cli("predict", built.bundle, "-i", write_csv(tmp_path / "w.csv", ["txt"], [["a"]]), "--json")
+    assert (
+        wrong.returncode == 2 and "there is no column 'text'" in json.loads(wrong.stdout)["error"]["problem"]
+    )
+
+
+def test_nothing_clears_exits_3_packs_the_best_and_warns(news_csv, tmp_path):
+    write_spec(tmp_path, news_csv, bar=0.999)
+    done = run_cli("build", "product.yaml", "--json", cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    result = json.loads(done.stdout)
+    report = result["report"]
+    assert not report["cleared"] and report["certificate"] is None and report["winner"] == "tfidf_linear"
+    assert any("No rung clears" in line for line in report["advice"])
+    manifest = json.loads((tmp_path / result["bundle"] / "manifest.json").read_text())
+    assert manifest["certified"] is False and manifest["certificate"] is None
+    lock = tmp_path / "certificate.lock"
+    assert json.loads(lock.read_text())["looks"] == [], "a rung not expected to pass must not be looked at"
+    warned = run_cli("predict", result["bundle"], "--text", "a match", cwd=tmp_path)
+    assert warned.returncode == 0 and "not certified" in warned.stderr
+    served = run_cli("serve", result["bundle"], cwd=tmp_path)
+    assert served.returncode == 2 and "--uncertified" in served.stderr
+
+
+def test_no_certificate_asked_for(news_csv, tmp_path):
+    write_spec(tmp_path, news_csv, extra="certify: {fraction: 0}\n")
+    done = rung.build(tmp_path / "product.yaml")
+    assert (
+        done.report["data"]["certification"] == 0 and done.report["certificate"] is None and not done.cleared
+    )
+    assert done.report["winner"] == "tfidf_linear"
+    assert run_cli("build", "product.yaml", cwd=tmp_path).returncode == 0
+
+
+def test_all_rungs_measures_above_the_winner_without_looking(news_csv, tmp_path):
+    write_spec(tmp_path, news_csv, bar=0.05)
+    done = rung.build(tmp_path / "product.yaml", all_rungs=True)
+    assert done.report["winner"] == "majority" and [t["rung"] for t in done.report["trials"]] == [
+        "majority",
+        "tfidf_linear",
+    ]
+    assert done.report["trials"][1]["status"] == "not needed"
+    assert len(json.loads((tmp_path / "certificate.lock").read_text())["looks"]) == 1
+    assert any("floor" in line for line in done.report["advice"])
+
+
+def test_a_rebuild_returns_the_same_certificate_without_a_look(news_csv, tmp_path):
+    write_spec(tmp_path, news_csv)
+    one = rung.build(tmp_path / "product.yaml")
+    two = rung.build(tmp_path / "product.yaml")
+    assert one.folder != two.folder and one.report["certificate"] == two.report["certificate"]
+    assert len(json.loads((tmp_path / "certificate.lock").read_text())["looks"]) == 1
+
+
+def test_certification_rows_leave_no_trace(built):
+    """No text, label count or score of certification rows stands anywhere in the run but in their own table."""
+    report = built.report
+    assert sum(report["data"]["labels"].values()) == report["data"]["train"]
+    assert sum(map(sum, report["details"]["confusion"])) <= report["data"]["train"]
+    look = json.loads((built.folder / "looks" / "tfidf_linear" / "done.json").read_text())
+    assert set(look) == {"certificate"}
+    assert report["certificate"]["bound"] * 200 == pytest.approx(round(report["certificate"]["bound"] * 200))
+
+
+def test_limits_are_kept(news_csv, tmp_path):
+    write_spec(tmp_path, news_csv, extra="limits: {size_mb: 0.05}\n")
+    done = rung.build(tmp_path / "product.yaml")
+    assert not done.cleared and done.report["trials"][1]["status"] == "over limit"
+    assert any("size_mb" in line for line in done.report["advice"])
+
+
+def test_serve_answers_over_http(built):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "rung.cli", "serve", str(built.bundle), "--port", str(port)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ,
+    )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(100):
+            try:
+                health = json.load(urllib.request.urlopen(f"{address}/healthz", timeout=5))
+                break
+            except OSError:
+                time.sleep(0.1)  # The server is starting; there is no event to wait for.
+        assert health == {"status": "ok"}
+        body = json.dumps({"inputs": [{"text": "The striker scored twice"}], "explain": True}).encode()
+        request = urllib.request.Request(
+            f"{address}/v1/models/desk/predict", body, {"Content-Type": "application/json"}
+        )
+        answer = json.load(urllib.request.urlopen(request, timeout=10))
+        assert (
+            answer["certified"]
+            and answer["predictions"][0]["label"] == "sports"
+            and answer["predictions"][0]["reasons"]
+        )
+        assert b"Try it" in urllib.request.urlopen(address, timeout=5).read()
+        assert (
+            "/v1/models/desk/predict"
+            in json.load(urllib.request.urlopen(f"{address}/openapi.json", timeout=5))["paths"]
+        )
+    finally:
+        server.terminate()
+        server.wait(10)

@@ -1,0 +1,94 @@
+"""The HTTP surface: shapes, limits, errors as JSON."""
+
+import json
+
+import pytest
+from fastapi.testclient import TestClient
+
+import rung
+from rung.serve import app as served
+from rung.serve.app import create_app
+
+
+@pytest.fixture(scope="module")
+def client(built):
+    return TestClient(create_app([rung.load(built.bundle)]))
+
+
+URL = "/v1/models/desk/predict"
+
+
+def test_one_row_or_many(client):
+    one = client.post(URL, json={"inputs": {"text": "The striker scored"}}).json()
+    many = client.post(
+        URL, json={"inputs": [{"text": "The striker scored"}, {"text": " "}], "scores": True}
+    ).json()
+    assert one["predictions"][0]["label"] == many["predictions"][0]["label"] == "sports"
+    assert "score:sports" in many["predictions"][0] and "error" in many["predictions"][1]
+    assert one["version"] and one["certified"] is True
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"inputs": []}, {"inputs": [{}]}, {"inputs": [{"txt": "a"}]}, {"inputs": "a"}, {"inputs": [{"text": 3}]},
+     {"inputs": [{"text": None}]}, {"inputs": [{"text": ["a"]}]}, {"inputs": [{"text": "a"}], "surprise": 1}, [], 3, None],
+)  # fmt: skip
+def test_wrong_bodies_get_problem_where_fix(client, body):
+    reply = client.post(URL, json=body)
+    if body == {"inputs": []}:
+        assert reply.status_code == 200 and reply.json()["predictions"] == []
+        return
+    assert reply.status_code == 422 and set(reply.json()) == {"problem", "where", "fix"}
+
+
+def test_not_json_deep_json_and_lone_surrogates(client):
+    for content in (b"", b"{", b"\xff\xfe", b"[" * 50_000, b'{"inputs": ' + b"[" * 50_000):
+        reply = client.post(URL, content=content, headers={"Content-Type": "application/json"})
+        assert 400 <= reply.status_code < 500
+    reply = client.post(
+        URL, content=b'{"inputs": [{"text": "\\ud800 goal"}]}', headers={"Content-Type": "application/json"}
+    )
+    assert reply.status_code in (200, 422)
+
+
+def test_too_large_a_body_and_too_many_rows(client):
+    big = json.dumps({"inputs": [{"text": "a" * (served.MAX_BODY_BYTES + 1)}]})
+    reply = client.post(URL, content=big, headers={"Content-Type": "application/json"})
+    assert reply.status_code == 413 and "larger than" in reply.json()["problem"]
+
+    def chunks():
+        for _ in range(20):
+            yield b"a" * (1 << 20)
+
+    assert client.post(URL, content=chunks()).status_code == 413
+    many = client.post(URL, json={"inputs": [{"text": "a"}] * (served.MAX_ROWS + 1)})
+    assert many.status_code == 422 and "too many" in many.json()["problem"]
+
+
+def test_unknown_model_and_route(client):
+    reply = client.get("/v1/models/dusk")
+    assert reply.status_code == 404 and "Did you mean 'desk'" in reply.json()["fix"]
+    assert client.post("/v1/models/dusk/predict", json={}).status_code == 404
+
+
+def test_description_page_and_docs(client):
+    described = client.get("/v1/models/desk").json()
+    assert described["certified"] and described["schema"]["inputs"][0]["name"] == "text"
+    page = client.get("/")
+    assert page.status_code == 200 and "default-src 'none'" in page.headers["content-security-policy"]
+    schema = client.get("/openapi.json").json()
+    assert schema["paths"][URL]["post"]["requestBody"]
+
+
+def test_a_column_name_that_is_no_python_name(built):
+    from rung.core.types import Field, Schema
+    from rung.serve.app import _row_model
+
+    schema = Schema((Field("正文 (body)", "text", "input"), Field("class", "text", "input")), ())
+    row = _row_model("m", schema).model_validate({"正文 (body)": "a", "class": "b"})
+    assert row.model_dump(by_alias=True) == {"正文 (body)": "a", "class": "b"}
+
+
+def test_two_bundles_of_one_name_are_refused(built):
+    with pytest.raises(rung.RungError, match="two bundles are called 'desk'"):
+        create_app([rung.load(built.bundle), rung.load(built.bundle)])
