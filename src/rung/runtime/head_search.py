@@ -69,7 +69,7 @@ def search(
     tried: list[tuple[Candidate, float]] = []
     best: tuple[float, Candidate, Floats] | None = None
     for index, (name, matrix) in enumerate(sets.items()):
-        small = matrix[rows]
+        small = _without_empty_columns(matrix[rows])
         if index:
             ranked = sorted(tried, key=lambda item: -item[1])
             heads = list(dict.fromkeys((c.head, c.c) for c, _ in ranked))[:2]
@@ -113,8 +113,9 @@ def fit_head(
     candidate = replace(found.candidate, c=found.candidate.c * min(len(rows) / len(codes), 1.0) ** 0.5)
     if len(rows) < len(codes):
         # A head fitted on few rows is less sure than the final one: calibrate on one fitted on more.
-        held = sample(codes, min(len(codes) * 2 // 5, 4_000), seed + 1)
+        held = sample(codes, min(len(codes) * 2 // 5, 2_000), seed + 1)
         others = np.setdiff1d(np.arange(len(codes)), held)
+        others = others[sample(codes[others], 5_000, seed + 2)]
         weights, bias = fit_weights(matrix[others], codes[others], labels, candidate, seed)
         scores, rows = np.asarray(matrix[held] @ weights + bias), held
     calibration = calibrate(scores, codes[rows], seed)
@@ -144,7 +145,9 @@ def fit_weights(
             weights[:, present], bias[present] = ridge.coef_.T, ridge.intercept_
             return weights, bias
         if candidate.head == "svc":
-            model = LinearSVC(C=candidate.c, tol=0.1 if len(codes) > 300 else 1e-3, random_state=seed)
+            # Measured on 20 newsgroups: beyond these tolerances more passes change no accuracy, only the time.
+            tolerance = 1e-3 if len(codes) <= 300 else 0.1 if len(codes) <= 5_000 else 0.3
+            model = LinearSVC(C=candidate.c, tol=tolerance, random_state=seed)
         else:
             model = LogisticRegression(C=candidate.c, tol=1e-3, max_iter=300, random_state=seed)
         model.fit(matrix, codes)
@@ -207,6 +210,11 @@ def _isotonic(scores: Floats, codes: Ints) -> Calibration:
 
 def _log_loss(probabilities: Floats, codes: Ints) -> float:
     return float(-np.log(np.maximum(probabilities[np.arange(len(codes)), codes], 1e-12)).mean())
+
+
+def _without_empty_columns(matrix: Any) -> Any:
+    """Return a sparse sample without the columns it never fills: weights of theirs would only cost time."""
+    return matrix[:, np.unique(matrix.indices)] if hasattr(matrix, "tocsr") else matrix
 
 
 def _out_of_fold(
