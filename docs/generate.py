@@ -1,0 +1,104 @@
+"""Write the reference pages from the code: `python docs/generate.py`; `--check` fails when they are stale."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from rung.cli import COMMANDS, root
+from rung.core import registry
+from rung.core.product import Product, keys_of
+from rung.stages.report import KEYS
+
+REFERENCE = Path(__file__).parent / "reference"
+
+EFFORT = """
+## Effort
+
+| effort | what is searched |
+|---|---|
+| 0 | words, one head (SVC, C = 1): seconds |
+| 1 | words, SVC, two strengths |
+| 2 | words, and characters beside them up to 6 million characters of training text; SVC and ridge, three strengths (default) |
+| 3 | characters up to 20 million; logistic regression too; five strengths; twice the rows searched on |
+| 4 | five folds; characters up to 60 million; four times the rows searched on |
+| 5 | characters up to 200 million; eight times the rows searched on |
+
+Anything the dial sets can be set explicitly under `ladder: [{model: ..., params: {...}}]`.
+"""
+
+
+def product_page() -> str:
+    """Return the page of product.yaml."""
+    rows = "\n".join(
+        f"| `{key}` | {kind} | {default} | {note} |" for key, kind, default, note in keys_of(Product)
+    )
+    example = """```yaml
+name: tickets
+task: text_classification
+data: {path: tickets.csv, input: text, target: queue}
+bar: {metric: accuracy, at_least: 0.90, confidence: 0.95}
+limits: {latency_ms: 20, size_mb: 50, usd_per_1k: 0.01}
+budget: {effort: 2, minutes: 30}
+```"""
+    params = "\n\n".join(_params(name) for name in registry.model_names())
+    return (
+        "# product.yaml\n\nThe whole product in one file. Unknown keys, wrong types and impossible combinations are "
+        f"reported all at once, each with its line. Paths start at the file's folder.\n\n{example}\n\n"
+        f"| key | type | default | meaning |\n|---|---|---|---|\n{rows}\n{EFFORT}\n## Parameters of each model family\n\n{params}\n"
+    )
+
+
+def _params(name: str) -> str:
+    import dataclasses
+
+    family = registry.model(name)
+    fields = dataclasses.fields(family.Params)
+    listed = "\n".join(f"- `{f.name}`: {f.default!r}" for f in fields) or "- nothing to set"
+    return f"### {name}\n\n{(family.__doc__ or '').strip().splitlines()[0]}\n\n{listed}"
+
+
+def report_page() -> str:
+    """Return the page of report.json."""
+    rows = "\n".join(f"| `{key}` | {kind} | {meaning} |" for key, kind, meaning in KEYS)
+    return (
+        "# report.json\n\nStands in every finished run folder, beside `report.html`. Keys are only ever added.\n\n"
+        f"| key | type | meaning |\n|---|---|---|\n{rows}\n"
+    )
+
+
+def cli_page() -> str:
+    """Return the page of the command line."""
+    parts = [
+        "# The command line\n\nExit codes: 0 ok, 2 your mistake (with what to do), 3 no rung clears the bar.\n"
+    ]
+    for name in COMMANDS:
+        command = root.get_command(click.Context(root), name)
+        if command is None:
+            raise SystemExit(f"no command {name}")
+        context = click.Context(command, info_name=f"rung {name}", terminal_width=100, max_content_width=100)
+        parts.append(f"## rung {name}\n\n```text\n{command.get_help(context)}\n```\n")
+    return "\n".join(parts)
+
+
+PAGES = {"product.md": product_page, "report.md": report_page, "cli.md": cli_page}
+
+
+def main() -> None:
+    stale = []
+    for name, make in PAGES.items():
+        text = f"<!-- Written by docs/generate.py: change the code, not this page. -->\n{make()}"
+        path = REFERENCE / name
+        if "--check" in sys.argv:
+            if not path.is_file() or path.read_text(encoding="utf-8") != text:
+                stale.append(name)
+        else:
+            path.write_text(text, encoding="utf-8")
+    if stale:
+        raise SystemExit(f"stale: {', '.join(stale)}. Run `make docs`.")
+
+
+if __name__ == "__main__":
+    main()
