@@ -181,7 +181,9 @@ def _feature_sets(
 
 def _learn(texts: Sequence[str], spec: NgramSpec, weight: float, params: TfidfLinearParams) -> Any:
     # An n-gram seen once or twice says little about other texts when there are many.
-    min_rows = params.min_rows or (1 if len(texts) < 500 else 2 if spec.word_max and len(texts) < 5_000 else 3)
+    min_rows = params.min_rows or (
+        1 if len(texts) < 500 else 2 if spec.word_max and len(texts) < 5_000 else 3
+    )
     return learn_block(texts, spec, min_rows, params.most_features, weight)
 
 

@@ -26,8 +26,8 @@ _INVERSE = pow(_BASE, -1, 1 << 64)
 _MASK = (1 << 64) - 1
 # An n-gram is known by this many bits of its hash: 16 million buckets, so that few of a million collide.
 BITS = 24
-# A batch holds about this many characters: larger ones fall out of the processor's cache and get slower.
-_BATCH_CHARS = 1 << 19
+# A batch holds about this many characters: eight times more is a tenth faster and takes 150 MB.
+_BATCH_CHARS = 1 << 16
 # No more of one text is read: what someone pasted into a form must not stop a server.
 MAX_CHARS = 200_000
 _SEPARATOR, _LETTER, _WORD = 0, 1, 2
@@ -73,7 +73,7 @@ def fold(text: str) -> str:
 
 
 def batches(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Yield [from, to) ranges of rows of about half a million characters each."""
+    """Yield [from, to) ranges of rows of about _BATCH_CHARS characters each."""
     begin = held = 0
     for index, text in enumerate(texts):
         held += len(text) + 1

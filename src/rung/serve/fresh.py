@@ -120,6 +120,11 @@ def _timings(predict: Any, rows: list[Any]) -> dict[str, Any]:
 
 
 def _peak_memory_mb() -> float:
+    status = Path("/proc/self/status")
+    if status.is_file():
+        # Of this program alone; `ru_maxrss` also counts the process that started it.
+        high = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(high.split()[1]) / 1e3
     try:
         import resource
     except ImportError:  # Windows

@@ -9,11 +9,11 @@ from typing import Any
 _STYLE = """
 :root { color-scheme: light dark; --line: #8886; --soft: #8882; --good: #0a7d3b; --bad: #b3261e; }
 @media (prefers-color-scheme: dark) { :root { --good: #5fd38d; --bad: #ff8a80; } }
-body { font: 16px/1.5 system-ui, "Noto Sans CJK SC", sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 16px/1.5 system-ui, "Noto Sans CJK SC", sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.7rem; margin-bottom: .2rem } h2 { font-size: 1.2rem; margin-top: 2.2rem }
-.wide { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
-th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align: right } th { font-weight: 600 }
-th:first-child, td:first-child { text-align: left } caption { text-align: left; padding: .4rem 0; opacity: .8 }
+.wide { overflow-x: auto } .wide table { font-size: .88rem } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
+th, td { padding: .35rem .5rem; border-bottom: 1px solid var(--line); text-align: right } th { font-weight: 600 }
+th:first-child, td:first-child { text-align: left } p.note { margin: .2rem 0; opacity: .8 }
 .good { color: var(--good) } .bad { color: var(--bad) } .box { background: var(--soft); padding: .8rem 1rem; border-radius: .5rem }
 tr.winner td { font-weight: 600 } small { opacity: .8 }
 """
@@ -82,7 +82,7 @@ def _leaderboard(report: Mapping[str, Any]) -> str:
         scores = [f"{t['scores'][name]:.4f}" if name in t["scores"] else "" for name in names]
         rows.append(
             [
-                t["rung"], t["status"], *scores, f"{t['interval'][0]:.3f} to {t['interval'][1]:.3f}",
+                t["rung"], t["status"], *scores, f"{t['interval'][0]:.3f}–{t['interval'][1]:.3f}",
                 f"{t['latency_ms']['p50']:.2f}", f"{t['throughput_per_s']:,.0f}", f"{t['size_mb']:.2f}",
                 f"{t['peak_memory_mb']:.0f}", f"{t['usd_per_1k']:.7f}", f"{t['wh_per_1k']:.6f}", f"{t['fit_seconds']:.1f}",
             ]
@@ -155,7 +155,8 @@ def _table(head: list[str], rows: Iterable[list[str]], note: str, winner: str | 
         + "</tr>"
         for row in rows
     )
-    return f'<div class="wide"><table><caption>{escape(note)}</caption><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    note = f'<p class="note">{escape(note)}</p>' if note else ""
+    return f'{note}<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _pairs(facts: Mapping[str, Any]) -> str:
