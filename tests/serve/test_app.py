@@ -78,6 +78,10 @@ def test_description_page_and_docs(client):
     assert page.status_code == 200 and "default-src 'none'" in page.headers["content-security-policy"]
     schema = client.get("/openapi.json").json()
     assert schema["paths"][URL]["post"]["requestBody"]
+    docs = client.get("/docs").text
+    assert URL in docs and "curl" in docs and "list of {text: text}" in docs
+    for page in (docs, client.get("/").text):
+        assert "http://" not in page and "https://" not in page, "pages load nothing from elsewhere"
 
 
 def test_a_column_name_that_is_no_python_name(built):

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rung.core import types
 from rung.core.errors import BundleError, InputError, RungError, did_you_mean
+from rung.serve.docs_page import docs_page
 from rung.serve.predictor import Predictor, open_bundle
 
 MAX_BODY_BYTES = 8 << 20
@@ -58,7 +59,9 @@ def create_app(predictors: Sequence[Predictor], uncertified: bool = False) -> Fa
                 "Serve it all the same with --uncertified.",
             )
         models[manifest.name] = predictor
-    app = FastAPI(title="rung", version=next(iter(models.values())).manifest.rung_version if models else "")
+    version = next(iter(models.values())).manifest.rung_version if models else ""
+    # FastAPI's own pages load scripts from another server: ours work offline.
+    app = FastAPI(title="rung", version=version, docs_url=None, redoc_url=None)
     app.add_middleware(_BodyLimit)
     app.add_exception_handler(RungError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
@@ -82,6 +85,10 @@ def create_app(predictors: Sequence[Predictor], uncertified: bool = False) -> Fa
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     def page() -> HTMLResponse:
         return HTMLResponse(_page(list(models.values())), headers=_PAGE_HEADERS)
+
+    @app.get("/docs", response_class=HTMLResponse, include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return HTMLResponse(docs_page(app.openapi()), headers=_PAGE_HEADERS)
 
     return app
 
