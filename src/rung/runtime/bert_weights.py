@@ -129,7 +129,9 @@ def read_safetensors(folder: Path) -> BertWeights:
 
     def take(name: str) -> Float:
         if name not in tensors:
-            raise RungError(f"the tensor '{name}' is missing.", str(folder / "model.safetensors"), "Fetch it again.")
+            raise RungError(
+                f"the tensor '{name}' is missing.", str(folder / "model.safetensors"), "Fetch it again."
+            )
         return np.asarray(tensors[name], dtype=np.float32)
 
     def linear(*names: str) -> Linear:

