@@ -15,6 +15,7 @@ from rung.runtime.e5_file import read_e5, unigram_tokenizer
 from rung.runtime.encoder import OnnxEncoder
 from rung.runtime.encoder_export import encoder_folder
 from rung.runtime.encoder_int8 import quantise_columns
+from rung.runtime.vocabulary import prune_vocabulary
 
 TEXTS = [
     "The cat sat on the mat.",
@@ -24,7 +25,7 @@ TEXTS = [
     "x" * 5000,
     "word " * 3000,
     "你好，世界",
-    "\u0000 odd \ud7ff bytes \U0001f600",
+    "\u0000 odd \ud800 bytes \U0001f600",
 ]
 
 
@@ -122,6 +123,19 @@ def test_bge_comes_as_published(bge_small: str) -> None:
     assert encoder.config.pooling == "cls" and encoder.config.width == 384
     found = encoder.encode(TEXTS[:3])
     assert found[0] @ found[1] > found[0] @ found[2]
+
+
+@pytest.mark.slow
+def test_pruned_vocabulary_changes_nothing_on_its_texts(e5_small: str, tmp_path: Path) -> None:
+    whole = encoder_folder(e5_small)
+    texts = ["Interest rates rose sharply.", "利率上升了，股市下跌。", "Zinserhöhungsankündigung"]
+    config = prune_vocabulary(whole, tmp_path / "small", texts, most_common=5000)
+    full, small = OnnxEncoder.open(whole), OnnxEncoder.open(tmp_path / "small")
+    assert config.id != full.config.id
+    assert np.abs(small.encode(texts) - full.encode(texts)).max() < 1e-6
+    other = ["A text that nobody has seen before, about gardening.", "完全没见过的句子。"]
+    assert (small.encode(other) * full.encode(other)).sum(axis=1).min() > 0.8
+    assert sum(file.stat().st_size for file in (tmp_path / "small").iterdir()) < 35e6
 
 
 @pytest.mark.slow

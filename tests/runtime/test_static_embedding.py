@@ -69,6 +69,11 @@ def test_words_rebuild_the_text() -> None:
     assert split_words("") == []
 
 
+def test_half_surrogates_are_read(wordllama: Path) -> None:
+    embedding = StaticEmbedding.open(wordllama)
+    assert (embedding.encode(["a \ud800 b"]) == embedding.encode(["a ? b"])).all()
+
+
 def test_errors(tmp_path: Path, wordllama: Path) -> None:
     with pytest.raises(RungError, match="cannot read"):
         StaticEmbedding.open(tmp_path)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.core.errors import DataError, MissingExtra, RungError
+from rung.runtime.tokenising import token_ids
 
 Float = NDArray[np.float32]
 
@@ -147,15 +148,14 @@ class OnnxEncoder:
         """Return the ids of each text without special tokens, at most `chunks` times what fits into the model."""
         most = chunks * (self.config.max_tokens - len(self._head) - len(self._tail))
         cut = (most + _CUT_MARGIN) * _CHARACTERS_PER_TOKEN
-        encoded = self._tokenizer.encode_batch_fast([text[:cut] for text in texts], add_special_tokens=False)
-        ids: list[list[int]] = [item.ids for item in encoded]
+        ids = token_ids(self._tokenizer, [text[:cut] for text in texts])
         short = [
-            row for row, text in enumerate(texts) if len(text) > cut and len(ids[row]) < most + _CUT_MARGIN
+            row for row, item in enumerate(ids) if len(texts[row]) > cut and len(item) < most + _CUT_MARGIN
         ]
         if short:
-            again = self._tokenizer.encode_batch_fast([texts[row] for row in short], add_special_tokens=False)
+            again = token_ids(self._tokenizer, [texts[row] for row in short])
             for row, item in zip(short, again, strict=True):
-                ids[row] = item.ids
+                ids[row] = item
         return [item[:most] for item in ids]
 
     def _batches(self, tokens: list[list[int]]) -> Iterator[tuple[list[int], NDArray[np.int64]]]:

@@ -77,7 +77,7 @@ def export_encoder(
     onnx.save(write_encoder(bert, write, config.pooling, {}), folder / "model.onnx")
     (folder / "tokenizer.json").write_text(tokenizer_text, encoding="utf-8")
     done = EncoderConfig(
-        id=_identity(folder),
+        id=encoder_identity(folder),
         width=bert.width,
         pooling=config.pooling,
         max_tokens=min(config.max_tokens, bert.positions.shape[0]),
@@ -146,7 +146,7 @@ def _adopt(source: Path, ready: Path, config: EncoderConfig) -> None:
             raise RungError(f"{file} is missing.", str(source), "Name a repository that has it.")
         shutil.copyfile(source / file, ready / file)
     width = int(json.loads((source / "config.json").read_text(encoding="utf-8"))["hidden_size"])
-    replace(config, id=_identity(ready), width=width, variant="as published").write(ready)
+    replace(config, id=encoder_identity(ready), width=width, variant="as published").write(ready)
 
 
 def _sentence_settings(source: Path, name: str) -> dict[str, Any]:
@@ -172,7 +172,8 @@ def _licence(name: str) -> str:
     return next((row.licence for row in weights_store.list_weights() if row.name == name), "see its source")
 
 
-def _identity(folder: Path) -> str:
+def encoder_identity(folder: Path) -> str:
+    """Return the id of what an exported folder computes: a hash of its model and tokenizer."""
     digest = hashlib.blake2b(digest_size=8)
     for file in ("model.onnx", "tokenizer.json"):
         digest.update((folder / file).read_bytes())

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.core.errors import DataError, MissingExtra, RungError
+from rung.runtime.tokenising import token_ids
 
 Float = NDArray[np.float32]
 
@@ -127,8 +128,8 @@ class StaticEmbedding:
     def _remember(self, words: list[str], first: int) -> None:
         if not words:
             return
-        encoded = self._tokenizer.encode_batch_fast(words, add_special_tokens=False)
-        ids = [item.ids if word else [self._space_id] for word, item in zip(words, encoded, strict=True)]
+        encoded = token_ids(self._tokenizer, words)
+        ids = [item if word else [self._space_id] for word, item in zip(words, encoded, strict=True)]
         end = first + len(words)
         if end > len(self._counts):
             more = max(end, 2 * len(self._counts)) - len(self._counts)
