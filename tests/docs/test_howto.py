@@ -4,9 +4,9 @@ import re
 import sys
 
 import pytest
-from conftest import ROOT, write_csv
 
 import rung
+from conftest import ROOT, write_csv
 from rung.core import registry
 from rung.core.product import Product
 

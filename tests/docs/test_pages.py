@@ -7,8 +7,8 @@ import sys
 
 import click
 import pytest
-from conftest import ROOT, write_spec
 
+from conftest import ROOT, write_spec
 from rung.cli import COMMANDS, root
 
 PAGES = [ROOT / "README.md", ROOT / "docs" / "tutorial.md"]

@@ -1,0 +1,166 @@
+"""The weights of a BERT-family encoder in one shape, whatever file they came from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.core.errors import RungError
+
+Float = NDArray[np.float32]
+
+# Model types that read like BERT, and by how many rows their position table starts late.
+_POSITION_OFFSET = {"bert": 0, "roberta": 2, "xlm-roberta": 2, "camembert": 2}
+
+
+@dataclass(frozen=True)
+class FloatTable:
+    """Token embeddings as they are. values: [vocabulary, width]."""
+
+    values: Float
+
+
+@dataclass(frozen=True)
+class Int8Table:
+    """Token embeddings in 8 bits. codes: [vocabulary, width]; scales: [vocabulary, 1]; value = code * scale."""
+
+    codes: NDArray[np.int8]
+    scales: Float
+
+
+@dataclass(frozen=True)
+class Int4Table:
+    """Token embeddings in 4 bits, in blocks of 32 along the width; value = (nibble - 8) * scale.
+
+    codes: [vocabulary, width / 2], low nibble first; scales: [vocabulary, width / 32].
+    """
+
+    codes: NDArray[np.uint8]
+    scales: NDArray[np.float16]
+
+
+TokenTable = FloatTable | Int8Table | Int4Table
+
+
+@dataclass(frozen=True)
+class Linear:
+    """y = x @ weight + bias. weight: [in, out]; bias: [out]."""
+
+    weight: Float
+    bias: Float
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Layer normalisation. gamma, beta: [width]."""
+
+    gamma: Float
+    beta: Float
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One transformer layer, normalised after each half. qkv: query, key and value side by side."""
+
+    qkv: Linear
+    context: Linear
+    context_norm: Norm
+    up: Linear
+    down: Linear
+    down_norm: Norm
+
+
+@dataclass(frozen=True)
+class BertWeights:
+    """A whole encoder. positions: [max_positions, width], with the first token type added in."""
+
+    heads: int
+    epsilon: float
+    tokens: TokenTable
+    positions: Float
+    norm: Norm
+    layers: tuple[Layer, ...]
+
+    @property
+    def width(self) -> int:
+        """Width of the hidden states and of the embedding."""
+        return int(self.positions.shape[1])
+
+
+def to_int8_table(values: Float) -> Int8Table:
+    """Return the table in 8 bits, one scale a row."""
+    scales = np.abs(values).max(axis=1, keepdims=True) / 127.0
+    scales[scales == 0] = 1.0
+    return Int8Table(np.rint(values / scales).astype(np.int8), scales.astype(np.float32))
+
+
+def table_rows(table: TokenTable, rows: NDArray[np.int64]) -> TokenTable:
+    """Return the table with these rows only, in this order."""
+    if isinstance(table, FloatTable):
+        return FloatTable(table.values[rows])
+    if isinstance(table, Int8Table):
+        return Int8Table(table.codes[rows], table.scales[rows])
+    return Int4Table(table.codes[rows], table.scales[rows])
+
+
+def read_safetensors(folder: Path) -> BertWeights:
+    """Return the encoder of a folder with `model.safetensors` and `config.json`, as float32.
+
+    Raises RungError for an architecture, or an activation, that is not BERT's.
+    """
+    from safetensors.numpy import load_file
+
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    kind = str(config.get("model_type"))
+    if kind not in _POSITION_OFFSET or config.get("hidden_act") != "gelu":
+        raise RungError(
+            f"model_type '{kind}' with activation '{config.get('hidden_act')}' cannot be written as ONNX here.",
+            str(folder / "config.json"),
+            f"Readable: {', '.join(_POSITION_OFFSET)} with 'gelu'. Others: use a repository with its own ONNX file.",
+        )
+    tensors = {
+        name.removeprefix(f"{kind.removeprefix('xlm-')}.").removeprefix("bert."): value
+        for name, value in load_file(folder / "model.safetensors").items()
+    }
+
+    def take(name: str) -> Float:
+        if name not in tensors:
+            raise RungError(
+                f"the tensor '{name}' is missing.", str(folder / "model.safetensors"), "Fetch it again."
+            )
+        return np.asarray(tensors[name], dtype=np.float32)
+
+    def linear(*names: str) -> Linear:
+        weight = np.concatenate([take(f"{name}.weight").T for name in names], axis=1)
+        return Linear(weight, np.concatenate([take(f"{name}.bias") for name in names]))
+
+    def norm(name: str) -> Norm:
+        return Norm(take(f"{name}.weight"), take(f"{name}.bias"))
+
+    layers = []
+    for number in range(int(config["num_hidden_layers"])):
+        root = f"encoder.layer.{number}"
+        attention = f"{root}.attention.self"
+        layers.append(
+            Layer(
+                qkv=linear(f"{attention}.query", f"{attention}.key", f"{attention}.value"),
+                context=linear(f"{root}.attention.output.dense"),
+                context_norm=norm(f"{root}.attention.output.LayerNorm"),
+                up=linear(f"{root}.intermediate.dense"),
+                down=linear(f"{root}.output.dense"),
+                down_norm=norm(f"{root}.output.LayerNorm"),
+            )
+        )
+    positions = take("embeddings.position_embeddings.weight")[_POSITION_OFFSET[kind] :]
+    return BertWeights(
+        heads=int(config["num_attention_heads"]),
+        epsilon=float(config["layer_norm_eps"]),
+        tokens=FloatTable(take("embeddings.word_embeddings.weight")),
+        positions=positions + take("embeddings.token_type_embeddings.weight")[0],
+        norm=norm("embeddings.LayerNorm"),
+        layers=tuple(layers),
+    )

