@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,10 @@ from rung.core.model import Cost, DataFacts, FitContext, Model, Reason, answers_
 from rung.core.types import Columns, Examples, Prediction, Schema
 from rung.runtime.linear_head import LinearHead
 from rung.runtime.ngrams import NgramSpec, fold, join_fields, occurrences, word_spans
-from rung.runtime.tfidf import Block, SparseRows, beside, find, learn_block, transform
+from rung.runtime.tfidf import Block, find, learn_block, transform
+
+if TYPE_CHECKING:
+    from rung.runtime.feature_matrix import FeatureMatrix
 
 # Characters of training text up to which character n-grams are tried, by effort: they cost the most time
 # and gain most on short and few texts.
@@ -54,33 +57,22 @@ class TfidfLinear(Model):
     @classmethod
     def fit(cls, examples: Examples, params: TfidfLinearParams, context: FitContext) -> Self:
         cls.require()
-        from scipy.sparse import csr_matrix
-
-        from rung.runtime.head_search import fit_head, search
+        from rung.runtime.head_search import fit_head, label_codes, search
 
         texts = [fold(text) for text in join_fields(examples.inputs)]
         labels = examples.schema.labels
-        number = {label: i for i, label in enumerate(labels)}
-        codes = np.array([number[target] for target in examples.targets], dtype=np.int64)
-        blocks: dict[NgramSpec, tuple[Block, SparseRows]] = {}
-        sets: dict[str, Any] = {}
-        for name, specs in _feature_sets(params, sum(map(len, texts)), context.effort).items():
-            learned = [_learn(texts, spec, weight, params) for spec, weight in specs if spec not in blocks]
-            blocks |= {block.spec: (block, rows) for block, rows in learned}
-            rows = beside([blocks[spec][1] for spec, _ in specs])
-            sets[name] = csr_matrix(
-                (rows.values.astype(np.float64), rows.columns, rows.starts), (len(texts), rows.width)
-            )
-        found, scores, looked_at = search(sets, codes, len(labels), _heads(params, context.effort), context)
-        head = fit_head(sets, codes, len(labels), found, scores, looked_at, context)
-        specs = _feature_sets(params, sum(map(len, texts)), context.effort)[found.candidate.features]
-        used = tuple(blocks[spec][0] for spec, _ in specs)
+        codes = label_codes(examples.targets, labels)
+        sets, blocks = learn_sets(texts, params, context.effort)
+        found = search(sets, codes, len(labels), _heads(params, context.effort), context)
+        name = found.candidate.features
+        head = fit_head(sets[name], codes, len(labels), found, context)
+        used = blocks[name]
         chosen = {
             **asdict(found.candidate),
             "features_kept": int(sum(len(block.buckets) for block in used)),
             "calibration": head.calibration.kind,
             "search_accuracy": round(found.accuracy, 4),
-            "search_rows": len(looked_at),
+            "search_rows": len(found.rows),
             "candidates_tried": len(found.tried),
         }
         return cls(labels, used, head, chosen)
@@ -179,12 +171,31 @@ def _feature_sets(
     return {"words": [words]} | ({"words+chars": [words, with_chars]} if use else {})
 
 
-def _learn(texts: Sequence[str], spec: NgramSpec, weight: float, params: TfidfLinearParams) -> Any:
-    # An n-gram seen once or twice says little about other texts when there are many.
-    min_rows = params.min_rows or (
-        1 if len(texts) < 500 else 2 if spec.word_max and len(texts) < 5_000 else 3
-    )
-    return learn_block(texts, spec, min_rows, params.most_features, weight)
+def learn_sets(
+    texts: Sequence[str], params: TfidfLinearParams, effort: int
+) -> tuple[dict[str, FeatureMatrix], dict[str, tuple[Block, ...]]]:
+    """Return the feature sets worth trying on folded texts, cheapest first, and the blocks each is made of."""
+    from scipy.sparse import csr_matrix
+
+    from rung.runtime.feature_matrix import FeatureMatrix
+
+    learned: dict[NgramSpec, tuple[Block, Any]] = {}
+    sets: dict[str, FeatureMatrix] = {}
+    blocks: dict[str, tuple[Block, ...]] = {}
+    for name, specs in _feature_sets(params, sum(map(len, texts)), effort).items():
+        for spec, weight in specs:
+            if spec not in learned:
+                # An n-gram seen once or twice says little about other texts when there are many.
+                rare = 1 if len(texts) < 500 else 2 if spec.word_max and len(texts) < 5_000 else 3
+                block, rows = learn_block(texts, spec, params.min_rows or rare, params.most_features, weight)
+                shape = (len(texts), rows.width)
+                learned[spec] = (
+                    block,
+                    csr_matrix((rows.values.astype(np.float64), rows.columns, rows.starts), shape),
+                )
+        sets[name] = FeatureMatrix(tuple(learned[spec][1] for spec, _ in specs))
+        blocks[name] = tuple(learned[spec][0] for spec, _ in specs)
+    return sets, blocks
 
 
 def _heads(params: TfidfLinearParams, effort: int) -> list[Any]:
