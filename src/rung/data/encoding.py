@@ -146,9 +146,9 @@ def _looks_chinese(data: bytes) -> bool:
 
 
 def _looks_western(data: bytes) -> bool:
-    """Return whether the few bytes above ASCII are letters, quotes or signs of Windows-1252."""
+    """Return whether the fewer bytes, those above ASCII, are letters, quotes or signs of Windows-1252."""
     high = [byte for byte in data if byte >= 0x80]
-    return bool(high) and len(high) <= 0.2 * len(data) and not {0x81, 0x8D, 0x8F, 0x90, 0x9D} & set(high)
+    return bool(high) and len(high) <= 0.4 * len(data) and not {0x81, 0x8D, 0x8F, 0x90, 0x9D} & set(high)
 
 
 def _by_line(path: Path) -> Encoding:
@@ -156,14 +156,13 @@ def _by_line(path: Path) -> Encoding:
 
     UTF-8 is asked first: hardly a Chinese or Western line is UTF-8 by accident, but UTF-8 may well be GB18030.
     """
-    lines = utf8 = chinese = undecodable = 0
-    strange = bytearray()
+    lines = utf8 = chinese = western = undecodable = 0
     with path.open("rb") as file:
         for line in iter(partial(file.readline, _PIECE), b""):
             if line.isascii():
                 continue
             lines += 1
-            strange += line[:200] if len(strange) < 1 << 20 else b""
+            western += _looks_western(line[:1000])
             utf8 += _is(line, "utf-8")
             if not _is(line, "gb18030"):
                 undecodable += 1
@@ -173,7 +172,7 @@ def _by_line(path: Path) -> Encoding:
         return Encoding("utf-8", mixed=True)
     if chinese >= 0.5 * lines:
         return Encoding("gb18030", mixed=undecodable > 0)
-    if _looks_western(bytes(strange)):
+    if western >= 0.5 * lines:
         return Encoding("cp1252", mixed=True)
     raise DataError("no character encoding fits this file", path.name, _FIX)
 

@@ -32,6 +32,8 @@ class Intake:
         self._data = product.data
         self._task = task
         self._fields = [(field.name, field.kind) for field in schema.inputs]
+        self._names = schema.input_names
+        self._texts = [field.name for field in schema.inputs if field.kind == "text"]
         self._target_kind = schema.outputs[0].kind
         self._table = table
         self._quarantine = quarantine
@@ -66,7 +68,10 @@ class Intake:
         if values is None:
             self._quarantine.add(row.file, row.number, row.problem, row.hash)
             return
-        inputs = {name: _as_kind(kind, values.get(name)) for name, kind in self._fields}
+        inputs = {name: values.get(name) for name in self._names}
+        for name in self._texts:
+            if type(inputs[name]) is not str:
+                inputs[name] = _as_text(inputs[name])
         target = self._task.parse_target(values.get(self._data.target))
         when = parse_time(values.get(self._data.time)) if self._data.time and not own else 0.0
         problem = self._problem(inputs, target, when)
@@ -90,8 +95,8 @@ class Intake:
         self._table.add([row.file, row.number, cell, *cells])
 
     def _problem(self, inputs: dict[str, Any], target: Any, when: float | None) -> str:
-        for name, kind in self._fields:
-            if kind == "text" and isinstance(inputs[name], list | dict):
+        for name in self._texts:
+            if isinstance(inputs[name], list | dict):
                 return f"bad_input: '{name}' holds a JSON {type(inputs[name]).__name__}, not text"
         refused = self._task.refuse_input(inputs)
         if refused:
@@ -101,8 +106,6 @@ class Intake:
         return "bad_time: not a date or number" if when is None else ""
 
 
-def _as_kind(kind: str, value: Any) -> Any:
-    """Return a value as a served model will get it: what text can be made of becomes text."""
-    if kind != "text" or value is None or isinstance(value, str | list | dict):
-        return value
-    return str(value)
+def _as_text(value: Any) -> Any:
+    """Return a value as a served model would get it: numbers and truth values become text."""
+    return value if value is None or isinstance(value, list | dict) else str(value)

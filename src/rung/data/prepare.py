@@ -70,8 +70,9 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
     names = list(intake.targets)
     per_target = np.bincount(keys.target[sides.side == TRAIN], minlength=len(names)).tolist()
     training = {name: count for name, count in zip(names, per_target, strict=True) if count}
-    _require_sides(train, certification, product)
+    _require_training(train, certification, product)
     task.check(training, sources[0][0].path.name)
+    _require_certification(train, certification, product)
     final = task.schema(product.data.input, list(training))
     facts = {
         "rows": intake.rows,
@@ -148,19 +149,22 @@ def _require_rows(keys: Keys, rows: int, reasons: Counter[str], product: Product
         )
 
 
-def _require_sides(train: int, certification: int, product: Product) -> None:
-    """Raise DataError when no row is left on a side that the product needs."""
+def _require_training(train: int, certification: int, product: Product) -> None:
     if not train:
         raise DataError(
-            f"no row is left to train on: all others stand among the {certification:,} that certify",
+            f"no row is left to train on: all that can be used ({certification:,}) certify",
             Path(product.data.path).name,
             "The certification file must hold other rows than the training data."
             if product.certify.path
             else "Collect more rows.",
         )
+
+
+def _require_certification(train: int, certification: int, product: Product) -> None:
+    """Raise DataError when a certificate is wanted and nothing could give one."""
     if not certification and product.certify.fraction != 0.0:
         raise DataError(
-            f"none of the {train:,} rows fell to certification, so nothing could be certified",
+            f"none of the {train:,} usable rows fell to certification, so nothing could be certified",
             Path(product.data.path).name,
             "Collect more rows, or ask for no certificate: `certify: {fraction: 0}`.",
         )

@@ -121,7 +121,7 @@ def _open(path: Path, encoding: str | None) -> Source:
 
 
 def _undecodable(path: Path, encoding: Encoding) -> DataError:
-    fix = "Leave out `data.encoding` to have it detected, or save the file as UTF-8."
+    fix = "Save the file as UTF-8. If the spec has a `data.encoding`, is it the right one?"
     return DataError(f"the file is not {encoding.name} all through", path.name, fix)
 
 

@@ -76,32 +76,40 @@ def decide(keys: Keys, product: Product, base: Path, lock: CertificateLock) -> S
 
 def _rule(keys: Keys, product: Product, lock: CertificateLock) -> dict[str, Any]:
     """Return the frozen rule; raises RunError when the spec now asks for rows that choices have seen."""
+    key = f"{product.data.path} -> {product.data.target}"
+    all_train = f"{key}: all rows train"
     wish: dict[str, Any] = {"by": "hash", "group": product.data.group}
-    if product.certify.path:
-        return {"by": "file", "path": product.certify.path}
-    n = len(np.unique(keys.unit))
-    fraction = product.certify.fraction
-    if fraction is None:
-        fraction = min(max(400 / max(n, 1), 0.1), 0.3)
-    if fraction == 0.0:
-        # Nothing is certified and nothing frozen: the rule of an earlier build stays for the next one.
-        return wish | {"fraction": 0.0}
+    asked = product.certify.fraction
+    if product.certify.path or asked == 0.0:
+        rule = (
+            {"by": "file", "path": product.certify.path} if product.certify.path else wish | {"fraction": 0.0}
+        )
+        # From now on scores of every row may be read, so none of them can certify in a later build.
+        lock.freeze(all_train, rule)
+        return rule
+    fraction = asked if asked is not None else min(max(400 / max(len(np.unique(keys.unit)), 1), 0.1), 0.3)
     if product.data.time:
         wish |= {"by": "time", "time": product.data.time, "cutoff": _cutoff(keys.when, fraction)}
     wish |= {"fraction": round(fraction, 6)}
-    frozen = lock.freeze(f"{product.data.path} -> {product.data.target}", wish)
-    asked = product.certify.fraction
-    changed = [key for key in ("by", "group", "time") if frozen.get(key) != wish.get(key)]
-    if changed or (asked is not None and asked > frozen["fraction"] + 1e-9):
-        what = f"`{changed[0]}`" if changed else f"`certify.fraction` (was {frozen['fraction']})"
+    fresh = "certify on fresh rows: `certify: {path: fresh.csv}`."
+    if lock.rule(all_train) is not None:
         raise RunError(
-            f"{what} differs from the first build: rows whose scores you may have read would certify",
+            "an earlier build trained on all these rows: their scores may have been read, so none can certify",
             lock.path.name,
-            "Go back to the old setting, or certify on fresh rows: `certify: {path: fresh.csv}`.",
+            f"{fresh[0].upper()}{fresh[1:]}",
         )
-    if asked is not None and frozen["by"] == "hash":
-        return frozen | {"fraction": asked}
-    return frozen
+    frozen = lock.freeze(key, wish)
+    changed = [name for name in ("by", "group", "time") if frozen.get(name) != wish.get(name)]
+    if changed or (asked is not None and asked > frozen["fraction"] + 1e-9):
+        names = {"by": "data.time", "group": "data.group", "time": "data.time"}
+        what = names[changed[0]] if changed else "certify.fraction"
+        was = frozen.get(what.split(".")[1])
+        raise RunError(
+            f"`{what}` was {was or 'not set'} in the first build: rows whose scores you may have read would certify",
+            lock.path.name,
+            f"Go back to the old setting, or {fresh}",
+        )
+    return frozen | {"fraction": asked} if asked is not None and frozen["by"] == "hash" else frozen
 
 
 def _cutoff(when: npt.NDArray[np.float64], fraction: float) -> float:
@@ -145,6 +153,6 @@ def parse_time(raw: Any) -> float | None:
         pass
     try:
         when = datetime.fromisoformat(text.replace("/", "-"))
-    except ValueError:
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
