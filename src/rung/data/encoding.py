@@ -95,10 +95,11 @@ def _utf16_without_mark(sample: bytes) -> str | None:
         return None
     if zeros < 0.1 * len(sample) and _begins_as(sample, "utf-8") is not None:
         return None  # UTF-8 with a stray zero byte; Chinese in UTF-16 has few zeros, but is no UTF-8.
-    even, odd = sample[0::2].count(0), sample[1::2].count(0)
-    name = "utf-16-le" if odd > even else "utf-16-be"
-    text = _begins_as(sample, name)
-    if text is None or min(even, odd) > max(even, odd) * 0.05:
+    texts = {name: _begins_as(sample, name) or "" for name in ("utf-16-le", "utf-16-be")}
+    # Read the wrong way round, ASCII signs become others: a line end, for one, a letter that does not exist.
+    name = max(texts, key=lambda name: sum(map(str.isascii, texts[name])))
+    text = texts[name]
+    if not text:
         return None
     if len(sample) >= _SAMPLE and not ("\n" in text or "\r" in text):
         return None

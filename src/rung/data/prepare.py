@@ -22,7 +22,7 @@ from rung.core.types import Dataset, Schema
 from rung.data.intake import Intake, staged_columns
 from rung.data.quarantine import Quarantine
 from rung.data.read import Source, open_source, read_rows, source_files
-from rung.data.split import CERTIFICATION, TRAIN, Keys, Sides, decide
+from rung.data.split import CERTIFICATION, TRAIN, Keys, Sides, decide, freeze
 from rung.data.tables import TableWriter, row_groups
 
 _STAGED = "staged.parquet"
@@ -73,6 +73,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
     _require_training(train, certification, product)
     task.check(training, sources[0][0].path.name)
     _require_certification(train, certification, product)
+    freeze(sides, lock)
     final = task.schema(product.data.input, list(training))
     facts = {
         "rows": intake.rows,
