@@ -239,8 +239,8 @@ def _impossible(raw: Mapping[str, Any]) -> list[Problem]:
         found.append(("bar", "needs at least one condition.", "Such as {metric: accuracy, at_least: 0.9}."))
     if any(item.get("confidence", 0.95) != conditions[0].get("confidence", 0.95) for item in conditions):
         found.append(("bar", "its conditions differ in confidence.", "Give all of them the same."))
-    for item in conditions:
-        found.extend(_out_of_range(item))
+    for index, item in enumerate(conditions):
+        found.extend(_out_of_range(item, "bar" if isinstance(bar, Mapping) else f"bar.{index}"))
     ladder = raw.get("ladder") if isinstance(raw.get("ladder"), list | tuple) else ()
     names = [
         item.get("name") or item.get("model") if isinstance(item, Mapping) else item for item in ladder or ()
@@ -250,7 +250,7 @@ def _impossible(raw: Mapping[str, Any]) -> list[Problem]:
     return [Problem(0, *item) for item in found]
 
 
-def _out_of_range(condition: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def _out_of_range(condition: Mapping[str, Any], place: str) -> list[tuple[str, str, str]]:
     """Return the levels of a condition that a share, which lies between 0 and 1, never has."""
     metric = str(condition.get("metric"))
     if metric not in {"accuracy", "macro_f1"} and not metric.startswith(("f1:", "roc_auc:")):
@@ -260,7 +260,7 @@ def _out_of_range(condition: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         level = condition.get(key)
         if isinstance(level, int | float) and (level < 0 or level > 1):
             fix = f"Write {level / 100:g}." if 1 < level <= 100 else "Choose a number between 0 and 1."
-            found.append((f"bar.{key}", f"{metric} lies between 0 and 1, not at {level:g}.", fix))
+            found.append((f"{place}.{key}", f"{metric} lies between 0 and 1, not at {level:g}.", fix))
     return found
 
 

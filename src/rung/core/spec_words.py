@@ -19,7 +19,6 @@ _WORDS = {
     "dict_type": ("must be a section of keys and values", ""),
     "tuple_type": ("must be a list", ""),
     "finite_number": ("must be a finite number", ""),
-    "string_too_short": ("must not be empty", ""),
     "invalid_key": ("must have words as keys", "Put the key in quotes."),
 }
 _LIMITS = {
@@ -47,6 +46,8 @@ def in_words(
         problem = f"{error['ctx']['error']}."
     elif kind == "missing":
         problem = "is missing."
+    elif kind == "string_too_short":
+        problem = "must not be empty."
     elif kind == "string_pattern_mismatch":
         problem = f"may hold letters, digits, '_', '-' and no blanks, not {_shown(value)}."
     elif kind in _LIMITS:
@@ -58,21 +59,21 @@ def in_words(
         plain = error["msg"].removeprefix("Input ").replace("should", "must")
         words, fix = _WORDS.get(kind, (plain, ""))
         problem = f"{words}, not {_shown(value)}."
-        fix = _as_number(value) if kind in {"float_type", "int_type"} else fix
+        fix = _as_number(value) if kind == "float_type" and isinstance(value, str) else fix
     return at_line(Problem(0, ".".join(map(str, key)), problem, fix), lines, key)
 
 
 def at_line(problem: Problem, lines: Mapping[Key, int], key: Key = ()) -> Problem:
     """Return a problem with the line of its key, or of the nearest key above it."""
-    key = key or tuple(problem.key.split("."))
+    key = key or tuple(int(part) if part.isdigit() else part for part in problem.key.split("."))
     return replace(
         problem, line=next((lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in lines), 0)
     )
 
 
-def _as_number(value: Any) -> str:
+def _as_number(value: str) -> str:
     """Return how to write a number that was written as text: '90%', '"0.9"', '0,9'."""
-    text = str(value).strip().replace(",", ".")
+    text = value.strip().replace(",", ".")
     try:
         return f"Write {float(text[:-1]) / 100:g}." if text.endswith("%") else f"Write {float(text):g}."
     except ValueError:
