@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,14 @@ def test_folder_called_like_a_file(tmp_path: Path) -> None:
     assert message(tmp_path, None) == (
         f"{tmp_path / 'data.csv'}: no files in sub-folders\n"
         "A folder of texts needs one sub-folder per class: <class>/<file>.txt"
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_pipe_called_like_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "data.csv")
+    assert message(tmp_path, None) == (
+        f"{tmp_path / 'data.csv'}: this is neither a file nor a folder\nSave the table as a file."
     )
 
 
@@ -233,6 +242,14 @@ def test_numbers_as_labels(tmp_path: Path) -> None:
     )
 
 
+def test_texts_as_labels(tmp_path: Path) -> None:
+    rows = "".join(f"text {i},{f'answer {i % 40} ' * 30}\n" for i in range(400))
+    assert message(tmp_path, HEAD + rows, certify={"fraction": 0.0}) == (
+        "data.csv: most of the 40 labels have more than 200 characters: those are texts, not labels\n"
+        "Choose another `data.target`: a column of a few short values."
+    )
+
+
 def test_few_numbers_are_categories(tmp_path: Path) -> None:
     facts = run(
         tmp_path, HEAD + "".join(f"text {i},{i % 5 + 1}\n" for i in range(200)), certify={"fraction": 0.0}
@@ -305,6 +322,17 @@ def test_spec_that_is_not_there(tmp_path: Path) -> None:
     )
 
 
+def test_spec_that_is_not_text(tmp_path: Path) -> None:
+    path = tmp_path / "product.yaml"
+    path.write_bytes("task: größer".encode("utf-16"))
+    with pytest.raises(RungError) as caught:
+        load_product(path)
+    assert (
+        str(caught.value)
+        == f"product.yaml: 1 problem\n  {path}: is not UTF-8 text. Save it as UTF-8.\n{PLAN}"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -323,7 +351,7 @@ def test_spec_that_is_not_there(tmp_path: Path) -> None:
         ("a: &a [*a]\n", "YAML: it is nested too deeply. A spec has few levels."),
         (
             "x" * 300_000,
-            "YAML: the file has 300,000 characters; a spec has at most 200,000. Is this the spec?",
+            "YAML: the file has more than 200,000 characters; a spec is a page. Is this the spec?",
         ),
         (
             "a: &a [x, x, x, x, x, x, x, x, x]\n"

@@ -20,7 +20,7 @@ from pydantic import (
 
 from rung.core.errors import Problem, SpecError
 from rung.core.spec_words import at_line, in_words
-from rung.core.spec_yaml import Key, read_yaml
+from rung.core.spec_yaml import MOST_CHARS, Key, read_yaml
 
 Effort = Literal[0, 1, 2, 3, 4, 5]
 
@@ -188,11 +188,15 @@ def load_product(path: Path) -> tuple[Product, Path]:
         path = path / "product.yaml"
     where = path.name
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(MOST_CHARS + 1)
     except FileNotFoundError:
         raise SpecError([Problem(0, str(path), "there is no such file.")], where) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError([Problem(0, str(path), f"cannot be read as UTF-8 text: {error}.")], where) from None
+    except UnicodeDecodeError:
+        raise SpecError([Problem(0, str(path), "is not UTF-8 text.", "Save it as UTF-8.")], where) from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SpecError([Problem(0, str(path), f"cannot be read: {reason}.")], where) from None
     return parse_product(text, where, default_name=safe_name(_stem(path))), path.resolve().parent
 
 

@@ -10,15 +10,15 @@ from rung.core.errors import Problem, SpecError
 
 Key = tuple[str | int, ...]
 # A spec is a page. More is a mistake (a data file?) or an attack, and PyYAML takes seconds for it.
-_MOST_CHARS = 200_000
+MOST_CHARS = 200_000
 _MOST_VALUES = 10_000
 _MOST_DEPTH = 30
 
 
 def read_yaml(text: str, where: str) -> tuple[dict[str, Any], dict[Key, int], list[Problem]]:
     """Return the values, the line of each key, and the keys that stand twice; raises SpecError when unreadable."""
-    if len(text) > _MOST_CHARS:
-        size = f"the file has {len(text):,} characters; a spec has at most {_MOST_CHARS:,}."
+    if len(text) > MOST_CHARS:
+        size = f"the file has more than {MOST_CHARS:,} characters; a spec is a page."
         raise _broken(0, size, "Is this the spec?", where)
     lines: dict[Key, int] = {}
     problems: list[Problem] = []

@@ -15,6 +15,7 @@ from rung.core.types import Field, Prediction, Schema
 from rung.runtime.ngrams import fold, join_fields
 
 MOST_LABELS = 1_000
+LONGEST_LABEL = 200
 # What tables write where there is no label. Lower-case "none" and "na" are words: they may be labels.
 _MISSING = {
     "",
@@ -91,6 +92,12 @@ class TextClassification(Task):
                 f"the target holds {labels:,} different numbers in {rows:,} rows: that is a quantity, not a label",
                 where,
                 "Choose another `data.target`, or group the numbers into a few named ranges.",
+            )
+        if sum(len(label) > LONGEST_LABEL for label in targets) > labels // 2:
+            raise DataError(
+                f"most of the {labels:,} labels have more than {LONGEST_LABEL} characters: those are texts, not labels",
+                where,
+                "Choose another `data.target`: a column of a few short values.",
             )
         if labels == rows:
             raise DataError(
