@@ -74,8 +74,6 @@ class TextClassification(Task):
     def parse_target(self, raw: Any) -> str | None:
         if raw is None or isinstance(raw, list | dict):
             return None
-        if isinstance(raw, bool):
-            return "true" if raw else "false"
         text = str(raw).strip()
         return None if text in _MISSING else text
 
