@@ -1,12 +1,15 @@
 """Fixtures: real BBC news in small portions, and one small build shared by the tests that only read it."""
 
 import csv
+import functools
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from preparing import prepare_in
 
 ROOT = Path(__file__).parent.parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -73,3 +76,23 @@ def run_cli(*args, cwd=None, input=None, env=None):
         [sys.executable, "-m", "rung.cli", *map(str, args)], cwd=cwd, input=input, capture_output=True, text=True,
         encoding="utf-8", env={**os.environ, **(env or {})}, check=False, timeout=300,
     )  # fmt: skip
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    """`prepare_in` the test's folder: write a file and prepare it as a build would."""
+    return functools.partial(prepare_in, tmp_path)
+
+
+@pytest.fixture
+def rows() -> list[tuple[str, str]]:
+    """80 different texts of two labels."""
+    return [
+        (f"ticket {i} about {'ships' if i % 2 else 'trees'}", "sea" if i % 2 else "land") for i in range(80)
+    ]
+
+
+@pytest.fixture
+def table(rows) -> str:
+    """`rows` as CSV."""
+    return "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows)

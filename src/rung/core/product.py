@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -19,7 +18,9 @@ from pydantic import (
     model_validator,
 )
 
-from rung.core.errors import Problem, SpecError, did_you_mean
+from rung.core.errors import Problem, SpecError
+from rung.core.spec_words import at_line, in_words
+from rung.core.spec_yaml import MOST_CHARS, Key, read_yaml
 
 Effort = Literal[0, 1, 2, 3, 4, 5]
 
@@ -163,17 +164,9 @@ class Product(_Section):
 
     @model_validator(mode="after")
     def _possible(self) -> Product:
-        if not self.bar:
-            raise ValueError("the bar needs at least one condition")
-        if len({condition.confidence for condition in self.bar}) > 1:
-            raise ValueError("all conditions of a bar share one confidence")
-        clash = {self.data.target, self.data.group, self.data.time} & set(self.data.input)
-        if clash:
-            raise ValueError(f"column '{clash.pop()}' cannot be an input and something else")
-        if self.ladder is not None:
-            names = [rung.name or rung.model for rung in self.ladder]
-            if len(set(names)) < len(names):
-                raise ValueError("two rungs of the ladder have the same name: give each its own `name`")
+        found = _impossible(self.model_dump())
+        if found:
+            raise ValueError("; ".join(f"{item.key}: {item.problem} {item.fix}" for item in found))
         return self
 
     @property
@@ -195,46 +188,84 @@ def load_product(path: Path) -> tuple[Product, Path]:
         path = path / "product.yaml"
     where = path.name
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(MOST_CHARS + 1)
     except FileNotFoundError:
         raise SpecError([Problem(0, str(path), "there is no such file.")], where) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError([Problem(0, str(path), f"cannot be read as UTF-8 text: {error}.")], where) from None
+    except UnicodeDecodeError:
+        raise SpecError([Problem(0, str(path), "is not UTF-8 text.", "Save it as UTF-8.")], where) from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SpecError([Problem(0, str(path), f"cannot be read: {reason}.")], where) from None
     return parse_product(text, where, default_name=safe_name(_stem(path))), path.resolve().parent
 
 
 def parse_product(text: str, where: str = "product.yaml", default_name: str = "product") -> Product:
     """Return the product a YAML text specifies; raises SpecError with every problem found."""
-    lines: dict[tuple[str | int, ...], int] = {}
-    problems: list[Problem] = []
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        if node is not None:
-            _find_lines(node, (), lines, problems)
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-        what = getattr(error, "problem", None) or "not readable"
-        line = mark.line + 1 if mark else 0
-        raise SpecError(
-            [Problem(line, "YAML", f"{what}.", "Check indentation, quotes and colons.")], where
-        ) from None
-    except RecursionError:
-        raise SpecError([Problem(0, "YAML", "nested too deeply.")], where) from None
-    if not isinstance(raw, dict):
-        raise SpecError(
-            [Problem(1, "YAML", "the file must hold keys and values such as `task: ...`.")], where
-        )
+    raw, lines, problems = read_yaml(text, where)
     raw.setdefault("name", default_name)
     try:
         product = Product.model_validate(raw)
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        problems.extend(p for p in (_problem(item, lines) for item in found) if p not in problems)
+        # What does not go together shows only when all else is right: ask for it, so that all is said at once.
+        found = [item for item in error.errors(include_url=False) if item["loc"]]
+        more = [
+            *(in_words(item, lines, _known_keys) for item in found),
+            *(at_line(p, lines) for p in _impossible(raw)),
+        ]
+        problems.extend(p for p in dict.fromkeys(more) if p not in problems)
         raise SpecError(sorted(problems, key=lambda p: p.line), where) from None
     if problems:
         raise SpecError(problems, where)
     return product
+
+
+def _impossible(raw: Mapping[str, Any]) -> list[Problem]:
+    """Return which values do not go together, by dotted key; takes a spec that may have other faults."""
+    found: list[tuple[str, str, str]] = []
+    data = raw.get("data")
+    if isinstance(data, Mapping):
+        inputs = list(_as_tuple(data.get("input", "text")))
+        for name in [name for i, name in enumerate(inputs) if name in inputs[:i]][:1]:
+            found.append(("data.input", f"names the column '{name}' twice.", "Keep one."))
+        roles = {key: data.get(key) for key in ("target", "group", "time")}
+        roles["target"] = data.get("target", "label")
+        for key, name in roles.items():
+            if name is not None and name in inputs:
+                found.append((f"data.{key}", f"the column '{name}' is an input too.", "Give it one role."))
+        if roles["group"] is not None and roles["group"] == roles["target"]:
+            found.append(
+                ("data.group", f"the column '{roles['group']}' is the target too.", "Give it one role.")
+            )
+    bar = raw.get("bar")
+    conditions = [item for item in _as_tuple(bar) if isinstance(item, Mapping)]
+    if isinstance(bar, list | tuple) and not bar:
+        found.append(("bar", "needs at least one condition.", "Such as {metric: accuracy, at_least: 0.9}."))
+    if any(item.get("confidence", 0.95) != conditions[0].get("confidence", 0.95) for item in conditions):
+        found.append(("bar", "its conditions differ in confidence.", "Give all of them the same."))
+    for index, item in enumerate(conditions):
+        found.extend(_out_of_range(item, "bar" if isinstance(bar, Mapping) else f"bar.{index}"))
+    ladder = raw.get("ladder") if isinstance(raw.get("ladder"), list | tuple) else ()
+    names = [
+        item.get("name") or item.get("model") if isinstance(item, Mapping) else item for item in ladder or ()
+    ]
+    for name in [name for i, name in enumerate(names) if name in names[:i]][:1]:
+        found.append(("ladder", f"two rungs are called '{name}'.", "Give each its own `name`."))
+    return [Problem(0, *item) for item in found]
+
+
+def _out_of_range(condition: Mapping[str, Any], place: str) -> list[tuple[str, str, str]]:
+    """Return the levels of a condition that a share, which lies between 0 and 1, never has."""
+    metric = str(condition.get("metric"))
+    if metric not in {"accuracy", "macro_f1"} and not metric.startswith(("f1:", "roc_auc:")):
+        return []
+    found = []
+    for key in ("at_least", "at_most"):
+        level = condition.get(key)
+        if isinstance(level, int | float) and (level < 0 or level > 1):
+            fix = f"Write {level / 100:g}." if 1 < level <= 100 else "Choose a number between 0 and 1."
+            found.append((f"{place}.{key}", f"{metric} lies between 0 and 1, not at {level:g}.", fix))
+    return found
 
 
 def _stem(path: Path) -> str:
@@ -285,63 +316,7 @@ def _type_words(annotation: Any) -> str:
     )
 
 
-def _find_lines(
-    node: yaml.Node,
-    key: tuple[str | int, ...],
-    lines: dict[tuple[str | int, ...], int],
-    problems: list[Problem],
-) -> None:
-    lines.setdefault(key, node.start_mark.line + 1)
-    if len(key) > 8 or len(lines) > 10_000:
-        return  # No spec is that deep or long; anchors that refer to anchors would go on for ever.
-    if isinstance(node, yaml.MappingNode):
-        for name, value in node.value:
-            below = (*key, str(name.value))
-            if below in lines:
-                dotted = ".".join(map(str, below))
-                problems.append(Problem(name.start_mark.line + 1, dotted, "stands here twice.", "Keep one."))
-            lines[below] = name.start_mark.line + 1
-            _find_lines(value, below, lines, problems)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            _find_lines(value, (*key, index), lines, problems)
-
-
-_WORDS = {
-    "missing": ("is missing.", ""),
-    "string_type": ("must be text", "Put it in quotes."),
-    "float_type": ("must be a number", ""),
-    "int_type": ("must be a whole number", ""),
-    "model_type": ("must be a section of keys and values", ""),
-    "dict_type": ("must be a section of keys and values", ""),
-    "tuple_type": ("must be a list", ""),
-    "finite_number": ("must be a finite number", ""),
-}
-
-
-def _problem(error: Mapping[str, Any], lines: Mapping[tuple[str | int, ...], int]) -> Problem:
-    """Return a validation error in our words, at the line of the nearest key that stands in the file."""
-    key = tuple(part for part in error["loc"] if not (isinstance(part, str) and part.startswith("function-")))
-    if key[:1] == ("bar",) and len(key) > 1 and ("bar", 0) not in lines and key[1] == 0:
-        key = ("bar", *key[2:])
-    line = next((lines[key[:n]] for n in range(len(key), -1, -1) if key[:n] in lines), 0)
-    dotted = ".".join(str(part) for part in key) or "product"
-    kind, value = error["type"], error["input"]
-    shown = repr(value) if not isinstance(value, dict) else "a section"
-    shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    if kind == "extra_forbidden":
-        known = _known_keys(key[:-1])
-        return Problem(line, dotted, "is not a key here.", did_you_mean(str(key[-1]), known))
-    if kind in _WORDS:
-        words, fix = _WORDS[kind]
-        return Problem(line, dotted, words if kind == "missing" else f"{words}, not {shown}.", fix)
-    if kind == "value_error":
-        return Problem(line, dotted, str(error["ctx"]["error"]) + ".")
-    message = error["msg"].removeprefix("Input ").replace("should", "must")
-    return Problem(line, dotted, f"{message}, not {shown}.")
-
-
-def _known_keys(key: tuple[str | int, ...]) -> list[str]:
+def _known_keys(key: Key) -> list[str]:
     section: type[BaseModel] = Product
     for part in key:
         if isinstance(part, int):

@@ -43,10 +43,15 @@ class Keys:
 
 @dataclass(frozen=True)
 class Sides:
-    """side: 0 trains, 1 certifies, negative is left out. rule: how it was decided, for lock and report."""
+    """side: 0 trains, 1 certifies, negative is left out. rule: how it was decided, for the report.
+
+    lock_key, frozen: what certificate.lock will hold once the data is found good (`freeze`).
+    """
 
     side: npt.NDArray[np.int8]
     rule: dict[str, Any]
+    lock_key: str
+    frozen: dict[str, Any]
 
     def reason(self, index: int) -> str:
         """Return why a row is left out, as "reason: detail"."""
@@ -55,7 +60,7 @@ class Sides:
 
 def decide(keys: Keys, product: Product, base: Path, lock: CertificateLock) -> Sides:
     """Return the side of each row, the same for a row in every later build of this product."""
-    rule = _rule(keys, product, lock)
+    rule, lock_key, frozen = _rule(keys, product, lock)
     if rule["by"] == "file":
         certifies = keys.own
     elif rule["by"] == "time":
@@ -71,37 +76,54 @@ def decide(keys: Keys, product: Product, base: Path, lock: CertificateLock) -> S
     _drop_repeats(side, keys, CERTIFICATION)
     _drop_contradictions(side, keys)
     _drop_repeats(side, keys, TRAIN)
-    return Sides(side, rule)
+    return Sides(side, rule, lock_key, frozen)
 
 
-def _rule(keys: Keys, product: Product, lock: CertificateLock) -> dict[str, Any]:
-    """Return the frozen rule; raises RunError when the spec now asks for rows that choices have seen."""
+def freeze(sides: Sides, lock: CertificateLock) -> None:
+    """Write the rule into certificate.lock for ever. Not before the data is found good: a first try with three
+    rows must not fix the share of a million."""
+    if lock.freeze(sides.lock_key, sides.frozen) != sides.frozen:
+        raise RunError(
+            "another build of this product has just fixed another split", lock.path.name, "Build again."
+        )
+
+
+def _rule(keys: Keys, product: Product, lock: CertificateLock) -> tuple[dict[str, Any], str, dict[str, Any]]:
+    """Return the rule, and the key and value to freeze; raises RunError when the spec now asks for rows that choices have seen."""
+    key = f"{product.data.path} -> {product.data.target}"
+    all_train = f"{key}: all rows train"
     wish: dict[str, Any] = {"by": "hash", "group": product.data.group}
-    if product.certify.path:
-        return {"by": "file", "path": product.certify.path}
-    n = len(np.unique(keys.unit))
-    fraction = product.certify.fraction
-    if fraction is None:
-        fraction = min(max(400 / max(n, 1), 0.1), 0.3)
-    if fraction == 0.0:
-        # Nothing is certified and nothing frozen: the rule of an earlier build stays for the next one.
-        return wish | {"fraction": 0.0}
+    asked = product.certify.fraction
+    if product.certify.path or asked == 0.0:
+        rule = (
+            {"by": "file", "path": product.certify.path} if product.certify.path else wish | {"fraction": 0.0}
+        )
+        # From now on scores of every row may be read, so none of them can certify in a later build.
+        return rule, all_train, lock.rule(all_train) or rule
+    fraction = asked if asked is not None else min(max(400 / max(len(np.unique(keys.unit)), 1), 0.1), 0.3)
     if product.data.time:
         wish |= {"by": "time", "time": product.data.time, "cutoff": _cutoff(keys.when, fraction)}
     wish |= {"fraction": round(fraction, 6)}
-    frozen = lock.freeze(f"{product.data.path} -> {product.data.target}", wish)
-    asked = product.certify.fraction
-    changed = [key for key in ("by", "group", "time") if frozen.get(key) != wish.get(key)]
-    if changed or (asked is not None and asked > frozen["fraction"] + 1e-9):
-        what = f"`{changed[0]}`" if changed else f"`certify.fraction` (was {frozen['fraction']})"
+    fresh = "certify on fresh rows: `certify: {path: fresh.csv}`."
+    if lock.rule(all_train) is not None:
         raise RunError(
-            f"{what} differs from the first build: rows whose scores you may have read would certify",
+            "an earlier build trained on all these rows: their scores may have been read, so none can certify",
             lock.path.name,
-            "Go back to the old setting, or certify on fresh rows: `certify: {path: fresh.csv}`.",
+            f"{fresh[0].upper()}{fresh[1:]}",
         )
-    if asked is not None and frozen["by"] == "hash":
-        return frozen | {"fraction": asked}
-    return frozen
+    frozen = lock.rule(key) or wish
+    changed = [name for name in ("by", "group", "time") if frozen.get(name) != wish.get(name)]
+    if changed or (asked is not None and asked > frozen["fraction"] + 1e-9):
+        names = {"by": "data.time", "group": "data.group", "time": "data.time"}
+        what = names[changed[0]] if changed else "certify.fraction"
+        was = frozen.get(what.split(".")[1])
+        raise RunError(
+            f"`{what}` was {was or 'not set'} in the first build: rows whose scores you may have read would certify",
+            lock.path.name,
+            f"Go back to the old setting, or {fresh}",
+        )
+    rule = frozen | {"fraction": asked} if asked is not None and frozen["by"] == "hash" else frozen
+    return rule, key, frozen
 
 
 def _cutoff(when: npt.NDArray[np.float64], fraction: float) -> float:
@@ -145,6 +167,6 @@ def parse_time(raw: Any) -> float | None:
         pass
     try:
         when = datetime.fromisoformat(text.replace("/", "-"))
-    except ValueError:
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +16,7 @@ _ROWS, _CHARS = 20_000, 1 << 24
 
 
 class TableWriter:
-    """Writes rows of JSON-ready values; columns keep the order of the first use."""
+    """Writes a table in row groups of limited size; one on its side can be read back a group at a time."""
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         try:
@@ -26,27 +26,28 @@ class TableWriter:
             raise MissingExtra("reading training data", "build", "pyarrow") from None
         self._pa = pa
         special = {"row": pa.int64(), "time": pa.float64()}
-        kinds = [(name, special.get(name, pa.string())) for name in columns]
-        self._schema = pa.schema(kinds)
+        self._schema = pa.schema([(name, special.get(name, pa.string())) for name in columns])
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
-        self._held: dict[str, list[Any]] = {name: [] for name in columns}
+        self._held: list[Sequence[Any]] = []
         self._chars = 0
 
-    def add(self, values: Mapping[str, Any]) -> None:
-        """Add one row. Values other than text and row numbers are kept as JSON."""
-        for name, column in self._held.items():
-            value = values[name]
-            column.append(value)
-            if isinstance(value, str):
-                self._chars += len(value)
-        if self._chars > _CHARS or len(next(iter(self._held.values()))) >= _ROWS:
-            self.flush()
+    def add(self, values: Sequence[Any]) -> None:
+        """Add one row: a value for each column, in their order."""
+        self._held.append(values)
+        self._chars += sum(len(value) for value in values if isinstance(value, str))
+        if self._chars > _CHARS or len(self._held) >= _ROWS:
+            self._flush()
 
-    def flush(self) -> None:
-        """Hand what is held to the file."""
-        if next(iter(self._held.values())):
-            self._writer.write_table(self._pa.table(self._held, schema=self._schema))
-        self._held = {name: [] for name in self._held}
+    def add_columns(self, columns: Mapping[str, Any]) -> None:
+        """Add many rows at once: a list or Arrow array for each column."""
+        self._flush()
+        self._writer.write_table(self._pa.table(dict(columns), schema=self._schema))
+
+    def _flush(self) -> None:
+        if self._held:
+            columns = [list(column) for column in zip(*self._held, strict=True)]
+            self._writer.write_table(self._pa.table(columns, schema=self._schema))
+        self._held = []
         self._chars = 0
 
     def __enter__(self) -> Self:
@@ -56,8 +57,17 @@ class TableWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            self.flush()
+            self._flush()
         self._writer.close()
+
+
+def row_groups(path: Path) -> Iterator[Any]:
+    """Yield a table piece by piece, each an Arrow table small enough for memory."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group)
 
 
 def to_cell(kind: str, value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +15,24 @@ from rung.core.types import Field, Prediction, Schema
 from rung.runtime.ngrams import fold, join_fields
 
 MOST_LABELS = 1_000
-_MISSING = {"", "nan", "none", "null", "n/a", "na", "<na>", "#n/a"}
+LONGEST_LABEL = 200
+# What tables write where there is no label. Lower-case "none" and "na" are words: they may be labels.
+_MISSING = {
+    "",
+    "nan",
+    "NaN",
+    "NAN",
+    "null",
+    "Null",
+    "NULL",
+    "None",
+    "n/a",
+    "N/A",
+    "NA",
+    "<NA>",
+    "#N/A",
+    "NaT",
+}
 
 
 class TextClassification(Task):
@@ -56,38 +72,54 @@ class TextClassification(Task):
         return ""
 
     def parse_target(self, raw: Any) -> str | None:
-        if raw is None or (isinstance(raw, float) and math.isnan(raw)):
+        if raw is None or isinstance(raw, list | dict):
             return None
         text = str(raw).strip()
-        return None if text.casefold() in _MISSING else text
+        return None if text in _MISSING else text
 
     def check(self, targets: Mapping[Any, int], where: str) -> None:
         rows, labels = sum(targets.values()), len(targets)
-        numbers = sum(_is_number(label) for label in targets)
-        if numbers == labels and labels > max(20, rows // 20):
+        if labels < 2:
             raise DataError(
-                f"the target holds {labels} different numbers in {rows} rows: that is a quantity, not a label",
+                f"all training rows have the label '{next(iter(targets), '')}': there is nothing to tell apart",
+                where,
+                "A classifier needs rows of at least two labels.",
+            )
+        if all(_is_number(label) for label in targets) and labels > max(20, rows // 20):
+            raise DataError(
+                f"the target holds {labels:,} different numbers in {rows:,} rows: that is a quantity, not a label",
                 where,
                 "Choose another `data.target`, or group the numbers into a few named ranges.",
             )
-        if labels > MOST_LABELS or labels > rows // 2:
+        if sum(len(label) > LONGEST_LABEL for label in targets) > labels // 2:
             raise DataError(
-                f"the target holds {labels} different values in {rows} training rows: more like an id than a label",
+                f"most of the {labels:,} labels have more than {LONGEST_LABEL} characters: those are texts, not labels",
                 where,
-                f"Choose another `data.target` (at most {MOST_LABELS} labels, on average two rows each).",
+                "Choose another `data.target`: a column of a few short values.",
             )
-        if labels < 2:
-            only = next(iter(targets), "")
+        if labels == rows:
             raise DataError(
-                f"all training rows have the label '{only}': there is nothing to tell apart",
+                f"each of the {labels:,} labels stands in a single training row: there is nothing to learn from",
                 where,
-                "A classifier needs rows of at least two labels.",
+                "Collect at least 5 rows of each label, or choose another `data.target` if this one is an id.",
+            )
+        if labels > MOST_LABELS:
+            raise DataError(
+                f"the target holds {labels:,} different labels; at most {MOST_LABELS:,} can be learned",
+                where,
+                "Choose another `data.target`, or merge labels into fewer, wider ones.",
             )
         if rows < 10 or Counter(targets).most_common(2)[1][1] < 2:
             raise DataError(
                 f"{rows} training rows of {labels} labels are too few to learn from",
                 where,
                 "Collect at least 5 rows of each of two labels; 50 each is where results become useful.",
+            )
+        if labels > rows // 2:
+            raise DataError(
+                f"the target holds {labels:,} different labels in {rows:,} training rows: more like an id than a label",
+                where,
+                "Choose another `data.target`, or collect at least two rows of each label on average.",
             )
 
     def fold(self, inputs: Mapping[str, Any]) -> str:

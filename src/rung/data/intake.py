@@ -1,0 +1,111 @@
+"""The first pass over the data: every row goes to the staged table or to quarantine; only hashes are kept."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from typing import Any
+
+import numpy as np
+
+from rung.core.product import Product
+from rung.core.task import Task
+from rung.core.types import Schema
+from rung.data.hashing import hash64
+from rung.data.quarantine import Quarantine
+from rung.data.read import Row
+from rung.data.split import Keys, parse_time
+from rung.data.tables import TableWriter, to_cell
+
+
+def staged_columns(schema: Schema) -> list[str]:
+    """Return the columns of the staged table. A prefix keeps the user's apart from ours."""
+    return ["file", "row", "target", *(f"input:{name}" for name in schema.input_names)]
+
+
+class Intake:
+    """Checks rows one by one. rows, chars: seen so far; targets: each target's number, in order of appearance."""
+
+    def __init__(
+        self, product: Product, task: Task, schema: Schema, table: TableWriter, quarantine: Quarantine
+    ) -> None:
+        self._data = product.data
+        self._task = task
+        self._fields = [(field.name, field.kind) for field in schema.inputs]
+        self._names = schema.input_names
+        self._texts = [field.name for field in schema.inputs if field.kind == "text"]
+        self._target_kind = schema.outputs[0].kind
+        self._table = table
+        self._quarantine = quarantine
+        self._text, self._unit = array("Q"), array("Q")
+        self._target, self._when, self._own = array("q"), array("d"), array("b")
+        self.targets: dict[str, int] = {}
+        self.rows = self.chars = 0
+
+    def __len__(self) -> int:
+        """Return how many rows were staged."""
+        return len(self._text)
+
+    def keys(self) -> Keys:
+        """Return what is known of each staged row, in order."""
+
+        def view(values: array[Any], kind: str) -> Any:
+            return np.frombuffer(values, dtype=kind) if len(values) else np.zeros(0, kind)
+
+        own = view(self._own, "i1").astype(bool)
+        return Keys(
+            view(self._text, "u8"),
+            view(self._unit, "u8"),
+            view(self._target, "i8"),
+            view(self._when, "f8"),
+            own,
+        )
+
+    def add(self, row: Row, own: bool) -> None:
+        """Stage one row, or quarantine it. own: it comes from the user's certification file."""
+        self.rows += 1
+        values = row.values
+        if values is None:
+            self._quarantine.add(row.file, row.number, row.problem, row.hash)
+            return
+        inputs = {name: values.get(name) for name in self._names}
+        for name in self._texts:
+            if type(inputs[name]) is not str:
+                inputs[name] = _as_text(inputs[name])
+        target = self._task.parse_target(values.get(self._data.target))
+        when = parse_time(values.get(self._data.time)) if self._data.time and not own else 0.0
+        problem = self._problem(inputs, target, when)
+        if problem:
+            content = hash64(json.dumps(values, ensure_ascii=False, default=str))
+            self._quarantine.add(row.file, row.number, problem, content)
+            return
+        folded = self._task.fold(inputs)
+        text = hash64(folded)
+        group = values.get(self._data.group) if self._data.group else None
+        group = "" if group is None else str(group).strip()
+        self._text.append(text)
+        # A row without a group is a group of its own: its text.
+        self._unit.append(hash64(f"group:{group}") if group else text)
+        cell = to_cell(self._target_kind, target)
+        self._target.append(self.targets.setdefault(cell, len(self.targets)))
+        self._when.append(when or 0.0)
+        self._own.append(own)
+        self.chars += len(folded)
+        cells = [to_cell(kind, "" if inputs[name] is None else inputs[name]) for name, kind in self._fields]
+        self._table.add([row.file, row.number, cell, *cells])
+
+    def _problem(self, inputs: dict[str, Any], target: Any, when: float | None) -> str:
+        for name in self._texts:
+            if isinstance(inputs[name], list | dict):
+                return f"bad_input: '{name}' holds a JSON {type(inputs[name]).__name__}, not text"
+        refused = self._task.refuse_input(inputs)
+        if refused:
+            return f"empty_input: {refused}"
+        if target is None:
+            return f"missing_target: no label in '{self._data.target}'"
+        return "bad_time: not a date or number" if when is None else ""
+
+
+def _as_text(value: Any) -> Any:
+    """Return a value as a served model would get it: numbers and truth values become text."""
+    return value if value is None or isinstance(value, list | dict) else str(value)
