@@ -21,7 +21,7 @@ demo: $(BIN)/.installed  ## build, certify and pack a classifier of real BBC new
 	$(BIN)/rung predict $$(ls -td examples/news/runs/news-[0-9]*/bundle | head -1) --text "The striker scored twice in the cup final"
 
 test: $(BIN)/.installed  ## the tests, without the slow ones
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-all: $(BIN)/.installed  ## all tests
 	$(BIN)/python -m pytest

@@ -57,7 +57,7 @@ def newsgroups() -> Split:
         )
         csv.field_size_limit(1 << 27)
         with path.open(encoding="utf-8", newline="") as file:
-            read = [row for row in csv.reader(file, delimiter="\t")][3:]
+            read = list(csv.reader(file, delimiter="\t"))[3:]
         read = [row for row in read if len(row) == 2]
         return [row[1] for row in read], [row[0] for row in read]
 

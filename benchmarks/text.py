@@ -24,9 +24,9 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from data import CASES, Split
 
 import rung
+from data import CASES, Split
 from rung.core.product import Product
 
 RESULTS = Path(__file__).parent / "results" / "text.md"
