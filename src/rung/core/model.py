@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from rung.core.errors import MissingExtra
+from rung.core.errors import MissingExtra, RungError
 from rung.core.types import Columns, Examples, Prediction, Schema
 
 
@@ -28,11 +28,13 @@ class FitContext:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What a plan knows before anything is fitted: rows to train on, labels, characters of input a row."""
+    """What a plan knows before anything is fitted: rows to train on, labels, characters of input a row, and
+    the folded text of a few training rows."""
 
     rows: int
     labels: int
     chars_per_row: float
+    sample: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,11 @@ class Model(ABC):
     @abstractmethod
     def cost(cls, facts: DataFacts, params: Any, context: FitContext) -> Cost:
         """Return the planned cost on such data; rungs are ordered by it until they are measured."""
+
+    @classmethod
+    def unavailable(cls, facts: DataFacts, params: Any) -> RungError | None:
+        """Return why the family cannot be tried here (weights that were not fetched, say); None when it can."""
+        return None
 
     @property
     def chosen(self) -> Mapping[str, Any]:

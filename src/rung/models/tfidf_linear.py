@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,15 +13,9 @@ import numpy.typing as npt
 from rung.core.model import Cost, DataFacts, FitContext, Model, Reason, answers_from
 from rung.core.types import Columns, Examples, Prediction, Schema
 from rung.runtime.linear_head import LinearHead
-from rung.runtime.ngrams import NgramSpec, fold, join_fields, occurrences, word_spans
-from rung.runtime.tfidf import Block, find, learn_block, transform
-
-if TYPE_CHECKING:
-    from rung.runtime.feature_matrix import FeatureMatrix
-
-# Characters of training text up to which character n-grams are tried, by effort: they cost the most time
-# and gain most on short and few texts.
-_CHARS_TRIED = {0: 0, 1: 0, 2: 6_000_000, 3: 20_000_000, 4: 60_000_000, 5: 200_000_000}
+from rung.runtime.ngram_sets import CHARS_TRIED
+from rung.runtime.ngrams import fold, join_fields, occurrences, word_spans
+from rung.runtime.tfidf import Block, blocks_from, blocks_to, find, transform
 
 
 @dataclass(frozen=True)
@@ -57,13 +51,14 @@ class TfidfLinear(Model):
     @classmethod
     def fit(cls, examples: Examples, params: TfidfLinearParams, context: FitContext) -> Self:
         cls.require()
-        from rung.runtime.head_search import fit_head, label_codes, search
+        from rung.runtime.head_search import choose_heads, fit_head, label_codes, search
+        from rung.runtime.ngram_sets import learn_sets
 
         texts = [fold(text) for text in join_fields(examples.inputs)]
         labels = examples.schema.labels
         codes = label_codes(examples.targets, labels)
         sets, blocks = learn_sets(texts, params, context.effort)
-        found = search(sets, codes, len(labels), _heads(params, context.effort), context)
+        found = search(sets, codes, len(labels), choose_heads(params.head, params.c, context.effort), context)
         name = found.candidate.features
         head = fit_head(sets[name], codes, len(labels), found, context)
         used = blocks[name]
@@ -130,83 +125,24 @@ class TfidfLinear(Model):
         return [Reason(piece, round(weight, 4)) for piece, weight in strongest if weight]
 
     def save(self, folder: Path) -> None:
-        specs = [{**asdict(block.spec), "weight": block.weight} for block in self._blocks]
-        tensors: dict[str, npt.NDArray[Any]] = {}
-        for i, block in enumerate(self._blocks):
-            tensors |= {f"buckets.{i}": block.buckets, f"idf.{i}": block.idf}
+        specs, tensors = blocks_to(self._blocks)
         self._head.save(folder, {"blocks": specs, "chosen": self._chosen}, tensors)
 
     @classmethod
     def load(cls, folder: Path, schema: Schema) -> Self:
         head, facts, arrays = LinearHead.load(folder, schema.labels)
-        blocks = []
-        for i, spec in enumerate(facts["blocks"]):
-            weight = float(spec.pop("weight"))
-            blocks.append(Block(NgramSpec(**spec), arrays[f"buckets.{i}"], arrays[f"idf.{i}"], weight))
-        return cls(schema.labels, tuple(blocks), head, facts["chosen"])
+        return cls(schema.labels, blocks_from(facts["blocks"], arrays), head, facts["chosen"])
 
     @classmethod
     def cost(cls, facts: DataFacts, params: TfidfLinearParams, context: FitContext) -> Cost:
         chars = facts.rows * facts.chars_per_row
-        with_chars = 0 < chars <= _CHARS_TRIED[context.effort]
+        with_chars = 0 < chars <= CHARS_TRIED[context.effort]
         per_char = 1.5e-6 if with_chars else 4e-7
         fit = 0.5 + chars * per_char * (1 + facts.labels / 10)
         features = min(params.most_features * (2 if with_chars else 1), chars * 0.05 + 2_000)
         size = features * (facts.labels * 4 + 8) / 1e6
         answer = 2e-4 + facts.chars_per_row * (9e-7 if with_chars else 3e-7)
         return Cost(fit, answer * 1000, 60 + 2 * size, size)
-
-
-def _feature_sets(
-    params: TfidfLinearParams, chars: int, effort: int
-) -> dict[str, list[tuple[NgramSpec, float]]]:
-    """Return the feature sets worth trying: words, and words with characters beside them."""
-    words = (NgramSpec(params.words, 0, 0), 1.0)
-    with_chars = (NgramSpec(0, *params.chars), params.chars_weight)
-    use = params.use_chars if params.use_chars is not None else chars <= _CHARS_TRIED[effort]
-    if not params.words:
-        return {"chars": [with_chars]}
-    if params.use_chars:
-        return {"words+chars": [words, with_chars]}
-    return {"words": [words]} | ({"words+chars": [words, with_chars]} if use else {})
-
-
-def learn_sets(
-    texts: Sequence[str], params: TfidfLinearParams, effort: int
-) -> tuple[dict[str, FeatureMatrix], dict[str, tuple[Block, ...]]]:
-    """Return the feature sets worth trying on folded texts, cheapest first, and the blocks each is made of."""
-    from scipy.sparse import csr_matrix
-
-    from rung.runtime.feature_matrix import FeatureMatrix
-
-    learned: dict[NgramSpec, tuple[Block, Any]] = {}
-    sets: dict[str, FeatureMatrix] = {}
-    blocks: dict[str, tuple[Block, ...]] = {}
-    for name, specs in _feature_sets(params, sum(map(len, texts)), effort).items():
-        for spec, weight in specs:
-            if spec not in learned:
-                # An n-gram seen once or twice says little about other texts when there are many.
-                rare = 1 if len(texts) < 500 else 2 if spec.word_max and len(texts) < 5_000 else 3
-                block, rows = learn_block(texts, spec, params.min_rows or rare, params.most_features, weight)
-                shape = (len(texts), rows.width)
-                learned[spec] = (
-                    block,
-                    csr_matrix((rows.values.astype(np.float64), rows.columns, rows.starts), shape),
-                )
-        sets[name] = FeatureMatrix(tuple(learned[spec][1] for spec, _ in specs))
-        blocks[name] = tuple(learned[spec][0] for spec, _ in specs)
-    return sets, blocks
-
-
-def _heads(params: TfidfLinearParams, effort: int) -> list[Any]:
-    from rung.runtime.head_search import grid
-
-    found = grid(effort)
-    if params.head != "auto":
-        found = [(head, c) for head, c in found if head == params.head] or [(params.head, 1.0)]
-    if params.c is not None:
-        found = [(head, params.c) for head, _ in found]
-    return list(dict.fromkeys(found))
 
 
 def _pieces(text: str, by_char: npt.NDArray[np.float64]) -> list[tuple[int, int]]:

@@ -60,10 +60,25 @@ def grid(effort: int, dense: bool = False) -> list[tuple[HeadKind, float]]:
     if dense:
         cs = tuple(10.0 * c for c in cs)
     heads: list[HeadKind] = ["svc"] if effort < 2 else ["svc", "ridge"]
+    if dense:
+        heads = ["ridge"] if effort < 2 else ["ridge", "logistic"]
     found = [(head, c) for head in heads for c in cs]
-    if effort >= 3:
-        found += [("logistic", c * (10.0 if dense else 1.0)) for c in (3.0, 10.0, 30.0)]
+    if effort >= 3 and not dense:
+        found += [("logistic", c) for c in (3.0, 10.0, 30.0)]
     return found
+
+
+def choose_heads(
+    head: str, c: float | None, effort: int, dense: bool = False
+) -> list[tuple[HeadKind, float]]:
+    """Return the grid of an effort, narrowed to the head and the C that were set by hand."""
+    found = grid(effort, dense)
+    if head != "auto":
+        kinds: dict[str, HeadKind] = {"svc": "svc", "ridge": "ridge", "logistic": "logistic"}
+        found = [pair for pair in found if pair[0] == head] or [(kinds[head], 10.0 if dense else 1.0)]
+    if c is not None:
+        found = [(kind, c) for kind, _ in found]
+    return list(dict.fromkeys(found))
 
 
 def search(sets: FeatureSets, codes: Ints, labels: int, heads: Heads, context: FitContext) -> Found:
@@ -221,7 +236,7 @@ def _scorer(
 def _affordable(matrix: FeatureMatrix, labels: int, effort: int) -> int:
     """Return how many rows to search on: about a million filled cells at effort 2, at least 1,000 rows."""
     cells = matrix.cells / max(matrix.shape[0], 1)
-    return int(max(1_000, 250_000 * 2.0**effort / max(cells, 1.0) / max(labels / 5, 1.0)))
+    return int(max(1_000, 250_000 * 2.0**effort / max(cells, 1.0) / max(labels / 5, 0.4)))
 
 
 def _ridge_pays(matrix: FeatureMatrix, labels: int, effort: int) -> bool:

@@ -6,8 +6,9 @@ the same n-grams; several blocks (words, characters) are normalised each for its
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -149,3 +150,23 @@ def _stack(pieces: list[tuple[Ints, Ints, Floats]], rows: int, width: int) -> Sp
     columns = np.concatenate([c.astype(np.int32) for _, c, _ in pieces] or [np.zeros(0, np.int32)])
     values = np.concatenate([v for _, _, v in pieces] or [np.zeros(0, np.float32)])
     return SparseRows(starts, columns, values, width)
+
+
+def blocks_to(blocks: Sequence[Block]) -> tuple[list[dict[str, Any]], dict[str, npt.NDArray[Any]]]:
+    """Return blocks as JSON and arrays, for a head to keep beside its weights."""
+    specs = [{**asdict(block.spec), "weight": block.weight} for block in blocks]
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for i, block in enumerate(blocks):
+        arrays |= {f"buckets.{i}": block.buckets, f"idf.{i}": block.idf}
+    return specs, arrays
+
+
+def blocks_from(
+    specs: Sequence[Mapping[str, Any]], arrays: Mapping[str, npt.NDArray[Any]]
+) -> tuple[Block, ...]:
+    """Return what `blocks_to` was given."""
+    found = []
+    for i, spec in enumerate(specs):
+        grams = NgramSpec(spec["word_max"], spec["char_min"], spec["char_max"])
+        found.append(Block(grams, arrays[f"buckets.{i}"], arrays[f"idf.{i}"], float(spec["weight"])))
+    return tuple(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rung.core import registry
@@ -19,28 +20,43 @@ def fit_context(product: Product, threads: int, seconds: float | None = None) ->
     return FitContext(product.seed, threads, product.budget.effort, seconds)
 
 
-def ladder(
-    product: Product, floor: str, facts: DataFacts, prices: Prices, fit: FitContext
-) -> tuple[Rung, ...]:
+@dataclass(frozen=True)
+class Ladder:
+    """The rungs to climb, cheapest prediction first, and the families left out with the reason and the mend."""
+
+    rungs: tuple[Rung, ...]
+    left_out: Mapping[str, RungError]
+
+
+def ladder(product: Product, floor: str, facts: DataFacts, prices: Prices, fit: FitContext) -> Ladder:
     """Return the rungs that fit the task, by the planned price of a prediction, the floor among them.
 
-    Raises SpecError for a rung of the spec that does not exist, cannot do the task or has wrong parameters.
+    Raises SpecError for a rung of the spec that does not exist, cannot do the task, has wrong parameters, or
+    cannot be tried here; a family nobody named is left out instead.
     """
     wanted = product.ladder
     if wanted is None:
         wanted = tuple(RungSpec(model=name) for name in registry.models_for(product.task))
     problems: list[Problem] = []
     rungs: list[Rung] = []
+    left_out: dict[str, RungError] = {}
     for index, spec in enumerate(wanted):
         try:
-            rungs.append(_rung(spec, product.task, facts, prices, fit))
+            rung = _rung(spec, product.task, facts, prices, fit)
+            reason = registry.model(rung.model).unavailable(facts, rung.params)
+            if reason is None:
+                rungs.append(rung)
+            elif product.ladder is None:
+                left_out[rung.name] = reason
+            else:
+                raise reason
         except RungError as error:
-            problems.append(Problem(0, f"ladder.{index}", error.problem + ".", error.fix))
+            problems.append(Problem(0, f"ladder.{index}", error.problem.rstrip(".") + ".", error.fix))
     if problems:
         raise SpecError(problems, "product.yaml")
     if floor not in {rung.model for rung in rungs}:
         rungs.append(_rung(RungSpec(model=floor), product.task, facts, prices, fit))
-    return tuple(sorted(rungs, key=lambda rung: (rung.usd_per_1k, rung.name)))
+    return Ladder(tuple(sorted(rungs, key=lambda rung: (rung.usd_per_1k, rung.name))), left_out)
 
 
 def _rung(spec: RungSpec, task: str, facts: DataFacts, prices: Prices, fit: FitContext) -> Rung:

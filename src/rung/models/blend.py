@@ -1,0 +1,98 @@
+"""Words, characters and a sentence encoder in one linear head: wording and meaning together."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal, Self
+
+import numpy as np
+
+from rung.core.errors import RungError
+from rung.core.model import Cost, DataFacts, FitContext
+from rung.core.types import Examples
+from rung.runtime.embedding_model import (
+    EmbeddingModel,
+    absent,
+    encoder_name,
+    encoder_seconds,
+    open_encoder,
+    scaled,
+)
+from rung.runtime.ngrams import fold, join_fields
+
+# How loud the encoder speaks beside the n-grams, each of which has length 1.
+_WEIGHTS = {0: (1.0,), 1: (1.0,), 2: (1.0, 2.0)}
+
+
+@dataclass(frozen=True)
+class BlendParams:
+    """What can be set; None and "auto" are searched on training rows within the effort."""
+
+    weights: str = "auto"
+    encoder_weight: float | None = None
+    words: int = 2
+    chars: tuple[int, int] = (2, 5)
+    use_chars: bool | None = None
+    chars_weight: float = 0.7
+    head: Literal["auto", "svc", "ridge", "logistic"] = "auto"
+    c: float | None = None
+    min_rows: int | None = None
+    most_features: int = 150_000
+
+
+class Blend(EmbeddingModel):
+    """Use it for the last points that a laptop can give: it is seldom worse than the better of its parts."""
+
+    NEEDS = "build"
+    PACKAGES = ("sklearn", "scipy", "onnx")
+    TASKS = frozenset({"text_classification"})
+    Params = BlendParams
+
+    @classmethod
+    def unavailable(cls, facts: DataFacts, params: BlendParams) -> RungError | None:
+        return absent(encoder_name(params.weights, facts.sample))
+
+    @classmethod
+    def fit(cls, examples: Examples, params: BlendParams, context: FitContext) -> Self:
+        cls.require()
+        from rung.runtime.feature_matrix import FeatureMatrix
+        from rung.runtime.head_search import choose_heads, fit_head, label_codes, search
+        from rung.runtime.ngram_sets import learn_sets
+
+        texts = join_fields(examples.inputs)
+        labels = examples.schema.labels
+        codes = label_codes(examples.targets, labels)
+        name, embedder = open_encoder(params.weights, texts)
+        vectors = embedder.embed(texts).astype(np.float64)
+        ngrams, blocks = learn_sets([fold(text) for text in texts], params, context.effort)
+        features = list(ngrams)[-1]
+        factors = (
+            (params.encoder_weight,)
+            if params.encoder_weight
+            else _WEIGHTS.get(context.effort, (0.5, 1.0, 2.0, 3.0))
+        )
+        sets = {
+            f"{features}+{f:g}*{name}": FeatureMatrix((*ngrams[features].blocks, f * vectors))
+            for f in factors
+        }
+        heads = choose_heads(params.head, params.c, context.effort)
+        found = search(sets, codes, len(labels), heads, context)
+        key = found.candidate.features
+        head = fit_head(sets[key], codes, len(labels), found, context)
+        factor = dict(zip(sets, factors, strict=True))[key]
+        chosen = {
+            "weights": name,
+            **asdict(found.candidate),
+            "calibration": head.calibration.kind,
+            "search_accuracy": round(found.accuracy, 4),
+        }
+        return cls(labels, blocks[features], embedder, scaled(head, embedder.width, factor), chosen)
+
+    @classmethod
+    def cost(cls, facts: DataFacts, params: BlendParams, context: FitContext) -> Cost:
+        name = encoder_name(params.weights, facts.sample)
+        each = encoder_seconds(name, facts.chars_per_row) + 2e-4 + facts.chars_per_row * 9e-7
+        size = (24.0 if name == "minilm" else 90.0) + min(
+            2 * params.most_features, facts.rows * 50
+        ) * facts.labels * 4e-6
+        return Cost(3.0 + facts.rows * (each + 1e-3), each * 1000, 200 + 3 * size, size)

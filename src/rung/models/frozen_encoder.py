@@ -1,0 +1,77 @@
+"""A sentence encoder that is not trained, and a linear head that is: meaning instead of words."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal, Self
+
+import numpy as np
+
+from rung.core.errors import RungError
+from rung.core.model import Cost, DataFacts, FitContext
+from rung.core.types import Examples
+from rung.runtime.embedding_model import EmbeddingModel, absent, encoder_name, encoder_seconds, open_encoder
+from rung.runtime.ngrams import join_fields
+
+
+@dataclass(frozen=True)
+class FrozenEncoderParams:
+    """What can be set.
+
+    weights: a name of `rung weights`, hub:owner/model, file:folder, or auto: minilm for English, else
+    e5_small. pool_chunks: read long texts whole, in chunks; None is chosen on training rows.
+    """
+
+    weights: str = "auto"
+    pool_chunks: bool | None = None
+    head: Literal["auto", "svc", "ridge", "logistic"] = "auto"
+    c: float | None = None
+
+
+class FrozenEncoder(EmbeddingModel):
+    """Use it when rows are few or wordings vary: it knows that "fare" and "ticket price" are near."""
+
+    NEEDS = "build"
+    PACKAGES = ("sklearn", "scipy", "onnx")
+    TASKS = frozenset({"text_classification"})
+    Params = FrozenEncoderParams
+
+    @classmethod
+    def unavailable(cls, facts: DataFacts, params: FrozenEncoderParams) -> RungError | None:
+        return absent(encoder_name(params.weights, facts.sample))
+
+    @classmethod
+    def fit(cls, examples: Examples, params: FrozenEncoderParams, context: FitContext) -> Self:
+        cls.require()
+        from rung.runtime.feature_matrix import FeatureMatrix
+        from rung.runtime.head_search import choose_heads, fit_head, label_codes, search
+
+        texts = join_fields(examples.inputs)
+        labels = examples.schema.labels
+        codes = label_codes(examples.targets, labels)
+        heads = choose_heads(params.head, params.c, context.effort, dense=True)
+        name, embedder = open_encoder(params.weights, texts)
+        embedders = {"first": embedder}
+        long = np.mean([len(text) > embedder.engine.config.max_tokens * 5 for text in texts])
+        if params.pool_chunks or (params.pool_chunks is None and long > 0.2 and context.effort >= 3):
+            embedders["chunks"] = open_encoder(params.weights, texts, pool_chunks=True)[1]
+        if params.pool_chunks:
+            del embedders["first"]
+        sets = {key: FeatureMatrix((e.embed(texts).astype(np.float64),)) for key, e in embedders.items()}
+        found = search(sets, codes, len(labels), heads, context)
+        key = found.candidate.features
+        head = fit_head(sets[key], codes, len(labels), found, context)
+        chosen = {
+            "weights": name,
+            **asdict(found.candidate),
+            "calibration": head.calibration.kind,
+            "search_accuracy": round(found.accuracy, 4),
+        }
+        return cls(labels, (), embedders[key], head, chosen)
+
+    @classmethod
+    def cost(cls, facts: DataFacts, params: FrozenEncoderParams, context: FitContext) -> Cost:
+        name = encoder_name(params.weights, facts.sample)
+        each = encoder_seconds(name, facts.chars_per_row)
+        size = 24.0 if name == "minilm" else 90.0
+        return Cost(2.0 + facts.rows * each, each * 1000, 120 + 3 * size, size)

@@ -1,0 +1,71 @@
+"""The mean of ready-made token vectors and a linear head: an encoder's idea at a word list's price."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal, Self
+
+import numpy as np
+
+from rung.core.errors import RungError
+from rung.core.model import Cost, DataFacts, FitContext
+from rung.core.types import Examples
+from rung.runtime.embedder import looks_english, open_embedder
+from rung.runtime.embedding_model import EmbeddingModel, absent
+from rung.runtime.ngrams import join_fields
+from rung.runtime.weights import local
+
+
+@dataclass(frozen=True)
+class StaticEmbeddingParams:
+    """What can be set. weights: a name of `rung weights` or file:folder."""
+
+    weights: str = "wordllama"
+    head: Literal["auto", "svc", "ridge", "logistic"] = "auto"
+    c: float | None = None
+
+
+class StaticEmbedding(EmbeddingModel):
+    """Use it for English when thousands of answers a second matter more than the last points."""
+
+    NEEDS = "build"
+    PACKAGES = ("sklearn", "scipy")
+    TASKS = frozenset({"text_classification"})
+    Params = StaticEmbeddingParams
+
+    @classmethod
+    def unavailable(cls, facts: DataFacts, params: StaticEmbeddingParams) -> RungError | None:
+        if params == StaticEmbeddingParams() and facts.sample and not looks_english(facts.sample):
+            return RungError(
+                "its token vectors know English only",
+                "static_embedding",
+                "frozen_encoder reads 100 languages.",
+            )
+        return absent(params.weights)
+
+    @classmethod
+    def fit(cls, examples: Examples, params: StaticEmbeddingParams, context: FitContext) -> Self:
+        cls.require()
+        from rung.runtime.feature_matrix import FeatureMatrix
+        from rung.runtime.head_search import choose_heads, fit_head, label_codes, search
+
+        texts = join_fields(examples.inputs)
+        labels = examples.schema.labels
+        codes = label_codes(examples.targets, labels)
+        embedder = open_embedder("static", local(params.weights))
+        sets = {"mean": FeatureMatrix((embedder.embed(texts).astype(np.float64),))}
+        heads = choose_heads(params.head, params.c, context.effort, dense=True)
+        found = search(sets, codes, len(labels), heads, context)
+        head = fit_head(sets["mean"], codes, len(labels), found, context)
+        chosen = {
+            "weights": params.weights,
+            **asdict(found.candidate),
+            "calibration": head.calibration.kind,
+            "search_accuracy": round(found.accuracy, 4),
+        }
+        return cls(labels, (), embedder, head, chosen)
+
+    @classmethod
+    def cost(cls, facts: DataFacts, params: StaticEmbeddingParams, context: FitContext) -> Cost:
+        each = 3e-5 + facts.chars_per_row * 1.5e-7
+        return Cost(1.0 + facts.rows * (each + 3e-5), each * 1000, 150.0, 18.5)

@@ -1,0 +1,113 @@
+"""What models over embeddings share: a linear head on a text's vector, with n-grams beside it or alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.errors import RungError
+from rung.core.model import Model, Reason, answers_from
+from rung.core.types import Columns, Prediction, Schema
+from rung.runtime.embedder import Embedder, load_embedder, looks_english, open_embedder
+from rung.runtime.encoder_export import encoder_folder
+from rung.runtime.linear_head import LinearHead
+from rung.runtime.ngrams import join_fields
+from rung.runtime.tfidf import Block, blocks_from, blocks_to, transform
+from rung.runtime.weights import local
+
+# Texts read to tell the language.
+_SAMPLE = 200
+
+
+class EmbeddingModel(Model):
+    """A linear head over [n-gram blocks, weight * embedding]; `blocks` is empty for an encoder alone."""
+
+    def __init__(
+        self,
+        labels: tuple[str, ...],
+        blocks: tuple[Block, ...],
+        embedder: Embedder,
+        head: LinearHead,
+        chosen: Mapping[str, Any],
+    ) -> None:
+        self.labels = labels
+        self._blocks = blocks
+        self._embedder = embedder
+        self._head = head
+        self._chosen = dict(chosen)
+
+    @property
+    def chosen(self) -> Mapping[str, Any]:
+        return self._chosen
+
+    def scores(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Return the linear scores [rows, labels] before calibration."""
+        width = self._embedder.width
+        vectors = self._embedder.embed(texts).astype(np.float64)
+        found = vectors @ self._head.weights[-width:].astype(np.float64) + self._head.bias
+        if self._blocks:
+            found += transform(texts, self._blocks).dot(self._head.weights[:-width])
+        return np.asarray(found, dtype=np.float64)
+
+    def probabilities(self, inputs: Columns) -> npt.NDArray[np.float64]:
+        return self._head.calibration.apply(self.scores(join_fields(inputs)))
+
+    def predict(self, inputs: Columns) -> list[Prediction]:
+        return answers_from(self.probabilities(inputs), self.labels, type(self).__module__.rsplit(".", 1)[-1])
+
+    def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
+        """Return the words whose absence costs the answer most."""
+        from rung.runtime.occlusion import occlude
+
+        return [occlude(text, self.scores, most) for text in join_fields(inputs)]
+
+    def save(self, folder: Path) -> None:
+        specs, tensors = blocks_to(self._blocks)
+        self._head.save(folder, {"blocks": specs, "chosen": self._chosen}, tensors)
+        (folder / "encoder").mkdir()
+        self._embedder.save(folder / "encoder")
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema) -> Self:
+        head, facts, arrays = LinearHead.load(folder, schema.labels)
+        embedder = load_embedder(folder / "encoder")
+        return cls(schema.labels, blocks_from(facts["blocks"], arrays), embedder, head, facts["chosen"])
+
+
+def scaled(head: LinearHead, width: int, factor: float) -> LinearHead:
+    """Return the head with its last `width` weights times a factor: vectors are then used as they come."""
+    weights = head.weights.copy()
+    weights[-width:] *= factor
+    return LinearHead(weights, head.bias, head.calibration)
+
+
+def encoder_name(wanted: str, texts: Sequence[str]) -> str:
+    """Return the weights to use: those asked for, or by the language of the first texts."""
+    if wanted != "auto":
+        return wanted
+    return "minilm" if looks_english(texts[:_SAMPLE]) else "e5_small"
+
+
+def open_encoder(wanted: str, texts: Sequence[str], pool_chunks: bool = False) -> tuple[str, Embedder]:
+    """Return the name and the embedder of a sentence encoder for these texts; never downloads."""
+    name = encoder_name(wanted, texts)
+    return name, open_embedder("encoder", encoder_folder(name), pool_chunks)
+
+
+def absent(name: str) -> RungError | None:
+    """Return why weights cannot be used here, None when they can."""
+    try:
+        local(name)
+    except RungError as error:
+        return error
+    return None
+
+
+def encoder_seconds(name: str, chars: float) -> float:
+    """Return the planned CPU seconds of encoding one text of so many characters."""
+    tokens = min(chars / 4.0, 256.0)
+    return (0.0008 + tokens * 7e-5) * (2.5 if name == "e5_small" else 1.0)

@@ -1,0 +1,66 @@
+"""The n-gram feature sets worth trying on texts: words, and words with characters beside them, by effort."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from rung.runtime.feature_matrix import FeatureMatrix
+from rung.runtime.ngrams import NgramSpec
+from rung.runtime.tfidf import Block, learn_block
+
+# Characters of training text up to which character n-grams are tried, by effort: they cost the most time
+# and gain most on short and few texts.
+CHARS_TRIED = {0: 0, 1: 0, 2: 6_000_000, 3: 20_000_000, 4: 60_000_000, 5: 200_000_000}
+
+
+class NgramParams(Protocol):
+    """What can be set; None is searched on training rows within the effort."""
+
+    @property
+    def words(self) -> int: ...
+    @property
+    def chars(self) -> tuple[int, int]: ...
+    @property
+    def use_chars(self) -> bool | None: ...
+    @property
+    def chars_weight(self) -> float: ...
+    @property
+    def min_rows(self) -> int | None: ...
+    @property
+    def most_features(self) -> int: ...
+
+
+def learn_sets(
+    texts: Sequence[str], params: NgramParams, effort: int
+) -> tuple[dict[str, FeatureMatrix], dict[str, tuple[Block, ...]]]:
+    """Return the feature sets worth trying on folded texts, cheapest first, and the blocks each is made of."""
+    from scipy.sparse import csr_matrix
+
+    learned: dict[NgramSpec, tuple[Block, Any]] = {}
+    sets: dict[str, FeatureMatrix] = {}
+    blocks: dict[str, tuple[Block, ...]] = {}
+    for name, specs in _choices(params, sum(map(len, texts)), effort).items():
+        for spec, weight in specs:
+            if spec not in learned:
+                # An n-gram seen once or twice says little about other texts when there are many.
+                rare = 1 if len(texts) < 500 else 2 if spec.word_max and len(texts) < 5_000 else 3
+                block, rows = learn_block(texts, spec, params.min_rows or rare, params.most_features, weight)
+                cells = (rows.values.astype(np.float64), rows.columns, rows.starts)
+                learned[spec] = block, csr_matrix(cells, (len(texts), rows.width))
+        sets[name] = FeatureMatrix(tuple(learned[spec][1] for spec, _ in specs))
+        blocks[name] = tuple(learned[spec][0] for spec, _ in specs)
+    return sets, blocks
+
+
+def _choices(params: NgramParams, chars: int, effort: int) -> dict[str, list[tuple[NgramSpec, float]]]:
+    words = (NgramSpec(params.words, 0, 0), 1.0)
+    with_chars = (NgramSpec(0, *params.chars), params.chars_weight)
+    use = params.use_chars if params.use_chars is not None else chars <= CHARS_TRIED[effort]
+    if not params.words:
+        return {"chars": [with_chars]}
+    if params.use_chars:
+        return {"words+chars": [words, with_chars]}
+    return {"words": [words]} | ({"words+chars": [words, with_chars]} if use else {})
