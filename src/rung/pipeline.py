@@ -279,7 +279,7 @@ def _judge(
 
     def look(folder: Path) -> dict[str, Any]:
         taken = certify.begin_look(
-            certification.units, trial["version"], requirements, job.product.confidence, job.lock
+            certification, trial["version"], requirements, job.product.confidence, job.lock
         )
         answers = predict_fresh(bundle, certification.records()).answers
         outcome = certify.certify(
