@@ -148,7 +148,8 @@ def certify(
 def _content(rows: Examples) -> str:
     """Return a hash of the rows, in any order: with other labels or other rows of a group it is a new look."""
     cells = zip(rows.units, rows.targets, *rows.inputs.values(), strict=True)
-    lines = sorted(json.dumps(row, ensure_ascii=False, default=str) for row in cells)
+    as_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
+    lines = sorted(as_json(row) for row in cells)
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
