@@ -27,9 +27,12 @@ class CertificateLock:
         self.path = path
 
     def freeze(self, key: str, rule: dict[str, Any]) -> dict[str, Any]:
-        """Return the split rule first recorded for this data, recording `rule` if there was none."""
+        """Return the split rule recorded for this data, recording `rule` if there was none or its share is smaller."""
         with self._held() as content:
-            if key not in content["splits"]:
+            known = content["splits"].get(key)
+            if known is None or (
+                known | {"fraction": rule.get("fraction")} == rule and _is_less(rule, known)
+            ):
                 content["splits"][key] = rule
                 write_json(self.path, content)
             return dict(content["splits"][key])
@@ -124,6 +127,10 @@ def pack_units(units: Iterable[str]) -> str:
     """Return the set of units (16 hex digits each) as text: sorted, 8 bytes each, base64."""
     numbers = np.array(sorted({int(unit, 16) for unit in units}), dtype="<u8")
     return base64.b64encode(numbers.tobytes()).decode()
+
+
+def _is_less(rule: dict[str, Any], known: dict[str, Any]) -> bool:
+    return bool(rule.get("fraction", 0.0) < known.get("fraction", 0.0))
 
 
 def _check(look: dict[str, Any], number: int) -> None:
