@@ -89,7 +89,10 @@ def test_the_budget_halves_and_a_pass_costs_what_it_could_have_said(lock):
 
 def test_the_same_look_again_costs_nothing_and_says_the_same(lock):
     rows = rows_of(range(200))
+    asked = (rows, "a", needs(("accuracy", 0.8)), 0.95, lock)
+    assert not certify.is_known(*asked)
     first = look(lock, rows, 196)
+    assert certify.is_known(*asked)
     look(lock, rows, 100, "another")
     again = look(lock, rows.take(list(range(199, -1, -1))), 0)
     assert first.passed and again == first

@@ -58,9 +58,9 @@ class CertificateLock:
         packed = pack_units(units)
         with self._held() as content:
             earlier = _sharing(content["looks"], packed)
-            for old in earlier:
-                if old["units"] == packed and all(old.get(key) == value for key, value in look.items()):
-                    return old, [other for other in earlier if other["id"] < old["id"]]
+            old = _same(earlier, packed, look)
+            if old:
+                return old, [other for other in earlier if other["id"] < old["id"]]
             record = {
                 "id": len(content["looks"]) + 1,
                 **look,
@@ -76,6 +76,10 @@ class CertificateLock:
     def earlier(self, units: Iterable[str]) -> list[dict[str, Any]]:
         """Return every look ever taken that shares a unit with these."""
         return _sharing(self._read()["looks"], pack_units(units))
+
+    def has(self, units: Iterable[str], look: dict[str, Any]) -> bool:
+        """Return whether this very look was taken before, so that taking it costs nothing."""
+        return _same(self._read()["looks"], pack_units(units), look) is not None
 
     def settle(
         self, look_id: int, outcome: str, published: Sequence[float], transcripts: int
@@ -147,6 +151,13 @@ def _check(look: dict[str, Any], number: int) -> None:
     if len(base64.b64decode(look["units"], validate=True)) % 8:
         raise ValueError(f"the units of look {number} are cut off")
     look["bundle"], look["bar"]
+
+
+def _same(looks: list[dict[str, Any]], packed: str, look: dict[str, Any]) -> dict[str, Any] | None:
+    for old in looks:
+        if old["units"] == packed and all(old.get(key) == value for key, value in look.items()):
+            return old
+    return None
 
 
 def _sharing(looks: list[dict[str, Any]], packed: str) -> list[dict[str, Any]]:

@@ -109,13 +109,31 @@ def begin_look(
     lock: CertificateLock,
 ) -> Look:
     """Return a look at these rows for this bundle, written into the lock before any answer is seen."""
+    what = _look(rows, bundle, requirements, confidence)
+    record, earlier = lock.take(rows.units, what, lambda before: _alpha(before, confidence))
+    return Look(len(earlier) + 1, record["alpha"], record["id"])
+
+
+def is_known(
+    rows: Examples,
+    bundle: str,
+    requirements: Sequence[Requirement],
+    confidence: float,
+    lock: CertificateLock,
+) -> bool:
+    """Return whether this look was taken before: `begin_look` then gives it back and spends nothing."""
+    return lock.has(rows.units, _look(rows, bundle, requirements, confidence))
+
+
+def _look(
+    rows: Examples, bundle: str, requirements: Sequence[Requirement], confidence: float
+) -> dict[str, Any]:
+    """Return what makes two looks the same."""
     bar = [
         [r.condition.metric, "min" if r.condition.higher_is_better else "max", r.condition.level, confidence]
         for r in requirements
     ]
-    look = {"bundle": bundle, "bar": bar, "content": _content(rows)}
-    record, earlier = lock.take(rows.units, look, lambda before: _alpha(before, confidence))
-    return Look(len(earlier) + 1, record["alpha"], record["id"])
+    return {"bundle": bundle, "bar": bar, "content": _content(rows)}
 
 
 def certify(
