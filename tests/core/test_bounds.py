@@ -262,3 +262,16 @@ def test_bounds_do_not_depend_on_the_order_of_rows():
         first = m.bound(truths, answers, schema, units, ALPHA)
         again = m.bound(shuffled(truths), shuffled(answers), schema, shuffled(units), ALPHA)
         assert first.value == pytest.approx(again.value), m.name
+
+
+def test_an_estimated_bound_falls_with_the_error_of_every_look():
+    values = np.random.default_rng(6).random(150)
+    groups = [_unit(i // 2) for i in range(150)]
+
+    def score(rows):
+        return float(values[rows].mean())
+
+    found = [bounds.bootstrap_lower(score, groups, 0.05 / 4.0**look, 0) for look in range(12)]
+    assert all(later < earlier for earlier, later in itertools.pairwise(found))
+    assert values.mean() - 0.06 < found[0] < values.mean()
+    assert math.isfinite(bounds.bootstrap_lower(score, groups, 0.05 * 2.0**-1000, 0))
