@@ -144,7 +144,7 @@ def test_the_fraction_is_frozen(prepared: Prepare, table: str) -> None:
     with pytest.raises(RunError) as caught:
         prepared(table, certify={"fraction": 0.5})
     assert str(caught.value) == (
-        "certificate.lock: `certify.fraction` was 0.25 in the first build: rows whose scores you may have read "
+        "certificate.lock: `certify.fraction` was 0.1 in an earlier build: rows whose scores you may have read "
         "would certify\nGo back to the old setting, or certify on fresh rows: `certify: {path: fresh.csv}`."
     )
 
@@ -152,9 +152,9 @@ def test_the_fraction_is_frozen(prepared: Prepare, table: str) -> None:
 def test_another_rule_is_refused(prepared: Prepare) -> None:
     table = "text,label,day,customer\n" + "".join(f"t {i},{'ab'[i % 2]},{i},{i % 30}\n" for i in range(90))
     prepared(table)
-    with pytest.raises(RunError, match="`data.group` was not set in the first build"):
+    with pytest.raises(RunError, match="`data.group` was not set in an earlier build"):
         prepared(table, group="customer")
-    with pytest.raises(RunError, match="`data.time` was not set in the first build"):
+    with pytest.raises(RunError, match="`data.time` was not set in an earlier build"):
         prepared(table, time="day")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,12 @@ class CertificateLock:
         self.path = path
 
     def freeze(self, key: str, rule: dict[str, Any]) -> dict[str, Any]:
-        """Return the split rule first recorded for this data, recording `rule` if there was none."""
+        """Return the split rule recorded for this data, recording `rule` if there was none or its share is smaller."""
         with self._held() as content:
-            if key not in content["splits"]:
+            known = content["splits"].get(key)
+            if known is None or (
+                known | {"fraction": rule.get("fraction")} == rule and _is_less(rule, known)
+            ):
                 content["splits"][key] = rule
                 write_json(self.path, content)
             return dict(content["splits"][key])
@@ -39,23 +42,29 @@ class CertificateLock:
         found = self._read()["splits"].get(key)
         return dict(found) if found else None
 
-    def take(self, units: Iterable[str], look: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def take(
+        self,
+        units: Iterable[str],
+        look: dict[str, Any],
+        alpha: Callable[[list[dict[str, Any]]], float],
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Return the record of this look, and the earlier looks that share a unit with it.
 
-        A look at the same bundle, bar and rows that was taken before is returned as it was: no new look is
-        spent. Otherwise the look is written down before anyone sees its outcome, so that a crash cannot
-        buy a free one.
+        look: what makes two looks the same (bundle, bar, content of the rows). alpha: the error a look may
+        spend, from the looks before it. A look that was taken before is returned as it was: no new one is
+        spent. Otherwise it is written down, with its error, before anyone sees its outcome, so that a crash
+        cannot buy a free one.
         """
         packed = pack_units(units)
         with self._held() as content:
             earlier = _sharing(content["looks"], packed)
-            for old in earlier:
-                if all(old[key] == look[key] for key in ("bundle", "bar")) and old["units"] == packed:
-                    before = [other for other in earlier if other["id"] < old["id"]]
-                    return old, before
+            old = _same(earlier, packed, look)
+            if old:
+                return old, [other for other in earlier if other["id"] < old["id"]]
             record = {
                 "id": len(content["looks"]) + 1,
                 **look,
+                "alpha": alpha(earlier),
                 "outcome": "pending",
                 "published": None,
                 "units": packed,
@@ -68,23 +77,37 @@ class CertificateLock:
         """Return every look ever taken that shares a unit with these."""
         return _sharing(self._read()["looks"], pack_units(units))
 
-    def settle(self, look_id: int, outcome: str, published: list[float] | None, transcripts: int) -> None:
-        """Write down what a look published, before it is published."""
+    def has(self, units: Iterable[str], look: dict[str, Any]) -> bool:
+        """Return whether this very look was taken before, so that taking it costs nothing."""
+        return _same(self._read()["looks"], pack_units(units), look) is not None
+
+    def settle(
+        self, look_id: int, outcome: str, published: Sequence[float], transcripts: int
+    ) -> dict[str, Any]:
+        """Return the record of a look, its outcome written down before anyone reads it.
+
+        The first outcome stands: whoever asks again, on another machine or after a crash, publishes the same.
+        """
         with self._held() as content:
-            record = content["looks"][look_id - 1]
-            record.update(outcome=outcome, published=published, transcripts=transcripts)
-            write_json(self.path, content)
+            record: dict[str, Any] = content["looks"][look_id - 1]
+            if record["outcome"] == "pending":
+                record.update(outcome=outcome, published=list(published) or None, transcripts=transcripts)
+                write_json(self.path, content)
+            return record
 
     def _read(self) -> dict[str, Any]:
         if not self.path.is_file():
             return {"format": 1, "splits": {}, "looks": []}
         try:
             content = read_json(self.path)
-            if content["format"] != 1 or not isinstance(content["looks"], list):
-                raise ValueError("unknown format")
+            if content["format"] != 1:
+                raise ValueError(f"format {content['format']} is not known")
             dict(content["splits"])
+            for number, look in enumerate(content["looks"], 1):
+                _check(look, number)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"the file cannot be read: {error}", str(self.path), _FIX) from None
+            why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            raise RunError(f"the file cannot be read: {why}", str(self.path), _FIX) from None
         return dict(content)
 
     @contextmanager
@@ -108,6 +131,33 @@ def pack_units(units: Iterable[str]) -> str:
     """Return the set of units (16 hex digits each) as text: sorted, 8 bytes each, base64."""
     numbers = np.array(sorted({int(unit, 16) for unit in units}), dtype="<u8")
     return base64.b64encode(numbers.tobytes()).decode()
+
+
+def _is_less(rule: dict[str, Any], known: dict[str, Any]) -> bool:
+    return bool(rule.get("fraction", 0.0) < known.get("fraction", 0.0))
+
+
+def _check(look: dict[str, Any], number: int) -> None:
+    """Raise ValueError, KeyError or TypeError when a record is not one that `take` and `settle` wrote."""
+    if look["id"] != number:
+        # Two branches that both took looks, merged by hand: which look is whose can no longer be told.
+        raise ValueError(f"the look in place {number} has the number {look['id']}")
+    if look["outcome"] not in {"pending", "failed", "passed"}:
+        raise ValueError(f"look {number} has the outcome '{look['outcome']}'")
+    if look["outcome"] != "pending" and not int(look["transcripts"]) >= 1:
+        raise ValueError(f"look {number} has {look['transcripts']} transcripts")
+    if not 0.0 < float(look["alpha"]) < 1.0:
+        raise ValueError(f"look {number} has the error {look['alpha']}")
+    if len(base64.b64decode(look["units"], validate=True)) % 8:
+        raise ValueError(f"the units of look {number} are cut off")
+    look["bundle"], look["bar"]
+
+
+def _same(looks: list[dict[str, Any]], packed: str, look: dict[str, Any]) -> dict[str, Any] | None:
+    for old in looks:
+        if old["units"] == packed and all(old.get(key) == value for key, value in look.items()):
+            return old
+    return None
 
 
 def _sharing(looks: list[dict[str, Any]], packed: str) -> list[dict[str, Any]]:

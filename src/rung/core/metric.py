@@ -57,11 +57,16 @@ class Metric(ABC):
 
 
 class MeanMetric(Metric):
-    """The mean over units of a value per row in [least, greatest]; exact at every size."""
+    """The mean over units of a value per row in [least, greatest]; exact at every size.
 
-    def __init__(self, name: str, value: Callable[[Any, Prediction], float]) -> None:
+    binary: every value is 0 or 1, whatever the rows. Declared, not looked up in the rows at hand: choosing
+    between two bounds by what the rows hold would spend the error of both.
+    """
+
+    def __init__(self, name: str, value: Callable[[Any, Prediction], float], binary: bool = False) -> None:
         super().__init__(name)
         self._value = value
+        self._binary = binary
 
     def values(self, truths: Truths, answers: Answers) -> FloatArray:
         """Return one value a row."""
@@ -74,7 +79,7 @@ class MeanMetric(Metric):
         self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
     ) -> Bound:
         values = per_unit(self.values(truths, answers), units)
-        if self.higher_is_better and np.isin(values, (0.0, 1.0)).all():
+        if self._binary and self.higher_is_better and len(values) == len(units):
             return Bound(bounds.proportion_lower(int(values.sum()), len(values), alpha), exact=True)
         if self.higher_is_better:
             return Bound(bounds.mean_lower(values, self.least, self.greatest, alpha), exact=True)
@@ -144,7 +149,9 @@ class RocAuc(Metric):
     ) -> Bound:
         if len(set(units)) < len(units):
             return self.estimated(truths, answers, schema, units, alpha)
-        positives, negatives = self._sides(truths, answers, schema)
+        # By unit: the pairs must be the same, in whatever order the rows stand in the file.
+        order = sorted(range(len(units)), key=lambda i: units[i])
+        positives, negatives = self._sides([truths[i] for i in order], [answers[i] for i in order], schema)
         return Bound(bounds.auc_lower(positives, negatives, alpha, _seed(units)), exact=True)
 
 

@@ -7,6 +7,7 @@ from array import array
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rung.core.product import Product
 from rung.core.task import Task
@@ -24,7 +25,7 @@ def staged_columns(schema: Schema) -> list[str]:
 
 
 class Intake:
-    """Checks rows one by one. rows, chars: seen so far; targets: each target's number, in order of appearance."""
+    """Checks rows one by one. rows: seen so far; targets: each target's number, in order of appearance."""
 
     def __init__(
         self, product: Product, task: Task, schema: Schema, table: TableWriter, quarantine: Quarantine
@@ -40,11 +41,8 @@ class Intake:
         self._text, self._unit = array("Q"), array("Q")
         self._target, self._when, self._own = array("q"), array("d"), array("b")
         self.targets: dict[str, int] = {}
-        self.rows = self.chars = 0
-
-    def __len__(self) -> int:
-        """Return how many rows were staged."""
-        return len(self._text)
+        self._chars = array("q")
+        self.rows = 0
 
     def keys(self) -> Keys:
         """Return what is known of each staged row, in order."""
@@ -60,6 +58,11 @@ class Intake:
             view(self._when, "f8"),
             own,
         )
+
+    def chars_per_row(self, kept: npt.NDArray[np.bool_]) -> float:
+        """Return the mean length of the folded text of these staged rows."""
+        chars = np.frombuffer(self._chars, dtype="i8")[kept]
+        return round(float(chars.mean()), 1) if len(chars) else 0.0
 
     def add(self, row: Row, own: bool) -> None:
         """Stage one row, or quarantine it. own: it comes from the user's certification file."""
@@ -90,7 +93,7 @@ class Intake:
         self._target.append(self.targets.setdefault(cell, len(self.targets)))
         self._when.append(when or 0.0)
         self._own.append(own)
-        self.chars += len(folded)
+        self._chars.append(len(folded))
         cells = [to_cell(kind, "" if inputs[name] is None else inputs[name]) for name, kind in self._fields]
         self._table.add([row.file, row.number, cell, *cells])
 

@@ -82,7 +82,8 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         "certification": certification,
         "quarantined": dict(sorted(quarantine.counts.items())),
         "labels": training if final.labels else {},
-        "chars_per_row": round(intake.chars / len(intake), 1),
+        # The plan orders rungs by it: a choice, so certification rows have no say.
+        "chars_per_row": intake.chars_per_row(sides.side == TRAIN),
         "encoding": {source.path.name: source.encoding.name for source, _ in sources},
         "split": sides.rule,
         "schema": final.as_dict(),

@@ -45,13 +45,12 @@ class Keys:
 class Sides:
     """side: 0 trains, 1 certifies, negative is left out. rule: how it was decided, for the report.
 
-    lock_key, frozen: what certificate.lock will hold once the data is found good (`freeze`).
+    frozen: what certificate.lock will hold, by key, once the data is found good (`freeze`).
     """
 
     side: npt.NDArray[np.int8]
     rule: dict[str, Any]
-    lock_key: str
-    frozen: dict[str, Any]
+    frozen: dict[str, dict[str, Any]]
 
     def reason(self, index: int) -> str:
         """Return why a row is left out, as "reason: detail"."""
@@ -60,7 +59,7 @@ class Sides:
 
 def decide(keys: Keys, product: Product, base: Path, lock: CertificateLock) -> Sides:
     """Return the side of each row, the same for a row in every later build of this product."""
-    rule, lock_key, frozen = _rule(keys, product, lock)
+    rule, frozen = _rule(keys, product, lock)
     if rule["by"] == "file":
         certifies = keys.own
     elif rule["by"] == "time":
@@ -76,54 +75,77 @@ def decide(keys: Keys, product: Product, base: Path, lock: CertificateLock) -> S
     _drop_repeats(side, keys, CERTIFICATION)
     _drop_contradictions(side, keys)
     _drop_repeats(side, keys, TRAIN)
-    return Sides(side, rule, lock_key, frozen)
+    return Sides(side, rule, frozen)
 
 
 def freeze(sides: Sides, lock: CertificateLock) -> None:
     """Write the rule into certificate.lock for ever. Not before the data is found good: a first try with three
     rows must not fix the share of a million."""
-    if lock.freeze(sides.lock_key, sides.frozen) != sides.frozen:
-        raise RunError(
-            "another build of this product has just fixed another split", lock.path.name, "Build again."
-        )
+    for key, rule in sides.frozen.items():
+        if lock.freeze(key, rule) != rule:
+            raise RunError(
+                "another build of this product has just fixed another split", lock.path.name, "Build again."
+            )
 
 
-def _rule(keys: Keys, product: Product, lock: CertificateLock) -> tuple[dict[str, Any], str, dict[str, Any]]:
-    """Return the rule, and the key and value to freeze; raises RunError when the spec now asks for rows that choices have seen."""
-    key = f"{product.data.path} -> {product.data.target}"
+def _rule(
+    keys: Keys, product: Product, lock: CertificateLock
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return the rule, and what to freeze; raises RunError when the spec now asks for rows that choices have seen."""
+    data, asked = product.data, product.certify.fraction
+    key = f"{data.path} -> {data.target}"
     all_train = f"{key}: all rows train"
-    wish: dict[str, Any] = {"by": "hash", "group": product.data.group}
-    asked = product.certify.fraction
+    # What makes a unit. With other columns the same rows would have other hashes: they would change sides, and
+    # the lock could not tell that they were looked at before.
+    wish: dict[str, Any] = {"by": "hash", "group": data.group, "input": None if data.group else [*data.input]}
     if product.certify.path or asked == 0.0:
-        rule = (
-            {"by": "file", "path": product.certify.path} if product.certify.path else wish | {"fraction": 0.0}
-        )
         # From now on scores of every row may be read, so none of them can certify in a later build.
-        return rule, all_train, lock.rule(all_train) or rule
+        if asked == 0.0:
+            rule = wish | {"fraction": 0.0}
+            return rule, {all_train: lock.rule(all_train) or rule}
+        rule = {"by": "file", "path": product.certify.path}
+        columns = wish | rule
+        own = f"certification file {product.certify.path}"
+        _refuse_other_columns(lock.rule(own) or columns, columns, lock)
+        return rule, {all_train: lock.rule(all_train) or rule, own: columns}
     fraction = asked if asked is not None else min(max(400 / max(len(np.unique(keys.unit)), 1), 0.1), 0.3)
-    if product.data.time:
-        wish |= {"by": "time", "time": product.data.time, "cutoff": _cutoff(keys.when, fraction)}
+    if data.time:
+        wish |= {"by": "time", "time": data.time, "cutoff": _cutoff(keys.when, fraction)}
     wish |= {"fraction": round(fraction, 6)}
-    fresh = "certify on fresh rows: `certify: {path: fresh.csv}`."
     if lock.rule(all_train) is not None:
         raise RunError(
             "an earlier build trained on all these rows: their scores may have been read, so none can certify",
             lock.path.name,
-            f"{fresh[0].upper()}{fresh[1:]}",
+            f"{_FRESH[0].upper()}{_FRESH[1:]}",
         )
     frozen = lock.rule(key) or wish
-    changed = [name for name in ("by", "group", "time") if frozen.get(name) != wish.get(name)]
-    if changed or (asked is not None and asked > frozen["fraction"] + 1e-9):
-        names = {"by": "data.time", "group": "data.group", "time": "data.time"}
-        what = names[changed[0]] if changed else "certify.fraction"
-        was = frozen.get(what.split(".")[1])
-        raise RunError(
-            f"`{what}` was {was or 'not set'} in the first build: rows whose scores you may have read would certify",
-            lock.path.name,
-            f"Go back to the old setting, or {fresh}",
-        )
-    rule = frozen | {"fraction": asked} if asked is not None and frozen["by"] == "hash" else frozen
-    return rule, key, frozen
+    _refuse_other_columns(frozen, wish, lock)
+    if asked is not None and asked > frozen["fraction"] + 1e-9:
+        raise _seen("certify.fraction", frozen["fraction"], lock)
+    if asked is not None and frozen["by"] == "hash":
+        # Rows that leave certification to train have their scores read as well: the smaller share stays.
+        frozen = frozen | {"fraction": wish["fraction"]}
+    return frozen, {key: frozen}
+
+
+_FRESH = "certify on fresh rows: `certify: {path: fresh.csv}`."
+
+
+def _refuse_other_columns(frozen: dict[str, Any], wish: dict[str, Any], lock: CertificateLock) -> None:
+    names = {"by": "data.time", "group": "data.group", "time": "data.time", "input": "data.input"}
+    changed = [name for name in names if frozen.get(name) != wish.get(name)]
+    if changed:
+        what = names[changed[0]]
+        raise _seen(what, frozen.get(what.split(".")[1]), lock)
+
+
+def _seen(what: str, was: Any, lock: CertificateLock) -> RunError:
+    shown = ", ".join(was) if isinstance(was, list) else was or "not set"
+    return RunError(
+        f"`{what}` was {shown} in an earlier build: rows whose scores you may have read would certify",
+        lock.path.name,
+        f"Go back to the old setting, or {_FRESH}",
+    )
 
 
 def _cutoff(when: npt.NDArray[np.float64], fraction: float) -> float:

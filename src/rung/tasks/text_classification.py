@@ -64,7 +64,7 @@ class TextClassification(Task):
         return known[name]
 
     def metrics(self, schema: Schema) -> list[Metric]:
-        return [MeanMetric("accuracy", _is_right), MacroF1("macro_f1"), LogLoss("log_loss")]
+        return [MeanMetric("accuracy", _is_right, binary=True), MacroF1("macro_f1"), LogLoss("log_loss")]
 
     def refuse_input(self, inputs: Mapping[str, Any]) -> str:
         if all(value is None or not str(value).strip() for value in inputs.values()):
