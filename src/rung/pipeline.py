@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ from rung.data.profile import profile
 from rung.data.read import open_source
 from rung.data.tables import read_examples
 from rung.engines.local import LocalEngine
+from rung.runtime.embedder import during_build
+from rung.runtime.weights import cache_folder
 from rung.serve.fresh import predict_fresh
 from rung.stages import certify, evaluate, pack, report
 from rung.stages.certify import Requirement
@@ -45,6 +48,8 @@ from rung.stages.report_html import render
 _GATE_ROWS = 300
 # Rows that `plan` reads: enough to tell columns apart, in about a second.
 _PLAN_ROWS = 20_000
+# Training rows whose text a plan may read, to tell their language.
+_SAMPLE_ROWS = 200
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,8 @@ def build(
         minutes = product.budget.minutes
         context = fit_context(product, threads, minutes * 60 if minutes else None)
         job = _Job(product, task, place, lock, prices, context, engine or LocalEngine(), data, fingerprint)
-        found = _climb(job, all_rungs)
+        with during_build(cache_folder() / "embeddings", threads):
+            found = _climb(job, all_rungs)
         bundle = _ship(job, found)
         written = report.report(product, facts, found, prices.notes, _machine(threads))
         write_text(folder / "report.html", render(written))
@@ -137,20 +143,18 @@ def plan(path: str | Path) -> Proposal:
     guess = guesses[0]
     by_name = {column.name: column for column in columns}
     chars = sum(by_name[name].mean_chars for name in guess.inputs)
-    size = DataFacts(rows, by_name[guess.target].distinct, chars)
+    sample = tuple(text for name in guess.inputs for text in by_name[name].examples)
+    size = DataFacts(rows, by_name[guess.target].distinct, chars, sample)
     name = safe_name(source.path.stem)
     data = {"path": str(path), "input": list(guess.inputs), "target": guess.target}
     product = Product.model_validate(
         {"name": name, "task": guess.task, "data": data, "bar": {"metric": "accuracy", "at_least": 0.9}}
     )
-    rungs = ladder(
-        product,
-        registry.task(guess.task).floor,
-        size,
-        load_prices(),
-        fit_context(product, os.cpu_count() or 1),
+    threads = os.cpu_count() or 1
+    found = ladder(
+        product, registry.task(guess.task).floor, size, load_prices(), fit_context(product, threads)
     )
-    return Proposal(str(path), rows, rows < _PLAN_ROWS, tuple(guesses), rungs, name)
+    return Proposal(str(path), rows, rows < _PLAN_ROWS, tuple(guesses), found, name)
 
 
 def _climb(job: _Job, all_rungs: bool) -> report.Findings:
@@ -159,14 +163,17 @@ def _climb(job: _Job, all_rungs: bool) -> report.Findings:
     train = read_examples(job.data, "train")
     certification = read_examples(job.data, "certification")
     requirements = [Requirement(c, job.task.metric(c.metric, job.data.schema)) for c in product.bar]
-    size = DataFacts(len(train), max(len(job.data.schema.labels), 1), facts["chars_per_row"])
-    rungs = ladder(product, job.task.floor, size, job.prices, job.context)
-    job.run.event("ladder", rungs=ladder_dicts(rungs))
+    sample = tuple(job.task.fold(row) for row in islice(train.records(), _SAMPLE_ROWS))
+    size = DataFacts(len(train), max(len(job.data.schema.labels), 1), facts["chars_per_row"], sample)
+    planned = ladder(product, job.task.floor, size, job.prices, job.context)
+    job.run.event("ladder", rungs=ladder_dicts(planned.rungs))
+    for name, reason in planned.left_out.items():
+        job.run.event("skipped", rung=name, why=f"{reason.problem} {reason.fix}".strip())
     trials: list[dict[str, Any]] = []
     winner: str | None = None
     certificate: dict[str, Any] | None = None
     begun = time.monotonic()
-    for rung in rungs:
+    for rung in planned.rungs:
         late = product.budget.minutes is not None and time.monotonic() - begun > product.budget.minutes * 60
         if trials and (late or (winner and not all_rungs)):
             job.run.event(

@@ -44,7 +44,7 @@ def command(data: Path, out: Path | None, force: bool, as_json: bool) -> None:
     click.echo(
         f"\nAbout {proposal.certification_rows:,} rows will certify. The ladder, cheapest answer first:"
     )
-    for rung in proposal.ladder:
+    for rung in proposal.ladder.rungs:
         click.echo(
             f"  {rung.name:<18} {rung.usd_per_1k:>12.7f} USD / 1k   about {rung.planned.fit_seconds:,.0f} s a fit"
         )

@@ -59,6 +59,14 @@ class Rung:
 
 
 @dataclass(frozen=True)
+class Ladder:
+    """The rungs to climb, cheapest prediction first, and the families left out with the reason and the mend."""
+
+    rungs: tuple[Rung, ...]
+    left_out: Mapping[str, RungError]
+
+
+@dataclass(frozen=True)
 class NoParams:
     """For a family with nothing to set."""
 

@@ -25,7 +25,31 @@ Vectors = npt.NDArray[np.float32]
 # While a build runs: where embeddings are kept and how many threads encode. A server has neither.
 _BUILDING: ContextVar[tuple[Path, int] | None] = ContextVar("rung_building", default=None)
 _FILES = ("model.onnx", "tokenizer.json", "encoder.json", "embedding.safetensors")
-_ENGLISH = frozenset(["the", "of", "and", "to", "in", "a", "is", "that", "it", "for", "was", "on", "are", "with", "as", "be", "this", "have", "not", "you", "i"])
+_ENGLISH = frozenset(
+    [
+        "the",
+        "of",
+        "and",
+        "to",
+        "in",
+        "a",
+        "is",
+        "that",
+        "it",
+        "for",
+        "was",
+        "on",
+        "are",
+        "with",
+        "as",
+        "be",
+        "this",
+        "have",
+        "not",
+        "you",
+        "i",
+    ]
+)
 
 
 @contextmanager

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from rung.core import registry
 from rung.core.errors import DataError, Problem, RungError, SpecError, did_you_mean
-from rung.core.model import DataFacts, FitContext, Rung
+from rung.core.model import DataFacts, FitContext, Ladder, Rung
 from rung.core.prices import Prices
 from rung.core.product import Product, RungSpec
 from rung.core.task import ColumnProfile, Guess
@@ -18,14 +17,6 @@ from rung.core.task import ColumnProfile, Guess
 def fit_context(product: Product, threads: int, seconds: float | None = None) -> FitContext:
     """Return what every fit of this product may use."""
     return FitContext(product.seed, threads, product.budget.effort, seconds)
-
-
-@dataclass(frozen=True)
-class Ladder:
-    """The rungs to climb, cheapest prediction first, and the families left out with the reason and the mend."""
-
-    rungs: tuple[Rung, ...]
-    left_out: Mapping[str, RungError]
 
 
 def ladder(product: Product, floor: str, facts: DataFacts, prices: Prices, fit: FitContext) -> Ladder:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rung.core.bounds import rows_needed
-from rung.core.model import Rung
+from rung.core.model import Ladder, Rung
 from rung.core.task import Guess
 
 
@@ -20,7 +20,7 @@ class Proposal:
     rows: int
     rows_are_all: bool
     guesses: tuple[Guess, ...]
-    ladder: tuple[Rung, ...]
+    ladder: Ladder
     name: str
     at_least: float = 0.9
 
@@ -42,7 +42,7 @@ class Proposal:
         others = ", ".join(other.task for other in self.guesses[1:]) or "nothing else that rung knows"
         rungs = "\n".join(
             f"#   {r.name}: {r.usd_per_1k:.6f} USD per 1,000 answers, about {_duration(r.planned.fit_seconds)} a fit"
-            for r in self.ladder
+            for r in self.ladder.rungs
         )
         count = f"{self.rows:,}" if self.rows_are_all else f"more than {self.rows:,}"
         return f"""# Written by `rung plan {self.source}` after reading {count} rows. Every line is a guess you can change.
@@ -73,7 +73,7 @@ budget:
             "rows": self.rows,
             "guesses": [asdict(guess) for guess in self.guesses],
             "certification_rows": self.certification_rows,
-            "ladder": ladder_dicts(self.ladder),
+            "ladder": ladder_dicts(self.ladder.rungs),
         }
 
 
