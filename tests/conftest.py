@@ -52,6 +52,7 @@ task: text_classification
 data: {{path: {path}, input: text, target: label}}
 bar: {{metric: accuracy, at_least: {bar}}}
 budget: {{effort: 1, threads: 1}}
+ladder: [majority, tfidf_linear]
 """
 
 

@@ -277,10 +277,8 @@ def _judge(
     if trial["over_limits"]:
         return "over limit", None
     if not len(certification):
-        return (
-            "cleared",
-            None,
-        )  # The user asked for no certificate: the estimate decides, and nothing is claimed.
+        # The user asked for no certificate: the estimate decides, and nothing is claimed.
+        return "cleared", None
     # A look that was taken before costs nothing: the bundle gets its certificate again, however worn the rows are.
     known = certify.is_known(certification, trial["version"], requirements, job.product.confidence, job.lock)
     likely = all(r.condition.met_by(b) for r, b in zip(requirements, trial["predicted_bounds"], strict=True))

@@ -32,6 +32,7 @@ def write_text(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        _sync_folder(path.parent)
 
 
 @contextmanager
@@ -72,6 +73,17 @@ def writing(place: Path) -> Iterator[None]:
             raise
         problem, fix = reasons[error.errno]
         raise RunError(problem, str(place), fix) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename outlast a power cut, where the system lets folders be synced."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def read_json(path: Path) -> Any:

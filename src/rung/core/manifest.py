@@ -49,10 +49,10 @@ class Manifest:
         write_json(folder / NAME, raw)
 
 
-def identity(files: Mapping[str, str], schema: Schema, rung_version: str) -> str:
-    """Return the id of what answers: the model's files, the schema and the code's version, no dates."""
+def identity(files: Mapping[str, str], schema: Schema, code: str) -> str:
+    """Return the id of what answers: the model's files, the schema and the version of the code, no dates."""
     weights = {name: digest for name, digest in files.items() if name.startswith(("model/", "children/"))}
-    text = json.dumps([rung_version, schema.as_dict(), sorted(weights.items())])
+    text = json.dumps([code, schema.as_dict(), sorted(weights.items())])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

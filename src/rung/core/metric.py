@@ -78,7 +78,10 @@ class MeanMetric(Metric):
     def bound(
         self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
     ) -> Bound:
-        values = per_unit(self.values(truths, answers), units)
+        if not np.isfinite([self.least, self.greatest]).all():
+            return self.estimated(truths, answers, schema, units, alpha)
+        # A mean of values at the edge of the range may leave it by the last bit.
+        values = per_unit(self.values(truths, answers), units).clip(self.least, self.greatest)
         if self._binary and self.higher_is_better and len(values) == len(units):
             return Bound(bounds.proportion_lower(int(values.sum()), len(values), alpha), exact=True)
         if self.higher_is_better:

@@ -53,6 +53,14 @@ def model(name: str) -> type[Model]:
     return found
 
 
+def code_version(task_name: str, model_name: str) -> str:
+    """Return which installed code answers for a task and a model: distributions and their versions."""
+    points = (_found("rung.tasks").get(task_name), _found("rung.models").get(model_name))
+    return "; ".join(
+        f"{p.dist.name} {p.dist.version}" for p in points if p is not None and p.dist is not None
+    )
+
+
 def models_for(task_name: str) -> list[str]:
     """Return the names of the model families that can do a task."""
     return [name for name in model_names() if task_name in model(name).TASKS]

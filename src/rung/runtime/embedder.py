@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -105,7 +104,7 @@ def open_embedder(kind: str, folder: Path, pool_chunks: bool = False) -> Embedde
     width = encoder.config.width
     cache = None
     if building:
-        what = f"{_identity(folder)}-{'chunks' if pool_chunks else 'first'}"
+        what = f"{encoder.config.id}-{'chunks' if pool_chunks else 'first'}"
         # Single precision: a build's embeddings must be the served ones, bit for bit.
         cache = EmbeddingCache(building[0], what, width, kind="float32")
     return Embedder(kind, folder, width, pool_chunks, encoder, cache)
@@ -130,14 +129,3 @@ def looks_english(texts: Sequence[str]) -> bool:
     )
     common = sum(word in _ENGLISH for word in words)
     return bool(texts) and plain > 0.9 * len(texts) and common > 0.08 * max(len(words), 1)
-
-
-def _identity(folder: Path) -> str:
-    """Return what makes two folders the same encoder: the content of their files."""
-    digest = hashlib.blake2b(digest_size=12)
-    for name in _FILES:
-        path = folder / name
-        if path.is_file():
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()

@@ -212,7 +212,7 @@ def certificate(
         f"{r.condition.metric} is {'at least' if r.condition.higher_is_better else 'at most'} {bound:g}"
         for r, bound in zip(requirements, outcome.published, strict=True)
     )
-    of_what = "groups" if grouped else "different rows"
+    of_what = "groups, each counted alike," if grouped else "different rows"
     period = " of the period after the cut-off" if split.get("by") == "time" else ""
     kind = "" if all(outcome.exact) else " (estimated by bootstrap, not exact)"
     return {

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from rung.core import registry
 from rung.core.manifest import Manifest, hash_files, identity, read_manifest
 from rung.core.model import Model
 from rung.core.product import Product
@@ -46,7 +47,7 @@ def pack(
     rung_version = _version("rung")
     manifest = Manifest(
         name=product.name,
-        version=identity(hash_files(folder), examples.schema, rung_version),
+        version=identity(hash_files(folder), examples.schema, registry.code_version(product.task, rung[1])),
         rung_version=rung_version,
         task=product.task,
         rung=rung[0],

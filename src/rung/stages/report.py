@@ -174,8 +174,8 @@ def _refusal(
         if missing and missing > 0:
             lines.append(
                 f"A certificate at {condition.level:g} with {condition.confidence:.0%} confidence needs about {needed} "
-                f"certification rows at that quality, {missing} more than there are: collect about {missing} more labelled "
-                "rows and pass them as `certify: {path: ...}`, or raise certify.fraction in a new product."
+                f"certification rows at that quality; there are {data['certification']}. Collect about {needed} fresh labelled "
+                "rows and pass them as `certify: {path: ...}`, or keep adding rows to the data until as many certify."
             )
         elif needed is None:
             lines.append(

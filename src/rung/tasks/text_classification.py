@@ -126,9 +126,9 @@ class TextClassification(Task):
         return fold(join_fields({name: [value] for name, value in inputs.items()})[0])
 
     def same(self, one: Prediction, other: Prediction) -> bool:
-        """Return whether the probabilities agree to 1e-6; labels may then differ only in an exact tie."""
+        """Return whether the probabilities agree to 1e-4; labels may then differ only where two all but tie."""
         a, b = one.extra["probabilities"], other.extra["probabilities"]
-        return bool(np.abs(np.asarray(a) - np.asarray(b)).max() <= 1e-6)
+        return bool(np.abs(np.asarray(a) - np.asarray(b)).max() <= 1e-4)
 
     def response(self, prediction: Prediction, schema: Schema, scores: bool) -> dict[str, Any]:
         answer: dict[str, Any] = {"label": prediction.value, "probability": round(prediction.score or 0.0, 6)}
