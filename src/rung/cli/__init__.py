@@ -17,6 +17,7 @@ COMMANDS = {
     "show": "Show the leaderboard of a run again.",
     "predict": "Answer a text, or every row of a file.",
     "serve": "Answer over HTTP, with an API page and a page to try the model.",
+    "weights": "List, fetch and remove the weights that encoders need; nothing else downloads.",
     "verify": "Check a bundle: hashes, versions, schema, and ten packed examples.",
 }
 
@@ -29,7 +30,8 @@ class _Commands(click.Group):
         if name not in COMMANDS:
             return None
         command = import_module(f"rung.cli.{name}").command
-        assert isinstance(command, click.Command)  # noqa: S101 - our own module
+        if not isinstance(command, click.Command):
+            raise TypeError(f"rung.cli.{name}.command is not a command")
         return command
 
     def resolve_command(

@@ -21,7 +21,7 @@ from rung.runtime.embedding_model import (
 from rung.runtime.ngrams import fold, join_fields
 
 # How loud the encoder speaks beside the n-grams, each of which has length 1.
-_WEIGHTS = {0: (1.0,), 1: (1.0,), 2: (1.0, 2.0)}
+_WEIGHTS = {0: (0.5,), 1: (0.5,), 2: (0.4, 0.8)}
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class BlendParams:
     words: int = 2
     chars: tuple[int, int] = (2, 5)
     use_chars: bool | None = None
-    chars_weight: float = 0.7
+    chars_weight: float = 1.0
     head: Literal["auto", "svc", "ridge", "logistic"] = "auto"
     c: float | None = None
     min_rows: int | None = None
-    most_features: int = 150_000
+    most_features: int = 60_000
 
 
 class Blend(EmbeddingModel):
@@ -69,7 +69,7 @@ class Blend(EmbeddingModel):
         factors = (
             (params.encoder_weight,)
             if params.encoder_weight
-            else _WEIGHTS.get(context.effort, (0.5, 1.0, 2.0, 3.0))
+            else _WEIGHTS.get(context.effort, (0.25, 0.4, 0.6, 0.8, 1.2))
         )
         sets = {
             f"{features}+{f:g}*{name}": FeatureMatrix((*ngrams[features].blocks, f * vectors))

@@ -46,7 +46,7 @@ def learn_sets(
         for spec, weight in specs:
             if spec not in learned:
                 # An n-gram seen once or twice says little about other texts when there are many.
-                rare = 1 if len(texts) < 500 else 2 if spec.word_max and len(texts) < 5_000 else 3
+                rare = 1 if len(texts) < 2_000 else 2 if spec.word_max and len(texts) < 5_000 else 3
                 block, rows = learn_block(texts, spec, params.min_rows or rare, params.most_features, weight)
                 cells = (rows.values.astype(np.float64), rows.columns, rows.starts)
                 learned[spec] = block, csr_matrix(cells, (len(texts), rows.width))

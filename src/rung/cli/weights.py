@@ -1,0 +1,73 @@
+"""`rung weights`: list, fetch and remove the model weights that rungs use; nothing else ever downloads."""
+
+from __future__ import annotations
+
+import click
+
+from rung.cli.options import as_json, print_json
+
+
+@click.group(
+    epilog="\b\nExamples:\n  rung weights list\n  rung weights fetch minilm\n  rung weights remove e5_small"
+)
+def command() -> None:
+    """List, fetch and remove the weights of encoders. Nothing else of rung ever downloads.
+
+    Names: one of the list, hub:owner/model (Hugging Face), or file:folder. Kept in $RUNG_CACHE, else ~/.cache/rung.
+    """
+
+
+@command.command("list")
+@as_json
+def list_command(as_json: bool) -> None:
+    """Show every known set of weights: what it is, its licence and size, and whether it is here."""
+    from rung.runtime.weights import list_weights
+
+    found = list_weights()
+    if as_json:
+        print_json([vars(item) for item in found])
+        return
+    for item in found:
+        here = "here" if item.folder else "not fetched"
+        click.echo(f"{item.name:<12} {item.size_mb:>7.1f} MB  {item.licence:<12} {here:<12} {item.summary}")
+
+
+@command.command("fetch")
+@click.argument("names", nargs=-1, required=True)
+@as_json
+def fetch_command(names: tuple[str, ...], as_json: bool) -> None:
+    """Download NAMES into the cache, each file checked against its SHA-256."""
+    from rich.progress import Progress
+
+    from rung.runtime.weights import fetch, list_weights
+
+    licences = {item.name: item.licence for item in list_weights()}
+    folders = {}
+    for name in names:
+        if not as_json:
+            click.echo(f"{name}: licence {licences.get(name, 'see its page')}", err=True)
+        with Progress(transient=True, disable=as_json) as bar:
+            task = bar.add_task(name, total=1.0)
+            folders[name] = fetch(
+                name, lambda message, done, t=task, b=bar: b.update(t, description=message, completed=done)
+            )
+    if as_json:
+        print_json({name: str(folder) for name, folder in folders.items()})
+    else:
+        for name, folder in folders.items():
+            click.echo(f"{name}: {folder}")
+
+
+@command.command("remove")
+@click.argument("names", nargs=-1, required=True)
+@as_json
+def remove_command(names: tuple[str, ...], as_json: bool) -> None:
+    """Delete NAMES from the cache; a later fetch brings them back."""
+    from rung.runtime.weights import remove
+
+    freed = {name: remove(name) for name in names}
+    if as_json:
+        print_json({"freed_mb": freed})
+    else:
+        for name, size in freed.items():
+            click.echo(f"{name}: {size:.1f} MB freed")
