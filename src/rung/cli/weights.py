@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING
+
 import click
 
 from rung.cli.options import as_json, print_json
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 
 @click.group(
@@ -48,14 +54,16 @@ def fetch_command(names: tuple[str, ...], as_json: bool) -> None:
             click.echo(f"{name}: licence {licences.get(name, 'see its page')}", err=True)
         with Progress(transient=True, disable=as_json) as bar:
             task = bar.add_task(name, total=1.0)
-            folders[name] = fetch(
-                name, lambda message, done, t=task, b=bar: b.update(t, description=message, completed=done)
-            )
+            folders[name] = fetch(name, partial(_show, bar, task))
     if as_json:
         print_json({name: str(folder) for name, folder in folders.items()})
     else:
         for name, folder in folders.items():
             click.echo(f"{name}: {folder}")
+
+
+def _show(bar: Progress, task: TaskID, message: str, done: float) -> None:
+    bar.update(task, description=message, completed=done)
 
 
 @command.command("remove")
