@@ -1,6 +1,5 @@
 """Fixtures: real BBC news in small portions, and one small build shared by the tests that only read it."""
 
-import csv
 import functools
 import os
 import subprocess
@@ -10,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from preparing import prepare_in
+from support import ROOT, write_csv, write_spec
 
-ROOT = Path(__file__).parent.parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
@@ -39,29 +38,6 @@ def news_csv(news_rows, tmp_path_factory) -> Path:
     return path
 
 
-def write_csv(path: Path, header, rows) -> Path:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
-    return path
-
-
-SPEC = """name: desk
-task: text_classification
-data: {{path: {path}, input: text, target: label}}
-bar: {{metric: accuracy, at_least: {bar}}}
-budget: {{effort: 1, threads: 1}}
-ladder: [majority, tfidf_linear]
-"""
-
-
-def write_spec(folder: Path, data: Path, bar: float = 0.7, extra: str = "") -> Path:
-    path = folder / "product.yaml"
-    path.write_text(SPEC.format(path=data, bar=bar) + extra, encoding="utf-8")
-    return path
-
-
 @pytest.fixture(scope="session")
 def built(news_csv, tmp_path_factory):
     """One certified build of the small news table."""
@@ -69,14 +45,6 @@ def built(news_csv, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("built")
     return rung.build(write_spec(folder, news_csv), run=folder / "run")
-
-
-def run_cli(*args, cwd=None, input=None, env=None):
-    """Run `rung` in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "rung.cli", *map(str, args)], cwd=cwd, input=input, capture_output=True, text=True,
-        encoding="utf-8", env={**os.environ, **(env or {})}, check=False, timeout=300,
-    )  # fmt: skip
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import sys
 import pytest
 
 import rung
-from conftest import ROOT, write_csv
 from rung.core import registry
 from rung.core.product import Product
+from support import ROOT, write_csv
 
 BLOCK = re.compile(r"```python file=(\S+)\n(.*?)```", re.S)
 TOML = re.compile(r'^(\w+) = "rung\.(tasks|models)\.(\w+):(\w+)"$', re.M)

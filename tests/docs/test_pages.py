@@ -8,8 +8,8 @@ import sys
 import click
 import pytest
 
-from conftest import ROOT, write_spec
 from rung.cli import COMMANDS, root
+from support import ROOT, write_spec
 
 PAGES = [ROOT / "README.md", ROOT / "docs" / "tutorial.md"]
 ALL_PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

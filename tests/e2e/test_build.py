@@ -12,9 +12,9 @@ import urllib.request
 import pytest
 
 import rung
-from conftest import run_cli, write_csv, write_spec
 from rung.core.types import Prediction
 from rung.stages.report import KEYS
+from support import run_cli, write_csv, write_spec
 
 
 def test_plan_build_show_verify_predict(news_csv, tmp_path):

@@ -7,8 +7,8 @@ import shutil
 import pytest
 
 import rung
-from conftest import run_cli
 from rung.core.errors import BundleError
+from support import run_cli
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 import rung
-from conftest import run_cli, write_csv, write_spec
 from rung.core.errors import RunError
+from support import run_cli, write_csv, write_spec
 
 STABLE = ("bar", "cleared", "winner", "certificate", "data", "details", "advice")
 

@@ -3,7 +3,7 @@
 import json
 
 import rung
-from conftest import write_spec
+from support import write_spec
 
 
 def test_a_rebuild_gets_its_certificate_again_without_a_look(news_csv, tmp_path):

@@ -76,7 +76,7 @@ class Embedder:
         """Return [rows, width], each row of length 1."""
         if not texts:
             return np.zeros((0, self.width), np.float32)
-        return self.cache.embed(texts, self._encode) if self.cache else self._encode(list(texts))
+        return self.cache.embed(texts, self._encode) if self.cache is not None else self._encode(list(texts))
 
     def save(self, folder: Path) -> None:
         """Copy the encoder's own files into an empty folder, with how it is used."""

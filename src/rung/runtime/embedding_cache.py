@@ -7,7 +7,6 @@ record that a crash cut short or a disk garbled fails its check sum and is overw
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
@@ -127,7 +126,10 @@ class EmbeddingCache:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            if os.name != "nt":  # Windows has no such lock; two builds at once may there embed a text twice.
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX)
             if file.seek(0, os.SEEK_END) < len(self._header):
                 file.seek(0)
                 file.write(self._header)
