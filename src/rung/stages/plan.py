@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from rung.core import registry
 from rung.core.errors import DataError, Problem, RungError, SpecError, did_you_mean
 from rung.core.model import DataFacts, FitContext, Ladder, Rung
@@ -61,26 +63,20 @@ def _rung(spec: RungSpec, task: str, facts: DataFacts, prices: Prices, fit: FitC
 
 
 def make_params(kind: type, given: Mapping[str, Any]) -> Any:
-    """Return the family's parameters from the spec's; raises RungError for unknown names and wrong types."""
+    """Return the family's parameters from the spec's; raises RungError for unknown names and wrong values."""
     fields = {f.name: f for f in dataclasses.fields(kind)}
-    values = {}
-    for name, value in given.items():
+    for name in given:
         if name not in fields:
             raise RungError(f"'{name}' is not a parameter", fix=did_you_mean(name, fields))
-        default = fields[name].default
-        value = tuple(value) if isinstance(value, list) else value
-        if default is not None and default is not dataclasses.MISSING and not _fits(value, default):
-            raise RungError(f"the parameter '{name}' must be like {default!r}, not {value!r}")
-        values[name] = value
-    return kind(**values)
-
-
-def _fits(value: Any, default: Any) -> bool:
-    if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(value, bool) and isinstance(default, bool)
-    if isinstance(default, float):
-        return isinstance(value, int | float)
-    return isinstance(value, type(default))
+    try:
+        return TypeAdapter(kind).validate_python(dict(given))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else "params"
+        default = getattr(kind(), name, None)
+        message = first["msg"].removeprefix("Input ").replace("should", "must")
+        fix = f"Its default is {default!r}." if name in fields else ""
+        raise RungError(f"the parameter '{name}' {message}, not {first['input']!r}", fix=fix) from None
 
 
 def recognise(columns: Sequence[ColumnProfile], rows: int, where: str) -> list[Guess]:
