@@ -39,7 +39,7 @@ class Progress:
             show(facts)
 
     def _line(self, text: str) -> None:
-        self._console.print(f"[dim]{time.monotonic() - self._begun:6.1f} s[/dim]  {text}")
+        self._console.print(f"[dim]{time.monotonic() - self._begun:6.1f} s[/dim]  {text}", soft_wrap=True)
 
     def _now(self, text: str) -> None:
         if self._status:
