@@ -12,6 +12,7 @@ import urllib.request
 import pytest
 
 import rung
+from rung.core.product import load_product
 from rung.core.types import Prediction
 from rung.stages.report import KEYS
 from support import run_cli, write_csv, write_spec
@@ -110,6 +111,64 @@ def test_prediction_file_answers_every_row_in_order(built, tmp_path):
     assert (
         wrong.returncode == 2 and "there is no column 'text'" in json.loads(wrong.stdout)["error"]["problem"]
     )
+
+
+def test_kept_columns_never_give_way_to_ours(built, tmp_path):
+    rows = [["The striker scored", "TRUTH", "mine", "r1"]]
+    source = write_csv(tmp_path / "new.csv", ["text", "label", "error", "row"], rows)
+    out = tmp_path / "out.csv"
+    assert run_cli("predict", built.bundle, "-i", source, "-o", out, "--keep").returncode == 0
+    (found,) = csv.DictReader(out.read_text(encoding="utf-8").splitlines())
+    assert found["label"] == "sports" and found["row"] == "1" and found["error"] == ""
+    assert (found["input:label"], found["input:error"], found["input:row"]) == ("TRUTH", "mine", "r1")
+
+
+def test_mistakes_at_predicting_are_said_in_words(built, tmp_path):
+    source = write_csv(tmp_path / "new.csv", ["text"], [["a goal"]])
+    before = source.read_bytes()
+    for more, words in (
+        (["-o", source], "overwrite the input"),
+        (["-o", tmp_path / "nowhere" / "o.csv"], "no such folder"),
+        (["--encoding", "foo"], "no character encoding 'foo'"),
+    ):
+        done = run_cli("predict", built.bundle, "-i", source, *more)
+        assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "name,columns",
+    [("2024.csv", ["Yes", "Null"]), ("null.csv", ["te\nxt: # x", "on"]), ("正文.csv", ["评论: a", "{标签}"])],
+)
+def test_what_plan_writes_can_be_read(name, columns, news_rows, tmp_path):
+    write_csv(tmp_path / name, columns, news_rows[::10])
+    assert run_cli("plan", name, cwd=tmp_path).returncode == 0
+    product, _ = load_product(tmp_path / "product.yaml")
+    assert (
+        product.data.path == name
+        and product.data.input == (columns[0],)
+        and product.data.target == columns[1]
+    )
+
+
+def test_a_renamed_file_does_not_bring_back_rows_that_trained(news_csv, news_rows, tmp_path):
+    """Scores of every row of a build without a certificate may be read: under no name may these rows certify."""
+    spec = write_spec(tmp_path, news_csv, extra="certify: {fraction: 0}\n")
+    rung.build(spec, run=tmp_path / "first")
+    copy = write_csv(tmp_path / "copy.csv", ["text", "label"], news_rows)
+    with pytest.raises(rung.RungError, match="certify"):
+        rung.build(write_spec(tmp_path, copy), run=tmp_path / "second")
+    own = write_spec(tmp_path, news_csv, extra=f"certify: {{path: {copy}}}\n")
+    with pytest.raises(rung.RungError, match="certify"):
+        rung.build(own, run=tmp_path / "third")
+
+
+def test_a_busy_port_is_the_users_mistake(built):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = run_cli("serve", built.bundle, "--port", taken.getsockname()[1])
+    assert done.returncode == 2 and "cannot listen there" in done.stderr
 
 
 def test_nothing_clears_exits_3_packs_the_best_and_warns(news_csv, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 import rung
 from rung.core.errors import BundleError
+from rung.core.manifest import seal
 from support import run_cli
 
 
@@ -20,7 +21,8 @@ def edit(bundle, **changes):
     path = bundle / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest.update(changes)
-    path.write_text(json.dumps(manifest))
+    # Whoever forges can seal again: every other check must hold without the seal.
+    path.write_text(json.dumps({**manifest, "seal": seal(manifest)}))
 
 
 def refused(bundle, words):
@@ -39,6 +41,31 @@ def test_every_flipped_byte_is_noticed(bundle):
             rung.load(bundle)
         path.write_bytes(content)
     assert rung.load(bundle).selftest() == []
+
+
+def test_an_edited_manifest_is_noticed(bundle):
+    path = bundle / "manifest.json"
+    content = path.read_text()
+    for old, new in (
+        ("0.95", "0.99"),
+        ('"sports"', '"spurts"'),
+        ("accuracy is at least", "accuracy is way above"),
+    ):
+        assert old in content
+        path.write_text(content.replace(old, new, 1))
+        refused(bundle, "its seal differs")
+    path.write_text(content)
+    assert rung.load(bundle)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"certificate": "yes"}, {"children": {"a": 5}}, {"name": 5}, {"name": "a/b"}, {"name": "{x}"}, {"files": []},
+     {"certified": "true"}, {"certified": False}, {"chosen": 3}, {"surprise": 1}],
+)  # fmt: skip
+def test_values_of_a_wrong_kind(bundle, changes):
+    edit(bundle, **changes)
+    refused(bundle, "manifest cannot be read")
 
 
 def test_a_smuggled_pickle(bundle):

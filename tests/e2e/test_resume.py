@@ -10,6 +10,7 @@ import pytest
 
 import rung
 from rung.core.errors import RunError
+from rung.core.run import Run, choose_folder
 from support import run_cli, write_csv, write_spec
 
 STABLE = ("bar", "cleared", "winner", "certificate", "data", "details", "advice")
@@ -86,12 +87,26 @@ def test_a_run_folder_of_another_product_or_other_data_is_refused(news_csv, news
 
 def test_two_builds_in_one_folder_are_refused(news_csv, tmp_path):
     spec = write_spec(tmp_path, news_csv)
-    rung.build(spec, run=tmp_path / "run")
-    (tmp_path / "run" / "building.pid").write_text(str(os.getppid()))
-    with pytest.raises(RunError, match="another build"):
+    done = rung.build(spec, run=tmp_path / "run")
+    with Run(done.folder).building(), pytest.raises(RunError, match="another build is writing here"):
         rung.build(spec, run=tmp_path / "run")
-    (tmp_path / "run" / "building.pid").write_text("999999999")
+    # The lock goes with the process that held it; the file that stays behind holds nothing.
     assert rung.build(spec, run=tmp_path / "run").cleared
+
+
+def test_a_kill_before_the_run_has_its_name_is_no_obstacle(news_csv, tmp_path):
+    spec = write_spec(tmp_path, news_csv)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "product.yaml").write_text("half")
+    (tmp_path / "run" / "run.json.tmp").write_text("{")
+    assert rung.build(spec, run=tmp_path / "run").cleared
+
+
+def test_runs_are_numbered_by_product(tmp_path):
+    for name in ("news-001", "news-100-001", "news-002-backup", "news-1000"):
+        (tmp_path / name).mkdir()
+    assert choose_folder(tmp_path, "news", "x").name == "news-1001"
+    assert choose_folder(tmp_path, "news-100", "x").name == "news-100-002"
 
 
 def test_disk_full_while_packing_loses_nothing(news_csv, built, tmp_path, monkeypatch):

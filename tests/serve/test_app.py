@@ -44,7 +44,7 @@ def test_wrong_bodies_get_problem_where_fix(client, body):
 def test_not_json_deep_json_and_lone_surrogates(client):
     for content in (b"", b"{", b"\xff\xfe", b"[" * 50_000, b'{"inputs": ' + b"[" * 50_000):
         reply = client.post(URL, content=content, headers={"Content-Type": "application/json"})
-        assert 400 <= reply.status_code < 500
+        assert 400 <= reply.status_code < 500 and set(reply.json()) == {"problem", "where", "fix"}
     reply = client.post(
         URL, content=b'{"inputs": [{"text": "\\ud800 goal"}]}', headers={"Content-Type": "application/json"}
     )
@@ -65,10 +65,20 @@ def test_too_large_a_body_and_too_many_rows(client):
     assert many.status_code == 422 and "too many" in many.json()["problem"]
 
 
+def test_explaining_is_bounded(client):
+    many = client.post(
+        URL, json={"inputs": [{"text": "a"}] * (served.MAX_EXPLAINED_ROWS + 1), "explain": True}
+    )
+    long = client.post(URL, json={"inputs": {"text": "word " * 20_000}, "explain": True})
+    for reply in (many, long):
+        assert reply.status_code == 422 and "too much to explain" in reply.json()["problem"]
+
+
 def test_unknown_model_and_route(client):
     reply = client.get("/v1/models/dusk")
     assert reply.status_code == 404 and "Did you mean 'desk'" in reply.json()["fix"]
-    assert client.post("/v1/models/dusk/predict", json={}).status_code == 404
+    missing = client.post("/v1/models/dusk/predict", json={})
+    assert missing.status_code == 404 and set(missing.json()) == {"problem", "where", "fix"}
 
 
 def test_description_page_and_docs(client):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 # Columns at which all metrics fit beside the prices.
@@ -20,7 +21,7 @@ def print_outcome(report: Mapping[str, Any], folder: Path, bundle: Path) -> None
     certificate = report["certificate"]
     if certificate:
         claim = certificate["claim"]
-        console.print(f"[green]Cleared.[/green] {claim[0].upper()}{claim[1:]}")
+        console.print(f"[green]Cleared.[/green] {escape(claim[0].upper() + claim[1:])}")
     elif report["data"]["certification"] == 0:
         console.print("[yellow]No certificate was asked for; nothing is claimed.[/yellow]")
     else:
@@ -38,7 +39,7 @@ def _table(report: Mapping[str, Any], width: int) -> Table:
         names = [name for name in names if name == report["metric"]]
     table.add_column("rung", no_wrap=True)
     for head in (*names, "p50 ms", "rows/s", "MB", "USD / 1k", "fit s"):
-        table.add_column(head, justify="right", no_wrap=True)
+        table.add_column(escape(head), justify="right", no_wrap=True)
     table.add_column("status", no_wrap=True)
     for trial in report["trials"]:
         won = trial["rung"] == report["winner"]
@@ -50,5 +51,5 @@ def _table(report: Mapping[str, Any], width: int) -> Table:
             f"{trial['usd_per_1k']:.7f}",
             f"{trial['fit_seconds']:.1f}",
         ]
-        table.add_row(trial["rung"], *cells, trial["status"], style="bold" if won else None)
+        table.add_row(escape(trial["rung"]), *cells, trial["status"], style="bold" if won else None)
     return table

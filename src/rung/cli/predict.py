@@ -60,6 +60,7 @@ def command(
     if text is not None:
         _answer_text(model, text, scores, as_json)
     elif source is not None:
+        _refuse_overwriting(source, output)
         with _writing(output) as file:
             failed, rows = _answer_file(
                 model, source, file, _is_jsonl(output), scores, keep, id_column, encoding
@@ -100,10 +101,13 @@ def _answer_file(
     source = open_source(path, encoding)
     for name in (*model.schema.input_names, *([id_column] if id_column else [])):
         source.require(name, "the model's input" if name != id_column else "--id")
-    kept = [c for c in source.columns if keep]
     outputs = [field.name for field in model.task.columns(model.schema, scores)]
-    header = ["id" if id_column else "row", *kept, *outputs, "error"]
-    write = _json_writer(file) if jsonl else _csv_writer(file, header)
+    first = "id" if id_column else "row"
+    ours = {first, *outputs, "error"}
+    # A column of the input that is called like one of ours keeps its values under another name.
+    kept = {c: f"input:{c}" if c in ours else c for c in source.columns if keep}
+    header = [first, *kept.values(), *outputs, "error"]
+    write = _json_writer(file, {*outputs, "error"}) if jsonl else _csv_writer(file, header)
     waiting: deque[Row] = deque()
 
     def asked() -> Iterator[Any]:
@@ -116,9 +120,8 @@ def _answer_file(
         row = waiting.popleft()
         values = row.values or {}
         line = {header[0]: values.get(id_column, "") if id_column else row.number}
-        line |= {name: values.get(name, "") for name in kept} | {
-            name: answer.get(name, "") for name in outputs
-        }
+        line |= {shown: values.get(name, "") for name, shown in kept.items()}
+        line |= {name: answer.get(name, "") for name in outputs}
         line["error"] = answer.get("error", "")
         write(line)
         rows += 1
@@ -132,13 +135,24 @@ def _csv_writer(file: TextIO, header: list[str]) -> Any:
     return writer.writerow
 
 
-def _json_writer(file: TextIO) -> Any:
+def _json_writer(file: TextIO, skip: set[str]) -> Any:
+    """Return a writer of JSON lines that leaves out what a row has no value for: its error, or its answer."""
+
     def write(line: dict[str, Any]) -> None:
         file.write(
-            json.dumps({k: v for k, v in line.items() if v != "" or k == "row"}, ensure_ascii=False) + "\n"
+            json.dumps({k: v for k, v in line.items() if v != "" or k not in skip}, ensure_ascii=False) + "\n"
         )
 
     return write
+
+
+def _refuse_overwriting(source: Path, output: Path | None) -> None:
+    from rung.core.errors import InputError
+
+    if output is not None and (
+        output.resolve() == source.resolve() or source.resolve() in output.resolve().parents
+    ):
+        raise InputError("the output would overwrite the input", str(output), "Choose another file with -o.")
 
 
 def _is_jsonl(output: Path | None) -> bool:

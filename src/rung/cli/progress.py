@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 
 
@@ -46,7 +47,7 @@ class Progress:
             self._status.update(text)
 
     def _on_run(self, facts: dict[str, Any]) -> None:
-        self._line(f"run {facts['folder']}")
+        self._line(f"run {escape(facts['folder'])}")
 
     def _on_step(self, facts: dict[str, Any]) -> None:
         if facts["state"] == "kept":
@@ -76,7 +77,7 @@ class Progress:
 
     def _on_trial(self, facts: dict[str, Any]) -> None:
         colour = "green" if facts["status"] == "cleared" else "yellow"
-        scores = ", ".join(f"{name} {value:.4f}" for name, value in facts["scores"].items())
+        scores = ", ".join(f"{escape(name)} {value:.4f}" for name, value in facts["scores"].items())
         self._line(
             f"{facts['rung']}: {scores}; {facts['usd_per_1k']:.7f} USD / 1k  [{colour}]{facts['status']}[/{colour}]"
         )
@@ -84,11 +85,11 @@ class Progress:
     def _on_certificate(self, facts: dict[str, Any]) -> None:
         found = facts["certificate"]
         text = (
-            f"certified: {found['metric']} {found['bound']:g} at {found['confidence']:.4g}"
+            f"certified: {escape(found['metric'])} {found['bound']:g} at {found['confidence']:.4g}"
             if found
             else "the look failed"
         )
         self._line(f"{facts['rung']}: {text}")
 
     def _on_skipped(self, facts: dict[str, Any]) -> None:
-        self._line(f"[dim]{facts['rung']}: not tried, {facts['why']}[/dim]")
+        self._line(f"[dim]{facts['rung']}: not tried, {escape(facts['why'])}[/dim]")

@@ -10,6 +10,8 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from rung.core.errors import MissingExtra
+
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -27,8 +29,10 @@ def proportion_lower(hits: int, n: int, alpha: float) -> float:
     Clopper & Pearson (1934): P(bound > truth) <= alpha for independent rows. Valid for one look: see
     `stages.certify` for how looks share the error budget.
     """
-    from scipy.special import betaincinv
-
+    try:
+        from scipy.special import betaincinv
+    except ImportError:
+        raise MissingExtra("an exact bound", "build", "scipy") from None
     if hits <= 0 or n <= 0:
         return 0.0
     if hits >= n:
@@ -120,6 +124,8 @@ def bootstrap_lower(
         chosen = rng.integers(0, len(ends), len(ends))
         indices = np.concatenate([order[starts[g] : ends[g]] for g in chosen])
         scores[draw] = score(indices)
+    if scores.std() == 0.0:
+        return -math.inf  # Resamples that all agree say nothing of how far the score could be off.
     normal = score(np.arange(len(groups))) + NormalDist().inv_cdf(alpha) * float(scores.std())
     return min(float(np.quantile(scores, alpha, method="lower")), normal)
 

@@ -67,9 +67,12 @@ def writing(place: Path) -> Iterator[None]:
                 "writing is not allowed here",
                 "Choose another folder with --run, or mend its permissions.",
             ),
+            errno.ENOENT: ("there is no such folder", "Make it first, or choose another."),
+            errno.ENOTDIR: ("this is not a folder", "Choose another."),
             errno.EROFS: ("the file system is read-only", "Choose another folder with --run."),
         }
-        if error.errno not in reasons:
+        ours = error.errno in {errno.ENOENT, errno.ENOTDIR} and place.is_dir()
+        if error.errno not in reasons or ours:
             raise
         problem, fix = reasons[error.errno]
         raise RunError(problem, str(place), fix) from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rung.core.errors import RunError
 from rung.core.files import read_json, write_json
@@ -41,6 +42,19 @@ class CertificateLock:
         """Return the split rule recorded for this data, if any."""
         found = self._read()["splits"].get(key)
         return dict(found) if found else None
+
+    def trained(self) -> npt.NDArray[np.uint64]:
+        """Return every unit that any build here has trained on, under whatever name its file had."""
+        return np.frombuffer(base64.b64decode(self._read().get("trained", "")), dtype="<u8")
+
+    def remember_trained(self, units: npt.NDArray[np.uint64]) -> None:
+        """Add units to those trained on: their scores may be read from now on, so they never certify."""
+        with self._held() as content:
+            known = np.frombuffer(base64.b64decode(content.get("trained", "")), dtype="<u8")
+            union = np.union1d(known, units).astype("<u8")
+            if len(union) > len(known):
+                content["trained"] = base64.b64encode(union.tobytes()).decode()
+                write_json(self.path, content)
 
     def take(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
@@ -46,7 +47,18 @@ class Manifest:
         """Write the manifest: last of all files, since it vouches for the others."""
         raw = asdict(self)
         raw["schema"] = self.schema.as_dict()
-        write_json(folder / NAME, raw)
+        write_json(folder / NAME, {**raw, "seal": seal(raw)})
+
+
+def seal(raw: Mapping[str, Any]) -> str:
+    """Return the hash of a manifest's content without its seal.
+
+    It notices damage and careless edits. Who means to forge can seal again: only the run folder and its
+    certificate.lock prove where a certificate came from.
+    """
+    content = {key: value for key, value in raw.items() if key != "seal"}
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def identity(files: Mapping[str, str], schema: Schema, code: str) -> str:
@@ -87,17 +99,40 @@ def read_manifest(folder: Path) -> Manifest:
                 where,
                 f"pip install -U rung (the bundle was made by rung {raw.get('rung_version', '?')})",
             )
+        _check_kinds(raw)
+        raw.pop("seal", None)
         raw["schema"] = Schema.from_dict(raw["schema"])
         manifest = Manifest(**raw)
-        if not (isinstance(manifest.files, dict) and isinstance(manifest.children, dict)):
-            raise TypeError("files and children must be objects")
-        if not all(isinstance(v, str) for pair in manifest.files.items() for v in pair):
-            raise TypeError("files must map paths to hashes")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError(
             f"the manifest cannot be read: {type(error).__name__} {error}", where, _SAFE_FIX
         ) from None
     return manifest
+
+
+def _check_kinds(raw: Mapping[str, Any]) -> None:
+    """Raise TypeError or ValueError for a value of the wrong kind: a manifest may come from anywhere."""
+    for key in ("name", "version", "rung_version", "task", "rung", "model", "endpoint"):
+        if not isinstance(raw[key], str):
+            raise TypeError(f"{key} must be text")
+    if not re.fullmatch(r"\w[\w.-]{0,63}", raw["name"]):
+        raise ValueError(f"'{raw['name']}' is not a product's name")
+    if not isinstance(raw.get("certified", False), bool):
+        raise TypeError("certified must be true or false")
+    certificate = raw.get("certificate")
+    if certificate is not None and not (
+        isinstance(certificate, dict) and isinstance(certificate.get("claim"), str)
+    ):
+        raise TypeError("the certificate must have a claim")
+    if raw.get("certified", False) != (certificate is not None):
+        raise ValueError("certified and certificate contradict each other")
+    for key in ("files", "children", "environment"):
+        pairs = raw.get(key, {})
+        if not isinstance(pairs, dict) or not all(isinstance(value, str) for value in pairs.values()):
+            raise TypeError(f"{key} must map text to text")
+    for key in ("data", "chosen"):
+        if not isinstance(raw.get(key, {}), dict):
+            raise TypeError(f"{key} must be an object")
 
 
 def verify_files(folder: Path, manifest: Manifest) -> None:
@@ -107,6 +142,9 @@ def verify_files(folder: Path, manifest: Manifest) -> None:
         parts = PurePosixPath(name).parts
         if PurePosixPath(name).is_absolute() or ".." in parts or "\\" in name or ":" in name or not parts:
             raise BundleError(f"the path '{name}' climbs out of the bundle", where, _SAFE_FIX)
+    raw = json.loads((folder / NAME).read_text(encoding="utf-8"))
+    if raw.get("seal") != seal(raw):
+        raise BundleError("the manifest is not the one that was packed: its seal differs", where, _SAFE_FIX)
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,21 +57,20 @@ class Run:
 
     @contextmanager
     def building(self) -> Iterator[None]:
-        """Hold the folder against a second builder; a lock whose process is gone is taken over."""
-        lock = self.folder / "building.pid"
-        if lock.is_file():
-            holder = lock.read_text(encoding="utf-8").strip()
-            if holder.isdigit() and int(holder) != os.getpid() and _alive(int(holder)):
-                raise RunError(
-                    f"another build (process {holder}) is writing here",
-                    str(self.folder),
-                    "Wait for it, or choose another folder with --run.",
-                )
-        write_text(lock, str(os.getpid()))
+        """Hold the folder against a second builder, for as long as this process lives and no longer."""
+        handle = os.open(self.folder / "building.lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
+            if os.name != "nt":  # Windows has no such lock; two builds at once are the user's to avoid there.
+                import fcntl
+
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    fix = "Wait for it, or choose another folder with --run."
+                    raise RunError("another build is writing here", str(self.folder), fix) from None
             yield
         finally:
-            lock.unlink(missing_ok=True)
+            os.close(handle)
 
 
 def open_run(
@@ -95,7 +95,7 @@ def open_run(
                 str(folder),
                 "Leave out --run to begin a new run, or choose an empty folder.",
             )
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif folder.exists() and (not folder.is_dir() or _holds_others(folder)):
         raise RunError(
             "this is not a run folder and not empty", str(folder), "Choose an empty folder with --run."
         )
@@ -107,23 +107,23 @@ def open_run(
     return Run(folder, listener)
 
 
+def _holds_others(folder: Path) -> bool:
+    """Return whether anything but the first files of a run that was killed at once lies there."""
+    return any(
+        path.name not in {"product.yaml", "product.yaml.tmp", "run.json.tmp"} for path in folder.iterdir()
+    )
+
+
 def choose_folder(base: Path, name: str, fingerprint: str) -> Path:
     """Return where a build without --run goes: the newest unfinished run of this very build, else a new one."""
-    numbered = sorted(base.glob(f"{name}-[0-9][0-9][0-9]*"))
-    for folder in reversed(numbered):
-        owner = folder / "run.json"
-        unfinished = owner.is_file() and not (folder / "report.json").is_file()
+    found = {}
+    for folder in base.glob("*"):
+        match = re.fullmatch(rf"{re.escape(name)}-(\d{{3,}})", folder.name)
+        if match:
+            found[int(match[1])] = folder
+    for number in sorted(found, reverse=True):
+        owner = found[number] / "run.json"
+        unfinished = owner.is_file() and not (found[number] / "report.json").is_file()
         if unfinished and read_json(owner).get("fingerprint") == fingerprint:
-            return folder
-    last = int(numbered[-1].name.rsplit("-", 1)[1]) if numbered else 0
-    return base / f"{name}-{last + 1:03d}"
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OSError):
-        return True
-    return True
+            return found[number]
+    return base / f"{name}-{max(found, default=0) + 1:03d}"

@@ -113,6 +113,13 @@ def _open(path: Path, encoding: str | None) -> Source:
     if suffix not in _CSV | _JSONL:
         kind = f"files of kind '{suffix}'" if suffix else "files without an ending"
         raise DataError(f"{kind} are not read yet", path.name, "Save it as .csv, .tsv or .jsonl.")
+    if encoding:
+        try:
+            codecs.lookup(encoding)
+        except LookupError:
+            raise DataError(
+                f"there is no character encoding '{encoding}'", path.name, "Leave it out to have it detected."
+            ) from None
     found = Encoding(encoding) if encoding else detect(path)
     try:
         return _open_jsonl(path, found) if suffix in _JSONL else _open_csv(path, found)

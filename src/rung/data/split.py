@@ -25,6 +25,7 @@ _REASONS = {
     -1: "duplicate: the same text stands in an earlier row",
     -2: "contradictory_labels: the same text stands under two labels",
     -3: "also_in_certification: the same text certifies, so this copy must not train",
+    -5: "trained_before: an earlier build trained on this text, so its score may have been read",
     -4: "group_spans_cutoff: other rows of its group certify, so this one must not train",
 }
 
@@ -45,12 +46,14 @@ class Keys:
 class Sides:
     """side: 0 trains, 1 certifies, negative is left out. rule: how it was decided, for the report.
 
-    frozen: what certificate.lock will hold, by key, once the data is found good (`freeze`).
+    frozen: what certificate.lock will hold, by key, once the data is found good (`freeze`). trained: the units
+    that train.
     """
 
     side: npt.NDArray[np.int8]
     rule: dict[str, Any]
     frozen: dict[str, dict[str, Any]]
+    trained: npt.NDArray[np.uint64]
 
     def reason(self, index: int) -> str:
         """Return why a row is left out, as "reason: detail"."""
@@ -66,26 +69,32 @@ def decide(keys: Keys, product: Product, base: Path, lock: CertificateLock) -> S
         certifies = keys.when >= rule["cutoff"]
     else:
         certifies = keys.unit.astype(np.float64) < rule["fraction"] * 2.0**64
+    # Whatever the file is called now, what an earlier build trained on never certifies.
+    seen = np.isin(keys.unit, lock.trained())
+    if rule["by"] != "file":
+        certifies = certifies & ~seen
     side = certifies.astype(np.int8)
     # The training copy of a unit on both sides goes: it would tell the model the answer.
     spans = ~certifies & np.isin(keys.unit, keys.unit[certifies])
     side[spans] = -4 if product.data.group else -3
     side[(side == TRAIN) & np.isin(keys.text, keys.text[certifies])] = -3
+    side[certifies & seen] = -5
     # Certification rows keep the first copy whatever its label: only label-free steps may touch them.
     _drop_repeats(side, keys, CERTIFICATION)
     _drop_contradictions(side, keys)
     _drop_repeats(side, keys, TRAIN)
-    return Sides(side, rule, frozen)
+    return Sides(side, rule, frozen, np.unique(keys.unit[side == TRAIN]))
 
 
 def freeze(sides: Sides, lock: CertificateLock) -> None:
-    """Write the rule into certificate.lock for ever. Not before the data is found good: a first try with three
+    """Write the rule and the units that train into certificate.lock for ever. Not before the data is found good: a first try with three
     rows must not fix the share of a million."""
     for key, rule in sides.frozen.items():
         if lock.freeze(key, rule) != rule:
             raise RunError(
                 "another build of this product has just fixed another split", lock.path.name, "Build again."
             )
+    lock.remember_trained(sides.trained)
 
 
 def _rule(

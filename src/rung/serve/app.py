@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import socket
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -13,6 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, create_model
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rung.core import types
@@ -22,6 +24,9 @@ from rung.serve.predictor import Predictor, open_bundle
 
 MAX_BODY_BYTES = 8 << 20
 MAX_ROWS = 1_000
+# Saying why takes far longer than answering.
+MAX_EXPLAINED_ROWS = 20
+MAX_EXPLAINED_CHARS = 50_000
 _KINDS: dict[str, Any] = {"text": str, "category": str, "number": float, "list": list[Any], "json": Any}
 
 
@@ -36,6 +41,7 @@ def serve(
 
     predictors = [open_bundle(bundle) for bundle in bundles]
     app = create_app(predictors, uncertified=uncertified)
+    _require_free(host, port)
     if not _is_loopback(host):
         logging.getLogger("uvicorn.error").warning(
             "rung serve has no access control yet and listens on %s", host
@@ -65,6 +71,7 @@ def create_app(predictors: Sequence[Predictor], uncertified: bool = False) -> Fa
     app.add_middleware(_BodyLimit)
     app.add_exception_handler(RungError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http)
     for name, predictor in models.items():
         _add_predict(app, name, predictor)
 
@@ -114,6 +121,12 @@ def _add_predict(app: FastAPI, name: str, predictor: Predictor) -> None:
                 f"{len(rows)} rows are too many", "inputs", f"Send at most {MAX_ROWS} at a time."
             )
         asked = [item.model_dump(by_alias=True) for item in rows]
+        chars = sum(len(value) for row in asked for value in row.values() if isinstance(value, str))
+        if body.explain and (len(rows) > MAX_EXPLAINED_ROWS or chars > MAX_EXPLAINED_CHARS):
+            fix = f"Ask for explanations of at most {MAX_EXPLAINED_ROWS} rows and {MAX_EXPLAINED_CHARS:,} characters at a time."
+            raise InputError(
+                f"{len(rows)} rows of {chars:,} characters are too much to explain", "explain", fix
+            )
         answers = list(predictor.respond(asked, body.scores))
         if body.explain:
             good = [i for i, answer in enumerate(answers) if "error" not in answer]
@@ -158,6 +171,16 @@ def _describe(predictor: Predictor) -> dict[str, Any]:
 async def _answer_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RungError)  # noqa: S101 - the handler is registered for this type alone
     return JSONResponse(error.as_dict(), status_code=404 if isinstance(error, _NoSuchModelError) else 422)
+
+
+async def _answer_http(request: Request, error: Exception) -> JSONResponse:
+    """Return what the framework refuses (no such path, not JSON) in the shape of all our errors."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    problem = str(getattr(error, "detail", "")) or "the request cannot be answered"
+    body = RungError(
+        problem, request.url.path, "GET /v1/models lists what is here; /docs shows how to ask."
+    ).as_dict()
+    return JSONResponse(body, status_code=status)
 
 
 async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
@@ -229,6 +252,19 @@ def _page(predictors: Sequence[Predictor]) -> str:
         f'<option value="{escape(p.manifest.name)}">{escape(p.manifest.name)}</option>' for p in predictors
     )
     return template.replace("{{options}}", options)
+
+
+def _require_free(host: str, port: int) -> None:
+    """Raise RungError when nothing can listen there."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise RungError(
+            f"cannot listen there: {error.strerror}", f"{host}:{port}", "Choose another --port or --host."
+        ) from None
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -45,13 +46,13 @@ class Proposal:
             for r in self.ladder.rungs
         )
         count = f"{self.rows:,}" if self.rows_are_all else f"more than {self.rows:,}"
-        return f"""# Written by `rung plan {self.source}` after reading {count} rows. Every line is a guess you can change.
-name: {self.name}            # names the endpoint: POST /v1/models/{self.name}/predict
+        return f"""# Written by `rung plan {_comment(self.source)}` after reading {count} rows. Every line is a guess you can change.
+name: {_quoted(self.name)}            # names the endpoint: POST /v1/models/{self.name}/predict
 task: {guess.task}   # it could also be: {others}
 data:
   path: {_quoted(path or self.source)}
-  input: {shown}   # {guess.reasons[0]}
-  target: {_quoted(guess.target)}   # {guess.reasons[1]}
+  input: {shown}   # {_comment(guess.reasons[0])}
+  target: {_quoted(guess.target)}   # {_comment(guess.reasons[1])}
   # group: customer_id   # name the column that rows share, if any: people, threads, sites
   # time: created_at     # name the column of dates to certify on the latest rows
 bar:
@@ -86,12 +87,13 @@ def ladder_dicts(ladder: Sequence[Rung]) -> list[dict[str, Any]]:
 
 def _quoted(text: str) -> str:
     """Return a YAML scalar of a user's text: JSON strings are YAML strings."""
-    plain = text.replace("_", "a").replace(".", "a").replace("-", "a").replace("/", "a")
-    return (
-        text
-        if plain.isalnum() and plain.isascii() and text[:1].isalpha() and text not in _YAML_WORDS
-        else json.dumps(text, ensure_ascii=False)
-    )
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_./-]*", text) and text.casefold() not in _YAML_WORDS
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def _comment(text: str) -> str:
+    """Return a text as one line, so that no cell of the data can write a line of the spec."""
+    return " ".join(text.split())
 
 
 _YAML_WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}

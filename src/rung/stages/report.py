@@ -174,14 +174,15 @@ def _refusal(
         if missing and missing > 0:
             lines.append(
                 f"A certificate at {condition.level:g} with {condition.confidence:.0%} confidence needs about {needed} "
-                f"certification rows at that quality; there are {data['certification']}. Collect about {needed} fresh labelled "
+                f"never looked-at certification rows at that quality; there are {data['certification']}. Collect about {needed} fresh labelled "
                 "rows and pass them as `certify: {path: ...}`, or keep adding rows to the data until as many certify."
             )
         elif needed is None:
             lines.append(
                 "The estimate is too close to the bar for any realistic number of certification rows."
             )
-    confidence_fix = f"lower the bar (what is proven today is nearer {max(best['interval'][0], 0):.2f})"
+    side, end = ("lower", 0) if condition.higher_is_better else ("raise", 1)
+    confidence_fix = f"{side} the bar (what could be certified today is estimated near {max(best['interval'][end], 0):.2f})"
     lines.append(
         f"What helps: more labelled rows, above all of the mistakes in the report; labels checked for errors; or {confidence_fix}."
     )
