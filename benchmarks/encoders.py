@@ -26,24 +26,13 @@ from pathlib import Path
 
 import numpy as np
 
+from data import TEN
 from rung.runtime.encoder import OnnxEncoder
 from rung.runtime.encoder_export import encoder_folder
 from rung.runtime.static_embedding import StaticEmbedding
 from rung.runtime.weights import cache_folder, local
 
 RESULT = Path(__file__).parent / "results" / "encoders.md"
-CLASSES = [
-    "comp.graphics",
-    "comp.sys.mac.hardware",
-    "misc.forsale",
-    "rec.autos",
-    "rec.sport.hockey",
-    "sci.crypt",
-    "sci.med",
-    "sci.space",
-    "soc.religion.christian",
-    "talk.politics.mideast",
-]
 REPEATS = 3
 
 # Run in the peer's environment: reads {"texts", "threads", "weights"}, prints seconds of each repeat and vectors.
@@ -227,8 +216,8 @@ def accuracies() -> list[str]:
     """Return the table of accuracies: what the 8-bit variants cost."""
     chosen = random.Random(0)
     train, test = newsgroups("train"), newsgroups("test")
-    picked = [row for name in CLASSES for row in chosen.sample([row for row in train if row[0] == name], 100)]
-    held = [row for row in test if row[0] in CLASSES][::4]
+    picked = [row for name in TEN for row in chosen.sample([row for row in train if row[0] == name], 100)]
+    held = [row for row in test if row[0] in TEN][::4]
     chinese = reviews()
     rows = [line("data", "training rows", "test rows", "encoder", "float32", "int8"), "|" + "---|" * 6]
     for data, fit, score, name in (

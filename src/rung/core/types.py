@@ -114,3 +114,12 @@ class Dataset:
         """Return the file of a table; None when the dataset has no such table."""
         name = self.tables.get(table)
         return self.folder / name if name else None
+
+
+def is_number(text: str) -> bool:
+    """Return whether a cell reads as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import islice
 
 from rung.core.task import ColumnProfile
+from rung.core.types import is_number
 from rung.data.read import Source, read_rows
 
 
@@ -28,16 +29,8 @@ def profile(source: Source, most_rows: int = 20_000) -> tuple[list[ColumnProfile
 def _column(name: str, counter: Counter[str]) -> ColumnProfile:
     filled = counter.total()
     chars = sum(len(text) * count for text, count in counter.items())
-    numeric = sum(count for text, count in counter.items() if _is_number(text))
+    numeric = sum(count for text, count in counter.items() if is_number(text))
     examples = tuple(text for text, _ in counter.most_common(5))
     return ColumnProfile(
         name, filled, len(counter), chars / max(filled, 1), numeric / max(filled, 1), examples
     )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal, Self
 
 import numpy as np
@@ -56,7 +56,7 @@ class Blend(EmbeddingModel):
     def fit(cls, examples: Examples, params: BlendParams, context: FitContext) -> Self:
         cls.require()
         from rung.runtime.feature_matrix import FeatureMatrix
-        from rung.runtime.head_search import choose_heads, fit_head, label_codes, search
+        from rung.runtime.head_search import choices, choose_heads, fit_head, label_codes, search
         from rung.runtime.ngram_sets import learn_sets
 
         texts = join_fields(examples.inputs)
@@ -80,12 +80,7 @@ class Blend(EmbeddingModel):
         key = found.candidate.features
         head = fit_head(sets[key], codes, len(labels), found, context)
         factor = dict(zip(sets, factors, strict=True))[key]
-        chosen = {
-            "weights": name,
-            **asdict(found.candidate),
-            "calibration": head.calibration.kind,
-            "search_accuracy": round(found.accuracy, 4),
-        }
+        chosen = {"weights": name, **choices(found, head)}
         return cls(labels, blocks[features], embedder, scaled(head, embedder.width, factor), chosen)
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal, Self
 
 import numpy as np
@@ -44,7 +44,7 @@ class FrozenEncoder(EmbeddingModel):
     def fit(cls, examples: Examples, params: FrozenEncoderParams, context: FitContext) -> Self:
         cls.require()
         from rung.runtime.feature_matrix import FeatureMatrix
-        from rung.runtime.head_search import choose_heads, fit_head, label_codes, search
+        from rung.runtime.head_search import choices, choose_heads, fit_head, label_codes, search
 
         texts = join_fields(examples.inputs)
         labels = examples.schema.labels
@@ -61,12 +61,7 @@ class FrozenEncoder(EmbeddingModel):
         found = search(sets, codes, len(labels), heads, context)
         key = found.candidate.features
         head = fit_head(sets[key], codes, len(labels), found, context)
-        chosen = {
-            "weights": name,
-            **asdict(found.candidate),
-            "calibration": head.calibration.kind,
-            "search_accuracy": round(found.accuracy, 4),
-        }
+        chosen = {"weights": name, **choices(found, head)}
         return cls(labels, (), embedders[key], head, chosen)
 
     @classmethod

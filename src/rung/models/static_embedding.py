@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal, Self
 
 import numpy as np
@@ -47,7 +47,7 @@ class StaticEmbedding(EmbeddingModel):
     def fit(cls, examples: Examples, params: StaticEmbeddingParams, context: FitContext) -> Self:
         cls.require()
         from rung.runtime.feature_matrix import FeatureMatrix
-        from rung.runtime.head_search import choose_heads, fit_head, label_codes, search
+        from rung.runtime.head_search import choices, choose_heads, fit_head, label_codes, search
 
         texts = join_fields(examples.inputs)
         labels = examples.schema.labels
@@ -57,12 +57,7 @@ class StaticEmbedding(EmbeddingModel):
         heads = choose_heads(params.head, params.c, context.effort, dense=True)
         found = search(sets, codes, len(labels), heads, context)
         head = fit_head(sets["mean"], codes, len(labels), found, context)
-        chosen = {
-            "weights": params.weights,
-            **asdict(found.candidate),
-            "calibration": head.calibration.kind,
-            "search_accuracy": round(found.accuracy, 4),
-        }
+        chosen = {"weights": params.weights, **choices(found, head)}
         return cls(labels, (), embedder, head, chosen)
 
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -113,6 +113,12 @@ def search(sets: FeatureSets, codes: Ints, labels: int, heads: Heads, context: F
     if best is None:
         raise ValueError("a search needs at least one set and one head")
     return Found(best[1], best[0], tuple(tried), best[2], rows)
+
+
+def choices(found: Found, head: LinearHead) -> dict[str, Any]:
+    """Return what a search chose, for report and card."""
+    accuracy = round(found.accuracy, 4)
+    return {**asdict(found.candidate), "calibration": head.calibration.kind, "search_accuracy": accuracy}
 
 
 def fit_head(

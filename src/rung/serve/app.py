@@ -229,7 +229,7 @@ class _BodyLimit:
         if not too_long:
             try:
                 await self._app(scope, limited, watched)
-            except Exception:
+            except Exception:  # Whatever a cut-off body broke is answered with 413 below.
                 if not refused:
                     raise
         if too_long or (refused and not started):

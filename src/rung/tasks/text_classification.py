@@ -11,7 +11,7 @@ import numpy as np
 from rung.core.errors import DataError, RungError, did_you_mean
 from rung.core.metric import ClassF1, LogLoss, MacroF1, MeanMetric, Metric, RocAuc
 from rung.core.task import ColumnProfile, Guess, Task
-from rung.core.types import Field, Prediction, Schema
+from rung.core.types import Field, Prediction, Schema, is_number
 from rung.runtime.ngrams import fold, join_fields
 
 MOST_LABELS = 1_000
@@ -85,7 +85,7 @@ class TextClassification(Task):
                 where,
                 "A classifier needs rows of at least two labels.",
             )
-        if all(_is_number(label) for label in targets) and labels > max(20, rows // 20):
+        if all(is_number(label) for label in targets) and labels > max(20, rows // 20):
             raise DataError(
                 f"the target holds {labels:,} different numbers in {rows:,} rows: that is a quantity, not a label",
                 where,
@@ -194,14 +194,6 @@ class TextClassification(Task):
 
 def _is_right(truth: Any, answer: Prediction) -> float:
     return 1.0 if answer.value == truth else 0.0
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 _LABEL_NAMES = (
