@@ -120,7 +120,7 @@ def build(
         )
         threads = product.budget.threads or os.cpu_count() or 1
         minutes = product.budget.minutes
-        context = fit_context(product, threads, minutes * 60 if minutes else None)
+        context = fit_context(product, threads, base, minutes * 60 if minutes else None)
         job = _Job(product, task, place, lock, prices, context, engine or LocalEngine(), data, fingerprint)
         with during_build(cache_folder() / "embeddings", threads):
             found = _climb(job, all_rungs)
@@ -152,7 +152,11 @@ def plan(path: str | Path) -> Proposal:
     )
     threads = os.cpu_count() or 1
     found = ladder(
-        product, registry.task(guess.task).floor, size, load_prices(), fit_context(product, threads)
+        product,
+        registry.task(guess.task).floor,
+        size,
+        load_prices(),
+        fit_context(product, threads, Path.cwd()),
     )
     return Proposal(str(path), rows, rows < _PLAN_ROWS, tuple(guesses), found, name)
 
@@ -164,7 +168,8 @@ def _climb(job: _Job, all_rungs: bool) -> report.Findings:
     certification = read_examples(job.data, "certification")
     requirements = [Requirement(c, job.task.metric(c.metric, job.data.schema)) for c in product.bar]
     sample = tuple(job.task.fold(row) for row in islice(train.records(), _SAMPLE_ROWS))
-    size = DataFacts(len(train), max(len(job.data.schema.labels), 1), facts["chars_per_row"], sample)
+    labels = max(len(job.data.schema.labels), 1)
+    size = DataFacts(len(train), labels, facts["chars_per_row"], sample, facts["repeated"])
     planned = ladder(product, job.task.floor, size, job.prices, job.context)
     job.run.event("ladder", rungs=ladder_dicts(planned.rungs))
     for name, reason in planned.left_out.items():
@@ -257,6 +262,7 @@ def _try(
         "chosen": dict(fitted.model.chosen),
         "details": evaluate.details(evaluation, job.task, train),
         "over_limits": [],
+        "premise": fitted.model.premise,
     }
 
 
@@ -304,7 +310,9 @@ def _judge(
         grouped = job.product.data.group is not None
         split = job.data.facts["split"]
         return {
-            "certificate": certify.certificate(outcome, requirements, job.product.confidence, split, grouped)
+            "certificate": certify.certificate(
+                outcome, requirements, job.product.confidence, split, grouped, trial["premise"]
+            )
         }
 
     _, facts = job.run.step(f"looks/{trial['rung']}", look)

@@ -4,11 +4,12 @@ import pytest
 
 from rung.core.errors import DataError, RungError, SpecError
 from rung.core.model import DataFacts, FitContext
+from rung.core.params import make_params
 from rung.core.prices import load_prices
 from rung.core.product import Product
 from rung.core.task import ColumnProfile
 from rung.models.tfidf_linear import TfidfLinearParams
-from rung.stages.plan import ladder, make_params, recognise
+from rung.stages.plan import ladder, recognise
 
 FACTS = DataFacts(1000, 4, 200.0)
 

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -18,23 +18,26 @@ from rung.core.types import Columns, Examples, Prediction, Schema
 
 @dataclass(frozen=True)
 class FitContext:
-    """What a fit may use. effort: 0 to 5, the one dial. seconds: a wish, not a promise; None is no limit."""
+    """What a fit may use. effort: 0 to 5, the one dial. seconds: a wish, not a promise; None is no limit.
+    base: the folder that relative paths among the parameters start from."""
 
     seed: int = 0
     threads: int = 1
     effort: int = 2
     seconds: float | None = None
+    base: Path = Path()
 
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What a plan knows before anything is fitted: rows to train on, labels, characters of input a row, and
-    the folded text of a few training rows."""
+    """What a plan knows before anything is fitted: rows to train on, labels, characters of input a row, the
+    folded text of a few training rows, and the share of the source's rows whose text stood there often."""
 
     rows: int
     labels: int
     chars_per_row: float
     sample: tuple[str, ...] = ()
+    repeated: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -75,13 +78,17 @@ class Model(ABC):
     """A fitted, immutable model. A subclass in `models/<name>.py` is the family called <name>.
 
     NEEDS: the extra whose packages `fit` imports. PACKAGES: those packages. TASKS: the tasks it can do.
-    Params: a frozen dataclass of everything that can be set, with defaults.
+    Params: a frozen dataclass of everything that can be set, with defaults. PLACE: "rung" enters every ladder,
+    "asked" only one that names it, "before" stands in front of every rung where it is available. VARIANTS: more
+    rungs of the family, their name's ending to the parameters that differ.
     """
 
     NEEDS: ClassVar[str] = ""
     PACKAGES: ClassVar[tuple[str, ...]] = ()
     TASKS: ClassVar[frozenset[str]] = frozenset()
     Params: ClassVar[type] = NoParams
+    PLACE: ClassVar[Literal["rung", "asked", "before"]] = "rung"
+    VARIANTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     @classmethod
     @abstractmethod
@@ -107,7 +114,7 @@ class Model(ABC):
         """Return the planned cost on such data; rungs are ordered by it until they are measured."""
 
     @classmethod
-    def unavailable(cls, facts: DataFacts, params: Any) -> RungError | None:
+    def unavailable(cls, facts: DataFacts, params: Any, context: FitContext) -> RungError | None:
         """Return why the family cannot be tried here (weights that were not fetched, say); None when it can."""
         return None
 
@@ -115,6 +122,16 @@ class Model(ABC):
     def chosen(self) -> Mapping[str, Any]:
         """Return what the fit chose (features, regularisation, calibration), for report and card."""
         return {}
+
+    @property
+    def children(self) -> Mapping[str, str]:
+        """Return the families this model asks in turn, each with its folder below the model's own."""
+        return {}
+
+    @property
+    def premise(self) -> str:
+        """Return what a certificate takes for granted because nothing here can check it; "" for nothing."""
+        return ""
 
     @classmethod
     def require(cls) -> None:

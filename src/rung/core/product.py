@@ -131,6 +131,27 @@ class RungSpec(_Section):
     )
 
 
+class RuleSpec(_Section):
+    """An answer given by hand, whatever a model would say."""
+
+    equals: str | None = Field(default=None, min_length=1, max_length=1_000, description="the whole text")
+    contains: str | None = Field(
+        default=None, min_length=1, max_length=1_000, description="these words, anywhere in the text"
+    )
+    matches: str | None = Field(
+        default=None, min_length=1, max_length=1_000, description="the whole text, `*` for any characters"
+    )
+    answer: str = Field(min_length=1, description="the label to answer")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> RuleSpec:
+        if sum(value is not None for value in (self.equals, self.contains, self.matches)) != 1:
+            raise ValueError("give exactly one of equals, contains and matches")
+        if not (self.equals or self.contains or self.matches or "").strip(" *"):
+            raise ValueError("it would answer every text; write what to look for")
+        return self
+
+
 class Product(_Section):
     """A product: what is wanted, from what data, how good, how cheap."""
 
@@ -149,6 +170,16 @@ class Product(_Section):
     budget: Budget = Budget()
     ladder: tuple[RungSpec, ...] | None = Field(
         default=None, description="rungs to try; default: all that fit"
+    )
+    rules: Annotated[tuple[RuleSpec, ...], BeforeValidator(_as_tuple)] = Field(
+        default=(),
+        max_length=10_000,
+        description="answers given by hand, asked in this order before any model",
+    )
+    repeats: int = Field(
+        default=3,
+        ge=0,
+        description="where many texts repeat: answer one at once that stood so often in the data; 0: never",
     )
     seed: int = Field(
         default=0, ge=0, lt=2**31, description="the same seed, data and version give the same model"

@@ -53,9 +53,10 @@ def model(name: str) -> type[Model]:
     return found
 
 
-def code_version(task_name: str, model_name: str) -> str:
-    """Return which installed code answers for a task and a model: distributions and their versions."""
-    points = (_found("rung.tasks").get(task_name), _found("rung.models").get(model_name))
+def code_version(task_name: str, *model_names: str) -> str:
+    """Return which installed code answers for a task and its models: distributions and their versions."""
+    models = (_found("rung.models").get(name) for name in model_names)
+    points = (_found("rung.tasks").get(task_name), *models)
     return "; ".join(
         f"{p.dist.name} {p.dist.version}" for p in points if p is not None and p.dist is not None
     )

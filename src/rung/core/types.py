@@ -67,7 +67,8 @@ class Examples:
 
     inputs: field name -> values. targets: what is to be predicted. units: hash of what a row is about (its
     group, else its folded input): splits and bounds go by it. rows: row number in the source, from 1.
-    times: seconds since 1970; all 0 when the product has no time column.
+    times: seconds since 1970; all 0 when the product has no time column. copies: how often the source had each
+    row's text with this target; () when each stood once.
     """
 
     schema: Schema
@@ -76,6 +77,7 @@ class Examples:
     units: Sequence[str]
     rows: Sequence[int]
     times: Sequence[float]
+    copies: Sequence[int] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -88,7 +90,13 @@ class Examples:
 
         inputs = {name: pick(column) for name, column in self.inputs.items()}
         return Examples(
-            self.schema, inputs, pick(self.targets), pick(self.units), pick(self.rows), pick(self.times)
+            self.schema,
+            inputs,
+            pick(self.targets),
+            pick(self.units),
+            pick(self.rows),
+            pick(self.times),
+            pick(self.copies) if self.copies else (),
         )
 
     def records(self) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rung.core.errors import DataError
 from rung.core.files import sha256
@@ -64,7 +65,8 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         keys = intake.keys()
         _require_rows(keys, intake.rows, quarantine.counts, product)
         sides = decide(keys, product, base, lock)
-        _write_sides(folder, schema, sides, keys, quarantine)
+        copies = sides.copies(keys)
+        _write_sides(folder, schema, sides, keys, copies, quarantine)
     (folder / _STAGED).unlink()
     train, certification = (int((sides.side == side).sum()) for side in (TRAIN, CERTIFICATION))
     names = list(intake.targets)
@@ -84,6 +86,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         "labels": training if final.labels else {},
         # The plan orders rungs by it: a choice, so certification rows have no say.
         "chars_per_row": intake.chars_per_row(sides.side == TRAIN),
+        "repeated": _repeated(copies[sides.side == TRAIN], product.repeats),
         "encoding": {source.path.name: source.encoding.name for source, _ in sources},
         "split": sides.rule,
         "schema": final.as_dict(),
@@ -109,10 +112,23 @@ def _require_columns(source: Source, product: Product, own: bool) -> None:
         source.require(data.time, "data.time")
 
 
-def _write_sides(folder: Path, schema: Schema, sides: Sides, keys: Keys, quarantine: Quarantine) -> None:
+def _repeated(copies: npt.NDArray[np.int64], least: int) -> float:
+    """Return the share of the training side's rows, repeats counted, whose text stood there at least so often."""
+    often = copies[copies >= least] if least else copies[:0]
+    return round(float(often.sum() / max(copies.sum(), 1)), 4)
+
+
+def _write_sides(
+    folder: Path,
+    schema: Schema,
+    sides: Sides,
+    keys: Keys,
+    copies: npt.NDArray[np.int64],
+    quarantine: Quarantine,
+) -> None:
     """Write the two tables from the staged one, in the order of the source."""
     inputs = [f"input:{name}" for name in schema.input_names]
-    columns = ["row", "unit", "time", "target", *inputs]
+    columns = ["row", "unit", "time", "copies", "target", *inputs]
     begin = 0
     with (
         TableWriter(folder / "train.parquet", columns) as train,
@@ -125,7 +141,11 @@ def _write_sides(folder: Path, schema: Schema, sides: Sides, keys: Keys, quarant
                 if len(places):
                     kept = group.take(places)
                     units = [f"{unit:016x}" for unit in keys.unit[begin + places].tolist()]
-                    ours = {"unit": units, "time": keys.when[begin + places]}
+                    ours = {
+                        "unit": units,
+                        "time": keys.when[begin + places],
+                        "copies": copies[begin + places],
+                    }
                     table.add_columns({name: kept[name] for name in ("row", "target", *inputs)} | ours)
             left_out = np.flatnonzero(side < 0)
             where = group.select(["file", "row"]).take(left_out).to_pylist()

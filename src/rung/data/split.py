@@ -55,6 +55,14 @@ class Sides:
     frozen: dict[str, dict[str, Any]]
     trained: npt.NDArray[np.uint64]
 
+    def copies(self, keys: Keys) -> npt.NDArray[np.int64]:
+        """Return how often the source has each staged row's text among the rows that train or repeat one that does."""
+        ours = (self.side == TRAIN) | (self.side == -1)
+        counts = np.zeros(len(keys.text), np.int64)
+        _, member, times = np.unique(keys.text[ours], return_inverse=True, return_counts=True)
+        counts[ours] = times[member]
+        return np.maximum(counts, 1)
+
     def reason(self, index: int) -> str:
         """Return why a row is left out, as "reason: detail"."""
         return _REASONS[int(self.side[index])]

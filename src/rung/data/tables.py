@@ -25,7 +25,7 @@ class TableWriter:
         except ImportError:
             raise MissingExtra("reading training data", "build", "pyarrow") from None
         self._pa = pa
-        special = {"row": pa.int64(), "time": pa.float64()}
+        special = {"row": pa.int64(), "time": pa.float64(), "copies": pa.int64()}
         self._schema = pa.schema([(name, special.get(name, pa.string())) for name in columns])
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
         self._held: list[Sequence[Any]] = []
@@ -94,7 +94,8 @@ def read_examples(dataset: Dataset, table: str) -> Examples:
     target = schema.outputs[0]
     inputs = {f.name: _cells(f.kind, columns[f"input:{f.name}"]) for f in schema.inputs}
     targets = _cells(target.kind, columns["target"])
-    return Examples(schema, inputs, targets, columns["unit"], columns["row"], columns["time"])
+    numbers = (columns[name] for name in ("unit", "row", "time", "copies"))
+    return Examples(schema, inputs, targets, *numbers)
 
 
 def _cells(kind: str, cells: list[str]) -> list[Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from rung.core.types import Examples
 from rung.runtime.embedding_model import (
     EmbeddingModel,
     absent,
+    encoder_mb,
     encoder_name,
     encoder_seconds,
     open_encoder,
@@ -20,13 +22,19 @@ from rung.runtime.embedding_model import (
 )
 from rung.runtime.ngrams import fold, join_fields
 
-# How loud the encoder speaks beside the n-grams, each of which has length 1.
-_WEIGHTS = {0: (0.5,), 1: (0.5,), 2: (0.4, 0.8)}
+# How far the encoder's vectors spread around their mean beside n-grams of length 1: encoders differ in that, not in
+# what spread suits a head.
+_WEIGHTS = {0: (0.6,), 1: (0.6,), 2: (0.55, 0.85)}
+# Both parts together are longer than 1.
+_RESTRAINT = 3.0
 
 
 @dataclass(frozen=True)
 class BlendParams:
-    """What can be set; None and "auto" are searched on training rows within the effort."""
+    """What can be set; None and "auto" are searched on training rows within the effort.
+
+    weights: as for frozen_encoder. encoder_weight: how far the encoder's vectors spread beside n-grams of length 1.
+    """
 
     weights: str = "auto"
     encoder_weight: float | None = None
@@ -47,10 +55,11 @@ class Blend(EmbeddingModel):
     PACKAGES = ("sklearn", "scipy", "onnx")
     TASKS = frozenset({"text_classification"})
     Params = BlendParams
+    VARIANTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"large": {"weights": "auto_large"}}
 
     @classmethod
-    def unavailable(cls, facts: DataFacts, params: BlendParams) -> RungError | None:
-        return absent(encoder_name(params.weights, facts.sample))
+    def unavailable(cls, facts: DataFacts, params: BlendParams, context: FitContext) -> RungError | None:
+        return absent(params.weights, facts.sample)
 
     @classmethod
     def fit(cls, examples: Examples, params: BlendParams, context: FitContext) -> Self:
@@ -69,17 +78,18 @@ class Blend(EmbeddingModel):
         factors = (
             (params.encoder_weight,)
             if params.encoder_weight
-            else _WEIGHTS.get(context.effort, (0.25, 0.4, 0.6, 0.8, 1.2))
+            else _WEIGHTS.get(context.effort, (0.4, 0.55, 0.7, 0.85, 1.1))
         )
+        spread = float(np.sqrt(((vectors - vectors.mean(axis=0)) ** 2).sum(axis=1).mean())) or 1.0
         sets = {
-            f"{features}+{f:g}*{name}": FeatureMatrix((*ngrams[features].blocks, f * vectors))
+            f"{features}+{f:g}*{name}": FeatureMatrix((*ngrams[features].blocks, (f / spread) * vectors))
             for f in factors
         }
-        heads = choose_heads(params.head, params.c, context.effort)
+        heads = choose_heads(params.head, params.c, context.effort, restraint=_RESTRAINT)
         found = search(sets, codes, len(labels), heads, context)
         key = found.candidate.features
         head = fit_head(sets[key], codes, len(labels), found, context)
-        factor = dict(zip(sets, factors, strict=True))[key]
+        factor = dict(zip(sets, factors, strict=True))[key] / spread
         chosen = {"weights": name, **choices(found, head)}
         return cls(labels, blocks[features], embedder, scaled(head, embedder.width, factor), chosen)
 
@@ -87,7 +97,5 @@ class Blend(EmbeddingModel):
     def cost(cls, facts: DataFacts, params: BlendParams, context: FitContext) -> Cost:
         name = encoder_name(params.weights, facts.sample)
         each = encoder_seconds(name, facts.chars_per_row) + 2e-4 + facts.chars_per_row * 9e-7
-        size = (24.0 if name == "minilm" else 90.0) + min(
-            2 * params.most_features, facts.rows * 50
-        ) * facts.labels * 4e-6
+        size = encoder_mb(name) + min(2 * params.most_features, facts.rows * 50) * facts.labels * 4e-6
         return Cost(3.0 + facts.rows * (each + 1e-3), each * 1000, 200 + 3 * size, size)

@@ -10,7 +10,14 @@ import numpy as np
 from rung.core.errors import RungError
 from rung.core.model import Cost, DataFacts, FitContext
 from rung.core.types import Examples
-from rung.runtime.embedding_model import EmbeddingModel, absent, encoder_name, encoder_seconds, open_encoder
+from rung.runtime.embedding_model import (
+    EmbeddingModel,
+    absent,
+    encoder_mb,
+    encoder_name,
+    encoder_seconds,
+    open_encoder,
+)
 from rung.runtime.ngrams import join_fields
 
 
@@ -19,7 +26,7 @@ class FrozenEncoderParams:
     """What can be set.
 
     weights: a name of `rung weights`, hub:owner/model, file:folder, or auto: minilm for English, else
-    e5_small. pool_chunks: read long texts whole, in chunks; None is chosen on training rows.
+    e5_small; or auto_large: bge_small for English. pool_chunks: read long texts whole, in chunks; None is chosen on training rows.
     """
 
     weights: str = "auto"
@@ -37,8 +44,10 @@ class FrozenEncoder(EmbeddingModel):
     Params = FrozenEncoderParams
 
     @classmethod
-    def unavailable(cls, facts: DataFacts, params: FrozenEncoderParams) -> RungError | None:
-        return absent(encoder_name(params.weights, facts.sample))
+    def unavailable(
+        cls, facts: DataFacts, params: FrozenEncoderParams, context: FitContext
+    ) -> RungError | None:
+        return absent(params.weights, facts.sample)
 
     @classmethod
     def fit(cls, examples: Examples, params: FrozenEncoderParams, context: FitContext) -> Self:
@@ -68,5 +77,5 @@ class FrozenEncoder(EmbeddingModel):
     def cost(cls, facts: DataFacts, params: FrozenEncoderParams, context: FitContext) -> Cost:
         name = encoder_name(params.weights, facts.sample)
         each = encoder_seconds(name, facts.chars_per_row)
-        size = 24.0 if name == "minilm" else 90.0
+        size = encoder_mb(name)
         return Cost(2.0 + facts.rows * each, each * 1000, 120 + 3 * size, size)

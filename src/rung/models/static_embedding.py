@@ -34,7 +34,9 @@ class StaticEmbedding(EmbeddingModel):
     Params = StaticEmbeddingParams
 
     @classmethod
-    def unavailable(cls, facts: DataFacts, params: StaticEmbeddingParams) -> RungError | None:
+    def unavailable(
+        cls, facts: DataFacts, params: StaticEmbeddingParams, context: FitContext
+    ) -> RungError | None:
         if params == StaticEmbeddingParams() and facts.sample and not looks_english(facts.sample):
             return RungError(
                 "its token vectors know English only",

@@ -91,7 +91,8 @@ class Embedder:
         clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
         if self.kind == "static":
             return np.asarray(self.engine.encode(clean), np.float32)
-        return np.asarray(self.engine.encode(clean, pool_chunks=self.pool_chunks), np.float32)
+        vectors = self.engine.encode(clean, pool_chunks=self.pool_chunks, all_layers=True)
+        return np.asarray(vectors, np.float32)
 
 
 def open_embedder(kind: str, folder: Path, pool_chunks: bool = False) -> Embedder:
@@ -101,7 +102,7 @@ def open_embedder(kind: str, folder: Path, pool_chunks: bool = False) -> Embedde
         static = StaticEmbedding.open(folder)
         return Embedder(kind, folder, static.width, False, static, None)  # Faster than any cache.
     encoder = OnnxEncoder.open(folder, threads=building[1] if building else 1)
-    width = encoder.config.width
+    width = encoder.full_width
     cache = None
     if building:
         what = f"{encoder.config.id}-{'chunks' if pool_chunks else 'first'}"

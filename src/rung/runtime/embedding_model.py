@@ -21,6 +21,9 @@ from rung.runtime.weights import local
 
 # Texts read to tell the language.
 _SAMPLE = 200
+# What a text costs beside minilm, whose six layers are the least, and what a bundle carries.
+_TIMES_MINILM = {"e5_small": 2.5, "bge_small": 3.0}
+_SIZE_MB = {"minilm": 24.0, "bge_small": 35.0}
 
 
 class EmbeddingModel(Model):
@@ -86,10 +89,21 @@ def scaled(head: LinearHead, width: int, factor: float) -> LinearHead:
 
 
 def encoder_name(wanted: str, texts: Sequence[str]) -> str:
-    """Return the weights to use: those asked for, or by the language of the first texts."""
-    if wanted != "auto":
-        return wanted
-    return "minilm" if looks_english(texts[:_SAMPLE]) else "e5_small"
+    """Return the weights to use: those asked for, or by the language of the first texts.
+
+    "auto" is the small encoder of the language, "auto_large" the next larger one. Raises RungError when there is
+    no larger one.
+    """
+    english = wanted.startswith("auto") and looks_english(texts[:_SAMPLE])
+    if wanted == "auto":
+        return "minilm" if english else "e5_small"
+    if wanted == "auto_large":
+        if not english:
+            raise RungError(
+                "no encoder larger than e5_small is known for this language", fix="Name its weights."
+            )
+        return "bge_small"
+    return wanted
 
 
 def open_encoder(wanted: str, texts: Sequence[str], pool_chunks: bool = False) -> tuple[str, Embedder]:
@@ -98,10 +112,10 @@ def open_encoder(wanted: str, texts: Sequence[str], pool_chunks: bool = False) -
     return name, open_embedder("encoder", encoder_folder(name), pool_chunks)
 
 
-def absent(name: str) -> RungError | None:
-    """Return why weights cannot be used here, None when they can."""
+def absent(wanted: str, texts: Sequence[str] = ()) -> RungError | None:
+    """Return why the weights for these texts cannot be used here, None when they can."""
     try:
-        local(name)
+        local(encoder_name(wanted, texts))
     except RungError as error:
         return error
     return None
@@ -110,4 +124,9 @@ def absent(name: str) -> RungError | None:
 def encoder_seconds(name: str, chars: float) -> float:
     """Return the planned CPU seconds of encoding one text of so many characters."""
     tokens = min(chars / 4.0, 256.0)
-    return (0.0008 + tokens * 7e-5) * (2.5 if name == "e5_small" else 1.0)
+    return (0.0008 + tokens * 7e-5) * _TIMES_MINILM.get(name, 1.0)
+
+
+def encoder_mb(name: str) -> float:
+    """Return the planned size of an encoder's files."""
+    return _SIZE_MB.get(name, 90.0)

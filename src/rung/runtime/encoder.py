@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.core.errors import DataError, MissingExtra, RungError
+from rung.runtime.encoder_graph import LAYERS
 from rung.runtime.tokenising import token_ids
 
 Float = NDArray[np.float32]
@@ -32,7 +34,8 @@ class EncoderConfig:
     """What `encoder.json` says beside `model.onnx` and `tokenizer.json`.
 
     id: changes whenever an embedding could (the embedding cache keys on it); pooling: 'mean' or 'cls';
-    max_tokens: of one text, special tokens included; prefix: what the model expects before every text.
+    max_tokens: of one text, special tokens included; prefix: what the model expects before every text; layers: how
+    many depths of the network the file gives side by side, where `encode` is asked for them.
     """
 
     id: str
@@ -40,6 +43,7 @@ class EncoderConfig:
     pooling: str
     max_tokens: int
     prefix: str = ""
+    layers: int = 1
     variant: str = ""
     licence: str = ""
     source: str = ""
@@ -114,10 +118,22 @@ class OnnxEncoder:
         tokenizer.no_truncation()
         return cls(session, tokenizer, config, max(1, threads))
 
-    def encode(self, texts: Sequence[str], prefix: str | None = None, pool_chunks: bool = False) -> Float:
+    @property
+    def full_width(self) -> int:
+        """Return how many numbers a text becomes with all depths of the network side by side."""
+        return self.config.width * self.config.layers
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        prefix: str | None = None,
+        pool_chunks: bool = False,
+        all_layers: bool = False,
+    ) -> Float:
         """Return float32 [rows, width], each row of length 1.
 
-        prefix: put before every text; None takes the folder's. pool_chunks: read up to 8 chunks of max_tokens of
+        all_layers: return [rows, full_width], for a head to learn from; without, what the model was made for:
+        comparing texts. prefix: put before every text; None takes the folder's. pool_chunks: read up to 8 chunks of max_tokens of
         a long text and average them by tokens, instead of its first chunk only. Raises DataError on a row that
         is not text.
         """
@@ -128,13 +144,15 @@ class OnnxEncoder:
                 )
         before = self.config.prefix if prefix is None else prefix
         chunks = _MAX_CHUNKS if pool_chunks else 1
-        summed = np.zeros((len(texts), self.config.width), np.float32)
+        deep = all_layers and self.config.layers > 1
+        summed = np.zeros((len(texts), self.full_width if deep else self.config.width), np.float32)
+        forward = partial(self._run, output=LAYERS if deep else self._output)
         with ThreadPoolExecutor(self.threads) as pool:
             run = pool.map if self.threads > 1 else map
             for start in range(0, len(texts), _WINDOW):
                 tokens = self._tokenise([before + text for text in texts[start : start + _WINDOW]], chunks)
                 batches = list(self._batches(tokens))
-                embedded = run(self._run, [ids for _, ids in batches])
+                embedded = run(forward, [ids for _, ids in batches])
                 for (rows, ids), vectors in zip(batches, embedded, strict=True):
                     # Chunks of one text can share a batch, so rows can repeat.
                     np.add.at(summed, np.asarray(rows) + start, vectors * np.float32(ids.shape[1]))
@@ -171,13 +189,13 @@ class OnnxEncoder:
                 part = group[start : start + size]
                 yield [row for row, _ in part], np.array([ids for _, ids in part], np.int64)
 
-    def _run(self, ids: NDArray[np.int64]) -> Float:
+    def _run(self, ids: NDArray[np.int64], output: str) -> Float:
         feed = {"input_ids": ids}
         if "attention_mask" in self._inputs:
             feed["attention_mask"] = np.ones_like(ids)
         if "token_type_ids" in self._inputs:
             feed["token_type_ids"] = np.zeros_like(ids)
-        output: Float = self._session.run([self._output], feed)[0]
-        if output.ndim == 3:
-            output = output.mean(axis=1) if self.config.pooling == "mean" else output[:, 0]
-        return output
+        found: Float = self._session.run([output], feed)[0]
+        if found.ndim == 3:
+            found = found.mean(axis=1) if self.config.pooling == "mean" else found[:, 0]
+        return found

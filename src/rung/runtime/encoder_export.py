@@ -19,11 +19,11 @@ from rung.runtime.bert_weights import BertWeights, Float, FloatTable, Linear, re
 from rung.runtime.calibration_texts import CALIBRATION_TEXTS
 from rung.runtime.e5_file import read_e5
 from rung.runtime.encoder import EncoderConfig
-from rung.runtime.encoder_graph import Graph, LinearWriter, write_encoder, write_float
+from rung.runtime.encoder_graph import Graph, LinearWriter, depths, write_encoder, write_float
 from rung.runtime.encoder_int8 import Int8Writer, Place
 
 VARIANTS = ("int8", "float32")
-_FORMAT = 1  # raise it when an exported folder would change, so that the cache makes new ones
+_FORMAT = 2  # raise it when an exported folder would change, so that the cache makes new ones
 
 
 def encoder_folder(name: str, variant: str = "int8") -> Path:
@@ -82,6 +82,7 @@ def export_encoder(
         pooling=config.pooling,
         max_tokens=min(config.max_tokens, bert.positions.shape[0]),
         prefix=config.prefix,
+        layers=len(depths(len(bert.layers))),
         variant=variant,
         licence=config.licence,
         source=config.source,

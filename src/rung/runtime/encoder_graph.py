@@ -1,7 +1,9 @@
 """Write a BERT-family encoder as an ONNX graph with the onnx package alone.
 
 The graph takes token ids of texts of one and the same length, so it has no attention mask and no padding, and
-returns the pooled, not yet normalised embedding. Whoever runs it groups texts by length.
+returns the pooled, not yet normalised embedding, and beside it what three depths of the network say: a linear
+head finds more in them than in the last layer, which was trained for comparing sentences (measured:
+benchmarks/results/encoders.md). Whoever runs it groups texts by length.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from rung.runtime.bert_weights import BertWeights, FloatTable, Int4Table, Int8Ta
 # processor than Add and LayerNormalization do.
 ORT_DOMAIN = "com.microsoft"
 _OPSET = 21
+LAYERS = "layers"
 _IR_VERSION = 10
 
 
@@ -67,13 +70,15 @@ def write_float(graph: Graph, x: str, linear: Linear, place: tuple[int, str]) ->
 
 
 def write_encoder(weights: BertWeights, write: LinearWriter, pooling: str, probes: dict[str, str]) -> Any:
-    """Return an onnx ModelProto: input_ids int64 [texts, tokens] -> embedding float32 [texts, width].
+    """Return an onnx ModelProto: input_ids int64 [texts, tokens] -> embedding float32 [texts, width] and layers
+    float32 [texts, 3 * width], each of its parts of the same length, together of length 1.
 
     pooling: 'mean' or 'cls'. probes: tensors to return as well, filled by `write` during the writing: name of
     the output -> name of the tensor.
     """
     graph = Graph()
     x = _embed(graph, weights)
+    parts = []
     for number, layer in enumerate(weights.layers):
         qkv = write(graph, x, layer.qkv, (number, "qkv"))
         query, key, value = graph.split("Split", [qkv], 3, axis=-1, num_outputs=3)
@@ -83,11 +88,20 @@ def write_encoder(weights: BertWeights, write: LinearWriter, pooling: str, probe
         raised = graph.node("Gelu", [write(graph, x, layer.up, (number, "up"))], ORT_DOMAIN)
         lowered = write(graph, raised, layer.down, (number, "down"))
         x = _add_norm(graph, x, lowered, layer.down_norm, weights.epsilon)
+        if number + 1 in depths(len(weights.layers)):
+            parts.append(_pool(graph, x, pooling))
+    return _model(graph, parts, weights.width, probes)
+
+
+def depths(layers: int) -> tuple[int, ...]:
+    """Return the layers whose output is kept, counted from 1: half way up, three quarters, and the last."""
+    return tuple(sorted({-(-layers // 2), -(-layers * 3 // 4), layers}))
+
+
+def _pool(graph: Graph, x: str, pooling: str) -> str:
     if pooling == "mean":
-        pooled = graph.node("ReduceMean", [x, graph.constant(np.array([1], np.int64))], keepdims=0)
-    else:
-        pooled = graph.node("Gather", [x, graph.constant(np.int64(0))], axis=1)
-    return _model(graph, pooled, weights.width, probes)
+        return graph.node("ReduceMean", [x, graph.constant(np.array([1], np.int64))], keepdims=0)
+    return graph.node("Gather", [x, graph.constant(np.int64(0))], axis=1)
 
 
 def _embed(graph: Graph, weights: BertWeights) -> str:
@@ -145,11 +159,18 @@ def _add_norm(graph: Graph, x: str, change: str, norm: Norm, epsilon: float) -> 
     return _norm(graph, graph.node("Add", [x, change]), norm, epsilon)
 
 
-def _model(graph: Graph, pooled: str, width: int, probes: dict[str, str]) -> Any:
+def _model(graph: Graph, parts: list[str], width: int, probes: dict[str, str]) -> Any:
     from onnx import TensorProto, helper
 
-    graph.nodes.append(helper.make_node("Identity", [pooled], ["embedding"]))
-    outputs = [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["texts", width])]
+    each = [graph.node("LpNormalization", [part], axis=-1, p=2) for part in parts]
+    scale = graph.constant(np.float32(len(parts) ** -0.5))
+    beside = graph.node("Mul", [graph.node("Concat", each, axis=-1), scale])
+    graph.nodes.append(helper.make_node("Identity", [parts[-1]], ["embedding"]))
+    graph.nodes.append(helper.make_node("Identity", [beside], [LAYERS]))
+    outputs = [
+        helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["texts", width]),
+        helper.make_tensor_value_info(LAYERS, TensorProto.FLOAT, ["texts", width * len(parts)]),
+    ]
     for name, tensor in probes.items():
         graph.nodes.append(helper.make_node("Identity", [tensor], [name]))
         outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))

@@ -69,10 +69,13 @@ def grid(effort: int, dense: bool = False) -> list[tuple[HeadKind, float]]:
 
 
 def choose_heads(
-    head: str, c: float | None, effort: int, dense: bool = False
+    head: str, c: float | None, effort: int, dense: bool = False, restraint: float = 1.0
 ) -> list[tuple[HeadKind, float]]:
-    """Return the grid of an effort, narrowed to the head and the C that were set by hand."""
-    found = grid(effort, dense)
+    """Return the grid of an effort, narrowed to the head and the C that were set by hand.
+
+    restraint: the grid's C are divided by it, for rows longer than 1.
+    """
+    found = [(kind, strength / restraint) for kind, strength in grid(effort, dense)]
     if head != "auto":
         kinds: dict[str, HeadKind] = {"svc": "svc", "ridge": "ridge", "logistic": "logistic"}
         found = [pair for pair in found if pair[0] == head] or [(kinds[head], 10.0 if dense else 1.0)]
@@ -126,8 +129,10 @@ def fit_head(
 ) -> LinearHead:
     """Return the winner fitted on all rows, calibrated on scores of rows that its weights had not seen."""
     seed, scores, rows = context.seed, found.scores, found.rows
-    # C weighs the sum of the losses, so what suits a sample is too weak a restraint for all rows.
-    candidate = replace(found.candidate, c=found.candidate.c * min(len(rows) / len(codes), 1.0) ** 0.5)
+    # C weighs the sum of the losses, so what suits a sample is too weak a restraint for all rows of n-grams, whose
+    # number grows with them; the numbers of an embedding stay as many.
+    share = 1.0 if matrix.is_dense else min(len(rows) / len(codes), 1.0)
+    candidate = replace(found.candidate, c=found.candidate.c * share**0.5)
     if len(rows) < len(codes):
         # A head fitted on few rows is less sure than the final one: calibrate on one fitted on more.
         held = sample(codes, min(len(codes) * 2 // 5, 2_000), seed + 1)
@@ -173,7 +178,8 @@ def _scikit_head(
         tolerance = 1e-3 if len(codes) <= 300 else 0.1 if len(codes) <= 5_000 else 0.3
         model = LinearSVC(C=candidate.c, tol=tolerance, random_state=seed)
     else:
-        model = LogisticRegression(C=candidate.c, tol=1e-3, max_iter=300, random_state=seed)
+        # The gradient is of the mean loss, and tiny on vectors of length 1: a coarser tolerance stops before it learns.
+        model = LogisticRegression(C=candidate.c, tol=1e-5, max_iter=300, random_state=seed)
     with warnings.catch_warnings():
         # A head that stops early is judged like every other, by its out-of-fold accuracy.
         warnings.simplefilter("ignore")
@@ -247,8 +253,7 @@ def _affordable(matrix: FeatureMatrix, labels: int, effort: int) -> int:
 
 def _ridge_pays(matrix: FeatureMatrix, labels: int, effort: int) -> bool:
     """Return whether ridge is tried: beyond the dual's reach it solves label after label, and gets slow."""
-    dense = all(isinstance(block, np.ndarray) for block in matrix.blocks)
-    return matrix.shape[0] <= _DUAL_ROWS or dense or matrix.cells * labels <= 5e6 * 2.0**effort
+    return matrix.shape[0] <= _DUAL_ROWS or matrix.is_dense or matrix.cells * labels <= 5e6 * 2.0**effort
 
 
 def label_codes(targets: Sequence[Any], labels: Sequence[str]) -> Ints:

@@ -202,8 +202,12 @@ def certificate(
     confidence: float,
     split: dict[str, Any],
     grouped: bool,
+    premise: str = "",
 ) -> dict[str, Any]:
-    """Return the certificate of a passed look as report, manifest and card show it."""
+    """Return the certificate of a passed look as report, manifest and card show it.
+
+    premise: what the model asks to be taken for granted.
+    """
     conditions = [
         {"metric": r.condition.metric, "bound": bound, "level": r.condition.level, "exact": exact}
         for r, bound, exact in zip(requirements, outcome.published, outcome.exact, strict=True)
@@ -226,5 +230,5 @@ def certificate(
         "exact": all(outcome.exact),
         "conditions": conditions,
         "claim": f"with {confidence:.4g} confidence {words} on {of_what}{period} drawn like the "
-        f"{outcome.units:,} that certified{kind}. {LOCK_NOTE}",
+        f"{outcome.units:,} that certified{kind}. {LOCK_NOTE}" + (f" {premise}" if premise else ""),
     }

@@ -45,9 +45,10 @@ def pack(
             case = {"inputs": inputs, "answer": task.response(answer, examples.schema, scores=True)}
             file.write(json.dumps(case, ensure_ascii=False) + "\n")
     rung_version = _version("rung")
+    code = registry.code_version(product.task, rung[1], *model.children)
     manifest = Manifest(
         name=product.name,
-        version=identity(hash_files(folder), examples.schema, registry.code_version(product.task, rung[1])),
+        version=identity(hash_files(folder), examples.schema, code),
         rung_version=rung_version,
         task=product.task,
         rung=rung[0],
@@ -55,6 +56,7 @@ def pack(
         endpoint=f"/v1/models/{product.name}/predict",
         schema=examples.schema,
         files={},
+        children={name: f"model/{place}" for name, place in model.children.items()},
         data=dict(data),
         chosen=dict(model.chosen),
         environment=_environment(),

@@ -2,45 +2,49 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
 
 from rung.core import registry
 from rung.core.errors import DataError, Problem, RungError, SpecError, did_you_mean
-from rung.core.model import DataFacts, FitContext, Ladder, Rung
+from rung.core.model import DataFacts, FitContext, Ladder, Model, Rung
+from rung.core.params import make_params
 from rung.core.prices import Prices
 from rung.core.product import Product, RungSpec
 from rung.core.task import ColumnProfile, Guess
 
 
-def fit_context(product: Product, threads: int, seconds: float | None = None) -> FitContext:
-    """Return what every fit of this product may use."""
-    return FitContext(product.seed, threads, product.budget.effort, seconds)
+def fit_context(product: Product, threads: int, base: Path, seconds: float | None = None) -> FitContext:
+    """Return what every fit of this product may use. base: the folder its relative paths start from."""
+    return FitContext(product.seed, threads, product.budget.effort, seconds, base)
 
 
 def ladder(product: Product, floor: str, facts: DataFacts, prices: Prices, fit: FitContext) -> Ladder:
     """Return the rungs that fit the task, by the planned price of a prediction, the floor among them.
 
-    Raises SpecError for a rung of the spec that does not exist, cannot do the task, has wrong parameters, or
-    cannot be tried here; a family nobody named is left out instead.
+    Where known answers are worth looking up, every rung but the floor stands behind the lookup. Raises SpecError
+    for a rung of the spec that does not exist, cannot do the task, has wrong parameters, or cannot be tried here;
+    a family nobody named is left out instead.
     """
-    wanted = product.ladder
-    if wanted is None:
-        wanted = tuple(RungSpec(model=name) for name in registry.models_for(product.task))
+    before = _before(product, facts, fit)
     problems: list[Problem] = []
+    if product.rules and before is None:
+        problems.append(Problem(0, "rules", f"{product.task} takes no rules.", "Leave them out."))
     rungs: list[Rung] = []
     left_out: dict[str, RungError] = {}
+    wanted = product.ladder if product.ladder is not None else _every_rung(product.task, before)
     for index, spec in enumerate(wanted):
         try:
-            rung = _rung(spec, product.task, facts, prices, fit)
-            reason = registry.model(rung.model).unavailable(facts, rung.params)
+            spec = _defaults(spec, floor, product)
+            family, params = _family(spec, product.task)
+            reason = family.unavailable(facts, params, fit)
             if reason is None:
-                rungs.append(rung)
+                behind = before is not None and spec.model not in (floor, before)
+                spec = _behind(str(before), spec, product) if behind else spec
+                rungs.append(_rung(spec, product.task, facts, prices, fit))
             elif product.ladder is None:
-                left_out[rung.name] = reason
+                left_out[spec.name or spec.model] = reason
             else:
                 raise reason
         except RungError as error:
@@ -52,31 +56,63 @@ def ladder(product: Product, floor: str, facts: DataFacts, prices: Prices, fit: 
     return Ladder(tuple(sorted(rungs, key=lambda rung: (rung.usd_per_1k, rung.name))), left_out)
 
 
-def _rung(spec: RungSpec, task: str, facts: DataFacts, prices: Prices, fit: FitContext) -> Rung:
+def _every_rung(task: str, before: str | None) -> list[RungSpec]:
+    """Return every rung of a task that need not be asked for: families and their variants."""
+    found = []
+    for name in registry.models_for(task):
+        family = registry.model(name)
+        if family.PLACE == "rung" or name == before:
+            found.append(RungSpec(model=name))
+            found += [
+                RungSpec(model=name, params=dict(params), name=f"{name}-{ending}")
+                for ending, params in family.VARIANTS.items()
+            ]
+    return found
+
+
+def _before(product: Product, facts: DataFacts, fit: FitContext) -> str | None:
+    """Return the family that stands before every rung of this product; None when there is nothing to look up."""
+    for name in registry.models_for(product.task):
+        family = registry.model(name)
+        if family.PLACE == "before":
+            params = make_params(family.Params, _known_answers(product))
+            if family.unavailable(facts, params, fit) is None:
+                return name
+    return None
+
+
+def _known_answers(product: Product) -> dict[str, Any]:
+    """Return what the spec says of known answers, as parameters of the family that looks them up."""
+    rules = [rule.model_dump(exclude_none=True) for rule in product.rules]
+    return {"rules": tuple(rules), "repeats": product.repeats}
+
+
+def _defaults(spec: RungSpec, floor: str, product: Product) -> RungSpec:
+    """Return a rung with what the spec says elsewhere: a lookup of its own ends at the floor."""
+    if registry.model(spec.model).PLACE != "before":
+        return spec
+    return spec.model_copy(update={"params": {"then": floor, **_known_answers(product), **spec.params}})
+
+
+def _behind(before: str, spec: RungSpec, product: Product) -> RungSpec:
+    """Return a rung with the lookup in front of it."""
+    params = {"then": spec.model, "params": spec.params, **_known_answers(product)}
+    return RungSpec(model=before, name=spec.name or f"{before}-{spec.model}", params=params)
+
+
+def _family(spec: RungSpec, task: str) -> tuple[type[Model], Any]:
+    """Return a rung's family and its parameters, both checked."""
     family = registry.model(spec.model)
     if task not in family.TASKS:
         fix = did_you_mean(spec.model, registry.models_for(task))
         raise RungError(f"the model '{spec.model}' cannot do {task}", fix=fix)
-    params = make_params(family.Params, spec.params)
+    return family, make_params(family.Params, spec.params)
+
+
+def _rung(spec: RungSpec, task: str, facts: DataFacts, prices: Prices, fit: FitContext) -> Rung:
+    family, params = _family(spec, task)
     cost = family.cost(facts, params, fit)
     return Rung(spec.name or spec.model, spec.model, params, cost, prices.usd(cost.cpu_seconds_per_1k))
-
-
-def make_params(kind: type, given: Mapping[str, Any]) -> Any:
-    """Return the family's parameters from the spec's; raises RungError for unknown names and wrong values."""
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    for name in given:
-        if name not in fields:
-            raise RungError(f"'{name}' is not a parameter", fix=did_you_mean(name, fields))
-    try:
-        return TypeAdapter(kind).validate_python(dict(given))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else "params"
-        default = getattr(kind(), name, None)
-        message = first["msg"].removeprefix("Input ").replace("should", "must")
-        fix = f"Its default is {default!r}." if name in fields else ""
-        raise RungError(f"the parameter '{name}' {message}, not {first['input']!r}", fix=fix) from None
 
 
 def recognise(columns: Sequence[ColumnProfile], rows: int, where: str) -> list[Guess]:

@@ -1,0 +1,251 @@
+"""Known answers first: rules of yours and texts that came again and again; whatever is left goes to the next rung."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core import registry
+from rung.core.errors import BundleError, RungError, did_you_mean
+from rung.core.model import Cost, DataFacts, Explains, FitContext, Model, Probabilities, Reason, answers_from
+from rung.core.params import make_params
+from rung.core.types import Columns, Examples, Prediction, Schema
+from rung.runtime.ngrams import fold, join_fields
+from rung.runtime.rules import KINDS, Rule, Rules
+
+Probability = npt.NDArray[np.float64]
+_NAME = "lookup"
+_NEXT = "next"
+# With a smaller share of repeated rows, looking texts up saves nothing worth a step more.
+_WORTH = 0.05
+_MOST_REPEATS = 100_000
+# A known answer counts as if it had been right on nine rows of ten before any row was seen.
+_RIGHT_BEFORE, _SEEN_BEFORE = 9.0, 10.0
+
+
+@dataclass(frozen=True)
+class LookupParams:
+    """What can be set.
+
+    then, params: the family that answers what no rule and no repeat does, and its parameters. rules: as in
+    product.yaml. repeats: a text that stood so often among the training data is answered at once; 0: never.
+    """
+
+    then: str = "majority"
+    params: dict[str, Any] = field(default_factory=dict)
+    rules: tuple[dict[str, str], ...] = ()
+    repeats: int = 3
+
+
+class Lookup(Model):
+    """Use it where people ask the same things in the same words: a known answer costs next to nothing."""
+
+    TASKS = frozenset({"text_classification"})
+    Params = LookupParams
+    PLACE = "before"
+
+    def __init__(
+        self,
+        labels: tuple[str, ...],
+        rules: Sequence[Rule],
+        seen: npt.NDArray[np.int64],
+        repeats: Mapping[bytes, tuple[int, int]],
+        following: tuple[str, Model],
+    ) -> None:
+        """seen: [rules, 2], training rows that each rule answers and on how many it is right. repeats: digest of
+        a folded text -> (number of its label, copies). following: name of the next family, and its model."""
+        self.labels = labels
+        self._rules = Rules(rules)
+        self._seen = seen
+        self._repeats = dict(repeats)
+        self._next_name, self._next = following
+        number = {label: i for i, label in enumerate(labels)}
+        right, answered = seen[:, 1], seen[:, 0]
+        sure = (right + _RIGHT_BEFORE) / (answered + _SEEN_BEFORE)
+        self._by_rule = [
+            _row(number[rule.answer], float(p), len(labels)) for rule, p in zip(rules, sure, strict=True)
+        ]
+
+    @classmethod
+    def fit(cls, examples: Examples, params: LookupParams, context: FitContext) -> Self:
+        labels = examples.schema.labels
+        rules = [_checked(rule, labels) for rule in params.rules]
+        family = registry.model(params.then)
+        if family.PLACE == "before":
+            raise RungError(
+                f"'{params.then}' cannot follow a lookup", fix="Name a family that answers itself."
+            )
+        family.require()
+        following = family.fit(examples, make_params(family.Params, params.params), context)
+        number = {label: i for i, label in enumerate(labels)}
+        codes = [number[target] for target in examples.targets]
+        folded = [fold(text) for text in join_fields(examples.inputs)]
+        seen = np.zeros((len(rules), 2), np.int64)
+        known = Rules(rules)
+        for text, code in zip(folded, codes, strict=True):
+            index = known.first(text)
+            if index is not None:
+                seen[index] += (1, number[rules[index].answer] == code)
+        copies = examples.copies or [1] * len(codes)
+        often = [i for i in range(len(codes)) if params.repeats and copies[i] >= params.repeats and folded[i]]
+        often.sort(key=lambda i: (-copies[i], folded[i]))
+        repeats = {_digest(folded[i]): (codes[i], int(copies[i])) for i in often[:_MOST_REPEATS]}
+        return cls(labels, rules, seen, repeats, (params.then, following))
+
+    @property
+    def children(self) -> Mapping[str, str]:
+        return {self._next_name: _NEXT}
+
+    @property
+    def premise(self) -> str:
+        return self._next.premise
+
+    @property
+    def chosen(self) -> Mapping[str, Any]:
+        said = [
+            f"{rule}: right on {right:,} of {answered:,} training rows"
+            for rule, (answered, right) in zip(self._rules.rules, self._seen.tolist(), strict=True)
+        ]
+        found: dict[str, Any] = {"then": self._next_name, "known_texts": len(self._repeats)}
+        return {**found, **({"rules": said} if said else {}), **self._next.chosen}
+
+    def probabilities(self, inputs: Columns) -> Probability:
+        texts = join_fields(inputs)
+        known = self._known(texts)
+        found = np.zeros((len(texts), len(self.labels)))
+        for row, answer in known.items():
+            found[row] = answer[0]
+        rest = [row for row in range(len(texts)) if row not in known]
+        if rest and isinstance(self._next, Probabilities):
+            found[rest] = self._next.probabilities(_take(inputs, rest))
+        return found
+
+    def predict(self, inputs: Columns) -> list[Prediction]:
+        texts = join_fields(inputs)
+        known = self._known(texts)
+        rest = [row for row in range(len(texts)) if row not in known]
+        rows = np.array([known[row][0] for row in sorted(known)]).reshape(-1, len(self.labels))
+        answers = dict(zip(sorted(known), answers_from(rows, self.labels, _NAME), strict=True))
+        if rest:
+            answers |= dict(zip(rest, self._next.predict(_take(inputs, rest)), strict=True))
+        return [answers[row] for row in range(len(texts))]
+
+    def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
+        """Return the rule that answered, or that the text is known; else what the next rung says."""
+        texts = join_fields(inputs)
+        known = self._known(texts)
+        rest = [row for row in range(len(texts)) if row not in known]
+        found = {row: [Reason(answer[1], 1.0)] for row, answer in known.items()}
+        if rest and isinstance(self._next, Explains):
+            found |= dict(zip(rest, self._next.explain(_take(inputs, rest), most), strict=True))
+        return [found.get(row, []) for row in range(len(texts))]
+
+    def _known(self, texts: Sequence[str]) -> dict[int, tuple[Probability, str]]:
+        """Return the probabilities and the reason of each row that needs no model."""
+        found: dict[int, tuple[Probability, str]] = {}
+        for row, text in enumerate(texts):
+            folded = fold(text)
+            index = self._rules.first(folded)
+            if index is not None:
+                found[row] = self._by_rule[index], str(self._rules.rules[index])
+                continue
+            repeat = self._repeats.get(_digest(folded)) if self._repeats else None
+            if repeat is not None:
+                label, copies = repeat
+                sure = (copies + _RIGHT_BEFORE) / (copies + _SEEN_BEFORE)
+                found[row] = (
+                    _row(label, sure, len(self.labels)),
+                    f"this text stood {copies:,} times in the data",
+                )
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write rules as they are, known texts as digests alone, and the next model below."""
+        from safetensors.numpy import save_file
+
+        facts = {
+            "then": self._next_name,
+            "rules": [[rule.kind, rule.text, rule.answer] for rule in self._rules.rules],
+        }
+        (folder / "lookup.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1), encoding="utf-8")
+        digests = np.frombuffer(b"".join(self._repeats), np.uint8).reshape(-1, 16)
+        answers = np.array(list(self._repeats.values()), np.int64).reshape(-1, 2)
+        arrays = {"digests": digests, "answers": answers, "seen": self._seen}
+        save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / "lookup.safetensors")
+        (folder / _NEXT).mkdir()
+        self._next.save(folder / _NEXT)
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema) -> Self:
+        from safetensors.numpy import load_file
+
+        facts = json.loads((folder / "lookup.json").read_text(encoding="utf-8"))
+        arrays = load_file(folder / "lookup.safetensors")
+        rules = [Rule(*map(str, rule)) for rule in facts["rules"]]
+        family = registry.model(str(facts["then"]))
+        answers = arrays["answers"].tolist()
+        unknown = [rule.answer for rule in rules if rule.answer not in schema.labels]
+        if unknown or family.PLACE == "before" or any(not 0 <= a < len(schema.labels) for a, _ in answers):
+            raise BundleError("the known answers do not fit the labels", folder.name, "Build it again.")
+        repeats = {
+            digest.tobytes(): (label, copies)
+            for digest, (label, copies) in zip(arrays["digests"], answers, strict=True)
+        }
+        following = family.load(folder / _NEXT, schema)
+        return cls(schema.labels, rules, arrays["seen"], repeats, (str(facts["then"]), following))
+
+    @classmethod
+    def unavailable(cls, facts: DataFacts, params: LookupParams, context: FitContext) -> RungError | None:
+        if params.rules or (params.repeats and facts.repeated >= _WORTH):
+            return None
+        return RungError(
+            f"the product has no rules, and only {facts.repeated:.0%} of its rows stand in it often",
+            fix="Write `rules:` into product.yaml to answer some texts by hand.",
+        )
+
+    @classmethod
+    def cost(cls, facts: DataFacts, params: LookupParams, context: FitContext) -> Cost:
+        family = registry.model(params.then)
+        after = family.cost(facts, make_params(family.Params, params.params), context)
+        look = facts.chars_per_row * 2e-8 + len(params.rules) * 5e-7 + 2e-6
+        answers = after.cpu_seconds_per_1k * (1.0 - facts.repeated) + look * 1000
+        return Cost(after.fit_seconds + facts.rows * look, answers, after.memory_mb + 1, after.size_mb + 0.01)
+
+
+def _checked(raw: Mapping[str, str], labels: Sequence[str]) -> Rule:
+    if "answer" not in raw or sum(kind in raw for kind in KINDS) != 1:
+        raise RungError(
+            f"a rule needs an answer and one of {', '.join(KINDS)}, not {dict(raw)}",
+            fix="{contains: refund, answer: billing}, say.",
+        )
+    rule = Rule.from_dict(raw)
+    if rule.answer not in labels:
+        raise RungError(
+            f"the rule {rule} answers a label that no training row has", fix=did_you_mean(rule.answer, labels)
+        )
+    return rule
+
+
+def _row(label: int, probability: float, labels: int) -> Probability:
+    """Return probabilities of all labels: the given one for its label, and never less than another's."""
+    sure = max(probability, 1.0 / labels + 1e-3)
+    row = np.full(labels, (1.0 - sure) / max(labels - 1, 1))
+    row[label] = sure
+    return row
+
+
+def _digest(folded: str) -> bytes:
+    return hashlib.blake2b(
+        folded.encode("utf-8", "surrogatepass"), digest_size=16, key=b"rung-lookup"
+    ).digest()
+
+
+def _take(inputs: Columns, rows: Sequence[int]) -> dict[str, list[Any]]:
+    return {name: [column[row] for row in rows] for name, column in inputs.items()}
