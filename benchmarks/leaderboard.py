@@ -92,7 +92,7 @@ def certified_table(found: list[Certified]) -> str:
 def shares(ours: list[Result], peer: Result) -> str:
     """Return one line: our seconds from file to bundle as shares of a peer's."""
     said = [
-        f"{one.contender} {one.build_seconds / peer.build_seconds:.2%}"
+        f"{one.contender} {100 * one.build_seconds / peer.build_seconds:.2g} %"
         for one in ours
         if one.build_seconds and peer.build_seconds
     ]

@@ -63,7 +63,8 @@ rows (the fastest of the repeats), from texts to a fitted model. Ours include th
 calibration, but not encoding, which a build does once; a peer's include its encoding. `file to bundle` has it all: from the
 file with the rows to the model on disk, our scoring of folds too, without starting Python. Two threads encode and run the
 peers; everything else uses one. SetFit's defaults draw every pair of texts, which takes days: the steps of one epoch are
-counted, some are timed on these very rows, and the seconds extrapolated; such a row has no accuracy. In the second
+counted, some are timed on these very rows, and the seconds extrapolated; such a row has no accuracy. MiniLM and
+wordllama read English: on Chinese the peers' encoders run as they are, and fastText takes each character as a word. In the second
 table the same rungs withhold rows to certify, train on what is left, and answer the same test rows."""
 
 

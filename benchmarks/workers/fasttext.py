@@ -31,6 +31,7 @@ def main(folder: Path) -> None:
     pairs = zip(job.train_labels, job.train_texts, strict=True)
     lines = [f"__label__{number[label]} {words(text)}\n" for label, text in pairs]
     (folder / "train.txt").write_text("".join(lines), encoding="utf-8")
+    # Not autotune, fastText's own search: asked for one minute, it had not ended after nine on two busy cores.
     model = fasttext.train_supervised(
         str(folder / "train.txt"), lr=1.0, epoch=25, wordNgrams=2, thread=job.threads, verbose=0
     )
