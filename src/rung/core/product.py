@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,11 +14,14 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    field_serializer,
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticKnownError
 
 from rung.core.errors import Problem, SpecError
+from rung.core.source_names import masked, short_name
 from rung.core.spec_words import at_line, in_words
 from rung.core.spec_yaml import MOST_CHARS, Key, read_yaml
 
@@ -29,15 +32,65 @@ def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value if isinstance(value, tuple) else (value,)
 
 
+def _as_paths(value: Any) -> Any:
+    """Return one path, or several as a tuple; says in words what is neither."""
+    if not isinstance(value, list | tuple):
+        if value == "":
+            raise PydanticKnownError("string_too_short", {"min_length": 1})
+        if not isinstance(value, str):
+            raise PydanticKnownError("string_type")
+        return value
+    if not value or not all(isinstance(item, str) and item for item in value):
+        raise ValueError("a list of sources must hold paths")
+    return tuple(value)
+
+
+def _as_sheet(value: Any) -> Any:
+    if value is None or (isinstance(value, str) and value) or (type(value) is int and value >= 1):
+        return value
+    raise ValueError("must be the name of a sheet, or its number from 1")
+
+
+Paths = Annotated[str | tuple[str, ...], BeforeValidator(_as_paths)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=False)
 
 
-class DataSpec(_Section):
+class _SourceSpec(_Section):
+    """Where rows come from. What is shown or written of it holds no password: see `masked`."""
+
+    query: str | None = Field(
+        default=None, min_length=1, description="what to select, when the path is that of a database"
+    )
+    sheet: Annotated[int | str | None, BeforeValidator(_as_sheet)] = Field(
+        default=None, description="a workbook's sheet, by name or by number from 1; default: the first"
+    )
+    split: str | None = Field(
+        default=None, min_length=1, description="of a Hugging Face data set; default: train, or the only one"
+    )
+
+    @field_serializer("path", check_fields=False)
+    def _without_secrets(self, value: str | tuple[str, ...] | None) -> str | list[str] | None:
+        return (
+            value if value is None else masked(value) if isinstance(value, str) else list(map(masked, value))
+        )
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        return [
+            (name, self.model_dump()[name] if name == "path" else value)
+            for name, value in super().__repr_args__()
+        ]
+
+
+class DataSpec(_SourceSpec):
     """Where the examples are and what each column means."""
 
-    path: str = Field(
-        min_length=1, description="CSV, TSV or JSON lines file, or a folder with one sub-folder per class"
+    path: Paths = Field(
+        description="a file (CSV, TSV, JSON lines, Parquet, Excel; also .gz .bz2 .xz .zst .zip), a folder with one "
+        "sub-folder per class, a pattern such as `data/2024-*.csv`, an http(s) address, a database "
+        "(`sqlite:///tickets.db`), a data set (`hf:owner/name`), or a list of these"
     )
     input: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = Field(
         default=("text",), min_length=1, description="column, or list of columns, that the model reads"
@@ -53,6 +106,22 @@ class DataSpec(_Section):
     encoding: Literal["utf-8", "utf-16", "gb18030", "cp1252", "latin-1"] | None = Field(
         default=None, description="character encoding, when detection is wrong"
     )
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Return the paths, one or several."""
+        return (self.path,) if isinstance(self.path, str) else self.path
+
+    @property
+    def shown(self) -> str:
+        """Return what the source is called in messages."""
+        return short_name(self.path)
+
+    @property
+    def identity(self) -> str:
+        """Return what tells this source from others in certificate.lock: paths without secrets, sheet, split, query."""
+        parts = [", ".join(map(masked, self.paths)), self.sheet, self.split, self.query]
+        return " | ".join(str(part) for part in parts if part is not None)
 
 
 class Condition(_Section):
@@ -87,19 +156,29 @@ class Condition(_Section):
         return value >= self.level if self.higher_is_better else value <= self.level
 
 
-class CertifySpec(_Section):
+class CertifySpec(_SourceSpec):
     """Which rows certify. Without either key a share of the data, clamp(400 / n, 0.1, 0.3), is held out."""
 
     fraction: float | None = Field(
         default=None, ge=0.0, le=0.9, description="share of units; 0: no certificate"
     )
-    path: str | None = Field(default=None, description="a file of rows of yours that certify instead")
+    path: str | None = Field(
+        default=None, description="rows of yours that certify instead: what `data.path` may be"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> CertifySpec:
         if self.path is not None and self.fraction is not None:
             raise ValueError("give fraction or path, not both")
         return self
+
+    @property
+    def identity(self) -> str | None:
+        """Return what tells these rows from others in certificate.lock, without secrets; None when there are none."""
+        if self.path is None:
+            return None
+        parts = [masked(self.path), self.sheet, self.split, self.query]
+        return " | ".join(str(part) for part in parts if part is not None)
 
 
 class Limits(_Section):
@@ -204,6 +283,20 @@ def parse_product(text: str, where: str = "product.yaml", default_name: str = "p
     """Return the product a YAML text specifies; raises SpecError with every problem found."""
     raw, lines, problems = read_yaml(text, where)
     raw.setdefault("name", default_name)
+    return check_product(raw, where, lines, problems)
+
+
+def check_product(
+    raw: dict[str, Any],
+    where: str = "product.yaml",
+    lines: Mapping[Key, int] | None = None,
+    problems: Sequence[Problem] = (),
+) -> Product:
+    """Return the product of a spec's values; raises SpecError with every problem found, those known before first.
+
+    lines: the line of each key.
+    """
+    lines, problems = lines or {}, list(problems)
     try:
         product = Product.model_validate(raw)
     except ValidationError as error:
@@ -311,9 +404,14 @@ def _type_words(annotation: Any) -> str:
         ("Optional", ""),
     ):
         words = words.replace(old, new)
-    return words.replace("tuple[Condition, ...]", "Condition or list").replace(
-        "tuple[str, ...]", "str or list"
-    )
+    for old, new in (
+        ("tuple[Condition, ...]", "Condition or list"),
+        ("str | tuple[str, ...]", "str or list"),
+        ("tuple[str, ...]", "str or list"),
+        (" | ", " or "),
+    ):
+        words = words.replace(old, new)
+    return words
 
 
 def _known_keys(key: Key) -> list[str]:
