@@ -11,7 +11,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from itertools import islice
@@ -25,16 +25,16 @@ from rung.core.lock import CertificateLock
 from rung.core.manifest import NAME as MANIFEST
 from rung.core.model import DataFacts, FitContext, Rung
 from rung.core.prices import Prices, load_prices
-from rung.core.product import DataSpec, Product, check_product, load_product, safe_name
+from rung.core.product import Product, check_product, load_product, safe_name
 from rung.core.run import Listener, Run, choose_folder, open_run
-from rung.core.source_names import masked, short_name
-from rung.core.task import ColumnProfile, Task
+from rung.core.source_names import masked, short_name, stem
+from rung.core.task import Task
 from rung.core.types import Dataset, Examples
 from rung.data.prepare import dataset_from, fingerprint_data, prepare
 from rung.data.profile import profile
-from rung.data.read import Source, open_source
+from rung.data.read import open_source
 from rung.data.readers import readers
-from rung.data.roles import suggest_group, suggest_time
+from rung.data.roles import suggest_group, suggest_time, with_roles
 from rung.data.rows import Reading
 from rung.data.tables import read_examples
 from rung.engines.local import LocalEngine
@@ -147,13 +147,13 @@ def plan(
     """
     paths = [str(path)] if isinstance(path, str | Path) else [str(item) for item in path]
     given: dict[str, Any] = {**(data or {}), "path": paths[0] if len(paths) == 1 else paths}
-    name = safe_name(_stem(paths[0]))
+    name = safe_name(stem(paths[0], readers()))
     spec = {"name": name, "task": task or "unknown", "bar": {"metric": "accuracy", "at_least": 0.9}}
-    # Before a task is guessed, inputs and target that were not given are not known either.
-    asked = check_product({**spec, "data": given}, "plan").data
+    # Until they are guessed, input and target stand for no column.
+    asked = check_product({**spec, "data": {"input": "?input", "target": "?target", **given}}, "plan").data
     source = open_source(paths, Reading(asked.encoding, asked.sheet, asked.query, asked.split))
     columns, rows = profile(source, _PLAN_ROWS)
-    columns = _with_roles(columns, source, asked)
+    columns = with_roles(columns, source, asked, given)
     guesses = recognise(columns, rows, source.name, task)
     guess = guesses[0]
     by_name = {column.name: column for column in columns}
@@ -173,24 +173,6 @@ def plan(
         short_name(paths) if len(paths) > 1 else masked(paths[0]),
         rows, rows < _PLAN_ROWS, tuple(guesses), rungs, name, given, suggested,
     )  # fmt: skip
-
-
-def _with_roles(columns: Sequence[ColumnProfile], source: Source, asked: DataSpec) -> list[ColumnProfile]:
-    """Return the columns, each with the role that the user gave it; raises DataError when there is none of a name."""
-    given = asked.model_fields_set
-    roles = {name: "input" for name in asked.input if "input" in given}
-    roles |= {
-        name: key for key in ("target", "group", "time") if key in given and (name := getattr(asked, key))
-    }
-    for name, key in roles.items():
-        source.require(name, f"data.{key}")
-    return [replace(column, role=roles.get(column.name, "")) for column in columns]
-
-
-def _stem(path: str) -> str:
-    """Return what a source is called without its folder and endings."""
-    stem = Path(masked(path)).stem
-    return Path(stem).stem if Path(stem).suffix.lower() in readers() else stem
 
 
 def _climb(job: _Job, all_rungs: bool) -> report.Findings:

@@ -11,120 +11,21 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
-    field_serializer,
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticKnownError
 
 from rung.core.errors import Problem, SpecError
-from rung.core.source_names import masked, short_name
+from rung.core.source_spec import CertifySpec, DataSpec, Section, as_tuple
 from rung.core.spec_words import at_line, in_words
 from rung.core.spec_yaml import MOST_CHARS, Key, read_yaml
 
 Effort = Literal[0, 1, 2, 3, 4, 5]
 
 
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value if isinstance(value, tuple) else (value,)
-
-
-def _as_paths(value: Any) -> Any:
-    """Return one path, or several as a tuple; says in words what is neither."""
-    if not isinstance(value, list | tuple):
-        if value == "":
-            raise PydanticKnownError("string_too_short", {"min_length": 1})
-        if not isinstance(value, str):
-            raise PydanticKnownError("string_type")
-        return value
-    if not value or not all(isinstance(item, str) and item for item in value):
-        raise ValueError("a list of sources must hold paths")
-    return tuple(value)
-
-
-def _as_sheet(value: Any) -> Any:
-    if value is None or (isinstance(value, str) and value) or (type(value) is int and value >= 1):
-        return value
-    raise ValueError("must be the name of a sheet, or its number from 1")
-
-
-Paths = Annotated[str | tuple[str, ...], BeforeValidator(_as_paths)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=False)
-
-
-class _SourceSpec(_Section):
-    """Where rows come from. What is shown or written of it holds no password: see `masked`."""
-
-    query: str | None = Field(
-        default=None, min_length=1, description="what to select, when the path is that of a database"
-    )
-    sheet: Annotated[int | str | None, BeforeValidator(_as_sheet)] = Field(
-        default=None, description="a workbook's sheet, by name or by number from 1; default: the first"
-    )
-    split: str | None = Field(
-        default=None, min_length=1, description="of a Hugging Face data set; default: train, or the only one"
-    )
-
-    @field_serializer("path", check_fields=False)
-    def _without_secrets(self, value: str | tuple[str, ...] | None) -> str | list[str] | None:
-        return (
-            value if value is None else masked(value) if isinstance(value, str) else list(map(masked, value))
-        )
-
-    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        return [
-            (name, self.model_dump()[name] if name == "path" else value)
-            for name, value in super().__repr_args__()
-        ]
-
-
-class DataSpec(_SourceSpec):
-    """Where the examples are and what each column means."""
-
-    path: Paths = Field(
-        description="a file (CSV, TSV, JSON lines, Parquet, Excel; also .gz .bz2 .xz .zst .zip), a folder with one "
-        "sub-folder per class, a pattern such as `data/2024-*.csv`, an http(s) address, a database "
-        "(`sqlite:///tickets.db`), a data set (`hf:owner/name`), or a list of these"
-    )
-    input: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = Field(
-        default=("text",), min_length=1, description="column, or list of columns, that the model reads"
-    )
-    target: str = Field(default="label", min_length=1, description="column that the model predicts")
-    group: str | None = Field(
-        default=None,
-        description="column of what rows share (a customer, a thread): a group stays on one side",
-    )
-    time: str | None = Field(
-        default=None, description="column of dates: certify on the latest rows instead of random ones"
-    )
-    encoding: Literal["utf-8", "utf-16", "gb18030", "cp1252", "latin-1"] | None = Field(
-        default=None, description="character encoding, when detection is wrong"
-    )
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Return the paths, one or several."""
-        return (self.path,) if isinstance(self.path, str) else self.path
-
-    @property
-    def shown(self) -> str:
-        """Return what the source is called in messages."""
-        return short_name(self.path)
-
-    @property
-    def identity(self) -> str:
-        """Return what tells this source from others in certificate.lock: paths without secrets, sheet, split, query."""
-        parts = [", ".join(map(masked, self.paths)), self.sheet, self.split, self.query]
-        return " | ".join(str(part) for part in parts if part is not None)
-
-
-class Condition(_Section):
+class Condition(Section):
     """One condition of the bar."""
 
     metric: str = Field(
@@ -156,32 +57,7 @@ class Condition(_Section):
         return value >= self.level if self.higher_is_better else value <= self.level
 
 
-class CertifySpec(_SourceSpec):
-    """Which rows certify. Without either key a share of the data, clamp(400 / n, 0.1, 0.3), is held out."""
-
-    fraction: float | None = Field(
-        default=None, ge=0.0, le=0.9, description="share of units; 0: no certificate"
-    )
-    path: str | None = Field(
-        default=None, description="rows of yours that certify instead: what `data.path` may be"
-    )
-
-    @model_validator(mode="after")
-    def _one_source(self) -> CertifySpec:
-        if self.path is not None and self.fraction is not None:
-            raise ValueError("give fraction or path, not both")
-        return self
-
-    @property
-    def identity(self) -> str | None:
-        """Return what tells these rows from others in certificate.lock, without secrets; None when there are none."""
-        if self.path is None:
-            return None
-        parts = [masked(self.path), self.sheet, self.split, self.query]
-        return " | ".join(str(part) for part in parts if part is not None)
-
-
-class Limits(_Section):
+class Limits(Section):
     """Ceilings a rung must keep, as measured on the packed bundle here."""
 
     latency_ms: float | None = Field(default=None, gt=0, description="p95 of one prediction, milliseconds")
@@ -190,7 +66,7 @@ class Limits(_Section):
     usd_per_1k: float | None = Field(default=None, gt=0, description="price of 1,000 predictions")
 
 
-class Budget(_Section):
+class Budget(Section):
     """How much may be spent on choosing."""
 
     effort: Effort = Field(
@@ -200,7 +76,7 @@ class Budget(_Section):
     threads: int | None = Field(default=None, ge=1, le=256, description="cores to use; default: all of them")
 
 
-class RungSpec(_Section):
+class RungSpec(Section):
     """A rung named by hand."""
 
     model: str = Field(min_length=1, description="model family")
@@ -210,7 +86,7 @@ class RungSpec(_Section):
     )
 
 
-class Product(_Section):
+class Product(Section):
     """A product: what is wanted, from what data, how good, how cheap."""
 
     name: str = Field(
@@ -220,7 +96,7 @@ class Product(_Section):
     )
     task: str = Field(min_length=1, description="kind of problem; `rung plan DATA` proposes one")
     data: DataSpec
-    bar: Annotated[tuple[Condition, ...], BeforeValidator(_as_tuple)] = Field(
+    bar: Annotated[tuple[Condition, ...], BeforeValidator(as_tuple)] = Field(
         description="condition, or list of conditions, all of which must be met"
     )
     certify: CertifySpec = CertifySpec()
@@ -318,7 +194,7 @@ def _impossible(raw: Mapping[str, Any]) -> list[Problem]:
     found: list[tuple[str, str, str]] = []
     data = raw.get("data")
     if isinstance(data, Mapping):
-        inputs = list(_as_tuple(data.get("input", "text")))
+        inputs = list(as_tuple(data.get("input", "text")))
         for name in [name for i, name in enumerate(inputs) if name in inputs[:i]][:1]:
             found.append(("data.input", f"names the column '{name}' twice.", "Keep one."))
         roles = {key: data.get(key) for key in ("target", "group", "time")}
@@ -331,7 +207,7 @@ def _impossible(raw: Mapping[str, Any]) -> list[Problem]:
                 ("data.group", f"the column '{roles['group']}' is the target too.", "Give it one role.")
             )
     bar = raw.get("bar")
-    conditions = [item for item in _as_tuple(bar) if isinstance(item, Mapping)]
+    conditions = [item for item in as_tuple(bar) if isinstance(item, Mapping)]
     if isinstance(bar, list | tuple) and not bar:
         found.append(("bar", "needs at least one condition.", "Such as {metric: accuracy, at_least: 0.9}."))
     if any(item.get("confidence", 0.95) != conditions[0].get("confidence", 0.95) for item in conditions):
@@ -383,7 +259,7 @@ def keys_of(section: type[BaseModel], prefix: str = "") -> Iterable[tuple[str, s
 
 
 def _section_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, _Section):
+    if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation
     for part in getattr(annotation, "__args__", ()):
         found = _section_in(part)
@@ -393,6 +269,8 @@ def _section_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def _type_words(annotation: Any) -> str:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return "section"
     words = annotation.__name__ if type(annotation) is type else str(annotation)
     if "Literal[" in words:
         return " or ".join(part.strip(" '") for part in words.split("Literal[")[1].split("]")[0].split(","))

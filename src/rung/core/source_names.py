@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import PurePath
 from urllib.parse import quote, unquote
 
@@ -95,3 +95,9 @@ def short_name(path: str | Sequence[str]) -> str:
         return masked(path) if is_address(path) or is_hub(path) else PurePath(path).name or path
     names = [short_name(item) for item in path]
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def stem(path: str, endings: Container[str]) -> str:
+    """Return what a source is called without its folder, its packing, and an ending among these."""
+    found = PurePath(PurePath(masked(path)).stem)
+    return found.stem if found.suffix.lower() in endings else found.name

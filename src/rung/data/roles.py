@@ -1,12 +1,15 @@
-"""Guess which columns hold what rows share (group) and when they happened (time); both are only suggested."""
+"""What columns are: as the user says, else a suggestion of what rows share (group) and when they happened (time)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
+from rung.core.source_spec import DataSpec
 from rung.core.task import ColumnProfile
+from rung.data.read import Source
 
 _ID_NAME = re.compile(
     r"(?:^|[_\W])(?:id|uid|uuid|user|users|customer|client|account|author|sender|patient|session|thread|conversation|"
@@ -23,6 +26,24 @@ class Role:
 
     column: str
     reason: str
+
+
+def with_roles(
+    columns: Sequence[ColumnProfile], source: Source, asked: DataSpec, given: Mapping[str, Any]
+) -> list[ColumnProfile]:
+    """Return the columns, chosen inputs first, each with the role that the user gave it.
+
+    Raises DataError when there is none of a name.
+    """
+    roles = {name: "input" for name in asked.input if "input" in given}
+    roles |= {
+        name: key for key in ("target", "group", "time") if key in given and (name := getattr(asked, key))
+    }
+    for name, key in roles.items():
+        source.require(name, f"data.{key}")
+    places = {name: place for place, name in enumerate(roles)}
+    ordered = sorted(columns, key=lambda column: places.get(column.name, len(places)))
+    return [replace(column, role=roles.get(column.name, "")) for column in ordered]
 
 
 def suggest_group(columns: Sequence[ColumnProfile]) -> Role | None:

@@ -157,9 +157,9 @@ def _chosen(sheets: list[str], asked: str | int | None, name: str) -> str:
     if isinstance(asked, int):
         if 1 <= asked <= len(sheets):
             return sheets[asked - 1]
-        raise DataError(
-            f"there is no sheet {asked} (data.sheet)", name, f"There are {len(sheets)}: {', '.join(sheets)}."
-        )
+        listed = ", ".join(f"'{sheet}'" for sheet in sheets[:12])
+        fix = f"By number there are 1 to {len(sheets)}; a name that is a number needs quotes. The sheets: {listed}."
+        raise DataError(f"there is no sheet {asked} (data.sheet)", name, fix)
     if asked not in sheets:
         raise DataError(f"there is no sheet '{asked}' (data.sheet)", name, did_you_mean(asked, sheets))
     return asked
