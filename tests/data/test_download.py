@@ -178,3 +178,23 @@ def test_data_sets_that_are_not_there(hub: Site) -> None:
         open_source("hf:owner/news:plane")
     with pytest.raises(DataError, match="names no data set"):
         open_source("hf:../../x")
+
+
+def test_addresses_with_blanks_and_other_letters(site: Site) -> None:
+    site.pages["/gr%C3%B6%C3%9Fe%20a.csv"] = (200, {}, TABLE)
+    assert texts(f"{site.url}/größe a.csv") == ["one", "two"]
+
+
+def test_what_is_too_large_is_not_fetched(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "MOST_BYTES", 1_000_000)
+    site.pages["/a.csv"] = (200, {"Content-Length": "2000000"}, TABLE)
+    site.pages["/b.csv"] = (200, {"Content-Length": "500"}, TABLE)
+    for name, words in (
+        ("a", "larger than 1 MB"),
+        ("b", "the connection broke after 23 of 500 bytes|cannot be fetched"),
+    ):
+        with pytest.raises(DataError, match=words):
+            texts(f"{site.url}/{name}.csv")
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]

@@ -93,3 +93,4 @@ def test_quarantine_names_the_file_of_each_row(prepared: Any, table: str, tmp_pa
         ("more.csv", 1, "malformed")
     ]
     assert made.facts["encoding"] == {"data.csv": "utf-8", "more.csv": "utf-8"}
+    assert set(made.train.files) == {"data.csv"} and len(made.train.files) == len(made.train)

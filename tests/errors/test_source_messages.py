@@ -18,6 +18,7 @@ import pytest
 from packing import pack
 from rung.core.errors import RungError
 from rung.core.product import Product
+from rung.core.source_names import masked
 from rung.data import files
 from rung.data.read import open_source, read_rows
 from rung.data.rows import Reading
@@ -311,3 +312,23 @@ def test_a_driver_that_repeats_the_password_is_silenced(monkeypatch: pytest.Monk
     assert without_secrets("https://me:word@h/a.csv?token=t&id=1") == (
         "https://me:${SOURCE_PASSWORD}@h/a.csv?token=${SOURCE_PASSWORD}&id=1"
     )
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("postgresql://u:p/geheim@h/x", "postgresql://***@h/x"),
+        ("postgresql://u:p@geheim@h/x", "postgresql://***@h/x"),
+        ("mssql+pyodbc:///?odbc_connect=DRIVER;PWD=geheim", "mssql+pyodbc:///?odbc_connect=***;PWD=***"),
+        ("https://u:geheim@h:8080/a.csv", "https://***@h:8080/a.csv"),
+        ("https://u:geheim/x@h/a.csv", "https://***@h/a.csv"),
+        ("HTTPS://geheim@h/a.csv", "HTTPS://***@h/a.csv"),
+        ("https://h:8080/@me/a.csv?id=1", "https://h:8080/@me/a.csv?id=1"),
+        ("https://h/@me/a.csv?X-Amz-Signature=geheim&id=1#x", "https://h/@me/a.csv?X-Amz-Signature=***&id=1#x"),
+        ("sqlite:///a.db", "sqlite:///a.db"),
+        ("${DATABASE_URL}", "${DATABASE_URL}"),
+        ("a@b/c.csv", "a@b/c.csv"),
+    ],
+)  # fmt: skip
+def test_what_is_shown_of_an_address(address: str, shown: str) -> None:
+    assert masked(address) == shown

@@ -13,7 +13,12 @@ from rung.core.errors import RungError
 HIDDEN = "***"
 PASSWORD = "SOURCE_PASSWORD"
 _ADDRESS = re.compile(r"(?:[A-Za-z][\w+.-]+://|\$\{\w+\})")
-_USERINFO = re.compile(r"(://)[^/?#]*@")
+# What stands before the last `@`: a password that was not quoted may hold any sign. In an address of the web an
+# `@` may also stand in the path; there a colon that no port follows tells a password with a `/`.
+_USERINFO = re.compile(
+    r"((?<!http)(?<!https)://).*@|((?<=http)://|(?<=https)://)(?:[^/?#]*@|[^/?#:]*:(?!\d*(?:[/?#]|$)).*@)",
+    re.I | re.S,
+)
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 # Parameters of an address that open a door: ?token=..., ?X-Amz-Signature=..., ?odbc_connect=...;PWD=...
 _SECRET_PARAMETER = re.compile(
@@ -35,8 +40,7 @@ def masked(path: str) -> str:
     """Return a path as it may be shown, logged and hashed: without user, password and keys."""
     if not is_address(path):
         return path
-    # An `@` in a password that was not quoted still belongs to the userinfo: the last one ends it.
-    return _SECRET_PARAMETER.sub(rf"\g<1>{HIDDEN}", _USERINFO.sub(rf"\g<1>{HIDDEN}@", path))
+    return _SECRET_PARAMETER.sub(rf"\g<1>{HIDDEN}", _USERINFO.sub(f"://{HIDDEN}@", path))
 
 
 def without_secrets(path: str) -> str:
@@ -86,7 +90,7 @@ def scrubbed(text: str, path: str) -> str:
     secrets |= {unquote(secret) for secret in secrets}
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
-    return _USERINFO.sub(rf"\g<1>{HIDDEN}@", text)
+    return re.sub(r"://[^\s/]*@", f"://{HIDDEN}@", text)
 
 
 def short_name(path: str | Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from base64 import b64encode
 from http.client import HTTPException, HTTPMessage, responses
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from rung.core.errors import DataError
 from rung.core.files import read_json, write_json, writing
@@ -29,6 +29,7 @@ _MOST_SECONDS = 3600
 # Within one command a source is opened more than once: the server is not asked each time.
 _FRESH_SECONDS = 60
 _PIECE = 1 << 20
+_PLAIN = "/%:@!$&'()*+,;=~"
 _ENDINGS = {
     "text/csv": ".csv",
     "text/tab-separated-values": ".tsv",
@@ -98,10 +99,11 @@ def _refused(code: int, shown: str) -> DataError:
 
 
 def _without_user(url: str) -> tuple[str, str]:
-    """Return an address without its user and password, and these as "user:password"."""
+    """Return an address, its blanks and letters beyond ASCII quoted, without user and password, and these apart."""
     parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    return (urlunsplit(parts._replace(netloc=host)), unquote(user)) if at else (url, "")
+    user, _, host = parts.netloc.rpartition("@")
+    path, query = quote(parts.path, safe=_PLAIN), quote(parts.query, safe=f"{_PLAIN}?")
+    return urlunsplit((parts.scheme, host, path, query, "")), unquote(user)
 
 
 def _known(folder: Path) -> dict[str, Any] | None:

@@ -124,7 +124,7 @@ def _require_columns(source: Source, product: Product, own: bool) -> None:
 def _write_sides(folder: Path, schema: Schema, sides: Sides, keys: Keys, quarantine: Quarantine) -> None:
     """Write the two tables from the staged one, in the order of the source."""
     inputs = [f"input:{name}" for name in schema.input_names]
-    columns = ["row", "unit", "time", "target", *inputs]
+    columns = ["file", "row", "unit", "time", "target", *inputs]
     begin = 0
     with (
         TableWriter(folder / "train.parquet", columns) as train,
@@ -138,7 +138,9 @@ def _write_sides(folder: Path, schema: Schema, sides: Sides, keys: Keys, quarant
                     kept = group.take(places)
                     units = [f"{unit:016x}" for unit in keys.unit[begin + places].tolist()]
                     ours = {"unit": units, "time": keys.when[begin + places]}
-                    table.add_columns({name: kept[name] for name in ("row", "target", *inputs)} | ours)
+                    table.add_columns(
+                        {name: kept[name] for name in ("file", "row", "target", *inputs)} | ours
+                    )
             left_out = np.flatnonzero(side < 0)
             where = group.select(["file", "row"]).take(left_out).to_pylist()
             for place, row in zip((begin + left_out).tolist(), where, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -94,7 +95,9 @@ def read_examples(dataset: Dataset, table: str) -> Examples:
     target = schema.outputs[0]
     inputs = {f.name: _cells(f.kind, columns[f"input:{f.name}"]) for f in schema.inputs}
     targets = _cells(target.kind, columns["target"])
-    return Examples(schema, inputs, targets, columns["unit"], columns["row"], columns["time"])
+    # One string a file, not one a row.
+    files = [sys.intern(name) for name in columns["file"]]
+    return Examples(schema, inputs, targets, columns["unit"], columns["row"], columns["time"], files)
 
 
 def _cells(kind: str, cells: list[str]) -> list[Any]:
