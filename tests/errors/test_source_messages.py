@@ -6,6 +6,7 @@ import gzip
 import io
 import socket
 import sqlite3
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -332,3 +333,13 @@ def test_a_driver_that_repeats_the_password_is_silenced(monkeypatch: pytest.Monk
 )  # fmt: skip
 def test_what_is_shown_of_an_address(address: str, shown: str) -> None:
     assert masked(address) == shown
+
+
+def test_a_package_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("openpyxl", "sqlalchemy"):
+        monkeypatch.setitem(sys.modules, name, None)
+    path = workbook(tmp_path / "a.xlsx", [["text"], ["one"]])
+    assert message(path) == "reading Excel workbooks needs the package 'openpyxl'\npip install 'rung[excel]'"
+    assert message("sqlite:///a.db", tmp_path, query="select 1") == (
+        "reading databases needs the package 'sqlalchemy'\npip install 'rung[sql]'"
+    )

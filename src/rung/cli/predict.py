@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "--input",
     "source",
     type=click.Path(path_type=Path),
-    help="CSV, TSV or JSON lines file, or a folder.",
+    help="File of any format that build reads, or a folder.",
 )
 @click.option(
     "-o",
