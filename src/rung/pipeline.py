@@ -25,13 +25,17 @@ from rung.core.lock import CertificateLock
 from rung.core.manifest import NAME as MANIFEST
 from rung.core.model import DataFacts, FitContext, Rung
 from rung.core.prices import Prices, load_prices
-from rung.core.product import Product, load_product, safe_name
+from rung.core.product import Product, check_product, load_product, safe_name
 from rung.core.run import Listener, Run, choose_folder, open_run
+from rung.core.source_names import masked, short_name, stem
 from rung.core.task import Task
 from rung.core.types import Dataset, Examples
 from rung.data.prepare import dataset_from, fingerprint_data, prepare
 from rung.data.profile import profile
 from rung.data.read import open_source
+from rung.data.readers import readers
+from rung.data.roles import suggest_group, suggest_time, with_roles
+from rung.data.rows import Reading
 from rung.data.tables import read_examples
 from rung.engines.local import LocalEngine
 from rung.runtime.embedder import during_build
@@ -132,33 +136,47 @@ def build(
     return Build(folder, bundle, written)
 
 
-def plan(path: str | Path) -> Proposal:
-    """Return what a file or folder of data could become: task, columns, ladder with prices. Spends nothing.
+def plan(
+    path: str | Path | Sequence[str], *, task: str | None = None, data: Mapping[str, Any] | None = None
+) -> Proposal:
+    """Return what data could become: task, columns, ladder with prices. Spends nothing.
 
-    Raises DataError when the data cannot be read or fits no task.
+    path: whatever `data.path` may be, from the current folder. task and data (keys of the spec's `data`: target,
+    group, sheet, query, ...) are what you know better than a guess. Raises DataError when the data cannot be
+    read or fits no task, SpecError when what you gave cannot be.
     """
-    source = open_source(Path(path))
+    paths = [str(path)] if isinstance(path, str | Path) else [str(item) for item in path]
+    given: dict[str, Any] = {**(data or {}), "path": paths[0] if len(paths) == 1 else paths}
+    name = safe_name(stem(paths[0], readers()))
+    spec = {"name": name, "task": task or "unknown", "bar": {"metric": "accuracy", "at_least": 0.9}}
+    # Until they are guessed, input and target stand for no column.
+    asked = check_product({**spec, "data": {"input": "?input", "target": "?target", **given}}, "plan").data
+    source = open_source(paths, Reading(asked.encoding, asked.sheet, asked.query, asked.split))
     columns, rows = profile(source, _PLAN_ROWS)
-    guesses = recognise(columns, rows, source.path.name)
+    columns = with_roles(columns, source, asked, given)
+    guesses = recognise(columns, rows, source.name, task)
     guess = guesses[0]
     by_name = {column.name: column for column in columns}
     chars = sum(by_name[name].mean_chars for name in guess.inputs)
     sample = tuple(text for name in guess.inputs for text in by_name[name].examples)
     size = DataFacts(rows, by_name[guess.target].distinct, chars, sample)
-    name = safe_name(source.path.stem)
-    data = {"path": str(path), "input": list(guess.inputs), "target": guess.target}
-    product = Product.model_validate(
-        {"name": name, "task": guess.task, "data": data, "bar": {"metric": "accuracy", "at_least": 0.9}}
-    )
+    found = given | {"input": list(guess.inputs), "target": guess.target}
+    product = check_product({**spec, "task": guess.task, "data": found}, "plan")
     threads = os.cpu_count() or 1
-    found = ladder(
+    rungs = ladder(
         product,
         registry.task(guess.task).floor,
         size,
         load_prices(),
         fit_context(product, threads, Path.cwd()),
     )
-    return Proposal(str(path), rows, rows < _PLAN_ROWS, tuple(guesses), found, name)
+    free = [c for c in columns if c.name not in {*guess.inputs, guess.target}]
+    roles = {"group": suggest_group(free), "time": suggest_time(free)}
+    suggested = {key: role for key, role in roles.items() if role and not given.get(key)}
+    return Proposal(
+        short_name(paths) if len(paths) > 1 else masked(paths[0]),
+        rows, rows < _PLAN_ROWS, tuple(guesses), rungs, name, given, suggested,
+    )  # fmt: skip
 
 
 def _climb(job: _Job, all_rungs: bool) -> report.Findings:

@@ -8,6 +8,7 @@ import pytest
 
 from rung.core.errors import DataError
 from rung.data.encoding import Encoding, decode, detect
+from rung.data.files import File
 from rung.data.read import open_source, read_rows
 
 CHINESE = [
@@ -57,7 +58,7 @@ def test_detected_and_read_back(tmp_path: Path, codec: str, found: str, texts: l
     path = tmp_path / "a.csv"
     content = csv(texts, times)
     path.write_bytes(content.replace("é", "e" if codec in ("gb2312", "gbk") else "é").encode(codec))
-    assert detect(path).name == found
+    assert detect(File(path, path.name)).name == found
     read = [(row.values or {})["text"] for row in read_rows(open_source(path))]
     assert read == texts * times
 
@@ -65,7 +66,7 @@ def test_detected_and_read_back(tmp_path: Path, codec: str, found: str, texts: l
 def test_one_short_row(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes("text,label\n服务很好,正\n".encode("gb18030"))
-    assert detect(path) == Encoding("gb18030")
+    assert detect(File(path, path.name)) == Encoding("gb18030")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_one_short_row(tmp_path: Path) -> None:
 def test_mixed_encodings_are_left_out_row_by_row(tmp_path: Path, most: str, other: str, name: str) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(csv(CHINESE).encode(most) + "坏的一行文字;甲\n".encode(other) + b"plain;x\n")
-    assert detect(path) == Encoding(name, mixed=True)
+    assert detect(File(path, path.name)) == Encoding(name, mixed=True)
     rows = list(read_rows(open_source(path)))
     assert [row.number for row in rows if row.problem] == [6]
     assert rows[5].problem == f"undecodable: not {name} like most of the file"
@@ -93,7 +94,7 @@ def test_a_byte_that_windows_1252_does_not_have(tmp_path: Path) -> None:
 def test_a_stray_zero_byte_is_not_utf16(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"text;label\none\0;x\n" + csv(FRENCH).encode())
-    assert detect(path) == Encoding("utf-8")
+    assert detect(File(path, path.name)) == Encoding("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -103,14 +104,14 @@ def test_binary_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(data)
     with pytest.raises(DataError, match="not a text file"):
-        detect(path)
+        detect(File(path, path.name))
 
 
 def test_no_encoding_fits(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"text,label\n" + bytes([0xFF, 0x81, 0xFE, 0x8D]) * 20 + b"\n")
     with pytest.raises(DataError, match="no character encoding fits"):
-        detect(path)
+        detect(File(path, path.name))
 
 
 @pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "gb18030"])

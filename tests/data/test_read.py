@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from rung.core.errors import DataError
-from rung.data.read import Row, Source, open_source, read_rows
+from rung.data.read import open_source, read_rows
+from rung.data.rows import Row
 
 WANTED = [{"text": 'a, "quoted"\ncell', "label": "x"}, {"text": "second", "label": "y"}]
 
@@ -204,7 +205,7 @@ def test_a_file_that_shrinks_gives_what_is_left(tmp_path: Path) -> None:
 
 def test_reading_goes_row_by_row(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "text,label\none,x\n" + '"open\n')
-    rows = read_rows(Source(path, "csv", ("text", "label")))
+    rows = read_rows(open_source(path))
     assert next(rows).values == {"text": "one", "label": "x"}
     with pytest.raises(DataError, match="never closed"):
         next(rows)

@@ -1,14 +1,23 @@
 """The how-to pages are followed literally: their files are written, entered, and built with."""
 
+import gzip
 import re
+import shlex
+import sqlite3
 import sys
 
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import rung
 from rung.core import registry
-from rung.core.product import Product
-from support import ROOT, write_csv
+from rung.core.product import Product, parse_product
+from rung.data.prepare import fingerprint_data
+from rung.data.read import open_source, read_rows
+from rung.data.rows import Reading
+from support import ROOT, run_cli, write_csv
 
 BLOCK = re.compile(r"```python file=(\S+)\n(.*?)```", re.S)
 TOML = re.compile(r'^(\w+) = "rung\.(tasks|models)\.(\w+):(\w+)"$', re.M)
@@ -76,3 +85,62 @@ def test_add_a_task(install, tmp_path, monkeypatch):
         registry.model("always_yes")().predict({"word": [r["word"] for r in tiny]}),
         task.schema(["word"], []),
     ) == pytest.approx(0.5)
+
+
+@pytest.fixture
+def sources(tmp_path, monkeypatch):
+    """The files that read-your-data.md names."""
+    rows = [
+        (f"printer {i} is {'broken' if i % 2 else 'slow'}", "it" if i % 2 else "desk") for i in range(200)
+    ]
+    header = ["subject", "queue"]
+    write_csv(tmp_path / "tickets.csv", header, rows)
+    (tmp_path / "exports").mkdir()
+    write_csv(tmp_path / "exports" / "2024-01.csv", header, rows)
+    (tmp_path / "tickets.csv.gz").write_bytes(gzip.compress((tmp_path / "tickets.csv").read_bytes()))
+    for name in ("tickets.parquet", "more.parquet"):
+        texts = [f"{text}, says {name}" for text, _ in rows]
+        table = pa.table({"subject": texts, "queue": [label for _, label in rows]})
+        pq.write_table(table, tmp_path / name)
+    book = openpyxl.Workbook()
+    book.active.title = "Tickets"
+    for row in [header, *rows]:
+        book.active.append(row)
+    book.save(tmp_path / "tickets.xlsx")
+    connection = sqlite3.connect(tmp_path / "tickets.db")
+    connection.execute("create table tickets (subject text, queue text)")
+    connection.executemany("insert into tickets values (?, ?)", rows)
+    connection.commit()
+    connection.close()
+    for number, (text, label) in enumerate(rows):
+        path = tmp_path / "texts" / label / f"{number}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+READ = (ROOT / "docs" / "howto" / "read-your-data.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", READ, re.S))
+def test_read_your_data(block, sources):
+    """Every source of the page is a spec; those that lie on this machine are read."""
+    bar = "bar: {metric: accuracy, at_least: 0.5}\ntask: text_classification\n"
+    product = parse_product(block + bar)
+    path = product.data.paths[0]
+    if not path.startswith(("https:", "hf:", "postgresql")):
+        assert len(fingerprint_data(product, sources)) == 64
+        reading = Reading(sheet=product.data.sheet, query=product.data.query)
+        source = open_source(product.data.paths, reading)
+        assert {*product.data.input, product.data.target} <= set(source.columns)
+        assert len(list(read_rows(source))) >= 200
+
+
+def test_read_your_data_commands_and_python(sources):
+    (commands,) = re.findall(r"```bash\n(.*?)```", READ, re.S)
+    for line in commands.splitlines():
+        done = run_cli(*shlex.split(line)[1:], "--force", cwd=sources)
+        assert done.returncode == 0, done.stderr
+    (block,) = re.findall(r"```python\n(.*?)```", READ, re.S)
+    exec(compile(block, "read-your-data.md", "exec"), {})

@@ -90,11 +90,12 @@ def test_random_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("data.xlsx", "files of kind '.xlsx'"), ("data", "files without an ending")]
+    ("name", "kind"), [("data.pdf", "files of kind '.pdf'"), ("data", "files without an ending")]
 )
 def test_unknown_kind(tmp_path: Path, name: str, kind: str) -> None:
     assert (
-        message(tmp_path, "x", name) == f"{name}: {kind} are not read yet\nSave it as .csv, .tsv or .jsonl."
+        message(tmp_path, "x", name)
+        == f"{name}: {kind} are not read\nSave it as .csv, .tsv, .jsonl, .parquet or .xlsx."
     )
 
 
@@ -120,7 +121,7 @@ def test_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     (tmp_path / "data.csv").write_text(many(5, 2))
     (tmp_path / "prepared").mkdir()
-    monkeypatch.setattr("rung.data.encoding.Path.open", refuse)
+    monkeypatch.setattr("pathlib.Path.open", refuse)
     assert message(tmp_path, None) == (
         f"{tmp_path / 'data.csv'}: it cannot be read: permission denied\nCheck the path and its permissions."
     )
@@ -298,7 +299,7 @@ def test_quote_that_is_never_closed(tmp_path: Path, bad: str) -> None:
 
 
 def test_a_line_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rung.data.read._MAX_LINE", 1 << 20)
+    monkeypatch.setattr("rung.data.text_lines.MAX_LINE", 1 << 20)
     assert message(tmp_path, many(3, 2) + "x" * 2_000_000) == (
         "data.csv: line 5 has more than 1 million characters\n"
         "Is this the table? Each row must be on a line of its own."

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from rung.cli.options import as_json, print_json
 
 
-@click.command(epilog="\b\nExamples:\n  rung plan tickets.csv\n  rung plan reviews/ -o reviews.yaml")
-@click.argument("data", type=click.Path(path_type=Path))
+@click.command(
+    epilog="\b\nExamples:\n  rung plan tickets.csv\n  rung plan reviews/ -o reviews.yaml\n"
+    "  rung plan 'data/2024-*.csv' more.parquet --target queue --group customer\n"
+    "  rung plan sqlite:///tickets.db --query 'select subject, queue from tickets'"
+)
+@click.argument("data", nargs=-1, required=True)
+@click.option("--task", help="Kind of problem.")
+@click.option("--input", "inputs", multiple=True, help="Column that the model reads; may be given again.")
+@click.option("--target", help="Column that it predicts.")
+@click.option("--group", help="Column of what rows share: a customer, a thread.")
+@click.option("--time", help="Column of dates: certify on the latest rows.")
+@click.option("--query", help="What to select from a database.")
+@click.option("--sheet", help="Sheet of a workbook, by name or number.")
+@click.option("--split", help="Split of a Hugging Face data set.")
 @click.option(
     "-o",
     "--out",
@@ -19,27 +32,45 @@ from rung.cli.options import as_json, print_json
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @as_json
-def command(data: Path, out: Path | None, force: bool, as_json: bool) -> None:
-    """Find the task, the columns and the ladder in DATA, a file or a folder with one sub-folder per class.
+def command(
+    data: tuple[str, ...], task: str | None, inputs: tuple[str, ...], out: Path | None, force: bool,
+    as_json: bool, **given: str | None,
+) -> None:  # fmt: skip
+    """Find the task, the columns and the ladder in DATA.
 
-    Writes a product.yaml with a comment beside every guess.
+    DATA: one or several files, folders with one sub-folder per class, patterns in quotes, http(s) addresses,
+    databases with --query, data sets (hf:owner/name). Writes a product.yaml with a comment beside every guess; what
+    you name with an option is not guessed.
     """
-    from rung.core.errors import RunError
+    from rung.core.errors import RungError
     from rung.core.files import write_text
+    from rung.core.source_names import PASSWORD, without_secrets
     from rung.pipeline import plan
 
     target = out or Path("product.yaml")
     if target.exists() and not force:
-        raise RunError(
+        raise RungError(
             "the file exists already", str(target), "Choose another with -o, or overwrite with --force."
         )
-    proposal = plan(data)
-    write_text(target, proposal.yaml(_from(target, data)))
+    known: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    if inputs:
+        known["input"] = list(inputs)
+    if known.get("sheet", "").isdecimal():
+        known["sheet"] = int(known["sheet"])
+    proposal = plan(data, task=task, data=known)
+    write_text(target, proposal.yaml([_from(target, path) for path in data]))
+    if any(without_secrets(path) != path for path in data):
+        click.echo(f"The password was not written. Before you build: export {PASSWORD}=...", err=True)
     if as_json:
         print_json({**proposal.as_dict(), "written": str(target)})
         return
-    click.echo(f"{data}: {proposal.guess.task}, {proposal.rows:,} rows read\n")
-    for reason in proposal.guess.reasons:
+    _print(proposal)
+    click.echo(f"\nWrote {target}. Read it, set your bar, then: rung build {target}")
+
+
+def _print(proposal: Any) -> None:
+    click.echo(f"{proposal.source}: {proposal.guess.task}, {proposal.rows:,} rows read\n")
+    for reason in proposal.notes:
         click.echo(f"  {reason}")
     click.echo(
         f"\nAbout {proposal.certification_rows:,} rows will certify. The ladder, cheapest answer first:"
@@ -48,11 +79,19 @@ def command(data: Path, out: Path | None, force: bool, as_json: bool) -> None:
         click.echo(
             f"  {rung.name:<18} {rung.usd_per_1k:>12.7f} USD / 1k   about {rung.planned.fit_seconds:,.0f} s a fit"
         )
-    click.echo(f"\nWrote {target}. Read it, set your bar, then: rung build {target}")
 
 
-def _from(target: Path, data: Path) -> str:
-    """Return the path of the data as product.yaml must write it: from its own folder."""
+def _from(target: Path, path: str) -> str:
+    """Return a path as product.yaml must write it: from its own folder, that of a SQLite file too."""
     import os
+    import re
 
-    return Path(os.path.relpath(data.resolve(), target.resolve().parent)).as_posix()
+    from rung.core.source_names import is_address, is_hub
+
+    def moved(name: str) -> str:
+        return Path(os.path.relpath(Path(name).resolve(), target.resolve().parent)).as_posix()
+
+    sqlite = re.fullmatch(r"(sqlite(?:\+\w+)?:///)([^/?:][^?]*)(.*)", path)
+    if sqlite and not Path(sqlite[2]).is_absolute():
+        return sqlite[1] + moved(sqlite[2]) + sqlite[3]
+    return path if is_address(path) or is_hub(path) else moved(path)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "--input",
     "source",
     type=click.Path(path_type=Path),
-    help="CSV, TSV or JSON lines file, or a folder.",
+    help="File of any format that build reads, or a folder.",
 )
 @click.option(
     "-o",
@@ -96,9 +96,10 @@ def _answer_file(
 ) -> tuple[int, int]:  # fmt: skip
     """Stream the rows of a file through the model; returns (rows with an error, rows)."""
     from rung.core.errors import InputError
-    from rung.data.read import Row, open_source, read_rows
+    from rung.data.read import open_source, read_rows
+    from rung.data.rows import Reading, Row
 
-    source = open_source(path, encoding)
+    source = open_source(path, Reading(encoding))
     for name in (*model.schema.input_names, *([id_column] if id_column else [])):
         source.require(name, "the model's input" if name != id_column else "--id")
     outputs = [field.name for field in model.task.columns(model.schema, scores)]

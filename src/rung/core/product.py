@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
@@ -19,43 +18,14 @@ from pydantic import (
 )
 
 from rung.core.errors import Problem, SpecError
+from rung.core.source_spec import CertifySpec, DataSpec, Section, as_tuple
 from rung.core.spec_words import at_line, in_words
 from rung.core.spec_yaml import MOST_CHARS, Key, read_yaml
 
 Effort = Literal[0, 1, 2, 3, 4, 5]
 
 
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value if isinstance(value, tuple) else (value,)
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=False)
-
-
-class DataSpec(_Section):
-    """Where the examples are and what each column means."""
-
-    path: str = Field(
-        min_length=1, description="CSV, TSV or JSON lines file, or a folder with one sub-folder per class"
-    )
-    input: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = Field(
-        default=("text",), min_length=1, description="column, or list of columns, that the model reads"
-    )
-    target: str = Field(default="label", min_length=1, description="column that the model predicts")
-    group: str | None = Field(
-        default=None,
-        description="column of what rows share (a customer, a thread): a group stays on one side",
-    )
-    time: str | None = Field(
-        default=None, description="column of dates: certify on the latest rows instead of random ones"
-    )
-    encoding: Literal["utf-8", "utf-16", "gb18030", "cp1252", "latin-1"] | None = Field(
-        default=None, description="character encoding, when detection is wrong"
-    )
-
-
-class Condition(_Section):
+class Condition(Section):
     """One condition of the bar."""
 
     metric: str = Field(
@@ -87,22 +57,7 @@ class Condition(_Section):
         return value >= self.level if self.higher_is_better else value <= self.level
 
 
-class CertifySpec(_Section):
-    """Which rows certify. Without either key a share of the data, clamp(400 / n, 0.1, 0.3), is held out."""
-
-    fraction: float | None = Field(
-        default=None, ge=0.0, le=0.9, description="share of units; 0: no certificate"
-    )
-    path: str | None = Field(default=None, description="a file of rows of yours that certify instead")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> CertifySpec:
-        if self.path is not None and self.fraction is not None:
-            raise ValueError("give fraction or path, not both")
-        return self
-
-
-class Limits(_Section):
+class Limits(Section):
     """Ceilings a rung must keep, as measured on the packed bundle here."""
 
     latency_ms: float | None = Field(default=None, gt=0, description="p95 of one prediction, milliseconds")
@@ -111,7 +66,7 @@ class Limits(_Section):
     usd_per_1k: float | None = Field(default=None, gt=0, description="price of 1,000 predictions")
 
 
-class Budget(_Section):
+class Budget(Section):
     """How much may be spent on choosing."""
 
     effort: Effort = Field(
@@ -121,7 +76,7 @@ class Budget(_Section):
     threads: int | None = Field(default=None, ge=1, le=256, description="cores to use; default: all of them")
 
 
-class RungSpec(_Section):
+class RungSpec(Section):
     """A rung named by hand."""
 
     model: str = Field(min_length=1, description="model family")
@@ -131,7 +86,7 @@ class RungSpec(_Section):
     )
 
 
-class RuleSpec(_Section):
+class RuleSpec(Section):
     """An answer given by hand, whatever a model would say."""
 
     equals: str | None = Field(default=None, min_length=1, max_length=1_000, description="the whole text")
@@ -152,7 +107,7 @@ class RuleSpec(_Section):
         return self
 
 
-class Product(_Section):
+class Product(Section):
     """A product: what is wanted, from what data, how good, how cheap."""
 
     name: str = Field(
@@ -162,7 +117,7 @@ class Product(_Section):
     )
     task: str = Field(min_length=1, description="kind of problem; `rung plan DATA` proposes one")
     data: DataSpec
-    bar: Annotated[tuple[Condition, ...], BeforeValidator(_as_tuple)] = Field(
+    bar: Annotated[tuple[Condition, ...], BeforeValidator(as_tuple)] = Field(
         description="condition, or list of conditions, all of which must be met"
     )
     certify: CertifySpec = CertifySpec()
@@ -235,6 +190,20 @@ def parse_product(text: str, where: str = "product.yaml", default_name: str = "p
     """Return the product a YAML text specifies; raises SpecError with every problem found."""
     raw, lines, problems = read_yaml(text, where)
     raw.setdefault("name", default_name)
+    return check_product(raw, where, lines, problems)
+
+
+def check_product(
+    raw: dict[str, Any],
+    where: str = "product.yaml",
+    lines: Mapping[Key, int] | None = None,
+    problems: Sequence[Problem] = (),
+) -> Product:
+    """Return the product of a spec's values; raises SpecError with every problem found, those known before first.
+
+    lines: the line of each key.
+    """
+    lines, problems = lines or {}, list(problems)
     try:
         product = Product.model_validate(raw)
     except ValidationError as error:
@@ -256,7 +225,7 @@ def _impossible(raw: Mapping[str, Any]) -> list[Problem]:
     found: list[tuple[str, str, str]] = []
     data = raw.get("data")
     if isinstance(data, Mapping):
-        inputs = list(_as_tuple(data.get("input", "text")))
+        inputs = list(as_tuple(data.get("input", "text")))
         for name in [name for i, name in enumerate(inputs) if name in inputs[:i]][:1]:
             found.append(("data.input", f"names the column '{name}' twice.", "Keep one."))
         roles = {key: data.get(key) for key in ("target", "group", "time")}
@@ -269,7 +238,7 @@ def _impossible(raw: Mapping[str, Any]) -> list[Problem]:
                 ("data.group", f"the column '{roles['group']}' is the target too.", "Give it one role.")
             )
     bar = raw.get("bar")
-    conditions = [item for item in _as_tuple(bar) if isinstance(item, Mapping)]
+    conditions = [item for item in as_tuple(bar) if isinstance(item, Mapping)]
     if isinstance(bar, list | tuple) and not bar:
         found.append(("bar", "needs at least one condition.", "Such as {metric: accuracy, at_least: 0.9}."))
     if any(item.get("confidence", 0.95) != conditions[0].get("confidence", 0.95) for item in conditions):
@@ -321,7 +290,7 @@ def keys_of(section: type[BaseModel], prefix: str = "") -> Iterable[tuple[str, s
 
 
 def _section_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, _Section):
+    if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation
     for part in getattr(annotation, "__args__", ()):
         found = _section_in(part)
@@ -331,6 +300,8 @@ def _section_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def _type_words(annotation: Any) -> str:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return "section"
     words = annotation.__name__ if type(annotation) is type else str(annotation)
     if "Literal[" in words:
         return " or ".join(part.strip(" '") for part in words.split("Literal[")[1].split("]")[0].split(","))
@@ -342,9 +313,14 @@ def _type_words(annotation: Any) -> str:
         ("Optional", ""),
     ):
         words = words.replace(old, new)
-    return words.replace("tuple[Condition, ...]", "Condition or list").replace(
-        "tuple[str, ...]", "str or list"
-    )
+    for old, new in (
+        ("tuple[Condition, ...]", "Condition or list"),
+        ("str | tuple[str, ...]", "str or list"),
+        ("tuple[str, ...]", "str or list"),
+        (" | ", " or "),
+    ):
+        words = words.replace(old, new)
+    return words
 
 
 def _known_keys(key: Key) -> list[str]:

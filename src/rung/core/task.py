@@ -13,7 +13,10 @@ from rung.core.types import Field, Prediction, Schema
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """What a look at a column found. `numeric` is the share of its non-empty values that are numbers."""
+    """What a look at a column found. `numeric`, `dates`: the share of its non-empty values that are such.
+
+    role: what the user says it is ("input", "target", "group", "time"); "" leaves it to a guess.
+    """
 
     name: str
     filled: int
@@ -21,6 +24,8 @@ class ColumnProfile:
     mean_chars: float
     numeric: float
     examples: tuple[str, ...]
+    dates: float = 0.0
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,5 +98,5 @@ class Task(ABC):
         """Return a small sample: rows with their inputs and the target under "target"."""
 
     def guess(self, columns: Sequence[ColumnProfile], rows: int) -> Guess | None:
-        """Return how this table could be this task; None when it could not."""
+        """Return how this table could be this task; None when it could not. A column's `role` settles what it is."""
         return None

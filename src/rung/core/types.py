@@ -66,9 +66,9 @@ class Examples:
     """Rows in memory, column by column. All sequences have one entry a row.
 
     inputs: field name -> values. targets: what is to be predicted. units: hash of what a row is about (its
-    group, else its folded input): splits and bounds go by it. rows: row number in the source, from 1.
-    times: seconds since 1970; all 0 when the product has no time column. copies: how often the source had each
-    row's text with this target; () when each stood once.
+    group, else its folded input): splits and bounds go by it. rows: row number in its file, from 1.
+    times: seconds since 1970; all 0 when the product has no time column. files: the file of each row; empty when
+    that is not known. copies: how often the source had each row's text with this target; empty when each stood once.
     """
 
     schema: Schema
@@ -77,6 +77,7 @@ class Examples:
     units: Sequence[str]
     rows: Sequence[int]
     times: Sequence[float]
+    files: Sequence[str] = ()
     copies: Sequence[int] = ()
 
     def __len__(self) -> int:
@@ -89,6 +90,7 @@ class Examples:
             return [column[i] for i in indices]
 
         inputs = {name: pick(column) for name, column in self.inputs.items()}
+        files = pick(self.files) if self.files else ()
         return Examples(
             self.schema,
             inputs,
@@ -96,6 +98,7 @@ class Examples:
             pick(self.units),
             pick(self.rows),
             pick(self.times),
+            files,
             pick(self.copies) if self.copies else (),
         )
 

@@ -7,9 +7,9 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from rung.core.errors import DataError
+from rung.data.files import File
 
 _SAMPLE = 1 << 16
 # Longer lines are looked at in pieces of this many bytes.
@@ -41,18 +41,18 @@ class Encoding:
     mixed: bool = False
 
 
-def detect(path: Path) -> Encoding:
+def detect(file: File) -> Encoding:
     """Return the encoding of a text file; raises DataError when it is binary or no encoding fits."""
-    with path.open("rb") as file:
-        sample = file.read(_SAMPLE)
+    with file.open() as stream:
+        sample = stream.read(_SAMPLE)
     mark = _by_mark(sample)
     if mark == "utf-8-sig":
-        return Encoding(mark) if _decodes(path, "utf-8") else Encoding("utf-8", mixed=True)
+        return Encoding(mark) if _decodes(file, "utf-8") else Encoding("utf-8", mixed=True)
     name = mark or _utf16_without_mark(sample)
     if name:
         return Encoding(name)
-    _refuse_binary(sample, path.name)
-    return Encoding("utf-8") if _decodes(path, "utf-8") else _by_line(path)
+    _refuse_binary(sample, file.name)
+    return Encoding("utf-8") if _decodes(file, "utf-8") else _by_line(file)
 
 
 def decode(data: bytes) -> str | None:
@@ -117,11 +117,11 @@ def _begins_as(sample: bytes, name: str) -> str | None:
         return None
 
 
-def _decodes(path: Path, name: str) -> bool:
+def _decodes(file: File, name: str) -> bool:
     decoder = codecs.getincrementaldecoder(name)()
     try:
-        with path.open("rb") as file:
-            while piece := file.read(_PIECE):
+        with file.open() as stream:
+            while piece := stream.read(_PIECE):
                 decoder.decode(piece)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
@@ -152,14 +152,14 @@ def _looks_western(data: bytes) -> bool:
     return bool(high) and len(high) <= 0.4 * len(data) and not {0x81, 0x8D, 0x8F, 0x90, 0x9D} & set(high)
 
 
-def _by_line(path: Path) -> Encoding:
+def _by_line(file: File) -> Encoding:
     """Return the encoding that most lines beyond ASCII are in; the others will be quarantined.
 
     UTF-8 is asked first: hardly a Chinese or Western line is UTF-8 by accident, but UTF-8 may well be GB18030.
     """
     lines = utf8 = chinese = western = undecodable = 0
-    with path.open("rb") as file:
-        for line in iter(partial(file.readline, _PIECE), b""):
+    with file.open() as stream:
+        for line in iter(partial(stream.readline, _PIECE), b""):
             if line.isascii():
                 continue
             lines += 1
@@ -175,7 +175,7 @@ def _by_line(path: Path) -> Encoding:
         return Encoding("gb18030", mixed=undecodable > 0)
     if western >= 0.5 * lines:
         return Encoding("cp1252", mixed=True)
-    raise DataError("no character encoding fits this file", path.name, _FIX)
+    raise DataError("no character encoding fits this file", file.name, _FIX)
 
 
 def _is(line: bytes, name: str) -> bool:

@@ -14,7 +14,7 @@ from rung.core.task import Task
 from rung.core.types import Schema
 from rung.data.hashing import hash64
 from rung.data.quarantine import Quarantine
-from rung.data.read import Row
+from rung.data.rows import Row
 from rung.data.split import Keys, parse_time
 from rung.data.tables import TableWriter, to_cell
 

@@ -15,14 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.errors import DataError
-from rung.core.files import sha256
 from rung.core.lock import CertificateLock
 from rung.core.product import Product
+from rung.core.source_names import short_name
 from rung.core.task import Task
 from rung.core.types import Dataset, Schema
 from rung.data.intake import Intake, staged_columns
 from rung.data.quarantine import Quarantine
-from rung.data.read import Source, open_source, read_rows, source_files
+from rung.data.read import Source, open_source, read_rows
+from rung.data.rows import Reading
 from rung.data.split import CERTIFICATION, TRAIN, Keys, Sides, decide, freeze
 from rung.data.tables import TableWriter, row_groups
 
@@ -30,13 +31,12 @@ _STAGED = "staged.parquet"
 
 
 def fingerprint_data(product: Product, base: Path) -> str:
-    """Return a hash of every source file; a run folder belongs to one state of the data."""
+    """Return a hash of all that the sources hold now; a run folder belongs to one state of the data."""
     digest = hashlib.sha256()
-    for name in filter(None, (product.data.path, product.certify.path)):
-        source = open_source(base / name, product.data.encoding)
+    for source, _ in _sources(product, base):
         try:
-            for file, path in source_files(source.path):
-                digest.update(f"{file}\n{sha256(path)}\n".encode())
+            for name, content in source.hashes():
+                digest.update(f"{name}\n{content}\n".encode())
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise DataError(
@@ -45,14 +45,24 @@ def fingerprint_data(product: Product, base: Path) -> str:
     return digest.hexdigest()
 
 
+def _sources(product: Product, base: Path) -> list[tuple[Source, bool]]:
+    """Return what is to be read, and whether it is the user's own certification rows."""
+    data, certify = product.data, product.certify
+    found = [
+        (open_source(data.paths, Reading(data.encoding, data.sheet, data.query, data.split), base), False)
+    ]
+    if certify.path:
+        reading = Reading(data.encoding, certify.sheet, certify.query, certify.split)
+        found.append((open_source(certify.path, reading, base), True))
+    return found
+
+
 def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, folder: Path) -> Dataset:
     """Read, check, deduplicate and split the product's data into tables below `folder`.
 
     Raises DataError when a column is missing, or too little is left to train or to certify.
     """
-    sources = [(open_source(base / product.data.path, product.data.encoding), False)]
-    if product.certify.path:
-        sources.append((open_source(base / product.certify.path, product.data.encoding), True))
+    sources = _sources(product, base)
     for source, own in sources:
         _require_columns(source, product, own)
     schema = task.schema(product.data.input, [])
@@ -73,7 +83,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
     per_target = np.bincount(keys.target[sides.side == TRAIN], minlength=len(names)).tolist()
     training = {name: count for name, count in zip(names, per_target, strict=True) if count}
     _require_training(train, certification, product)
-    task.check(training, sources[0][0].path.name)
+    task.check(training, sources[0][0].name)
     _require_certification(train, certification, product)
     freeze(sides, lock)
     final = task.schema(product.data.input, list(training))
@@ -87,7 +97,9 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         # The plan orders rungs by it: a choice, so certification rows have no say.
         "chars_per_row": intake.chars_per_row(sides.side == TRAIN),
         "repeated": _repeated(copies[sides.side == TRAIN], product.repeats),
-        "encoding": {source.path.name: source.encoding.name for source, _ in sources},
+        "encoding": {
+            table.name: table.encoding for source, _ in sources for table in source.tables if table.encoding
+        },
         "split": sides.rule,
         "schema": final.as_dict(),
         "tables": {"train": "train.parquet"}
@@ -128,7 +140,7 @@ def _write_sides(
 ) -> None:
     """Write the two tables from the staged one, in the order of the source."""
     inputs = [f"input:{name}" for name in schema.input_names]
-    columns = ["row", "unit", "time", "copies", "target", *inputs]
+    columns = ["file", "row", "unit", "time", "copies", "target", *inputs]
     begin = 0
     with (
         TableWriter(folder / "train.parquet", columns) as train,
@@ -146,7 +158,9 @@ def _write_sides(
                         "time": keys.when[begin + places],
                         "copies": copies[begin + places],
                     }
-                    table.add_columns({name: kept[name] for name in ("row", "target", *inputs)} | ours)
+                    table.add_columns(
+                        {name: kept[name] for name in ("file", "row", "target", *inputs)} | ours
+                    )
             left_out = np.flatnonzero(side < 0)
             where = group.select(["file", "row"]).take(left_out).to_pylist()
             for place, row in zip((begin + left_out).tolist(), where, strict=True):
@@ -160,13 +174,13 @@ def _require_rows(keys: Keys, rows: int, reasons: Counter[str], product: Product
     if not len(keys.text):
         raise DataError(
             f"none of the {rows:,} rows can be used ({listed})",
-            Path(product.data.path).name,
+            product.data.shown,
             _hint(reasons, product),
         )
     if product.certify.path and not keys.own.any():
         raise DataError(
             f"none of its rows can be used to certify (all rows left out: {listed})",
-            Path(product.certify.path).name,
+            short_name(product.certify.path),
             "It needs the columns of the training data, filled.",
         )
 
@@ -175,7 +189,7 @@ def _require_training(train: int, certification: int, product: Product) -> None:
     if not train:
         raise DataError(
             f"no row is left to train on: all that can be used ({certification:,}) certify",
-            Path(product.data.path).name,
+            product.data.shown,
             "The certification file must hold other rows than the training data."
             if product.certify.path
             else "Collect more rows.",
@@ -187,7 +201,7 @@ def _require_certification(train: int, certification: int, product: Product) -> 
     if not certification and product.certify.fraction != 0.0:
         raise DataError(
             f"none of the {train:,} usable rows fell to certification, so nothing could be certified",
-            Path(product.data.path).name,
+            product.data.shown,
             "Collect more rows, or ask for no certificate: `certify: {fraction: 0}`.",
         )
 

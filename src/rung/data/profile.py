@@ -8,6 +8,7 @@ from itertools import islice
 from rung.core.task import ColumnProfile
 from rung.core.types import is_number
 from rung.data.read import Source, read_rows
+from rung.data.split import parse_time
 
 
 def profile(source: Source, most_rows: int = 20_000) -> tuple[list[ColumnProfile], int]:
@@ -30,7 +31,12 @@ def _column(name: str, counter: Counter[str]) -> ColumnProfile:
     filled = counter.total()
     chars = sum(len(text) * count for text, count in counter.items())
     numeric = sum(count for text, count in counter.items() if is_number(text))
-    examples = tuple(text for text, _ in counter.most_common(5))
-    return ColumnProfile(
-        name, filled, len(counter), chars / max(filled, 1), numeric / max(filled, 1), examples
+    # Longer than any date: not worth a try.
+    dates = sum(
+        count
+        for text, count in counter.items()
+        if len(text) <= 40 and not is_number(text) and parse_time(text) is not None
     )
+    examples = tuple(text for text, _ in counter.most_common(5))
+    some = max(filled, 1)
+    return ColumnProfile(name, filled, len(counter), chars / some, numeric / some, examples, dates / some)

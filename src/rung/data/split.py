@@ -110,7 +110,7 @@ def _rule(
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Return the rule, and what to freeze; raises RunError when the spec now asks for rows that choices have seen."""
     data, asked = product.data, product.certify.fraction
-    key = f"{data.path} -> {data.target}"
+    key = f"{data.identity} -> {data.target}"
     all_train = f"{key}: all rows train"
     # What makes a unit. With other columns the same rows would have other hashes: they would change sides, and
     # the lock could not tell that they were looked at before.
@@ -120,9 +120,9 @@ def _rule(
         if asked == 0.0:
             rule = wish | {"fraction": 0.0}
             return rule, {all_train: lock.rule(all_train) or rule}
-        rule = {"by": "file", "path": product.certify.path}
+        rule = {"by": "file", "path": product.certify.identity}
         columns = wish | rule
-        own = f"certification file {product.certify.path}"
+        own = f"certification file {product.certify.identity}"
         _refuse_other_columns(lock.rule(own) or columns, columns, lock)
         return rule, {all_train: lock.rule(all_train) or rule, own: columns}
     fraction = asked if asked is not None else min(max(400 / max(len(np.unique(keys.unit)), 1), 0.1), 0.3)

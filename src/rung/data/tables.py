@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -94,8 +95,10 @@ def read_examples(dataset: Dataset, table: str) -> Examples:
     target = schema.outputs[0]
     inputs = {f.name: _cells(f.kind, columns[f"input:{f.name}"]) for f in schema.inputs}
     targets = _cells(target.kind, columns["target"])
-    numbers = (columns[name] for name in ("unit", "row", "time", "copies"))
-    return Examples(schema, inputs, targets, *numbers)
+    # One string a file, not one a row.
+    files = [sys.intern(name) for name in columns["file"]]
+    numbers = (columns[name] for name in ("unit", "row", "time"))
+    return Examples(schema, inputs, targets, *numbers, files=files, copies=columns["copies"])
 
 
 def _cells(kind: str, cells: list[str]) -> list[Any]:

@@ -138,10 +138,13 @@ def predicted_bound(
 
 
 def details(evaluation: Evaluation, task: Task, examples: Examples) -> dict[str, Any]:
-    """Return what the task shows beside the scores; a mistake's index becomes its row in the source."""
+    """Return what the task shows beside the scores; a mistake's index becomes its file and row."""
     found = task.details(evaluation.truths, evaluation.answers, examples.schema)
     for mistake in found.get("mistakes", []):
-        mistake["row"] = examples.rows[evaluation.rows[mistake.pop("index")]]
+        row = evaluation.rows[mistake.pop("index")]
+        mistake["row"] = examples.rows[row]
+        if examples.files:
+            mistake["file"] = examples.files[row]
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from rung.core.params import make_params
 from rung.core.prices import Prices
 from rung.core.product import Product, RungSpec
 from rung.core.task import ColumnProfile, Guess
+
+_CHOSEN = "as you chose"
 
 
 def fit_context(product: Product, threads: int, base: Path, seconds: float | None = None) -> FitContext:
@@ -115,16 +118,40 @@ def _rung(spec: RungSpec, task: str, facts: DataFacts, prices: Prices, fit: FitC
     return Rung(spec.name or spec.model, spec.model, params, cost, prices.usd(cost.cpu_seconds_per_1k))
 
 
-def recognise(columns: Sequence[ColumnProfile], rows: int, where: str) -> list[Guess]:
-    """Return every task this table could be, surest first; raises DataError when it is none."""
-    guesses = [registry.task(name).guess(columns, rows) for name in registry.task_names()]
+def recognise(
+    columns: Sequence[ColumnProfile], rows: int, where: str, task: str | None = None
+) -> list[Guess]:
+    """Return every task this table could be, surest first; raises DataError when it is none.
+
+    What the user chose wins: `task`, and the columns that have a role.
+    """
+    free = [c for c in columns if c.role in {"", "input", "target"}]
+    names = [task] if task else registry.task_names()
+    guesses = [_with_choices(name, registry.task(name).guess(free, rows), columns) for name in names]
     found = sorted((guess for guess in guesses if guess), key=lambda guess: -guess.confidence)
     if not found:
-        seen = "; ".join(f"'{c.name}': {c.distinct} different values of {c.filled}" for c in columns[:8])
+        seen = "; ".join(f"'{c.name}': {c.distinct} different values of {c.filled}" for c in free[:8])
         raise DataError(
-            f"no task fits this table ({seen})",
+            f"no task fits this table ({seen})"
+            if not task
+            else f"this table does not look like {task} ({seen})",
             where,
             "Text classification needs a column of texts and a column of labels that repeat; if yours has them, "
-            "write product.yaml by hand: docs/reference/product.md shows one.",
+            "name them with --input and --target.",
         )
     return found
+
+
+def _with_choices(task: str, guess: Guess | None, columns: Sequence[ColumnProfile]) -> Guess | None:
+    """Return a guess with the columns the user chose in place of its own; None when the two contradict."""
+    inputs = tuple(c.name for c in columns if c.role == "input")
+    target = next((c.name for c in columns if c.role == "target"), "")
+    if guess is None:
+        # Both columns are chosen: the task is the user's word, and the build will tell.
+        return Guess(task, 0.1, inputs, target, (_CHOSEN, _CHOSEN)) if inputs and target else None
+    wanted = replace(guess, inputs=inputs or guess.inputs, target=target or guess.target)
+    if wanted.target in wanted.inputs:
+        return None
+    first, second, *more = (*guess.reasons, "", "")
+    reasons = (_CHOSEN if inputs else first, _CHOSEN if target else second, *filter(None, more))
+    return replace(wanted, reasons=reasons)

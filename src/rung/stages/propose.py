@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from rung.core.bounds import rows_needed
 from rung.core.model import Ladder, Rung
+from rung.core.source_names import without_secrets
 from rung.core.task import Guess
+from rung.data.roles import Role
+
+_CHOSEN = "as you chose"
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a look at the data suggests. ladder: the rungs with planned price and fit time, cheapest first."""
+    """What a look at the data suggests. ladder: the rungs with planned price and fit time, cheapest first.
+
+    source: as it may be shown. data: the keys of `data` that the user gave, path among them. roles: suggested
+    columns for group and time.
+    """
 
     source: str
     rows: int
@@ -23,6 +31,8 @@ class Proposal:
     guesses: tuple[Guess, ...]
     ladder: Ladder
     name: str
+    data: Mapping[str, Any]
+    roles: Mapping[str, Role]
     at_least: float = 0.9
 
     @property
@@ -34,11 +44,19 @@ class Proposal:
         """Return how many rows would certify: clamp(400 / n, 0.1, 0.3) of them."""
         return round(self.rows * min(max(400 / max(self.rows, 1), 0.1), 0.3))
 
-    def yaml(self, path: str | None = None) -> str:
-        """Return the text of product.yaml; path: of the data, from the folder it will stand in."""
+    @property
+    def notes(self) -> list[str]:
+        """Return why each column has its role, or could have one, as lines."""
+        own = [f"{key}: {name}, {_CHOSEN}" for key in ("group", "time") if (name := self.data.get(key))]
+        more = [f"{key} could be '{role.column}': it {role.reason}" for key, role in self.roles.items()]
+        return [*self.guess.reasons, *own, *more]
+
+    def yaml(self, paths: Sequence[str] = ()) -> str:
+        """Return the text of product.yaml; paths: of the data, from the folder it will stand in.
+
+        Passwords are not written: a variable of the environment stands in their place.
+        """
         guess = self.guess
-        inputs = [_quoted(name) for name in guess.inputs]
-        shown = inputs[0] if len(inputs) == 1 else f"[{', '.join(inputs)}]"
         needed = rows_needed(min(self.at_least + 0.03, 1.0), self.at_least, 0.025)
         others = ", ".join(other.task for other in self.guesses[1:]) or "nothing else that rung knows"
         rungs = "\n".join(
@@ -50,11 +68,11 @@ class Proposal:
 name: {_quoted(self.name)}            # names the endpoint: POST /v1/models/{self.name}/predict
 task: {guess.task}   # it could also be: {others}
 data:
-  path: {_quoted(path or self.source)}
-  input: {shown}   # {_comment(guess.reasons[0])}
+  path: {_listed([without_secrets(path) for path in paths or self.paths])}
+{self._reading()}  input: {_listed(guess.inputs)}   # {_comment(guess.reasons[0])}
   target: {_quoted(guess.target)}   # {_comment(guess.reasons[1])}
-  # group: customer_id   # name the column that rows share, if any: people, threads, sites
-  # time: created_at     # name the column of dates to certify on the latest rows
+{self._role("group", "customer_id", "name the column that rows share, if any: people, threads, sites")}
+{self._role("time", "created_at", "name the column of dates to certify on the latest rows")}
 bar:
   metric: accuracy
   at_least: {self.at_least:g}   # what an error costs you decides; a model 3 points better needs about {needed} rows to prove it
@@ -67,12 +85,33 @@ budget:
 {rungs}
 """
 
+    @property
+    def paths(self) -> list[str]:
+        """Return where the data is, as the user wrote it."""
+        path = self.data["path"]
+        return [path] if isinstance(path, str) else list(path)
+
+    def _reading(self) -> str:
+        """Return the lines of `data` that say how the source is read."""
+        given = {key: self.data[key] for key in ("query", "sheet", "split", "encoding") if self.data.get(key)}
+        return "".join(f"  {key}: {_quoted(value)}\n" for key, value in given.items())
+
+    def _role(self, key: str, example: str, meaning: str) -> str:
+        """Return the line of group or time: as the user gave it, else a suggestion behind a `#`."""
+        if self.data.get(key):
+            return f"  {key}: {_quoted(self.data[key])}   # {_CHOSEN}"
+        role = self.roles.get(key)
+        if role is None:
+            return f"  # {key}: {example}   # {meaning}"
+        return f"  # {key}: {_quoted(role.column)}   # it {_comment(role.reason)}"
+
     def as_dict(self) -> dict[str, Any]:
         """Return the proposal for `--json`."""
         return {
             "source": self.source,
             "rows": self.rows,
             "guesses": [asdict(guess) for guess in self.guesses],
+            "roles": {key: asdict(role) for key, role in self.roles.items()},
             "certification_rows": self.certification_rows,
             "ladder": ladder_dicts(self.ladder.rungs),
         }
@@ -85,8 +124,15 @@ def ladder_dicts(ladder: Sequence[Rung]) -> list[dict[str, Any]]:
     ]
 
 
-def _quoted(text: str) -> str:
+def _listed(names: Sequence[str]) -> str:
+    shown = [_quoted(name) for name in names]
+    return shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
+
+
+def _quoted(text: str | int) -> str:
     """Return a YAML scalar of a user's text: JSON strings are YAML strings."""
+    if isinstance(text, int):
+        return str(text)
     plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_./-]*", text) and text.casefold() not in _YAML_WORDS
     return text if plain else json.dumps(text, ensure_ascii=False)
 

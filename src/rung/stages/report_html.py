@@ -127,7 +127,12 @@ def _mistakes(details: Mapping[str, Any]) -> str:
     found = details.get("mistakes")
     if not found:
         return ""
-    rows = [[str(m["row"]), m["truth"], m["answer"], f"{m['probability']:.3f}"] for m in found]
+    several = len({m.get("file") for m in found}) > 1
+    places = [f"{m['file']}, row {m['row']}" if several else str(m["row"]) for m in found]
+    rows = [
+        [place, m["truth"], m["answer"], f"{m['probability']:.3f}"]
+        for place, m in zip(places, found, strict=True)
+    ]
     return "<h2>Surest mistakes</h2>" + _table(
         ["row of the source", "truth", "answer", "probability"],
         rows,

@@ -168,28 +168,44 @@ class TextClassification(Task):
         return [{"text": text, "target": label} for label, texts in _TINY.items() for text in texts]
 
     def guess(self, columns: Sequence[ColumnProfile], rows: int) -> Guess | None:
-        texts = [
-            c for c in columns if c.filled >= rows * 0.5 and c.numeric < 0.5 and c.distinct > c.filled * 0.5
-        ]
-        labels = [
-            c
-            for c in columns
-            if 2 <= c.distinct <= min(MOST_LABELS, max(2, c.filled // 4)) and c.mean_chars <= 60
-        ]
-        texts = [c for c in texts if c.mean_chars >= 8]
-        if not texts or not labels:
-            return None
-        text = max(texts, key=lambda c: c.mean_chars)
-        label = max((c for c in labels if c is not text), key=_label_likeness, default=None)
-        if label is None:
+        label = _label_column(columns)
+        texts = [c for c in columns if c.role == "input"]
+        if label and not texts:
+            texts = [c for c in columns if not c.role and c is not label and _is_text(c, rows)]
+            texts = [max(texts, key=lambda c: c.mean_chars)] if texts else []
+        if not texts or label is None:
             return None
         named = _label_likeness(label)[0]
+        text = texts[0]
         reasons = (
             f"'{text.name}' holds texts: {text.mean_chars:.0f} characters on average, {text.distinct:,} different ones",
             f"'{label.name}' holds {label.distinct} different values, such as {', '.join(map(repr, label.examples[:3]))}"
             + (", and is called like a label" if named else ""),
         )
-        return Guess(self.name, 0.9 if named else 0.7, (text.name,), label.name, reasons)
+        inputs = tuple(c.name for c in texts)
+        return Guess(self.name, 0.9 if named else 0.7, inputs, label.name, reasons)
+
+
+def _is_text(column: ColumnProfile, rows: int) -> bool:
+    return (
+        column.filled >= rows * 0.5
+        and column.numeric < 0.5
+        and column.distinct > column.filled * 0.5
+        and column.mean_chars >= 8
+    )
+
+
+def _label_column(columns: Sequence[ColumnProfile]) -> ColumnProfile | None:
+    """Return the column most like a label: the one the user chose, if any, unless it holds one value only."""
+    chosen = next((c for c in columns if c.role == "target"), None)
+    if chosen:
+        return chosen if chosen.distinct >= 2 else None
+    likely = [
+        c
+        for c in columns
+        if not c.role and 2 <= c.distinct <= min(MOST_LABELS, max(2, c.filled // 4)) and c.mean_chars <= 60
+    ]
+    return max(likely, key=_label_likeness, default=None)
 
 
 def _is_right(truth: Any, answer: Prediction) -> float:

@@ -1,0 +1,242 @@
+"""Excel workbooks (.xlsx, .xlsm): one sheet, row by row, the values that stand in it."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from xml.etree import ElementTree
+
+from rung.core.errors import DataError, MissingExtra, did_you_mean
+from rung.core.files import sha256
+from rung.data.files import MOST_TIMES, MOST_UNPACKED, File
+from rung.data.hashing import hash64
+from rung.data.rows import Reading, Row, Table, header, plain
+
+SUFFIXES = (".xlsx", ".xlsm")
+_OLE = b"\xd0\xcf\x11\xe0"
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+_ERRORS = {"#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#GETTING_DATA"}
+_MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?ref=\"([^\"]{1,40})\"")
+_FORMULA = re.compile(rb"<(?:\w+:)?f[\s>/]")
+_PIECE, _OVERLAP = 1 << 20, 200
+_MOST_INDEX = 1 << 24
+
+
+class ExcelTable(Table):
+    """One sheet of a workbook. has_formulas: some cell does, so that each row's values are held against them."""
+
+    def __init__(self, file: File, sheet: str, has_formulas: bool) -> None:
+        self.file = file
+        self.name = file.name
+        self.sheet = sheet
+        self.has_formulas = has_formulas
+        rows = self._filled()
+        names, _ = next(rows, ([], ""))
+        if not names:
+            raise DataError(
+                f"the sheet '{sheet}' is empty",
+                self.name,
+                "It needs a header and rows, or name another `data.sheet`.",
+            )
+        self.columns = header([str(name) if name is not None else "" for name in names], self.name)
+        if next(rows, None) is None:
+            raise DataError(
+                f"the sheet '{sheet}' has a header but no row", self.name, "Add rows below the header."
+            )
+
+    def rows(self) -> Iterator[Row]:
+        rows, width = self._filled(), len(self.columns)
+        next(rows, None)
+        for number, (cells, problem) in enumerate(rows, 1):
+            if len(cells) > width:
+                problem = problem or f"malformed: {len(cells)} cells where the header has {width}"
+            if problem:
+                yield Row(self.name, number, None, problem, hash64("\x1f".join(map(str, cells))))
+            else:
+                cells += [None] * (width - len(cells))
+                yield Row(self.name, number, dict(zip(self.columns, cells, strict=True)))
+
+    def hashes(self) -> Iterator[tuple[str, str]]:
+        yield self.name, sha256(self.file.path)
+
+    def _filled(self) -> Iterator[tuple[list[Any], str]]:
+        """Yield the cells of each row that has any, up to the last filled one, and what is wrong with them."""
+        for number, (values, formulas) in enumerate(self._raw(), 1):
+            cells, problem = _plain(values)
+            for place, formula in enumerate(formulas):
+                if cells[place] is None and isinstance(formula, str) and formula.startswith("="):
+                    place_name = f"{_letters(place)}{number}"
+                    problem = problem or f"formula_without_value: {place_name} was never computed"
+            while cells and cells[-1] is None:
+                cells.pop()
+            if cells or problem:
+                yield cells, problem
+
+    def _raw(self) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+        """Yield the values of each row, and beside them its formulas if the sheet has any."""
+        with _workbook(self.file, values=True) as book:
+            rows = _rows(book[self.sheet])
+            if not self.has_formulas:
+                yield from ((row, ()) for row in rows)
+                return
+            with _workbook(self.file, values=False) as other:
+                yield from zip(rows, _rows(other[self.sheet]), strict=True)
+
+
+def open_table(file: File, reading: Reading) -> Table:
+    """Return the table of a sheet: the one asked for by name or number, else the first."""
+    if file.packing:
+        raise DataError(
+            "a workbook is packed by itself", file.name, f"Unpack the {file.packing}, name what it holds."
+        )
+    with _archive(file) as archive:
+        parts = _sheet_parts(archive, file)
+        sheet = _chosen(list(parts), reading.sheet, file.name)
+        has_formulas, merged = _look_through(archive, parts[sheet])
+    if merged:
+        raise DataError(
+            f"the cells {merged} of the sheet '{sheet}' are merged, so all but one of them are empty",
+            file.name,
+            "Unmerge them and fill each cell, then save.",
+        )
+    return ExcelTable(file, sheet, has_formulas)
+
+
+@contextmanager
+def _archive(file: File) -> Iterator[zipfile.ZipFile]:
+    """Yield the zip archive that a workbook is; raises DataError when it is none, locked, or a bomb."""
+    with file.open() as stream:
+        if stream.read(len(_OLE)) == _OLE:
+            locked = _ENCRYPTED in stream.read(_MOST_INDEX)
+            raise DataError(
+                "the workbook is locked with a password"
+                if locked
+                else "this is an old Excel workbook (.xls)",
+                file.name,
+                "Save it without a password." if locked else "Save it as .xlsx.",
+            )
+    try:
+        with zipfile.ZipFile(file.path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+            if unpacked > max(MOST_UNPACKED, MOST_TIMES * file.path.stat().st_size):
+                raise DataError(
+                    f"it unpacks to {unpacked:,} bytes, more than {MOST_TIMES} times its size",
+                    file.name,
+                    "That is how decompression bombs look. Save the sheet as CSV.",
+                )
+            yield archive
+    except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, EOFError, NotImplementedError) as error:
+        raise _damaged(file, error) from None
+
+
+def _sheet_parts(archive: zipfile.ZipFile, file: File) -> dict[str, str]:
+    """Return sheet -> the member of the archive that holds it, in the workbook's order."""
+
+    def parsed(name: str) -> ElementTree.Element:
+        with archive.open(name) as part:
+            return ElementTree.fromstring(part.read(_MOST_INDEX))
+
+    targets = {item.get("Id"): item.get("Target", "") for item in parsed("xl/_rels/workbook.xml.rels")}
+    found = {}
+    for item in parsed("xl/workbook.xml").iter():
+        link = next((value for key, value in item.items() if key.endswith("}id")), None)
+        if item.tag.endswith("}sheet") and link in targets and "worksheets/" in targets[link]:
+            target = targets[link]
+            found[item.get("name", "")] = target[1:] if target.startswith("/") else f"xl/{target}"
+    if not found:
+        raise DataError("the workbook has no sheet of cells", file.name, "It needs a sheet with a table.")
+    return found
+
+
+def _chosen(sheets: list[str], asked: str | int | None, name: str) -> str:
+    if asked is None:
+        return sheets[0]
+    if isinstance(asked, int):
+        if 1 <= asked <= len(sheets):
+            return sheets[asked - 1]
+        listed = ", ".join(f"'{sheet}'" for sheet in sheets[:12])
+        fix = f"By number there are 1 to {len(sheets)}; a name that is a number needs quotes. The sheets: {listed}."
+        raise DataError(f"there is no sheet {asked} (data.sheet)", name, fix)
+    if asked not in sheets:
+        raise DataError(f"there is no sheet '{asked}' (data.sheet)", name, did_you_mean(asked, sheets))
+    return asked
+
+
+def _look_through(archive: zipfile.ZipFile, part: str) -> tuple[bool, str]:
+    """Return whether a sheet has formulas, and its first merged cells ("" if none), in one pass over its XML."""
+    formulas, kept = False, b""
+    with archive.open(part) as stream:
+        while piece := stream.read(_PIECE):
+            text = kept + piece
+            merged = _MERGED.search(text)
+            if merged:
+                return formulas, merged[1].decode("ascii", "replace")
+            formulas = formulas or _FORMULA.search(text) is not None
+            kept = text[-_OVERLAP:]
+    return formulas, ""
+
+
+@contextmanager
+def _workbook(file: File, values: bool) -> Iterator[Any]:
+    """Yield an open workbook, its formulas or the values they had when it was saved."""
+    try:
+        from openpyxl import load_workbook
+        from openpyxl.utils.exceptions import InvalidFileException
+    except ImportError:
+        raise MissingExtra("reading Excel workbooks", "excel", "openpyxl") from None
+    damage = (
+        InvalidFileException,
+        zipfile.BadZipFile,
+        ElementTree.ParseError,
+        EOFError,
+        KeyError,
+        ValueError,
+    )
+    try:
+        with file.open() as stream:
+            book = load_workbook(stream, read_only=True, data_only=values, keep_links=False)
+            try:
+                yield book
+            finally:
+                book.close()
+    except damage as error:
+        raise _damaged(file, error) from None
+
+
+def _rows(sheet: Any) -> Iterator[tuple[Any, ...]]:
+    # Some programs write a wrong size into the sheet: read what stands there.
+    sheet.reset_dimensions()
+    rows: Iterator[tuple[Any, ...]] = sheet.iter_rows(values_only=True)
+    return rows
+
+
+def _plain(values: tuple[Any, ...]) -> tuple[list[Any], str]:
+    """Return the cells of a row, Excel's errors and empty texts as None, and what is wrong with one of them."""
+    cells: list[Any] = []
+    problem = ""
+    for value in values:
+        try:
+            cell = None if value in _ERRORS or value == "" else plain(value)
+        except ValueError as error:
+            cell, problem = str(value)[:100], problem or str(error)
+        cells.append(cell)
+    return cells, problem
+
+
+def _letters(place: int) -> str:
+    """Return the letters of a column, counted from 0: A, B, ... Z, AA."""
+    name = ""
+    place += 1
+    while place:
+        place, left = divmod(place - 1, 26)
+        name = chr(65 + left) + name
+    return name
+
+
+def _damaged(file: File, error: BaseException) -> DataError:
+    reason = (str(error).strip("'\"").splitlines() or [type(error).__name__])[0].rstrip(".")
+    fix = "Open it in Excel and save it again, or export the sheet as CSV."
+    return DataError(f"this is no Excel workbook, or a damaged one: {reason[:200]}", file.name, fix)

@@ -1,0 +1,74 @@
+"""JSON lines: one object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from rung.core.errors import DataError
+from rung.data.encoding import Encoding
+from rung.data.files import File
+from rung.data.hashing import hash64
+from rung.data.rows import MAX_CELL, TOO_LARGE, Reading, Row, Table
+from rung.data.text_lines import TextTable, decode_cell, lines, open_text, undecodable
+
+SUFFIXES = (".jsonl", ".ndjson")
+# The columns are the keys of this many lines; `require` looks at the others.
+_SAMPLE = 1000
+
+
+class JsonLinesTable(TextTable):
+    """A table of JSON objects, a line each."""
+
+    columns_are_all = False
+
+    def rows(self) -> Iterator[Row]:
+        number = 0
+        try:
+            for line in lines(self.file, self.characters):
+                if not line.strip():
+                    continue
+                number += 1
+                try:
+                    values, problem = _parse_object(decode_cell(line, self.characters))
+                except UnicodeDecodeError:
+                    values, problem = None, f"undecodable: not {self.encoding} like most of the file"
+                yield Row(self.name, number, values, problem, hash64(line) if problem else 0)
+        except UnicodeError:
+            raise undecodable(self.file, self.characters) from None
+
+
+def open_table(file: File, reading: Reading) -> Table:
+    """Return the table of a JSON lines file."""
+    return open_text(file, reading.encoding, _open)
+
+
+def _open(file: File, encoding: Encoding) -> TextTable:
+    columns: dict[str, None] = {}
+    for row in islice(JsonLinesTable(file, (), encoding).rows(), _SAMPLE):
+        columns.update(dict.fromkeys(row.values or ()))
+    if not columns:
+        raise DataError(
+            "no line is a JSON object", file.name, 'Each line must look like {"text": "...", "label": "..."}.'
+        )
+    return JsonLinesTable(file, tuple(columns), encoding)
+
+
+def _parse_object(line: str) -> tuple[dict[str, Any] | None, str]:
+    """Return the object of a line and "", or None and what is wrong. NaN and Infinity come as None."""
+    try:
+        values = json.loads(line, parse_constant=lambda _: None)
+    except (ValueError, RecursionError):
+        return None, "malformed: not JSON"
+    if not isinstance(values, dict):
+        return None, f"malformed: a JSON {type(values).__name__} where an object should be"
+    if len(line) > MAX_CELL and any(isinstance(v, str) and len(v) > MAX_CELL for v in values.values()):
+        return None, f"{TOO_LARGE} cell"
+    if "\\ud" in line or "\\uD" in line:
+        try:
+            json.dumps(values, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return None, "malformed: half of a surrogate pair, which is no character"
+    return values, ""
