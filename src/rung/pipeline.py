@@ -23,6 +23,8 @@ from rung.core.engine import Engine, Resources
 from rung.core.files import read_json, whole_folder, write_json, write_text
 from rung.core.lock import CertificateLock
 from rung.core.manifest import NAME as MANIFEST
+from rung.core.messages import language
+from rung.core.metric import Metric
 from rung.core.model import DataFacts, FitContext, Rung
 from rung.core.prices import Prices, load_prices
 from rung.core.product import Product, load_product, safe_name
@@ -34,15 +36,17 @@ from rung.data.profile import profile
 from rung.data.read import open_source
 from rung.data.tables import read_examples
 from rung.engines.local import LocalEngine
+from rung.pages.report import render
 from rung.runtime.embedder import during_build
 from rung.runtime.weights import cache_folder
 from rung.serve.fresh import predict_fresh
-from rung.stages import certify, evaluate, pack, report
+from rung.stages import certify, evaluate, pack, report, study
 from rung.stages.certify import Requirement
+from rung.stages.costs import costs
+from rung.stages.explain import Explanations
 from rung.stages.fit import FitJob, Fitted, fit
 from rung.stages.plan import fit_context, ladder, recognise
 from rung.stages.propose import Proposal, ladder_dicts
-from rung.stages.report_html import render
 
 # Rows of the training set that time the packed bundle and hold it against the fitted model.
 _GATE_ROWS = 300
@@ -88,13 +92,15 @@ def build(
     all_rungs: bool = False,
     on_event: Listener | None = None,
     engine: Engine | None = None,
+    lang: str | None = None,
 ) -> Build:
     """Return the cheapest rung certified to clear the product's bar, packed; or the best, marked uncertified.
 
     product: a Product, or the path of a product.yaml. run: the run folder; by default runs/<name>-NNN beside
-    product.yaml, resuming an unfinished one. all_rungs: also measure the rungs above the winner. Raises
-    RungError for every mistake of the user's.
+    product.yaml, resuming an unfinished one. all_rungs: also measure the rungs above the winner. lang: of
+    report.html, en or zh; by default the system's. Raises RungError for every mistake of the user's.
     """
+    lang = language(lang)
     base = Path.cwd()
     if not isinstance(product, Product):
         product, base = load_product(Path(product))
@@ -125,8 +131,8 @@ def build(
         with during_build(cache_folder() / "embeddings", threads):
             found = _climb(job, all_rungs)
         bundle = _ship(job, found)
-        written = report.report(product, facts, found, prices.notes, _machine(threads))
-        write_text(folder / "report.html", render(written))
+        written = report.report(product, facts, found, prices.notes, _machine(threads, task))
+        write_text(folder / "report.html", render(written, lang))
         write_json(folder / "report.json", written)
         place.event("done", cleared=found.cleared, winner=found.winner, bundle=str(bundle))
     return Build(folder, bundle, written)
@@ -197,7 +203,38 @@ def _climb(job: _Job, all_rungs: bool) -> report.Findings:
             "trial", **{key: trial[key] for key in ("rung", "status", "scores", "usd_per_1k", "fit_seconds")}
         )
     cleared = winner is not None and certificate is not None
-    return report.Findings(trials, winner or _best(trials, requirements), certificate, cleared)
+    best = winner or _best(trials, requirements)
+    shipped = next((t for t in trials if t["rung"] == best), None)
+    if shipped is None:
+        return report.Findings(trials, None, certificate, cleared)
+    rung = next(r for r in planned.rungs if r.name == best)
+    studied = _study(job, rung, shipped, train, requirements[0].metric, begun)
+    priced = costs(job.prices, sample, shipped["usd_per_1k"], shipped["wh_per_1k"])
+    return report.Findings(trials, best, certificate, cleared, studied, priced)
+
+
+def _study(
+    job: _Job, rung: Rung, trial: Mapping[str, Any], train: Examples, metric: Metric, begun: float
+) -> dict[str, Any]:
+    """Return what the report shows of the winner beyond its scores; the learning curve is a few small fits."""
+
+    def curve(folder: Path) -> dict[str, Any]:
+        minutes = job.product.budget.minutes
+        if minutes is not None and time.monotonic() - begun + trial["fit_seconds"] > minutes * 60:
+            return {"skipped": "time"}
+        learn, test = (train.take(rows) for rows in evaluate.folds(train)[0][0])
+        return study.learning_curve(
+            learn, test, metric, trial["fold_score"], lambda rows: _fit(job, rung, rows).model
+        )
+
+    _, found = job.run.step(f"studies/{rung.name}", curve)
+    return {"reliability": trial["reliability"], "why": trial["why"], "curve": found}
+
+
+def _fit(job: _Job, rung: Rung, examples: Examples) -> Fitted:
+    job.run.event("fit", rung=rung.name, rows=len(examples))
+    jobs = [FitJob(rung.model, rung.params, examples, job.context)]
+    return next(iter(job.engine.map(fit, jobs, Resources(threads=job.context.threads))))
 
 
 def _try(
@@ -209,13 +246,8 @@ def _try(
     folder: Path,
 ) -> dict[str, Any]:
     """Return the trial of one rung: scored on held-out training rows, fitted on all, packed, reloaded, measured."""
-
-    def run_fit(examples: Examples) -> Fitted:
-        job.run.event("fit", rung=rung.name, rows=len(examples))
-        jobs = [FitJob(rung.model, rung.params, examples, job.context)]
-        return next(iter(job.engine.map(fit, jobs, Resources(threads=job.context.threads))))
-
-    evaluation = evaluate.evaluate(rung.model, train, lambda examples: run_fit(examples).model)
+    why = Explanations()
+    evaluation = evaluate.evaluate(rung.model, train, lambda rows: _fit(job, rung, rows).model, why)
     metrics = {m.name: m for m in [*job.task.metrics(train.schema), *(r.metric for r in requirements)]}
     units = len(set(certification.units))
     alpha = certify.next_alpha(certification.units, job.lock, job.product.confidence)
@@ -223,7 +255,7 @@ def _try(
         evaluate.predicted_bound(evaluation, r.metric, train, units, alpha).value if units else None
         for r in requirements
     ]
-    fitted = run_fit(train)
+    fitted = _fit(job, rung, train)
     bundle = folder / "bundle"
     bundle.mkdir()
     shown = {key: job.data.facts[key] for key in ("rows", "train", "certification")} | {
@@ -244,6 +276,8 @@ def _try(
         "version": manifest.version,
         "scores": evaluate.scores(evaluation, list(metrics.values()), train),
         "method": evaluation.method,
+        "held_out": dict(evaluation.held_out),
+        "fold_score": round(evaluate.first_fold_score(evaluation, requirements[0].metric, train), 5),
         "interval": evaluate.interval(evaluation, requirements[0].metric, train, job.product.confidence),
         "predicted_bounds": [None if bound is None else round(bound, 5) for bound in expected],
         "fit_seconds": round(fitted.seconds, 3),
@@ -256,6 +290,8 @@ def _try(
         "differing": differing,
         "chosen": dict(fitted.model.chosen),
         "details": evaluate.details(evaluation, job.task, train),
+        "reliability": study.reliability(evaluation.truths, evaluation.answers, [*metrics.values()]),
+        "why": why.as_dict(),
         "over_limits": [],
     }
 
@@ -268,7 +304,9 @@ def _judge(
     requirements: Sequence[Requirement],
 ) -> tuple[str, dict[str, Any] | None]:
     """Return the status of a trial, and its certificate if it cleared. Only a rung expected to pass is looked at."""
-    trial["over_limits"] = _over_limits(job.product, trial)
+    trial["over_limits"] = job.product.limits.broken_by(
+        trial["latency_ms"]["p95"], trial["size_mb"], trial["peak_memory_mb"], trial["usd_per_1k"]
+    )
     if trial["differing"]:
         return "broken export", None
     met = all(r.condition.met_by(trial["scores"][r.metric.name]) for r in requirements)
@@ -317,21 +355,6 @@ def _judge(
     return ("cleared", facts["certificate"]) if facts["certificate"] else ("failed certification", None)
 
 
-def _over_limits(product: Product, trial: Mapping[str, Any]) -> list[str]:
-    measured = {
-        "latency_ms": trial["latency_ms"]["p95"],
-        "size_mb": trial["size_mb"],
-        "memory_mb": trial["peak_memory_mb"],
-        "usd_per_1k": trial["usd_per_1k"],
-    }
-    wanted = product.limits.model_dump(exclude_none=True)
-    return [
-        f"{key} is {measured[key]:g}, the limit {limit:g}"
-        for key, limit in wanted.items()
-        if measured[key] > limit
-    ]
-
-
 def _best(trials: Sequence[Mapping[str, Any]], requirements: Sequence[Requirement]) -> str | None:
     """Return the rung with the best first metric on held-out training rows; the cheaper one in a tie."""
     sound = [trial for trial in trials if not trial["differing"]]
@@ -360,8 +383,9 @@ def _ship(job: _Job, found: report.Findings) -> Path:
     return bundle
 
 
-def _machine(threads: int) -> dict[str, Any]:
+def _machine(threads: int, task: Task) -> dict[str, Any]:
     return {
+        "title": task.title,
         "rung_version": version("rung"),
         "system": platform.system(),
         "machine": platform.machine(),

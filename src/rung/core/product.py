@@ -110,6 +110,19 @@ class Limits(_Section):
     memory_mb: float | None = Field(default=None, gt=0, description="peak memory of the predicting process")
     usd_per_1k: float | None = Field(default=None, gt=0, description="price of 1,000 predictions")
 
+    def broken_by(self, latency_ms: float, size_mb: float, memory_mb: float, usd_per_1k: float) -> list[str]:
+        """Return the limits that these measurements exceed, each as `name measured > limit`."""
+        measured = {
+            "latency_ms": latency_ms,
+            "size_mb": size_mb,
+            "memory_mb": memory_mb,
+            "usd_per_1k": usd_per_1k,
+        }
+        limits = self.model_dump(exclude_none=True)
+        return [
+            f"{key} {measured[key]:g} > {limit:g}" for key, limit in limits.items() if measured[key] > limit
+        ]
+
 
 class Budget(_Section):
     """How much may be spent on choosing."""
