@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -34,6 +32,7 @@ from rung.core.types import Dataset, Examples
 from rung.data.prepare import dataset_from, fingerprint_data, prepare
 from rung.data.profile import profile
 from rung.data.read import open_source
+from rung.data.survey import survey
 from rung.data.tables import read_examples
 from rung.engines.local import LocalEngine
 from rung.pages.report import render
@@ -41,6 +40,7 @@ from rung.runtime.embedder import during_build
 from rung.runtime.weights import cache_folder
 from rung.serve.fresh import predict_fresh
 from rung.stages import certify, evaluate, pack, report, study
+from rung.stages.brief import Wishes, brief
 from rung.stages.certify import Requirement
 from rung.stages.costs import costs
 from rung.stages.explain import Explanations
@@ -131,17 +131,18 @@ def build(
         with during_build(cache_folder() / "embeddings", threads):
             found = _climb(job, all_rungs)
         bundle = _ship(job, found)
-        written = report.report(product, facts, found, prices.notes, _machine(threads, task))
+        written = report.report(product, facts, found, prices.notes, report.machine(threads, task.title))
         write_text(folder / "report.html", render(written, lang))
         write_json(folder / "report.json", written)
         place.event("done", cleared=found.cleared, winner=found.winner, bundle=str(bundle))
     return Build(folder, bundle, written)
 
 
-def plan(path: str | Path) -> Proposal:
-    """Return what a file or folder of data could become: task, columns, ladder with prices. Spends nothing.
+def plan(path: str | Path, wishes: Wishes | None = None) -> Proposal:
+    """Return what a file or folder of data could become: task, columns, ladder, bar, duties. Spends nothing.
 
-    Raises DataError when the data cannot be read or fits no task.
+    wishes: what an error costs, what the product touches. Raises DataError when the data cannot be read or
+    fits no task.
     """
     source = open_source(Path(path))
     columns, rows = profile(source, _PLAN_ROWS)
@@ -160,7 +161,19 @@ def plan(path: str | Path) -> Proposal:
     found = ladder(
         product, registry.task(guess.task).floor, size, load_prices(), fit_context(product, threads)
     )
-    return Proposal(str(path), rows, rows < _PLAN_ROWS, tuple(guesses), found, name)
+    task = registry.task(guess.task)
+    seen = survey(source, guess.inputs, guess.target, task.parse_target, task.fold, _PLAN_ROWS)
+    told = brief(
+        guess.task,
+        task.floor_score(seen.labels),
+        seen,
+        list(by_name),
+        found,
+        load_prices(),
+        wishes or Wishes(),
+    )
+    shown = tuple(by_name[column] for column in (*guess.inputs, guess.target))
+    return Proposal(str(path), rows, rows < _PLAN_ROWS, tuple(guesses), found, name, task.title, shown, told)
 
 
 def _climb(job: _Job, all_rungs: bool) -> report.Findings:
@@ -381,15 +394,3 @@ def _ship(job: _Job, found: report.Findings) -> Path:
     with whole_folder(bundle) as temporary:
         pack.finish(job.run.folder / "trials" / found.winner / "bundle", temporary, found.certificate)
     return bundle
-
-
-def _machine(threads: int, task: Task) -> dict[str, Any]:
-    return {
-        "title": task.title,
-        "rung_version": version("rung"),
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        "cores": os.cpu_count(),
-        "threads": threads,
-    }

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import click
 
-from rung.cli.options import as_json, print_json
+from rung.cli.options import as_json, console, lang, print_json
 
 
-@click.command(epilog="\b\nExamples:\n  rung plan tickets.csv\n  rung plan reviews/ -o reviews.yaml")
+@click.command(
+    epilog="\b\nExamples:\n  rung plan tickets.csv\n  rung plan reviews/ -o reviews.yaml\n"
+    "  rung plan loans.csv --cost-of-error 2.50 --touches credit --lang zh"
+)
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option(
     "-o",
@@ -18,37 +21,54 @@ from rung.cli.options import as_json, print_json
     help="Where to write; default product.yaml.",
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
+@click.option(
+    "--cost-of-error", type=float, metavar="USD", help="What a wrong answer costs; the bar follows from it."
+)
+@click.option(
+    "--touches",
+    multiple=True,
+    metavar="KIND",
+    help="personal, credit, health, biometrics, employment, generative.",
+)
+@click.option("--driver", metavar="KIND", help="What drives the product: technology, data or application.")
 @as_json
-def command(data: Path, out: Path | None, force: bool, as_json: bool) -> None:
-    """Find the task, the columns and the ladder in DATA, a file or a folder with one sub-folder per class.
+def command(
+    data: Path, out: Path | None, force: bool, cost_of_error: float | None,
+    touches: tuple[str, ...], driver: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Find the task, the columns, the ladder, a bar and the duties in DATA, a file or a folder with one sub-folder per class.
 
-    Writes a product.yaml with a comment beside every guess.
+    Writes a product.yaml with a comment beside every guess, and plan.html and plan.json beside it.
     """
+    from rung.cli.plan_page import print_plan
     from rung.core.errors import RunError
-    from rung.core.files import write_text
+    from rung.core.files import write_json, write_text
+    from rung.core.messages import say
+    from rung.pages.plan import render_plan
     from rung.pipeline import plan
+    from rung.stages.brief import Wishes
 
+    words = lang()
     target = out or Path("product.yaml")
     if target.exists() and not force:
         raise RunError(
             "the file exists already", str(target), "Choose another with -o, or overwrite with --force."
         )
-    proposal = plan(data)
+    proposal = plan(data, Wishes(cost_of_error, touches, driver))
+    found = proposal.as_dict()
     write_text(target, proposal.yaml(_from(target, data)))
+    write_text(target.with_name("plan.html"), render_plan(found, words))
+    write_json(target.with_name("plan.json"), found)
     if as_json:
-        print_json({**proposal.as_dict(), "written": str(target)})
+        print_json({**found, "written": str(target)})
         return
-    click.echo(f"{data}: {proposal.guess.task}, {proposal.rows:,} rows read\n")
-    for reason in proposal.guess.reasons:
-        click.echo(f"  {reason}")
-    click.echo(
-        f"\nAbout {proposal.certification_rows:,} rows will certify. The ladder, cheapest answer first:"
+    screen = console()
+    print_plan(screen, found, words)
+    files = ", ".join(
+        str(path) for path in (target, target.with_name("plan.html"), target.with_name("plan.json"))
     )
-    for rung in proposal.ladder.rungs:
-        click.echo(
-            f"  {rung.name:<18} {rung.usd_per_1k:>12.7f} USD / 1k   about {rung.planned.fit_seconds:,.0f} s a fit"
-        )
-    click.echo(f"\nWrote {target}. Read it, set your bar, then: rung build {target}")
+    screen.print("\n" + say("plan.wrote", words, files=files), markup=False)
+    screen.print(say("plan.next", words, file=str(target)), markup=False)
 
 
 def _from(target: Path, data: Path) -> str:

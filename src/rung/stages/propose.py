@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from rung.core.bounds import rows_needed
 from rung.core.model import Ladder, Rung
-from rung.core.task import Guess
+from rung.core.task import ColumnProfile, Guess
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a look at the data suggests. ladder: the rungs with planned price and fit time, cheapest first."""
+    """What a look at the data suggests. ladder: the rungs with planned price and fit time, cheapest first.
+
+    title: of the task, in words. columns: those it reads and answers. brief: see `rung.stages.brief`.
+    """
 
     source: str
     rows: int
@@ -23,16 +26,23 @@ class Proposal:
     guesses: tuple[Guess, ...]
     ladder: Ladder
     name: str
-    at_least: float = 0.9
+    title: str
+    columns: tuple[ColumnProfile, ...]
+    brief: Mapping[str, Any]
 
     @property
     def guess(self) -> Guess:
         return self.guesses[0]
 
     @property
+    def at_least(self) -> float:
+        """Return the level proposed for the bar."""
+        return float(self.brief["bar"]["at_least"])
+
+    @property
     def certification_rows(self) -> int:
-        """Return how many rows would certify: clamp(400 / n, 0.1, 0.3) of them."""
-        return round(self.rows * min(max(400 / max(self.rows, 1), 0.1), 0.3))
+        """Return how many rows would certify: clamp(400 / n, 0.1, 0.3) of those that can be used."""
+        return int(self.brief["certificate"]["rows"])
 
     def yaml(self, path: str | None = None) -> str:
         """Return the text of product.yaml; path: of the data, from the folder it will stand in."""
@@ -56,7 +66,7 @@ data:
   # group: customer_id   # name the column that rows share, if any: people, threads, sites
   # time: created_at     # name the column of dates to certify on the latest rows
 bar:
-  metric: accuracy
+  metric: {self.brief["bar"]["metric"]}
   at_least: {self.at_least:g}   # what an error costs you decides; a model 3 points better needs about {needed} rows to prove it
   confidence: 0.95
 # limits: {{latency_ms: 20, size_mb: 50, usd_per_1k: 0.01}}
@@ -68,13 +78,19 @@ budget:
 """
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the proposal for `--json`."""
+        """Return the proposal as plan.json and `--json` hold it."""
+        rungs = zip(ladder_dicts(self.ladder.rungs), self.brief["ladder"], strict=True)
         return {
+            "name": self.name,
+            "title": self.title,
             "source": self.source,
             "rows": self.rows,
+            "rows_are_all": self.rows_are_all,
+            "columns": [asdict(column) for column in self.columns],
             "guesses": [asdict(guess) for guess in self.guesses],
             "certification_rows": self.certification_rows,
-            "ladder": ladder_dicts(self.ladder.rungs),
+            **self.brief,
+            "ladder": [planned | {"expected": told["expected"]} for planned, told in rungs],
         }
 
 

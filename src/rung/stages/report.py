@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from importlib.metadata import version
 from typing import Any
 
 from rung.core.bounds import rows_needed
@@ -146,6 +149,19 @@ def report(
         "prices": dict(prices),
         "hardware": {k: v for k, v in machine.items() if k not in {"rung_version", "title"}},
         "seed": product.seed,
+    }
+
+
+def machine(threads: int, title: str) -> dict[str, Any]:
+    """Return what the measurements were taken on, beside the task's title and our version."""
+    return {
+        "title": title,
+        "rung_version": version("rung"),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "threads": threads,
     }
 
 
