@@ -198,6 +198,7 @@ def _climb(job: _Job, all_rungs: bool) -> report.Findings:
             job.run.event(
                 "skipped",
                 rung=rung.name,
+                key="late" if late else "cheaper",
                 why="the time budget is spent" if late else "a cheaper rung cleared the bar",
             )
             continue
