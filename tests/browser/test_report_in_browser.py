@@ -1,5 +1,6 @@
 """report.html as people see it: at a desk and on a phone, in both languages, by day and by night, and on paper."""
 
+import copy
 import re
 import sys
 from pathlib import Path
@@ -29,6 +30,23 @@ def test_it_fits_and_can_be_read(visit, pages, width, lang, scheme):
     page = visit(pages / f"{lang}.html", width, scheme)
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     check_looks(page)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_twenty_classes_can_still_be_read(visit, built, tmp_path, width):
+    wide = copy.deepcopy(dict(built.report))
+    names = [f"department of long names {i}" for i in range(20)]
+    wide["details"] |= {
+        "labels": names,
+        "confusion": [[380 if i == j else i for j in range(20)] for i in range(20)],
+    }
+    wide["data"]["labels"] = dict.fromkeys(names, 400)
+    (tmp_path / "wide.html").write_text(render(wide), encoding="utf-8")
+    page = visit(tmp_path / "wide.html", width)
+    check_looks(page)
+    cell = page.locator("svg rect.cell").first.bounding_box()
+    digits = page.locator("svg text.mid", has_text="380").first.bounding_box()
+    assert digits["width"] <= cell["width"] + 1
 
 
 def test_the_field_changes_the_table(visit, pages):

@@ -143,17 +143,19 @@ def reliability(bins: Sequence[Mapping[str, Any]], words: Labels) -> str:
 def heat_map(matrix: Sequence[Sequence[int]], labels: Sequence[str], words: Labels) -> str:
     """Return a confusion matrix: rows the truth, columns the answer, shade the share of the row."""
     size = len(labels)
-    left, top = 112, 104
-    cell = (_WIDTH - left - 6) / size
+    left, top = 112, 112
+    # Few names lean, many stand upright; leaning ones need room at the right.
+    turn, room = (-55, 44) if size <= 8 else (-90, 4)
+    cell = (_WIDTH - left - room) / size
     font = max(min(cell * 0.42, 15.0), 7.5)
+    small = f' font-size="{min(max(cell * 0.8, 9), 13):.1f}"'
     parts = []
     for i, label in enumerate(labels):
         middle = (i + 0.5) * cell
-        name = escape(label if len(label) <= 15 else label[:14] + "…")
-        small = f' font-size="{min(max(cell * 0.8, 9), 13):.1f}"'
+        name = escape(_short(label, 13))
         parts.append(f'<text class="end" x="{left - 6}" y="{top + middle + 4:.1f}"{small}>{name}</text>')
-        turn = f"translate({left + middle + 4:.1f} {top - 6}) rotate(-55)"
-        parts.append(f'<text transform="{turn}"{small}>{name}</text>')
+        place = f"translate({left + middle + 4:.1f} {top - 6}) rotate({turn})"
+        parts.append(f'<text transform="{place}"{small}>{name}</text>')
     for i, row in enumerate(matrix):
         whole = max(sum(row), 1)
         for j, number in enumerate(row):
@@ -174,6 +176,11 @@ def heat_map(matrix: Sequence[Sequence[int]], labels: Sequence[str], words: Labe
     return _svg(words, "".join(parts), round(top + size * cell + 26))
 
 
+def _short(name: str, most: int) -> str:
+    """Return a name's two ends when it is long: labels often differ at the end."""
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[-(most // 2) :]}"
+
+
 def bars(values: Sequence[tuple[str, float]], words: Labels) -> str:
     """Return one horizontal bar a value, its number at the end."""
     height = 24
@@ -182,7 +189,7 @@ def bars(values: Sequence[tuple[str, float]], words: Labels) -> str:
     for i, (name, value) in enumerate(values):
         top = i * height + 6
         long = (_WIDTH - 150 - 56) * value / most
-        shown = escape(name if len(name) <= 18 else name[:17] + "…")
+        shown = escape(_short(name, 17))
         parts.append(f'<text class="end" x="142" y="{top + 14}">{shown}</text>')
         parts.append(
             f'<rect class="cell" fill-opacity=".75" x="150" y="{top + 2}" width="{max(long, 1):.1f}" height="16"/>'

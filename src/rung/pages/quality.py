@@ -11,6 +11,8 @@ from rung.pages.elements import box, figure, fold, paragraph, section, table, te
 
 # A heat map of more classes cannot be read; the most confused ones are shown then.
 _MOST_CLASSES = 20
+# Up to so many classes the picture leaves room for a table beside it.
+_BESIDE = 10
 # Mistakes shown at once, and characters of each; the others open on a click.
 _SHOWN, _EXCERPT = 6, 160
 
@@ -73,7 +75,8 @@ def _confusion(details: Mapping[str, Any], source: str, lang: str) -> str:
         say("errors.pairs", lang),
         kind="left",
     )
-    return paragraph(note) + f'<div class="figures">{picture}<div>{mixed if pairs else ""}</div></div>'
+    beside = ' class="figures"' if len(labels) <= _BESIDE else ""
+    return paragraph(note) + f"<div{beside}>{picture}<div>{mixed if pairs else ''}</div></div>"
 
 
 def _most_confused(
