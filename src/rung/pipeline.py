@@ -260,7 +260,7 @@ def _try(
     folder: Path,
 ) -> dict[str, Any]:
     """Return the trial of one rung: scored on held-out training rows, fitted on all, packed, reloaded, measured."""
-    why = Explanations()
+    why = Explanations(rung.planned.cpu_seconds_per_1k / 1000)
     evaluation = evaluate.evaluate(rung.model, train, lambda rows: _fit(job, rung, rows).model, why)
     metrics = {m.name: m for m in [*job.task.metrics(train.schema), *(r.metric for r in requirements)]}
     units = len(set(certification.units))

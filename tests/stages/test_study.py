@@ -83,10 +83,20 @@ def test_a_model_that_cannot_explain_leaves_nothing():
     assert why.as_dict() == {}
 
 
-def test_no_time_no_explanation():
-    class Model:
-        predict = explain = lambda self, inputs, most=8: [Prediction("a", 0.5) for _ in inputs["text"]]
+def test_a_slow_model_is_asked_about_fewer_rows_whatever_the_clock_says():
+    asked = []
 
-    why = Explanations(seconds=-1.0)
-    why(Model(), examples(10), [Prediction("a", 0.5)] * 10)
-    assert why.as_dict()["rows"] == 0
+    class Model:
+        def predict(self, inputs):
+            return [Prediction("ab"[int(text[4])], 0.9) for text in inputs["text"]]
+
+        def explain(self, inputs, most=8):
+            asked.extend(inputs["text"])
+            return [[Reason(text.split()[0], 1.0)] for text in inputs["text"]]
+
+    rows = examples(40, lambda i: "a" if i in {7, 9, 11} else "ab"[i % 2])
+    answers = Model().predict(rows.inputs)
+    for seconds, calls in ((0.05, 2), (1.0, 1), (1e-4, 40)):
+        asked.clear()
+        Explanations(seconds)(Model(), rows, answers)
+        assert len(asked) == calls

@@ -178,7 +178,7 @@ def _curve(report: Mapping[str, Any], lang: str) -> str:
 def why(report: Mapping[str, Any], lang: str) -> str:
     """Return the words that speak for each label, and mistakes with the words that led to them."""
     found = report.get("study", {}).get("why")
-    if not found or not found["rows"]:
+    if not found or not (found["rows"] or found["examples"]):
         return section("why", say("why.title", lang), paragraph(say("why.none", lang)))
     rows = [
         [label, ", ".join(word["text"] for word in words)] for label, words in found["words"].items() if words

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,32 +13,34 @@ from rung.core.types import Examples, Prediction
 _MISTAKES = 8
 _RIGHT = 20
 _MOST_LABELS = 50
+# What a fold may cost, and how many versions of a text are asked about where words are left out one by one.
+_SECONDS, _VERSIONS = 5.0, 48
 _BEGINNING = 240
 
 
 class Explanations:
     """Collects reasons fold by fold; call it with a fold's model, its held-out rows and its answers.
 
-    seconds: time it may take a fold. What was not asked in that time is left out, and `rows` says how many were.
+    seconds_per_answer: as planned. A slow model is asked about fewer rows; how many follows from the plan and not
+    from the clock, so that a build finds the same reasons again, and every embedding it needs in the cache.
     """
 
-    def __init__(self, seconds: float = 3.0) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds_per_answer: float = 1e-4) -> None:
+        self._affordable = _SECONDS / (_VERSIONS * max(seconds_per_answer, 1e-9))
         self._examples: list[dict[str, Any]] = []
         self._weights: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         self._rows = 0
         self._explains = False
 
     def __call__(self, model: object, rows: Examples, answers: Sequence[Prediction]) -> None:
-        """Explain the surest wrong answers first, then right ones label by label, until time is up."""
+        """Explain the surest wrong answers, then right ones label by label, as many as can be afforded."""
         if not (isinstance(model, Explains) and rows.schema.labels):
             return
         self._explains = True
-        until = time.monotonic() + self._seconds
         wrong = [i for i, answer in enumerate(answers) if answer.value != rows.targets[i]]
-        for index in sorted(wrong, key=lambda i: -(answers[i].score or 0.0))[:_MISTAKES]:
-            if time.monotonic() > until:
-                return
+        wrong.sort(key=lambda i: -(answers[i].score or 0.0))
+        wrong = wrong[: min(_MISTAKES, max(int(self._affordable / 2), 1))]
+        for index in wrong:
             reasons = model.explain(rows.take([index]).inputs)[0]
             self._examples.append(
                 {
@@ -51,14 +52,15 @@ class Explanations:
                     "reasons": [{"text": r.text[:60], "weight": round(r.weight, 4)} for r in reasons],
                 }
             )
-        self._learn_words(model, rows.take(_right(rows, answers)), until)
+        self._learn_words(model, rows.take(_right(rows, answers)), self._affordable - len(wrong))
 
-    def _learn_words(self, model: Any, rows: Examples, until: float) -> None:
+    def _learn_words(self, model: Any, rows: Examples, affordable: float) -> None:
         """Ask about the beginnings of rows: a long text would be explained by phrases, a short one word by word."""
         short = {name: [_beginning(value) for value in column] for name, column in rows.inputs.items()}
-        for index, answer in enumerate(model.predict(short) if len(rows) else []):
-            if time.monotonic() > until:
-                return
+        share = max(_chars(short), 1) / max(_chars(rows.inputs), 1)
+        most = max(int(affordable / min(share, 1.0)), 0)
+        short = {name: column[:most] for name, column in short.items()}
+        for index, answer in enumerate(model.predict(short) if most and len(rows) else []):
             if answer.value != rows.targets[index]:
                 continue
             self._rows += 1
@@ -88,6 +90,10 @@ def _right(rows: Examples, answers: Sequence[Prediction]) -> list[int]:
 def _beginning(value: Any) -> Any:
     """Return the first words of a text; anything else as it is."""
     return " ".join(value[:_BEGINNING].split()[:40]) if isinstance(value, str) else value
+
+
+def _chars(inputs: Mapping[str, Sequence[Any]]) -> int:
+    return sum(len(value) for column in inputs.values() for value in column if isinstance(value, str))
 
 
 def _strongest(weights: Mapping[str, Sequence[float]], most: int = 8) -> list[dict[str, Any]]:
