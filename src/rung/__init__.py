@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rung.core.errors import RungError
     from rung.core.product import Product
-    from rung.pipeline import Build, build, plan
+    from rung.pipeline import Build, build
+    from rung.planning import plan
     from rung.serve.app import serve
     from rung.serve.predictor import Predictor
     from rung.serve.predictor import open_bundle as load
@@ -28,7 +29,7 @@ _HOMES = {
     "RungError": ("rung.core.errors", "RungError"),
     "build": ("rung.pipeline", "build"),
     "load": ("rung.serve.predictor", "open_bundle"),
-    "plan": ("rung.pipeline", "plan"),
+    "plan": ("rung.planning", "plan"),
     "serve": ("rung.serve.app", "serve"),
 }
 

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,35 +21,31 @@ from rung.core.engine import Engine, Resources
 from rung.core.files import read_json, whole_folder, write_json, write_text
 from rung.core.lock import CertificateLock
 from rung.core.manifest import NAME as MANIFEST
+from rung.core.messages import language
+from rung.core.metric import Metric
 from rung.core.model import DataFacts, FitContext, Rung
 from rung.core.prices import Prices, load_prices
-from rung.core.product import Product, check_product, load_product, safe_name
+from rung.core.product import Product, load_product
 from rung.core.run import Listener, Run, choose_folder, open_run
-from rung.core.source_names import masked, short_name, stem
 from rung.core.task import Task
 from rung.core.types import Dataset, Examples
 from rung.data.prepare import dataset_from, fingerprint_data, prepare
-from rung.data.profile import profile
-from rung.data.read import open_source
-from rung.data.readers import readers
-from rung.data.roles import suggest_group, suggest_time, with_roles
-from rung.data.rows import Reading
 from rung.data.tables import read_examples
 from rung.engines.local import LocalEngine
+from rung.pages.report import render
 from rung.runtime.embedder import during_build
 from rung.runtime.weights import cache_folder
 from rung.serve.fresh import predict_fresh
-from rung.stages import certify, evaluate, pack, report
+from rung.stages import certify, evaluate, pack, report, study
 from rung.stages.certify import Requirement
+from rung.stages.costs import costs
+from rung.stages.explain import Explanations
 from rung.stages.fit import FitJob, Fitted, fit
-from rung.stages.plan import fit_context, ladder, recognise
-from rung.stages.propose import Proposal, ladder_dicts
-from rung.stages.report_html import render
+from rung.stages.plan import fit_context, ladder
+from rung.stages.propose import ladder_dicts
 
 # Rows of the training set that time the packed bundle and hold it against the fitted model.
 _GATE_ROWS = 300
-# Rows that `plan` reads: enough to tell columns apart, in about a second.
-_PLAN_ROWS = 20_000
 # Training rows whose text a plan may read, to tell their language.
 _SAMPLE_ROWS = 200
 
@@ -92,13 +86,15 @@ def build(
     all_rungs: bool = False,
     on_event: Listener | None = None,
     engine: Engine | None = None,
+    lang: str | None = None,
 ) -> Build:
     """Return the cheapest rung certified to clear the product's bar, packed; or the best, marked uncertified.
 
     product: a Product, or the path of a product.yaml. run: the run folder; by default runs/<name>-NNN beside
-    product.yaml, resuming an unfinished one. all_rungs: also measure the rungs above the winner. Raises
-    RungError for every mistake of the user's.
+    product.yaml, resuming an unfinished one. all_rungs: also measure the rungs above the winner. lang: of
+    report.html, en or zh; by default the system's. Raises RungError for every mistake of the user's.
     """
+    lang = language(lang)
     base = Path.cwd()
     if not isinstance(product, Product):
         product, base = load_product(Path(product))
@@ -129,54 +125,11 @@ def build(
         with during_build(cache_folder() / "embeddings", threads):
             found = _climb(job, all_rungs)
         bundle = _ship(job, found)
-        written = report.report(product, facts, found, prices.notes, _machine(threads))
-        write_text(folder / "report.html", render(written))
+        written = report.report(product, facts, found, prices.notes, report.machine(threads, task.title))
+        write_text(folder / "report.html", render(written, lang))
         write_json(folder / "report.json", written)
         place.event("done", cleared=found.cleared, winner=found.winner, bundle=str(bundle))
     return Build(folder, bundle, written)
-
-
-def plan(
-    path: str | Path | Sequence[str], *, task: str | None = None, data: Mapping[str, Any] | None = None
-) -> Proposal:
-    """Return what data could become: task, columns, ladder with prices. Spends nothing.
-
-    path: whatever `data.path` may be, from the current folder. task and data (keys of the spec's `data`: target,
-    group, sheet, query, ...) are what you know better than a guess. Raises DataError when the data cannot be
-    read or fits no task, SpecError when what you gave cannot be.
-    """
-    paths = [str(path)] if isinstance(path, str | Path) else [str(item) for item in path]
-    given: dict[str, Any] = {**(data or {}), "path": paths[0] if len(paths) == 1 else paths}
-    name = safe_name(stem(paths[0], readers()))
-    spec = {"name": name, "task": task or "unknown", "bar": {"metric": "accuracy", "at_least": 0.9}}
-    # Until they are guessed, input and target stand for no column.
-    asked = check_product({**spec, "data": {"input": "?input", "target": "?target", **given}}, "plan").data
-    source = open_source(paths, Reading(asked.encoding, asked.sheet, asked.query, asked.split))
-    columns, rows = profile(source, _PLAN_ROWS)
-    columns = with_roles(columns, source, asked, given)
-    guesses = recognise(columns, rows, source.name, task)
-    guess = guesses[0]
-    by_name = {column.name: column for column in columns}
-    chars = sum(by_name[name].mean_chars for name in guess.inputs)
-    sample = tuple(text for name in guess.inputs for text in by_name[name].examples)
-    size = DataFacts(rows, by_name[guess.target].distinct, chars, sample)
-    found = given | {"input": list(guess.inputs), "target": guess.target}
-    product = check_product({**spec, "task": guess.task, "data": found}, "plan")
-    threads = os.cpu_count() or 1
-    rungs = ladder(
-        product,
-        registry.task(guess.task).floor,
-        size,
-        load_prices(),
-        fit_context(product, threads, Path.cwd()),
-    )
-    free = [c for c in columns if c.name not in {*guess.inputs, guess.target}]
-    roles = {"group": suggest_group(free), "time": suggest_time(free)}
-    suggested = {key: role for key, role in roles.items() if role and not given.get(key)}
-    return Proposal(
-        short_name(paths) if len(paths) > 1 else masked(paths[0]),
-        rows, rows < _PLAN_ROWS, tuple(guesses), rungs, name, given, suggested,
-    )  # fmt: skip
 
 
 def _climb(job: _Job, all_rungs: bool) -> report.Findings:
@@ -202,6 +155,7 @@ def _climb(job: _Job, all_rungs: bool) -> report.Findings:
             job.run.event(
                 "skipped",
                 rung=rung.name,
+                key="late" if late else "cheaper",
                 why="the time budget is spent" if late else "a cheaper rung cleared the bar",
             )
             continue
@@ -220,7 +174,38 @@ def _climb(job: _Job, all_rungs: bool) -> report.Findings:
             "trial", **{key: trial[key] for key in ("rung", "status", "scores", "usd_per_1k", "fit_seconds")}
         )
     cleared = winner is not None and certificate is not None
-    return report.Findings(trials, winner or _best(trials, requirements), certificate, cleared)
+    best = winner or _best(trials, requirements)
+    shipped = next((t for t in trials if t["rung"] == best), None)
+    if shipped is None:
+        return report.Findings(trials, None, certificate, cleared)
+    rung = next(r for r in planned.rungs if r.name == best)
+    studied = _study(job, rung, shipped, train, requirements[0].metric, begun)
+    priced = costs(job.prices, sample, shipped["usd_per_1k"], shipped["wh_per_1k"])
+    return report.Findings(trials, best, certificate, cleared, studied, priced)
+
+
+def _study(
+    job: _Job, rung: Rung, trial: Mapping[str, Any], train: Examples, metric: Metric, begun: float
+) -> dict[str, Any]:
+    """Return what the report shows of the winner beyond its scores; the learning curve is a few small fits."""
+
+    def curve(folder: Path) -> dict[str, Any]:
+        minutes = job.product.budget.minutes
+        if minutes is not None and time.monotonic() - begun + trial["fit_seconds"] > minutes * 60:
+            return {"skipped": "time"}
+        learn, test = (train.take(rows) for rows in evaluate.folds(train)[0][0])
+        return study.learning_curve(
+            learn, test, metric, trial["fold_score"], lambda rows: _fit(job, rung, rows).model
+        )
+
+    _, found = job.run.step(f"studies/{rung.name}", curve)
+    return {"reliability": trial["reliability"], "why": trial["why"], "curve": found}
+
+
+def _fit(job: _Job, rung: Rung, examples: Examples) -> Fitted:
+    job.run.event("fit", rung=rung.name, rows=len(examples))
+    jobs = [FitJob(rung.model, rung.params, examples, job.context)]
+    return next(iter(job.engine.map(fit, jobs, Resources(threads=job.context.threads))))
 
 
 def _try(
@@ -232,13 +217,8 @@ def _try(
     folder: Path,
 ) -> dict[str, Any]:
     """Return the trial of one rung: scored on held-out training rows, fitted on all, packed, reloaded, measured."""
-
-    def run_fit(examples: Examples) -> Fitted:
-        job.run.event("fit", rung=rung.name, rows=len(examples))
-        jobs = [FitJob(rung.model, rung.params, examples, job.context)]
-        return next(iter(job.engine.map(fit, jobs, Resources(threads=job.context.threads))))
-
-    evaluation = evaluate.evaluate(rung.model, train, lambda examples: run_fit(examples).model)
+    why = Explanations(rung.planned.cpu_seconds_per_1k / 1000)
+    evaluation = evaluate.evaluate(rung.model, train, lambda rows: _fit(job, rung, rows).model, why)
     metrics = {m.name: m for m in [*job.task.metrics(train.schema), *(r.metric for r in requirements)]}
     units = len(set(certification.units))
     alpha = certify.next_alpha(certification.units, job.lock, job.product.confidence)
@@ -246,7 +226,7 @@ def _try(
         evaluate.predicted_bound(evaluation, r.metric, train, units, alpha).value if units else None
         for r in requirements
     ]
-    fitted = run_fit(train)
+    fitted = _fit(job, rung, train)
     bundle = folder / "bundle"
     bundle.mkdir()
     shown = {key: job.data.facts[key] for key in ("rows", "train", "certification")} | {
@@ -267,6 +247,8 @@ def _try(
         "version": manifest.version,
         "scores": evaluate.scores(evaluation, list(metrics.values()), train),
         "method": evaluation.method,
+        "held_out": dict(evaluation.held_out),
+        "fold_score": round(evaluate.first_fold_score(evaluation, requirements[0].metric, train), 5),
         "interval": evaluate.interval(evaluation, requirements[0].metric, train, job.product.confidence),
         "predicted_bounds": [None if bound is None else round(bound, 5) for bound in expected],
         "fit_seconds": round(fitted.seconds, 3),
@@ -279,6 +261,8 @@ def _try(
         "differing": differing,
         "chosen": dict(fitted.model.chosen),
         "details": evaluate.details(evaluation, job.task, train),
+        "reliability": study.reliability(evaluation.truths, evaluation.answers, [*metrics.values()]),
+        "why": why.as_dict(),
         "over_limits": [],
         "premise": fitted.model.premise,
     }
@@ -292,7 +276,9 @@ def _judge(
     requirements: Sequence[Requirement],
 ) -> tuple[str, dict[str, Any] | None]:
     """Return the status of a trial, and its certificate if it cleared. Only a rung expected to pass is looked at."""
-    trial["over_limits"] = _over_limits(job.product, trial)
+    trial["over_limits"] = job.product.limits.broken_by(
+        trial["latency_ms"]["p95"], trial["size_mb"], trial["peak_memory_mb"], trial["usd_per_1k"]
+    )
     if trial["differing"]:
         return "broken export", None
     met = all(r.condition.met_by(trial["scores"][r.metric.name]) for r in requirements)
@@ -343,21 +329,6 @@ def _judge(
     return ("cleared", facts["certificate"]) if facts["certificate"] else ("failed certification", None)
 
 
-def _over_limits(product: Product, trial: Mapping[str, Any]) -> list[str]:
-    measured = {
-        "latency_ms": trial["latency_ms"]["p95"],
-        "size_mb": trial["size_mb"],
-        "memory_mb": trial["peak_memory_mb"],
-        "usd_per_1k": trial["usd_per_1k"],
-    }
-    wanted = product.limits.model_dump(exclude_none=True)
-    return [
-        f"{key} is {measured[key]:g}, the limit {limit:g}"
-        for key, limit in wanted.items()
-        if measured[key] > limit
-    ]
-
-
 def _best(trials: Sequence[Mapping[str, Any]], requirements: Sequence[Requirement]) -> str | None:
     """Return the rung with the best first metric on held-out training rows; the cheaper one in a tie."""
     sound = [trial for trial in trials if not trial["differing"]]
@@ -384,14 +355,3 @@ def _ship(job: _Job, found: report.Findings) -> Path:
     with whole_folder(bundle) as temporary:
         pack.finish(job.run.folder / "trials" / found.winner / "bundle", temporary, found.certificate)
     return bundle
-
-
-def _machine(threads: int) -> dict[str, Any]:
-    return {
-        "rung_version": version("rung"),
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        "cores": os.cpu_count(),
-        "threads": threads,
-    }

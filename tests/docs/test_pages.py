@@ -11,7 +11,7 @@ import pytest
 from rung.cli import COMMANDS, root
 from support import ROOT, write_spec
 
-PAGES = [ROOT / "README.md", ROOT / "docs" / "tutorial.md"]
+PAGES = [ROOT / name for name in ("README.md", "README.zh-CN.md", "docs/tutorial.md", "docs/tutorial.zh.md")]
 ALL_PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 

@@ -8,6 +8,7 @@ from importlib import import_module
 
 import click
 
+from rung.cli.options import colour_is_off, shared
 from rung.core.errors import RungError, SpecError, did_you_mean
 
 # Written out so that `rung --help` loads no command; a test holds it against the modules.
@@ -32,6 +33,8 @@ class _Commands(click.Group):
         command = import_module(f"rung.cli.{name}").command
         if not isinstance(command, click.Command):
             raise TypeError(f"rung.cli.{name}.command is not a command")
+        known = {parameter.name for parameter in command.params}
+        command.params += [option for option in shared() if option.name not in known]
         return command
 
     def resolve_command(
@@ -64,6 +67,9 @@ def root() -> None:
     """Ship the cheapest model that clears your bar."""
 
 
+root.params += shared()
+
+
 def main() -> None:
     """Run the command line; a mistake of the user's prints problem and fix and exits 2."""
     try:
@@ -90,4 +96,6 @@ def _print_error(error: RungError) -> None:
             body["problems"] = [vars(problem) for problem in error.problems]
         click.echo(json.dumps({"error": body}, ensure_ascii=False))
     else:
-        click.echo(f"{click.style('Error', fg='red', bold=True)}: {error}", err=True)
+        plain = colour_is_off() or "--no-color" in sys.argv
+        head = "Error" if plain else click.style("Error", fg="red", bold=True)
+        click.echo(f"{head}: {error}", err=True)

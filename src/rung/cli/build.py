@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rung.cli.options import as_json, print_json
+from rung.cli.options import as_json, lang, print_json
 
 
 @click.command(
@@ -27,12 +27,13 @@ def command(product: Path, run: Path | None, all_rungs: bool, as_json: bool) -> 
     from rung.cli.progress import Progress
     from rung.pipeline import build
 
-    with Progress(quiet=as_json) as progress:
-        done = build(product, run=run, all_rungs=all_rungs, on_event=progress)
+    words = lang()
+    with Progress(words, quiet=as_json) as progress:
+        done = build(product, run=run, all_rungs=all_rungs, on_event=progress, lang=words)
     if as_json:
         print_json({"run": str(done.folder), "bundle": str(done.bundle), "report": dict(done.report)})
     else:
-        print_outcome(done.report, done.folder, done.bundle)
+        print_outcome(done.report, done.folder, done.bundle, words)
     no_claim_asked = done.report["data"]["certification"] == 0
     winner = next((t for t in done.report["trials"] if t["rung"] == done.report["winner"]), None)
     cleared = done.cleared or (no_claim_asked and winner is not None and winner["status"] == "cleared")

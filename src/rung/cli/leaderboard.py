@@ -6,41 +6,53 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from rung.cli.options import console
+from rung.core.messages import say
+from rung.pages.report import claim, status
 
 # Columns at which all metrics fit beside the prices.
 _WIDE = 110
 
 
-def print_outcome(report: Mapping[str, Any], folder: Path, bundle: Path) -> None:
+def print_outcome(report: Mapping[str, Any], folder: Path, bundle: Path, lang: str) -> None:
     """Print leaderboard, certificate or refusal, advice, and where things are."""
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(_table(report, console.width))
-    certificate = report["certificate"]
-    if certificate:
-        claim = certificate["claim"]
-        console.print(f"[green]Cleared.[/green] {escape(claim[0].upper() + claim[1:])}")
+    screen = console()
+    screen.print(_table(report, screen.width, lang))
+    if report["certificate"]:
+        words = f"{claim(report, lang)} {say('certificate.lock', lang)}"
+        screen.print(f"[green]{escape(say('term.cleared', lang))}[/green] {escape(words)}")
     elif report["data"]["certification"] == 0:
-        console.print("[yellow]No certificate was asked for; nothing is claimed.[/yellow]")
+        screen.print(f"[yellow]{escape(say('term.unasked', lang))}[/yellow]")
     else:
-        console.print("[yellow]No rung clears the bar.[/yellow] The best one is packed, marked uncertified.")
-    for line in report["advice"]:
-        console.print(f"- {line}", markup=False)
-    console.print(f"report  {folder / 'report.html'}\nbundle  {bundle}", markup=False)
+        refused, packed = (escape(say(f"term.{key}", lang)) for key in ("refused", "packed"))
+        screen.print(f"[yellow]{refused}[/yellow] {packed}")
+    for line in _advice(report, lang):
+        screen.print(f"- {line}", markup=False)
+    screen.print(say("term.report", lang, path=folder / "report.html"), markup=False)
+    screen.print(say("term.bundle", lang, path=bundle), markup=False)
 
 
-def _table(report: Mapping[str, Any], width: int) -> Table:
+def _advice(report: Mapping[str, Any], lang: str) -> list[str]:
+    items = report.get("advice_items")
+    if items is None:
+        return list(report["advice"])
+    return [say(f"advice.{item['key']}", lang, **item["values"]) for item in items]
+
+
+def _table(report: Mapping[str, Any], width: int, lang: str) -> Table:
     """Return the leaderboard; on a narrow terminal with the bar's metric alone, the report has the others."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     names = list(dict.fromkeys(name for trial in report["trials"] for name in trial["scores"]))
     if width < _WIDE:
         names = [name for name in names if name == report["metric"]]
-    table.add_column("rung", no_wrap=True)
-    for head in (*names, "p50 ms", "rows/s", "MB", "USD / 1k", "fit s"):
+    table.add_column(say("ladder.rung", lang), no_wrap=True)
+    heads = [say(f"board.{name}", lang) for name in ("p50", "rate", "size")]
+    for head in (*names, *heads, say("ladder.price", lang), say("board.fit", lang)):
         table.add_column(escape(head), justify="right", no_wrap=True)
-    table.add_column("status", no_wrap=True)
+    table.add_column(say("board.status", lang), no_wrap=True)
     for trial in report["trials"]:
         won = trial["rung"] == report["winner"]
         cells = [f"{trial['scores'][name]:.4f}" if name in trial["scores"] else "" for name in names]
@@ -51,5 +63,6 @@ def _table(report: Mapping[str, Any], width: int) -> Table:
             f"{trial['usd_per_1k']:.7f}",
             f"{trial['fit_seconds']:.1f}",
         ]
-        table.add_row(escape(trial["rung"]), *cells, trial["status"], style="bold" if won else None)
+        shown = status(trial["status"], lang)
+        table.add_row(escape(trial["rung"]), *cells, escape(shown), style="bold" if won else None)
     return table

@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from rung.cli.options import as_json, print_json
+from rung.cli.options import as_json, console, lang, print_json
 
 
 @click.command(
     epilog="\b\nExamples:\n  rung plan tickets.csv\n  rung plan reviews/ -o reviews.yaml\n"
     "  rung plan 'data/2024-*.csv' more.parquet --target queue --group customer\n"
-    "  rung plan sqlite:///tickets.db --query 'select subject, queue from tickets'"
+    "  rung plan sqlite:///tickets.db --query 'select subject, queue from tickets'\n"
+    "  rung plan loans.csv --cost-of-error 2.50 --touches credit --lang zh"
 )
 @click.argument("data", nargs=-1, required=True)
 @click.option("--task", help="Kind of problem.")
@@ -31,22 +32,38 @@ from rung.cli.options import as_json, print_json
     help="Where to write; default product.yaml.",
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
+@click.option(
+    "--cost-of-error", type=float, metavar="USD", help="What a wrong answer costs; the bar follows from it."
+)
+@click.option(
+    "--touches",
+    multiple=True,
+    metavar="KIND",
+    help="personal, credit, health, biometrics, employment, generative.",
+)
+@click.option("--driver", metavar="KIND", help="What drives the product: technology, data or application.")
 @as_json
 def command(
     data: tuple[str, ...], task: str | None, inputs: tuple[str, ...], out: Path | None, force: bool,
+    cost_of_error: float | None, touches: tuple[str, ...], driver: str | None,
     as_json: bool, **given: str | None,
 ) -> None:  # fmt: skip
-    """Find the task, the columns and the ladder in DATA.
+    """Find the task, the columns, the ladder, a bar and the duties in DATA.
 
     DATA: one or several files, folders with one sub-folder per class, patterns in quotes, http(s) addresses,
-    databases with --query, data sets (hf:owner/name). Writes a product.yaml with a comment beside every guess; what
-    you name with an option is not guessed.
+    databases with --query, data sets (hf:owner/name). Writes a product.yaml with a comment beside every guess, and
+    plan.html and plan.json beside it; what you name with an option is not guessed.
     """
+    from rung.cli.plan_page import print_plan
     from rung.core.errors import RungError
-    from rung.core.files import write_text
+    from rung.core.files import write_json, write_text
+    from rung.core.messages import say
     from rung.core.source_names import PASSWORD, without_secrets
-    from rung.pipeline import plan
+    from rung.pages.plan import render_plan
+    from rung.planning import plan
+    from rung.stages.brief import Wishes
 
+    words = lang()
     target = out or Path("product.yaml")
     if target.exists() and not force:
         raise RungError(
@@ -57,28 +74,23 @@ def command(
         known["input"] = list(inputs)
     if known.get("sheet", "").isdecimal():
         known["sheet"] = int(known["sheet"])
-    proposal = plan(data, task=task, data=known)
+    proposal = plan(data, task=task, data=known, wishes=Wishes(cost_of_error, touches, driver))
+    found = proposal.as_dict()
     write_text(target, proposal.yaml([_from(target, path) for path in data]))
+    write_text(target.with_name("plan.html"), render_plan(found, words))
+    write_json(target.with_name("plan.json"), found)
     if any(without_secrets(path) != path for path in data):
         click.echo(f"The password was not written. Before you build: export {PASSWORD}=...", err=True)
     if as_json:
-        print_json({**proposal.as_dict(), "written": str(target)})
+        print_json({**found, "written": str(target)})
         return
-    _print(proposal)
-    click.echo(f"\nWrote {target}. Read it, set your bar, then: rung build {target}")
-
-
-def _print(proposal: Any) -> None:
-    click.echo(f"{proposal.source}: {proposal.guess.task}, {proposal.rows:,} rows read\n")
-    for reason in proposal.notes:
-        click.echo(f"  {reason}")
-    click.echo(
-        f"\nAbout {proposal.certification_rows:,} rows will certify. The ladder, cheapest answer first:"
+    screen = console()
+    print_plan(screen, found, words)
+    files = ", ".join(
+        str(path) for path in (target, target.with_name("plan.html"), target.with_name("plan.json"))
     )
-    for rung in proposal.ladder.rungs:
-        click.echo(
-            f"  {rung.name:<18} {rung.usd_per_1k:>12.7f} USD / 1k   about {rung.planned.fit_seconds:,.0f} s a fit"
-        )
+    screen.print("\n" + say("plan.wrote", words, files=files), markup=False)
+    screen.print(say("plan.next", words, file=str(target)), markup=False)
 
 
 def _from(target: Path, path: str) -> str:

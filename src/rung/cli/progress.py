@@ -6,24 +6,28 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
+
+from rung.cli.options import console
+from rung.core.messages import count, duration, money, percent, say, say_or
 
 
 class Progress:
     """A listener for a run's events. Prints to standard error, so that standard output stays for results."""
 
-    def __init__(self, quiet: bool = False) -> None:
-        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+    def __init__(self, lang: str, quiet: bool = False) -> None:
+        self._lang = lang
+        self._console = console(stderr=True, quiet=quiet)
         self._status: Status | None = None
-        self._planned: dict[str, float] = {}
+        self._left = _TimeLeft()
+        self._begun: float | None = None
+        self._at = 0.0
         self._fits = 0
-        self._begun = time.monotonic()
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
-            self._status = self._console.status("starting")
+            self._status = self._console.status(say("term.starting", self._lang))
             self._status.start()
         return self
 
@@ -33,63 +37,103 @@ class Progress:
         if self._status:
             self._status.stop()
 
-    def __call__(self, kind: str, facts: dict[str, Any]) -> None:
-        """Show one event."""
+    def __call__(self, kind: str, facts: dict[str, Any], at: float | None = None) -> None:
+        """Show one event; at: when it happened, where that is not now."""
+        self._at = time.time() if at is None else at
+        self._begun = self._at if self._begun is None else self._begun
         show = getattr(self, f"_on_{kind}", None)
         if show:
             show(facts)
 
     def _line(self, text: str) -> None:
-        self._console.print(f"[dim]{time.monotonic() - self._begun:6.1f} s[/dim]  {text}", soft_wrap=True)
+        self._console.print(f"[dim]{self._at - (self._begun or self._at):6.1f} s[/dim]  {text}")
+
+    def _say(self, key: str, **values: Any) -> str:
+        return escape(say(f"term.{key}", self._lang, **values))
 
     def _now(self, text: str) -> None:
         if self._status:
-            self._status.update(text)
+            left = self._left.seconds(self._at)
+            more = f" [dim]({self._say('left', time=duration(left, self._lang))})[/dim]" if left else ""
+            self._status.update(text + more)
 
     def _on_run(self, facts: dict[str, Any]) -> None:
-        self._line(f"run {escape(facts['folder'])}")
+        self._line(self._say("run", folder=facts["folder"]))
 
     def _on_step(self, facts: dict[str, Any]) -> None:
+        name = facts["name"]
         if facts["state"] == "kept":
-            self._line(f"[dim]{facts['name']}: whole already, kept[/dim]")
+            self._line(f"[dim]{self._say('kept', name=name)}[/dim]")
         elif facts["state"] == "begun":
             self._fits = 0
-            self._now("reading and splitting the data" if facts["name"] == "data" else facts["name"])
+            key = "reading" if name == "data" else "studying" if name.startswith("studies/") else "working"
+            self._now(self._say(key, name=name))
 
     def _on_data(self, facts: dict[str, Any]) -> None:
-        left_out = (
-            ", ".join(f"{reason} {count:,}" for reason, count in facts["quarantined"].items()) or "none"
+        left_out = ", ".join(
+            f"{say_or(f'reason.{reason}', self._lang, reason)} {count(n, self._lang)}"
+            for reason, n in facts["quarantined"].items()
         )
-        self._line(
-            f"data: {facts['rows']:,} rows; {facts['train']:,} train, {facts['certification']:,} certify; quarantined: {left_out}"
-        )
+        counted = {key: facts[key] for key in ("rows", "train", "certification")}
+        self._line(self._say("data", **counted, left_out=left_out or say("term.nothing", self._lang)))
 
     def _on_ladder(self, facts: dict[str, Any]) -> None:
-        self._planned = {rung["rung"]: rung["fit_seconds"] for rung in facts["rungs"]}
-        self._line("ladder: " + " < ".join(self._planned))
+        self._left.plan({rung["rung"]: rung["fit_seconds"] for rung in facts["rungs"]}, self._at)
+        self._line(self._say("ladder", rungs=" < ".join(rung["rung"] for rung in facts["rungs"])))
 
     def _on_fit(self, facts: dict[str, Any]) -> None:
         self._fits += 1
-        planned = self._planned.get(facts["rung"], 0.0)
-        self._now(
-            f"{facts['rung']}: fit {self._fits} on {facts['rows']:,} rows, about {planned:.0f} s planned"
-        )
+        planned = duration(self._left.planned.get(facts["rung"], 0.0), self._lang)
+        self._now(self._say("fit", rung=facts["rung"], n=self._fits, rows=facts["rows"], planned=planned))
 
     def _on_trial(self, facts: dict[str, Any]) -> None:
+        self._left.finish(facts["rung"], self._at)
         colour = "green" if facts["status"] == "cleared" else "yellow"
-        scores = ", ".join(f"{escape(name)} {value:.4f}" for name, value in facts["scores"].items())
-        self._line(
-            f"{facts['rung']}: {scores}; {facts['usd_per_1k']:.7f} USD / 1k  [{colour}]{facts['status']}[/{colour}]"
-        )
+        scores = ", ".join(f"{name} {value:.4f}" for name, value in facts["scores"].items())
+        status = say_or(f"status.{facts['status'].replace(' ', '_')}", self._lang, facts["status"])
+        price = money(facts["usd_per_1k"] * 1000, self._lang)
+        line = self._say("trial", rung=facts["rung"], scores=scores, price=price)
+        self._line(f"{line}  [{colour}]{escape(status)}[/{colour}]")
 
     def _on_certificate(self, facts: dict[str, Any]) -> None:
         found = facts["certificate"]
-        text = (
-            f"certified: {escape(found['metric'])} {found['bound']:g} at {found['confidence']:.4g}"
-            if found
-            else "the look failed"
+        if not found:
+            self._line(self._say("failed", rung=facts["rung"]))
+            return
+        bound, confidence = f"{found['bound']:g}", percent(found["confidence"])
+        metric = found["metric"]
+        self._line(
+            self._say("certified", rung=facts["rung"], metric=metric, bound=bound, confidence=confidence)
         )
-        self._line(f"{facts['rung']}: {text}")
 
     def _on_skipped(self, facts: dict[str, Any]) -> None:
-        self._line(f"[dim]{facts['rung']}: not tried, {escape(facts['why'])}[/dim]")
+        self._left.finish(facts["rung"], self._at)
+        why = say_or(f"skip.{facts.get('key', '')}", self._lang, facts["why"])
+        self._line(f"[dim]{self._say('skipped', rung=facts['rung'], why=why)}[/dim]")
+
+
+class _TimeLeft:
+    """Seconds left if every rung is climbed: the plan, corrected by how long the finished ones really took."""
+
+    def __init__(self) -> None:
+        self.planned: dict[str, float] = {}
+        self._begun = 0.0
+        self._done: set[str] = set()
+        self._last = 0.0
+
+    def plan(self, seconds: dict[str, float], at: float) -> None:
+        # A rung costs a few fits, and about two seconds to pack and measure.
+        self.planned, self._begun, self._last = seconds, at, at
+
+    def finish(self, rung: str, at: float) -> None:
+        self._done.add(rung)
+        self._last = at
+
+    def seconds(self, at: float) -> float:
+        """Return the seconds left; 0 before a rung is finished, when nothing is known."""
+        weight = {rung: 3 * seconds + 2 for rung, seconds in self.planned.items()}
+        done = sum(w for rung, w in weight.items() if rung in self._done)
+        rest = sum(w for rung, w in weight.items() if rung not in self._done)
+        if not (done and rest):
+            return 0.0
+        return max(rest * (self._last - self._begun) / done - (at - self._last), 1.0)

@@ -66,7 +66,7 @@ class MeanMetric(Metric):
     def __init__(self, name: str, value: Callable[[Any, Prediction], float], binary: bool = False) -> None:
         super().__init__(name)
         self._value = value
-        self._binary = binary
+        self.is_binary = binary
 
     def values(self, truths: Truths, answers: Answers) -> FloatArray:
         """Return one value a row."""
@@ -82,7 +82,7 @@ class MeanMetric(Metric):
             return self.estimated(truths, answers, schema, units, alpha)
         # A mean of values at the edge of the range may leave it by the last bit.
         values = per_unit(self.values(truths, answers), units).clip(self.least, self.greatest)
-        if self._binary and self.higher_is_better and len(values) == len(units):
+        if self.is_binary and self.higher_is_better and len(values) == len(units):
             return Bound(bounds.proportion_lower(int(values.sum()), len(values), alpha), exact=True)
         if self.higher_is_better:
             return Bound(bounds.mean_lower(values, self.least, self.greatest, alpha), exact=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,36 @@ from rung.core.errors import RungError
 
 
 @dataclass(frozen=True)
+class LlmPrices:
+    """List prices of large language models. models: name -> US dollars per million tokens (in, out).
+
+    prompt_tokens and answer_tokens: what a request adds to its text.
+    """
+
+    date: str
+    source: str
+    prompt_tokens: int
+    answer_tokens: int
+    models: Mapping[str, tuple[float, float]]
+
+    def usd_per_1k(self, name: str, input_tokens: float) -> float:
+        """Return the price of 1,000 requests of so many tokens of text each."""
+        usd_in, usd_out = self.models[name]
+        return ((input_tokens + self.prompt_tokens) * usd_in + self.answer_tokens * usd_out) / 1000.0
+
+
+@dataclass(frozen=True)
 class Prices:
-    """usd_per_cpu_hour: a core for an hour. watts_per_core: a busy core. notes: date and source of each."""
+    """usd_per_cpu_hour: a core for an hour. watts_per_core: a busy core. notes: date and source of each.
+
+    usd_per_label: a row answered by a person; llm: None where the file names no models.
+    """
 
     usd_per_cpu_hour: float
     watts_per_core: float
     notes: dict[str, str]
+    usd_per_label: float | None = None
+    llm: LlmPrices | None = None
 
     def usd(self, cpu_seconds: float) -> float:
         """Return the price of that much work of one core, in US dollars."""
@@ -33,17 +58,31 @@ def load_prices(path: Path | None = None) -> Prices:
     path = path or Path(__file__).with_name("prices.yaml")
     try:
         raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        machine, energy = raw["machine"], raw["energy"]
+        machine, energy, label = raw["machine"], raw["energy"], raw.get("label")
         usd, watts = float(machine["usd_per_cpu_hour"]), float(energy["watts_per_core"])
         notes = {
             "machine": f"{usd} USD a core-hour, {machine['date']}: {machine['source']}",
             "energy": f"{watts} W a busy core, {energy['date']}: {energy['source']}",
         }
+        by_hand = float(label["usd_per_row"]) if label else None
+        if label:
+            notes["label"] = f"{by_hand} USD a row answered by hand, {label['date']}: {label['source']}"
+        llm = _llm(raw["llm"]) if raw.get("llm") else None
+        if llm:
+            notes["llm"] = f"{llm.date}: {llm.source}"
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         fix = "Copy rung's own core/prices.yaml and change its numbers; keep every key, date and source."
         raise RungError(f"not a usable price file: {type(error).__name__} {error}", path.name, fix) from None
-    if not (0 <= usd < 1e6 and 0 <= watts < 1e6):
-        raise RungError(
-            f"prices must lie in [0, 1000000): {usd}, {watts}", path.name, "Mend the two numbers."
-        )
-    return Prices(usd, watts, notes)
+    tokens = [usd for pair in llm.models.values() for usd in pair] if llm else []
+    numbers = [usd, watts, *([] if by_hand is None else [by_hand]), *tokens]
+    if not all(0 <= number < 1e6 for number in numbers):
+        shown = ", ".join(f"{number:g}" for number in numbers)
+        raise RungError(f"prices must lie in [0, 1000000): {shown}", path.name, "Mend the numbers.")
+    return Prices(usd, watts, notes, by_hand, llm)
+
+
+def _llm(raw: Any) -> LlmPrices:
+    models = {str(m["name"]): (float(m["usd_in"]), float(m["usd_out"])) for m in raw["models"]}
+    return LlmPrices(
+        str(raw["date"]), str(raw["source"]), int(raw["prompt_tokens"]), int(raw["answer_tokens"]), models
+    )

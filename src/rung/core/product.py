@@ -65,6 +65,19 @@ class Limits(Section):
     memory_mb: float | None = Field(default=None, gt=0, description="peak memory of the predicting process")
     usd_per_1k: float | None = Field(default=None, gt=0, description="price of 1,000 predictions")
 
+    def broken_by(self, latency_ms: float, size_mb: float, memory_mb: float, usd_per_1k: float) -> list[str]:
+        """Return the limits that these measurements exceed, each as `name measured > limit`."""
+        measured = {
+            "latency_ms": latency_ms,
+            "size_mb": size_mb,
+            "memory_mb": memory_mb,
+            "usd_per_1k": usd_per_1k,
+        }
+        limits = self.model_dump(exclude_none=True)
+        return [
+            f"{key} {measured[key]:g} > {limit:g}" for key, limit in limits.items() if measured[key] > limit
+        ]
+
 
 class Budget(Section):
     """How much may be spent on choosing."""
@@ -126,7 +139,7 @@ class Product(Section):
     ladder: tuple[RungSpec, ...] | None = Field(
         default=None, description="rungs to try; default: all that fit"
     )
-    rules: Annotated[tuple[RuleSpec, ...], BeforeValidator(_as_tuple)] = Field(
+    rules: Annotated[tuple[RuleSpec, ...], BeforeValidator(as_tuple)] = Field(
         default=(),
         max_length=10_000,
         description="answers given by hand, asked in this order before any model",

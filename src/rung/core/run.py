@@ -73,6 +73,22 @@ class Run:
             os.close(handle)
 
 
+def is_building(folder: Path) -> bool:
+    """Return whether a process holds this run folder for building; never on Windows, which has no such lock."""
+    if os.name == "nt" or not (folder / "building.lock").is_file():
+        return False
+    import fcntl
+
+    handle = os.open(folder / "building.lock", os.O_RDWR)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def open_run(
     folder: Path, name: str, fingerprint: str, spec_text: str, listener: Listener | None = None
 ) -> Run:

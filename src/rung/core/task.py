@@ -93,6 +93,10 @@ class Task(ABC):
         """Return what the report shows beside the scores (a confusion matrix, say), ready for JSON."""
         return {}
 
+    def floor_score(self, counts: Mapping[str, int]) -> tuple[str, float]:
+        """Return the metric a bar should speak of when targets are spread like this, and the floor's score on it."""
+        return self.default_metric, 0.0
+
     @abstractmethod
     def tiny(self) -> list[dict[str, Any]]:
         """Return a small sample: rows with their inputs and the target under "target"."""

@@ -108,6 +108,12 @@ class Examples:
         for values in zip(*(self.inputs[name] for name in names), strict=True):
             yield dict(zip(names, values, strict=True))
 
+    def excerpt(self, index: int, chars: int = 280) -> str:
+        """Return the beginning of a row's inputs as one line, for a person who looks at a mistake."""
+        cells = (column[index] for column in self.inputs.values())
+        joined = " · ".join(" ".join(str("" if cell is None else cell).split()) for cell in cells)
+        return joined if len(joined) <= chars else joined[: chars - 1] + "…"
+
 
 @dataclass(frozen=True)
 class Dataset:

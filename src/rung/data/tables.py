@@ -97,8 +97,8 @@ def read_examples(dataset: Dataset, table: str) -> Examples:
     targets = _cells(target.kind, columns["target"])
     # One string a file, not one a row.
     files = [sys.intern(name) for name in columns["file"]]
-    numbers = (columns[name] for name in ("unit", "row", "time"))
-    return Examples(schema, inputs, targets, *numbers, files=files, copies=columns["copies"])
+    units, rows, times, copies = (columns[name] for name in ("unit", "row", "time", "copies"))
+    return Examples(schema, inputs, targets, units, rows, times, files, copies)
 
 
 def _cells(kind: str, cells: list[str]) -> list[Any]:

@@ -228,6 +228,8 @@ def certificate(
         "looks": outcome.look.number,
         "alpha": outcome.look.alpha,
         "exact": all(outcome.exact),
+        "of": "groups" if grouped else "rows",
+        "period": bool(period),
         "conditions": conditions,
         "claim": f"with {confidence:.4g} confidence {words} on {of_what}{period} drawn like the "
         f"{outcome.units:,} that certified{kind}. {LOCK_NOTE}" + (f" {premise}" if premise else ""),

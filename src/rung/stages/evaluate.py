@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,26 +16,36 @@ import numpy as np
 
 from rung.core import registry
 from rung.core.bounds import Bound
+from rung.core.messages import say
 from rung.core.metric import MeanMetric, Metric
 from rung.core.task import Task
 from rung.core.types import Examples, Prediction
 
 Fit = Callable[[Examples], Any]
+# Called with a fold's model, its held-out rows and its answers, while the model is there.
+OnFold = Callable[[object, Examples, Sequence[Prediction]], None]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Answers on held-out training rows. `rows` indexes the training examples; answers align with it."""
+    """Answers on held-out training rows. `rows` indexes the training examples; answers align with it.
+
+    held_out: how (folds, part, latest) and in how many folds; method: the same in words.
+    """
 
     rows: tuple[int, ...]
     truths: tuple[Any, ...]
     units: tuple[str, ...]
     answers: tuple[Prediction, ...]
-    method: str
+    held_out: Mapping[str, Any]
+
+    @property
+    def method(self) -> str:
+        return say(f"method.{self.held_out['how']}", "en", n=self.held_out["folds"])
 
 
-def folds(examples: Examples) -> tuple[list[tuple[list[int], list[int]]], str]:
-    """Return (train, test) row numbers of each fold, and the method in words.
+def folds(examples: Examples) -> tuple[list[tuple[list[int], list[int]]], dict[str, Any]]:
+    """Return (train, test) row numbers of each fold, and how the rows were held out.
 
     Under 1,000 rows five folds, under 5,000 three, else one part of a fifth, at most 5,000 rows; with a time
     column the latest fifth. A unit stays whole; targets are spread evenly.
@@ -44,16 +54,16 @@ def folds(examples: Examples) -> tuple[list[tuple[list[int], list[int]]], str]:
     if len(set(examples.times)) > 1:
         order = sorted(range(n), key=lambda i: examples.times[i])
         test = order[n - max(n // 5, 1) :]
-        return [(order[: n - len(test)], test)], "the latest fifth of the training rows"
+        return [(order[: n - len(test)], test)], {"how": "latest", "folds": 1}
     part = _deal(examples, 5 if n < 1_000 or n >= 5_000 else 3)
     count = max(part) + 1
     split = [
         ([i for i in range(n) if part[i] != k], [i for i in range(n) if part[i] == k]) for k in range(count)
     ]
     if n < 5_000:
-        return split, f"cross-validated in {count} folds of the training rows"
+        return split, {"how": "folds", "folds": count}
     train, test = split[0]
-    return [(train + test[5_000:], test[:5_000])], "on a part of the training rows held out for it"
+    return [(train + test[5_000:], test[:5_000])], {"how": "part", "folds": 1}
 
 
 def _deal(examples: Examples, count: int) -> list[int]:
@@ -66,13 +76,13 @@ def _deal(examples: Examples, count: int) -> list[int]:
     return [fold_of[unit] for unit in examples.units]
 
 
-def evaluate(model_name: str, examples: Examples, fit: Fit) -> Evaluation:
+def evaluate(model_name: str, examples: Examples, fit: Fit, on_fold: OnFold | None = None) -> Evaluation:
     """Return the answers of a rung on rows held out of its training.
 
     fit: returns a fitted model for the rows given. Each is saved, loaded and asked as a bundle's would be.
     """
     family = registry.model(model_name)
-    split, method = folds(examples)
+    split, held_out = folds(examples)
     answers: dict[int, Prediction] = {}
     for train, test in split:
         fitted = fit(examples.take(train))
@@ -82,13 +92,15 @@ def evaluate(model_name: str, examples: Examples, fit: Fit) -> Evaluation:
             for start in range(0, len(test), 512):
                 piece = test[start : start + 512]
                 answers |= dict(zip(piece, model.predict(examples.take(piece).inputs), strict=True))
+            if on_fold:
+                on_fold(model, examples.take(test), [answers[i] for i in test])
     rows = sorted(answers)
     return Evaluation(
         tuple(rows),
         tuple(examples.targets[i] for i in rows),
         tuple(examples.units[i] for i in rows),
         tuple(answers[i] for i in rows),
-        method,
+        held_out,
     )
 
 
@@ -97,6 +109,14 @@ def scores(evaluation: Evaluation, metrics: Sequence[Metric], examples: Examples
     return {
         m.name: round(m.score(evaluation.truths, evaluation.answers, examples.schema), 5) for m in metrics
     }
+
+
+def first_fold_score(evaluation: Evaluation, metric: Metric, examples: Examples) -> float:
+    """Return the score on the first fold's held-out rows alone: where its learning curve ends."""
+    test = set(folds(examples)[0][0][1])
+    places = [place for place, row in enumerate(evaluation.rows) if row in test]
+    truths = [evaluation.truths[place] for place in places]
+    return metric.score(truths, [evaluation.answers[place] for place in places], examples.schema)
 
 
 def interval(
@@ -141,10 +161,10 @@ def details(evaluation: Evaluation, task: Task, examples: Examples) -> dict[str,
     """Return what the task shows beside the scores; a mistake's index becomes its file and row."""
     found = task.details(evaluation.truths, evaluation.answers, examples.schema)
     for mistake in found.get("mistakes", []):
-        row = evaluation.rows[mistake.pop("index")]
-        mistake["row"] = examples.rows[row]
+        place = evaluation.rows[mistake.pop("index")]
+        mistake |= {"row": examples.rows[place], "input": examples.excerpt(place)}
         if examples.files:
-            mistake["file"] = examples.files[row]
+            mistake["file"] = examples.files[place]
     return found
 
 

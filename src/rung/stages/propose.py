@@ -11,7 +11,7 @@ from typing import Any
 from rung.core.bounds import rows_needed
 from rung.core.model import Ladder, Rung
 from rung.core.source_names import without_secrets
-from rung.core.task import Guess
+from rung.core.task import ColumnProfile, Guess
 from rung.data.roles import Role
 
 _CHOSEN = "as you chose"
@@ -22,7 +22,8 @@ class Proposal:
     """What a look at the data suggests. ladder: the rungs with planned price and fit time, cheapest first.
 
     source: as it may be shown. data: the keys of `data` that the user gave, path among them. roles: suggested
-    columns for group and time.
+    columns for group and time. title: of the task, in words. columns: those it reads and answers. brief: see
+    `rung.stages.brief`.
     """
 
     source: str
@@ -33,16 +34,23 @@ class Proposal:
     name: str
     data: Mapping[str, Any]
     roles: Mapping[str, Role]
-    at_least: float = 0.9
+    title: str
+    columns: tuple[ColumnProfile, ...]
+    brief: Mapping[str, Any]
 
     @property
     def guess(self) -> Guess:
         return self.guesses[0]
 
     @property
+    def at_least(self) -> float:
+        """Return the level proposed for the bar."""
+        return float(self.brief["bar"]["at_least"])
+
+    @property
     def certification_rows(self) -> int:
-        """Return how many rows would certify: clamp(400 / n, 0.1, 0.3) of them."""
-        return round(self.rows * min(max(400 / max(self.rows, 1), 0.1), 0.3))
+        """Return how many rows would certify: clamp(400 / n, 0.1, 0.3) of those that can be used."""
+        return int(self.brief["certificate"]["rows"])
 
     @property
     def notes(self) -> list[str]:
@@ -74,7 +82,7 @@ data:
 {self._role("group", "customer_id", "name the column that rows share, if any: people, threads, sites")}
 {self._role("time", "created_at", "name the column of dates to certify on the latest rows")}
 bar:
-  metric: accuracy
+  metric: {self.brief["bar"]["metric"]}
   at_least: {self.at_least:g}   # what an error costs you decides; a model 3 points better needs about {needed} rows to prove it
   confidence: 0.95
 # limits: {{latency_ms: 20, size_mb: 50, usd_per_1k: 0.01}}
@@ -106,14 +114,20 @@ budget:
         return f"  # {key}: {_quoted(role.column)}   # it {_comment(role.reason)}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the proposal for `--json`."""
+        """Return the proposal as plan.json and `--json` hold it."""
+        rungs = zip(ladder_dicts(self.ladder.rungs), self.brief["ladder"], strict=True)
         return {
+            "name": self.name,
+            "title": self.title,
             "source": self.source,
             "rows": self.rows,
+            "rows_are_all": self.rows_are_all,
+            "columns": [asdict(column) for column in self.columns],
             "guesses": [asdict(guess) for guess in self.guesses],
             "roles": {key: asdict(role) for key, role in self.roles.items()},
             "certification_rows": self.certification_rows,
-            "ladder": ladder_dicts(self.ladder.rungs),
+            **self.brief,
+            "ladder": [planned | {"expected": told["expected"]} for planned, told in rungs],
         }
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
+from importlib.metadata import version
 from typing import Any
 
 from rung.core.bounds import rows_needed
+from rung.core.messages import say
 from rung.core.product import Condition, Product
 
 # (key, type, meaning): the reference page is made from this list, and a test holds a real report against it.
@@ -14,6 +19,10 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("rung_version", "text", "version of rung that built"),
     ("product", "text", "name of the product"),
     ("task", "text", "kind of problem"),
+    ("title", "text", "what the task does, in words"),
+    ("built", "date", "day the build ended"),
+    ("inputs", "list", "columns the model reads"),
+    ("limits", "object", "ceilings that were asked for"),
     ("metric", "text", "metric of the bar's first condition"),
     ("bar", "list", "conditions: metric, at_least or at_most, confidence"),
     ("cleared", "true, false", "whether a rung was certified to clear the whole bar and all limits"),
@@ -27,6 +36,8 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("certificate.looks", "number", "how many looks at these rows have been taken, this one included"),
     ("certificate.alpha", "number", "error this look was allowed to spend"),
     ("certificate.exact", "true, false", "false: bootstrapped, called estimated"),
+    ("certificate.of", "text", "rows, or groups of rows: what the claim speaks of"),
+    ("certificate.period", "true, false", "whether it speaks of the period after the cut-off only"),
     ("certificate.conditions", "list", "bound, level and exactness of each condition"),
     ("certificate.claim", "text", "the claim in words"),
     ("trials", "list", "one object a rung tried, cheapest first"),
@@ -39,6 +50,7 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ),
     ("trials.scores", "object", "metrics on training rows held out from the fit (see method)"),
     ("trials.method", "text", "how they were held out"),
+    ("trials.held_out", "object", "the same for programs: how (folds, part, latest) and folds"),
     (
         "trials.interval",
         "[low, high]",
@@ -73,7 +85,17 @@ KEYS: tuple[tuple[str, str, str], ...] = (
         "object",
         "the task's own findings on held-out rows of the winner: confusion matrix, mistakes",
     ),
+    ("study", "object", "more of the winner, on held-out training rows"),
+    ("study.reliability", "object", "how often answers were right by how sure they were"),
+    ("study.curve", "object", "score by training rows; or `skipped` with the reason"),
+    (
+        "study.why",
+        "object",
+        "words that speak for each label, and mistakes explained; {} where the model cannot",
+    ),
+    ("costs", "object", "serving, and a large language model for the same answers at dated list prices"),
     ("advice", "list", "what to do next, in words"),
+    ("advice_items", "list", "the same for programs: key and values of each message"),
     ("prices", "object", "date and source of each price"),
     ("hardware", "object", "machine, cores and threads of the measurements"),
     ("seed", "number", "of every random choice"),
@@ -88,6 +110,8 @@ class Findings:
     winner: str | None
     certificate: Mapping[str, Any] | None
     cleared: bool
+    study: Mapping[str, Any] = field(default_factory=dict)
+    costs: Mapping[str, Any] = field(default_factory=dict)
 
 
 def report(
@@ -98,13 +122,18 @@ def report(
     machine: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return report.json as a value; `KEYS` documents it."""
+    items = advice_items(product, data, found)
     winner = next((t for t in found.trials if t["rung"] == found.winner), None)
     shown = ("rows", "used", "train", "certification", "quarantined", "labels", "split", "encoding")
-    hidden = {"details", "version", "measured"}
+    hidden = {"details", "version", "measured", "reliability", "why", "fold_score"}
     return {
         "rung_version": machine["rung_version"],
         "product": product.name,
         "task": product.task,
+        "title": machine["title"],
+        "built": date.today().isoformat(),
+        "inputs": list(product.data.input),
+        "limits": product.limits.model_dump(exclude_none=True),
         "metric": product.bar[0].metric,
         "bar": [condition.model_dump(exclude_none=True) for condition in product.bar],
         "cleared": found.cleared,
@@ -113,80 +142,80 @@ def report(
         "trials": [{k: v for k, v in t.items() if k not in hidden} for t in found.trials],
         "data": {key: data[key] for key in shown},
         "details": dict(winner["details"]) if winner else {},
-        "advice": advice(product, data, found),
+        "study": dict(found.study),
+        "costs": dict(found.costs),
+        "advice": [say(f"advice.{item['key']}", "en", **item["values"]) for item in items],
+        "advice_items": items,
         "prices": dict(prices),
-        "hardware": {k: v for k, v in machine.items() if k != "rung_version"},
+        "hardware": {k: v for k, v in machine.items() if k not in {"rung_version", "title"}},
         "seed": product.seed,
     }
 
 
-def advice(product: Product, data: Mapping[str, Any], found: Findings) -> list[str]:
-    """Return what to do next, most useful first."""
-    lines: list[str] = []
+def machine(threads: int, title: str) -> dict[str, Any]:
+    """Return what the measurements were taken on, beside the task's title and our version."""
+    return {
+        "title": title,
+        "rung_version": version("rung"),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+    }
+
+
+def advice_items(product: Product, data: Mapping[str, Any], found: Findings) -> list[dict[str, Any]]:
+    """Return what to do next, most useful first: the key of a message below `advice` and its values."""
+    items: list[dict[str, Any]] = []
     tried = [t for t in found.trials if t["scores"]]
     condition = product.bar[0]
     best = max(tried, key=lambda t: _towards(condition, t), default=None)
     if not found.cleared and best is not None:
-        lines += _refusal(product, data, found, condition, best)
-    if (
-        found.cleared
-        and found.trials
-        and found.winner == found.trials[0]["rung"]
-        and found.trials[0]["is_floor"]
-    ):
-        lines.append(
-            "The floor, which answers without reading, clears your bar: the bar does not measure what you want. "
-            "Use macro_f1, or f1:<label> of the label that matters."
-        )
+        items += _refusal(data, found, condition, best)
+    first = found.trials[0] if found.trials else None
+    if first and found.cleared and found.winner == first["rung"] and first["is_floor"]:
+        items.append(_item("floor"))
     left_out = sum(data["quarantined"].values())
     if left_out > 0.1 * data["rows"]:
         reason, count = max(data["quarantined"].items(), key=lambda item: item[1])
-        lines.append(
-            f"{left_out} of {data['rows']} rows are in quarantine, most for '{reason}' ({count}): see data/quarantine.jsonl."
-        )
+        items.append(_item("quarantine", left=left_out, rows=data["rows"], reason=reason, count=count))
     thin = [label for label, count in data["labels"].items() if count < 20]
     if thin:
         named = ", ".join(f"'{label}'" for label in thin[:5]) + (" ..." if len(thin) > 5 else "")
-        lines.append(
-            f"{len(thin)} labels have fewer than 20 training rows ({named}): collect more of these, or merge them."
-        )
-    return lines
+        items.append(_item("thin", n=len(thin), named=named))
+    return items
 
 
 def _refusal(
-    product: Product, data: Mapping[str, Any], found: Findings, condition: Condition, best: Mapping[str, Any]
-) -> list[str]:
+    data: Mapping[str, Any], found: Findings, condition: Condition, best: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     score = best["scores"].get(condition.metric)
-    wanted = (
-        f"{condition.metric} {'at least' if condition.higher_is_better else 'at most'} {condition.level:g}"
-    )
+    level = f"{condition.level:g}"
+    estimate = {"rung": best["rung"], "metric": condition.metric, "score": f"{score:.3f}"}
     if data["certification"] == 0:
-        return [
-            f"No certificate was asked for (certify.fraction: 0): {best['rung']} is estimated at {condition.metric} {score:.3f}."
-        ]
-    lines = [f"No rung clears {wanted} here; the best, {best['rung']}, is estimated at {score:.3f}."]
+        return [_item("no_certificate", **estimate)]
+    sign = "≥" if condition.higher_is_better else "≤"
+    items = [_item("refused", wanted=f"{condition.metric} {sign} {level}", **estimate)]
     over = [line for t in found.trials for line in t["over_limits"]]
     if over:
-        lines.append(f"Limits stood in the way: {'; '.join(dict.fromkeys(over))}.")
+        items.append(_item("limits", over="; ".join(dict.fromkeys(over))))
     if condition.higher_is_better and condition.level < 1.0 and score > condition.level:
         needed = rows_needed(score, condition.level, (1.0 - condition.confidence) / 2.0)
         missing = needed - data["certification"] if needed else None
         if missing and missing > 0:
-            lines.append(
-                f"A certificate at {condition.level:g} with {condition.confidence:.0%} confidence needs about {needed} "
-                f"never looked-at certification rows at that quality; there are {data['certification']}. Collect about {needed} fresh labelled "
-                "rows and pass them as `certify: {path: ...}`, or keep adding rows to the data until as many certify."
-            )
+            confidence = f"{condition.confidence:.0%}"
+            here = data["certification"]
+            items.append(_item("rows_needed", level=level, confidence=confidence, needed=needed, here=here))
         elif needed is None:
-            lines.append(
-                "The estimate is too close to the bar for any realistic number of certification rows."
-            )
+            items.append(_item("too_close"))
     side, end = ("lower", 0) if condition.higher_is_better else ("raise", 1)
-    confidence_fix = f"{side} the bar (what could be certified today is estimated near {max(best['interval'][end], 0):.2f})"
-    lines.append(
-        f"What helps: more labelled rows, above all of the mistakes in the report; labels checked for errors; or {confidence_fix}."
-    )
-    return lines
+    items.append(_item(f"helps_{side}", near=f"{max(best['interval'][end], 0):.2f}"))
+    return items
+
+
+def _item(key: str, **values: Any) -> dict[str, Any]:
+    return {"key": key, "values": values}
 
 
 def _towards(condition: Condition, trial: Mapping[str, Any]) -> float:

@@ -16,6 +16,8 @@ from rung.runtime.ngrams import fold, join_fields
 
 MOST_LABELS = 1_000
 LONGEST_LABEL = 200
+# From this share of the largest label on, accuracy says little.
+_ONE_SIDED = 0.8
 # What tables write where there is no label. Lower-case "none" and "na" are words: they may be labels.
 _MISSING = {
     "",
@@ -163,6 +165,13 @@ class TextClassification(Task):
                 for i in wrong[:20]
             ],
         }
+
+    def floor_score(self, counts: Mapping[str, int]) -> tuple[str, float]:
+        """Return accuracy and the largest label's share; macro F1 where that share alone would look good."""
+        share = max(counts.values(), default=0) / max(sum(counts.values()), 1)
+        if share < _ONE_SIDED:
+            return "accuracy", share
+        return "macro_f1", 2 * share / (1 + share) / len(counts)
 
     def tiny(self) -> list[dict[str, Any]]:
         return [{"text": text, "target": label} for label, texts in _TINY.items() for text in texts]

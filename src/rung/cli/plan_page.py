@@ -1,0 +1,58 @@
+"""Print a plan to the terminal: the same sentences as plan.html."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from rung.core.messages import say
+from rung.pages import plan_words as words
+
+_SIGNS = {"go": ("✓", "green"), "slow": ("!", "yellow"), "stop": ("✗", "red")}
+
+
+def print_plan(console: Console, plan: Mapping[str, Any], lang: str) -> None:
+    """Print scene, readiness, ladder, bar and duties."""
+    console.print(words.read(plan, lang), markup=False)
+    _head(console, say("scene.title", lang))
+    for line in [*words.scene(plan, lang), *words.driver(plan, lang)]:
+        console.print(f"  {line}", markup=False)
+    _head(console, say("ready.title", lang))
+    for light, line in words.lights(plan, lang):
+        sign, colour = _SIGNS[light]
+        console.print(f"  [{colour}]{sign}[/{colour}] ", end="")
+        console.print(line, markup=False)
+    _head(console, say("ladder.title", lang))
+    console.print(_table(words.ladder_head(plan, lang), words.ladder_rows(plan, lang)))
+    for note in words.ladder_notes(plan, lang):
+        console.print(f"  {note}", markup=False, style="dim")
+    _head(console, say("yourbar.title", lang))
+    for line in words.bar(plan, lang):
+        console.print(f"  {line}", markup=False)
+    console.print(_table([say("yourbar.quality", lang), say("yourbar.rows", lang)], words.needed(plan, lang)))
+    console.print(f"  {words.have(plan, lang)}", markup=False)
+    _head(console, say("duties.title", lang))
+    for kind, lines in words.duties(plan, lang):
+        console.print(f"  {kind}", style="bold", markup=False)
+        for line in lines:
+            console.print(f"    {line}", markup=False)
+    for line in words.duties_notes(plan, lang):
+        console.print(f"  {line}", markup=False, style="dim")
+
+
+def _head(console: Console, words: str) -> None:
+    console.print(f"\n{words}", style="bold", markup=False)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> Table:
+    from rich.markup import escape
+
+    table = Table(box=None, pad_edge=True, header_style="bold")
+    for index, name in enumerate(head):
+        table.add_column(escape(name), justify="left" if index == 0 else "right")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table

@@ -1,0 +1,155 @@
+"""What rung says to people, in English and Chinese: one catalogue, with numbers, dates and plurals right in both."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rung.core.errors import RungError
+
+LANGUAGES = ("en", "zh")
+_PLURAL = {"one", "other"}
+
+
+@cache
+def catalogue(lang: str) -> Mapping[str, str | Mapping[str, str]]:
+    """Return dotted key -> message, or its plural forms `one` and `other`, of a language."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    flat: dict[str, str | Mapping[str, str]] = {}
+
+    def walk(prefix: str, node: Mapping[str, Any]) -> None:
+        for name, value in node.items():
+            key = f"{prefix}{name}"
+            if isinstance(value, dict) and not set(value) <= _PLURAL:
+                walk(f"{key}.", value)
+            else:
+                flat[key] = value
+
+    for path in sorted((Path(__file__).parent / lang).glob("*.yaml")):
+        walk("", yaml.load(path.read_text(encoding="utf-8"), Loader=loader))  # noqa: S506 - a safe loader
+    return flat
+
+
+def knows(key: str, lang: str) -> bool:
+    """Return whether the catalogue has a message of that key."""
+    return key in catalogue(lang)
+
+
+def say(key: str, lang: str, **values: Any) -> str:
+    """Return a message in a language. Whole numbers are grouped; `n` chooses between singular and plural."""
+    message = catalogue(lang)[key]
+    if not isinstance(message, str):
+        message = message["one" if values["n"] == 1 else "other"]
+    return message.format_map({name: _shown(value, lang) for name, value in values.items()})
+
+
+def say_or(key: str, lang: str, otherwise: str) -> str:
+    """Return a message without values; `otherwise` when the catalogue has none, as for a plugin's words."""
+    return say(key, lang) if knows(key, lang) else otherwise
+
+
+def _shown(value: Any, lang: str) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return count(value, lang)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def language(asked: str | None = None) -> str:
+    """Return "en" or "zh": what was asked for, else RUNG_LANG, else the system's.
+
+    Raises RungError for a language there is no catalogue of.
+    """
+    wanted = asked or os.environ.get("RUNG_LANG")
+    if wanted:
+        short = wanted.replace("_", "-").split("-")[0].split(".")[0].lower()
+        if short not in LANGUAGES:
+            raise RungError(
+                f"there are no messages in '{wanted}'",
+                "--lang" if asked else "RUNG_LANG",
+                f"Choose {' or '.join(LANGUAGES)}.",
+            )
+        return short
+    system = next((os.environ[n] for n in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(n)), "")
+    return "zh" if system.lower().startswith("zh") else "en"
+
+
+def count(value: int, lang: str) -> str:
+    """Return a whole number: 1,692; in Chinese round ten thousands as 10 万."""
+    if lang == "zh" and value >= 10_000 and value % 1_000 == 0:
+        if value >= 100_000_000 and value % 10_000_000 == 0:
+            return f"{value / 100_000_000:g} 亿"
+        return f"{value / 10_000:,g} 万"
+    return f"{value:,}"
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """Return a share of 1 as 93%: the same in both languages."""
+    return f"{share * 100:.{digits}f}%"
+
+
+def significant(value: float, digits: int = 2) -> str:
+    """Return a number at so many significant digits, grouped, never as 1e-05."""
+    if value == 0:
+        return "0"
+    from math import floor, log10
+
+    places = digits - 1 - floor(log10(abs(value)))
+    return f"{round(value, places):,.{max(places, 0)}f}"
+
+
+def money(usd: float, lang: str, digits: int = 2) -> str:
+    """Return an amount of US dollars: $0.0088; in Chinese 0.0088 美元. From 100 on without cents."""
+    amount = f"{usd:,.0f}" if abs(usd) >= 100 else f"{usd:.2f}" if abs(usd) >= 1 else significant(usd, digits)
+    return f"${amount}" if lang == "en" else f"{amount} 美元"
+
+
+def duration(seconds: float, lang: str) -> str:
+    """Return a time span: 40 s, 3 min, 2.5 h; in Chinese 40 秒, 3 分钟, 2.5 小时."""
+    if seconds < 90:
+        return say("unit.seconds", lang, amount=f"{seconds:.0f}" if seconds >= 1 else "<1")
+    if seconds < 5400:
+        return say("unit.minutes", lang, amount=f"{seconds / 60:.0f}")
+    return say("unit.hours", lang, amount=f"{seconds / 3600:.1f}")
+
+
+def day(when: date | str, lang: str) -> str:
+    """Return a date: 1 November 2026; in Chinese 2026 年 11 月 1 日. A text that is no date stays as it is."""
+    try:
+        found = when if isinstance(when, date) else date.fromisoformat(when)
+    except ValueError:
+        return str(when)
+    if lang == "zh":
+        return f"{found.year} 年 {found.month} 月 {found.day} 日"
+    return f"{found.day} {_MONTHS[found.month - 1]} {found.year}"
+
+
+def listed(items: Sequence[str], lang: str, most: int = 20) -> str:
+    """Return a list as people write it: a, b and c; a、b 和 c. More than `most` are counted."""
+    if len(items) > most:
+        shown = [*items[:most], say("list.more", lang, n=len(items) - most)]
+    else:
+        shown = list(items)
+    if len(shown) < 2:
+        return "".join(shown)
+    if lang == "en":
+        return ", ".join(shown[:-1]) + " and " + shown[-1]
+    # Between Chinese and Latin letters stands a space.
+    before, after = (" " if side.isascii() else "" for side in (shown[-2][-1:], shown[-1][:1]))
+    return "、".join(shown[:-1]) + f"{before}和{after}" + shown[-1]
+
+
+def sentences(lang: str, *parts: str) -> str:
+    """Return sentences one after the other: with a space between them in English, without in Chinese."""
+    return (" " if lang == "en" else "").join(filter(None, parts))
+
+
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip

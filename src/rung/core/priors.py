@@ -1,0 +1,43 @@
+"""What quality to expect of a rung before it is fitted: a prior by task and rows, said to be one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+
+@cache
+def _table() -> Mapping[str, Any]:
+    import yaml
+
+    found: Mapping[str, Any] = yaml.safe_load(
+        Path(__file__).with_name("priors.yaml").read_text(encoding="utf-8")
+    )
+    return found
+
+
+def prior_source(task: str) -> str:
+    """Return date and source of a task's prior; "" when there is none."""
+    found = _table().get(task)
+    return f"{found['date']}: {found['source']}" if found else ""
+
+
+def expected(task: str, model: str, rows_per_label: float, floor: float) -> tuple[float, float] | None:
+    """Return the range a score is expected in, between rows of the table by their logarithm; None without a prior.
+
+    floor: what answering without reading scores on the same metric.
+    """
+    known = _table().get(task, {}).get("models", {}).get(model)
+    if not known:
+        return None
+    at = sorted(known)
+    wanted = min(max(rows_per_label, at[0]), at[-1])
+    above = next(i for i, rows in enumerate(at) if rows >= wanted)
+    below = max(above - 1, 0)
+    span = math.log(at[above] / at[below])
+    part = math.log(wanted / at[below]) / span if span else 0.0
+    low, high = ((1 - part) * a + part * b for a, b in zip(known[at[below]], known[at[above]], strict=True))
+    return round(floor + low * (1 - floor), 3), round(floor + high * (1 - floor), 3)

@@ -1,0 +1,260 @@
+"""Charts as inline SVG: title and description for who cannot see them, colours from the page's own style."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from rung.core.messages import significant
+
+_WIDTH, _HEIGHT = 460, 300
+# A bin of fewer rows is drawn small and grey: its place may be chance.
+FEW_ROWS = 10
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 14, 46
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a chart says: its name, what is to be seen in it, and its two axes."""
+
+    title: str
+    description: str
+    x: str
+    y: str
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Maps values to pixels, on a logarithmic axis if asked."""
+
+    low: float
+    high: float
+    begin: float
+    end: float
+    log: bool = False
+
+    def __call__(self, value: float) -> float:
+        low, high, at = (math.log10(v) if self.log else v for v in (self.low, self.high, value))
+        return round(self.begin + (at - low) / ((high - low) or 1.0) * (self.end - self.begin), 1)
+
+
+def price_quality(points: Sequence[Mapping[str, Any]], words: Labels, bar: float | None, higher: bool) -> str:
+    """Return quality against price, price on a log axis, the rungs nothing beats joined by a line.
+
+    points: name, price, score, low and high of the score, won. bar: the level asked for, drawn dashed.
+    """
+    prices = [max(p["price"], 1e-12) for p in points]
+    x = _Scale(10 ** math.floor(math.log10(min(prices))), 10 ** (math.floor(math.log10(max(prices))) + 1),
+               _LEFT, _WIDTH - _RIGHT, log=True)  # fmt: skip
+    # The floor would press all others together: where it lies far below, it is drawn at the lower edge.
+    told = [p for p in points if not p["floor"]] or points
+    y = _score_scale([v for p in told for v in (p["low"], p["high"])] + ([] if bar is None else [bar]))
+    parts = [_axes(x, y, words, _decades(x), "${}")]
+    if bar is not None:
+        parts.append(_line("bar", _LEFT, y(bar), _WIDTH - _RIGHT, y(bar)))
+    places = [(x(max(p["price"], 1e-12)), y(min(max(p["score"], y.low), y.high))) for p in points]
+    best = _front(told, higher)
+    if len(best) > 1:
+        path = " ".join("{},{}".format(*places[points.index(p)]) for p in best)
+        parts.append(f'<polyline class="front" points="{path}"/>')
+    taken = [(at - 7, top - 7, at + 7, top + 7) for at, top in places]
+    for p, (at, top) in sorted(zip(points, places, strict=True), key=lambda item: not item[0]["won"]):
+        inside = y.low <= p["score"] <= y.high
+        if inside:
+            parts.append(_line("span", at, y(p["low"]), at, y(p["high"])))
+        kind = "won" if p["won"] else "" if p in best and inside else "beaten"
+        parts.append(f'<circle class="dot {kind}" cx="{at}" cy="{top}" r="{6.5 if p["won"] else 5}"/>')
+        name = p["name"] if inside else f"{p['name']} {'↓' if p['score'] < y.low else '↑'} {p['score']:.2f}"
+        parts.append(_name(name, at, top, taken, strong=p["won"]))
+    return _svg(words, "".join(parts))
+
+
+def _front(points: Sequence[Mapping[str, Any]], higher: bool) -> list[Mapping[str, Any]]:
+    """Return the points that no other beats in price and quality at once, cheapest first."""
+    sign = 1 if higher else -1
+    found: list[Mapping[str, Any]] = []
+    for point in sorted(points, key=lambda p: (p["price"], -sign * p["score"])):
+        if not found or sign * point["score"] > sign * found[-1]["score"]:
+            found.append(point)
+    return found
+
+
+def _name(
+    name: str, at: float, top: float, taken: list[tuple[float, float, float, float]], strong: bool
+) -> str:
+    """Return a point's name at the free place nearest to it, and note that place as taken."""
+    shown = name if len(name) <= 24 else name[:23] + "…"
+    wide = 7.3 * len(shown) + (6 if strong else 0)
+    places = [
+        (left, top + down)
+        for down in (-11, 21, 4, -26, 36, -42, 52, 68)
+        for left in (at - wide / 2, at + 10, at - 10 - wide)
+    ]
+
+    def hidden(place: tuple[float, float]) -> float:
+        left, base = place
+        outside = left < _LEFT or left + wide > _WIDTH or base < 12 or base > _HEIGHT - _BOTTOM - 3
+        return outside * 10 + sum(
+            left < east and left + wide > west and base - 11 < south and base + 3 > north
+            for west, north, east, south in taken
+        )
+
+    left, base = min(places, key=hidden)
+    taken.append((left, base - 11, left + wide, base + 3))
+    return f'<text class="{"strong" if strong else ""}" x="{left:.1f}" y="{base:.1f}">{escape(shown)}</text>'
+
+
+def line_chart(points: Sequence[tuple[float, float]], words: Labels, bar: float | None) -> str:
+    """Return points joined by a line over rows (a learning curve), with the level asked for dashed."""
+    rows = [x for x, _ in points]
+    x = _Scale(0, _ceiling(max(rows)), _LEFT, _WIDTH - _RIGHT)
+    y = _score_scale([v for _, v in points] + ([] if bar is None else [bar]))
+    ticks = [(v, f"{v:,.0f}") for v in _steps(0, x.high, 4)]
+    parts = [_axes(x, y, words, ticks)]
+    if bar is not None:
+        parts.append(_line("bar", _LEFT, y(bar), _WIDTH - _RIGHT, y(bar)))
+    parts.append('<polyline class="line" points="' + " ".join(f"{x(a)},{y(b)}" for a, b in points) + '"/>')
+    parts += [f'<circle class="dot" cx="{x(a)}" cy="{y(b)}" r="5"/>' for a, b in points]
+    return _svg(words, "".join(parts))
+
+
+def reliability(bins: Sequence[Mapping[str, Any]], words: Labels) -> str:
+    """Return how often answers were right against how sure they were; bars behind show where the rows are."""
+    x, y = _Scale(0, 1, _LEFT, _WIDTH - _RIGHT), _Scale(0, 1, _HEIGHT - _BOTTOM, _TOP)
+    most = max(b["rows"] for b in bins)
+    ticks = [(v / 5, f"{v * 20}%") for v in range(6)]
+    parts = [_axes(x, y, words, ticks, ticks_y=ticks), _line("ideal", x(0), y(0), x(1), y(1))]
+    for b in bins:
+        top = y(b["rows"] / most * 0.3)
+        parts.append(f'<rect class="share" x="{x(b["low"])}" y="{top}" width="{x(b["high"]) - x(b["low"]) - 1:.1f}" '
+                     f'height="{y(0) - top:.1f}"/>')  # fmt: skip
+    solid = [b for b in bins if b["rows"] >= FEW_ROWS]
+    joined = " ".join(f"{x(b['sure'])},{y(b['right'])}" for b in solid)
+    parts.append(f'<polyline class="line" points="{joined}"/>')
+    for b in bins:
+        kind, radius = ("dot", 5) if b["rows"] >= FEW_ROWS else ("dot beaten", 3.5)
+        parts.append(f'<circle class="{kind}" cx="{x(b["sure"])}" cy="{y(b["right"])}" r="{radius}"/>')
+    return _svg(words, "".join(parts))
+
+
+def heat_map(matrix: Sequence[Sequence[int]], labels: Sequence[str], words: Labels) -> str:
+    """Return a confusion matrix: rows the truth, columns the answer, shade the share of the row."""
+    size = len(labels)
+    left, top = 112, 112
+    # Few names lean, many stand upright; leaning ones need room at the right.
+    turn, room = (-55, 44) if size <= 8 else (-90, 4)
+    cell = (_WIDTH - left - room) / size
+    font = max(min(cell * 0.42, 15.0), 7.5)
+    small = f' font-size="{min(max(cell * 0.8, 9), 13):.1f}"'
+    parts = []
+    for i, label in enumerate(labels):
+        middle = (i + 0.5) * cell
+        name = escape(_short(label, 13))
+        parts.append(f'<text class="end" x="{left - 6}" y="{top + middle + 4:.1f}"{small}>{name}</text>')
+        place = f"translate({left + middle + 4:.1f} {top - 6}) rotate({turn})"
+        parts.append(f'<text transform="{place}"{small}>{name}</text>')
+    for i, row in enumerate(matrix):
+        whole = max(sum(row), 1)
+        for j, number in enumerate(row):
+            share = number / whole
+            shade = 0.04 + 0.92 * share**0.6 if number else 0.03
+            at, down = left + j * cell, top + i * cell
+            kind = "cell" if i == j else "cell wrong"
+            parts.append(f'<rect class="{kind}" fill-opacity="{shade:.2f}" x="{at:.1f}" y="{down:.1f}" '
+                         f'width="{cell - 1:.1f}" height="{cell - 1:.1f}"/>')  # fmt: skip
+            if number:
+                on = " on" if shade > 0.62 else ""
+                parts.append(f'<text class="mid{on}" font-size="{font:.1f}" x="{at + cell / 2:.1f}" '
+                             f'y="{down + cell / 2 + font * 0.36:.1f}">{number}</text>')  # fmt: skip
+    parts.append(f'<text class="dim" x="4" y="{top - 6}">{escape(words.y)}</text>')
+    parts.append(
+        f'<text class="dim end" x="{_WIDTH - 4}" y="{top + size * cell + 18:.0f}">{escape(words.x)}</text>'
+    )
+    return _svg(words, "".join(parts), round(top + size * cell + 26))
+
+
+def _short(name: str, most: int) -> str:
+    """Return a name's two ends when it is long: labels often differ at the end."""
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[-(most // 2) :]}"
+
+
+def bars(values: Sequence[tuple[str, float]], words: Labels) -> str:
+    """Return one horizontal bar a value, its number at the end."""
+    height = 24
+    most = max((value for _, value in values), default=1) or 1
+    parts = []
+    for i, (name, value) in enumerate(values):
+        top = i * height + 6
+        long = (_WIDTH - 150 - 56) * value / most
+        shown = escape(_short(name, 17))
+        parts.append(f'<text class="end" x="142" y="{top + 14}">{shown}</text>')
+        parts.append(
+            f'<rect class="cell" fill-opacity=".75" x="150" y="{top + 2}" width="{max(long, 1):.1f}" height="16"/>'
+        )
+        parts.append(f'<text x="{155 + long:.1f}" y="{top + 14}">{value:,.0f}</text>')
+    return _svg(words, "".join(parts), len(values) * height + 12)
+
+
+def _svg(words: Labels, inner: str, height: int = _HEIGHT) -> str:
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(words.title)}. {escape(words.description)}">'
+        f"<title>{escape(words.title)}</title><desc>{escape(words.description)}</desc>{inner}</svg>"
+    )
+
+
+def _axes(
+    x: _Scale, y: _Scale, words: Labels, ticks: Sequence[tuple[float, str]], form: str = "{}",
+    ticks_y: Sequence[tuple[float, str]] | None = None,
+) -> str:  # fmt: skip
+    """Return grid, ticks and the names of both axes."""
+    floor = _HEIGHT - _BOTTOM
+    parts = []
+    digits = 0 if y.high - y.low > 2 else 2 if y.high - y.low > 0.045 else 3
+    for value, name in ticks_y or [(v, f"{v:.{digits}f}") for v in _steps(y.low, y.high, 4)]:
+        parts.append(_line("grid", _LEFT, y(value), _WIDTH - _RIGHT, y(value)))
+        parts.append(f'<text class="dim end" x="{_LEFT - 6}" y="{y(value) + 4:.1f}">{name}</text>')
+    for value, name in ticks:
+        parts.append(_line("grid", x(value), _TOP, x(value), floor))
+        side = "end" if value == ticks[-1][0] and len(name) > 3 else "mid"
+        parts.append(f'<text class="dim {side}" x="{x(value)}" y="{floor + 17}">{form.format(name)}</text>')
+    parts.append(_line("axis", _LEFT, floor, _WIDTH - _RIGHT, floor))
+    parts.append(f'<text class="dim end" x="{_WIDTH - _RIGHT}" y="{floor + 36}">{escape(words.x)}</text>')
+    parts.append(f'<text class="dim" x="4" y="{floor + 36}">↑ {escape(words.y)}</text>')
+    return "".join(parts)
+
+
+def _score_scale(values: Sequence[float]) -> _Scale:
+    low, high = min(values), max(values)
+    room = max((high - low) * 0.08, 0.005)
+    if low >= 0 and high <= 1:
+        return _Scale(max(low - room, 0), min(high + room, 1), _HEIGHT - _BOTTOM, _TOP)
+    return _Scale(low - room, high + room, _HEIGHT - _BOTTOM, _TOP)
+
+
+def _steps(low: float, high: float, parts: int) -> list[float]:
+    """Return round values between two ends, about as many as asked for."""
+    raw = (high - low) / parts or 1.0
+    size = 10 ** math.floor(math.log10(raw))
+    step = min((s * size for s in (1, 2, 2.5, 5, 10)), key=lambda s: abs(s - raw))
+    first = math.ceil(low / step - 1e-9)
+    return [round(i * step, 10) for i in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def _ceiling(value: float) -> float:
+    """Return the next round number, so that a scale ends on a tick."""
+    steps = _steps(0, value, 4)
+    step = steps[1] - steps[0] if len(steps) > 1 else value
+    return math.ceil(value / step - 1e-9) * step
+
+
+def _decades(x: _Scale) -> list[tuple[float, str]]:
+    first, last = round(math.log10(x.low)), round(math.log10(x.high))
+    every = 1 if last - first <= 4 else 2
+    return [(10.0**e, significant(10.0**e, 1)) for e in range(first, last + 1, every)]
+
+
+def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> str:
+    return f'<line class="{kind}" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}"/>'

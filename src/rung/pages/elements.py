@@ -1,0 +1,122 @@
+"""The few elements both pages are made of. Every text that comes in is escaped here."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from html import escape
+from pathlib import Path
+
+from rung.core.messages import say
+
+
+def text(words: object) -> str:
+    """Return a text as HTML: escaped, with `code` in code marks."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(str(words)))
+
+
+def paragraph(words: str, kind: str = "") -> str:
+    """Return a paragraph; nothing for no words."""
+    return f"<p{_class(kind)}>{text(words)}</p>" if words else ""
+
+
+def bullets(lines: Sequence[str]) -> str:
+    """Return an unordered list; nothing for no lines."""
+    return "<ul>" + "".join(f"<li>{text(line)}</li>" for line in lines) + "</ul>" if lines else ""
+
+
+def box(inner: str, kind: str) -> str:
+    """Return ready HTML set apart; kind: good, bad or warn."""
+    return f'<div class="box {kind}">{inner}</div>'
+
+
+def section(name: str, title: str, *parts: str) -> str:
+    """Return a section with its heading and anchor; nothing when all parts are empty."""
+    inner = "\n".join(filter(None, parts))
+    return f'<section id="{name}"><h2>{text(title)}</h2>\n{inner}</section>' if inner else ""
+
+
+def cards(items: Iterable[tuple[str, str, str]]) -> str:
+    """Return (name, value, remark) as a row of cards."""
+    shown = "".join(
+        f"<div><dt>{text(name)}</dt><dd>{text(value)}<small>{text(remark)}</small></dd></div>"
+        for name, value, remark in items
+    )
+    return f'<dl class="cards">{shown}</dl>'
+
+
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    caption: str,
+    *,
+    kind: str = "",
+    winner: str | None = None,
+) -> str:
+    """Return a table whose first column names the row. It scrolls by itself where the screen is narrow."""
+    top = "".join(f'<th scope="col">{text(name)}</th>' for name in head)
+    body = "".join(
+        f"<tr{_class('winner' if winner is not None and row[0] == winner else '')}>"
+        f'<th scope="row">{text(row[0])}</th>' + "".join(_cell(cell) for cell in row[1:]) + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<p class="note">{text(caption)}</p><div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}">'
+        f"<table{_class(kind)}><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cell(words: str) -> str:
+    return f"<td{_class('words' if len(words) > 32 else '')}>{text(words)}</td>"
+
+
+def figure(picture: str, source: str, numbers: str, lang: str) -> str:
+    """Return a picture with a caption that says from which rows it comes, and its numbers as a table behind it."""
+    return f"<figure>{picture}<figcaption>{text(source)}</figcaption>{fold(say('page.numbers', lang), numbers)}</figure>"
+
+
+def fold(summary: str, inner: str) -> str:
+    """Return ready HTML that opens on a click or a key."""
+    return f"<details><summary>{text(summary)}</summary>{inner}</details>"
+
+
+@cache
+def asset(name: str) -> str:
+    """Return a file that stands beside this one."""
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+
+
+def page(lang: str, title: str, sections: Sequence[str], script: str = "") -> str:
+    """Return a whole document. Its policy allows our own style and script by their hash, and nothing from outside."""
+    style = asset("page.css")
+    policy = f"default-src 'none'; style-src '{_hash(style)}'"
+    if script:
+        policy += f"; script-src '{_hash(script)}'"
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<meta http-equiv=\"Content-Security-Policy\" content=\"{policy}; base-uri 'none'; form-action 'none'\">"
+        f'<meta name="referrer" content="no-referrer"><title>{escape(title)}</title><style>{style}</style>'
+    )
+    body = "\n".join(filter(None, sections))
+    end = f"<script>{script}</script>" if script else ""
+    return (
+        f'<!doctype html>\n<html lang="{"zh-CN" if lang == "zh" else "en"}"><head>{head}</head>\n<body>'
+        f'<a class="skip" href="#content">{text(say("page.skip", lang))}</a><main id="content">\n{body}\n</main>{end}</body></html>\n'
+    )
+
+
+def contents(names: Iterable[tuple[str, str]], lang: str) -> str:
+    """Return links to the sections of the page."""
+    links = "".join(f'<li><a href="#{name}">{text(title)}</a></li>' for name, title in names)
+    return f'<nav aria-label="{escape(say("page.contents", lang))}"><ul>{links}</ul></nav>'
+
+
+def _class(kind: str) -> str:
+    return f' class="{kind}"' if kind else ""
+
+
+def _hash(inline: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()

@@ -1,0 +1,143 @@
+"""A plan in words, from plan.json: the same sentences for the terminal and for plan.html."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rung.core.messages import day, listed, percent, say, say_or, significant
+
+# The day the duties in the catalogue were last read over.
+DUTIES_DATE = "2026-11-22"
+Plan = Mapping[str, Any]
+
+
+def title(task: str, fallback: str, lang: str) -> str:
+    """Return what a task does, in words."""
+    return say_or(f"task.{task}.title", lang, fallback)
+
+
+def scene(plan: Plan, lang: str) -> list[str]:
+    """Return which task, from which columns, why, and what else it could be."""
+    guess = plan["guesses"][0]
+    columns = {column["name"]: column for column in plan["columns"]}
+    others = [title(other["task"], other["task"], lang) for other in plan["guesses"][1:]]
+    lines = [
+        say("scene.task", lang, title=title(guess["task"], plan["title"], lang)),
+        say("scene.reads", lang, inputs=listed(guess["inputs"], lang), target=guess["target"]),
+    ]
+    for name in guess["inputs"]:
+        found = columns[name]
+        lines.append(
+            say("scene.why", lang, column=name, chars=round(found["mean_chars"]), distinct=found["distinct"])
+        )
+    target = columns[guess["target"]]
+    examples = listed([example[:40] for example in target["examples"][:3]], lang)
+    lines.append(
+        say("scene.target", lang, column=guess["target"], distinct=target["distinct"], examples=examples)
+    )
+    lines.append(say("scene.others", lang, tasks=listed(others, lang)) if others else say("scene.only", lang))
+    return lines
+
+
+def driver(plan: Plan, lang: str) -> list[str]:
+    """Return the kind of product, why it seems so, and what that asks of the team."""
+    found = plan["driver"]
+    return [
+        say("scene.driver", lang, title=say(f"driver.{found['driver']}", lang)),
+        say(f"driver.why_{found['why']}", lang),
+        say(f"driver.ask_{found['driver']}", lang),
+    ]
+
+
+def lights(plan: Plan, lang: str) -> list[tuple[str, str]]:
+    """Return (go, slow or stop; a sentence) for each light."""
+    return [
+        (light["light"], say(f"ready.{light['key']}", lang, **light["values"])) for light in plan["readiness"]
+    ]
+
+
+def ladder_head(plan: Plan, lang: str) -> list[str]:
+    """Return the column names of the ladder."""
+    names = [say(f"ladder.{name}", lang) for name in ("price", "fit", "memory", "size")]
+    return [say("ladder.rung", lang), say("ladder.expected", lang, metric=plan["bar"]["metric"]), *names]
+
+
+def ladder_rows(plan: Plan, lang: str) -> list[list[str]]:
+    """Return the rungs with what is planned of each."""
+    return [
+        [
+            rung["rung"],
+            "{:.2f}–{:.2f}".format(*rung["expected"]) if rung["expected"] else say("ladder.no_prior", lang),
+            significant(rung["usd_per_1k"]),
+            significant(rung["fit_seconds"] / 60, 1),
+            f"{rung['memory_mb']:,.0f}",
+            f"{rung['size_mb']:,.1f}",
+        ]
+        for rung in plan["ladder"]
+    ]
+
+
+def ladder_notes(plan: Plan, lang: str) -> list[str]:
+    """Return where the expectation comes from, and which rungs were left out."""
+    notes = [say("ladder.prior", lang, source=plan["prior"])] if plan["prior"] else []
+    return notes + [say("ladder.left_out", lang, **left) for left in plan["left_out"]]
+
+
+def bar(plan: Plan, lang: str) -> list[str]:
+    """Return the proposed bar and every reason for it."""
+    found = plan["bar"]
+    level, confidence = f"{found['at_least']:g}", percent(found["confidence"])
+    lines = [say("yourbar.proposal", lang, metric=found["metric"], level=level, confidence=confidence)]
+    return lines + [say(f"yourbar.{item['key']}", lang, **item["values"]) for item in found["why"]]
+
+
+def needed(plan: Plan, lang: str) -> list[list[str]]:
+    """Return (true quality, certification rows that prove the bar) as a table."""
+    return [
+        [f"{item['quality']:g}", f"{item['rows']:,}" if item["rows"] else say("yourbar.never", lang)]
+        for item in plan["certificate"]["needed"]
+    ]
+
+
+def have(plan: Plan, lang: str) -> str:
+    """Return how many rows will certify."""
+    return say("yourbar.have", lang, n=plan["certificate"]["rows"])
+
+
+def duties(plan: Plan, lang: str) -> list[tuple[str, list[str]]]:
+    """Return (kind, sentences) for each risk that was seen or said."""
+    found = []
+    for duty in plan["duties"]:
+        kind = duty["kind"]
+        if duty.get("given"):
+            seen = say("duties.given", lang)
+        elif "name" in duty:
+            seen = say("duties.seen_name", lang, name=duty["name"])
+        else:
+            seen = say("duties.seen_texts", lang, texts=duty["texts"], of=duty["of"])
+        lines = [seen, say(f"duties.{kind}_eu", lang), say(f"duties.{kind}_cn", lang)]
+        found.append((say(f"duties.{kind}", lang), lines))
+    return found
+
+
+def duties_notes(plan: Plan, lang: str) -> list[str]:
+    """Return what holds whatever was found: that this is no legal advice, and the sources."""
+    none = [] if plan["duties"] else [say("duties.none", lang)]
+    date = day(DUTIES_DATE, lang)
+    return [
+        say("duties.disclaimer", lang, date=date),
+        *none,
+        say("duties.base", lang),
+        say("duties.sources", lang),
+    ]
+
+
+def read(plan: Plan, lang: str) -> str:
+    """Return what was read."""
+    return say(
+        "plan.read" if plan["rows_are_all"] else "plan.read_more",
+        lang,
+        rows=plan["rows"],
+        source=plan["source"],
+    )

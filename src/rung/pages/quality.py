@@ -1,0 +1,224 @@
+"""The sections on quality: where the winner errs, how sure it is, whether more rows help, and why it answers so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rung.core.messages import percent, say, sentences
+from rung.pages.charts import Labels, heat_map, line_chart, reliability
+from rung.pages.elements import box, figure, fold, paragraph, section, table, text
+
+# A heat map of more classes cannot be read; the most confused ones are shown then.
+_MOST_CLASSES = 20
+# Up to so many classes the picture leaves room for a table beside it.
+_BESIDE = 10
+# Mistakes shown at once, and characters of each; the others open on a click.
+_SHOWN, _EXCERPT = 6, 160
+
+
+def errors(report: Mapping[str, Any], lang: str) -> str:
+    """Return the confusion matrix, the pairs that are mixed up most, and the surest mistakes."""
+    details, source = report["details"], held_out(report, lang)
+    return section(
+        "errors",
+        say("errors.title", lang),
+        _confusion(details, source, lang),
+        _mistakes(details.get("mistakes"), source, lang),
+    )
+
+
+def held_out(report: Mapping[str, Any], lang: str, key: str = "page.source") -> str:
+    """Return from which rows the figures come, in words: those of the winner, or with `page.source_all` of all."""
+    winner = next((t for t in report["trials"] if t["rung"] == report["winner"]), None)
+    if winner is None:
+        return ""
+    scheme = winner.get("held_out", {"how": "part", "folds": 1})
+    how = say(f"method.{scheme['how']}", lang, n=scheme["folds"])
+    return say(key, lang, how=how, rung=winner["rung"])
+
+
+def _confusion(details: Mapping[str, Any], source: str, lang: str) -> str:
+    matrix, labels = details.get("confusion"), list(details.get("labels", []))
+    if not matrix:
+        return ""
+    pairs = sorted(
+        (
+            (n, labels[i], labels[j])
+            for i, row in enumerate(matrix)
+            for j, n in enumerate(row)
+            if n and i != j
+        ),
+        reverse=True,
+    )[:6]
+    note = ""
+    if len(labels) > _MOST_CLASSES:
+        note = say("errors.many", lang, shown=_MOST_CLASSES, n=len(labels))
+        matrix, labels = _most_confused(matrix, labels)
+    words = Labels(
+        say("errors.matrix", lang), say("errors.matrix_alt", lang, n=len(labels)),
+        say("errors.answer", lang), say("errors.truth", lang),
+    )  # fmt: skip
+    rows = [
+        [label, *map(str, row), percent(row[i] / max(sum(row), 1))]
+        for i, (label, row) in enumerate(zip(labels, matrix, strict=True))
+    ]
+    numbers = table(
+        [say("errors.corner", lang), *labels, say("errors.right", lang)], rows, say("errors.matrix", lang)
+    )
+    picture = figure(
+        heat_map(matrix, labels, words), sentences(lang, say("errors.read", lang), source), numbers, lang
+    )
+    mixed = table(
+        [say("errors.truth", lang), say("errors.answer", lang), say("page.rows", lang)],
+        [[truth, answer, str(n)] for n, truth, answer in pairs],
+        say("errors.pairs", lang),
+        kind="left",
+    )
+    beside = ' class="figures"' if len(labels) <= _BESIDE else ""
+    return paragraph(note) + f"<div{beside}>{picture}<div>{mixed if pairs else ''}</div></div>"
+
+
+def _most_confused(
+    matrix: Sequence[Sequence[int]], labels: Sequence[str]
+) -> tuple[list[list[int]], list[str]]:
+    wrong = [sum(row) - row[i] + sum(other[i] for other in matrix) - row[i] for i, row in enumerate(matrix)]
+    kept = sorted(sorted(range(len(labels)), key=lambda i: -wrong[i])[:_MOST_CLASSES])
+    return [[matrix[i][j] for j in kept] for i in kept], [labels[i] for i in kept]
+
+
+def _mistakes(found: Sequence[Mapping[str, Any]] | None, source: str, lang: str) -> str:
+    if not found:
+        return ""
+    cases = [_case(mistake, lang) for mistake in found]
+    rest = cases[_SHOWN:]
+    return (
+        f"<h3>{text(say('errors.surest', lang))}</h3>"
+        + paragraph(say("errors.look", lang))
+        + paragraph(source, "note")
+        + f'<ol class="cases">{"".join(cases[:_SHOWN])}</ol>'
+        + (
+            fold(say("errors.more", lang, n=len(rest)), f'<ol class="cases">{"".join(rest)}</ol>')
+            if rest
+            else ""
+        )
+    )
+
+
+def _case(mistake: Mapping[str, Any], lang: str) -> str:
+    head = say(
+        "errors.case", lang, row=str(mistake["row"]), truth=mistake["truth"], answer=mistake["answer"],
+        sure=percent(mistake["probability"], 1),
+    )  # fmt: skip
+    words = str(mistake.get("input", ""))
+    shown = words if len(words) <= _EXCERPT else words[: _EXCERPT - 1] + "…"
+    return f"<li><p><b>{text(head)}</b></p><p>{text(shown)}</p></li>"
+
+
+def certainty(report: Mapping[str, Any], lang: str) -> str:
+    """Return the reliability diagram and the learning curve."""
+    study = report.get("study", {})
+    source = held_out(report, lang)
+    return section(
+        "certainty",
+        say("certainty.title", lang),
+        f'<div class="figures">{_reliability(study.get("reliability"), source, lang)}{_curve(report, lang)}</div>',
+    )
+
+
+def _reliability(found: Mapping[str, Any] | None, source: str, lang: str) -> str:
+    if not found:
+        return f"<div>{paragraph(say('certainty.none', lang))}</div>"
+    words = Labels(
+        say("certainty.diagram", lang), say("certainty.alt", lang, error=percent(found["error"], 1)),
+        say("certainty.sure", lang), say("certainty.right", lang),
+    )  # fmt: skip
+    rows = [
+        [
+            f"{percent(b['low'])}–{percent(b['high'])}",
+            str(b["rows"]),
+            percent(b["sure"], 1),
+            percent(b["right"], 1),
+        ]
+        for b in found["bins"]
+    ]
+    head = [say(f"certainty.{name}", lang) for name in ("bin", "rows", "sure", "right")]
+    read = sentences(
+        lang, say("certainty.read", lang, error=percent(found["error"], 1)), say("certainty.few", lang)
+    )
+    picture = figure(
+        reliability(found["bins"], words), sentences(lang, read, source), table(head, rows, words.title), lang
+    )
+    return f"<div><h3>{text(words.title)}</h3>{picture}</div>"
+
+
+def _curve(report: Mapping[str, Any], lang: str) -> str:
+    curve = report.get("study", {}).get("curve", {})
+    heading = f"<h3>{text(say('curve.title', lang))}</h3>"
+    if "skipped" in curve:
+        return f"<div>{heading}{paragraph(say('curve.skipped', lang))}</div>"
+    points = [(p["rows"], p["score"]) for p in curve.get("points", [])]
+    if len(points) < 2:
+        return f"<div>{heading}{paragraph(say('curve.few', lang))}</div>"
+    condition = report["bar"][0]
+    higher = "at_least" in condition
+    level = condition["at_least" if higher else "at_most"]
+    gain = (points[-1][1] - points[-2][1]) * (1 if higher else -1)
+    helps = "curve.rises" if gain > 0.01 else "curve.creeps" if gain > 0.002 else "curve.flat"
+    verdict = say(helps, lang, gain=f"{gain * 100:+.1f}", few=points[-2][0], many=points[-1][0])
+    words = Labels(
+        say("curve.title", lang), verdict, say("curve.rows", lang), curve["metric"],
+    )  # fmt: skip
+    rows = [[f"{rows:,}", f"{score:.4f}"] for rows, score in points]
+    source = say("curve.source", lang, n=curve["test_rows"], rung=report["winner"])
+    numbers = table([words.x, words.y], rows, words.title)
+    return f"<div>{heading}{figure(line_chart(points, words, level), sentences(lang, verdict, source), numbers, lang)}</div>"
+
+
+def why(report: Mapping[str, Any], lang: str) -> str:
+    """Return the words that speak for each label, and mistakes with the words that led to them."""
+    found = report.get("study", {}).get("why")
+    if not found or not (found["rows"] or found["examples"]):
+        return section("why", say("why.title", lang), paragraph(say("why.none", lang)))
+    rows = [
+        [label, ", ".join(word["text"] for word in words)] for label, words in found["words"].items() if words
+    ]
+    words = table(
+        [say("why.label", lang), say("why.words", lang)],
+        rows,
+        say("why.from", lang, n=found["rows"]),
+        kind="left",
+    )
+    examples = "".join(_example(example, lang) for example in found["examples"][:3])
+    return section(
+        "why",
+        say("why.title", lang),
+        paragraph(say("why.how", lang)),
+        words if rows else "",
+        f"<h3>{text(say('why.mistakes', lang))}</h3>{paragraph(say('why.read', lang))}{examples}"
+        if examples
+        else "",
+    )
+
+
+def _example(example: Mapping[str, Any], lang: str) -> str:
+    head = say(
+        "why.example", lang, row=str(example["row"]), truth=example["truth"], answer=example["answer"],
+        sure=percent(example["score"], 1),
+    )  # fmt: skip
+    chips = " ".join(
+        f'<span class="chip {"for" if reason["weight"] > 0 else "against"}">{text(reason["text"])} {reason["weight"]:+.2f}</span>'
+        for reason in example["reasons"][:6]
+    )
+    return f"<blockquote><p><b>{text(head)}</b></p><p>{text(example['input'])}</p><p>{chips}</p></blockquote>"
+
+
+def advice(report: Mapping[str, Any], lang: str) -> str:
+    """Return what to do next; words of an older report, without keys, as they stand."""
+    items = report.get("advice_items")
+    if items is None:
+        lines = list(report["advice"])
+    else:
+        lines = [say(f"advice.{item['key']}", lang, **item["values"]) for item in items]
+    shown = "".join(paragraph(line) for line in lines)
+    return section("next", say("advice.title", lang), box(shown, "warn")) if lines else ""

@@ -1,0 +1,263 @@
+"""report.html from report.json: one self-contained page for the person who decides, in English or Chinese."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rung.core.messages import (
+    count,
+    day,
+    knows,
+    listed,
+    money,
+    percent,
+    say,
+    say_or,
+    sentences,
+    significant,
+)
+from rung.pages.charts import Labels, bars, price_quality
+from rung.pages.costs import costs
+from rung.pages.elements import (
+    asset,
+    box,
+    cards,
+    contents,
+    figure,
+    page,
+    paragraph,
+    section,
+    table,
+    text,
+)
+from rung.pages.quality import advice, certainty, errors, held_out, why
+
+
+def render(report: Mapping[str, Any], lang: str = "en") -> str:
+    """Return the page. Everything it shows stands in report.json; what a user's data contributes is escaped."""
+    sections = {
+        "leaderboard": _leaderboard(report, lang),
+        "certificate": _certificate(report, lang),
+        "advice": advice(report, lang),
+        "errors": errors(report, lang),
+        "certainty": certainty(report, lang),
+        "why": why(report, lang),
+        "data": _data(report, lang),
+        "costs": costs(report, lang),
+        "reproduce": _reproduce(report, lang),
+    }
+    anchors = [
+        ("next" if name == "advice" else name, say(f"{name}.title", lang))
+        for name, html in sections.items()
+        if html
+    ]
+    title = say("report.page_title", lang, product=report["product"])
+    return page(
+        lang, title, [_top(report, lang), contents(anchors, lang), *sections.values()], asset("costs.js")
+    )
+
+
+def _winner(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return next((t for t in report["trials"] if t["rung"] == report["winner"]), None)
+
+
+def wanted(report: Mapping[str, Any]) -> str:
+    """Return the bar as accuracy ≥ 0.93, the same in every language."""
+    shown = [
+        f"{c['metric']} {'≥' if 'at_least' in c else '≤'} {c.get('at_least', c.get('at_most')):g}"
+        for c in report["bar"]
+    ]
+    return " & ".join(shown).replace(" ≥ ", "\u00a0≥\u00a0").replace(" ≤ ", "\u00a0≤\u00a0")
+
+
+def _top(report: Mapping[str, Any], lang: str) -> str:
+    """Return the product in a sentence, the verdict and the five numbers people ask for first."""
+    winner = _winner(report)
+    labels = report["details"].get("labels") or list(report["data"]["labels"])
+    what = say_or(f"task.{report['task']}.title", lang, report.get("title", report["task"]))
+    sentence = say("report.sentence", lang, what=what, rows=report["data"]["train"])
+    if labels:
+        sentence = sentences(
+            lang, sentence, say("report.labels", lang, n=len(labels), labels=listed(labels, lang, most=8))
+        )
+    if report["cleared"]:
+        verdict = box(
+            paragraph(say("report.cleared", lang, rung=report["winner"], wanted=wanted(report)), "lead"),
+            "good",
+        )
+    elif report["data"]["certification"] == 0:
+        verdict = box(paragraph(say("report.unasked", lang, wanted=wanted(report)), "lead"), "warn")
+    else:
+        verdict = box(paragraph(say("report.refused", lang, wanted=wanted(report)), "lead"), "bad")
+    built = say("report.built", lang, date=day(report["built"], lang)) if "built" in report else ""
+    shown = cards(_numbers(report, winner, lang)) if winner else ""
+    head = f"<h1>{text(report['product'])}</h1>{paragraph(sentence, 'lead')}"
+    return f"<header>{head}{verdict}{shown}{paragraph(built, 'note')}</header>"
+
+
+def _numbers(report: Mapping[str, Any], winner: Mapping[str, Any], lang: str) -> list[tuple[str, str, str]]:
+    metric, certificate = report["metric"], report["certificate"]
+    score = f"{winner['scores'][metric]:.3f}"
+    if certificate:
+        sign = "≥" if "at_least" in report["bar"][0] else "≤"
+        remark = say("card.proven", lang, score=score, confidence=percent(certificate["confidence"]))
+        quality = (metric, f"{sign} {certificate['bound']:g}", remark)
+    else:
+        quality = (metric, score, say("card.estimate", lang))
+    return [
+        quality,
+        (say("card.price", lang), money(winner["usd_per_1k"] * 1000, lang), say("card.million", lang)),
+        (say("card.latency", lang), f"{winner['latency_ms']['p50']:.2f} ms", f"p95 {winner['latency_ms']['p95']:.2f} ms"),
+        (say("card.size", lang), f"{winner['size_mb']:.1f} MB", say("card.memory", lang, mb=round(winner["peak_memory_mb"]))),
+        (say("card.energy", lang), f"{significant(winner['wh_per_1k'] * 1000)} Wh", say("card.million", lang)),
+    ]  # fmt: skip
+
+
+def status(name: str, lang: str) -> str:
+    """Return the status of a trial in words."""
+    return say_or(f"status.{name.replace(' ', '_')}", lang, name)
+
+
+def _leaderboard(report: Mapping[str, Any], lang: str) -> str:
+    trials = report["trials"]
+    names = list(dict.fromkeys(name for t in trials for name in t["scores"]))
+    head = [say(f"board.{name}", lang) for name in ("rung", "status")] + names
+    head += [
+        say(f"board.{name}", lang)
+        for name in ("interval", "p50", "rate", "size", "memory", "price", "energy", "fit")
+    ]
+    rows = [
+        [
+            t["rung"], status(t["status"], lang), *(f"{t['scores'][n]:.4f}" if n in t["scores"] else "" for n in names),
+            f"{t['interval'][0]:.3f}–{t['interval'][1]:.3f}", f"{t['latency_ms']['p50']:.2f}", f"{t['throughput_per_s']:,.0f}",
+            f"{t['size_mb']:.1f}", f"{t['peak_memory_mb']:.0f}", significant(t["usd_per_1k"] * 1000),
+            significant(t["wh_per_1k"] * 1000), f"{t['fit_seconds']:.1f}",
+        ]
+        for t in trials
+    ]  # fmt: skip
+    confidence = percent(report["bar"][0]["confidence"])
+    note = say("board.note", lang, metric=report["metric"], confidence=confidence)
+    source = held_out(report, lang, "page.source_all")
+    return section(
+        "leaderboard",
+        say("leaderboard.title", lang),
+        paragraph(say("board.lead", lang)),
+        table(head, rows, sentences(lang, source, note), winner=report["winner"]),
+        _pareto(report, source, lang),
+    )
+
+
+def _pareto(report: Mapping[str, Any], source: str, lang: str) -> str:
+    metric, condition = report["metric"], report["bar"][0]
+    points = [
+        {
+            "name": t["rung"], "price": t["usd_per_1k"] * 1000, "score": t["scores"][metric],
+            "low": t["interval"][0], "high": t["interval"][1], "won": t["rung"] == report["winner"], "floor": t["is_floor"],
+        }
+        for t in report["trials"] if metric in t["scores"]
+    ]  # fmt: skip
+    if not points:
+        return ""
+    higher = "at_least" in condition
+    level = condition["at_least" if higher else "at_most"]
+    words = Labels(
+        say("pareto.title", lang),
+        say("pareto.alt", lang, n=len(points), level=f"{level:g}"),
+        say("pareto.price", lang),
+        metric,
+    )
+    rows = [
+        [p["name"], significant(p["price"]), f"{p['score']:.4f}", f"{p['low']:.3f}–{p['high']:.3f}"]
+        for p in points
+    ]
+    numbers = table(
+        [say("board.rung", lang), words.x, words.y, say("board.interval", lang)], rows, words.title
+    )
+    picture = figure(
+        price_quality(points, words, level, higher),
+        sentences(lang, say("pareto.read", lang), source),
+        numbers,
+        lang,
+    )
+    return f"<h3>{text(words.title)}</h3>{picture}"
+
+
+def claim(report: Mapping[str, Any], lang: str) -> str:
+    """Return the certificate's claim in a language, from its facts; an older certificate's words as they stand."""
+    certificate = report["certificate"]
+    if "of" not in certificate:
+        return str(certificate["claim"])
+    parts = [
+        say("certificate.at_least" if "at_least" in c else "certificate.at_most", lang, metric=found["metric"], bound=f"{found['bound']:g}")
+        for c, found in zip(report["bar"], certificate["conditions"], strict=True)
+    ]  # fmt: skip
+    of = say("certificate.groups" if certificate["of"] == "groups" else "certificate.rows", lang)
+    return say(
+        "certificate.claim", lang, confidence=percent(certificate["confidence"], 0 if certificate["confidence"] <= 0.99 else 2),
+        words=listed(parts, lang), of=of, n=certificate["units"],
+    ) + (say("certificate.period", lang) if certificate["period"] else "") + (
+        "" if certificate["exact"] else say("certificate.estimated", lang))  # fmt: skip
+
+
+def _certificate(report: Mapping[str, Any], lang: str) -> str:
+    certificate = report["certificate"]
+    title = say("certificate.title", lang)
+    if not certificate:
+        reason = "certificate.unasked" if report["data"]["certification"] == 0 else "certificate.none"
+        return section("certificate", title, box(paragraph(say(reason, lang)), "warn"))
+    return section(
+        "certificate",
+        title,
+        box(paragraph(claim(report, lang), "lead"), "good"),
+        paragraph(say("certificate.how", lang, n=certificate["rows"])),
+        paragraph(
+            say("certificate.looks", lang, looks=certificate["looks"], alpha=f"{certificate['alpha']:.2g}")
+        ),
+        paragraph(say("certificate.not", lang)),
+        paragraph(say("certificate.lock", lang), "note"),
+    )
+
+
+def _data(report: Mapping[str, Any], lang: str) -> str:
+    data = report["data"]
+    rows = [[say(f"data.{key}", lang), count(data[key], lang)] for key in ("rows", "train", "certification")]
+    rows += [
+        [say("data.quarantined", lang, reason=say_or(f"reason.{reason}", lang, reason)), count(n, lang)]
+        for reason, n in data["quarantined"].items()
+    ]
+    encodings = ", ".join(f"{name}: {found}" for name, found in data["encoding"].items())
+    split = data["split"]
+    how = say(f"split.{split['by']}", lang) if knows(f"split.{split['by']}", lang) else str(split["by"])
+    classes = ""
+    if data["labels"]:
+        most = sorted(data["labels"].items(), key=lambda item: -item[1])
+        words = Labels(say("data.classes", lang), say("data.classes_alt", lang, n=len(most)), "", "")
+        numbers = table(
+            [say("why.label", lang), say("page.rows", lang)],
+            [[k, f"{v:,}"] for k, v in most],
+            words.title,
+            kind="",
+        )
+        picture = figure(bars(most[:20], words), say("data.classes_note", lang), numbers, lang)
+        classes = f"<div><h3>{text(words.title)}</h3>{picture}</div>"
+    read = table([say("data.what", lang), say("page.rows", lang)], rows, say("data.caption", lang))
+    return section(
+        "data",
+        say("data.title", lang),
+        f'<div class="figures"><div>{read}{paragraph(how)}{paragraph(say("data.encoding", lang, found=encodings), "note")}</div>{classes}</div>',
+    )
+
+
+def _reproduce(report: Mapping[str, Any], lang: str) -> str:
+    hardware = ", ".join(f"{key} {value}" for key, value in report["hardware"].items())
+    return section(
+        "reproduce",
+        say("reproduce.title", lang),
+        paragraph(say("reproduce.how", lang)),
+        '<pre tabindex="0"><code>'
+        + text(f"pip install 'rung[build]=={report['rung_version']}'")
+        + "\nrung build product.yaml</code></pre>",
+        paragraph(say("reproduce.seed", lang, seed=str(report["seed"]), hardware=hardware)),
+        paragraph(say("reproduce.texts", lang), "note"),
+    )

@@ -1,0 +1,47 @@
+"""What serving costs and what a large language model would charge for the same answers, from dated list prices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rung.core.prices import Prices
+
+# A core that serves is seldom busier than this over a day: requests come in waves.
+BUSY_SHARE = 0.3
+
+
+def tokens(texts: Sequence[str]) -> float:
+    """Return the tokens of a text on average, by rule of thumb: 4 characters, or 1.5 ideographs, a token."""
+    ideographs = sum("\u3040" <= char <= "\u9fff" for text in texts for char in text)
+    others = sum(map(len, texts)) - ideographs
+    return (ideographs / 1.5 + others / 4) / max(len(texts), 1)
+
+
+def costs(prices: Prices, sample: Sequence[str], usd_per_1k: float, wh_per_1k: float) -> dict[str, Any]:
+    """Return what the report's table of costs is made of.
+
+    sample: texts of training rows. The prices of 1,000 answers are those measured for the winner.
+    """
+    per_text = round(tokens(sample), 1)
+    found: dict[str, Any] = {
+        "usd_per_1k": usd_per_1k,
+        "wh_per_1k": wh_per_1k,
+        "usd_per_core_month": round(prices.usd_per_cpu_hour * 24 * 30, 6),
+        "busy_share": BUSY_SHARE,
+        "input_tokens": per_text,
+        "sample_rows": len(sample),
+        "llm": None,
+    }
+    if prices.llm:
+        found["llm"] = {
+            "date": prices.llm.date,
+            "source": prices.llm.source,
+            "prompt_tokens": prices.llm.prompt_tokens,
+            "answer_tokens": prices.llm.answer_tokens,
+            "models": [
+                {"name": name, "usd_per_1k": round(prices.llm.usd_per_1k(name, per_text), 6)}
+                for name in prices.llm.models
+            ],
+        }
+    return found

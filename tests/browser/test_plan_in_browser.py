@@ -1,0 +1,40 @@
+"""plan.html as people see it: at a desk and on a phone, in both languages, by day and by night, and on paper."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from rung.pages.plan import render_plan
+from rung.planning import plan
+from rung.stages.brief import Wishes
+
+sys.path.insert(0, str(Path(__file__).parent))
+from looks import check_looks
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def pages(news_csv, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plans")
+    found = plan(news_csv, Wishes(2.5, ("personal", "credit", "health", "generative"))).as_dict()
+    for lang in ("en", "zh"):
+        (folder / f"{lang}.html").write_text(render_plan(found, lang), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("lang", ["en", "zh"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_fits_and_can_be_read(visit, pages, width, lang, scheme):
+    page = visit(pages / f"{lang}.html", width, scheme)
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    check_looks(page)
+    assert page.locator("li.go, li.slow, li.stop").count() == 8
+
+
+def test_it_prints(visit, pages, tmp_path):
+    page = visit(pages / "zh.html")
+    page.pdf(path=tmp_path / "plan.pdf", format="A4")
+    assert (tmp_path / "plan.pdf").read_bytes().startswith(b"%PDF")

@@ -1,0 +1,93 @@
+"""The terminal: quiet when piped, no colour when asked, in Chinese when asked, and a build watched from elsewhere."""
+
+import os
+import pty
+import subprocess
+import sys
+import time
+
+import pytest
+
+from rung.cli.progress import _TimeLeft
+from support import run_cli, write_spec
+
+
+def in_terminal(*args, cwd, env=None):
+    """Run `rung` where standard output and error are a terminal of 120 columns; return what appeared there."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rung.cli", *map(str, args)], cwd=cwd, stdout=theirs, stderr=theirs,
+        env={**os.environ, "COLUMNS": "120", "TERM": "xterm-256color", **(env or {})},
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    try:
+        while piece := os.read(ours, 65536):
+            shown += piece
+    except OSError:  # Linux says so when the other end has gone.
+        pass
+    process.wait()
+    os.close(ours)
+    return shown.decode()
+
+
+@pytest.fixture(scope="module")
+def run_folder(built):
+    return built.folder
+
+
+def test_a_terminal_gets_colour_unless_it_was_declined(run_folder, tmp_path):
+    assert "\x1b[32m" in in_terminal("show", run_folder, cwd=tmp_path)
+    for args, env in ((["--no-color"], {}), ([], {"NO_COLOR": "1"})):
+        assert "\x1b[32m" not in in_terminal("show", run_folder, *args, cwd=tmp_path, env=env)
+        assert "\x1b[3" not in in_terminal("show", "nowhere", *args, cwd=tmp_path, env=env)
+    assert "\x1b" not in run_cli("show", run_folder).stdout
+    # The option may stand before the command, too.
+    assert "\x1b[32m" not in in_terminal("--no-color", "show", run_folder, cwd=tmp_path)
+
+
+def test_chinese_on_the_line_and_by_variable(run_folder, tmp_path):
+    for args, env in (
+        (["--lang", "zh"], {}),
+        ([], {"RUNG_LANG": "zh"}),
+        ([], {"RUNG_LANG": "", "LC_ALL": "zh_CN.UTF-8"}),
+    ):
+        shown = run_cli("show", run_folder, *args, env=env)
+        assert "达标" in shown.stdout and "95% 的把握" in shown.stdout and "报告" in shown.stdout
+    wrong = run_cli("show", run_folder, "--lang", "fr")
+    assert wrong.returncode == 2 and "there are no messages in 'fr'" in wrong.stderr
+    page = tmp_path / "report.zh.html"
+    assert run_cli("show", run_folder, "--lang", "zh", "--html", page).returncode == 0
+    assert '<html lang="zh-CN">' in page.read_text(encoding="utf-8")
+
+
+def test_watching_a_build_that_runs_elsewhere(news_csv, tmp_path):
+    write_spec(tmp_path, news_csv)
+    build = subprocess.Popen(
+        [sys.executable, "-m", "rung.cli", "build", "--json"], cwd=tmp_path, stdout=subprocess.DEVNULL
+    )
+    for _ in range(600):
+        if list(tmp_path.glob("runs/*/events.jsonl")):
+            break
+        time.sleep(0.1)
+    watched = run_cli("show", "--watch", cwd=tmp_path)
+    assert build.wait(timeout=60) == 0
+    assert watched.returncode == 0, watched.stderr
+    assert "Watching" in watched.stderr and "tfidf_linear: certified" in watched.stderr
+    assert "Cleared." in watched.stdout and "\x1b" not in watched.stderr
+
+
+def test_there_is_nothing_to_watch(tmp_path):
+    done = run_cli("show", "--watch", cwd=tmp_path)
+    assert done.returncode == 2 and "there is no run here to watch" in done.stderr
+
+
+def test_time_left_learns_from_what_finished():
+    left = _TimeLeft()
+    left.plan({"a": 1.0, "b": 1.0, "c": 1.0}, at=100.0)
+    assert left.seconds(101.0) == 0.0
+    left.finish("a", at=110.0)
+    assert left.seconds(110.0) == pytest.approx(20.0) and left.seconds(115.0) == pytest.approx(15.0)
+    left.finish("b", at=120.0)
+    left.finish("c", at=125.0)
+    assert left.seconds(125.0) == 0.0
