@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def pages(news_csv, tmp_path_factory):
     folder = tmp_path_factory.mktemp("plans")
-    found = plan(news_csv, Wishes(2.5, ("personal", "credit", "health", "generative"))).as_dict()
+    found = plan(news_csv, wishes=Wishes(2.5, ("personal", "credit", "health", "generative"))).as_dict()
     for lang in ("en", "zh"):
         (folder / f"{lang}.html").write_text(render_plan(found, lang), encoding="utf-8")
     return folder

@@ -125,7 +125,7 @@ def report(
     items = advice_items(product, data, found)
     winner = next((t for t in found.trials if t["rung"] == found.winner), None)
     shown = ("rows", "used", "train", "certification", "quarantined", "labels", "split", "encoding")
-    hidden = {"details", "version", "measured", "reliability", "why", "fold_score"}
+    hidden = {"details", "version", "measured", "reliability", "why", "fold_score", "premise"}
     return {
         "rung_version": machine["rung_version"],
         "product": product.name,
