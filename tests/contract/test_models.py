@@ -3,13 +3,16 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rung.core import registry
 from rung.core.model import Cost, DataFacts, Explains, FitContext, Probabilities
+from rung.core.params import make_params
 from rung.core.types import Examples
+from ways_in import WAYS_IN
 
 PAIRS = [(name, task) for name in registry.model_names() for task in sorted(registry.model(name).TASKS)]
 
@@ -26,10 +29,31 @@ def examples_of(task_name):
     )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def brought(tmp_path_factory):
+    """The files of the families that have no defaults to run with."""
+    folder = tmp_path_factory.mktemp("brought")
+    PARAMS.update({name: (write(folder), folder) for name, write in WAYS_IN.items()})
+
+
+PARAMS = {}
+
+
 def fitted(name, task_name, seed=0):
     task, examples = examples_of(task_name)
     family = registry.model(name)
-    return task, examples, family, family.fit(examples, family.Params(), FitContext(seed=seed, effort=1))
+    given, base = PARAMS.get(name, ({}, Path()))
+    context = FitContext(seed=seed, effort=1, base=base)
+    return task, examples, family, family.fit(examples, make_params(family.Params, given), context)
+
+
+def test_whatever_can_run_with_its_defaults_does():
+    """A way in is for a family that only enters a ladder that names it, and that says so without its file."""
+    for name in registry.model_names():
+        family = registry.model(name)
+        reason = family.unavailable(DataFacts(100, 2, 100.0, repeated=1.0), family.Params(), FitContext())
+        assert (reason is not None) == (name in WAYS_IN), name
+        assert reason is None or (family.PLACE == "asked" and reason.fix)
 
 
 @pytest.mark.parametrize("name,task_name", PAIRS)

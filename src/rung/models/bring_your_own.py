@@ -1,0 +1,258 @@
+"""A model of your own, as an ONNX file: it is measured and certified like every other rung, and never trained here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.errors import BundleError, RungError, did_you_mean
+from rung.core.model import Cost, DataFacts, FitContext, Model, Reason, answers_from
+from rung.core.types import Columns, Examples, Prediction, Schema
+from rung.runtime.onnx_file import MOST_BYTES, OnnxFile, too_large
+from rung.runtime.onnx_inputs import Reader, reader_of, takes_one_row
+from rung.runtime.onnx_outputs import Output, output_of
+
+Probability = npt.NDArray[np.float64]
+_NAME = "bring_your_own"
+_MODEL, _TOKENIZER, _FACTS = "model.onnx", "tokenizer.json", "byo.json"
+# Training rows the file is tried on, and how far an answer may move with its neighbours: rounding does so much.
+_TRIED, _SAME = 32, 2e-5
+# Beside a score of 1 the logarithm of 0 says nothing.
+_LEAST = 1e-6
+
+
+@dataclass(frozen=True)
+class BringYourOwnParams:
+    """What can be set.
+
+    path: the ONNX file, from the folder of product.yaml. labels: in the order of the file's outputs; the data's,
+    sorted, without. output: its name, where several fit. scores: what the output holds. tokenizer: a tokenizer.json,
+    where the file reads token ids. max_tokens: of one text; the graph's length, or the tokenizer's, without.
+    """
+
+    path: str = ""
+    labels: tuple[str, ...] = ()
+    output: str = ""
+    scores: Literal["probabilities", "logits"] = "probabilities"
+    tokenizer: str = ""
+    max_tokens: int | None = None
+
+
+class BringYourOwn(Model):
+    """Use it when you have a trained model: name its ONNX file, and it stands on the ladder with the others."""
+
+    NEEDS = "build"
+    PACKAGES = ("onnx",)
+    TASKS = frozenset({"text_classification"})
+    Params = BringYourOwnParams
+    PLACE = "asked"
+
+    def __init__(
+        self,
+        labels: tuple[str, ...],
+        file: OnnxFile,
+        reader: Reader,
+        output: Output,
+        tokenizer: str | None,
+        facts: Mapping[str, Any],
+    ) -> None:
+        """labels: the schema's. tokenizer: the text of its tokenizer.json. facts: what byo.json holds."""
+        self.labels = labels
+        self._file = file
+        self._reader = reader
+        self._output = output
+        self._tokenizer = tokenizer
+        self._facts = dict(facts)
+
+    @classmethod
+    def fit(cls, examples: Examples, params: BringYourOwnParams, context: FitContext) -> Self:
+        """Return the file, tried on a few training rows: nothing is trained."""
+        cls.require()
+        absent = _absent(params, context.base)
+        if absent is not None:
+            raise absent
+        path = context.base / params.path
+        file = OnnxFile.open_foreign(path)
+        tokenizer = _text_of(context.base / params.tokenizer) if params.tokenizer else None
+        facts = {
+            "file": path.name,
+            "sha256": file.sha256,
+            "labels": list(params.labels),
+            "output": params.output,
+            "scores": params.scores,
+            "max_tokens": params.max_tokens,
+            "alone": takes_one_row(file.session.get_inputs(), str(path)),
+        }
+        model = cls._of(examples.schema, file, tokenizer, facts)
+        step = max(len(examples) // _TRIED, 1)
+        tried = examples.take(list(range(0, len(examples), step))[:_TRIED]).inputs
+        model._facts["alone"] = model._must_stand_alone(tried)
+        return model
+
+    @classmethod
+    def _of(cls, schema: Schema, file: OnnxFile, tokenizer: str | None, facts: Mapping[str, Any]) -> Self:
+        session, where = file.session, str(file.path)
+        reader = reader_of(session.get_inputs(), schema.input_names, tokenizer, facts["max_tokens"], where)
+        output = output_of(
+            session.get_outputs(), facts["labels"], schema.labels, facts["output"], facts["scores"], where
+        )
+        return cls(schema.labels, file, reader, output, tokenizer, facts)
+
+    def _must_stand_alone(self, inputs: Columns) -> bool:
+        """Return whether rows must be asked one by one because an answer depends on the rows beside it.
+
+        Raises RungError when the answers are no scores of the labels, or differ from one call to the next.
+        """
+        first = self._raw(inputs, alone=True)
+        self._output.check(first, str(self._file.path))
+        one = self._output.probabilities(first)
+        if not _equal(one, self._output.probabilities(self._raw(inputs, alone=True))):
+            raise RungError(
+                "the file gives another answer to the same row each time",
+                str(self._file.path),
+                "Export it for inference: without dropout, noise or sampling.",
+            )
+        if self._facts["alone"]:
+            return True
+        try:
+            together = self._raw(inputs, alone=False)
+        except RungError:
+            return True
+        return not _equal(one, self._output.probabilities(together))
+
+    def _raw(self, inputs: Columns, alone: bool) -> Probability:
+        """Return what the file gives, [rows, labels in its order] or [rows, 1]."""
+        parts: list[Probability] = []
+        places: list[int] = []
+        for rows, feed in self._reader.batches(inputs, alone):
+            part = self._output.raw(self._file.run(self._output.name, feed), str(self._file.path))
+            if len(part) != len(rows):
+                raise RungError(
+                    f"'{self._output.name}' answers {len(part)} rows for {len(rows)}",
+                    str(self._file.path),
+                    "Its first dimension must be that of the input.",
+                )
+            parts.append(part)
+            places += rows
+        if not parts:
+            return np.zeros((0, len(self.labels)))
+        found = np.concatenate(parts)
+        found[places] = found.copy()
+        return found
+
+    @property
+    def chosen(self) -> Mapping[str, Any]:
+        told = {
+            "file": self._facts["file"],
+            "sha256": self._facts["sha256"],
+            "estimate": "its scores on training rows flatter where it was trained on them",
+        }
+        return told | (
+            {"rows": "one at a time: its answers depend on the rows beside"} if self._alone else {}
+        )
+
+    @property
+    def premise(self) -> str:
+        return (
+            f"The certificate takes for granted that the file {self._facts['file']} was neither trained nor chosen on "
+            "the rows that certify: nothing here can check it."
+        )
+
+    @property
+    def _alone(self) -> bool:
+        return bool(self._facts["alone"])
+
+    def probabilities(self, inputs: Columns) -> Probability:
+        return self._output.probabilities(self._raw(inputs, self._alone))
+
+    def predict(self, inputs: Columns) -> list[Prediction]:
+        return answers_from(self.probabilities(inputs), self.labels, _NAME)
+
+    def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
+        """Return the words whose absence costs the answer most, field by field."""
+        from rung.runtime.occlusion import occlude
+
+        names, reasons = list(inputs), []
+        for cells in zip(*inputs.values(), strict=True):
+            row = dict(zip(names, cells, strict=True))
+            found = [
+                reason
+                for name in names
+                for reason in occlude(str(row[name] or ""), partial(self._scores_with, row, name), most)
+            ]
+            reasons.append(sorted(found, key=lambda reason: -abs(reason.weight))[:most])
+        return reasons
+
+    def _scores_with(self, row: Mapping[str, Any], name: str, texts: Any) -> Probability:
+        """Return the logarithms of a row's probabilities with each text in place of one field."""
+        inputs = {key: list(texts) if key == name else [cell] * len(texts) for key, cell in row.items()}
+        return np.asarray(np.log(np.maximum(self.probabilities(inputs), _LEAST)))
+
+    def save(self, folder: Path) -> None:
+        self._file.copy_to(folder / _MODEL)
+        if self._tokenizer is not None:
+            (folder / _TOKENIZER).write_text(self._tokenizer, encoding="utf-8")
+        text = json.dumps(self._facts, ensure_ascii=False, indent=1)
+        (folder / _FACTS).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema) -> Self:
+        facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+        file = OnnxFile.open(folder / _MODEL)
+        if file.sha256 != facts["sha256"]:
+            raise BundleError(
+                "model.onnx is not the file that byo.json names", folder.name, "Build it again."
+            )
+        tokenizer = folder / _TOKENIZER
+        return cls._of(schema, file, _text_of(tokenizer) if tokenizer.is_file() else None, facts)
+
+    @classmethod
+    def unavailable(
+        cls, facts: DataFacts, params: BringYourOwnParams, context: FitContext
+    ) -> RungError | None:
+        return _absent(params, context.base)
+
+    @classmethod
+    def cost(cls, facts: DataFacts, params: BringYourOwnParams, context: FitContext) -> Cost:
+        """Return a plan from the file's size: a network reads all of its weights for a token, word lists hardly any."""
+        path = context.base / params.path
+        size = path.stat().st_size / 1e6 if path.is_file() else 1.0
+        tokens = min(facts.chars_per_row / 4.0, params.max_tokens or 256.0)
+        each = 1e-4 + (tokens * size * 3e-6 if params.tokenizer else facts.chars_per_row * 5e-7)
+        return Cost(1.0 + size * 0.01 + _TRIED * 3 * each, each * 1000, 60 + 3 * size, size)
+
+
+def _equal(one: Probability, other: Probability) -> bool:
+    return np.allclose(one, other, rtol=0.0, atol=_SAME)
+
+
+def _absent(params: BringYourOwnParams, base: Path) -> RungError | None:
+    """Return what is wrong with the files that the parameters name; None when they are there."""
+    if not params.path:
+        return RungError(
+            "it names no file", fix=f"Write ladder: [{{model: {_NAME}, params: {{path: model.onnx}}}}]."
+        )
+    for name in filter(None, (params.path, params.tokenizer)):
+        path = base / name
+        if not path.is_file():
+            near = [p.name for p in path.parent.glob(f"*{path.suffix}")] if path.parent.is_dir() else []
+            fix = did_you_mean(path.name, near) if near else "docs/howto/bring-your-own-model.md makes one."
+            return RungError(f"there is no file '{name}' in the folder of product.yaml", fix=fix)
+        if path.stat().st_size > MOST_BYTES:
+            return too_large(path, path.stat().st_size)
+    return None
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        fix = "Save it with Tokenizer.save('tokenizer.json')."
+        raise RungError("the tokenizer is not UTF-8 text", str(path), fix) from None
