@@ -1,0 +1,101 @@
+"""bring-your-own-model.md is followed literally: scikit-learn always, Keras (in an environment of its own) when slow tests run."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+import rung
+from rung.runtime.weights import cache_folder
+from support import ROOT, run_cli
+
+PAGE = (ROOT / "docs" / "howto" / "bring-your-own-model.md").read_text(encoding="utf-8")
+FILES = dict(re.findall(r"```(?:python|yaml) file=(\S+)\n(.*?)```", PAGE, re.S))
+COMMANDS = re.findall(r"```bash\n(.*?)```", PAGE, re.S)
+# An environment of its own sees no package of this one.
+ALONE = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+REFUSED = 3  # no rung clears the bar
+
+
+@pytest.fixture
+def prepared_run(tmp_path, news_csv):
+    """A folder in which step 1 of the page was followed."""
+    (tmp_path / "news.csv").write_bytes(news_csv.read_bytes())
+    for name, code in FILES.items():
+        (tmp_path / name).write_text(code, encoding="utf-8")
+    assert follow(COMMANDS[0], tmp_path).returncode == REFUSED
+    return tmp_path
+
+
+def follow(command, folder):
+    return run_cli(*shlex.split(command)[1:], cwd=folder)
+
+
+def script(python, name, folder):
+    env = dict(os.environ) if python == sys.executable else ALONE
+    done = subprocess.run(
+        [str(python), name], cwd=folder, capture_output=True, text=True, check=False, timeout=600, env=env
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def build_with(ladder, folder):
+    """Put a ladder of the page into its product.yaml, build, and return the report and the bundle."""
+    spec = yaml.safe_load(FILES["product.yaml"]) | yaml.safe_load(FILES[ladder])
+    (folder / "product.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
+    done = follow(COMMANDS[1], folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = folder / "runs" / "news-002"
+    return json.loads((run / "report.json").read_text(encoding="utf-8")), rung.load(run / "bundle")
+
+
+def rows_of(folder, run, table):
+    return pq.read_table(folder / "runs" / run / "data" / f"{table}.parquet")["unit"].to_pylist()
+
+
+def check(report, bundle, folder):
+    assert report["winner"] == "bring_your_own" and report["cleared"]
+    assert "neither trained nor chosen" in report["certificate"]["claim"]
+    assert bundle.selftest() == []
+    for table in ("train", "certification"):
+        assert rows_of(folder, "news-001", table) == rows_of(folder, "news-002", table)
+    text = "The striker scored twice in the cup final and the coach praised the team"
+    assert bundle.predict([text])[0].value == "sports" and bundle.explain([text])[0]
+
+
+def test_scikit_learn(prepared_run):
+    said = script(sys.executable, "train_sklearn.py", prepared_run)
+    assert float(said.rsplit(" ", 1)[1]) < 1e-4
+    check(*build_with("ladder.yaml", prepared_run), prepared_run)
+
+
+@pytest.fixture
+def keras_python():
+    """The Python of an environment made as the page says, kept in the cache."""
+    made, install, _ = (shlex.split(line) for line in COMMANDS[2].splitlines())
+    folder = cache_folder() / "tests" / "venv-keras"
+    python = folder / "bin" / "python"
+    marker = folder / "installed.txt"
+    wanted = " ".join(install[2:]).replace(
+        "tensorflow-cpu", "tensorflow" if sys.platform == "darwin" else "tensorflow-cpu"
+    )
+    if not marker.is_file() or marker.read_text() != wanted:
+        subprocess.run([sys.executable, *made[1:3], str(folder)], check=True, env=ALONE)
+        subprocess.run(
+            [str(python), "-m", "pip", "install", "-q", *wanted.split()], check=True, timeout=1800, env=ALONE
+        )
+        marker.write_text(wanted)
+    return python
+
+
+@pytest.mark.slow
+def test_keras(prepared_run, keras_python):
+    script(keras_python, "train_keras.py", prepared_run)
+    check(*build_with("ladder-keras.yaml", prepared_run), prepared_run)
