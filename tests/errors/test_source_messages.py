@@ -336,9 +336,9 @@ def test_what_is_shown_of_an_address(address: str, shown: str) -> None:
 
 
 def test_a_package_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = workbook(tmp_path / "a.xlsx", [["text"], ["one"]])
     for name in ("openpyxl", "sqlalchemy"):
         monkeypatch.setitem(sys.modules, name, None)
-    path = workbook(tmp_path / "a.xlsx", [["text"], ["one"]])
     assert message(path) == "reading Excel workbooks needs the package 'openpyxl'\npip install 'rung[excel]'"
     assert message("sqlite:///a.db", tmp_path, query="select 1") == (
         "reading databases needs the package 'sqlalchemy'\npip install 'rung[sql]'"

@@ -11,12 +11,14 @@ from rung.core.errors import RungError
 from rung.core.model import Cost, DataFacts, FitContext
 from rung.core.types import Examples
 from rung.runtime.embedding_model import (
+    MOST_ROWS,
     EmbeddingModel,
     absent,
     encoder_mb,
     encoder_name,
     encoder_seconds,
     open_encoder,
+    training_sample,
 )
 from rung.runtime.ngrams import join_fields
 
@@ -27,12 +29,14 @@ class FrozenEncoderParams:
 
     weights: a name of `rung weights`, hub:owner/model, file:folder, or auto: minilm for English, else
     e5_small; or auto_large: bge_small for English. pool_chunks: read long texts whole, in chunks; None is chosen on training rows.
+    most_rows: to learn from; None goes by the effort.
     """
 
     weights: str = "auto"
     pool_chunks: bool | None = None
     head: Literal["auto", "svc", "ridge", "logistic"] = "auto"
     c: float | None = None
+    most_rows: int | None = None
 
 
 class FrozenEncoder(EmbeddingModel):
@@ -55,6 +59,7 @@ class FrozenEncoder(EmbeddingModel):
         from rung.runtime.feature_matrix import FeatureMatrix
         from rung.runtime.head_search import choices, choose_heads, fit_head, label_codes, search
 
+        examples = training_sample(examples, params.most_rows, context)
         texts = join_fields(examples.inputs)
         labels = examples.schema.labels
         codes = label_codes(examples.targets, labels)
@@ -70,7 +75,7 @@ class FrozenEncoder(EmbeddingModel):
         found = search(sets, codes, len(labels), heads, context)
         key = found.candidate.features
         head = fit_head(sets[key], codes, len(labels), found, context)
-        chosen = {"weights": name, **choices(found, head)}
+        chosen = {"weights": name, "rows": len(examples), **choices(found, head)}
         return cls(labels, (), embedders[key], head, chosen)
 
     @classmethod
@@ -78,4 +83,6 @@ class FrozenEncoder(EmbeddingModel):
         name = encoder_name(params.weights, facts.sample)
         each = encoder_seconds(name, facts.chars_per_row)
         size = encoder_mb(name)
-        return Cost(2.0 + facts.rows * each, each * 1000, 120 + 3 * size, size)
+        return Cost(
+            2.0 + min(facts.rows, MOST_ROWS[context.effort]) * each, each * 1000, 120 + 3 * size, size
+        )

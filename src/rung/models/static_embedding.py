@@ -11,7 +11,7 @@ from rung.core.errors import RungError
 from rung.core.model import Cost, DataFacts, FitContext
 from rung.core.types import Examples
 from rung.runtime.embedder import looks_english, open_embedder
-from rung.runtime.embedding_model import EmbeddingModel, absent
+from rung.runtime.embedding_model import MOST_ROWS, EmbeddingModel, absent, training_sample
 from rung.runtime.ngrams import join_fields
 from rung.runtime.weights import local
 
@@ -23,6 +23,7 @@ class StaticEmbeddingParams:
     weights: str = "wordllama"
     head: Literal["auto", "svc", "ridge", "logistic"] = "auto"
     c: float | None = None
+    most_rows: int | None = None
 
 
 class StaticEmbedding(EmbeddingModel):
@@ -51,6 +52,7 @@ class StaticEmbedding(EmbeddingModel):
         from rung.runtime.feature_matrix import FeatureMatrix
         from rung.runtime.head_search import choices, choose_heads, fit_head, label_codes, search
 
+        examples = training_sample(examples, params.most_rows or 10 * MOST_ROWS[context.effort], context)
         texts = join_fields(examples.inputs)
         labels = examples.schema.labels
         codes = label_codes(examples.targets, labels)
@@ -59,7 +61,7 @@ class StaticEmbedding(EmbeddingModel):
         heads = choose_heads(params.head, params.c, context.effort, dense=True)
         found = search(sets, codes, len(labels), heads, context)
         head = fit_head(sets["mean"], codes, len(labels), found, context)
-        chosen = {"weights": params.weights, **choices(found, head)}
+        chosen = {"weights": params.weights, "rows": len(examples), **choices(found, head)}
         return cls(labels, (), embedder, head, chosen)
 
     @classmethod

@@ -24,7 +24,7 @@ Heads = Sequence[tuple[HeadKind, float]]
 FeatureSets = Mapping[str, FeatureMatrix]
 Folds = Sequence[tuple[Ints, Ints]]
 # Up to this many rows ridge is solved through the rows' inner products: one small system for all labels.
-_DUAL_ROWS = 5_000
+DUAL_ROWS = 5_000
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def _scikit_head(
 
 def _ridge(matrix: FeatureMatrix, targets: Floats, alpha: float) -> tuple[Floats, Floats]:
     """Return (weights, bias) of ridge regression with an unpenalised bias, for all targets at once."""
-    if len(targets) <= _DUAL_ROWS:
+    if len(targets) <= DUAL_ROWS:
         gram = matrix.gram()
         dual, bias = _dual_ridge(gram, targets, alpha)
         return matrix.transposed_dot(dual), bias
@@ -239,7 +239,7 @@ def _scorer(
         return scores
 
     def score(candidate: Candidate) -> Floats:
-        small = candidate.head == "ridge" and len(codes) <= _DUAL_ROWS
+        small = candidate.head == "ridge" and len(codes) <= DUAL_ROWS
         return by_gram(candidate) if small else by_fit(candidate)
 
     return score
@@ -253,7 +253,7 @@ def _affordable(matrix: FeatureMatrix, labels: int, effort: int) -> int:
 
 def _ridge_pays(matrix: FeatureMatrix, labels: int, effort: int) -> bool:
     """Return whether ridge is tried: beyond the dual's reach it solves label after label, and gets slow."""
-    return matrix.shape[0] <= _DUAL_ROWS or matrix.is_dense or matrix.cells * labels <= 5e6 * 2.0**effort
+    return matrix.shape[0] <= DUAL_ROWS or matrix.is_dense or matrix.cells * labels <= 5e6 * 2.0**effort
 
 
 def label_codes(targets: Sequence[Any], labels: Sequence[str]) -> Ints:
