@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -115,7 +116,9 @@ class RuleSpec(Section):
     def _one_kind(self) -> RuleSpec:
         if sum(value is not None for value in (self.equals, self.contains, self.matches)) != 1:
             raise ValueError("give exactly one of equals, contains and matches")
-        if not (self.equals or self.contains or self.matches or "").strip(" *"):
+        # Of any width: "＊" and "　" are a star and a blank.
+        text = unicodedata.normalize("NFKC", self.equals or self.contains or self.matches or "")
+        if not text.replace("*", " ").strip():
             raise ValueError("it would answer every text; write what to look for")
         return self
 
