@@ -56,7 +56,8 @@ def _params(name: str) -> str:
 
     family = registry.model(name)
     fields = dataclasses.fields(family.Params)
-    listed = "\n".join(f"- `{f.name}`: {f.default!r}" for f in fields) or "- nothing to set"
+    default = family.Params()
+    listed = "\n".join(f"- `{f.name}`: {getattr(default, f.name)!r}" for f in fields) or "- nothing to set"
     return f"### {name}\n\n{(family.__doc__ or '').strip().splitlines()[0]}\n\n{listed}"
 
 
