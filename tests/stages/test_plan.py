@@ -1,5 +1,7 @@
 """Ladders and parameters: order by price, and mistakes in words."""
 
+from dataclasses import replace
+
 import pytest
 
 from rung.core.errors import DataError, RungError, SpecError
@@ -9,23 +11,24 @@ from rung.core.prices import load_prices
 from rung.core.product import Product
 from rung.core.task import ColumnProfile
 from rung.models.tfidf_linear import TfidfLinearParams
-from rung.stages.plan import ladder, recognise
+from rung.stages.plan import check_rules, ladder, recognise
 
 FACTS = DataFacts(1000, 4, 200.0)
 
 
-def product(rungs=None):
+def product(rungs=None, rules=()):
     raw = {
         "task": "text_classification",
         "data": {"path": "x.csv"},
         "bar": {"metric": "accuracy", "at_least": 0.9},
         "ladder": rungs,
+        "rules": rules,
     }
     return Product.model_validate(raw)
 
 
-def climb(rungs=None):
-    return ladder(product(rungs), "majority", FACTS, load_prices(), FitContext())
+def climb(rungs=None, rules=(), facts=FACTS):
+    return ladder(product(rungs, rules), "majority", facts, load_prices(), FitContext())
 
 
 def test_rungs_stand_in_the_order_of_their_price_and_the_floor_is_among_them():
@@ -37,6 +40,51 @@ def test_rungs_stand_in_the_order_of_their_price_and_the_floor_is_among_them():
 def test_one_family_may_stand_twice_with_other_parameters():
     rungs = [{"model": "tfidf_linear", "name": "words", "params": {"use_chars": False}}, "tfidf_linear"]
     assert {rung.name for rung in climb(rungs).rungs} == {"majority", "words", "tfidf_linear"}
+
+
+RULES = ({"contains": "refund", "answer": "billing"},)
+
+
+def test_with_rules_every_rung_but_the_floor_stands_behind_the_lookup():
+    wanted = ["tfidf_linear", {"model": "tfidf_linear", "name": "words", "params": {"use_chars": False}}]
+    found = climb(wanted, rules=RULES).rungs
+    assert {rung.name: rung.model for rung in found} == {
+        "majority": "majority", "lookup-tfidf_linear": "lookup", "lookup-words": "lookup",
+    }  # fmt: skip
+    behind = {rung.name: rung.params for rung in found if rung.model == "lookup"}
+    assert behind["lookup-words"].then == "tfidf_linear" and behind["lookup-words"].params == {
+        "use_chars": False
+    }
+    assert all(params.rules == RULES for params in behind.values())
+
+
+def test_of_every_rung_and_variant_none_answers_before_the_lookup():
+    found = climb(rules=RULES).rungs
+    assert {rung.model for rung in found} == {"majority", "lookup"}
+    assert all(rung.name.startswith("lookup") for rung in found if rung.model != "majority")
+    assert "lookup" in {rung.name for rung in found}
+
+
+def test_the_lookup_comes_by_itself_when_data_repeats_and_only_then():
+    names = {
+        share: {rung.model for rung in climb(facts=replace(FACTS, repeated=share)).rungs}
+        for share in (0.0, 0.2)
+    }
+    assert "lookup" not in names[0.0] and "lookup" in names[0.2]
+
+
+def test_rules_that_answer_unknown_labels_are_all_named():
+    rules = [
+        {"contains": "a", "answer": "biling"},
+        {"contains": "b", "answer": "billing"},
+        {"contains": "c", "answer": "x"},
+    ]
+    with pytest.raises(SpecError) as caught:
+        check_rules(product(rules=rules), ["billing", "delivery"])
+    assert [problem.key for problem in caught.value.problems] == ["rules.0.answer", "rules.2.answer"]
+    assert "Did you mean 'billing'?" in str(caught.value) and "Known: 'billing', 'delivery'." in str(
+        caught.value
+    )
 
 
 def test_all_mistakes_of_a_ladder_at_once():

@@ -71,7 +71,7 @@ def command(
 def _answer_text(model: Predictor, text: str, scores: bool, as_json: bool) -> None:
     from rung.core.errors import InputError
 
-    answer = next(iter(model.respond([text], scores=True)))
+    answer = next(iter(model.respond([text], scores=True, answered_by=True)))
     if "error" in answer:
         raise InputError(answer["error"], "--text", "Give a text that has something to answer.")
     reasons = model.explain([text])[0]

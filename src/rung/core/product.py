@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -113,9 +115,16 @@ class RuleSpec(Section):
 
     @model_validator(mode="after")
     def _one_kind(self) -> RuleSpec:
-        if sum(value is not None for value in (self.equals, self.contains, self.matches)) != 1:
-            raise ValueError("give exactly one of equals, contains and matches")
-        if not (self.equals or self.contains or self.matches or "").strip(" *"):
+        kinds = {"equals": self.equals, "contains": self.contains, "matches": self.matches}
+        given = [f"{kind} '{text}'" for kind, text in kinds.items() if text is not None]
+        if len(given) != 1:
+            found = f"has {' and '.join(given)}" if given else "says nothing to look for"
+            raise ValueError(
+                f"{found}: give exactly one of equals, contains and matches, else write two rules"
+            )
+        # Of any width: "＊" and "　" are a star and a blank.
+        text = unicodedata.normalize("NFKC", self.equals or self.contains or self.matches or "")
+        if not text.replace("*", " ").strip():
             raise ValueError("it would answer every text; write what to look for")
         return self
 
@@ -183,8 +192,7 @@ def load_product(path: Path) -> tuple[Product, Path]:
 
     Raises SpecError with every problem found, each with its line.
     """
-    if path.is_dir():
-        path = path / "product.yaml"
+    path = _spec_file(path)
     where = path.name
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -197,6 +205,23 @@ def load_product(path: Path) -> tuple[Product, Path]:
         reason = (error.strerror or str(error)).lower()
         raise SpecError([Problem(0, str(path), f"cannot be read: {reason}.")], where) from None
     return parse_product(text, where, default_name=safe_name(_stem(path))), path.resolve().parent
+
+
+@contextmanager
+def naming_lines(path: Path | None) -> Iterator[None]:
+    """Give the problems that only data shows the line of their key in the spec they come from; None: no file."""
+    try:
+        yield
+    except SpecError as error:
+        if path is None:
+            raise
+        path = _spec_file(path)
+        _, lines, _ = read_yaml(path.read_text(encoding="utf-8-sig"), path.name)
+        raise SpecError([at_line(problem, lines) for problem in error.problems], path.name) from None
+
+
+def _spec_file(path: Path) -> Path:
+    return path / "product.yaml" if path.is_dir() else path
 
 
 def parse_product(text: str, where: str = "product.yaml", default_name: str = "product") -> Product:

@@ -190,16 +190,24 @@ class Lookup(Model):
         arrays = load_file(folder / "lookup.safetensors")
         rules = [Rule(*map(str, rule)) for rule in facts["rules"]]
         family = registry.model(str(facts["then"]))
-        answers = arrays["answers"].tolist()
-        unknown = [rule.answer for rule in rules if rule.answer not in schema.labels]
-        if unknown or family.PLACE == "before" or any(not 0 <= a < len(schema.labels) for a, _ in answers):
+        answers, seen = arrays["answers"], arrays["seen"]
+        sound = (
+            family.PLACE != "before"
+            and all(rule.kind in KINDS and rule.answer in schema.labels for rule in rules)
+            and bool(
+                ((answers[:, 0] >= 0) & (answers[:, 0] < len(schema.labels)) & (answers[:, 1] > 0)).all()
+            )
+            and seen.shape == (len(rules), 2)
+            and bool(((seen[:, 1] >= 0) & (seen[:, 1] <= seen[:, 0])).all())
+        )
+        if not sound:
             raise BundleError("the known answers do not fit the labels", folder.name, "Build it again.")
         repeats = {
             digest.tobytes(): (label, copies)
-            for digest, (label, copies) in zip(arrays["digests"], answers, strict=True)
+            for digest, (label, copies) in zip(arrays["digests"], answers.tolist(), strict=True)
         }
         following = family.load(folder / _NEXT, schema)
-        return cls(schema.labels, rules, arrays["seen"], repeats, (str(facts["then"]), following))
+        return cls(schema.labels, rules, seen, repeats, (str(facts["then"]), following))
 
     @classmethod
     def unavailable(cls, facts: DataFacts, params: LookupParams, context: FitContext) -> RungError | None:

@@ -41,9 +41,9 @@ class Rules:
             if rule.kind == "equals":
                 self._whole.setdefault(fold(rule.text), index)
             else:
-                # Folded part by part: white space around a star means nothing.
-                parts = rule.text.split("*") if rule.kind == "matches" else [rule.text]
-                self._others.append((index, rule.kind, tuple(fold(part) for part in parts)))
+                # Folding makes a wide star one star; white space around a star means nothing.
+                parts = fold(rule.text).split("*") if rule.kind == "matches" else [fold(rule.text)]
+                self._others.append((index, rule.kind, tuple(part.strip() for part in parts)))
 
     def first(self, folded: str) -> int | None:
         """Return the number of the first rule that fits a folded text; None when none does."""

@@ -127,7 +127,7 @@ def _add_predict(app: FastAPI, name: str, predictor: Predictor) -> None:
             raise InputError(
                 f"{len(rows)} rows of {chars:,} characters are too much to explain", "explain", fix
             )
-        answers = list(predictor.respond(asked, body.scores))
+        answers = list(predictor.respond(asked, body.scores, answered_by=True))
         if body.explain:
             good = [i for i, answer in enumerate(answers) if "error" not in answer]
             for i, reasons in zip(good, predictor.explain([asked[i] for i in good]), strict=True):

@@ -49,10 +49,12 @@ class Predictor:
             return [[] for _ in checked]
         return self._model.explain(self._columns(checked), most)
 
-    def respond(self, rows: Iterable[Row | RungError], scores: bool = False) -> Iterator[dict[str, Any]]:
+    def respond(
+        self, rows: Iterable[Row | RungError], scores: bool = False, answered_by: bool = False
+    ) -> Iterator[dict[str, Any]]:
         """Yield the JSON answer of each row as it comes; a row that cannot be answered yields its error.
 
-        An item that already is an error (a row of a file that could not be read) passes through. Memory does
+        answered_by: also say which family answered, where several stand behind each other. An item that already is an error (a row of a file that could not be read) passes through. Memory does
         not grow with the number of rows.
         """
         stream = iter(rows)
@@ -70,8 +72,10 @@ class Predictor:
             for place in range(len(chunk)):
                 if place in errors:
                     yield {"error": errors[place]}
-                else:
-                    yield self.task.response(next(answers), self.schema, scores)
+                    continue
+                answer = next(answers)
+                by = {"answered_by": answer.answered_by or self.manifest.model} if answered_by else {}
+                yield self.task.response(answer, self.schema, scores) | by
 
     def selftest(self) -> list[str]:
         """Return what differs from the examples packed with the model: [] when all is well."""

@@ -59,6 +59,22 @@ def ladder(product: Product, floor: str, facts: DataFacts, prices: Prices, fit: 
     return Ladder(tuple(sorted(rungs, key=lambda rung: (rung.usd_per_1k, rung.name))), left_out)
 
 
+def check_rules(product: Product, labels: Sequence[str]) -> None:
+    """Raise SpecError naming every rule that answers none of the labels of the training rows."""
+    problems = [
+        Problem(
+            0,
+            f"rules.{index}.answer",
+            f"no training row has the label '{rule.answer}'.",
+            did_you_mean(rule.answer, labels),
+        )
+        for index, rule in enumerate(product.rules)
+        if labels and rule.answer not in labels
+    ]
+    if problems:
+        raise SpecError(problems, "product.yaml")
+
+
 def _every_rung(task: str, before: str | None) -> list[RungSpec]:
     """Return every rung of a task that need not be asked for: families and their variants."""
     found = []
@@ -100,7 +116,7 @@ def _defaults(spec: RungSpec, floor: str, product: Product) -> RungSpec:
 def _behind(before: str, spec: RungSpec, product: Product) -> RungSpec:
     """Return a rung with the lookup in front of it."""
     params = {"then": spec.model, "params": spec.params, **_known_answers(product)}
-    return RungSpec(model=before, name=spec.name or f"{before}-{spec.model}", params=params)
+    return RungSpec(model=before, name=f"{before}-{spec.name or spec.model}", params=params)
 
 
 def _family(spec: RungSpec, task: str) -> tuple[type[Model], Any]:
