@@ -287,6 +287,31 @@ def test_from_a_file_to_a_certified_bundle(tmp_path, monkeypatch):
     assert model.predict(["my ship"])[0].value == "sea" and model.explain(["my ship"])[0][0].text == "ship"
 
 
+def test_rules_stand_before_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text_file(tmp_path / "model.onnx", WORDS)
+    rows = [(f"row {i}: a {'ship' if i % 2 else 'tree'}", "sea" if i % 2 else "land") for i in range(400)]
+    product = spec(tmp_path, rows, path="model.onnx").model_dump(exclude_none=True)
+    product |= {"rules": [{"contains": "ship", "answer": "sea"}]}
+    done = rung.build(Product.model_validate(product), run=tmp_path / "run")
+    assert done.report["winner"] == "lookup-bring_your_own"
+    assert "neither trained nor chosen" in done.report["certificate"]["claim"]
+    answers = rung.load(done.bundle).predict(["a ship", "a tree"])
+    assert [(a.value, a.answered_by) for a in answers] == [("sea", "lookup"), ("land", "bring_your_own")]
+
+
+def test_a_row_that_cannot_be_run_names_no_folder(tmp_path, monkeypatch):
+    text_file(tmp_path / "model.onnx", WORDS)
+    fit(tmp_path).save(tmp_path)
+    loaded = BringYourOwn.load(tmp_path, examples().schema)
+    monkeypatch.setattr(
+        type(loaded._reader), "batches", lambda reader, inputs, alone: iter([([0], {"text": np.zeros(1)})])
+    )
+    with pytest.raises(RungError, match="cannot run it on a row") as caught:
+        loaded.predict({"text": ["a"]})
+    assert caught.value.where == "model.onnx"
+
+
 def test_a_missing_file_stops_the_build_with_the_place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = [(f"row {i}", "sea" if i % 2 else "land") for i in range(200)]

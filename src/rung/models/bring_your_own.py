@@ -88,7 +88,7 @@ class BringYourOwn(Model):
             "output": params.output,
             "scores": params.scores,
             "max_tokens": params.max_tokens,
-            "alone": takes_one_row(file.session.get_inputs(), str(path)),
+            "alone": takes_one_row(file.session.get_inputs(), file.where),
         }
         model = cls._of(examples.schema, file, tokenizer, facts)
         step = max(len(examples) // _TRIED, 1)
@@ -98,7 +98,7 @@ class BringYourOwn(Model):
 
     @classmethod
     def _of(cls, schema: Schema, file: OnnxFile, tokenizer: str | None, facts: Mapping[str, Any]) -> Self:
-        session, where = file.session, str(file.path)
+        session, where = file.session, file.where
         reader = reader_of(session.get_inputs(), schema.input_names, tokenizer, facts["max_tokens"], where)
         output = output_of(
             session.get_outputs(), facts["labels"], schema.labels, facts["output"], facts["scores"], where
@@ -111,12 +111,12 @@ class BringYourOwn(Model):
         Raises RungError when the answers are no scores of the labels, or differ from one call to the next.
         """
         first = self._raw(inputs, alone=True)
-        self._output.check(first, str(self._file.path))
+        self._output.check(first, self._file.where)
         one = self._output.probabilities(first)
         if not _equal(one, self._output.probabilities(self._raw(inputs, alone=True))):
             raise RungError(
                 "the file gives another answer to the same row each time",
-                str(self._file.path),
+                self._file.where,
                 "Export it for inference: without dropout, noise or sampling.",
             )
         if self._facts["alone"]:
@@ -132,11 +132,11 @@ class BringYourOwn(Model):
         parts: list[Probability] = []
         places: list[int] = []
         for rows, feed in self._reader.batches(inputs, alone):
-            part = self._output.raw(self._file.run(self._output.name, feed), str(self._file.path))
+            part = self._output.raw(self._file.run(self._output.name, feed), self._file.where)
             if len(part) != len(rows):
                 raise RungError(
                     f"'{self._output.name}' answers {len(part)} rows for {len(rows)}",
-                    str(self._file.path),
+                    self._file.where,
                     "Its first dimension must be that of the input.",
                 )
             parts.append(part)

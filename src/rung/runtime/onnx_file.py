@@ -16,31 +16,34 @@ _KNOWN = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "
 
 
 class OnnxFile:
-    """An open ONNX file: where it lies, what it holds, and a session on one thread."""
+    """An open ONNX file: where it lies, its hash, what errors call it, and a session on one thread."""
 
-    def __init__(self, path: Path, content: bytes, sha256: str) -> None:
+    def __init__(self, path: Path, content: bytes, where: str) -> None:
         self.path = path
-        self.sha256 = sha256
-        self.session = _session(content, path)
+        self.where = where
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        self.session = _session(content, where)
 
     @classmethod
     def open(cls, path: Path) -> OnnxFile:
-        """Return the file, run from memory: nothing beside it can be read. Raises RungError when it cannot run."""
-        content = _read(path)
-        return cls(path, content, hashlib.sha256(content).hexdigest())
+        """Return a bundle's file, run from memory, with no file beside it. Raises RungError when it cannot run.
+
+        Errors name the file without its folder: a server's clients read them.
+        """
+        return cls(path, _read(path), path.name)
 
     @classmethod
     def open_foreign(cls, path: Path) -> OnnxFile:
-        """Return the file as `open` does, after a look inside for what could not ship with it."""
+        """Return a user's file as `open` does, after a look inside for what could not ship with it."""
         content = _read(path)
-        _require_whole(content, path)
-        return cls(path, content, hashlib.sha256(content).hexdigest())
+        _require_whole(content, str(path))
+        return cls(path, content, str(path))
 
     def copy_to(self, target: Path) -> None:
         """Write the file as it was opened; raises RungError when it has changed since."""
         content = _read(self.path)
         if hashlib.sha256(content).hexdigest() != self.sha256:
-            raise RungError("the file changed while it was in use", str(self.path), "Build again.")
+            raise RungError("the file changed while it was in use", self.where, "Build again.")
         target.write_bytes(content)
 
     def run(self, output: str, feed: dict[str, Any]) -> Any:
@@ -50,7 +53,7 @@ class OnnxFile:
         except Exception as error:  # onnxruntime raises its own classes and plain ValueErrors
             fix = "Try the row in Python with onnxruntime, and export again."
             raise RungError(
-                f"onnxruntime cannot run it on a row: {_reason(error)}", str(self.path), fix
+                f"onnxruntime cannot run it on a row: {_reason(error)}", self.where, fix
             ) from None
 
 
@@ -69,7 +72,7 @@ def too_large(path: Path, size: int) -> RungError:
     )
 
 
-def _session(content: bytes, path: Path) -> Any:
+def _session(content: bytes, where: str) -> Any:
     try:
         import onnxruntime
     except ImportError:
@@ -87,10 +90,10 @@ def _session(content: bytes, path: Path) -> Any:
         fix = "Open it in Python with onnxruntime, and export it again for that version."
         if "locale" in reason:
             fix = "Export with the option locale 'C': docs/howto/bring-your-own-model.md shows where."
-        raise RungError(f"onnxruntime cannot open it: {reason}", str(path), fix) from None
+        raise RungError(f"onnxruntime cannot open it: {reason}", where, fix) from None
 
 
-def _require_whole(content: bytes, path: Path) -> None:
+def _require_whole(content: bytes, where: str) -> None:
     """Raise RungError for what is no ONNX, keeps weights in other files, or needs operators that are not there."""
     try:
         import onnx
@@ -102,22 +105,20 @@ def _require_whole(content: bytes, path: Path) -> None:
         model = onnx.ModelProto()
     nodes = list(_nodes(model))
     if not nodes:
-        raise RungError(
-            "this is not an ONNX file", str(path), "docs/howto/bring-your-own-model.md makes one."
-        )
+        raise RungError("this is not an ONNX file", where, "docs/howto/bring-your-own-model.md makes one.")
     own = {function.domain for function in model.functions}
     strange = sorted({f"{n.domain}:{n.op_type}" for n in nodes if n.domain not in _KNOWN | own})
     if strange:
         raise RungError(
             f"it uses {', '.join(strange[:5])}, which onnxruntime does not have",
-            str(path),
+            where,
             "Export it with standard operators: code of your own cannot ship in a bundle.",
         )
     outside = next((t for t in _tensors(model) if t.data_location == onnx.TensorProto.EXTERNAL), None)
     if outside is not None:
         raise RungError(
             f"its weights ('{outside.name}', say) lie in another file",
-            str(path),
+            where,
             "Put all into one: onnx.save(onnx.load('model.onnx'), 'whole.onnx').",
         )
 
