@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +138,8 @@ def _climb(job: _Job, all_rungs: bool) -> report.Findings:
     train = read_examples(job.data, "train")
     certification = read_examples(job.data, "certification")
     requirements = [Requirement(c, job.task.metric(c.metric, job.data.schema)) for c in product.bar]
-    sample = tuple(job.task.fold(row) for row in islice(train.records(), _SAMPLE_ROWS))
+    spread = train.take(range(0, len(train), max(len(train) // _SAMPLE_ROWS, 1)))
+    sample = tuple(job.task.fold(row) for row in spread.records())
     labels = max(len(job.data.schema.labels), 1)
     size = DataFacts(len(train), labels, facts["chars_per_row"], sample, facts["repeated"])
     check_rules(product, job.data.schema.labels)

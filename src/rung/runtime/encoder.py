@@ -26,6 +26,7 @@ _BATCH_TOKENS = 512  # beyond this, activations leave the processor's cache and 
 _CHARACTERS_PER_TOKEN = 6  # what a token hardly ever exceeds on average; where it does, nothing is lost
 _CUT_MARGIN = 16  # tokens near a cut may differ from those of the whole text
 _MAX_CHUNKS = 8
+_SAME = 1e-4  # of the largest value: beyond rounding
 _HUB_OUTPUTS = ("embedding", "sentence_embedding", "last_hidden_state")
 
 
@@ -35,7 +36,8 @@ class EncoderConfig:
 
     id: changes whenever an embedding could (the embedding cache keys on it); pooling: 'mean' or 'cls';
     max_tokens: of one text, special tokens included; prefix: what the model expects before every text; layers: how
-    many depths of the network the file gives side by side, where `encode` is asked for them.
+    many depths of the network the file gives side by side, where `encode` is asked for them; alone: the file's answer
+    for a text changes with the texts beside it, as onnxruntime's own 8 bits do, so each text runs by itself.
     """
 
     id: str
@@ -44,6 +46,7 @@ class EncoderConfig:
     max_tokens: int
     prefix: str = ""
     layers: int = 1
+    alone: bool = False
     variant: str = ""
     licence: str = ""
     source: str = ""
@@ -160,6 +163,15 @@ class OnnxEncoder:
         normalised: Float = summed / np.maximum(lengths, 1e-12)
         return normalised
 
+    def depends_on_neighbours(self, texts: Sequence[str]) -> bool:
+        """Return whether a text's embedding changes when others of its length run beside it."""
+        ids = [item for text in texts for item in token_ids(self._tokenizer, [text])[0]]
+        width = min(12, len(ids) // 4)
+        rows = np.array([ids[start : start + width] for start in range(0, 4 * width, width)], np.int64)
+        together = self._run(rows, self._output)
+        each = np.concatenate([self._run(row[None], self._output) for row in rows])
+        return bool(np.abs(together - each).max() > _SAME * np.abs(each).max())
+
     def _tokenise(self, texts: list[str], chunks: int) -> list[list[int]]:
         """Return the ids of each text without special tokens, at most `chunks` times what fits into the model."""
         most = chunks * (self.config.max_tokens - len(self._head) - len(self._tail))
@@ -184,7 +196,7 @@ class OnnxEncoder:
                 by_length[len(chunk)].append((row, chunk))
         for length in sorted(by_length, reverse=True):
             group = by_length[length]
-            size = max(1, _BATCH_TOKENS // length)
+            size = 1 if self.config.alone else max(1, _BATCH_TOKENS // length)
             for start in range(0, len(group), size):
                 part = group[start : start + size]
                 yield [row for row, _ in part], np.array([ids for _, ids in part], np.int64)

@@ -18,12 +18,12 @@ from rung.runtime import weights as weights_store
 from rung.runtime.bert_weights import BertWeights, Float, FloatTable, Linear, read_safetensors, to_int8_table
 from rung.runtime.calibration_texts import CALIBRATION_TEXTS
 from rung.runtime.e5_file import read_e5
-from rung.runtime.encoder import EncoderConfig
+from rung.runtime.encoder import EncoderConfig, OnnxEncoder
 from rung.runtime.encoder_graph import Graph, LinearWriter, depths, write_encoder, write_float
 from rung.runtime.encoder_int8 import Int8Writer, Place
 
 VARIANTS = ("int8", "float32")
-_FORMAT = 2  # raise it when an exported folder would change, so that the cache makes new ones
+_FORMAT = 4  # raise it when an exported folder would change, so that the cache makes new ones
 
 
 def encoder_folder(name: str, variant: str = "int8") -> Path:
@@ -147,7 +147,11 @@ def _adopt(source: Path, ready: Path, config: EncoderConfig) -> None:
             raise RungError(f"{file} is missing.", str(source), "Name a repository that has it.")
         shutil.copyfile(source / file, ready / file)
     width = int(json.loads((source / "config.json").read_text(encoding="utf-8"))["hidden_size"])
-    replace(config, id=encoder_identity(ready), width=width, variant="as published").write(ready)
+    done = replace(config, id=encoder_identity(ready), width=width, variant="as published")
+    done.write(ready)
+    if OnnxEncoder.open(ready).depends_on_neighbours(CALIBRATION_TEXTS[:8]):
+        # Another id: what a cache holds of this file may have been made in batches.
+        replace(done, id=f"{done.id}-alone", alone=True).write(ready)
 
 
 def _sentence_settings(source: Path, name: str) -> dict[str, Any]:
