@@ -28,6 +28,8 @@ def outcome(report):
 KILLER = """
 import os, signal, sys
 import rung
+# A shell's background job inherits SIGINT as ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 count = 0
 def listener(kind, facts):
     global count

@@ -11,6 +11,7 @@ import pytest
 
 from rung.core.errors import DataError, RungError
 from rung.runtime.bert_weights import FloatTable, to_int8_table
+from rung.runtime.calibration_texts import CALIBRATION_TEXTS
 from rung.runtime.e5_file import read_e5, unigram_tokenizer
 from rung.runtime.encoder import OnnxEncoder
 from rung.runtime.encoder_export import encoder_folder
@@ -123,6 +124,25 @@ def test_bge_comes_as_published(bge_small: str) -> None:
     assert encoder.config.pooling == "cls" and encoder.config.width == 384
     found = encoder.encode(TEXTS[:3])
     assert found[0] @ found[1] > found[0] @ found[2]
+
+
+def test_an_embedding_never_depends_on_the_texts_beside_it(bge_small: str, minilm: str) -> None:
+    texts = ["the film is good", "a bad movie it is", "what a fine day ok", "nothing to see in it"]
+    for name in (bge_small, minilm):
+        encoder = OnnxEncoder.open(encoder_folder(name))
+        each = np.vstack([encoder.encode([text], all_layers=True) for text in texts])
+        assert np.abs(encoder.encode(texts, all_layers=True) - each).max() < 1e-5
+        # The file of bge_small comes with onnxruntime's own 8 bits, which take one scale for a batch.
+        assert encoder.config.alone == encoder.depends_on_neighbours(CALIBRATION_TEXTS[:8])
+    assert OnnxEncoder.open(encoder_folder(bge_small)).config.alone
+
+
+def test_all_layers_hold_the_last_one(minilm: str) -> None:
+    encoder = OnnxEncoder.open(encoder_folder(minilm))
+    whole, last = encoder.encode(TEXTS, all_layers=True), encoder.encode(TEXTS)
+    assert whole.shape == (len(TEXTS), encoder.full_width) == (len(TEXTS), 3 * 384)
+    part = whole[:, -384:] / np.linalg.norm(whole[:, -384:], axis=1, keepdims=True)
+    assert np.abs(part - last).max() < 1e-6
 
 
 @pytest.mark.slow
