@@ -1,5 +1,7 @@
 """What is measured in a page: does it fit its width, can its words be read, where do long things scroll."""
 
+import pytest
+
 # Every element that holds text of its own, with the contrast of its colour to what lies behind it (WCAG 2.2).
 CONTRAST = """() => {
   const channel = v => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4 };
@@ -30,3 +32,16 @@ def check_looks(page):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
     assert page.evaluate(CONTRAST) == []
     assert page.evaluate(OUTSIDE) == []
+
+
+def check_laid_open(page):
+    """Assert the same of a page with everything that folds laid open."""
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    check_looks(page)
+
+
+def every_look(test):
+    """Run a browser test at both widths, in both languages, by day and by night."""
+    for name, values in (("scheme", ["light", "dark"]), ("lang", ["en", "zh"]), ("width", [1280, 390])):
+        test = pytest.mark.parametrize(name, values)(test)
+    return test

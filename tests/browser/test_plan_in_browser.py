@@ -10,7 +10,7 @@ from rung.planning import plan
 from rung.stages.brief import Wishes
 
 sys.path.insert(0, str(Path(__file__).parent))
-from looks import check_looks
+from looks import check_laid_open, every_look
 
 pytestmark = pytest.mark.browser
 
@@ -24,13 +24,10 @@ def pages(news_csv, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("lang", ["en", "zh"])
-@pytest.mark.parametrize("width", [1280, 390])
+@every_look
 def test_it_fits_and_can_be_read(visit, pages, width, lang, scheme):
     page = visit(pages / f"{lang}.html", width, scheme)
-    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-    check_looks(page)
+    check_laid_open(page)
     assert page.locator("li.go, li.slow, li.stop").count() == 8
 
 

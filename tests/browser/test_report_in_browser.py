@@ -10,7 +10,7 @@ import pytest
 from rung.pages.report import render
 
 sys.path.insert(0, str(Path(__file__).parent))
-from looks import check_looks
+from looks import check_laid_open, check_looks, every_look
 
 pytestmark = pytest.mark.browser
 
@@ -23,13 +23,10 @@ def pages(built, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("lang", ["en", "zh"])
-@pytest.mark.parametrize("width", [1280, 390])
+@every_look
 def test_it_fits_and_can_be_read(visit, pages, width, lang, scheme):
     page = visit(pages / f"{lang}.html", width, scheme)
-    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-    check_looks(page)
+    check_laid_open(page)
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -263,8 +263,8 @@ def test_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         and ": it cannot be fetched: " in found
     )
     assert "geheim" not in found and "http://***@127.0.0.1:" in found
-    assert message("file:///tmp/a.csv") == (
-        "file:///tmp/a.csv: addresses of the kind file:// are not read\nWrite the path alone."
+    assert message("file:///data/a.csv") == (
+        "file:///data/a.csv: addresses of the kind file:// are not read\nWrite the path alone."
     )
     assert message("s3://bucket/a.csv") == (
         "s3://bucket/a.csv: addresses of the kind s3:// are not read\nCopy the file here and name its path."

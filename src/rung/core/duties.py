@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+from rung.core.packaged import packaged_table
 
 # A word in a text is a sign only when so large a share of the texts holds one.
 _SHARE = 0.05
 _FEWEST = 3
 
 
-@cache
-def _signs() -> Mapping[str, Mapping[str, Sequence[str]]]:
-    import yaml
-
-    found: Mapping[str, Any] = yaml.safe_load(
-        Path(__file__).with_name("duties.yaml").read_text(encoding="utf-8")
-    )
-    return found
-
-
 def kinds() -> tuple[str, ...]:
     """Return what a product can be said to touch."""
-    return tuple(_signs())
+    return tuple(packaged_table("duties"))
 
 
 def detect(names: Iterable[str], texts: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -35,7 +25,7 @@ def detect(names: Iterable[str], texts: Sequence[str]) -> dict[str, dict[str, An
     """
     found: dict[str, dict[str, Any]] = {}
     named = [name for name in names if len(name) <= 60]
-    for kind, signs in _signs().items():
+    for kind, signs in packaged_table("duties").items():
         hit = next((name for name in named if any(_named(word, name) for word in signs["names"])), None)
         if hit is not None:
             found[kind] = {"name": hit}

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
-from typing import Any
 
-
-@cache
-def _table() -> Mapping[str, Any]:
-    import yaml
-
-    found: Mapping[str, Any] = yaml.safe_load(
-        Path(__file__).with_name("priors.yaml").read_text(encoding="utf-8")
-    )
-    return found
+from rung.core.packaged import packaged_table
 
 
 def prior_source(task: str) -> str:
     """Return date and source of a task's prior; "" when there is none."""
-    found = _table().get(task)
+    found = packaged_table("priors").get(task)
     return f"{found['date']}: {found['source']}" if found else ""
 
 
@@ -30,7 +18,7 @@ def expected(task: str, model: str, rows_per_label: float, floor: float) -> tupl
 
     floor: what answering without reading scores on the same metric.
     """
-    known = _table().get(task, {}).get("models", {}).get(model)
+    known = packaged_table("priors").get(task, {}).get("models", {}).get(model)
     if not known:
         return None
     at = sorted(known)
