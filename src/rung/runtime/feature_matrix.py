@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+Floats = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
 
 
@@ -41,9 +41,13 @@ class FeatureMatrix:
             tuple(b[:, np.unique(b.indices)] if hasattr(b, "tocsr") else b for b in self.blocks)
         )
 
+    def single_precision(self) -> FeatureMatrix:
+        """Return the same in half the memory, for products that are repeated."""
+        return FeatureMatrix(tuple(block.astype(np.float32) for block in self.blocks))
+
     def dot(self, weights: Floats) -> Floats:
-        """Return [rows, outputs] = matrix @ weights."""
-        out = np.zeros((self.shape[0], weights.shape[1]))
+        """Return [rows, outputs] = matrix @ weights, in the weights' precision."""
+        out = np.zeros((self.shape[0], weights.shape[1]), weights.dtype)
         begin = 0
         for block in self.blocks:
             end = begin + block.shape[1]

@@ -15,6 +15,7 @@ from rung.core.model import FitContext
 from rung.runtime.feature_matrix import FeatureMatrix
 from rung.runtime.head_calibration import calibrate
 from rung.runtime.linear_head import LinearHead
+from rung.runtime.ridge import DUAL_ROWS, dual_ridge, ridge
 from rung.runtime.row_samples import sample, stratified_folds
 
 Floats = npt.NDArray[np.float64]
@@ -23,8 +24,8 @@ HeadKind = Literal["svc", "ridge", "logistic"]
 Heads = Sequence[tuple[HeadKind, float]]
 FeatureSets = Mapping[str, FeatureMatrix]
 Folds = Sequence[tuple[Ints, Ints]]
-# Up to this many rows ridge is solved through the rows' inner products: one small system for all labels.
-DUAL_ROWS = 5_000
+# Rows that a search among ridges alone looks at, by effort: they share one Gram matrix, whatever the labels.
+_RIDGE_ROWS = {0: 1_000, 1: 2_000, 2: 3_000, 3: DUAL_ROWS, 4: DUAL_ROWS, 5: DUAL_ROWS}
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,13 @@ def choose_heads(
 ) -> list[tuple[HeadKind, float]]:
     """Return the grid of an effort, narrowed to the head and the C that were set by hand.
 
-    restraint: the grid's C are divided by it, for rows longer than 1.
+    restraint: the grid's C are divided by it, for rows longer than 1. Ridge, whose C is a ratio of noise to weights,
+    stays as it is.
     """
-    found = [(kind, strength / restraint) for kind, strength in grid(effort, dense)]
+    found = [
+        (kind, strength if kind == "ridge" else strength / restraint)
+        for kind, strength in grid(effort, dense)
+    ]
     if head != "auto":
         kinds: dict[str, HeadKind] = {"svc": "svc", "ridge": "ridge", "logistic": "logistic"}
         found = [pair for pair in found if pair[0] == head] or [(kinds[head], 10.0 if dense else 1.0)]
@@ -92,9 +97,11 @@ def search(sets: FeatureSets, codes: Ints, labels: int, heads: Heads, context: F
     sized by what a fit on it costs.
     """
     first = next(iter(sets.values()))
-    rows = sample(codes, _affordable(first, labels, context.effort), context.seed)
+    affordable = _affordable(first, labels, context.effort)
+    if all(head == "ridge" for head, _ in heads):
+        affordable = max(affordable, _RIDGE_ROWS[context.effort])
+    rows = sample(codes, affordable, context.seed)
     folds = stratified_folds(codes[rows], 3 if context.effort < 4 else 5, context.seed)
-    heads = [h for h in heads if h[0] != "ridge" or _ridge_pays(first, labels, context.effort)] or heads
     begun = time.monotonic()
     tried: list[tuple[Candidate, float]] = []
     best: tuple[float, Candidate, Floats] | None = None
@@ -130,8 +137,10 @@ def fit_head(
     """Return the winner fitted on all rows, calibrated on scores of rows that its weights had not seen."""
     seed, scores, rows = context.seed, found.scores, found.rows
     # C weighs the sum of the losses, so what suits a sample is too weak a restraint for all rows of n-grams, whose
-    # number grows with them; the numbers of an embedding stay as many.
-    share = 1.0 if matrix.is_dense else min(len(rows) / len(codes), 1.0)
+    # number grows with them; the numbers of an embedding stay as many. Ridge's is a ratio of noise to weights, which
+    # does not depend on the rows.
+    same = matrix.is_dense or found.candidate.head == "ridge"
+    share = 1.0 if same else min(len(rows) / len(codes), 1.0)
     candidate = replace(found.candidate, c=found.candidate.c * share**0.5)
     if len(rows) < len(codes):
         # A head fitted on few rows is less sure than the final one: calibrate on one fitted on more.
@@ -156,7 +165,7 @@ def fit_weights(
         return weights, bias
     if candidate.head == "ridge":
         targets = np.where(codes[:, None] == present, 1.0, -1.0)
-        weights[:, present], bias[present] = _ridge(matrix, targets, 1.0 / candidate.c)
+        weights[:, present], bias[present] = ridge(matrix, targets, 1.0 / candidate.c)
         return weights, bias
     coefficients, intercepts = _scikit_head(matrix, codes, candidate, seed)
     if len(present) == 2:
@@ -187,33 +196,6 @@ def _scikit_head(
     return model.coef_, model.intercept_
 
 
-def _ridge(matrix: FeatureMatrix, targets: Floats, alpha: float) -> tuple[Floats, Floats]:
-    """Return (weights, bias) of ridge regression with an unpenalised bias, for all targets at once."""
-    if len(targets) <= DUAL_ROWS:
-        gram = matrix.gram()
-        dual, bias = _dual_ridge(gram, targets, alpha)
-        return matrix.transposed_dot(dual), bias
-    from sklearn.linear_model import Ridge
-
-    joined = matrix.joined()
-    solver = "sparse_cg" if hasattr(joined, "tocsr") else "cholesky"
-    model = Ridge(alpha=alpha, solver=solver, tol=1e-3).fit(joined, targets)
-    return model.coef_.T, model.intercept_
-
-
-def _dual_ridge(gram: Floats, targets: Floats, alpha: float) -> tuple[Floats, Floats]:
-    """Return (dual coefficients [rows, targets], bias) from inner products (Saunders et al. 1998)."""
-    from scipy.linalg import solve
-
-    mean = gram.mean(axis=0)
-    centred = gram - mean - mean[:, None] + mean.mean()
-    centred[np.diag_indices_from(centred)] += alpha
-    offset = targets.mean(axis=0)
-    dual = solve(centred, targets - offset, assume_a="pos", overwrite_a=True, check_finite=False)
-    # The dual coefficients of centred targets sum to zero, so centring the features drops out of the weights.
-    return dual, offset - mean @ dual
-
-
 def _scorer(
     matrix: FeatureMatrix, codes: Ints, labels: int, folds: Folds, seed: int
 ) -> Callable[[Candidate], Floats]:
@@ -234,7 +216,7 @@ def _scorer(
         for train, test in folds:
             present = np.unique(codes[train])
             targets = np.where(codes[train][:, None] == present, 1.0, -1.0)
-            dual, bias = _dual_ridge(gram[0][np.ix_(train, train)], targets, 1.0 / candidate.c)
+            dual, bias = dual_ridge(gram[0][np.ix_(train, train)], targets, 1.0 / candidate.c)
             scores[np.ix_(test, present)] = gram[0][np.ix_(test, train)] @ dual + bias
         return scores
 
@@ -249,11 +231,6 @@ def _affordable(matrix: FeatureMatrix, labels: int, effort: int) -> int:
     """Return how many rows to search on: about a million filled cells at effort 2, at least 1,000 rows."""
     cells = matrix.cells / max(matrix.shape[0], 1)
     return int(max(1_000, 250_000 * 2.0**effort / max(cells, 1.0) / max(labels / 5, 0.4)))
-
-
-def _ridge_pays(matrix: FeatureMatrix, labels: int, effort: int) -> bool:
-    """Return whether ridge is tried: beyond the dual's reach it solves label after label, and gets slow."""
-    return matrix.shape[0] <= DUAL_ROWS or matrix.is_dense or matrix.cells * labels <= 5e6 * 2.0**effort
 
 
 def label_codes(targets: Sequence[Any], labels: Sequence[str]) -> Ints:

@@ -15,6 +15,9 @@ from rung.runtime.tfidf import Block, learn_block
 # and gain most on short and few texts.
 CHARS_TRIED = {0: 0, 1: 0, 2: 6_000_000, 3: 20_000_000, 4: 60_000_000, 5: 200_000_000}
 
+# N-grams of a kind that are kept unless a family says otherwise.
+MOST_FEATURES = 300_000
+
 
 class NgramParams(Protocol):
     """What can be set; None is searched on training rows within the effort."""
@@ -30,7 +33,7 @@ class NgramParams(Protocol):
     @property
     def min_rows(self) -> int | None: ...
     @property
-    def most_features(self) -> int: ...
+    def most_features(self) -> int | None: ...
 
 
 def learn_sets(
@@ -47,7 +50,9 @@ def learn_sets(
             if spec not in learned:
                 # An n-gram seen once or twice says little about other texts when there are many.
                 rare = 1 if len(texts) < 2_000 else 2 if spec.word_max and len(texts) < 5_000 else 3
-                block, rows = learn_block(texts, spec, params.min_rows or rare, params.most_features, weight)
+                block, rows = learn_block(
+                    texts, spec, params.min_rows or rare, params.most_features or MOST_FEATURES, weight
+                )
                 cells = (rows.values.astype(np.float64), rows.columns, rows.starts)
                 learned[spec] = block, csr_matrix(cells, (len(texts), rows.width))
         sets[name] = FeatureMatrix(tuple(learned[spec][1] for spec, _ in specs))

@@ -1,0 +1,50 @@
+"""Ridge through inner products: the numbers of scikit-learn's, for few rows and for many."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="fitting needs rung[build]")
+from scipy.sparse import random as random_sparse
+from sklearn.linear_model import Ridge
+
+from rung.runtime import ridge as module
+from rung.runtime.feature_matrix import FeatureMatrix
+from rung.runtime.ridge import ridge
+
+
+@pytest.fixture
+def problem():
+    rng = np.random.default_rng(3)
+    words = random_sparse(400, 900, 0.02, format="csr", random_state=3)
+    meaning = rng.normal(0.3, 0.2, (400, 24))
+    codes = np.argmax(meaning[:, :4] + rng.normal(0, 0.1, (400, 4)), axis=1)
+    return FeatureMatrix((words, meaning)), np.where(codes[:, None] == np.arange(4), 1.0, -1.0)
+
+
+@pytest.mark.parametrize("alpha", [0.3, 1.0, 10.0])
+@pytest.mark.parametrize("dual_rows", [5_000, 100])
+def test_it_is_scikit_learns_ridge(problem, monkeypatch, alpha, dual_rows):
+    matrix, targets = problem
+    monkeypatch.setattr(module, "DUAL_ROWS", dual_rows)
+    monkeypatch.setattr(module, "_TOLERANCE", 1e-5)
+    weights, bias = ridge(matrix, targets, alpha)
+    dense = np.hstack([matrix.blocks[0].toarray(), matrix.blocks[1]])
+    peer = Ridge(alpha=alpha, solver="cholesky").fit(dense, targets)
+    ours, theirs = matrix.dot(weights) + bias, peer.predict(dense)
+    assert np.abs(ours - theirs).max() < 1e-3
+    assert (ours.argmax(1) == theirs.argmax(1)).mean() > 0.99
+
+
+def test_the_tolerance_it_ships_with_changes_no_label(problem, monkeypatch):
+    matrix, targets = problem
+    exact = matrix.dot(ridge(matrix, targets, 1.0)[0])
+    monkeypatch.setattr(module, "DUAL_ROWS", 0)
+    near = matrix.dot(ridge(matrix, targets, 1.0)[0])
+    assert (exact.argmax(1) == near.argmax(1)).mean() > 0.99
+
+
+def test_targets_that_are_all_alike_give_a_bias_alone(problem, monkeypatch):
+    matrix, targets = problem
+    monkeypatch.setattr(module, "DUAL_ROWS", 0)
+    weights, bias = ridge(matrix, np.ones_like(targets), 1.0)
+    assert np.all(weights == 0) and np.allclose(bias, 1.0)
