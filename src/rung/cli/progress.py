@@ -106,6 +106,15 @@ class Progress:
             self._say("certified", rung=facts["rung"], metric=metric, bound=bound, confidence=confidence)
         )
 
+    def _on_tracking(self, facts: dict[str, Any]) -> None:
+        if facts["state"] == "done":
+            self._line(self._say("tracked", where=facts["where"]))
+            return
+        # Said even where progress is not: what was asked for is missing.
+        key = "track_lost" if facts["state"] == "lost" else "track_failed"
+        text = self._say(key, where=facts["where"], problem=facts["problem"])
+        console(stderr=True).print(f"[yellow]{text}[/yellow]")
+
     def _on_skipped(self, facts: dict[str, Any]) -> None:
         self._left.finish(facts["rung"], self._at)
         why = say_or(f"skip.{facts.get('key', '')}", self._lang, facts["why"])
