@@ -161,7 +161,7 @@ def _climb(job: _Job, all_rungs: bool) -> report.Findings:
     planned = ladder(product, job.task.floor, size, job.prices, job.context)
     job.run.event("ladder", rungs=ladder_dicts(planned.rungs))
     for name, reason in planned.left_out.items():
-        job.run.event("skipped", rung=name, why=f"{reason.problem} {reason.fix}".strip())
+        job.run.event("skipped", rung=name, why=f"{reason.problem.rstrip('.')}. {reason.fix}".strip())
     trials: list[dict[str, Any]] = []
     winner: str | None = None
     certificate: dict[str, Any] | None = None
