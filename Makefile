@@ -32,13 +32,15 @@ check: $(BIN)/.installed  ## format, lint, types, import rules, docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/python docs/site.py
 
 format: $(BIN)/.installed
 	$(BIN)/ruff format src tests benchmarks examples docs
 	$(BIN)/ruff check --fix src tests benchmarks examples docs
 
-docs: $(BIN)/.installed  ## write the generated reference pages again
+docs: $(BIN)/.installed  ## write the generated reference pages again, and the site: open site/index.html
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/site.py
 
 bench: $(BIN)/.installed  ## measure against peers; writes benchmarks/results
 	$(BIN)/python benchmarks/text.py

@@ -78,7 +78,7 @@ def cli_page() -> str:
         command = root.get_command(click.Context(root), name)
         if command is None:
             raise SystemExit(f"no command {name}")
-        context = click.Context(command, info_name=f"rung {name}", terminal_width=100, max_content_width=100)
+        context = click.Context(command, info_name=f"rung {name}", terminal_width=84, max_content_width=84)
         parts.append(f"## rung {name}\n\n```text\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)
 

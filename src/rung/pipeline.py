@@ -42,6 +42,7 @@ from rung.stages.explain import Explanations
 from rung.stages.fit import FitJob, Fitted, fit
 from rung.stages.plan import check_rules, fit_context, ladder
 from rung.stages.propose import ladder_dicts
+from rung.tracking.follow import Tracking
 
 # Rows of the training set that time the packed bundle and hold it against the fitted model.
 _GATE_ROWS = 300
@@ -86,14 +87,28 @@ def build(
     on_event: Listener | None = None,
     engine: Engine | None = None,
     lang: str | None = None,
+    track: Sequence[str] = (),
 ) -> Build:
     """Return the cheapest rung certified to clear the product's bar, packed; or the best, marked uncertified.
 
     product: a Product, or the path of a product.yaml. run: the run folder; by default runs/<name>-NNN beside
     product.yaml, resuming an unfinished one. all_rungs: also measure the rungs above the winner. lang: of
-    report.html, en or zh; by default the system's. Raises RungError for every mistake of the user's.
+    report.html, en or zh; by default the system's. track: where else to write it down while it runs, `mlflow:URI` or
+    `tensorboard:DIR`. Raises RungError for every mistake of the user's.
     """
-    lang = language(lang)
+    with Tracking(track, on_event) as listener:
+        return _build(product, run, all_rungs, listener, engine, language(lang))
+
+
+def _build(
+    product: Product | str | Path,
+    run: str | Path | None,
+    all_rungs: bool,
+    on_event: Listener,
+    engine: Engine | None,
+    lang: str,
+) -> Build:
+    """Do the work of `build`."""
     base, file = Path.cwd(), None
     if not isinstance(product, Product):
         file = Path(product)
@@ -146,7 +161,7 @@ def _climb(job: _Job, all_rungs: bool) -> report.Findings:
     planned = ladder(product, job.task.floor, size, job.prices, job.context)
     job.run.event("ladder", rungs=ladder_dicts(planned.rungs))
     for name, reason in planned.left_out.items():
-        job.run.event("skipped", rung=name, why=f"{reason.problem} {reason.fix}".strip())
+        job.run.event("skipped", rung=name, why=f"{reason.problem.rstrip('.')}. {reason.fix}".strip())
     trials: list[dict[str, Any]] = []
     winner: str | None = None
     certificate: dict[str, Any] | None = None

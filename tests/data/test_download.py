@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from rung.core.arrivals import watched
 from rung.core.errors import DataError
 from rung.data import download
 from rung.data.read import open_source, read_rows
@@ -198,3 +199,17 @@ def test_what_is_too_large_is_not_fetched(
         with pytest.raises(DataError, match=words):
             texts(f"{site.url}/{name}.csv")
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+def test_whoever_watches_is_told_how_far_it_is_without_the_secret(site: Site) -> None:
+    rows = b"text,label\n" + b"".join(b"%d,x\n" % i for i in range(400_000))
+    site.pages["/big.csv"] = (200, {}, rows)
+    told: list[tuple[str, int, int]] = []
+    with watched(lambda what, size, of: told.append((what, size, of))):
+        open_source([f"{site.url}/big.csv?token=s3cret"], Reading())
+    assert len(told) >= 2 and told[-1][1:] == (len(rows), len(rows))
+    assert [size for _, size, _ in told] == sorted(size for _, size, _ in told)
+    assert {what for what, _, _ in told} == {f"{site.url}/big.csv?token=***"}
+    told.clear()
+    open_source([f"{site.url}/big.csv?token=s3cret"], Reading())
+    assert not told

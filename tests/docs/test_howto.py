@@ -19,7 +19,7 @@ from rung.data.read import open_source, read_rows
 from rung.data.rows import Reading
 from support import ROOT, run_cli, write_csv
 
-BLOCK = re.compile(r"```python file=(\S+)\n(.*?)```", re.S)
+BLOCK = re.compile(r"""```python title="(\S+)"\n(.*?)```""", re.S)
 TOML = re.compile(r'^(\w+) = "rung\.(tasks|models)\.(\w+):(\w+)"$', re.M)
 
 

@@ -16,7 +16,7 @@ from rung.runtime.weights import cache_folder
 from support import ROOT, run_cli
 
 PAGE = (ROOT / "docs" / "howto" / "bring-your-own-model.md").read_text(encoding="utf-8")
-FILES = dict(re.findall(r"```(?:python|yaml) file=(\S+)\n(.*?)```", PAGE, re.S))
+FILES = dict(re.findall(r"""```(?:python|yaml) title="(\S+)"\n(.*?)```""", PAGE, re.S))
 COMMANDS = re.findall(r"```bash\n(.*?)```", PAGE, re.S)
 # An environment of its own sees no package of this one.
 ALONE = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}

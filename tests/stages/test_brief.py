@@ -50,11 +50,16 @@ def test_wishes_that_make_no_sense_are_said_with_the_fix(wishes, words):
 
 
 def test_a_prior_lies_between_its_rows_and_above_the_floor():
-    low, high = expected("text_classification", "tfidf_linear", 316, 0.2)
-    few, many = (expected("text_classification", "tfidf_linear", n, 0.2) for n in (100, 1_000))
+    low, high = expected("text_classification", ("tfidf_linear",), 316, 0.2)
+    few, many = (expected("text_classification", ("tfidf_linear",), n, 0.2) for n in (100, 1_000))
     assert few[0] < low < many[0] and few[1] < high < many[1]
-    assert expected("text_classification", "majority", 50, 0.4) == (0.4, 0.4)
-    assert expected("a_task_of_a_plugin", "majority", 50, 0.4) is None
+    assert expected("text_classification", ("majority",), 50, 0.4) == (0.4, 0.4)
+    # A variant of a family has figures of its own, and without them those of its family; what is yours has none.
+    blend = expected("text_classification", ("blend",), 5_000, 0.5)
+    assert expected("text_classification", ("blend-large", "blend"), 5_000, 0.5) > blend
+    assert expected("text_classification", ("blend-other", "blend"), 5_000, 0.5) == blend
+    assert expected("text_classification", ("mine", "bring_your_own"), 5_000, 0.5) is None
+    assert expected("a_task_of_a_plugin", ("majority",), 50, 0.4) is None
 
 
 def test_duties_are_seen_in_names_and_in_many_texts():

@@ -10,7 +10,8 @@ from rung.cli.options import as_json, lang, print_json
 
 
 @click.command(
-    epilog="\b\nExamples:\n  rung build product.yaml\n  rung build product.yaml --run runs/try --all-rungs\n\n"
+    epilog="\b\nExamples:\n  rung build product.yaml\n  rung build product.yaml --run runs/try --all-rungs\n"
+    "  rung build product.yaml --track mlflow:sqlite:///mlflow.db --track tensorboard:events\n\n"
     "Interrupted? The same command goes on after the last whole step."
 )
 @click.argument("product", type=click.Path(path_type=Path), default="product.yaml")
@@ -20,8 +21,14 @@ from rung.cli.options import as_json, lang, print_json
     help="Run folder; default runs/<name>-NNN beside the product.",
 )
 @click.option("--all-rungs", is_flag=True, help="Also measure the rungs above the winner.")
+@click.option(
+    "--track",
+    multiple=True,
+    metavar="WHERE",
+    help="Also write it to mlflow:URI or tensorboard:DIR while it runs; may be given again.",
+)
 @as_json
-def command(product: Path, run: Path | None, all_rungs: bool, as_json: bool) -> None:
+def command(product: Path, run: Path | None, all_rungs: bool, track: tuple[str, ...], as_json: bool) -> None:
     """Build PRODUCT (default product.yaml). Exits 3 when no rung clears the bar; the best one is packed all the same."""
     from rung.cli.leaderboard import print_outcome
     from rung.cli.progress import Progress
@@ -29,7 +36,7 @@ def command(product: Path, run: Path | None, all_rungs: bool, as_json: bool) -> 
 
     words = lang()
     with Progress(words, quiet=as_json) as progress:
-        done = build(product, run=run, all_rungs=all_rungs, on_event=progress, lang=words)
+        done = build(product, run=run, all_rungs=all_rungs, on_event=progress, lang=words, track=track)
     if as_json:
         print_json({"run": str(done.folder), "bundle": str(done.bundle), "report": dict(done.report)})
     else:

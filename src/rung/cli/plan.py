@@ -54,6 +54,7 @@ def command(
     databases with --query, data sets (hf:owner/name). Writes a product.yaml with a comment beside every guess, and
     plan.html and plan.json beside it; what you name with an option is not guessed.
     """
+    from rung.cli.downloads import shown_downloads
     from rung.cli.plan_page import print_plan
     from rung.core.errors import RungError
     from rung.core.files import write_json, write_text
@@ -74,7 +75,8 @@ def command(
         known["input"] = list(inputs)
     if known.get("sheet", "").isdecimal():
         known["sheet"] = int(known["sheet"])
-    proposal = plan(data, task=task, data=known, wishes=Wishes(cost_of_error, touches, driver))
+    with shown_downloads(words):
+        proposal = plan(data, task=task, data=known, wishes=Wishes(cost_of_error, touches, driver))
     found = proposal.as_dict()
     write_text(target, proposal.yaml([_from(target, path) for path in data]))
     write_text(target.with_name("plan.html"), render_plan(found, words))

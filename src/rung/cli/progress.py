@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
 from rich.markup import escape
 from rich.status import Status
 
+from rung.cli.downloads import in_words
 from rung.cli.options import console
+from rung.core.arrivals import watched
 from rung.core.messages import count, duration, money, percent, say, say_or
 
 
@@ -24,18 +27,24 @@ class Progress:
         self._begun: float | None = None
         self._at = 0.0
         self._fits = 0
+        self._open = ExitStack()
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._status = self._console.status(say("term.starting", self._lang))
             self._status.start()
+            self._open.enter_context(watched(self._arrives))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._open.close()
         if self._status:
             self._status.stop()
+
+    def _arrives(self, what: str, size: int, of: int) -> None:
+        self._now(escape(in_words(what, size, of, self._lang)))
 
     def __call__(self, kind: str, facts: dict[str, Any], at: float | None = None) -> None:
         """Show one event; at: when it happened, where that is not now."""
@@ -106,34 +115,57 @@ class Progress:
             self._say("certified", rung=facts["rung"], metric=metric, bound=bound, confidence=confidence)
         )
 
+    def _on_tracking(self, facts: dict[str, Any]) -> None:
+        if facts["state"] == "done":
+            self._line(self._say("tracked", where=facts["where"]))
+            return
+        # Said even where progress is not: what was asked for is missing.
+        key = "track_lost" if facts["state"] == "lost" else "track_failed"
+        text = self._say(key, where=facts["where"], problem=facts["problem"])
+        console(stderr=True).print(f"[yellow]{text}[/yellow]")
+
     def _on_skipped(self, facts: dict[str, Any]) -> None:
-        self._left.finish(facts["rung"], self._at)
+        self._left.skip(facts["rung"])
         why = say_or(f"skip.{facts.get('key', '')}", self._lang, facts["why"])
         self._line(f"[dim]{self._say('skipped', rung=facts['rung'], why=why)}[/dim]")
 
 
+# Seconds of planned work that count as if they had gone as planned, so that the first small rung does not settle it.
+_TRUST = 5.0
+
+
 class _TimeLeft:
-    """Seconds left if every rung is climbed: the plan, corrected by how long the finished ones really took."""
+    """Seconds left if every rung is climbed: as planned at first, corrected by how long the finished ones really took."""
 
     def __init__(self) -> None:
         self.planned: dict[str, float] = {}
-        self._begun = 0.0
         self._done: set[str] = set()
+        self._worked = 0.0
         self._last = 0.0
 
     def plan(self, seconds: dict[str, float], at: float) -> None:
-        # A rung costs a few fits, and about two seconds to pack and measure.
-        self.planned, self._begun, self._last = seconds, at, at
+        """Take the planned seconds of one fit of each rung, in the order they are climbed."""
+        self.planned, self._last = seconds, at
 
     def finish(self, rung: str, at: float) -> None:
-        self._done.add(rung)
+        """Take that a rung took from the last one's end until now. One that was skipped took nothing and is no news."""
+        if rung in self.planned and rung not in self._done:
+            self._done.add(rung)
+            self._worked += at - self._last
         self._last = at
 
+    def skip(self, rung: str) -> None:
+        """Take that a rung will not be climbed."""
+        self.planned.pop(rung, None)
+
     def seconds(self, at: float) -> float:
-        """Return the seconds left; 0 before a rung is finished, when nothing is known."""
+        """Return the seconds left; 0 when nothing is left, or the last rung has outrun its time."""
+        # A rung costs a few fits, and about two seconds to pack and measure.
         weight = {rung: 3 * seconds + 2 for rung, seconds in self.planned.items()}
         done = sum(w for rung, w in weight.items() if rung in self._done)
-        rest = sum(w for rung, w in weight.items() if rung not in self._done)
-        if not (done and rest):
+        pace = (self._worked + _TRUST) / (done + _TRUST)
+        rest = [w * pace for rung, w in weight.items() if rung not in self._done]
+        if not rest:
             return 0.0
-        return max(rest * (self._last - self._begun) / done - (at - self._last), 1.0)
+        # The one that is being climbed has used some of its time, never of the others'.
+        return max(rest[0] - (at - self._last), 0.0) + sum(rest[1:])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rung.cli.options import as_json, print_json
+from rung.cli.options import as_json, console, print_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -52,7 +52,8 @@ def fetch_command(names: tuple[str, ...], as_json: bool) -> None:
     for name in names:
         if not as_json:
             click.echo(f"{name}: licence {licences.get(name, 'see its page')}", err=True)
-        with Progress(transient=True, disable=as_json) as bar:
+        screen = console(stderr=True)
+        with Progress(console=screen, transient=True, disable=as_json or not screen.is_terminal) as bar:
             task = bar.add_task(name, total=1.0)
             folders[name] = fetch(name, partial(_show, bar, task))
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from rung.core.packaged import packaged_table
 
@@ -13,12 +14,16 @@ def prior_source(task: str) -> str:
     return f"{found['date']}: {found['source']}" if found else ""
 
 
-def expected(task: str, model: str, rows_per_label: float, floor: float) -> tuple[float, float] | None:
+def expected(
+    task: str, names: Sequence[str], rows_per_label: float, floor: float
+) -> tuple[float, float] | None:
     """Return the range a score is expected in, between rows of the table by their logarithm; None without a prior.
 
-    floor: what answering without reading scores on the same metric.
+    names: of the rung and of its family; the first that has a prior counts. floor: what answering without reading
+    scores on the same metric.
     """
-    known = packaged_table("priors").get(task, {}).get("models", {}).get(model)
+    models = packaged_table("priors").get(task, {}).get("models", {})
+    known = next((models[name] for name in names if models.get(name)), None)
     if not known:
         return None
     at = sorted(known)

@@ -15,7 +15,8 @@ from rung.core.types import Field, Prediction, Schema
 class ColumnProfile:
     """What a look at a column found. `numeric`, `dates`: the share of its non-empty values that are such.
 
-    role: what the user says it is ("input", "target", "group", "time"); "" leaves it to a guess.
+    role: what the user says it is ("input", "target", "group", "time"); "" leaves it to a guess. words: on
+    average, two Chinese characters counted as one. spread: standard deviation of the characters over their mean.
     """
 
     name: str
@@ -26,6 +27,8 @@ class ColumnProfile:
     examples: tuple[str, ...]
     dates: float = 0.0
     role: str = ""
+    words: float = 0.0
+    spread: float = 0.0
 
 
 @dataclass(frozen=True)

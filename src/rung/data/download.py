@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from rung.core.arrivals import arrived
 from rung.core.errors import DataError
 from rung.core.files import read_json, write_json, writing
 from rung.core.source_names import expanded, masked, scrubbed
@@ -135,6 +136,7 @@ def _save(response: Any, folder: Path, name: str, shown: str, most: int) -> None
                         )
                     digest.update(piece)
                     sink.write(piece)
+                    arrived(shown, size, max(declared, 0))
                 if declared >= 0 and size != declared:
                     raise DataError(
                         f"the connection broke after {size:,} of {declared:,} bytes", shown, "Try again."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections import Counter
 from itertools import islice
 
@@ -9,6 +11,12 @@ from rung.core.task import ColumnProfile
 from rung.core.types import is_number
 from rung.data.read import Source, read_rows
 from rung.data.split import parse_time
+
+# Scripts that are written without spaces: Chinese and Japanese.
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+_WORD = re.compile(r"\S*[^\W\d_]\S*")
+# Enough of a text to count its words.
+_BEGINNING = 200
 
 
 def profile(source: Source, most_rows: int = 20_000) -> tuple[list[ColumnProfile], int]:
@@ -39,4 +47,17 @@ def _column(name: str, counter: Counter[str]) -> ColumnProfile:
     )
     examples = tuple(text for text, _ in counter.most_common(5))
     some = max(filled, 1)
-    return ColumnProfile(name, filled, len(counter), chars / some, numeric / some, examples, dates / some)
+    words = sum(_words(text) * count for text, count in counter.items())
+    mean = chars / some
+    square = sum((len(text) - mean) ** 2 * count for text, count in counter.items()) / some
+    return ColumnProfile(
+        name, filled, len(counter), mean, numeric / some, examples, dates / some,
+        words=words / some, spread=math.sqrt(square) / mean if mean else 0.0,
+    )  # fmt: skip
+
+
+def _words(text: str) -> float:
+    """Return the words of a text's beginning: runs between spaces that hold a letter; half a word a Chinese character."""
+    beginning = text[:_BEGINNING]
+    unspaced = len(_UNSPACED.findall(beginning))
+    return len(_WORD.findall(_UNSPACED.sub(" ", beginning) if unspaced else beginning)) + unspaced / 2

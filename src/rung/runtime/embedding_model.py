@@ -111,7 +111,7 @@ def encoder_name(wanted: str, texts: Sequence[str]) -> str:
     if wanted == "auto_large":
         if not english:
             raise RungError(
-                "no encoder larger than e5_small is known for this language", fix="Name its weights."
+                "no encoder larger than e5_small is known for this language.", fix="Name its weights."
             )
         return "bge_small"
     return wanted

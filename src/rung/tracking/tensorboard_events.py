@@ -1,0 +1,67 @@
+"""Write a build as TensorBoard event files: scores and prices per rung, the learning curve by rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from rung.core.errors import MissingExtra
+from rung.core.source_names import expanded
+from rung.tracking import facts
+from rung.tracking.facts import Begun
+
+
+class TensorboardEvents:
+    """Files below `<folder>/<run>/`: `ladder` (a step a rung), one per rung, `learning_curve` (a step a row)."""
+
+    def __init__(self, folder: str) -> None:
+        if find_spec("tensorboardX") is None:
+            raise MissingExtra("writing TensorBoard files", "track", "tensorboardX")
+        self._root = Path(expanded(folder))
+        self._folder = self._root
+        self._writers: dict[str, Any] = {}
+
+    def begin(self, build: Begun) -> None:
+        """Choose the folder of this build and open the file of its ladder."""
+        self._folder = self._root / build.folder.name
+        self._writer("ladder").add_text("product", _table(build.params()), 0)
+
+    def trial(self, trial: Mapping[str, Any], place: int) -> None:
+        """Write each figure twice: as a point of the ladder's curve, and under the rung's own name."""
+        for name in ("ladder", str(trial["rung"])):
+            writer = self._writer(name)
+            for metric, value in facts.scores(trial).items():
+                writer.add_scalar(f"score/{metric}", value, place)
+            for measure, value in facts.measured(trial).items():
+                writer.add_scalar(f"cost/{measure}", value, place)
+            writer.flush()
+
+    def finish(self, build: Begun) -> None:
+        """Write the learning curve by training rows, and the claim in words."""
+        report = build.report()
+        metric, points = facts.curve(report)
+        for rows, score in points:
+            self._writer("learning_curve").add_scalar(f"score/{metric}", score, rows)
+        rungs = " < ".join(trial["rung"] for trial in report["trials"])
+        self._writer("ladder").add_text("outcome", f"{facts.in_words(report)}\n\nLadder: {rungs}", 0)
+
+    def close(self, state: str) -> None:
+        """Write what is still in memory."""
+        for writer in self._writers.values():
+            writer.close()
+        self._writers.clear()
+
+    def _writer(self, name: str) -> Any:
+        if name not in self._writers:
+            from tensorboardX import SummaryWriter
+
+            # A build that goes on writes its rungs again: step 0 on hides what an earlier file of this folder said.
+            self._writers[name] = SummaryWriter(str(self._folder / name), purge_step=0)
+        return self._writers[name]
+
+
+def _table(values: Mapping[str, str]) -> str:
+    cells = "\n".join(f"| {key} | {value.replace('|', ' ')} |" for key, value in values.items())
+    return f"| key | value |\n|---|---|\n{cells}"

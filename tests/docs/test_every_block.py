@@ -1,0 +1,163 @@
+"""Every fenced block of README and docs is run or checked by a test, or stands in a list with its reason."""
+
+import ast
+import json
+import re
+import shlex
+import tomllib
+from fnmatch import fnmatch
+
+import pytest
+import yaml
+
+from rung.cli import COMMANDS
+from rung.core.errors import SpecError
+from rung.core.product import parse_product
+from support import ROOT
+
+FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```[ ]*$", re.S | re.M)
+PAGES = sorted([*ROOT.glob("README*.md"), *(ROOT / "docs").rglob("*.md")])
+
+# (pages, language) -> the test that runs these blocks. Each test names its pages; that is checked below.
+RUN = {
+    ("README*.md", "python"): "docs/test_pages.py::test_python_blocks_run",
+    ("docs/tutorial*.md", "python"): "docs/test_pages.py::test_python_blocks_run",
+    ("docs/tutorial*.md", "bash"): "docs/test_tutorial.py::test_the_tutorial_is_followed",
+    ("docs/tutorial*.md", "yaml"): "docs/test_tutorial.py::test_the_tutorial_is_followed",
+    ("docs/howto/add-a-model.md", "python"): "docs/test_howto.py::test_add_a_model",
+    ("docs/howto/add-a-model.md", "toml"): "docs/test_howto.py::test_add_a_model",
+    ("docs/howto/add-a-task.md", "python"): "docs/test_howto.py::test_add_a_task",
+    ("docs/howto/add-a-task.md", "toml"): "docs/test_howto.py::test_add_a_task",
+    ("docs/howto/read-your-data.md", "yaml"): "docs/test_howto.py::test_read_your_data",
+    ("docs/howto/read-your-data.md", "bash"): "docs/test_howto.py::test_read_your_data_commands_and_python",
+    ("docs/howto/read-your-data.md", "python"): "docs/test_howto.py::test_read_your_data_commands_and_python",
+    ("docs/howto/bring-your-own-model.md", "*"): "docs/test_howto_model.py::test_scikit_learn",
+    ("docs/howto/intent*.md", "bash"): "docs/test_products.py::test_outputs_are_those_of_the_commands",
+    ("docs/howto/intent*.md", "text"): "docs/test_products.py::test_outputs_are_those_of_the_commands",
+    ("docs/howto/intent*.md", "python"): "docs/test_products.py::test_python_blocks_run",
+    ("docs/howto/intent*.md", "json"): "docs/test_products.py::test_the_request_is_answered_as_shown",
+    ("docs/howto/intent*.md", "yaml"): "docs/test_products.py::test_the_product_shown_is_the_file",
+    ("docs/howto/sentiment*.md", "bash"): "docs/test_products.py::test_outputs_are_those_of_the_commands",
+    ("docs/howto/sentiment*.md", "text"): "docs/test_products.py::test_outputs_are_those_of_the_commands",
+    ("docs/howto/sentiment*.md", "python"): "docs/test_products.py::test_python_blocks_run",
+    ("docs/howto/sentiment*.md", "json"): "docs/test_products.py::test_the_request_is_answered_as_shown",
+    ("docs/howto/sentiment*.md", "yaml"): "docs/test_products.py::test_the_product_shown_is_the_file",
+    ("docs/howto/rules*.md", "yaml"): "docs/test_products.py::test_the_table_of_the_rules_page_says_what_rules_do",
+    ("docs/howto/rules*.md", "python"): "docs/test_products.py::test_python_of_the_rules_page_prints_what_it_shows",
+    ("docs/howto/rules*.md", "text"): "docs/test_products.py::test_python_of_the_rules_page_prints_what_it_shows",
+    ("docs/howto/track*.md", "bash"): "tracking/test_track_page.py::test_the_page_is_followed",
+    ("docs/howto/track*.md", "python"): "tracking/test_track_page.py::test_the_page_is_followed",
+    ("docs/reference/*.md", "*"): "docs/test_pages.py::test_generated_pages_are_fresh",
+}  # fmt: skip
+
+# (pages, how the block begins) -> why no test runs it. Its lines are checked all the same, by `checks` below.
+ONLY_CHECKED = {
+    ("README*.md", "make demo"): "the two commands of the repository: CI runs `make check test`; the demo's build is run "
+    "by tests/e2e on the same data",
+    ("README*.md", ".venv/bin/rung serve"): "a server that stays; its request is answered in "
+    "test_the_request_of_the_readme_is_answered",
+    ("README*.md", "rung plan tickets.csv"): "a list of commands with BUNDLE for a folder: their options are parsed",
+    ("README*.md", "rung "): "the output of make demo: figures of one machine",
+    ("docs/howto/rules*.md", "Error: "): "what wrong rules are told: both texts are tested, in tests/e2e/test_known_answers.py "
+    "and test_the_mistake_the_rules_page_shows",
+    ("docs/index*.md", "rung plan tickets.csv"): "the first three commands of the tutorial, which is followed",
+}  # fmt: skip
+
+# Lines of shell that are no command of ours, and what is checked of them.
+OTHER_COMMANDS = {
+    r"make (\w+)": lambda target: re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M),
+    r"python examples/fetch\.py (\w+)": lambda name: (ROOT / "examples" / name).is_dir(),
+    r"git clone .*&& cd rung": None,  # the repository, which has no public address yet
+    r"(?:\S+/)?pip install (.*)": lambda names: names,  # an index, not ours to test; extras are checked below
+    r"mlflow ui .*|tensorboard --logdir .*": None,  # servers of other projects that stay
+    r"python3 -m venv .*|(?:\.venv-keras/bin/)?python train_\w+\.py": None,  # run by test_howto_model
+    r"curl .*": lambda *_: True,  # its body is parsed below
+}
+
+
+def blocks():
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for match in FENCE.finditer(text):
+            line = text[: match.start()].count("\n") + 1
+            name = page.relative_to(ROOT).as_posix()
+            yield name, line, match[1].split(" ")[0], match[2]
+
+
+BLOCKS = list(blocks())
+IDS = [f"{name}:{line}" for name, line, _, _ in BLOCKS]
+
+
+def homes(name, language, text):
+    """Return the entries of both lists that a block falls under."""
+    run = [key for key in RUN if fnmatch(name, key[0]) and key[1] in {language, "*"}]
+    begun = [key for key in ONLY_CHECKED if fnmatch(name, key[0]) and text.startswith(key[1])]
+    return [] if begun else run, sorted(begun, key=lambda key: -len(key[1]))[:1]
+
+
+@pytest.mark.parametrize("name,line,language,text", BLOCKS, ids=IDS)
+def test_a_test_runs_it_or_a_reason_says_why_not(name, line, language, text):
+    assert language, "a block says its language"
+    run, excused = homes(name, language, text)
+    assert len(run) + len(excused) == 1, f"{name}:{line}: name the test that runs it, or why none does"
+
+
+def test_no_entry_is_unused_and_each_names_a_test_that_reads_the_page():
+    used = [homes(name, language, text) for name, _, language, text in BLOCKS]
+    assert set(RUN) == {key for run, _ in used for key in run}
+    assert set(ONLY_CHECKED) == {key for _, excused in used for key in excused}
+    for (pages, _), test in RUN.items():
+        path, _, function = test.partition("::")
+        source = (ROOT / "tests" / path).read_text(encoding="utf-8")
+        defined = {node.name for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)}
+        assert function in defined, test
+        if "generated" not in function:  # those are held against the code that writes them
+            for page in {name for name, *_ in BLOCKS if fnmatch(name, pages)}:
+                assert page.rpartition("/")[2] in source, f"{test} does not name {page}"
+
+
+@pytest.mark.parametrize("name,line,language,text", BLOCKS, ids=IDS)
+def test_what_it_shows_is_well_formed(name, line, language, text):
+    """Python compiles, YAML is a spec or a part of one, JSON and TOML parse, each line of shell is a command."""
+    if language == "python":
+        compile(text, name, "exec")
+    elif language == "json":
+        json.loads(text)
+    elif language == "toml":
+        tomllib.loads(text)
+    elif language == "yaml":
+        parts = yaml.safe_load(text)
+        whole = {
+            "task": "text_classification",
+            "data": {"path": "x"},
+            "bar": {"metric": "accuracy", "at_least": 0.9},
+        }
+        try:
+            parse_product(yaml.safe_dump(whole | parts, allow_unicode=True))
+        except SpecError as error:
+            raise AssertionError(str(error)) from None
+    elif language == "bash":
+        for command in filter(None, (part.strip() for part in text.replace("\\\n", " ").splitlines())):
+            check_command(command)
+    else:
+        assert language == "text", f"{name}:{line}: nothing checks '{language}'"
+
+
+def check_command(line):
+    words = shlex.split(line, comments=True)
+    if words[0].rpartition("/")[2] == "rung":
+        assert words[1] in COMMANDS  # its options are parsed by test_pages.test_commands_parse
+        return
+    plain = line.split("  #")[0].split("     #")[0].strip()
+    for pattern, check in OTHER_COMMANDS.items():
+        match = re.fullmatch(pattern, plain)
+        if match:
+            assert check is None or check(*match.groups()), line
+            break
+    else:
+        raise AssertionError(f"nothing is known of: {line}")
+    for extra in re.findall(r"rung\[([\w,]+)\]", line):
+        known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+        assert set(extra.split(",")) <= set(known), line
+    if words[0] == "curl" and "-d" in words:
+        json.loads(words[words.index("-d") + 1])
