@@ -13,7 +13,10 @@ from rung.runtime.personal.spans import HOLE, Span, plain
 
 __all__ = ["KINDS", "PLAIN_KINDS", "Span", "find", "require"]
 # Without a digit, an @ or the beginning of a private key, no kind but names can be there.
-_ANY = re.compile(r"[@＠\d]|PRIVATE KEY|(?:key|token|secret|passw|密码|口令|密钥|令牌)", re.IGNORECASE)
+_ANY = re.compile(
+    r"[@＠\d]|PRIVATE KEY|key|token|secret|passw|密码|口令|密钥|令牌|AKIA|ASIA|AKID|LTAI|AIza|gh[opusr]_|sk-|hf_|npm_|glpat|eyJ",
+    re.IGNORECASE,
+)
 
 
 def find(text: str, kinds: Collection[str] = PLAIN_KINDS) -> list[Span]:

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 # Letters of Chinese, Japanese and Thai stand beside an address without a blank: they are not of it.
 _UNSPACED = "\u0e00-\u0e7f\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"
 _LOCAL = re.compile(rf"(?:[^\W{_UNSPACED}]|[.!#$%&'*+/=?^`{{|}}~-])+\Z")
+_LETTER = rf"[^\W\d_{_UNSPACED}]"
 _DOMAIN = re.compile(
-    rf"(?:(?:[^\W_{_UNSPACED}]|-){{1,63}}\.){{1,8}}(?:xn--[a-z0-9-]{{2,40}}|[^\W\d_{_UNSPACED}]{{2,24}})(?![\w-])",
+    rf"(?:(?:[^\W_{_UNSPACED}]|-){{1,63}}\.){{1,8}}(?:xn--[a-z0-9-]{{2,40}}|{_LETTER}{{2,24}})(?![^\W{_UNSPACED}]|-)",
     re.IGNORECASE,
 )
 _LONGEST = 64
@@ -20,7 +21,7 @@ def find(text: str) -> Iterator[tuple[int, int]]:
     at = text.find("@")
     free = 0
     while at >= 0:
-        domain = _DOMAIN.match(text, at + 1) or _before_unspaced(text, at + 1)
+        domain = _DOMAIN.match(text, at + 1)
         local = _LOCAL.search(text[max(free, at - _LONGEST) : at]) if domain else None
         if domain and local:
             start = at - len(local.group())
@@ -30,11 +31,3 @@ def find(text: str) -> Iterator[tuple[int, int]]:
                 yield start, domain.end()
                 free = domain.end()
         at = text.find("@", max(at + 1, free))
-
-
-def _before_unspaced(text: str, at: int) -> re.Match[str] | None:
-    """Return the domain where Chinese follows at once: a@qq.com请回复."""
-    return _ASCII_DOMAIN.match(text, at)
-
-
-_ASCII_DOMAIN = re.compile(rf"(?:[A-Za-z0-9-]{{1,63}}\.){{1,8}}[A-Za-z]{{2,24}}(?=[{_UNSPACED}_]|[^\w-]|\Z)")

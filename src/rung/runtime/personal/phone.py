@@ -23,7 +23,7 @@ _SAYS = re.compile(
     re.IGNORECASE,
 )
 _SAYS_AFTER = re.compile(
-    r"[-\s(,]{0,3}(?:office|fax|mobile|cell|home|work|desk|phone|tel|direct|landline|是我|的?电话|的?手机|打不通|联系|找)",
+    r"[-(\t ]{0,3}(?:office|fax|mobile|cell|home|work|desk|phone|tel|direct|landline|(?:是我)?的?(?:电话|手机|号码)|打不通|联系|找)",
     re.IGNORECASE,
 )
 # The nearer word counts: "call about order 4839201745".
@@ -35,6 +35,7 @@ _DENIES = re.compile(
     r"积分|货号|批次|书号|条码|[Qq]{2}",
     re.IGNORECASE,
 )
+_DENIES_AFTER = re.compile(r"\s?(?:是|为)?(?:我|你|您|本)?的?(?:订单|单号|编号|账号|卡号|运单|[Qq]{2})")
 _UNIT = re.compile(
     r"\s?(?:[%‰°$€£¥￥]|元|块|万|亿|千|美|年|月|日|天|个|人|次|条|件|台|分钟|小时|秒|公里|米|克|吨|号楼|号店|"
     r"(?:km|kg|mm|cm|mb|gb|tb|usd|eur|rmb|dollars?|euros?|pounds?|miles|years|people|points|pages)\b)",
@@ -114,7 +115,8 @@ def _longest(
     said = bool(windows) and words.say(lead_at)
     for last, window in reversed(windows):
         end = chain[last][1]
-        if (said or _SAYS_AFTER.match(text, end)) and _is_likely(window) and not _UNIT.match(text, end):
+        announced = (said and not _DENIES_AFTER.match(text, end)) or _SAYS_AFTER.match(text, end)
+        if announced and _is_likely(window) and not _UNIT.match(text, end):
             return last, lead_at, end
     return None
 
