@@ -24,7 +24,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from data import _unique, chinese_rows, member
+from data import _unique, chinese_rows, member, rotten_rows
 from rung.runtime.personal import PLAIN_KINDS, Span, find
 from rung.runtime.personal.card import luhn
 from rung.runtime.personal.cn_id import is_valid
@@ -291,16 +291,24 @@ def main() -> None:
             f"{len(planted):,} texts, {seconds:.2f} s of one core for a thousand.",
         )
     )
-    prose = list(_unique(chinese_rows()))
-    alarms = [
-        (span.kind, text[max(span.start - 12, 0) : span.end + 8]) for text in prose for span in find(text)
-    ]
-    counted = (
-        ", ".join(f"{kind} {count}" for kind, count in Counter(kind for kind, _ in alarms).items()) or "none"
-    )
+    for language, prose in (
+        ("English", list(_unique(rotten_rows()))),
+        ("Chinese", list(_unique(chinese_rows()))),
+    ):
+        alarms = [
+            (span.kind, text[max(span.start - 12, 0) : span.end + 8]) for text in prose for span in find(text)
+        ]
+        counted = (
+            ", ".join(f"{kind} {count}" for kind, count in Counter(kind for kind, _ in alarms).items())
+            or "none"
+        )
+        parts.append(
+            f"## {language} reviews as they are\n\nNothing planted: {len(prose):,} reviews, {len(alarms)} spans ({counted})."
+        )
+        if asked.show:
+            print(alarms)
     parts.append(
-        f"## Chinese reviews as they are\n\nNothing planted: {len(prose):,} reviews, {len(alarms)} spans ({counted}). Read one by one, "
-        "these are numbers, addresses and a plate that their writers put there; --show prints them.\n"
+        "Read one by one, the spans are numbers, addresses and a plate that writers put there; --show prints them."
     )
     if asked.names:
         some = rows[::10]
@@ -316,7 +324,6 @@ def main() -> None:
     if asked.show:
         for name, cases in [*wrong.items(), *missed.items()]:
             print(name, len(cases), cases[:12])
-        print(alarms[:60])
 
 
 if __name__ == "__main__":
