@@ -77,8 +77,24 @@ def examples(texts, labels):
 def skewed():
     """English and Chinese tickets: 540 of one label, 60 of the other, telling words in most of them."""
     rng = np.random.default_rng(4)
-    filler = "the app is slow today and i wait for an answer 请问 昨天 的 订单 还没 到 谢谢".split()
-    telling = {"normal": "hello question 咨询".split(), "urgent": "fire danger 着火".split()}
+    filler = [
+        "the",
+        "app",
+        "is",
+        "slow",
+        "today",
+        "and",
+        "i",
+        "wait",
+        "请问",
+        "昨天",
+        "的",
+        "订单",
+        "还没",
+        "到",
+        "谢谢",
+    ]
+    telling = {"normal": ["hello", "question", "咨询"], "urgent": ["fire", "danger", "着火"]}
     texts, labels = [], []
     for label, n in (("normal", 540), ("urgent", 60)):
         for _ in range(n):
