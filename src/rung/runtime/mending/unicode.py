@@ -27,6 +27,8 @@ class Params:
 
 def apply(text: str, params: Params) -> str:
     """Return the text without invisible characters, in one Unicode normal form (Unicode Annex 15)."""
+    if text.isascii() and text.isprintable():
+        return text
     text = _INVISIBLE.sub("", text)
     if text.isascii():
         return text
