@@ -78,8 +78,10 @@ def cli_page() -> str:
         command = root.get_command(click.Context(root), name)
         if command is None:
             raise SystemExit(f"no command {name}")
-        context = click.Context(command, info_name=f"rung {name}", terminal_width=84, max_content_width=84)
-        parts.append(f"## rung {name}\n\n```text\n{command.get_help(context)}\n```\n")
+        below = command.commands.items() if isinstance(command, click.Group) else ()
+        for words, one in [(name, command), *((f"{name} {inner}", found) for inner, found in below)]:
+            context = click.Context(one, info_name=f"rung {words}", terminal_width=84, max_content_width=84)
+            parts.append(f"## rung {words}\n\n```text\n{one.get_help(context)}\n```\n")
     return "\n".join(parts)
 
 

@@ -79,7 +79,7 @@ def test_quarantine_names_file_row_hash_and_reason_but_no_text(prepared: Prepare
 def test_one_copy_of_a_duplicate_stays(prepared: Prepare, table: str) -> None:
     found = prepared(table + "Same   TEXT,sea\nsame text,sea\n\uff33ame text,sea\n", certify=ALL_TRAIN)
     assert [q["row"] for q in found.quarantine] == [82, 83]
-    assert found.train.inputs["text"][-1] == "Same   TEXT"
+    assert found.train.inputs["text"][-1] == "Same TEXT"
 
 
 def test_one_text_under_two_labels_is_left_out_of_training(prepared: Prepare, table: str) -> None:

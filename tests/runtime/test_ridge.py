@@ -21,15 +21,17 @@ def problem():
     return FeatureMatrix((words, meaning)), np.where(codes[:, None] == np.arange(4), 1.0, -1.0)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("alpha", [0.3, 1.0, 10.0])
 @pytest.mark.parametrize("dual_rows", [5_000, 100])
-def test_it_is_scikit_learns_ridge(problem, monkeypatch, alpha, dual_rows):
+def test_it_is_scikit_learns_ridge(problem, monkeypatch, alpha, dual_rows, weighted):
     matrix, targets = problem
     monkeypatch.setattr(module, "DUAL_ROWS", dual_rows)
     monkeypatch.setattr(module, "_TOLERANCE", 1e-5)
-    weights, bias = ridge(matrix, targets, alpha)
+    by_row = np.random.default_rng(4).uniform(0.2, 3.0, len(targets)) if weighted else None
+    weights, bias = ridge(matrix, targets, alpha, by_row)
     dense = np.hstack([matrix.blocks[0].toarray(), matrix.blocks[1]])
-    peer = Ridge(alpha=alpha, solver="cholesky").fit(dense, targets)
+    peer = Ridge(alpha=alpha, solver="cholesky").fit(dense, targets, sample_weight=by_row)
     ours, theirs = matrix.dot(weights) + bias, peer.predict(dense)
     assert np.abs(ours - theirs).max() < 1e-3
     assert (ours.argmax(1) == theirs.argmax(1)).mean() > 0.99

@@ -24,7 +24,10 @@ _SAFE_FIX = "Do not use this bundle; fetch or build it again."
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything a server must know. files: relative POSIX path -> SHA-256, of every file but the manifest."""
+    """Everything a server must know. files: relative POSIX path -> SHA-256, of every file but the manifest.
+
+    clean: how texts are mended before the model reads them; {}: not at all, as in bundles older than the key.
+    """
 
     name: str
     version: str
@@ -40,6 +43,7 @@ class Manifest:
     children: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     chosen: Mapping[str, Any] = field(default_factory=dict)
+    clean: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
@@ -61,10 +65,13 @@ def seal(raw: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def identity(files: Mapping[str, str], schema: Schema, code: str) -> str:
-    """Return the id of what answers: the model's files, the schema and the version of the code, no dates."""
+def identity(
+    files: Mapping[str, str], schema: Schema, code: str, clean: Mapping[str, Any] | None = None
+) -> str:
+    """Return the id of what answers: the model's files, the schema, how text is mended and the version of the code, no dates."""
     weights = {name: digest for name, digest in files.items() if name.startswith(("model/", "children/"))}
-    text = json.dumps([code, schema.as_dict(), sorted(weights.items())])
+    parts = [code, schema.as_dict(), sorted(weights.items()), *([clean] if clean else [])]
+    text = json.dumps(parts, sort_keys=bool(clean))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -130,7 +137,7 @@ def _check_kinds(raw: Mapping[str, Any]) -> None:
         pairs = raw.get(key, {})
         if not isinstance(pairs, dict) or not all(isinstance(value, str) for value in pairs.values()):
             raise TypeError(f"{key} must map text to text")
-    for key in ("data", "chosen"):
+    for key in ("data", "chosen", "clean"):
         if not isinstance(raw.get(key, {}), dict):
             raise TypeError(f"{key} must be an object")
 

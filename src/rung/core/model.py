@@ -19,13 +19,14 @@ from rung.core.types import Columns, Examples, Prediction, Schema
 @dataclass(frozen=True)
 class FitContext:
     """What a fit may use. effort: 0 to 5, the one dial. seconds: a wish, not a promise; None is no limit.
-    base: the folder that relative paths among the parameters start from."""
+    base: the folder that relative paths among the parameters start from. goal: metric of the bar's first condition."""
 
     seed: int = 0
     threads: int = 1
     effort: int = 2
     seconds: float | None = None
     base: Path = Path()
+    goal: str = "accuracy"
 
 
 @dataclass(frozen=True)

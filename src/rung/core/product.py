@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from rung.core.clean_spec import PrivacySpec, Steps
 from rung.core.errors import Problem, SpecError
 from rung.core.source_spec import CertifySpec, DataSpec, Section, as_tuple
 from rung.core.spec_words import at_line, in_words
@@ -142,6 +143,12 @@ class Product(Section):
     bar: Annotated[tuple[Condition, ...], BeforeValidator(as_tuple)] = Field(
         description="condition, or list of conditions, all of which must be met"
     )
+    clean: Steps = Field(
+        default=None,
+        max_length=20,
+        description="steps that mend text, in order; default: the safe ones; `[]`: none",
+    )
+    privacy: PrivacySpec = PrivacySpec()
     certify: CertifySpec = CertifySpec()
     limits: Limits = Limits()
     budget: Budget = Budget()
@@ -346,6 +353,7 @@ def _type_words(annotation: Any) -> str:
     for old, new in (
         ("typing.", ""),
         ("rung.core.product.", ""),
+        ("rung.core.clean_spec.", ""),
         (" | None", ""),
         ("NoneType", ""),
         ("Optional", ""),

@@ -13,10 +13,12 @@ from rung.core.product import Product
 from rung.core.task import Task
 from rung.core.types import Schema
 from rung.data.hashing import hash64
+from rung.data.mended import Mending
 from rung.data.quarantine import Quarantine
 from rung.data.rows import Row
 from rung.data.split import Keys, parse_time
 from rung.data.tables import TableWriter, to_cell
+from rung.runtime.mending.chain import Chain
 
 
 def staged_columns(schema: Schema) -> list[str]:
@@ -38,6 +40,7 @@ class Intake:
         self._target_kind = schema.outputs[0].kind
         self._table = table
         self._quarantine = quarantine
+        self._mending = Mending(Chain.from_spec(product.clean, product.privacy))
         self._text, self._unit = array("Q"), array("Q")
         self._target, self._when, self._own = array("q"), array("d"), array("b")
         self.targets: dict[str, int] = {}
@@ -51,9 +54,14 @@ class Intake:
             return np.frombuffer(values, dtype=kind) if len(values) else np.zeros(0, kind)
 
         own = view(self._own, "i1").astype(bool)
+        text, unit = view(self._text, "u8"), view(self._unit, "u8")
+        if not self._data.group and len(text):
+            # What was one text before mending stays one after it: a unit never has two.
+            _, first, member = np.unique(unit, return_index=True, return_inverse=True)
+            text = text[first][member]
         return Keys(
-            view(self._text, "u8"),
-            view(self._unit, "u8"),
+            text,
+            unit,
             view(self._target, "i8"),
             view(self._when, "f8"),
             own,
@@ -63,6 +71,10 @@ class Intake:
         """Return the mean length of the folded text of these staged rows."""
         chars = np.frombuffer(self._chars, dtype="i8")[kept]
         return round(float(chars.mean()), 1) if len(chars) else 0.0
+
+    def mended(self, trains: npt.NDArray[np.bool_]) -> list[dict[str, Any]]:
+        """Return what each step of mending did; examples are of these staged rows only."""
+        return self._mending.facts(lambda index: bool(trains[index]))
 
     def add(self, row: Row, own: bool) -> None:
         """Stage one row, or quarantine it. own: it comes from the user's certification file."""
@@ -75,20 +87,28 @@ class Intake:
         for name in self._texts:
             if type(inputs[name]) is not str:
                 inputs[name] = _as_text(inputs[name])
+        raw = inputs
+        mended = self._mending.apply(raw, self._texts)
+        inputs = mended.values
         target = self._task.parse_target(values.get(self._data.target))
         when = parse_time(values.get(self._data.time)) if self._data.time and not own else 0.0
         problem = self._problem(inputs, target, when)
+        if mended.refused:
+            problem = f"personal_data: {mended.refused}"
         if problem:
             content = hash64(json.dumps(values, ensure_ascii=False, default=str))
             self._quarantine.add(row.file, row.number, problem, content)
             return
         folded = self._task.fold(inputs)
         text = hash64(folded)
+        self._mending.staged(len(self._text), row.file, row.number)
+        # The unit goes by the text as it came: with other steps of mending, rows would change sides.
+        unit = text if inputs == raw else hash64(self._task.fold(raw))
         group = values.get(self._data.group) if self._data.group else None
         group = "" if group is None else str(group).strip()
         self._text.append(text)
         # A row without a group is a group of its own: its text.
-        self._unit.append(hash64(f"group:{group}") if group else text)
+        self._unit.append(hash64(f"group:{group}") if group else unit)
         cell = to_cell(self._target_kind, target)
         self._target.append(self.targets.setdefault(cell, len(self.targets)))
         self._when.append(when or 0.0)

@@ -96,6 +96,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         "labels": training if final.labels else {},
         # The plan orders rungs by it: a choice, so certification rows have no say.
         "chars_per_row": intake.chars_per_row(sides.side == TRAIN),
+        "clean": intake.mended(sides.side == TRAIN),
         "repeated": _repeated(copies[sides.side == TRAIN], product.repeats),
         "encoding": {
             table.name: table.encoding for source, _ in sources for table in source.tables if table.encoding

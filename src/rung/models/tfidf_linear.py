@@ -28,6 +28,8 @@ class TfidfLinearParams:
     chars_weight: float = 0.7
     head: Literal["auto", "svc", "ridge", "logistic"] = "auto"
     c: float | None = None
+    class_weight: Literal["auto", "none", "balanced"] = "auto"
+    augment: Literal["none", "words", "chars", "auto"] = "none"
     min_rows: int | None = None
     most_features: int = 300_000
 
@@ -51,6 +53,7 @@ class TfidfLinear(Model):
     @classmethod
     def fit(cls, examples: Examples, params: TfidfLinearParams, context: FitContext) -> Self:
         cls.require()
+        from rung.runtime.head_augment import extra_rows, stacked
         from rung.runtime.head_search import choose_heads, fit_head, label_codes, search
         from rung.runtime.ngram_sets import learn_sets
 
@@ -58,13 +61,19 @@ class TfidfLinear(Model):
         labels = examples.schema.labels
         codes = label_codes(examples.targets, labels)
         sets, blocks = learn_sets(texts, params, context.effort)
-        found = search(sets, codes, len(labels), choose_heads(params.head, params.c, context.effort), context)
+        heads = choose_heads(params.head, params.c, context.effort)
+        found = search(sets, codes, len(labels), heads, context, params.class_weight)
         name = found.candidate.features
-        head = fit_head(sets[name], codes, len(labels), found, context)
         used = blocks[name]
+        extra = extra_rows(texts, used, codes, found, params.augment, context)
+        last = None
+        if extra is not None:
+            last = stacked(sets[name], extra.matrix), np.concatenate([codes, extra.codes])
+        head = fit_head(sets[name], codes, len(labels), found, context, last)
         chosen = {
             **asdict(found.candidate),
             "features_kept": int(sum(len(block.buckets) for block in used)),
+            "augment": extra.kind if extra is not None else "none",
             "calibration": head.calibration.kind,
             "search_accuracy": round(found.accuracy, 4),
             "search_rows": len(found.rows),

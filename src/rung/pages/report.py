@@ -31,6 +31,7 @@ from rung.pages.elements import (
     table,
     text,
 )
+from rung.pages.mended import mended
 from rung.pages.quality import advice, certainty, errors, held_out, why
 
 
@@ -246,6 +247,7 @@ def _data(report: Mapping[str, Any], lang: str) -> str:
         "data",
         say("data.title", lang),
         f'<div class="figures"><div>{read}{paragraph(how)}{paragraph(say("data.encoding", lang, found=encodings), "note")}</div>{classes}</div>',
+        mended(report, lang),
     )
 
 

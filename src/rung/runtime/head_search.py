@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from rung.core.model import FitContext
 from rung.runtime.feature_matrix import FeatureMatrix
+from rung.runtime.gains import accuracy, gains, score_of
 from rung.runtime.head_calibration import calibrate
 from rung.runtime.linear_head import LinearHead
 from rung.runtime.ridge import DUAL_ROWS, dual_ridge, ridge
@@ -21,20 +22,27 @@ from rung.runtime.row_samples import sample, stratified_folds
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 HeadKind = Literal["svc", "ridge", "logistic"]
+ClassWeight = Literal["auto", "none", "balanced"]
 Heads = Sequence[tuple[HeadKind, float]]
 FeatureSets = Mapping[str, FeatureMatrix]
 Folds = Sequence[tuple[Ints, Ints]]
 # Rows that a search among ridges alone looks at, by effort: they share one Gram matrix, whatever the labels.
 _RIDGE_ROWS = {0: 1_000, 1: 2_000, 2: 3_000, 3: DUAL_ROWS, 4: DUAL_ROWS, 5: DUAL_ROWS}
+# Rows on which weighing by label is held against not weighing.
+_MOST_WEIGHED = 5_000
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One configuration: which feature set, which head, how strongly regularised (C; 1/alpha for ridge)."""
+    """One configuration: which feature set, which head, how strongly regularised (C; 1/alpha for ridge).
+
+    balanced: rows weigh as much as their label is rare, so that all labels weigh alike.
+    """
 
     features: str
     head: HeadKind
     c: float
+    balanced: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,12 +97,20 @@ def choose_heads(
     return list(dict.fromkeys(found))
 
 
-def search(sets: FeatureSets, codes: Ints, labels: int, heads: Heads, context: FitContext) -> Found:
+def search(
+    sets: FeatureSets,
+    codes: Ints,
+    labels: int,
+    heads: Heads,
+    context: FitContext,
+    class_weight: ClassWeight = "auto",
+) -> Found:
     """Return the best candidate by out-of-fold accuracy.
 
     sets: cheapest first. codes: label number of each row. All heads are tried on the first set, the two best
     of them on the others: which head wins hardly depends on the features. A sample of rows is looked at,
-    sized by what a fit on it costs.
+    sized by what a fit on it costs. class_weight: "auto" balances labels where the bar speaks of F1, labels are
+    skewed, and it gains on the rows looked at.
     """
     first = next(iter(sets.values()))
     affordable = _affordable(first, labels, context.effort)
@@ -114,27 +130,59 @@ def search(sets: FeatureSets, codes: Ints, labels: int, heads: Heads, context: F
             late = context.seconds is not None and time.monotonic() - begun > context.seconds / 3
             if best is not None and late:
                 break
-            candidate = Candidate(name, head, c)
+            candidate = Candidate(name, head, c, class_weight == "balanced")
             scores = score(candidate)
-            accuracy = float((scores.argmax(axis=1) == codes[rows]).mean())
-            tried.append((candidate, accuracy))
-            if best is None or accuracy > best[0]:
-                best = (accuracy, candidate, scores)
+            right = float((scores.argmax(axis=1) == codes[rows]).mean())
+            tried.append((candidate, right))
+            if best is None or right > best[0]:
+                best = (right, candidate, scores)
     if best is None:
         raise ValueError("a search needs at least one set and one head")
-    return Found(best[1], best[0], tuple(tried), best[2], rows)
+    found = Found(best[1], best[0], tuple(tried), best[2], rows)
+    skewed = np.bincount(codes, minlength=labels).min() * labels < 0.5 * len(codes)
+    if class_weight != "auto" or score_of(context.goal) is accuracy or not skewed:
+        return found
+    return _balanced_if_it_gains(found, sets[found.candidate.features], codes, labels, context)
+
+
+def _balanced_if_it_gains(
+    found: Found, matrix: FeatureMatrix, codes: Ints, labels: int, context: FitContext
+) -> Found:
+    """Return the winner with its rows weighed by label, if that gains on the bar's metric; else as it was.
+
+    Rare labels decide, so more rows are looked at than for the search: their few rows are all the evidence.
+    """
+    rows = sample(codes, max(len(found.rows), _MOST_WEIGHED), context.seed)
+    folds = stratified_folds(codes[rows], 3, context.seed)
+    score = _scorer(matrix.take(rows).without_empty_columns(), codes[rows], labels, folds, context.seed)
+    balanced = replace(found.candidate, balanced=True)
+    before, after = score(found.candidate), score(balanced)
+    right = float((after.argmax(axis=1) == codes[rows]).mean())
+    tried = (*found.tried, (balanced, right))
+    answers = before.argmax(axis=1), after.argmax(axis=1)
+    if not gains(codes[rows], *answers, labels, score_of(context.goal), context.seed):
+        return replace(found, tried=tried)
+    return Found(balanced, right, tried, after, rows)
 
 
 def choices(found: Found, head: LinearHead) -> dict[str, Any]:
     """Return what a search chose, for report and card."""
-    accuracy = round(found.accuracy, 4)
-    return {**asdict(found.candidate), "calibration": head.calibration.kind, "search_accuracy": accuracy}
+    shown = round(found.accuracy, 4)
+    return {**asdict(found.candidate), "calibration": head.calibration.kind, "search_accuracy": shown}
 
 
 def fit_head(
-    matrix: FeatureMatrix, codes: Ints, labels: int, found: Found, context: FitContext
+    matrix: FeatureMatrix,
+    codes: Ints,
+    labels: int,
+    found: Found,
+    context: FitContext,
+    last: tuple[FeatureMatrix, Ints] | None = None,
 ) -> LinearHead:
-    """Return the winner fitted on all rows, calibrated on scores of rows that its weights had not seen."""
+    """Return the winner fitted on all rows, calibrated on scores of rows that its weights had not seen.
+
+    last: what the last fit reads instead, where varied copies of the rows join it; calibration reads real rows only.
+    """
     seed, scores, rows = context.seed, found.scores, found.rows
     # C weighs the sum of the losses, so what suits a sample is too weak a restraint for all rows of n-grams, whose
     # number grows with them; the numbers of an embedding stay as many. Ridge's is a ratio of noise to weights, which
@@ -149,8 +197,9 @@ def fit_head(
         others = others[sample(codes[others], 5_000, seed + 2)]
         weights, bias = fit_weights(matrix.take(others), codes[others], labels, candidate, seed)
         scores, rows = matrix.take(held).dot(weights) + bias, held
-    calibration = calibrate(scores, codes[rows], seed)
-    weights, bias = fit_weights(matrix, codes, labels, candidate, seed)
+    # Curves would bring back the shares of the labels, and with them the answers that weighing was to change.
+    calibration = calibrate(scores, codes[rows], seed, curves=not candidate.balanced)
+    weights, bias = fit_weights(*(last or (matrix, codes)), labels, candidate, seed)
     return LinearHead(weights.astype(np.float32), bias.astype(np.float32), calibration)
 
 
@@ -165,7 +214,8 @@ def fit_weights(
         return weights, bias
     if candidate.head == "ridge":
         targets = np.where(codes[:, None] == present, 1.0, -1.0)
-        weights[:, present], bias[present] = ridge(matrix, targets, 1.0 / candidate.c)
+        by_row = row_weights(codes) if candidate.balanced else None
+        weights[:, present], bias[present] = ridge(matrix, targets, 1.0 / candidate.c, by_row)
         return weights, bias
     coefficients, intercepts = _scikit_head(matrix, codes, candidate, seed)
     if len(present) == 2:
@@ -182,18 +232,27 @@ def _scikit_head(
     from sklearn.linear_model import LogisticRegression
     from sklearn.svm import LinearSVC
 
+    by_label = "balanced" if candidate.balanced else None
     if candidate.head == "svc":
         # Measured on 20 newsgroups: beyond these tolerances more passes change no accuracy, only the time.
         tolerance = 1e-3 if len(codes) <= 300 else 0.1 if len(codes) <= 5_000 else 0.3
-        model = LinearSVC(C=candidate.c, tol=tolerance, random_state=seed)
+        model = LinearSVC(C=candidate.c, tol=tolerance, random_state=seed, class_weight=by_label)
     else:
         # The gradient is of the mean loss, and tiny on vectors of length 1: a coarser tolerance stops before it learns.
-        model = LogisticRegression(C=candidate.c, tol=1e-5, max_iter=300, random_state=seed)
+        model = LogisticRegression(
+            C=candidate.c, tol=1e-5, max_iter=300, random_state=seed, class_weight=by_label
+        )
     with warnings.catch_warnings():
         # A head that stops early is judged like every other, by its out-of-fold accuracy.
         warnings.simplefilter("ignore")
         model.fit(matrix.joined(), codes)
     return model.coef_, model.intercept_
+
+
+def row_weights(codes: Ints) -> Floats:
+    """Return a weight for each row, 1 on average: every label that is there weighs the same in sum."""
+    counts = np.bincount(codes)
+    return len(codes) / (np.count_nonzero(counts) * counts[codes].astype(np.float64))
 
 
 def _scorer(
@@ -216,7 +275,8 @@ def _scorer(
         for train, test in folds:
             present = np.unique(codes[train])
             targets = np.where(codes[train][:, None] == present, 1.0, -1.0)
-            dual, bias = dual_ridge(gram[0][np.ix_(train, train)], targets, 1.0 / candidate.c)
+            by_row = row_weights(codes[train]) if candidate.balanced else None
+            dual, bias = dual_ridge(gram[0][np.ix_(train, train)], targets, 1.0 / candidate.c, by_row)
             scores[np.ix_(test, present)] = gram[0][np.ix_(test, train)] @ dual + bias
         return scores
 

@@ -21,38 +21,51 @@ _TOLERANCE = 3e-3
 _MOST_PASSES = 300
 
 
-def ridge(matrix: FeatureMatrix, targets: Floats, alpha: float) -> tuple[Floats, Floats]:
+def ridge(
+    matrix: FeatureMatrix, targets: Floats, alpha: float, by_row: Floats | None = None
+) -> tuple[Floats, Floats]:
     """Return (weights [features, targets], bias [targets]) that minimise squared error + alpha * squared weights.
 
-    targets: [rows, targets].
+    targets: [rows, targets]. by_row: weights of the rows' squared errors, 1 on average; None: all alike.
     """
     if len(targets) <= DUAL_ROWS:
-        dual, bias = dual_ridge(matrix.gram(), targets, alpha)
+        dual, bias = dual_ridge(matrix.gram(), targets, alpha, by_row)
         return matrix.transposed_dot(dual), bias
-    return _conjugate_gradients(matrix, targets, alpha)
+    return _conjugate_gradients(matrix, targets, alpha, np.ones(len(targets)) if by_row is None else by_row)
 
 
-def dual_ridge(gram: Floats, targets: Floats, alpha: float) -> tuple[Floats, Floats]:
-    """Return (dual coefficients [rows, targets], bias) from inner products [rows, rows]."""
+def dual_ridge(
+    gram: Floats, targets: Floats, alpha: float, by_row: Floats | None = None
+) -> tuple[Floats, Floats]:
+    """Return (dual coefficients [rows, targets], bias) from inner products [rows, rows].
+
+    by_row: weights of the squared errors; means are then weighted too, and alpha is divided by each.
+    """
     from scipy.linalg import solve
 
-    mean = gram.mean(axis=0)
-    centred = gram - mean - mean[:, None] + mean.mean()
-    centred[np.diag_indices_from(centred)] += alpha
-    offset = targets.mean(axis=0)
+    share = np.full(len(gram), 1.0 / len(gram)) if by_row is None else by_row / by_row.sum()
+    mean = share @ gram
+    centred = gram - mean - mean[:, None] + share @ mean
+    centred[np.diag_indices_from(centred)] += alpha if by_row is None else alpha / by_row
+    offset = share @ targets
     dual = solve(centred, targets - offset, assume_a="pos", overwrite_a=True, check_finite=False)
     # The dual coefficients of centred targets sum to zero, so centring the features drops out of the weights.
     return dual, offset - mean @ dual
 
 
-def _conjugate_gradients(matrix: FeatureMatrix, targets: Floats, alpha: float) -> tuple[Floats, Floats]:
-    """Return what `ridge` does, by solving (K + alpha) dual = targets, K the Gram matrix of centred rows, never formed."""
+def _conjugate_gradients(
+    matrix: FeatureMatrix, targets: Floats, alpha: float, by_row: Floats
+) -> tuple[Floats, Floats]:
+    """Return what `ridge` does: (K + alpha / by_row) dual = targets, K the Gram matrix of centred rows, never formed."""
     halves = matrix.single_precision()
-    offset = targets.mean(axis=0)
+    share = (by_row / by_row.sum()).astype(np.float32)
+    penalty = (alpha / by_row).astype(np.float32)[:, None]
+    offset = share @ targets
 
     def product(values: Singles) -> Singles:
-        found: Singles = halves.dot(halves.transposed_dot(values - values.mean(axis=0)))
-        found += np.float32(alpha) * values - found.mean(axis=0)
+        centred = values - share[:, None] * values.sum(axis=0)
+        found: Singles = halves.dot(halves.transposed_dot(centred))
+        found += penalty * values - share @ found
         return found
 
     residual = (targets - offset).astype(np.float32)
@@ -69,7 +82,6 @@ def _conjugate_gradients(matrix: FeatureMatrix, targets: Floats, alpha: float) -
         after = (residual * residual).sum(axis=0)
         direction = residual + after / np.maximum(length, np.finfo(np.float32).tiny) * direction
         length = after
-    dual -= dual.mean(axis=0)
+    dual -= share[:, None] * dual.sum(axis=0)
     weights = halves.transposed_dot(dual).astype(np.float64)
-    mean = halves.dot(weights.astype(np.float32)).mean(axis=0)
-    return weights, offset - mean
+    return weights, offset - share @ halves.dot(weights.astype(np.float32))

@@ -14,6 +14,7 @@ from rung.core.manifest import Manifest, read_manifest, verify_files
 from rung.core.model import Explains, Model, Reason
 from rung.core.task import Task
 from rung.core.types import Field, Prediction
+from rung.runtime.mending.chain import Chain
 
 Row = Mapping[str, Any] | str
 MAX_CHARS = 1_000_000
@@ -31,6 +32,8 @@ class Predictor:
         self.task = task
         self.folder = folder
         self._model = model
+        self._chain = Chain.from_dict(manifest.clean)
+        self._texts = [field.name for field in self.schema.inputs if field.kind == "text"]
 
     def predict(self, rows: Sequence[Row]) -> list[Prediction]:
         """Return one prediction a row, in order.
@@ -109,10 +112,13 @@ class Predictor:
                 fix = did_you_mean(field.name, map(str, row)) if row else ""
                 raise InputError(f"the input '{field.name}' is missing", where, fix)
             values[field.name] = _as_kind(field, row[field.name], where)
-        refused = self.task.refuse_input(values)
+        mended = self._chain.apply(values, self._texts)
+        if mended.refused:
+            raise InputError(mended.refused, where, "Remove it, and send the rest.")
+        refused = self.task.refuse_input(mended.values)
         if refused:
             raise InputError(refused, where, "Send a row that has something to answer.")
-        return values
+        return mended.values
 
 
 def open_bundle(folder: str | Path) -> Predictor:

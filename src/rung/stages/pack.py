@@ -17,6 +17,7 @@ from rung.core.model import Model
 from rung.core.product import Product
 from rung.core.task import Task
 from rung.core.types import Examples
+from rung.runtime.mending.chain import Chain
 
 SELFTEST_ROWS = 10
 
@@ -46,9 +47,10 @@ def pack(
             file.write(json.dumps(case, ensure_ascii=False) + "\n")
     rung_version = _version("rung")
     code = registry.code_version(product.task, rung[1], *model.children)
+    clean = Chain.from_spec(product.clean, product.privacy).as_dict()
     manifest = Manifest(
         name=product.name,
-        version=identity(hash_files(folder), examples.schema, code),
+        version=identity(hash_files(folder), examples.schema, code, clean),
         rung_version=rung_version,
         task=product.task,
         rung=rung[0],
@@ -59,6 +61,7 @@ def pack(
         children={name: f"model/{place}" for name, place in model.children.items()},
         data=dict(data),
         chosen=dict(model.chosen),
+        clean=clean,
         environment=_environment(),
     )
     return _seal(folder, manifest)
@@ -117,8 +120,16 @@ Reads {inputs}; answers one of {shown or "its outputs"}.
 ## Limits
 It knows only what its training rows showed. Rows unlike them (another time, source, language or kind) are
 answered all the same, with a probability that then means little. `selftest.jsonl` holds {SELFTEST_ROWS} training rows
-in clear: remove personal data from the training file before building if the bundle leaves your hands.
+{_clear(manifest.clean)}
 """
+
+
+def _clear(clean: Mapping[str, Any]) -> str:
+    """Return what of personal data may stand in the bundle."""
+    gone = [*clean.get("mask", ()), *clean.get("drop", ())]
+    if not gone:
+        return "in clear: `privacy: {mask: all}` in product.yaml masks personal data, if the bundle leaves your hands."
+    return f"after masking ({', '.join(gone)}); a detector misses some: look at them before the bundle leaves your hands."
 
 
 def _environment() -> dict[str, str]:

@@ -20,7 +20,7 @@ _CHOSEN = "as you chose"
 
 def fit_context(product: Product, threads: int, base: Path, seconds: float | None = None) -> FitContext:
     """Return what every fit of this product may use. base: the folder its relative paths start from."""
-    return FitContext(product.seed, threads, product.budget.effort, seconds, base)
+    return FitContext(product.seed, threads, product.budget.effort, seconds, base, product.bar[0].metric)
 
 
 def ladder(product: Product, floor: str, facts: DataFacts, prices: Prices, fit: FitContext) -> Ladder:

@@ -81,6 +81,11 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("data.split", "object", "how sides were decided"),
     ("data.encoding", "object", "character encoding of each source"),
     (
+        "data.clean",
+        "list",
+        "one object a step that mended text: rows in, left and changed; examples of training rows, personal data dotted out",
+    ),
+    (
         "details",
         "object",
         "the task's own findings on held-out rows of the winner: confusion matrix, mistakes",
@@ -140,7 +145,7 @@ def report(
         "winner": found.winner,
         "certificate": dict(found.certificate) if found.certificate else None,
         "trials": [{k: v for k, v in t.items() if k not in hidden} for t in found.trials],
-        "data": {key: data[key] for key in shown},
+        "data": {key: data[key] for key in shown} | {"clean": data.get("clean", [])},
         "details": dict(winner["details"]) if winner else {},
         "study": dict(found.study),
         "costs": dict(found.costs),

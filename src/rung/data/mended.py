@@ -1,0 +1,108 @@
+"""What mending did to the rows of a build: counted step by step, with examples from training rows only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+from rung.core.clean_spec import PLAIN_KINDS
+from rung.runtime.mending.chain import Chain, Mended
+from rung.runtime.personal.masking import hide
+
+# So many are kept of each step until it is known which rows train.
+_CANDIDATES, _EXAMPLES = 60, 3
+# Characters around the first difference: looked at for personal data, and shown.
+_WINDOW, _SHOWN = 160, 40
+
+
+@dataclass(frozen=True)
+class _Change:
+    """One text before and after a step, cut to where they first differ: there. index: of the staged row."""
+
+    index: int
+    file: str
+    row: int
+    there: int
+    before: str
+    after: str
+
+
+class Mending:
+    """Applies a chain row by row and counts. Counts are of all rows, label-free; examples wait for `facts`."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+        names = [step.name for step in chain.steps] + (["drop"] if chain.drop else [])
+        self._names = names + (["mask"] if chain.mask else [])
+        self._changed: Counter[str] = Counter()
+        self._personal: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
+        self._changes: dict[str, list[_Change]] = {name: [] for name in self._names}
+        self._seen: Mapping[str, tuple[str, str]] = {}
+        self._rows = self._dropped = 0
+
+    def apply(self, values: Mapping[str, Any], texts: Sequence[str]) -> Mended:
+        """Return a row after the chain."""
+        self._rows += 1
+        seen: dict[str, tuple[str, str]] = {}
+
+        def watch(name: str, old: str, new: str) -> None:
+            seen.setdefault(name, (old, new))
+
+        mended = self._chain.apply(values, texts, watch)
+        self._seen = seen
+        self._changed.update(seen.keys())
+        if mended.refused:
+            self._dropped += 1
+            self._refused.update(mended.personal.keys())
+        else:
+            self._personal.update(mended.personal)
+        return mended
+
+    def staged(self, index: int, file: str, row: int) -> None:
+        """Keep what changed in the last row as an example: it is the staged row of this index. No other row is shown."""
+        for name, (old, new) in self._seen.items():
+            if len(self._changes[name]) < _CANDIDATES:
+                self._changes[name].append(_Change(index, file, row, *_windows(old, new)))
+
+    def facts(self, trains: Callable[[int], bool]) -> list[dict[str, Any]]:
+        """Return one object a step, in order: rows in, out and changed, three examples of rows that train."""
+        found = []
+        rows = self._rows
+        for name in self._names:
+            out = rows - (self._dropped if name == "drop" else 0)
+            line: dict[str, Any] = {"step": name, "rows": rows, "left": out, "changed": self._changed[name]}
+            if name in {"mask", "drop"}:
+                kinds = self._personal if name == "mask" else self._refused
+                line["kinds"] = {kind: count for kind, count in sorted(kinds.items()) if count}
+            picked = [change for change in self._changes[name] if trains(change.index)][:_EXAMPLES]
+            line["examples"] = [
+                {
+                    "file": c.file,
+                    "row": c.row,
+                    "before": _shown(c.there, c.before),
+                    "after": _shown(c.there, c.after),
+                }
+                for c in picked
+            ]
+            found.append(line)
+            rows = out
+        return found
+
+
+def _windows(old: str, new: str) -> tuple[int, str, str]:
+    """Return both texts around the first place where they differ, and where in these pieces it lies."""
+    first = next((i for i, (a, b) in enumerate(zip_longest(old, new)) if a != b), 0)
+    begin, end = max(first - _WINDOW, 0), first + _WINDOW
+    return first - begin, old[begin:end], new[begin:end]
+
+
+def _shown(first: int, window: str) -> str:
+    """Return a piece cut to a line, with dots for personal data: whatever was asked, a report holds none."""
+    text = hide(window, PLAIN_KINDS)
+    begin = max(first - _SHOWN, 0)
+    cut = text[begin : first + 2 * _SHOWN]
+    return ("…" if begin else "") + cut.replace("\n", "⏎") + ("…" if first + 2 * _SHOWN < len(text) else "")

@@ -1,0 +1,47 @@
+"""What was mended, as a small table of the report: step by step, with examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rung.core.messages import count, listed, say, say_or
+from rung.pages.elements import paragraph, table, text
+
+
+def mended(report: Mapping[str, Any], lang: str) -> str:
+    """Return the table of mending steps and the examples of each; nothing for a report that knows of none."""
+    steps = report["data"].get("clean", [])
+    if not steps:
+        return ""
+    head = [say(f"mended.{name}", lang) for name in ("step", "rows", "left", "changed")]
+    rows = [
+        [_name(step, lang), *(count(step[key], lang) for key in ("rows", "left", "changed"))]
+        for step in steps
+    ]
+    shown = table(head, rows, say("mended.caption", lang))
+    examples = [
+        [_name(step, lang), f"{example['file']} {example['row']}", example["before"], example["after"]]
+        for step in steps
+        for example in step["examples"]
+    ]
+    seen = ""
+    if examples:
+        titles = [say(f"mended.{name}", lang) for name in ("step", "place", "before", "after")]
+        seen = table(titles, examples, say("mended.examples", lang), kind="left")
+    return f"<div><h3>{text(say('mended.title', lang))}</h3>{shown}{seen}{paragraph(say('mended.same', lang), 'note')}</div>"
+
+
+def _name(step: Mapping[str, Any], lang: str) -> str:
+    name = say_or(f"mending.{step['step']}", lang, step["step"])
+    kinds = [
+        f"{say_or(f'personal.{kind}', lang, kind)} {count(found, lang)}"
+        for kind, found in step.get("kinds", {}).items()
+    ]
+    return (
+        f"{name}: {listed(kinds, lang)}"
+        if kinds and lang == "en"
+        else f"{name}：{listed(kinds, lang)}"
+        if kinds
+        else name
+    )
