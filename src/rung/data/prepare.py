@@ -23,6 +23,7 @@ from rung.core.task import Task
 from rung.core.types import Dataset, Schema
 from rung.data.corrections import Corrections, read_corrections
 from rung.data.intake import Intake, staged_columns
+from rung.data.near_copies import near_copies
 from rung.data.quarantine import Quarantine
 from rung.data.read import Source, open_source, read_rows
 from rung.data.rows import Reading
@@ -81,6 +82,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         keys = intake.keys()
         _require_rows(keys, intake.rows, quarantine.counts, product)
         sides = decide(keys, product, base, lock)
+        sides = sides.without(near_copies(folder / _STAGED, schema, sides.side), keys)
         copies = sides.copies(keys)
         corrected = _write_sides(folder, schema, sides, keys, list(intake.targets), copies, quarantine)
     (folder / _STAGED).unlink()

@@ -62,13 +62,13 @@ class TableWriter:
         self._writer.close()
 
 
-def row_groups(path: Path) -> Iterator[Any]:
-    """Yield a table piece by piece, each an Arrow table small enough for memory."""
+def row_groups(path: Path, columns: Sequence[str] | None = None) -> Iterator[Any]:
+    """Yield a table, or some columns of it, piece by piece, each an Arrow table small enough for memory."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
-            yield file.read_row_group(group)
+            yield file.read_row_group(group, columns=columns)
 
 
 def to_cell(kind: str, value: Any) -> str:
