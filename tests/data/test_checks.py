@@ -141,7 +141,51 @@ def test_gibberish(look, plain):
     )
 
 
-GERMAN = ["ich", "habe", "das", "paket", "nicht", "erhalten", "und", "die", "rechnung", "ist", "auch", "nicht", "da", "der", "fahrer", "war", "wohl", "mit", "dem", "wagen", "auf", "dem", "weg", "zu", "einem", "anderen", "kunden", "für", "den", "sich", "niemand", "zuständig", "fühlt", "bitte", "melden", "sie", "sich", "bald", "denn", "wir", "brauchen", "die", "ware"]
+GERMAN = [
+    "ich",
+    "habe",
+    "das",
+    "paket",
+    "nicht",
+    "erhalten",
+    "und",
+    "die",
+    "rechnung",
+    "ist",
+    "auch",
+    "nicht",
+    "da",
+    "der",
+    "fahrer",
+    "war",
+    "wohl",
+    "mit",
+    "dem",
+    "wagen",
+    "auf",
+    "dem",
+    "weg",
+    "zu",
+    "einem",
+    "anderen",
+    "kunden",
+    "für",
+    "den",
+    "sich",
+    "niemand",
+    "zuständig",
+    "fühlt",
+    "bitte",
+    "melden",
+    "sie",
+    "sich",
+    "bald",
+    "denn",
+    "wir",
+    "brauchen",
+    "die",
+    "ware",
+]
 
 
 def test_languages(look, plain):
@@ -234,3 +278,13 @@ def test_near_duplicates_and_contradicting_labels(look, clean):
     assert 6 <= found.values["clusters"] <= 30 and 1 <= found.values["contradictions"] <= 10
     assert found.table[0]["contradicts"] == "yes" and found.table[-1]["contradicts"] == ""
     assert len(found.table) == found.rows
+
+
+def test_unlabelled_rows_that_differ(look, plain):
+    draw = random.Random(4)
+    other = [(WRITE["en"](draw, "bill") + " webshop kiosk phone app screen", "") for _ in range(120)]
+    found = look(plain + other, until="check")["sides_differ"]
+    assert [side["side"] for side in found.values["sides"]] == ["unlabelled"]
+    assert "kiosk" in " ".join(found.values["sides"][0]["theirs"]) or not plain[0][0].isascii()
+    assert not found.evidence
+    assert "sides_differ" not in look(plain, until="check")

@@ -35,6 +35,9 @@ SIMILAR = 0.5
 SLOTS, _BAND = 96, 4
 # Fewer words or ideographs than this say too little: "not good" and "good" share most of what they are.
 LEAST_WORDS = 8
+# Short texts made from one form ("Note of 2 April 2008: ...") share the form: they must be more alike, up to this at
+# LEAST_WORDS, until they have so many words.
+_SIMILAR_SHORT, _ENOUGH_WORDS = 0.7, 30
 # Of a long text so many shingles are sketched, chosen by their hash, which picks the same ones of its copy.
 _MOST_SHINGLES = 256
 # Texts of one band's bucket are all compared up to this many; beyond, each with the next few in order.
@@ -97,11 +100,20 @@ class Sketcher:
 
     def similarity(self, one: str, other: str) -> float:
         """Return the exact weighted Jaccard similarity of two texts."""
-        starts, buckets, _ = _shingles([fold(one), fold(other)])
+        return self._compare(one, other)[0]
+
+    def nearly_same(self, one: str, other: str) -> float:
+        """Return the similarity of two texts if it makes them near duplicates, else 0."""
+        similar, words = self._compare(one, other)
+        short = max(_ENOUGH_WORDS - words, 0) / (_ENOUGH_WORDS - LEAST_WORDS)
+        return similar if similar >= SIMILAR + (_SIMILAR_SHORT - SIMILAR) * min(short, 1.0) else 0.0
+
+    def _compare(self, one: str, other: str) -> tuple[float, int]:
+        starts, buckets, words = _shingles([fold(one), fold(other)])
         left, right = buckets[: starts[1]], buckets[starts[1] :]
         both = float(self._weights[np.intersect1d(left, right, assume_unique=True)].sum())
         either = float(self._weights[buckets].sum()) - both
-        return both / either if either else 0.0
+        return (both / either if either else 0.0), int(words.min())
 
 
 def pairs_within(sketcher: Sketcher, texts: Sequence[str]) -> Pairs:
@@ -118,8 +130,8 @@ def pairs_within(sketcher: Sketcher, texts: Sequence[str]) -> Pairs:
         # Two that a chain joins already need no comparison: a group of a thousand has half a million pairs.
         a, b = _root(parent, one), _root(parent, other)
         if a != b:
-            similar = sketcher.similarity(texts[one], texts[other])
-            if similar >= SIMILAR:
+            similar = sketcher.nearly_same(texts[one], texts[other])
+            if similar:
                 parent[max(a, b)] = min(a, b)
                 kept.append((one, other, similar))
     return _pairs(kept)
@@ -151,8 +163,8 @@ class Index:
         done: set[int] = set()
         for one, other in np.unique(np.concatenate(pieces), axis=0).tolist():
             if other not in done:
-                similar = self._sketcher.similarity(self._texts[one], texts[other])
-                if similar >= SIMILAR:
+                similar = self._sketcher.nearly_same(self._texts[one], texts[other])
+                if similar:
                     done.add(other)
                     kept.append((one, other, similar))
         return _pairs(kept)
