@@ -66,7 +66,7 @@ def correct(product: Path, labels: Path, accept: bool, as_json: bool) -> None:
     if as_json:
         print_json({"file": str(done.file), "rows": done.rows, "new": done.new, "named": done.named})
         return
-    click.echo(say("term.corrected", words, n=done.rows, new=done.new, file=str(done.file)))
+    click.echo(say("term.corrected", words, n=done.rows, new=done.new, file=done.file.name))
     if not done.named:
         click.echo(say("term.name_corrections", words, file=done.file.name))
 

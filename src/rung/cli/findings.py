@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.status import Status
 
 from rung.cli.options import console
-from rung.core.messages import say, say_or
+from rung.core.messages import say, say_or, sentences
 from rung.pages.findings import head, words
 
 _COLOURS = {"stop": "red", "warn": "yellow", "info": "bold"}
@@ -69,7 +69,7 @@ def _print(screen: Any, finding: Mapping[str, Any], lang: str) -> None:
     screen.print(f"\n[{colour}]{escape(head(finding, lang))}[/{colour}]")
     screen.print(f"  {said['what']}", markup=False)
     for part in ("cost", "remedy"):
-        screen.print(f"  {say(f'findings.{part}', lang)} {said[part]}", markup=False)
+        screen.print("  " + sentences(lang, say(f"findings.{part}", lang), said[part]), markup=False)
     for item in finding["evidence"][:_SHOWN]:
         excerpt = item["excerpt"] if len(item["excerpt"]) <= _CHARS else item["excerpt"][: _CHARS - 1] + "…"
         note = f" [{item['note']}]" if item["note"] else ""

@@ -57,7 +57,7 @@ def _finding(finding: Mapping[str, Any], lang: str) -> str:
     for part in ("cost", "remedy"):
         if said[part]:
             label = say(f"findings.{part}", lang)
-            inner += f"<p><b>{text(label)}</b> {text(said[part])}</p>"
+            inner += f"<p>{sentences(lang, f'<b>{text(label)}</b>', text(said[part]))}</p>"
     rows = evidence_table(finding)
     if rows:
         names = [say(f"findings.{name}", lang) for name in ("file", "row", "text", "note")]
