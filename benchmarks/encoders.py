@@ -25,8 +25,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from sets import TEN
 
-from data import TEN
 from rung.runtime.encoder import OnnxEncoder
 from rung.runtime.encoder_export import encoder_folder
 from rung.runtime.static_embedding import StaticEmbedding

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 from leaderboard import Result
+from sets import CACHE, Split
 
-from data import CACHE, Split
 from rung.runtime.weights import local
 
 HERE = Path(__file__).parent

@@ -27,7 +27,7 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
-from data import CACHE
+from sets import CACHE
 
 RUNGS = ("tfidf_linear", "blend")
 RESULTS = Path(__file__).parent / "results" / "scale.md"

@@ -42,9 +42,9 @@ from leaderboard import (
     write_section,
 )
 from peers import PEERS, PeerError, run_peer, versions
+from sets import CASES, Split
 
 import rung
-from data import CASES, Split
 from rung.core.product import Product
 
 RUNGS: dict[str, str | dict[str, object]] = {

@@ -21,7 +21,7 @@ from pathlib import Path
 
 # The benchmarks read the same packages, so one module knows their hashes.
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
-from data import archive, chinese_rows, rotten_rows
+from sets import archive, chinese_rows, rotten_rows
 
 Row = tuple[str, str]
 # {elm street|store_name} marks an entity in MindMeld's training files.

@@ -28,8 +28,10 @@ from rung.core.product import Product, load_product, naming_lines
 from rung.core.run import Listener, Run, choose_folder, open_run
 from rung.core.task import Task
 from rung.core.types import Dataset, Examples
+from rung.data.checks import run_checks
 from rung.data.prepare import dataset_from, fingerprint_data, prepare
 from rung.data.tables import read_examples
+from rung.data.view import View
 from rung.engines.local import LocalEngine
 from rung.pages.report import render
 from rung.runtime.embedder import during_build
@@ -46,6 +48,8 @@ from rung.tracking.follow import Tracking
 
 # Rows of the training set that time the packed bundle and hold it against the fitted model.
 _GATE_ROWS = 300
+# Rows that a report shows of each finding.
+_EVIDENCE = 5
 # Training rows whose text a plan may read, to tell their language.
 _SAMPLE_ROWS = 200
 
@@ -133,6 +137,8 @@ def _build(
             certification=facts["certification"],
             quarantined=facts["quarantined"],
         )
+        _, checked = place.step("checks", lambda _: _check(View(product, base, data)))
+        place.event("findings", **checked)
         threads = product.budget.threads or os.cpu_count() or 1
         minutes = product.budget.minutes
         context = fit_context(product, threads, base, minutes * 60 if minutes else None)
@@ -140,11 +146,18 @@ def _build(
         with during_build(cache_folder() / "embeddings", threads):
             found = _climb(job, all_rungs)
         bundle = _ship(job, found)
-        written = report.report(product, facts, found, prices.notes, report.machine(threads, task.title))
+        written = report.report(
+            product, facts | checked, found, prices.notes, report.machine(threads, task.title)
+        )
         write_text(folder / "report.html", render(written, lang))
         write_json(folder / "report.json", written)
         place.event("done", cleared=found.cleared, winner=found.winner, bundle=str(bundle))
     return Build(folder, bundle, written)
+
+
+def _check(view: View) -> dict[str, Any]:
+    """Return what the cheap checks found; report and terminal show a few rows of each."""
+    return {"findings": [finding.as_dict(_EVIDENCE) for finding in run_checks(view)]}
 
 
 def _climb(job: _Job, all_rungs: bool) -> report.Findings:

@@ -211,3 +211,52 @@ def test_the_fingerprint_follows_content_and_names(tmp_path: Path) -> None:
 def test_the_hash_of_a_text_is_fixed_for_good() -> None:
     # Another value would move rows from one side to the other in every product there is.
     assert hash64("ticket") == 2732153088381725527
+
+
+FORMS = {
+    "en": "the {0} ordered on {1} never came and the {2} keeps telling me to wait for another {3} days please help me out",
+    "zh": "我在{1}订的{0}一直没有送到，{2}每次都让我再等{3}天，请尽快帮我处理一下这个问题",
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_near_duplicates_of_certification_rows_do_not_train(
+    prepared: Prepare, tmp_path: Path, form: str
+) -> None:
+    def fill(i: int, j: int, extra: str = "") -> str:
+        # Seven words of its own a text, so that only the planted ones are alike.
+        own = [f"{letter}{i * 7919 + k * 104729:x}{letter * 3}" for k, letter in enumerate("qzjxkvwy")]
+        return form.format(*own[:4]) + " " + " ".join(own[4:] + own[::-1]) + extra
+
+    fresh = [fill(i, 0) for i in range(40)]
+    copies = [text.replace("please ", "").replace("请尽快", "请") for text in fresh[:15]]
+    others = [fill(1_000 + i, 1) for i in range(60)]
+    rows = [(text, "ab"[i % 2]) for i, text in enumerate(others + copies)]
+    (tmp_path / "fresh.csv").write_text(
+        "text,label\n" + "".join(f"{t},{'ab'[i % 2]}\n" for i, t in enumerate(fresh))
+    )
+    found = prepared("text,label\n" + "".join(f"{t},{y}\n" for t, y in rows), certify={"path": "fresh.csv"})
+    left_out = [q["row"] for q in found.quarantine if q["reason"] == "near_duplicate"]
+    assert left_out == list(range(61, 76)) and len(found.certification) == 40
+    flipped = "".join(f"{t},{'ba'[i % 2]}\n" for i, (t, _) in enumerate(rows))
+    (tmp_path / "certificate.lock").unlink()
+    other = prepared("text,label\n" + flipped, certify={"path": "fresh.csv"})
+    assert [(q["row"], q["reason"]) for q in other.quarantine] == [
+        (q["row"], q["reason"]) for q in found.quarantine
+    ]
+
+
+def test_near_duplicates_change_no_side(prepared: Prepare, tmp_path: Path) -> None:
+    """With copies of every text planted, the rows that certify are those a build without the rule would certify."""
+    text = "a longer ticket {0} about the {1} of last week which came {2} and had to go back to {3} at once"
+    rows = [text.format(i, f"thing{i}", f"late{i}", f"place{i}") for i in range(100)]
+    rows += [row.replace(" at once", " now") for row in rows]
+    table = "text,label\n" + "".join(f"{row},{'ab'[i % 2]}\n" for i, row in enumerate(rows))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rung.data.prepare.near_copies", lambda *_: __import__("numpy").zeros(0, int))
+        before = prepared(table)
+    (tmp_path / "certificate.lock").unlink()
+    after = prepared(table)
+    assert after.certification.rows == before.certification.rows
+    assert set(after.train.rows) < set(before.train.rows)
+    assert after.facts["quarantined"]["near_duplicate"] == len(before.train) - len(after.train)

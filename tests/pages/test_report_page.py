@@ -80,8 +80,8 @@ def test_every_picture_has_words_and_a_table_behind_it(report):
 
 
 def folds(html):
-    """Details that hide no table: the rest of a list."""
-    return html.count("</summary><ol")
+    """Details with no picture before them: the rest of a list, and the rows that show a finding."""
+    return html.count("</summary><ol") + html.count("<summary>Rows that show it</summary>")
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
@@ -95,6 +95,12 @@ def test_whatever_the_data_holds_is_escaped(report, lang):
     evil["data"]["encoding"] = {EVIL: EVIL}
     for mistake in evil["details"]["mistakes"]:
         mistake["input"] = EVIL
+    shown = {"file": EVIL, "row": 1, "excerpt": EVIL, "note": EVIL}
+    values = {"words": EVIL, "pure": 0.98, "covers": 0.6}
+    evil["findings"] = [
+        {"check": check, "level": "stop", "rows": 1, "of": 2, "values": values, "evidence": [shown]}
+        for check in ("leak_word", "of a plugin")
+    ]
     for example in evil["study"]["why"]["examples"]:
         example |= {"input": EVIL, "reasons": [{"text": EVIL, "weight": 1.0}]}
     html = render(evil, lang)
@@ -129,6 +135,27 @@ def test_many_classes_show_the_most_confused(report):
     ]
     html = render(wide)
     assert "The 20 of 30 labels with the most mistakes." in html and html.count('class="mid') >= 20
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_findings_stand_with_cost_remedy_and_rows(report, lang):
+    shown = {"file": "a.csv", "row": 7, "excerpt": "hello <br>", "note": "<br>"}
+    found = {
+        "check": "markup",
+        "level": "warn",
+        "rows": 3,
+        "of": 40,
+        "values": {"marks": "`br`"},
+        "evidence": [shown],
+    }
+    html = render(report | {"findings": [found]}, lang)
+    words = {
+        "en": ("What it costs:", "3 of 40 rows", "HTML in the text"),
+        "zh": ("代价：", "涉及 3 行", "文本里有 HTML"),
+    }[lang]
+    assert all(word in html for word in words) and "hello &lt;br&gt;" in html and "<code>br</code>" in html
+    assert 'id="findings"' in html and 'href="#findings"' in html
+    assert 'id="findings"' not in render({k: v for k, v in report.items() if k != "findings"}, lang)
 
 
 def test_break_even_is_where_the_machine_gets_cheaper():

@@ -14,7 +14,7 @@ from rung.core.errors import RungError, SpecError, did_you_mean
 # Written out so that `rung --help` loads no command; a test holds it against the modules.
 COMMANDS = {
     "plan": "Look at data: which task, which columns, which ladder at what price. Writes product.yaml.",
-    "data": "The rows of the data that a build left out, with their text again.",
+    "data": "Check the data: what is wrong with it, row by row, and what to do; take corrections.",
     "build": "Climb the ladder of a product.yaml; ship the cheapest model that clears the bar.",
     "show": "Show the leaderboard of a run again.",
     "predict": "Answer a text, or every row of a file.",

@@ -14,6 +14,7 @@ from rung.cli.downloads import in_words
 from rung.cli.options import console
 from rung.core.arrivals import watched
 from rung.core.messages import count, duration, money, percent, say, say_or
+from rung.pages.findings import head
 
 
 class Progress:
@@ -85,6 +86,11 @@ class Progress:
         )
         counted = {key: facts[key] for key in ("rows", "train", "certification")}
         self._line(self._say("data", **counted, left_out=left_out or say("term.nothing", self._lang)))
+
+    def _on_findings(self, facts: dict[str, Any]) -> None:
+        for finding in facts["findings"]:
+            colour = {"stop": "red", "warn": "yellow"}.get(finding["level"], "dim")
+            self._line(f"[{colour}]{escape(head(finding, self._lang))}[/{colour}]")
 
     def _on_ladder(self, facts: dict[str, Any]) -> None:
         self._left.plan({rung["rung"]: rung["fit_seconds"] for rung in facts["rungs"]}, self._at)

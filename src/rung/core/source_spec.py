@@ -91,6 +91,11 @@ class DataSpec(_SourceSpec):
     time: str | None = Field(
         default=None, description="column of dates: certify on the latest rows instead of random ones"
     )
+    corrections: str | None = Field(
+        default=None,
+        min_length=1,
+        description="file of corrected labels, as `rung data correct` writes it; changes training rows alone",
+    )
     encoding: Literal["utf-8", "utf-16", "gb18030", "cp1252", "latin-1"] | None = Field(
         default=None, description="character encoding, when detection is wrong"
     )

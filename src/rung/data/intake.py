@@ -12,6 +12,7 @@ import numpy.typing as npt
 from rung.core.product import Product
 from rung.core.task import Task
 from rung.core.types import Schema
+from rung.data.corrections import Corrections
 from rung.data.hashing import hash64
 from rung.data.mended import Mending
 from rung.data.quarantine import Quarantine
@@ -30,8 +31,9 @@ class Intake:
     """Checks rows one by one. rows: seen so far; targets: each target's number, in order of appearance."""
 
     def __init__(
-        self, product: Product, task: Task, schema: Schema, table: TableWriter, quarantine: Quarantine
-    ) -> None:
+        self, product: Product, task: Task, schema: Schema, table: TableWriter, quarantine: Quarantine,
+        corrections: Corrections,
+    ) -> None:  # fmt: skip
         self._data = product.data
         self._task = task
         self._fields = [(field.name, field.kind) for field in schema.inputs]
@@ -41,6 +43,7 @@ class Intake:
         self._table = table
         self._quarantine = quarantine
         self._mending = Mending(Chain.from_spec(product.clean, product.privacy))
+        self._corrections = corrections
         self._text, self._unit = array("Q"), array("Q")
         self._target, self._when, self._own = array("q"), array("d"), array("b")
         self.targets: dict[str, int] = {}
@@ -110,7 +113,10 @@ class Intake:
         # A row without a group is a group of its own: its text.
         self._unit.append(hash64(f"group:{group}") if group else unit)
         cell = to_cell(self._target_kind, target)
-        self._target.append(self.targets.setdefault(cell, len(self.targets)))
+        # The number is of the label a training row would learn; the staged cell keeps the row's own. Only rows
+        # that train take theirs from the number, so no correction ever reaches a row that certifies.
+        learned = cell if own else self._corrections.of(text, cell)
+        self._target.append(self.targets.setdefault(learned, len(self.targets)))
         self._when.append(when or 0.0)
         self._own.append(own)
         self._chars.append(len(folded))

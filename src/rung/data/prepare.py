@@ -15,12 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.errors import DataError
+from rung.core.files import sha256
 from rung.core.lock import CertificateLock
 from rung.core.product import Product
 from rung.core.source_names import short_name
 from rung.core.task import Task
 from rung.core.types import Dataset, Schema
+from rung.data.corrections import Corrections, read_corrections
 from rung.data.intake import Intake, staged_columns
+from rung.data.near_copies import near_copies
 from rung.data.quarantine import Quarantine
 from rung.data.read import Source, open_source, read_rows
 from rung.data.rows import Reading
@@ -33,7 +36,7 @@ _STAGED = "staged.parquet"
 def fingerprint_data(product: Product, base: Path) -> str:
     """Return a hash of all that the sources hold now; a run folder belongs to one state of the data."""
     digest = hashlib.sha256()
-    for source, _ in _sources(product, base):
+    for source, _ in sources(product, base):
         try:
             for name, content in source.hashes():
                 digest.update(f"{name}\n{content}\n".encode())
@@ -42,10 +45,13 @@ def fingerprint_data(product: Product, base: Path) -> str:
             raise DataError(
                 f"it cannot be read: {reason}", str(error.filename), "Mend its permissions."
             ) from None
+    if product.data.corrections:
+        read_corrections(base / product.data.corrections)
+        digest.update(sha256(base / product.data.corrections).encode())
     return digest.hexdigest()
 
 
-def _sources(product: Product, base: Path) -> list[tuple[Source, bool]]:
+def sources(product: Product, base: Path) -> list[tuple[Source, bool]]:
     """Return what is to be read, and whether it is the user's own certification rows."""
     data, certify = product.data, product.certify
     found = [
@@ -62,28 +68,30 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
 
     Raises DataError when a column is missing, or too little is left to train or to certify.
     """
-    sources = _sources(product, base)
-    for source, own in sources:
+    found = sources(product, base)
+    for source, own in found:
         _require_columns(source, product, own)
     schema = task.schema(product.data.input, [])
+    corrections = Corrections(read_corrections(base / named) if (named := product.data.corrections) else [])
     with Quarantine(folder / "quarantine.jsonl") as quarantine:
         with TableWriter(folder / _STAGED, staged_columns(schema)) as table:
-            intake = Intake(product, task, schema, table, quarantine)
-            for source, own in sources:
+            intake = Intake(product, task, schema, table, quarantine, corrections)
+            for source, own in found:
                 for row in read_rows(source):
                     intake.add(row, own)
         keys = intake.keys()
         _require_rows(keys, intake.rows, quarantine.counts, product)
         sides = decide(keys, product, base, lock)
+        sides = sides.without(near_copies(folder / _STAGED, schema, sides.side), keys)
         copies = sides.copies(keys)
-        _write_sides(folder, schema, sides, keys, copies, quarantine)
+        corrected = _write_sides(folder, schema, sides, keys, list(intake.targets), copies, quarantine)
     (folder / _STAGED).unlink()
     train, certification = (int((sides.side == side).sum()) for side in (TRAIN, CERTIFICATION))
     names = list(intake.targets)
     per_target = np.bincount(keys.target[sides.side == TRAIN], minlength=len(names)).tolist()
     training = {name: count for name, count in zip(names, per_target, strict=True) if count}
     _require_training(train, certification, product)
-    task.check(training, sources[0][0].name)
+    task.check(training, found[0][0].name)
     _require_certification(train, certification, product)
     freeze(sides, lock)
     final = task.schema(product.data.input, list(training))
@@ -93,13 +101,14 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         "train": train,
         "certification": certification,
         "quarantined": dict(sorted(quarantine.counts.items())),
+        "corrected": corrected,
         "labels": training if final.labels else {},
         # The plan orders rungs by it: a choice, so certification rows have no say.
         "chars_per_row": intake.chars_per_row(sides.side == TRAIN),
         "clean": intake.mended(sides.side == TRAIN),
         "repeated": _repeated(copies[sides.side == TRAIN], product.repeats),
         "encoding": {
-            table.name: table.encoding for source, _ in sources for table in source.tables if table.encoding
+            table.name: table.encoding for source, _ in found for table in source.tables if table.encoding
         },
         "split": sides.rule,
         "schema": final.as_dict(),
@@ -136,13 +145,14 @@ def _write_sides(
     schema: Schema,
     sides: Sides,
     keys: Keys,
+    targets: list[str],
     copies: npt.NDArray[np.int64],
     quarantine: Quarantine,
-) -> None:
-    """Write the two tables from the staged one, in the order of the source."""
+) -> int:
+    """Write the two tables from the staged one, in the order of the source; return how many labels were corrected."""
     inputs = [f"input:{name}" for name in schema.input_names]
     columns = ["file", "row", "unit", "time", "copies", "target", *inputs]
-    begin = 0
+    begin = corrected = 0
     with (
         TableWriter(folder / "train.parquet", columns) as train,
         TableWriter(folder / "certification.parquet", columns) as certification,
@@ -154,11 +164,15 @@ def _write_sides(
                 if len(places):
                     kept = group.take(places)
                     units = [f"{unit:016x}" for unit in keys.unit[begin + places].tolist()]
-                    ours = {
+                    ours: dict[str, Any] = {
                         "unit": units,
                         "time": keys.when[begin + places],
                         "copies": copies[begin + places],
                     }
+                    if which == TRAIN:
+                        ours["target"] = [targets[number] for number in keys.target[begin + places].tolist()]
+                        own = kept["target"].to_pylist()
+                        corrected += sum(a != b for a, b in zip(ours["target"], own, strict=True))
                     table.add_columns(
                         {name: kept[name] for name in ("file", "row", "target", *inputs)} | ours
                     )
@@ -167,6 +181,7 @@ def _write_sides(
             for place, row in zip((begin + left_out).tolist(), where, strict=True):
                 quarantine.add(row["file"], row["row"], sides.reason(place), int(keys.text[place]))
             begin += len(group)
+    return corrected
 
 
 def _require_rows(keys: Keys, rows: int, reasons: Counter[str], product: Product) -> None:

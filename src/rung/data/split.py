@@ -8,7 +8,7 @@ read must not certify later.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ _REASONS = {
     -2: "contradictory_labels: the same text stands under two labels",
     -3: "also_in_certification: the same text certifies, so this copy must not train",
     -5: "trained_before: an earlier build trained on this text, so its score may have been read",
+    -6: "near_duplicate: nearly the same text certifies, so this copy must not train",
     -4: "group_spans_cutoff: other rows of its group certify, so this one must not train",
 }
 
@@ -54,6 +55,12 @@ class Sides:
     rule: dict[str, Any]
     frozen: dict[str, dict[str, Any]]
     trained: npt.NDArray[np.uint64]
+
+    def without(self, rows: npt.NDArray[np.int64], keys: Keys) -> Sides:
+        """Return the sides with these training rows left out as near duplicates; no row changes to the other side."""
+        side = self.side.copy()
+        side[rows[side[rows] == TRAIN]] = -6
+        return replace(self, side=side, trained=np.unique(keys.unit[side == TRAIN]))
 
     def copies(self, keys: Keys) -> npt.NDArray[np.int64]:
         """Return how often the source has each staged row's text among the rows that train or repeat one that does."""

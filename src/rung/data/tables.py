@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rung.core.errors import MissingExtra
-from rung.core.types import Dataset, Examples
+from rung.core.types import Dataset, Examples, Schema
 
 # Rows are handed to Parquet when this many, or this many characters, are held.
 _ROWS, _CHARS = 20_000, 1 << 24
@@ -62,13 +62,13 @@ class TableWriter:
         self._writer.close()
 
 
-def row_groups(path: Path) -> Iterator[Any]:
-    """Yield a table piece by piece, each an Arrow table small enough for memory."""
+def row_groups(path: Path, columns: Sequence[str] | None = None) -> Iterator[Any]:
+    """Yield a table, or some columns of it, piece by piece, each an Arrow table small enough for memory."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
-            yield file.read_row_group(group)
+            yield file.read_row_group(group, columns=columns)
 
 
 def to_cell(kind: str, value: Any) -> str:
@@ -91,7 +91,44 @@ def read_examples(dataset: Dataset, table: str) -> Examples:
     path = dataset.path(table)
     if path is None:
         return Examples(schema, {name: [] for name in schema.input_names}, [], [], [], [])
-    columns = pq.read_table(path).to_pydict()
+    return _examples(schema, pq.read_table(path))
+
+
+def read_sample(dataset: Dataset, table: str, most: int) -> Examples:
+    """Return at most so many rows of a table, evenly spread; the rest never stands in memory all at once."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = dataset.path(table)
+    if path is None:
+        return read_examples(dataset, table)
+    total = pq.read_metadata(path).num_rows
+    if total <= most:
+        return read_examples(dataset, table)
+    places = np.unique(np.linspace(0, total - 1, most).astype(np.int64))
+    begin, pieces = 0, []
+    for group in row_groups(path):
+        ours = places[(places >= begin) & (places < begin + len(group))]
+        if len(ours):
+            pieces.append(group.take(ours - begin))
+        begin += len(group)
+    return _examples(dataset.schema, pa.concat_tables(pieces))
+
+
+def read_places(dataset: Dataset, table: str) -> set[tuple[str, int]]:
+    """Return (file, row) of every row of a table; nothing else of it is read."""
+    import pyarrow.parquet as pq
+
+    path = dataset.path(table)
+    if path is None:
+        return set()
+    found = pq.read_table(path, columns=["file", "row"]).to_pydict()
+    return set(zip(map(sys.intern, found["file"]), found["row"], strict=True))
+
+
+def _examples(schema: Schema, table: Any) -> Examples:
+    columns = table.to_pydict()
     target = schema.outputs[0]
     inputs = {f.name: _cells(f.kind, columns[f"input:{f.name}"]) for f in schema.inputs}
     targets = _cells(target.kind, columns["target"])

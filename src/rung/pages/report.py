@@ -31,6 +31,7 @@ from rung.pages.elements import (
     table,
     text,
 )
+from rung.pages.findings import findings
 from rung.pages.mended import mended
 from rung.pages.quality import advice, certainty, errors, held_out, why
 
@@ -41,6 +42,7 @@ def render(report: Mapping[str, Any], lang: str = "en") -> str:
         "leaderboard": _leaderboard(report, lang),
         "certificate": _certificate(report, lang),
         "advice": advice(report, lang),
+        "findings": findings(report, lang),
         "errors": errors(report, lang),
         "certainty": certainty(report, lang),
         "why": why(report, lang),

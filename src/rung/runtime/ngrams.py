@@ -115,6 +115,11 @@ def word_spans(text: str) -> list[tuple[int, int]]:
     return [(int(start) - 1, int(end) - 1) for start, end in zip(starts, ends, strict=True)]
 
 
+def stands_alone(codes: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
+    """Return which code points are words by themselves: ideographs, kana, Thai letters, emoji."""
+    return np.asarray(_classes()[codes] == _WORD)
+
+
 def _word_ngrams(
     codes: npt.NDArray[np.uint32], prefix: UInts, inverses: UInts, row_of: Ints, most: int
 ) -> Iterator[_Found]:

@@ -78,8 +78,16 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("data.certification", "number", "rows that certify"),
     ("data.quarantined", "{reason: n}", "rows left out; data/quarantine.jsonl lists each"),
     ("data.labels", "{label: n}", "training rows a label"),
+    ("data.corrected", "number", "training rows whose label `data.corrections` changed"),
     ("data.split", "object", "how sides were decided"),
     ("data.encoding", "object", "character encoding of each source"),
+    ("findings", "list", "what the cheap checks of the data found, gravest first"),
+    ("findings.check", "text", "the check that found it"),
+    ("findings.level", "text", "stop, warn or info"),
+    ("findings.rows", "number", "rows it concerns"),
+    ("findings.of", "number", "rows looked at"),
+    ("findings.values", "object", "what fills its words"),
+    ("findings.evidence", "list", "a few training rows that show it: file, row, excerpt, note"),
     (
         "data.clean",
         "list",
@@ -129,7 +137,17 @@ def report(
     """Return report.json as a value; `KEYS` documents it."""
     items = advice_items(product, data, found)
     winner = next((t for t in found.trials if t["rung"] == found.winner), None)
-    shown = ("rows", "used", "train", "certification", "quarantined", "labels", "split", "encoding")
+    shown = (
+        "rows",
+        "used",
+        "train",
+        "certification",
+        "quarantined",
+        "corrected",
+        "labels",
+        "split",
+        "encoding",
+    )
     hidden = {"details", "version", "measured", "reliability", "why", "fold_score", "premise"}
     return {
         "rung_version": machine["rung_version"],
@@ -146,6 +164,7 @@ def report(
         "certificate": dict(found.certificate) if found.certificate else None,
         "trials": [{k: v for k, v in t.items() if k not in hidden} for t in found.trials],
         "data": {key: data[key] for key in shown} | {"clean": data.get("clean", [])},
+        "findings": list(data.get("findings", [])),
         "details": dict(winner["details"]) if winner else {},
         "study": dict(found.study),
         "costs": dict(found.costs),

@@ -1,0 +1,76 @@
+"""Findings in the terminal: what it is, what it costs, what to do, and a few rows that show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.markup import escape
+from rich.status import Status
+
+from rung.cli.options import console
+from rung.core.messages import say, say_or, sentences
+from rung.pages.findings import head, words
+
+_COLOURS = {"stop": "red", "warn": "yellow", "info": "bold"}
+_SHOWN, _CHARS = 3, 100
+
+
+class Checking:
+    """Shows which check was done last while checks run."""
+
+    def __init__(self, lang: str, quiet: bool = False) -> None:
+        self._lang = lang
+        self._console = console(stderr=True, quiet=quiet)
+        self._status: Status | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._status = self._console.status(say("term.reading", self._lang))
+            self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._status:
+            self._status.stop()
+
+    def __call__(self, check: str) -> None:
+        if self._status:
+            name = say_or(f"finding.{check}.name", self._lang, check)
+            self._status.update(escape(say("term.checked", self._lang, name=name)))
+
+
+def print_findings(checked: Mapping[str, Any], files: Sequence[Path], lang: str) -> None:
+    """Print every finding, the gravest first, and where its rows were written."""
+    screen = console()
+    facts = checked["data"]
+    counted = {key: facts[key] for key in ("rows", "train", "certification")}
+    left_out = ", ".join(
+        f"{say_or(f'reason.{reason}', lang, reason)} {n}" for reason, n in facts["quarantined"].items()
+    )
+    screen.print(
+        say("term.data", lang, **counted, left_out=left_out or say("term.nothing", lang)), markup=False
+    )
+    for finding in checked["findings"]:
+        _print(screen, finding, lang)
+    if not checked["findings"]:
+        screen.print("\n" + say("findings.none", lang), markup=False)
+    if files:
+        screen.print("\n" + say("term.wrote", lang, path=", ".join(map(str, files))), markup=False)
+
+
+def _print(screen: Any, finding: Mapping[str, Any], lang: str) -> None:
+    said = words(finding, lang)
+    colour = _COLOURS[finding["level"]]
+    screen.print(f"\n[{colour}]{escape(head(finding, lang))}[/{colour}]")
+    screen.print(f"  {said['what']}", markup=False)
+    for part in ("cost", "remedy"):
+        screen.print("  " + sentences(lang, say(f"findings.{part}", lang), said[part]), markup=False)
+    for item in finding["evidence"][:_SHOWN]:
+        excerpt = item["excerpt"] if len(item["excerpt"]) <= _CHARS else item["excerpt"][: _CHARS - 1] + "…"
+        note = f" [{item['note']}]" if item["note"] else ""
+        screen.print(f"    {item['file']}:{item['row']}{note}  {excerpt}", markup=False, style="dim")

@@ -1,0 +1,71 @@
+"""One file a check: a module beside these is all it takes to look for one more thing that is wrong with data.
+
+A module says what it reads and when it runs, and offers `check`. Tables, images and sound add theirs beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Literal, Protocol, cast
+
+from rung.data.finding import Finding
+from rung.data.view import View
+
+# When a check runs: in every build, when `rung data check` is called, or only when it is asked for labels,
+# because it publishes how a model did on rows.
+When = Literal["build", "check", "labels"]
+_ORDER: tuple[When, ...] = ("build", "check", "labels")
+_SEVERITY = {"stop": 0, "warn": 1, "info": 2}
+
+
+class Check(Protocol):
+    """What a module of this folder offers. KINDS: of fields, one of which the product must read; empty: any.
+
+    TARGETS: whether it needs targets that are categories.
+    """
+
+    KINDS: frozenset[str]
+    TARGETS: bool
+    WHEN: When
+
+    def check(self, view: View) -> Finding | None:
+        """Return what is wrong, None when nothing is."""
+
+
+@cache
+def checks() -> dict[str, Check]:
+    """Return every check of this folder by the name of its file."""
+    return {
+        info.name: cast(Check, import_module(f"{__name__}.{info.name}")) for info in iter_modules(__path__)
+    }
+
+
+def names(view: View, until: When = "build") -> list[str]:
+    """Return the checks that apply to a product, those that run in a build first."""
+    kinds = {field.kind for field in view.dataset.schema.inputs}
+    found = []
+    for name, module in checks().items():
+        fits = not module.KINDS or bool(module.KINDS & kinds)
+        labelled = not module.TARGETS or bool(view.dataset.schema.labels)
+        if fits and labelled and _ORDER.index(module.WHEN) <= _ORDER.index(until):
+            found.append(name)
+    return sorted(found, key=lambda name: (_ORDER.index(checks()[name].WHEN), name))
+
+
+def run_checks(view: View, until: When = "build") -> list[Finding]:
+    """Return what the checks found, the gravest first."""
+    return gravest_first([finding for _, finding in each_check(view, until) if finding])
+
+
+def gravest_first(found: Sequence[Finding]) -> list[Finding]:
+    """Return findings in the order people should read them."""
+    return sorted(found, key=lambda finding: _SEVERITY[finding.level])
+
+
+def each_check(view: View, until: When = "build") -> Iterator[tuple[str, Finding | None]]:
+    """Yield each check's name and what it found, as they go."""
+    for name in names(view, until):
+        yield name, checks()[name].check(view)

@@ -1,0 +1,59 @@
+"""Near duplicates among training rows, and those whose labels contradict each other."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from rung.data.finding import Finding, Level
+from rung.data.view import View, evidence, joined, spread
+from rung.runtime.near_duplicates import Sketcher, clusters, pairs_within
+
+KINDS = frozenset({"text"})
+TARGETS = False
+WHEN = "check"
+_SAMPLE = 50_000
+
+
+def check(view: View) -> Finding | None:
+    """Return the training rows that have a near duplicate, contradicting groups first.
+
+    Exact repeats were left out before; near duplicates of certification rows were left out of training.
+    """
+    train = view.all_train
+    texts = joined(train.inputs, view.text_fields)
+    sketcher = Sketcher([texts[i] for i in spread(len(texts), _SAMPLE)])
+    pairs = pairs_within(sketcher, texts)
+    if not len(pairs):
+        return None
+    member = clusters(pairs, len(texts))
+    rows: dict[int, list[int]] = defaultdict(list)
+    for row in sorted({*pairs.ones.tolist(), *pairs.others.tolist()}):
+        rows[int(member[row])].append(row)
+    labelled = bool(view.dataset.schema.labels)
+    labels = {first: Counter(str(train.targets[i]) for i in group) for first, group in rows.items()}
+    torn = {first for first, counts in labels.items() if labelled and len(counts) > 1}
+    order = sorted(rows, key=lambda first: (first not in torn, -len(rows[first]), first))
+    number = {first: place for place, first in enumerate(order, 1)}
+    ranked = [row for first in order for row in rows[first]]
+
+    def note(row: int) -> str:
+        target = f": {train.targets[row]}" if labelled else ""
+        return f"{number[int(member[row])]}{target}"
+
+    values = {
+        "clusters": len(rows), "largest": max(map(len, rows.values())), "contradictions": len(torn),
+        "contradicting": sum(len(rows[first]) for first in torn),
+    }  # fmt: skip
+    files = train.files or [""] * len(train)
+    table = [
+        {
+            "file": files[row], "row": train.rows[row], "group": number[int(member[row])],
+            "contradicts": "yes" if int(member[row]) in torn else "", "label": train.targets[row],
+            "text": train.excerpt(row),
+        }
+        for row in ranked
+    ]  # fmt: skip
+    level: Level = "warn" if torn or len(ranked) > 0.05 * len(texts) else "info"
+    return Finding(
+        "near_duplicates", level, len(ranked), len(texts), values, evidence(train, ranked, note), table
+    )

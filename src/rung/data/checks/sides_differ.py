@@ -1,0 +1,47 @@
+"""Are training rows like those that certify, and like those nobody has labelled? A classifier two-sample test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rung.data.finding import Finding
+from rung.data.view import View, joined
+from rung.runtime.two_samples import Told, tell_apart
+
+KINDS = frozenset({"text"})
+TARGETS = False
+WHEN = "check"
+_MOST = 4_000
+# Both comparisons together raise an alarm by chance in one data set of a hundred; and what is told apart must matter.
+_ALPHA, _ACCURACY = 0.01 / 2, 0.55
+
+
+def check(view: View) -> Finding | None:
+    """Return which rows a classifier tells from training rows. No target is read; words of five rows or more are shown.
+
+    Certification rows are compared as a whole: how many were told apart and a few words is all that leaves them.
+    """
+    ours = view.texts
+    sides: list[dict[str, Any]] = []
+    for side, inputs in (
+        ("certification", view.certification(_MOST)),
+        ("unlabelled", view.unlabelled(_MOST)),
+    ):
+        told = tell_apart(ours, joined(inputs, view.text_fields), view.product.seed)
+        if told is not None and told.p < _ALPHA and told.right >= _ACCURACY * told.n:
+            sides.append(_side(side, told))
+    if not sides:
+        return None
+    return Finding("sides_differ", "warn", sum(side["n"] // 2 for side in sides), len(ours), {"sides": sides})
+
+
+def _side(side: str, told: Told) -> dict[str, Any]:
+    shown = f"{told.p:.2g}" if told.p >= 1e-12 else "<1e-12"
+    return {
+        "side": side,
+        "right": told.right,
+        "n": told.n,
+        "p": shown,
+        "ours": list(told.ours),
+        "theirs": list(told.theirs),
+    }

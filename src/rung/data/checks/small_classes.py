@@ -1,0 +1,23 @@
+"""Labels with too few training rows to learn, or to say how well they were learned."""
+
+from __future__ import annotations
+
+from rung.data.finding import Finding
+from rung.data.view import View
+
+KINDS: frozenset[str] = frozenset()
+TARGETS = True
+WHEN = "build"
+LEAST = 20
+
+
+def check(view: View) -> Finding | None:
+    """Return the labels of fewer than LEAST training rows."""
+    labels = view.dataset.facts["labels"]
+    thin = {label: count for label, count in labels.items() if count < LEAST}
+    if not thin:
+        return None
+    ranked = sorted(thin.items(), key=lambda item: (item[1], item[0]))
+    shown = ", ".join(f"'{label}' ({count})" for label, count in ranked[:8])
+    values = {"classes": len(thin), "least": LEAST, "labels": shown + (" …" if len(thin) > 8 else "")}
+    return Finding("small_classes", "warn", sum(thin.values()), sum(labels.values()), values)

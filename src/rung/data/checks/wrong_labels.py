@@ -1,0 +1,56 @@
+"""Likely wrong labels: what models that had not seen a row hold it for, by confident learning."""
+
+from __future__ import annotations
+
+from rung.core.messages import percent
+from rung.data.finding import Finding
+from rung.data.hashing import hash64
+from rung.data.out_of_fold import out_of_fold
+from rung.data.view import View, evidence, joined, spread
+from rung.runtime.confident_learning import error_rate, suspects
+from rung.runtime.head_search import label_codes
+from rung.runtime.near_duplicates import Sketcher, clusters, pairs_within
+
+KINDS: frozenset[str] = frozenset()
+TARGETS = True
+WHEN = "labels"
+
+
+def check(view: View) -> Finding | None:
+    """Return the training rows whose label is likely wrong, the likeliest first, and the estimated share of wrong labels.
+
+    `table` holds all of them with an empty column `correct`, as `rung data correct` reads it.
+    """
+    train = view.all_train
+    labels = train.schema.labels
+    together = None
+    if view.text_fields:
+        texts = joined(train.inputs, view.text_fields)
+        pairs = pairs_within(Sketcher([texts[i] for i in spread(len(texts), 50_000)]), texts)
+        together = clusters(pairs, len(texts)).tolist()
+    probabilities = out_of_fold(view.product, train, together)
+    if probabilities is None:
+        return None
+    codes = label_codes(train.targets, labels)
+    found = suspects(codes, probabilities)
+    if not len(found.rows):
+        return None
+    rate = error_rate(codes, probabilities)
+    rows = found.rows.tolist()
+    suggested = dict(zip(rows, (labels[code] for code in found.suggested.tolist()), strict=True))
+    files = train.files or [""] * len(train)
+    records = list(train.take(rows).records())
+    table = [
+        {
+            "file": files[row], "row": train.rows[row], "hash": f"{hash64(view.task.fold(record)):016x}",
+            "text": train.excerpt(row), "label": train.targets[row], "suggested": suggested[row],
+            "probability": round(float(probabilities[row].max()), 4), "correct": "",
+        }
+        for row, record in zip(rows, records, strict=True)
+    ]  # fmt: skip
+    values = {
+        name: percent(getattr(rate, key), 1)
+        for name, key in (("rate", "value"), ("low", "low"), ("high", "high"))
+    }
+    shown = evidence(train, rows, lambda row: f"{train.targets[row]} → {suggested[row]}")
+    return Finding("wrong_labels", "warn", len(rows), len(train), values, shown, table)

@@ -1,0 +1,81 @@
+"""What is wrong with the data, on the page of the report and as lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rung.core.messages import knows, listed, say, say_or, sentences
+from rung.pages.elements import box, fold, paragraph, section, table, text
+
+_BOX = {"stop": "bad", "warn": "warn", "info": "plain"}
+
+
+def findings(report: Mapping[str, Any], lang: str) -> str:
+    """Return the section of the report; nothing for a report made before there were checks."""
+    found = report.get("findings")
+    if found is None:
+        return ""
+    title = say("findings.title", lang)
+    more = paragraph(say("findings.more", lang), "note")
+    if not found:
+        return section("findings", title, paragraph(say("findings.none", lang)), more)
+    shown = [_finding(finding, lang) for finding in found]
+    return section("findings", title, paragraph(say("findings.lead", lang), "note"), *shown, more)
+
+
+def words(finding: Mapping[str, Any], lang: str) -> dict[str, str]:
+    """Return the name, what it is, what it costs and the remedy, in a language; a plugin's own where none is known."""
+    values = {**finding["values"], "n": finding["rows"], "of": finding["of"]}
+    key = f"finding.{finding['check']}"
+    if not knows(f"{key}.what", lang):
+        return {"name": finding["check"], "what": "", "cost": "", "remedy": ""} | {
+            part: str(values[part]) for part in ("name", "what", "cost", "remedy") if part in values
+        }
+    if "how" in values:
+        values["how"] = say_or(f"finding.leak_how.{values['how']}", lang, values["how"])
+    if "sides" in values:
+        values |= _sides(values["sides"], lang)
+    return {part: say(f"{key}.{part}", lang, **values) for part in ("name", "what", "cost", "remedy")}
+
+
+def head(finding: Mapping[str, Any], lang: str) -> str:
+    """Return the level and the name of a finding, and of how many rows it speaks."""
+    rows = say("findings.rows", lang, n=finding["rows"], of=finding["of"])
+    level = say(f"findings.level.{finding['level']}", lang)
+    return f"{words(finding, lang)['name']} · {level} · {rows}"
+
+
+def evidence_table(finding: Mapping[str, Any]) -> list[list[str]]:
+    """Return file, row, excerpt and note of each row of evidence."""
+    return [[item["file"], str(item["row"]), item["excerpt"], item["note"]] for item in finding["evidence"]]
+
+
+def _finding(finding: Mapping[str, Any], lang: str) -> str:
+    said = words(finding, lang)
+    inner = f"<h3>{text(head(finding, lang))}</h3>" + paragraph(said["what"])
+    for part in ("cost", "remedy"):
+        if said[part]:
+            label = say(f"findings.{part}", lang)
+            inner += f"<p>{sentences(lang, f'<b>{text(label)}</b>', text(said[part]))}</p>"
+    rows = evidence_table(finding)
+    if rows:
+        names = [say(f"findings.{name}", lang) for name in ("file", "row", "text", "note")]
+        caption = say("findings.evidence", lang)
+        inner += fold(caption, table(names, rows, caption, kind="left"))
+    return box(inner, _BOX[finding["level"]])
+
+
+def _sides(sides: Sequence[Mapping[str, Any]], lang: str) -> dict[str, str]:
+    """Return which rows differ and by which words, of a finding about sides."""
+    told, by = [], []
+    for side in sides:
+        others = say(f"finding.side.{side['side']}", lang)
+        told.append(say("finding.told", lang, others=others, right=side["right"], n=side["n"], p=side["p"]))
+        ours, theirs = (
+            ("、" if lang == "zh" else ", ").join(side["ours"]),
+            ("、" if lang == "zh" else ", ").join(side["theirs"]),
+        )
+        if ours or theirs:
+            by.append(say("finding.told_words", lang, others=others, ours=ours or "–", theirs=theirs or "–"))
+    return {"others": listed(told, lang), "words": sentences(lang, *by)}
