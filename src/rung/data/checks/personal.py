@@ -1,0 +1,35 @@
+"""Personal data in the text: what `privacy` in the spec would mask or drop."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from rung.core.clean_spec import PLAIN_KINDS
+from rung.data.finding import Finding
+from rung.data.view import View
+from rung.runtime.personal import find
+from rung.runtime.personal.masking import hide
+
+KINDS = frozenset({"text"})
+TARGETS = False
+WHEN = "build"
+
+
+def check(view: View) -> Finding | None:
+    """Return the rows that hold personal data; what the spec masks or drops is not there any more."""
+    found = {
+        i: list(dict.fromkeys(span.kind for span in spans))
+        for i, text in enumerate(view.texts)
+        if (spans := find(text))
+    }
+    if not found:
+        return None
+    counts = Counter(kind for kinds in found.values() for kind in kinds)
+    named = [kind for kind in PLAIN_KINDS if kind in counts]
+    shown = ", ".join(f"{kind} {counts[kind]:,}" for kind in named)
+    evidence = view.evidence(list(found), lambda i: ", ".join(found[i]))
+    # Evidence is published: the data itself stays out of it.
+    hidden = tuple(replace(item, excerpt=hide(item.excerpt, PLAIN_KINDS)) for item in evidence)
+    values = {"kinds": shown, "mask": ", ".join(named)}
+    return Finding("personal", "warn", len(found), len(view.texts), values, hidden)
