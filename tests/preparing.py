@@ -42,6 +42,7 @@ def prepare_in(
     content: str | bytes | None,
     name: str = "data.csv",
     certify: dict[str, Any] | None = None,
+    clean: list[Any] | None = None,
     **data: Any,
 ) -> Prepared:
     """Write a file and prepare it; calling again keeps certificate.lock, as a rebuild does."""
@@ -53,6 +54,7 @@ def prepare_in(
             "data": {"path": name, **data},
             "bar": {"metric": "accuracy", "at_least": 0.9},
             "certify": certify or {},
+            "clean": clean,
         }
     )
     folder = base / f"prepared-{len(list(base.glob('prepared-*')))}"

@@ -52,18 +52,23 @@ def plain(request):
 def look(tmp_path, prepared):
     """Return a function from rows to what the checks of a build find, by check."""
 
-    def found(rows, header=("text", "label"), until="build", **data):
+    def found(rows, header=("text", "label"), until="build", clean=None, **data):
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(header)
         writer.writerows(rows)
         (tmp_path / "certificate.lock").unlink(missing_ok=True)
-        made = prepared(text.getvalue(), **data)
+        made = prepared(text.getvalue(), clean=clean, **data)
         spec = {"path": "data.csv", **data}
         path = tmp_path / "product.yaml"
         path.write_text(
             json.dumps(
-                {"task": "text_classification", "data": spec, "bar": {"metric": "accuracy", "at_least": 0.9}}
+                {
+                    "task": "text_classification",
+                    "data": spec,
+                    "bar": {"metric": "accuracy", "at_least": 0.9},
+                    "clean": clean,
+                }
             )
         )
         product, base = load_product(path)
@@ -99,8 +104,9 @@ def test_html(look, plain):
         (f"<p>{text}&nbsp;</p>" if i % 10 == 0 else f"{text} a<b, 3 < 4 <3", y)
         for i, (text, y) in enumerate(plain)
     ]
-    found = look(rows)["markup"]
+    found = look(rows, clean=[])["markup"]
     assert 15 <= found.rows <= 30 and found.of > 200
+    assert "markup" not in look(rows), "the steps that mend texts by default take it out"
 
 
 MAILS = [
@@ -251,7 +257,7 @@ def test_checks_of_targets_are_left_out_where_there_are_none(look, plain, tmp_pa
 
 def test_evidence_comes_from_training_rows_alone(look, plain, tmp_path, prepared):
     rows = [(f"<p>{text}</p>", y) for text, y in plain]
-    found = look(rows)["markup"]
+    found = look(rows, clean=[])["markup"]
     from rung.data.tables import read_places
 
     dataset = prepared(None).dataset
