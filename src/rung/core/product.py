@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from rung.core.errors import Problem, SpecError
+from rung.core.label_spec import LabellingSpec
 from rung.core.source_spec import CertifySpec, DataSpec, Section, as_tuple
 from rung.core.spec_words import at_line, in_words
 from rung.core.spec_yaml import MOST_CHARS, Key, read_yaml
@@ -143,6 +144,9 @@ class Product(Section):
         description="condition, or list of conditions, all of which must be met"
     )
     certify: CertifySpec = CertifySpec()
+    labelling: LabellingSpec | None = Field(
+        default=None, description="labels to be given with `rung label`, for data that has none"
+    )
     limits: Limits = Limits()
     budget: Budget = Budget()
     ladder: tuple[RungSpec, ...] | None = Field(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from array import array
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from rung.data.hashing import hash64
 from rung.data.quarantine import Quarantine
 from rung.data.rows import Row
 from rung.data.split import Keys, parse_time
-from rung.data.tables import TableWriter, to_cell
+from rung.data.tables import to_cell
 
 
 def staged_columns(schema: Schema) -> list[str]:
@@ -24,13 +25,34 @@ def staged_columns(schema: Schema) -> list[str]:
     return ["file", "row", "target", *(f"input:{name}" for name in schema.input_names)]
 
 
+class Sink(Protocol):
+    """Where staged rows go: a `TableWriter`, or whoever looks at them as they pass."""
+
+    def add(self, values: Sequence[Any]) -> None:
+        """Take one row: a value for each of `staged_columns`."""
+
+
+class Labels(Protocol):
+    """Who may have another target for a row than the file: see `Overlay.target`."""
+
+    def target(self, text: int, unit: int, target: Any) -> tuple[Any, str]:
+        """Return the target of a row, and why it has none: "reason: detail", or ""."""
+
+
 class Intake:
     """Checks rows one by one. rows: seen so far; targets: each target's number, in order of appearance."""
 
     def __init__(
-        self, product: Product, task: Task, schema: Schema, table: TableWriter, quarantine: Quarantine
+        self,
+        product: Product,
+        task: Task,
+        schema: Schema,
+        table: Sink,
+        quarantine: Quarantine,
+        overlay: Labels | None = None,
     ) -> None:
         self._data = product.data
+        self._overlay = overlay
         self._task = task
         self._fields = [(field.name, field.kind) for field in schema.inputs]
         self._names = schema.input_names
@@ -77,18 +99,22 @@ class Intake:
                 inputs[name] = _as_text(inputs[name])
         target = self._task.parse_target(values.get(self._data.target))
         when = parse_time(values.get(self._data.time)) if self._data.time and not own else 0.0
-        problem = self._problem(inputs, target, when)
+        problem = self._problem(inputs, when)
+        aside = ""
+        if not problem:
+            folded = self._task.fold(inputs)
+            text = hash64(folded)
+            unit = self._unit_of(values, text)
+            if self._overlay is not None and not own:
+                target, aside = self._overlay.target(text, unit, target)
+            if target is None:
+                problem = aside or f"missing_target: no label in '{self._data.target}'"
         if problem:
-            content = hash64(json.dumps(values, ensure_ascii=False, default=str))
+            content = text if aside else hash64(json.dumps(values, ensure_ascii=False, default=str))
             self._quarantine.add(row.file, row.number, problem, content)
             return
-        folded = self._task.fold(inputs)
-        text = hash64(folded)
-        group = values.get(self._data.group) if self._data.group else None
-        group = "" if group is None else str(group).strip()
         self._text.append(text)
-        # A row without a group is a group of its own: its text.
-        self._unit.append(hash64(f"group:{group}") if group else text)
+        self._unit.append(unit)
         cell = to_cell(self._target_kind, target)
         self._target.append(self.targets.setdefault(cell, len(self.targets)))
         self._when.append(when or 0.0)
@@ -97,15 +123,19 @@ class Intake:
         cells = [to_cell(kind, "" if inputs[name] is None else inputs[name]) for name, kind in self._fields]
         self._table.add([row.file, row.number, cell, *cells])
 
-    def _problem(self, inputs: dict[str, Any], target: Any, when: float | None) -> str:
+    def _unit_of(self, values: dict[str, Any], text: int) -> int:
+        group = values.get(self._data.group) if self._data.group else None
+        group = "" if group is None else str(group).strip()
+        # A row without a group is a group of its own: its text.
+        return hash64(f"group:{group}") if group else text
+
+    def _problem(self, inputs: dict[str, Any], when: float | None) -> str:
         for name in self._texts:
             if isinstance(inputs[name], list | dict):
                 return f"bad_input: '{name}' holds a JSON {type(inputs[name]).__name__}, not text"
         refused = self._task.refuse_input(inputs)
         if refused:
             return f"empty_input: {refused}"
-        if target is None:
-            return f"missing_target: no label in '{self._data.target}'"
         return "bad_time: not a date or number" if when is None else ""
 
 
