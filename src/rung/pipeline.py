@@ -290,11 +290,9 @@ def _judge(
         return "below bar", None
     if trial["over_limits"]:
         return "over limit", None
-    if not len(certification) and job.data.facts.get("audit") and job.data.facts["audit"]["wanted"]:
-        return "not certified", None
     if not len(certification):
-        # The user asked for no certificate: the estimate decides, and nothing is claimed.
-        return "cleared", None
+        # Without a certificate asked for, the estimate decides, and nothing is claimed; an unfinished audit is asked for.
+        return ("not certified" if (job.data.facts.get("audit") or {}).get("wanted") else "cleared"), None
     # A look that was taken before costs nothing: the bundle gets its certificate again, however worn the rows are.
     known = certify.is_known(certification, trial["version"], requirements, job.product.confidence, job.lock)
     likely = all(r.condition.met_by(b) for r, b in zip(requirements, trial["predicted_bounds"], strict=True))

@@ -201,7 +201,7 @@ def test_times_that_are_none(tmp_path: Path) -> None:
     ("key", "column", "fix"),
     [
         ("input", "txt", "Did you mean 'text'?"),
-        ("target", "Label", "Did you mean 'label'?"),
+        ("target", "Label", "Did you mean 'label'? No labels yet? `rung label product.yaml` asks for them."),
         ("group", "customer", "Known: 'text', 'label'."),
         ("time", "when", "Known: 'text', 'label'."),
     ],

@@ -33,6 +33,16 @@ from rung.loop.desk import LONGEST_NAME, Asked, Desk
 from rung.loop.label_view import asked_dict, disagreement_dicts, progress_dict
 
 MAX_BODY_BYTES = 1 << 16
+# What the page's script says.
+PAGE_WORDS = (
+    "label.agreement", "label.alone", "label.audit", "label.audit_whole", "label.audit_why",
+    "label.back", "label.begin", "label.by", "label.cannot", "label.changed",
+    "label.curve", "label.curve_at", "label.curve_wait", "label.disagreements", "label.done",
+    "label.enough", "label.go_on", "label.guess", "label.guidelines", "label.key_cannot",
+    "label.key_settle", "label.key_skip", "label.key_undo", "label.labelled", "label.language",
+    "label.none", "label.nothing", "label.of_rows", "label.offline", "label.progress",
+    "label.saved", "label.settle_how", "label.skipped", "label.to_settle", "label.undone",
+)  # fmt: skip
 
 
 class _Body(BaseModel):
@@ -152,7 +162,7 @@ def label_page(desk: Desk, lang: str, author: str, title: str) -> tuple[str, dic
 
 
 def _words(messages: Mapping[str, Any]) -> dict[str, Any]:
-    return {key.removeprefix("label."): value for key, value in messages.items() if key.startswith("label.")}
+    return {key.removeprefix("label."): messages[key] for key in PAGE_WORDS}
 
 
 def _hash(text: str) -> str:

@@ -34,7 +34,7 @@ def fit_head(vectors: npt.NDArray[np.float32], codes: Ints, labels: int, c: floa
     """
     if not len(codes):
         raise ValueError("nothing to fit on")
-    x = vectors.astype(np.float64)
+    x, back = _rotated(vectors.astype(np.float64))
     n, width = x.shape
     wanted = np.eye(labels)[codes]
     penalty = 1.0 / (c * n)
@@ -53,7 +53,18 @@ def fit_head(vectors: npt.NDArray[np.float32], codes: Ints, labels: int, c: floa
         old_w, old_b = weights, bias
         weights = w - (x.T @ error + penalty * w) / curvature
         bias = b - error.sum(axis=0) / curvature
-    return QuickHead(weights, bias)
+    return QuickHead(weights if back is None else back @ weights, bias)
+
+
+def _rotated(x: Floats) -> tuple[Floats, Floats | None]:
+    """Return rows in the space that they span, [rows, at most rows], and how its weights go back: the penalised solution
+    lies in there (the representer theorem), and a thousand numbers a row are too many for fifty rows."""
+    if len(x) >= x.shape[1]:
+        return x, None
+    values, vectors = np.linalg.eigh(x @ x.T)
+    kept = values > 1e-9 * max(float(values[-1]), 1e-12)
+    length = np.sqrt(values[kept])
+    return vectors[:, kept] * length, x.T @ (vectors[:, kept] / length)
 
 
 def _softmax(scores: Floats) -> Floats:

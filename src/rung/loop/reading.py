@@ -22,7 +22,7 @@ _HASHED = 1_024
 _SPEC = NgramSpec(word_max=2, char_min=2, char_max=4)
 # How sharply nearness becomes probability: cosines of an encoder lie close together.
 _SHARPNESS = 25.0
-_LONGEST_CHARS = 4_000
+_LONGEST_CHARS = 20_000
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,11 @@ class Reader:
 
     def vectors(self, texts: Sequence[str], threads: int = 1) -> Vectors:
         """Return [rows, width], the mean taken off: encoders put all texts into one corner of their space."""
-        cut = [text[:_LONGEST_CHARS] for text in texts]
         if self.embedder is None:
-            found = _hashed(cut)
+            found = _hashed([text[:_LONGEST_CHARS] for text in texts])
         else:
             with during_build(cache_folder() / "embeddings", threads):
-                found = self.embedder.embed(cut)
+                found = self.embedder.embed(list(texts))
         found = found - found.mean(axis=0)
         return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9), np.float32)
 
