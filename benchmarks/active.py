@@ -116,14 +116,12 @@ def modal_margin(world: World, most: int, seed: int) -> list[int]:
     from modAL.uncertainty import margin_sampling
 
     rows = by_chance(world, 20, seed)
-    learner = ActiveLearner(
-        LogisticRegression(C=20.0, max_iter=300), margin_sampling, world.pool[rows], world.truth[rows]
-    )
     while len(rows) < most:
+        # Made anew for each batch: its `teach` calls scikit-learn in a way that versions from 1.6 on refuse.
+        model = LogisticRegression(C=20.0, max_iter=300)
+        learner = ActiveLearner(model, margin_sampling, world.pool[rows], world.truth[rows])
         open_ = np.setdiff1d(np.arange(len(world.pool)), rows)
-        picked = open_[learner.query(world.pool[open_], n_instances=BATCH)[0]].tolist()
-        rows += picked
-        learner.teach(world.pool[picked], world.truth[picked])
+        rows += open_[learner.query(world.pool[open_], n_instances=BATCH)[0]].tolist()
     return rows
 
 
