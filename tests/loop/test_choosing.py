@@ -6,11 +6,11 @@ from scipy.stats import beta
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score
 
+from rung.data.verdicts import Verdict
 from rung.loop.agreement import agreements, kappa
 from rung.loop.learning import curve, proportion_upper, stability
 from rung.loop.quick_head import fit_head
 from rung.loop.selection import cover, turn, useful
-from rung.data.verdicts import Verdict
 
 
 @pytest.fixture

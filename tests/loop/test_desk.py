@@ -3,9 +3,9 @@
 import json
 
 import pytest
+from labelling import desk_in, label_on, truth_of, write_world
 
 import rung
-from labelling import desk_in, label_on, truth_of, write_world
 from rung.core.errors import InputError, RungError, SpecError
 from rung.core.lock import CertificateLock
 from rung.data.audit import AUDIT, RANDOM
@@ -144,7 +144,7 @@ def test_a_build_certifies_on_the_interval_alone(tmp_path):
     assert "0 of the random rows could not be told" in done.report["certificate"]["claim"]
     looks = json.loads((tmp_path / "certificate.lock").read_text())["looks"]
     assert len(looks) == 1
-    train = {line for line in _units(done.folder, "train")}
+    train = _units(done.folder, "train")
     assert _units(done.folder, "certification") == inside and train == chosen
 
 

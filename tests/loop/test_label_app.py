@@ -6,8 +6,8 @@ import time
 
 import pytest
 from fastapi.testclient import TestClient
-
 from labelling import desk_in, label_on, truth_of
+
 from rung.core.messages import LANGUAGES, catalogue
 from rung.loop import label_app
 from rung.loop.label_app import PAGE_WORDS, create_label_app

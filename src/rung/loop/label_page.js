@@ -125,7 +125,7 @@ function drawPeople() {
   $("people").textContent = say("disagreements") + (progress.disagreements ? ": " + say("to_settle", { n: progress.disagreements }) : "");
   const box = $("agreement"); box.replaceChildren();
   if (!progress.agreement.length) element("p", say("alone"), box);
-  for (const a of progress.agreement.slice(0, 6)) element("p", say("agreement", { one: a.one, other: a.other, rows: a.rows, share: percent(a.share), kappa: a.kappa.toFixed(2), low: a.low.toFixed(2), high: a.high.toFixed(2) }), box);
+  for (const a of progress.agreement.slice(0, 6)) element("p", say("agreement", { one: a.one, other: a.other, n: a.rows, share: percent(a.share), kappa: a.kappa.toFixed(2), low: a.low.toFixed(2), high: a.high.toFixed(2) }), box);
 }
 
 document.addEventListener("keydown", (event) => {
