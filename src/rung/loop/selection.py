@@ -11,7 +11,8 @@ Ints = npt.NDArray[np.int64]
 _LLOYD = 12
 _MOST_CLUSTERED = 4_000
 # So many times the rows wanted are kept by uncertainty, before diversity chooses among them.
-_SHORTLIST = 10
+# Ten times was tried: on reviews, far-off texts then crowd out the doubtful ones.
+_SHORTLIST, _LEAST_SHORTLIST = 3, 60
 
 
 def turn(given: tuple[int, int, int], audit_share: float, random_share: float) -> str:
@@ -59,20 +60,20 @@ def useful(vectors: Vectors, probabilities: Floats, candidates: Ints, count: int
     """Return the `count` candidates that teach most, best first: uncertain ones that are unlike each other.
 
     Uncertainty is 1 minus the margin between the two likeliest labels (Scheffer et al. 2001). Of the most uncertain
-    candidates the first is taken, then always the one with the largest uncertainty times squared distance to what is
+    candidates the first is taken, then always the one with the largest uncertainty times distance to what is
     taken, so that a batch does not ask the same question ten times.
     """
     if not len(candidates) or not count:
         return []
     likely = np.sort(probabilities[candidates], axis=1)
     doubt = 1.0 - (likely[:, -1] - likely[:, -2])
-    order = np.argsort(-doubt, kind="stable")[: count * _SHORTLIST]
+    order = np.argsort(-doubt, kind="stable")[: max(count * _SHORTLIST, _LEAST_SHORTLIST)]
     short, weight = candidates[order], doubt[order]
     x = vectors[short]
     taken = [0]
     distance = _squared(x, x[:1])[:, 0]
     while len(taken) < min(count, len(short)):
-        score = weight * distance
+        score = weight * np.sqrt(distance)
         score[taken] = -1.0
         best = int(score.argmax())
         taken.append(best)
