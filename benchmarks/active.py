@@ -239,18 +239,19 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=2_000)
     options = parser.parse_args()
     points = [p for p in POINTS if p <= options.labels]
-    parts = [
-        f"# Which rows to label first\n\nWritten by `python benchmarks/active.py --seeds {options.seeds}`.\n\n{_NOTE}"
-    ]
+    top = f"# Which rows to label first\n\nWritten by `python benchmarks/active.py --seeds {options.seeds}`.\n\n{_NOTE}"
+    # Sections of cases that are not measured now stay.
+    old = RESULTS.read_text(encoding="utf-8").strip().split("\n\n## ")[1:] if RESULTS.is_file() else []
+    sections = {part.splitlines()[0]: f"## {part}" for part in old}
     for case in options.cases.split(","):
         world = load(case, options.pool, options.test)
         print(world.title, world.pool.shape, world.reader, flush=True)
         lines, scores, notes = measure(world, options.seeds, options.labels)
         head = f"## {world.title}\n\n{world.source} Pool of {len(world.pool):,} rows, {len(world.test):,} test rows, "
         head += f"{world.labels} labels, vectors of {world.reader}, {options.seeds} seeds.\n"
-        parts.append("\n".join([head, *lines, "", *notes, "", picture(scores, points)]))
+        sections[world.title] = "\n".join([head, *lines, "", *notes, "", picture(scores, points)])
         print("\n".join(lines + notes), flush=True)
-    RESULTS.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    RESULTS.write_text("\n\n".join([top, *sections.values()]) + "\n", encoding="utf-8")
 
 
 _NOTE = """Accuracy on test rows after so many labels that train, the mean of the seeds; a difference is paired by seed, with

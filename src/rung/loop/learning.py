@@ -11,8 +11,8 @@ confidence bound of the share is at most TOLERANCE.
 
 Its error. (1) The bound is exact (Clopper & Pearson 1934) for rows drawn at random, and since one looks again and again, the j-th look spends
 0.05 / (j (j + 1)): with 95 % confidence no look of the whole series understates its share. (2) That the next labels bring no more than the last did is an
-assumption: curves of learning flatten, but nobody can promise it. `benchmarks/results/active.md` says what was left to gain
-where the rule stopped.
+assumption: curves of learning flatten, but nobody can promise it. `benchmarks/results/active.md` says
+where the rule stopped on real data, if it did, and what going on then changed.
 """
 
 from __future__ import annotations
