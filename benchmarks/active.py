@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
+from scipy.stats import t as student
 from sklearn.linear_model import LogisticRegression
 
 from data import TEN, Split, chinese_reviews, newsgroups
@@ -200,7 +201,9 @@ def measure(world: World, seeds: int, most: int) -> tuple[list[str], dict[str, n
 
 
 def _gap(difference: np.ndarray) -> str:
-    half = 1.96 * difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else float("nan")
+    n = len(difference)
+    # Few seeds: Student's t, not the normal.
+    half = student.ppf(0.975, n - 1) * difference.std(ddof=1) / np.sqrt(n) if n > 1 else float("nan")
     return f"{difference.mean():+.3f} ± {half:.3f}"
 
 
