@@ -20,7 +20,7 @@ from rung.core.engine import Engine, Resources
 from rung.core.files import read_json, whole_folder, write_json, write_text
 from rung.core.lock import CertificateLock
 from rung.core.manifest import NAME as MANIFEST
-from rung.core.messages import language
+from rung.core.messages import language, say, sentences
 from rung.core.metric import Metric
 from rung.core.model import DataFacts, FitContext, Rung
 from rung.core.prices import Prices, load_prices
@@ -249,6 +249,8 @@ def _try(
     """Return the trial of one rung: scored on held-out training rows, fitted on all, packed, reloaded, measured."""
     why = Explanations(rung.planned.cpu_seconds_per_1k / 1000)
     evaluation = evaluate.evaluate(rung.model, train, lambda rows: _fit(job, rung, rows).model, why)
+    if job.data.facts.get("audit"):
+        evaluation = evaluate.among(evaluation, job.data.facts["audit"]["random_units"])
     metrics = {m.name: m for m in [*job.task.metrics(train.schema), *(r.metric for r in requirements)]}
     units = len(set(certification.units))
     alpha = certify.next_alpha(certification.units, job.lock, job.product.confidence)
@@ -317,8 +319,8 @@ def _judge(
     if trial["over_limits"]:
         return "over limit", None
     if not len(certification):
-        # The user asked for no certificate: the estimate decides, and nothing is claimed.
-        return "cleared", None
+        # Without a certificate asked for, the estimate decides, and nothing is claimed; an unfinished audit is asked for.
+        return ("not certified" if (job.data.facts.get("audit") or {}).get("wanted") else "cleared"), None
     # A look that was taken before costs nothing: the bundle gets its certificate again, however worn the rows are.
     known = certify.is_known(certification, trial["version"], requirements, job.product.confidence, job.lock)
     likely = all(r.condition.met_by(b) for r, b in zip(requirements, trial["predicted_bounds"], strict=True))
@@ -345,7 +347,7 @@ def _judge(
         split = job.data.facts["split"]
         return {
             "certificate": certify.certificate(
-                outcome, requirements, job.product.confidence, split, grouped, trial["premise"]
+                outcome, requirements, job.product.confidence, split, grouped, _premise(job, trial)
             )
         }
 
@@ -357,6 +359,14 @@ def _judge(
         certificate=facts["certificate"],
     )
     return ("cleared", facts["certificate"]) if facts["certificate"] else ("failed certification", None)
+
+
+def _premise(job: _Job, trial: Mapping[str, Any]) -> str:
+    """Return what a certificate takes for granted: the model's premise, and that of rows that people labelled."""
+    audit = job.data.facts.get("audit")
+    return sentences(
+        "en", trial["premise"], say("label.premise", "en", n=audit["cannot_be_told"]) if audit else ""
+    )
 
 
 def _best(trials: Sequence[Mapping[str, Any]], requirements: Sequence[Requirement]) -> str | None:

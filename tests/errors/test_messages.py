@@ -179,7 +179,8 @@ def test_no_target_at_all(tmp_path: Path) -> None:
     rows = "".join(f"text {i},{('', 'NaN', 'null', ' ')[i % 4]}\n" for i in range(1_200))
     assert message(tmp_path, HEAD + rows) == (
         "data.csv: none of the 1,200 rows can be used (missing_target: 1,200)\n"
-        "Check `data.target`: is 'label' the column that holds the answer?"
+        "Check `data.target`: is 'label' the column that holds the answer? "
+        "No labels yet? `rung label product.yaml` asks for them."
     )
 
 
@@ -200,7 +201,7 @@ def test_times_that_are_none(tmp_path: Path) -> None:
     ("key", "column", "fix"),
     [
         ("input", "txt", "Did you mean 'text'?"),
-        ("target", "Label", "Did you mean 'label'?"),
+        ("target", "Label", "Did you mean 'label'? No labels yet? `rung label product.yaml` asks for them."),
         ("group", "customer", "Known: 'text', 'label'."),
         ("time", "when", "Known: 'text', 'label'."),
     ],

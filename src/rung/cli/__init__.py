@@ -15,6 +15,7 @@ from rung.core.errors import RungError, SpecError, did_you_mean
 COMMANDS = {
     "plan": "Look at data: which task, which columns, which ladder at what price. Writes product.yaml.",
     "data": "Check the data: what is wrong with it, row by row, and what to do; take corrections.",
+    "label": "Label rows that have no label yet, on a page or by CSV: the most useful first, some at random.",
     "build": "Climb the ladder of a product.yaml; ship the cheapest model that clears the bar.",
     "show": "Show the leaderboard of a run again.",
     "predict": "Answer a text, or every row of a file.",

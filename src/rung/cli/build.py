@@ -33,6 +33,7 @@ def command(product: Path, run: Path | None, all_rungs: bool, track: tuple[str, 
     from rung.cli.leaderboard import print_outcome
     from rung.cli.progress import Progress
     from rung.pipeline import build
+    from rung.stages.report import is_unasked
 
     words = lang()
     with Progress(words, quiet=as_json) as progress:
@@ -41,7 +42,7 @@ def command(product: Path, run: Path | None, all_rungs: bool, track: tuple[str, 
         print_json({"run": str(done.folder), "bundle": str(done.bundle), "report": dict(done.report)})
     else:
         print_outcome(done.report, done.folder, done.bundle, words)
-    no_claim_asked = done.report["data"]["certification"] == 0
+    no_claim_asked = is_unasked(done.report["data"])
     winner = next((t for t in done.report["trials"] if t["rung"] == done.report["winner"]), None)
     cleared = done.cleared or (no_claim_asked and winner is not None and winner["status"] == "cleared")
     click.get_current_context().exit(0 if cleared else 3)

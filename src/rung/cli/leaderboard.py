@@ -12,6 +12,7 @@ from rich.table import Table
 from rung.cli.options import console
 from rung.core.messages import say
 from rung.pages.report import claim, status
+from rung.stages.report import is_unasked
 
 # Columns at which all metrics fit beside the prices.
 _WIDE = 110
@@ -24,7 +25,7 @@ def print_outcome(report: Mapping[str, Any], folder: Path, bundle: Path, lang: s
     if report["certificate"]:
         words = f"{claim(report, lang)} {say('certificate.lock', lang)}"
         screen.print(f"[green]{escape(say('term.cleared', lang))}[/green] {escape(words)}")
-    elif report["data"]["certification"] == 0:
+    elif is_unasked(report["data"]):
         screen.print(f"[yellow]{escape(say('term.unasked', lang))}[/yellow]")
     else:
         refused, packed = (escape(say(f"term.{key}", lang)) for key in ("refused", "packed"))

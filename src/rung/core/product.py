@@ -21,6 +21,7 @@ from pydantic import (
 
 from rung.core.clean_spec import PrivacySpec, Steps
 from rung.core.errors import Problem, SpecError
+from rung.core.label_spec import LabellingSpec
 from rung.core.source_spec import CertifySpec, DataSpec, Section, as_tuple
 from rung.core.spec_words import at_line, in_words
 from rung.core.spec_yaml import MOST_CHARS, Key, read_yaml
@@ -150,6 +151,9 @@ class Product(Section):
     )
     privacy: PrivacySpec = PrivacySpec()
     certify: CertifySpec = CertifySpec()
+    labelling: LabellingSpec | None = Field(
+        default=None, description="labels to be given with `rung label`, for data that has none"
+    )
     limits: Limits = Limits()
     budget: Budget = Budget()
     ladder: tuple[RungSpec, ...] | None = Field(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from array import array
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from rung.data.mended import Mending
 from rung.data.quarantine import Quarantine
 from rung.data.rows import Row
 from rung.data.split import Keys, parse_time
-from rung.data.tables import TableWriter, to_cell
+from rung.data.tables import to_cell
 from rung.runtime.mending.chain import Chain
 
 
@@ -27,14 +28,35 @@ def staged_columns(schema: Schema) -> list[str]:
     return ["file", "row", "target", *(f"input:{name}" for name in schema.input_names)]
 
 
+class Sink(Protocol):
+    """Where staged rows go: a `TableWriter`, or whoever looks at them as they pass."""
+
+    def add(self, values: Sequence[Any]) -> None:
+        """Take one row: a value for each of `staged_columns`."""
+
+
+class Labels(Protocol):
+    """Who may have another target for a row than the file: see `Overlay.target`."""
+
+    def target(self, text: int, unit: int, target: Any) -> tuple[Any, str]:
+        """Return the target of a row, and why it has none: "reason: detail", or ""."""
+
+
 class Intake:
     """Checks rows one by one. rows: seen so far; targets: each target's number, in order of appearance."""
 
     def __init__(
-        self, product: Product, task: Task, schema: Schema, table: TableWriter, quarantine: Quarantine,
+        self,
+        product: Product,
+        task: Task,
+        schema: Schema,
+        table: Sink,
+        quarantine: Quarantine,
         corrections: Corrections,
-    ) -> None:  # fmt: skip
+        overlay: Labels | None = None,
+    ) -> None:
         self._data = product.data
+        self._overlay = overlay
         self._task = task
         self._fields = [(field.name, field.kind) for field in schema.inputs]
         self._names = schema.input_names
@@ -95,23 +117,24 @@ class Intake:
         inputs = mended.values
         target = self._task.parse_target(values.get(self._data.target))
         when = parse_time(values.get(self._data.time)) if self._data.time and not own else 0.0
-        problem = self._problem(inputs, target, when)
-        if mended.refused:
-            problem = f"personal_data: {mended.refused}"
+        problem = f"personal_data: {mended.refused}" if mended.refused else self._problem(inputs, when)
+        aside = ""
+        if not problem:
+            folded = self._task.fold(inputs)
+            text = hash64(folded)
+            # The unit goes by the text as it came: with other steps of mending, rows would change sides.
+            unit = self._unit_of(values, text if inputs == raw else hash64(self._task.fold(raw)))
+            if self._overlay is not None and not own:
+                target, aside = self._overlay.target(text, unit, target)
+            if target is None:
+                problem = aside or f"missing_target: no label in '{self._data.target}'"
         if problem:
-            content = hash64(json.dumps(values, ensure_ascii=False, default=str))
+            content = text if aside else hash64(json.dumps(values, ensure_ascii=False, default=str))
             self._quarantine.add(row.file, row.number, problem, content)
             return
-        folded = self._task.fold(inputs)
-        text = hash64(folded)
         self._mending.staged(len(self._text), row.file, row.number)
-        # The unit goes by the text as it came: with other steps of mending, rows would change sides.
-        unit = text if inputs == raw else hash64(self._task.fold(raw))
-        group = values.get(self._data.group) if self._data.group else None
-        group = "" if group is None else str(group).strip()
         self._text.append(text)
-        # A row without a group is a group of its own: its text.
-        self._unit.append(hash64(f"group:{group}") if group else unit)
+        self._unit.append(unit)
         cell = to_cell(self._target_kind, target)
         # The number is of the label a training row would learn; the staged cell keeps the row's own. Only rows
         # that train take theirs from the number, so no correction ever reaches a row that certifies.
@@ -123,15 +146,19 @@ class Intake:
         cells = [to_cell(kind, "" if inputs[name] is None else inputs[name]) for name, kind in self._fields]
         self._table.add([row.file, row.number, cell, *cells])
 
-    def _problem(self, inputs: dict[str, Any], target: Any, when: float | None) -> str:
+    def _unit_of(self, values: dict[str, Any], text: int) -> int:
+        group = values.get(self._data.group) if self._data.group else None
+        group = "" if group is None else str(group).strip()
+        # A row without a group is a group of its own: its text.
+        return hash64(f"group:{group}") if group else text
+
+    def _problem(self, inputs: dict[str, Any], when: float | None) -> str:
         for name in self._texts:
             if isinstance(inputs[name], list | dict):
                 return f"bad_input: '{name}' holds a JSON {type(inputs[name]).__name__}, not text"
         refused = self._task.refuse_input(inputs)
         if refused:
             return f"empty_input: {refused}"
-        if target is None:
-            return f"missing_target: no label in '{self._data.target}'"
         return "bad_time: not a date or number" if when is None else ""
 
 

@@ -24,6 +24,7 @@ from rung.core.types import Dataset, Schema
 from rung.data.corrections import Corrections, read_corrections
 from rung.data.intake import Intake, staged_columns
 from rung.data.near_copies import near_copies
+from rung.data.overlay import Overlay, open_overlay
 from rung.data.quarantine import Quarantine
 from rung.data.read import Source, open_source, read_rows
 from rung.data.rows import Reading
@@ -31,6 +32,7 @@ from rung.data.split import CERTIFICATION, TRAIN, Keys, Sides, decide, freeze
 from rung.data.tables import TableWriter, row_groups
 
 _STAGED = "staged.parquet"
+NO_LABELS = "No labels yet? `rung label product.yaml` asks for them."
 
 
 def fingerprint_data(product: Product, base: Path) -> str:
@@ -48,6 +50,9 @@ def fingerprint_data(product: Product, base: Path) -> str:
     if product.data.corrections:
         read_corrections(base / product.data.corrections)
         digest.update(sha256(base / product.data.corrections).encode())
+    overlay = open_overlay(product, base)
+    if overlay is not None:
+        digest.update(overlay.hash.encode())
     return digest.hexdigest()
 
 
@@ -69,19 +74,25 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
     Raises DataError when a column is missing, or too little is left to train or to certify.
     """
     found = sources(product, base)
+    overlay = open_overlay(product, base)
     for source, own in found:
-        _require_columns(source, product, own)
+        _require_columns(source, product, own, overlay)
     schema = task.schema(product.data.input, [])
     corrections = Corrections(read_corrections(base / named) if (named := product.data.corrections) else [])
     with Quarantine(folder / "quarantine.jsonl") as quarantine:
         with TableWriter(folder / _STAGED, staged_columns(schema)) as table:
-            intake = Intake(product, task, schema, table, quarantine, corrections)
+            intake = Intake(product, task, schema, table, quarantine, corrections, overlay)
             for source, own in found:
                 for row in read_rows(source):
                     intake.add(row, own)
         keys = intake.keys()
         _require_rows(keys, intake.rows, quarantine.counts, product)
+        if overlay is not None:
+            overlay.zones(lock)  # Frozen by all rows, not by those that have labels.
         sides = decide(keys, product, base, lock)
+        audit = None
+        if overlay is not None:
+            sides, audit = overlay.finish(sides, keys, lock)
         sides = sides.without(near_copies(folder / _STAGED, schema, sides.side), keys)
         copies = sides.copies(keys)
         corrected = _write_sides(folder, schema, sides, keys, list(intake.targets), copies, quarantine)
@@ -92,7 +103,8 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
     training = {name: count for name, count in zip(names, per_target, strict=True) if count}
     _require_training(train, certification, product)
     task.check(training, found[0][0].name)
-    _require_certification(train, certification, product)
+    if audit is None or audit["wanted"] == audit["done"]:
+        _require_certification(train, certification, product)
     freeze(sides, lock)
     final = task.schema(product.data.input, list(training))
     facts = {
@@ -111,6 +123,8 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
             table.name: table.encoding for source, _ in found for table in source.tables if table.encoding
         },
         "split": sides.rule,
+        # Only where people label: how far the random rows that certify have come.
+        "audit": audit,
         "schema": final.as_dict(),
         "tables": {"train": "train.parquet"}
         | ({"certification": "certification.parquet"} if certification else {}),
@@ -123,11 +137,17 @@ def dataset_from(folder: Path, facts: dict[str, Any]) -> Dataset:
     return Dataset(folder, Schema.from_dict(facts["schema"]), facts["tables"], facts)
 
 
-def _require_columns(source: Source, product: Product, own: bool) -> None:
+def _require_columns(source: Source, product: Product, own: bool, overlay: Overlay | None) -> None:
     data = product.data
     for column in data.input:
         source.require(column, "data.input")
-    source.require(data.target, "data.target")
+    if overlay is None or own:
+        try:
+            source.require(data.target, "data.target")
+        except DataError as error:
+            if own:
+                raise
+            raise DataError(error.problem, error.where, f"{error.fix} {NO_LABELS}") from None
     if data.group:
         source.require(data.group, "data.group")
     if data.time and not own:
@@ -226,7 +246,8 @@ def _hint(reasons: Counter[str], product: Product) -> str:
     most = reasons.most_common(1)[0][0] if reasons else ""
     hints = {
         "empty_input": f"Check `data.input`: is '{', '.join(product.data.input)}' the column that holds the text?",
-        "missing_target": f"Check `data.target`: is '{product.data.target}' the column that holds the answer?",
+        "missing_target": f"Check `data.target`: is '{product.data.target}' the column that holds the answer? {NO_LABELS}",
+        "not_labelled": "Label some first: `rung label product.yaml`.",
         "bad_time": f"Check `data.time`: is '{product.data.time}' a column of dates?",
     }
     return hints.get(most, "Open the file in an editor: is it the table you meant?")

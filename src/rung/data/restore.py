@@ -12,8 +12,9 @@ from rung.core.errors import RunError
 from rung.core.product import Product
 from rung.core.task import Task
 from rung.data.hashing import hash64
-from rung.data.read import Source, open_source, read_rows
-from rung.data.rows import Reading, Row
+from rung.data.prepare import sources
+from rung.data.read import read_rows
+from rung.data.rows import Row
 from rung.runtime.mending.chain import Chain
 
 State = Literal["found", "changed", "unreadable", "gone"]
@@ -45,23 +46,13 @@ def restore(
     """
     listed = _listed(data / "quarantine.jsonl", reasons)
     same = _Same(product, task)
-    for source in sources(product, base):
+    for source, _ in sources(product, base):
         for row in read_rows(source):
             left = listed.pop((row.file, row.number), None)
             if left is not None:
                 yield _restored(row, left, same)
     for (file, number), (reason, detail, _) in listed.items():
         yield Restored(file, number, reason, detail, "gone")
-
-
-def sources(product: Product, base: Path) -> list[Source]:
-    """Return what the build read: the data, and the user's own certification rows."""
-    spec, certify = product.data, product.certify
-    found = [open_source(spec.paths, Reading(spec.encoding, spec.sheet, spec.query, spec.split), base)]
-    if certify.path:
-        reading = Reading(spec.encoding, certify.sheet, certify.query, certify.split)
-        found.append(open_source(certify.path, reading, base))
-    return found
 
 
 def _listed(path: Path, reasons: Collection[str]) -> dict[tuple[str, int], _Left]:

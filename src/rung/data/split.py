@@ -25,6 +25,7 @@ _REASONS = {
     -1: "duplicate: the same text stands in an earlier row",
     -2: "contradictory_labels: the same text stands under two labels",
     -3: "also_in_certification: the same text certifies, so this copy must not train",
+    -7: "not_audited: random rows certify together, and some of its interval are not labelled yet",
     -5: "trained_before: an earlier build trained on this text, so its score may have been read",
     -6: "near_duplicate: nearly the same text certifies, so this copy must not train",
     -4: "group_spans_cutoff: other rows of its group certify, so this one must not train",

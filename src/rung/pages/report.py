@@ -89,7 +89,7 @@ def _top(report: Mapping[str, Any], lang: str) -> str:
             paragraph(say("report.cleared", lang, rung=report["winner"], wanted=wanted(report)), "lead"),
             "good",
         )
-    elif report["data"]["certification"] == 0:
+    elif _is_unasked(report):
         verdict = box(paragraph(say("report.unasked", lang, wanted=wanted(report)), "lead"), "warn")
     else:
         verdict = box(paragraph(say("report.refused", lang, wanted=wanted(report)), "lead"), "bad")
@@ -97,6 +97,11 @@ def _top(report: Mapping[str, Any], lang: str) -> str:
     shown = cards(_numbers(report, winner, lang)) if winner else ""
     head = f"<h1>{text(report['product'])}</h1>{paragraph(sentence, 'lead')}"
     return f"<header>{head}{verdict}{shown}{paragraph(built, 'note')}</header>"
+
+
+def _is_unasked(report: Mapping[str, Any]) -> bool:
+    """Return whether no certificate was asked for; random rows that wait for a label are asked for."""
+    return report["data"]["certification"] == 0 and not report["data"].get("audit", {}).get("wanted")
 
 
 def _numbers(report: Mapping[str, Any], winner: Mapping[str, Any], lang: str) -> list[tuple[str, str, str]]:
@@ -203,17 +208,23 @@ def claim(report: Mapping[str, Any], lang: str) -> str:
         "" if certificate["exact"] else say("certificate.estimated", lang))  # fmt: skip
 
 
+def _labelled_by_people(report: Mapping[str, Any], lang: str) -> list[str]:
+    audit = report["data"].get("audit")
+    return [paragraph(say("label.premise", lang, n=audit["cannot_be_told"]))] if audit else []
+
+
 def _certificate(report: Mapping[str, Any], lang: str) -> str:
     certificate = report["certificate"]
     title = say("certificate.title", lang)
     if not certificate:
-        reason = "certificate.unasked" if report["data"]["certification"] == 0 else "certificate.none"
+        reason = "certificate.unasked" if _is_unasked(report) else "certificate.none"
         return section("certificate", title, box(paragraph(say(reason, lang)), "warn"))
     return section(
         "certificate",
         title,
         box(paragraph(claim(report, lang), "lead"), "good"),
         paragraph(say("certificate.how", lang, n=certificate["rows"])),
+        *_labelled_by_people(report, lang),
         paragraph(
             say("certificate.looks", lang, looks=certificate["looks"], alpha=f"{certificate['alpha']:.2g}")
         ),

@@ -23,6 +23,7 @@ from rung.core.types import Examples, Prediction
 
 Fit = Callable[[Examples], Any]
 # Called with a fold's model, its held-out rows and its answers, while the model is there.
+_LEAST_RANDOM = 30
 OnFold = Callable[[object, Examples, Sequence[Prediction]], None]
 
 
@@ -106,6 +107,24 @@ def evaluate(model_name: str, examples: Examples, fit: Fit, on_fold: OnFold | No
     )
 
 
+def among(evaluation: Evaluation, units: Sequence[str]) -> Evaluation:
+    """Return the answers on rows of these units alone: the random ones, where others were chosen to be labelled.
+
+    A score on chosen rows says little of others. Fewer than 30 random rows say less still: all are kept then.
+    """
+    wanted = set(units)
+    places = [place for place, unit in enumerate(evaluation.units) if unit in wanted]
+    if len(places) < _LEAST_RANDOM:
+        return evaluation
+    return Evaluation(
+        tuple(evaluation.rows[i] for i in places),
+        tuple(evaluation.truths[i] for i in places),
+        tuple(evaluation.units[i] for i in places),
+        tuple(evaluation.answers[i] for i in places),
+        evaluation.held_out,
+    )
+
+
 def scores(evaluation: Evaluation, metrics: Sequence[Metric], examples: Examples) -> dict[str, float]:
     """Return each metric's value on the held-out rows."""
     return {
@@ -116,7 +135,9 @@ def scores(evaluation: Evaluation, metrics: Sequence[Metric], examples: Examples
 def first_fold_score(evaluation: Evaluation, metric: Metric, examples: Examples) -> float:
     """Return the score on the first fold's held-out rows alone: where its learning curve ends."""
     test = set(folds(examples)[0][0][1])
-    places = [place for place, row in enumerate(evaluation.rows) if row in test]
+    places = [place for place, row in enumerate(evaluation.rows) if row in test] or list(
+        range(len(evaluation.rows))
+    )
     truths = [evaluation.truths[place] for place in places]
     return metric.score(truths, [evaluation.answers[place] for place in places], examples.schema)
 

@@ -153,7 +153,8 @@ def recognise(
             else f"this table does not look like {task} ({seen})",
             where,
             "Text classification needs a column of texts and a column of labels that repeat; if yours has them, "
-            "name them with --input and --target.",
+            "name them with --input and --target. No labels yet? Write a product.yaml with `labelling: {labels: [...]}` and "
+            "run `rung label product.yaml`: docs/howto/label-your-data.md.",
         )
     return found
 

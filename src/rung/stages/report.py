@@ -163,7 +163,7 @@ def report(
         "winner": found.winner,
         "certificate": dict(found.certificate) if found.certificate else None,
         "trials": [{k: v for k, v in t.items() if k not in hidden} for t in found.trials],
-        "data": {key: data[key] for key in shown} | {"clean": data.get("clean", [])},
+        "data": {key: data[key] for key in shown} | {"clean": data.get("clean", [])} | _audit(data),
         "findings": list(data.get("findings", [])),
         "details": dict(winner["details"]) if winner else {},
         "study": dict(found.study),
@@ -174,6 +174,17 @@ def report(
         "hardware": {k: v for k, v in machine.items() if k not in {"rung_version", "title"}},
         "seed": product.seed,
     }
+
+
+def _audit(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how far the random rows that certify have come, where people label; else nothing."""
+    audit = data.get("audit")
+    return {"audit": {key: value for key, value in audit.items() if key != "random_units"}} if audit else {}
+
+
+def is_unasked(data: Mapping[str, Any]) -> bool:
+    """Return whether no certificate was asked for; rows that wait for a label are asked for."""
+    return data["certification"] == 0 and not (data.get("audit") or {}).get("wanted")
 
 
 def machine(threads: int, title: str) -> dict[str, Any]:
@@ -200,9 +211,15 @@ def advice_items(product: Product, data: Mapping[str, Any], found: Findings) -> 
     first = found.trials[0] if found.trials else None
     if first and found.cleared and found.winner == first["rung"] and first["is_floor"]:
         items.append(_item("floor"))
-    left_out = sum(data["quarantined"].values())
+    # Rows that wait for a label are no fault of the data.
+    faults = {
+        reason: n
+        for reason, n in data["quarantined"].items()
+        if reason not in {"not_labelled", "not_audited"}
+    }
+    left_out = sum(faults.values())
     if left_out > 0.1 * data["rows"]:
-        reason, count = max(data["quarantined"].items(), key=lambda item: item[1])
+        reason, count = max(faults.items(), key=lambda item: item[1])
         items.append(_item("quarantine", left=left_out, rows=data["rows"], reason=reason, count=count))
     thin = [label for label, count in data["labels"].items() if count < 20]
     if thin:
@@ -217,8 +234,11 @@ def _refusal(
     score = best["scores"].get(condition.metric)
     level = f"{condition.level:g}"
     estimate = {"rung": best["rung"], "metric": condition.metric, "score": f"{score:.3f}"}
-    if data["certification"] == 0:
+    if is_unasked(data):
         return [_item("no_certificate", **estimate)]
+    audit = data.get("audit") or {"wanted": 0, "done": 0}
+    if data["certification"] == 0:
+        return [_item("audit", done=audit["done"], wanted=audit["wanted"], **estimate)]
     sign = "≥" if condition.higher_is_better else "≤"
     items = [_item("refused", wanted=f"{condition.metric} {sign} {level}", **estimate)]
     over = [line for t in found.trials for line in t["over_limits"]]
@@ -230,7 +250,8 @@ def _refusal(
         if missing and missing > 0:
             confidence = f"{condition.confidence:.0%}"
             here = data["certification"]
-            items.append(_item("rows_needed", level=level, confidence=confidence, needed=needed, here=here))
+            asked = {"level": level, "confidence": confidence, "needed": needed, "here": here}
+            items.append(_item("audit_more" if data.get("audit") else "rows_needed", **asked))
         elif needed is None:
             items.append(_item("too_close"))
     side, end = ("lower", 0) if condition.higher_is_better else ("raise", 1)

@@ -1,0 +1,1 @@
+"""What goes round: rows are chosen, people answer, models learn."""

@@ -1,0 +1,154 @@
+"use strict";
+const $ = (id) => document.getElementById(id);
+const facts = JSON.parse($("facts").textContent);
+const here = location.pathname;
+const remembered = { get: (k) => { try { return localStorage.getItem(k); } catch { return null; } }, set: (k, v) => { try { localStorage.setItem(k, v); } catch { /* A browser that keeps nothing. */ } } };
+let lang = remembered.get("rung-lang") || facts.lang;
+let by = "", row = null, progress = null, open = [], view = "who", busy = false, tokens = {}, said = null;
+
+function say(key, values = {}) {
+  let words = facts.words[lang][key];
+  if (typeof words === "object") words = values.n === 1 ? words.one : words.other;
+  return words.replace(/\{(\w+)\}/g, (_, name) => typeof values[name] === "number" ? values[name].toLocaleString(lang) : values[name]);
+}
+const percent = (share) => (share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0) + "%";
+function element(tag, text, parent, kind) { const e = document.createElement(tag); if (text !== undefined) e.textContent = text; if (kind) e.className = kind; if (parent) parent.append(e); return e; }
+function button(key, text, parent, act) { const b = element("button", undefined, parent); b.type = "button"; element("kbd", key, b); element("span", text, b); b.addEventListener("click", act); return b; }
+function random() { return [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(16)).join(""); }
+
+async function post(path, body) {
+  const reply = await fetch(here + path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ by, ...body }) });
+  const found = await reply.json();
+  if (!reply.ok) throw new Error(found.problem + ". " + found.fix);
+  return found;
+}
+// One request at a time: a key pressed before the next row is there must not label a row nobody has seen.
+async function send(path, body, done) {
+  if (busy) return;
+  busy = true;
+  try { done(await post(path, body)); } catch (error) { tell(error instanceof TypeError ? say("offline") : error.message, true); } finally { busy = false; }
+}
+function tell(text, bad = false) { said = text; $("said").textContent = text; $("said").className = bad ? "bad" : ""; }
+function take(found) { row = found.row; progress = found.progress; tokens = {}; draw(); }
+// The same word for the same answer sent twice: a label whose reply was lost is not written again.
+function tokenOf(what) { return (tokens[what] ??= random()); }
+
+function answer(kind, label = null) {
+  if (!row) return;
+  const shown = kind === "skip" ? say("skipped") : say("saved", { label: label ?? say("cannot") });
+  send("answer", { text: row.text, kind, label, token: tokenOf(kind + (label ?? "")) }, (found) => { take(found); tell(shown); });
+}
+function undo() { send("undo", { token: tokenOf("undo") }, (found) => { take(found); tell(say(found.undone ? "undone" : "nothing")); }); }
+function settle(text, label) {
+  send("answer", { text, kind: "settle", label, token: tokenOf("settle" + text + label) }, (found) => { open = found.disagreements; tell(say("saved", { label: label ?? say("cannot") })); draw(); });
+}
+function disagreements() { send("disagreements", {}, (found) => { open = found.disagreements; view = "settle"; draw(); $("back").focus(); }); }
+function back() { view = "work"; send("next", {}, take); draw(); }
+function undoSettled() { send("undo", { token: tokenOf("undo" + random()) }, (found) => { row = found.row; progress = found.progress; busy = false; disagreements(); }); }
+
+function draw() {
+  document.documentElement.lang = lang === "zh" ? "zh-CN" : "en";
+  for (const e of document.querySelectorAll("[data-say]")) e.textContent = say(e.dataset.say);
+  $("title").textContent = facts.title; $("language").textContent = say("language");
+  $("who").hidden = view !== "who"; $("desk").hidden = view === "who";
+  $("work").hidden = view !== "work"; $("settle").hidden = view !== "settle";
+  if (view === "who") return;
+  drawRow(); drawGuide(); drawOpen();
+  if (progress) { drawProgress(); drawCurve(); drawPeople(); }
+}
+function cells(parent, list) { for (const cell of list) { if (list.length > 1) element("h3", cell.name, parent); element("p", cell.value, parent); } }
+function drawRow() {
+  const box = $("row"); box.replaceChildren(); box.scrollTop = 0;
+  if (row) cells(box, row.cells); else element("p", say("done"), box);
+  $("guess").textContent = row && row.guess ? say("guess", { label: row.guess.label, sure: percent(row.guess.sure) }) : "";
+  $("labels").replaceChildren(); $("commands").replaceChildren();
+  for (const label of facts.labels) { const b = button(label.key, label.name, $("labels"), () => answer("label", label.name)); b.disabled = !row; }
+  button("s", say("key_skip"), $("commands"), () => answer("skip"));
+  button("x", say("key_cannot"), $("commands"), () => answer("unclear"));
+  button("u", say("key_undo"), $("commands"), undo);
+  button("/", say("key_settle") + (progress && progress.disagreements ? " (" + progress.disagreements + ")" : ""), $("commands"), disagreements);
+}
+function drawGuide() {
+  $("guidelines").textContent = facts.guidelines; $("meanings").replaceChildren();
+  const told = facts.labels.filter((label) => label.about);
+  for (const label of told) { element("dt", label.name, $("meanings")); element("dd", label.about, $("meanings")); }
+  $("guide").hidden = !facts.guidelines && !told.length;
+}
+function drawOpen() {
+  const box = $("open"); box.replaceChildren();
+  if (!open.length) element("p", say("none"), box);
+  open.slice(0, 50).forEach((item, number) => {
+    const one = element("div", undefined, box);
+    cells(one, item.cells);
+    element("p", Object.entries(item.said).map(([who, label]) => who + ": " + (label || say("cannot"))).join(" · "), one);
+    const choices = element("div", undefined, one, "choices");
+    for (const label of facts.labels) button(number ? "·" : label.key, label.name, choices, () => settle(item.text, label.name));
+    button(number ? "·" : "x", say("cannot"), choices, () => settle(item.text, null));
+  });
+}
+function drawProgress() {
+  const count = $("count"); count.replaceChildren();
+  element("strong", progress.labelled.toLocaleString(lang) + " ", count);
+  element("span", say("labelled") + " " + say("of_rows", { rows: progress.rows }), count);
+  const audit = $("audit"); audit.replaceChildren();
+  if (progress.audit.wanted) {
+    const bar = element("progress", undefined, audit); bar.max = progress.audit.wanted; bar.value = progress.audit.done; bar.setAttribute("aria-label", say("audit"));
+    element("p", progress.audit.done + " / " + progress.audit.wanted + " " + say("audit"), audit);
+    element("small", say(progress.audit.whole ? "audit_whole" : "audit_why"), audit);
+  }
+  const list = $("by_label"); list.replaceChildren();
+  for (const [name, n] of Object.entries(progress.by_label)) { const li = element("li", undefined, list); element("span", name, li); element("span", n.toLocaleString(lang), li); }
+  if (progress.cannot) { const li = element("li", undefined, list); element("span", say("cannot"), li); element("span", String(progress.cannot), li); }
+}
+function drawCurve() {
+  const box = $("curve"); box.replaceChildren();
+  const points = progress.curve;
+  if (!points.length) element("p", say("curve_wait"), box); else {
+    const last = points[points.length - 1], low = Math.min(...points.map((p) => p.low)), high = Math.max(...points.map((p) => p.high));
+    const W = 300, H = 130, at = (p, v) => [34 + (W - 50) * (points.length > 1 ? Math.log(p.labels / points[0].labels) / Math.log(last.labels / points[0].labels) : 0.5), H - 22 - (H - 36) * (v - low) / (high - low || 1)];
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    svg.setAttribute("viewBox", `0 0 ${W} ${H}`); svg.setAttribute("role", "img"); svg.setAttribute("aria-label", say("curve"));
+    const put = (tag, attributes, text) => { const e = document.createElementNS(svg.namespaceURI, tag); for (const [k, v] of Object.entries(attributes)) e.setAttribute(k, v); if (text !== undefined) e.textContent = text; svg.append(e); };
+    put("line", { x1: 34, y1: H - 22, x2: W - 8, y2: H - 22 });
+    put("polygon", { points: [...points.map((p) => at(p, p.high)), ...points.map((p) => at(p, p.low)).reverse()].map((p) => p.join()).join(" ") });
+    put("polyline", { points: points.map((p) => at(p, p.score).join()).join(" ") });
+    for (const p of points) { const [x, y] = at(p, p.score); put("circle", { cx: x, cy: y, r: 2.5 }); }
+    put("text", { x: 2, y: 18 }, percent(high)); put("text", { x: 2, y: H - 24 }, percent(low));
+    put("text", { x: 34, y: H - 7 }, String(points[0].labels)); if (points.length > 1) put("text", { x: W - 12, y: H - 7, "text-anchor": "end" }, String(last.labels));
+    box.append(svg);
+    element("p", say("curve_at", { score: percent(last.score), labels: last.labels, low: percent(last.low), high: percent(last.high) }), box);
+  }
+  const s = progress.stable;
+  $("advice").textContent = !s ? "" : s.enough ? say("enough", { at_most: percent(s.at_most) }) : say("changed", { changed: percent(s.changed), at_most: percent(s.at_most) }) + (lang === "en" ? " " : "") + say("go_on");
+}
+function drawPeople() {
+  $("people").textContent = say("disagreements") + (progress.disagreements ? ": " + say("to_settle", { n: progress.disagreements }) : "");
+  const box = $("agreement"); box.replaceChildren();
+  if (!progress.agreement.length) element("p", say("alone"), box);
+  for (const a of progress.agreement.slice(0, 6)) element("p", say("agreement", { one: a.one, other: a.other, n: a.rows, share: percent(a.share), kappa: a.kappa.toFixed(2), low: a.low.toFixed(2), high: a.high.toFixed(2) }), box);
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || view === "who" || event.target.tagName === "INPUT") return;
+  // With a Chinese input method on, the key has no name but a place.
+  const key = event.key === "Process" ? event.code.replace(/^(Digit|Key)/, "").replace("Slash", "/").toLowerCase() : event.key.toLowerCase();
+  const label = facts.labels.find((item) => item.key === key);
+  const act = view === "settle"
+    ? label || key === "x" ? () => open.length && settle(open[0].text, label ? label.name : null) : { u: undoSettled, "/": back, escape: back }[key]
+    : label ? () => answer("label", label.name) : { s: () => answer("skip"), x: () => answer("unclear"), u: undo, "/": disagreements }[key];
+  if (!act) return;
+  event.preventDefault();
+  act();
+});
+$("language").addEventListener("click", () => { lang = lang === "en" ? "zh" : "en"; remembered.set("rung-lang", lang); tell(""); draw(); });
+$("back").addEventListener("click", back);
+$("who").addEventListener("submit", (event) => {
+  event.preventDefault();
+  by = $("by").value.trim().replace(/\s+/g, " ");
+  if (!by) return;
+  remembered.set("rung-by", by); view = "work"; draw(); $("title").tabIndex = -1; $("title").focus();
+  send("next", {}, take);
+});
+$("by").value = remembered.get("rung-by") || facts.by;
+draw();
+$("by").focus();

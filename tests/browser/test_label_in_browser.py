@@ -1,0 +1,164 @@
+"""The labelling page as people use it: keys alone, at a desk and on a phone, in both languages, two people at once."""
+
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from rung.loop.label_app import create_label_app
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "loop"))
+from labelling import desk_in, label_on, truth_of
+from looks import check_looks
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A desk and the address of its page."""
+    with desk_in(tmp_path, background=True) as desk:
+        import socket
+
+        listening = socket.socket()
+        listening.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{listening.getsockname()[1]}"
+        app = create_label_app(desk, "word", [host], "en", "Ana", "desk")
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        while not server.started:
+            time.sleep(0.02)
+        yield desk, f"http://{host}/word/"
+        server.should_exit = True
+        thread.join()
+        listening.close()
+
+
+@pytest.fixture
+def enter(chromium):
+    """Return a function that opens the page as a person, by keys alone."""
+    contexts = []
+
+    def open_page(address, name, width=1280, scheme="light", lang=None):
+        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.problems = []
+        page.on("console", lambda m: page.problems.append(m.text))
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        base = address.rsplit("/", 2)[0]
+        page.on("request", lambda r: r.url.startswith(base) or page.problems.append(f"asked for {r.url}"))
+        page.goto(address)
+        if lang == "zh":
+            page.click("#language")
+            page.focus("#by")
+        page.keyboard.press("Control+A")
+        page.keyboard.type(name)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#row p")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+KEYS = {"ships": "1", "trees": "2", "gold": "3"}
+
+
+def press_and_wait(page, key):
+    before = page.inner_text("#row")
+    page.keyboard.press(key)
+    page.wait_for_function("before => document.getElementById('row').innerText !== before", arg=before)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("lang", ["en", "zh"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_fits_and_can_be_read(served, enter, width, lang, scheme):
+    desk, address = served
+    label_on(desk, "Ana", 90)
+    row = desk.next("Bo").row
+    desk.answer("Bo", row.text, "label", "ships")
+    desk.answer("Cy", row.text, "label", "gold")
+    assert desk.tutor.wait(30)
+    page = enter(address, "Bo", width, scheme, lang)
+    page.wait_for_selector("#curve svg")
+    check_looks(page)
+    words = page.inner_text("main")
+    assert ("标注规则" in words) == (lang == "zh") and ("Guidelines" in words) == (lang == "en")
+    assert "One label a row. 每行一个标签。" in words and "boats, harbours, the sea" in words
+    page.keyboard.press("/")
+    page.wait_for_selector("#open .choices")
+    check_looks(page)
+
+
+def test_by_keys_alone(served, enter):
+    desk, address = served
+    page = enter(address, "Ana")
+    for _ in range(12):
+        press_and_wait(page, KEYS[truth_of(page.inner_text("#row p"))])
+    assert desk.progress("Ana").labelled == 12 and page.inner_text("#said").startswith("Saved")
+    row = page.inner_text("#row p")
+    press_and_wait(page, "s")
+    press_and_wait(page, "u")
+    assert page.inner_text("#row p") == row and page.inner_text("#said") == "Taken back: label it again"
+    press_and_wait(page, "x")
+    assert desk.progress().cannot == 1
+    # A held key and a key with Ctrl label nothing.
+    page.keyboard.down("1")
+    page.keyboard.down("1")
+    page.keyboard.up("1")
+    page.keyboard.press("Control+2")
+    page.wait_for_timeout(300)
+    assert desk.progress().labelled == 13
+    assert [e.kind for e in desk._answers.entries()][12:] == ["skip", "undo", "unclear", "label"]
+    assert page.problems == []
+
+
+def test_two_people_disagree_and_settle(served, enter):
+    desk, address = served
+    one, other = enter(address, "Ana"), enter(address, "Bo", 390)
+    assert one.inner_text("#row p") != other.inner_text("#row p")
+    text = one.inner_text("#row p")
+    key = next(row.text for row in desk.pool.rows if row.cells["text"] == text)
+    press_and_wait(one, "1")
+    desk.answer("Bo", key, "label", "trees")
+    one.keyboard.press("/")
+    one.wait_for_selector("#open .choices")
+    assert "Ana: ships · Bo: trees" in one.inner_text("#open")
+    one.keyboard.press("2")
+    one.wait_for_function("() => document.querySelector('#open').innerText === 'Nothing to settle.'")
+    assert desk.progress().by_label["trees"] == 1
+    one.keyboard.press("u")
+    one.wait_for_selector("#open .choices")
+    one.keyboard.press("/")
+    one.wait_for_selector("#row p")
+    assert len(desk.disagreements()) == 1 and one.problems == []
+
+
+def test_texts_are_shown_as_text(served, enter):
+    desk, address = served
+    evil = "<img src=x onerror=alert(1)><b>bold</b>"
+    for row in desk.pool.rows:
+        row.cells["text"] = evil
+    page = enter(address, "Ana")
+    assert page.inner_text("#row p") == evil and page.locator("#row img, #row b").count() == 0
+    assert page.problems == []
+
+
+def test_a_server_that_is_gone_is_said(served, enter):
+    desk, address = served
+    page = enter(address, "Ana")
+    page.route("**/answer", lambda route: route.abort())
+    page.keyboard.press("1")
+    page.wait_for_function("() => document.getElementById('said').className === 'bad'")
+    assert "Not saved" in page.inner_text("#said")
+    page.unroute("**/answer")
+    press_and_wait(page, "1")
+    assert desk.progress().labelled == 1

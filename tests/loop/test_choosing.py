@@ -1,0 +1,132 @@
+"""Selection, the quick head, agreement, and the rule for stopping, each against what is known of it."""
+
+import numpy as np
+import pytest
+from scipy.stats import beta
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import cohen_kappa_score
+
+from rung.data.verdicts import Verdict
+from rung.loop.agreement import agreements, kappa
+from rung.loop.learning import curve, proportion_upper, stability
+from rung.loop.quick_head import fit_head
+from rung.loop.selection import cover, turn, useful
+
+
+@pytest.fixture
+def blobs():
+    """600 rows around six centres in 20 dimensions; two centres a label."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(6, 20)) * 2
+    member = rng.integers(0, 6, 600)
+    x = centres[member] + rng.normal(size=(600, 20))
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32), member % 3, member
+
+
+def test_clusters_are_covered_before_any_label(blobs):
+    x, _, member = blobs
+    assert set(member[cover(x, 6)]) == set(range(6))
+    assert cover(x, 6) == cover(x, 6) and len(cover(x[:3], 10)) == 3 and cover(x[:0], 5) == []
+
+
+def test_useful_rows_are_uncertain_and_unlike(blobs):
+    x, _, _ = blobs
+    likely = np.tile([0.9, 0.1], (600, 1))
+    likely[100:140] = [0.51, 0.49]
+    likely[100] = [0.5, 0.5]
+    x = x.copy()
+    x[101:120] = x[100]  # copies of the most uncertain row are one question
+    picked = useful(x, likely, np.arange(600), 4)
+    assert picked[0] == 100 and set(picked) <= {100, *range(120, 140)} and len(set(picked)) == 4
+    assert useful(x, likely, np.arange(0), 4) == []
+
+
+def test_turns_keep_the_shares():
+    given = [0, 0, 0]
+    names = ["audit", "random", "chosen"]
+    order = []
+    for _ in range(200):
+        order.append(turn(tuple(given), 0.2, 0.25))
+        given[names.index(order[-1])] += 1
+    assert given == [40, 40, 120] and order[0] == "chosen"
+
+
+def test_the_quick_head_is_logistic_regression(blobs):
+    x, y, _ = blobs
+    ours = fit_head(x[:200], y[:200], 3, c=10.0)
+    theirs = LogisticRegression(C=10.0, max_iter=5_000, tol=1e-8).fit(x[:200].astype(float), y[:200])
+    assert np.abs(ours.probabilities(x) - theirs.predict_proba(x)).max() < 0.02
+    alone = fit_head(x[:5], np.zeros(5, int), 3).probabilities(x)
+    assert alone.argmax(axis=1).max() == 0
+
+
+def test_kappa_is_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    one = rng.choice(list("abc"), 200)
+    other = np.where(rng.random(200) < 0.7, one, rng.choice(list("abc"), 200))
+    value, low, high = kappa(list(zip(one, other, strict=True)))
+    assert value == pytest.approx(cohen_kappa_score(one, other)) and low < value < high
+    assert (
+        kappa([("a", "a"), ("b", "b")] * 10)[0] == 1.0 and 0.5 < kappa([("a", "a"), ("b", "b")] * 10)[1] < 1.0
+    )
+    assert kappa([("a", "a")] * 10)[0] == 0.0
+    with pytest.raises(ValueError):
+        kappa([])
+
+
+def test_the_interval_of_kappa_holds_in_simulation():
+    """Two people who agree by chance and beyond: the interval holds the true kappa at least 93 times in a hundred."""
+    rng = np.random.default_rng(1)
+    held = 0
+    for _ in range(400):
+        one = rng.choice(3, 60, p=[0.5, 0.3, 0.2])
+        other = np.where(rng.random(60) < 0.75, one, rng.choice(3, 60, p=[0.5, 0.3, 0.2]))
+        _, low, high = kappa([(str(a), str(b)) for a, b in zip(one, other, strict=True)])
+        held += low <= 0.75 <= high
+    assert held / 400 >= 0.93
+
+
+def test_every_two_people_have_a_line():
+    said = [{"Ana": "x", "Bo": "x"}, {"Ana": "x", "Bo": "y"}, {"Ana": "y", "Cy": "y"}, {"Bo": "x"}]
+    found = agreements(Verdict(str(n), "f", n, dict(s)) for n, s in enumerate(said))
+    assert [(k.one, k.other, k.rows, k.share) for k in found] == [
+        ("Ana", "Bo", 2, 0.5),
+        ("Ana", "Cy", 1, 1.0),
+    ]
+
+
+@pytest.mark.parametrize("hits,n", [(0, 10), (3, 50), (20, 2_000), (49, 50), (50, 50)])
+def test_the_upper_bound_is_clopper_pearson(hits, n):
+    expected = 1.0 if hits == n else beta.ppf(0.95, hits + 1, n - hits)
+    assert proportion_upper(hits, n, 0.05) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_curve_rises_and_stands_on_random_rows_alone(blobs):
+    x, y, _ = blobs
+    random = np.zeros(300, bool)
+    random[::4] = True
+    points = curve(x[:300], y[:300], random, 3)
+    assert [p.labels for p in points] == [10, 20, 40, 80, 160, 300]
+    assert points[-1].score > points[0].score and points[-1].score > 0.85
+    assert points[-1].low < points[-1].score < points[-1].high
+    assert curve(x[:300], y[:300], np.zeros(300, bool), 3) == []
+
+
+def test_it_is_enough_when_answers_no_longer_change(blobs):
+    x, y, _ = blobs
+    early = stability(x[:24], np.random.default_rng(0).integers(0, 3, 24), x[300:], 3, 1)
+    late = stability(np.tile(x[:150], (4, 1)), np.tile(y[:150], 4), np.tile(x[300:], (4, 1)), 3, 1)
+    assert early.changed > late.changed and not early.enough and late.enough
+    assert stability(x[:10], y[:10], x[300:], 3, 1) is None
+
+
+def test_no_look_of_a_series_understates_what_changed():
+    """True shares of changed answers against the bound of each of ten looks: all hold together 95 times in a hundred."""
+    rng = np.random.default_rng(0)
+    shares = 0.2 / np.arange(1, 11)
+    broken = 0
+    for _ in range(300):
+        hits = rng.binomial(300, shares)
+        bounds = [proportion_upper(int(h), 300, 0.05 / (j * (j + 1))) for j, h in enumerate(hits, 1)]
+        broken += any(bound < share for bound, share in zip(bounds, shares, strict=True))
+    assert broken / 300 <= 0.05

@@ -1,0 +1,129 @@
+"""The labelling page over HTTP: what it answers, and what it refuses."""
+
+import json
+import re
+import time
+
+import pytest
+from fastapi.testclient import TestClient
+from labelling import desk_in, label_on, truth_of
+
+from rung.core.messages import LANGUAGES, catalogue
+from rung.loop import label_app
+from rung.loop.label_app import PAGE_WORDS, create_label_app
+from support import ROOT
+
+TOKEN = "secret-word-of-the-address"
+
+
+@pytest.fixture
+def desk(tmp_path):
+    with desk_in(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def client(desk):
+    app = create_label_app(desk, TOKEN, ["127.0.0.1:8765"], "en", "Ana", "desk")
+    return TestClient(app, base_url="http://127.0.0.1:8765")
+
+
+def post(client, what, headers=None, **body):
+    return client.post(f"/{TOKEN}/{what}", json={"by": "Ana", **body}, headers=headers)
+
+
+def test_label_skip_undo_over_http(client, desk):
+    row = post(client, "next").json()["row"]
+    assert set(row) == {"text", "cells", "guess"} and row["cells"][0]["name"] == "text"
+    label = truth_of(row["cells"][0]["value"])
+    said = {"text": row["text"], "kind": "label", "label": label, "token": "t" * 16}
+    after = post(client, "answer", **said).json()
+    assert after["progress"]["labelled"] == 1 and after["row"]["text"] != row["text"]
+    # The reply was lost and the page sends again: nothing is written twice.
+    assert post(client, "answer", **said).json()["progress"]["labelled"] == 1
+    assert len(desk._answers.entries()) == 1
+    back = post(client, "undo", token="u" * 16).json()
+    assert back["undone"] and back["row"]["text"] == row["text"] and back["progress"]["labelled"] == 0
+    assert post(client, "undo", token="v" * 16).json()["undone"] is False
+
+
+def test_disagreements_over_http(client, desk):
+    row = desk.next("Ana").row
+    desk.answer("Ana", row.text, "label", "ships")
+    desk.answer("Bo", row.text, "unclear")
+    (found,) = post(client, "disagreements").json()["disagreements"]
+    assert found["said"] == {"Ana": "ships", "Bo": ""}
+    left = post(client, "answer", text=row.text, kind="settle", label="ships", token="s" * 16).json()
+    assert left == {"disagreements": []}
+
+
+def test_only_our_page_gets_in(client):
+    good = f"/{TOKEN}/next"
+    assert client.get(f"/{TOKEN}/").status_code == 200
+    for path in ("/", "/wrong/", "/wrong/next", f"/{TOKEN}x/", "/docs", "/openapi.json", f"/{TOKEN[:-1]}/"):
+        assert client.get(path).status_code == 404, path
+    assert client.get(f"/{TOKEN}/", headers={"Host": "evil.example:8765"}).status_code == 403
+    assert post(client, "next", headers={"Host": "127.0.0.1:1"}).status_code == 403
+    assert post(client, "next", headers={"Origin": "http://evil.example"}).status_code == 403
+    assert post(client, "next", headers={"Origin": "http://127.0.0.1:8765"}).status_code == 200
+    form = client.post(good, content='{"by": "Ana"}', headers={"Content-Type": "text/plain"})
+    assert form.status_code == 415 and set(form.json()) == {"problem", "where", "fix"}
+    assert client.put(good, json={}).status_code == 405
+    assert client.get(f"/{TOKEN}/nothing").status_code == 404
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[" * 50_000, b"[]", b'{"by": ""}', b'{"by": 3}', b'{"by": "a", "x": 1}', b'{"by": "\\ud800"}'])  # fmt: skip
+def test_wrong_bodies(client, body):
+    reply = client.post(f"/{TOKEN}/answer", content=body, headers={"Content-Type": "application/json"})
+    assert reply.status_code in (400, 422) and set(reply.json()) == {"problem", "where", "fix"}
+
+
+def test_large_bodies_are_refused_while_they_arrive(client):
+    def pieces():
+        for _ in range(100):
+            yield b"x" * 10_000
+
+    reply = client.post(f"/{TOKEN}/next", content=pieces(), headers={"Content-Type": "application/json"})
+    assert reply.status_code == 413
+
+
+def test_wrong_labels_get_problem_where_fix(client, desk):
+    reply = post(client, "answer", text=desk.pool.rows[0].text, kind="label", label="shipz", token="t" * 16)
+    assert reply.status_code == 422 and reply.json()["fix"] == "Did you mean 'ships'?"
+
+
+def test_the_page_is_whole_and_nothing_of_the_data_is_code(tmp_path):
+    evil = "</script><script>alert(1)</script>{{script}}"
+    extra = ""
+    with desk_in(tmp_path, extra=extra) as desk:
+        desk.pool.labels[evil] = evil  # type: ignore[index]
+        page, headers = label_app.label_page(desk, "zh", evil, evil)
+    assert "alert(1)</script>" not in page and page.count("<script") == 2
+    assert 'lang="zh-CN"' in page and not re.search(r'(src|href)="', page)
+    assert "'unsafe-inline'" not in headers["Content-Security-Policy"]
+    facts = json.loads(re.search(r'id="facts">(.*?)</script>', page, re.S)[1])
+    assert facts["title"] == evil and evil in [label["name"] for label in facts["labels"]]
+
+
+def test_the_script_says_only_words_it_is_given():
+    folder = ROOT / "src" / "rung" / "loop"
+    script = (folder / "label_page.js").read_text() + (folder / "label_page.html").read_text()
+    used = set(re.findall(r'(?:say\(|data-say=)"(\w+)"', script))
+    for pair in re.findall(r'say\([^")]+ \? "(\w+)" : "(\w+)"', script):
+        used |= set(pair)
+    assert len(used) > 20
+    assert {f"label.{word}" for word in used} <= set(PAGE_WORDS)
+    for lang in LANGUAGES:
+        assert set(PAGE_WORDS) <= set(catalogue(lang))
+
+
+def test_an_answer_never_waits_for_a_fit(tmp_path, monkeypatch):
+    from rung.loop import tutor
+
+    real = tutor.fit_head
+    monkeypatch.setattr(tutor, "fit_head", lambda *a: (time.sleep(0.5), real(*a))[1])
+    with desk_in(tmp_path, background=True) as desk:
+        begun = time.monotonic()
+        label_on(desk, "Ana", 30)
+        assert time.monotonic() - begun < 3.0  # thirty fits would take fifteen seconds
+        assert desk.tutor.wait(30) and desk.tutor.lesson.labels == 24
