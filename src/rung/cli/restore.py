@@ -41,13 +41,13 @@ def restore(
     from rung.core.errors import InputError
     from rung.core.messages import say
     from rung.core.product import load_product
+    from rung.data.prepare import sources
     from rung.data.restore import restore as restore_rows
-    from rung.data.restore import sources
 
     words = lang()
     spec, base = load_product(product)
     data = (run or _newest(base / "runs", spec.name)) / "data"
-    columns = list(dict.fromkeys(name for source in sources(spec, base) for name in source.columns))
+    columns = list(dict.fromkeys(name for source, _ in sources(spec, base) for name in source.columns))
     rows = restore_rows(spec, base, registry.task(spec.task), data, reasons)
     if output is not None and output.exists():
         raise InputError("the file exists already", str(output), "Choose another name with -o.")
