@@ -30,6 +30,7 @@ from rung.core.task import Task
 from rung.core.types import Dataset, Examples
 from rung.data.prepare import dataset_from, fingerprint_data, prepare
 from rung.data.tables import read_examples
+from rung.data.typed import with_inputs
 from rung.engines.local import LocalEngine
 from rung.pages.report import render
 from rung.runtime.embedder import during_build
@@ -40,7 +41,7 @@ from rung.stages.certify import Requirement
 from rung.stages.costs import costs
 from rung.stages.explain import Explanations
 from rung.stages.fit import FitJob, Fitted, fit
-from rung.stages.plan import check_rules, fit_context, ladder
+from rung.stages.plan import check_costs, check_rules, fit_context, ladder
 from rung.stages.propose import ladder_dicts
 
 # Rows of the training set that time the packed bundle and hold it against the fitted model.
@@ -99,6 +100,9 @@ def build(
         file = Path(product)
         product, base = load_product(file)
     task = registry.task(product.task)
+    with naming_lines(file):
+        check_costs(product, task)
+    product = with_inputs(product, base, task)
     fingerprint = f"{product.fingerprint()}-{fingerprint_data(product, base)}"
     folder = Path(run) if run else choose_folder(base / "runs", product.name, fingerprint)
     spec = json.dumps(product.model_dump(mode="json", exclude_none=True), ensure_ascii=False, indent=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from rung.data.quarantine import Quarantine
 from rung.data.rows import Row
 from rung.data.split import Keys, parse_time
 from rung.data.tables import TableWriter, to_cell
+from rung.runtime.cells import cell_text
 
 
 def staged_columns(schema: Schema) -> list[str]:
@@ -34,7 +36,8 @@ class Intake:
         self._task = task
         self._fields = [(field.name, field.kind) for field in schema.inputs]
         self._names = schema.input_names
-        self._texts = [field.name for field in schema.inputs if field.kind == "text"]
+        self._texts = [field.name for field in schema.inputs if field.kind in {"text", "category"}]
+        self._as_text = {f.name: cell_text if f.kind == "category" else str for f in schema.inputs}
         self._target_kind = schema.outputs[0].kind
         self._table = table
         self._quarantine = quarantine
@@ -74,7 +77,7 @@ class Intake:
         inputs = {name: values.get(name) for name in self._names}
         for name in self._texts:
             if type(inputs[name]) is not str:
-                inputs[name] = _as_text(inputs[name])
+                inputs[name] = _flat(inputs[name], self._as_text[name])
         target = self._task.parse_target(values.get(self._data.target))
         when = parse_time(values.get(self._data.time)) if self._data.time and not own else 0.0
         problem = self._problem(inputs, target, when)
@@ -109,6 +112,6 @@ class Intake:
         return "bad_time: not a date or number" if when is None else ""
 
 
-def _as_text(value: Any) -> Any:
+def _flat(value: Any, as_text: Callable[[Any], str]) -> Any:
     """Return a value as a served model would get it: numbers and truth values become text."""
-    return value if value is None or isinstance(value, list | dict) else str(value)
+    return value if value is None or isinstance(value, list | dict) else as_text(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,7 @@ from rung.core.manifest import Manifest, read_manifest, verify_files
 from rung.core.model import Explains, Model, Reason
 from rung.core.task import Task
 from rung.core.types import Field, Prediction
+from rung.runtime.cells import category_text, date, is_missing, number
 
 Row = Mapping[str, Any] | str
 MAX_CHARS = 1_000_000
@@ -156,14 +158,38 @@ def _as_kind(field: Field, value: Any, where: str) -> Any:
         raise InputError(
             f"'{field.name}' must be a list, not {type(value).__name__}", where, "Send a JSON list."
         )
-    if field.kind == "number":
-        try:
-            return float(value)
-        except (TypeError, ValueError):
-            raise InputError(
-                f"'{field.name}' must be a number, not {value!r}", where, "Send a number."
-            ) from None
+    if field.kind in {"number", "category", "time"}:
+        return _as_cell(field, value, where)
     return value
+
+
+def _as_cell(field: Field, value: Any, where: str) -> Any:
+    """Return a cell of a table as training rows have it; None when it holds nothing."""
+    if field.kind == "number":
+        # Nearly all cells: whatever else a number may look like is found out below.
+        try:
+            plain = float(value)
+            if value is not True and value is not False and math.isfinite(plain):
+                return plain
+        except (TypeError, ValueError):
+            pass
+    if isinstance(value, list | dict | bytes):
+        raise InputError(
+            f"'{field.name}' must be a {field.kind}, not {type(value).__name__}", where, "Send one value."
+        )
+    if is_missing(value, field.kind):
+        return None
+    if field.kind == "category":
+        return category_text(value)
+    found: Any = date(value, field.form) if field.kind == "time" else number(value, field.form)
+    if found is None and category_text(value) not in field.values:
+        what, fix = ("date", "2024-12-31") if field.kind == "time" else ("number", "1200.5")
+        raise InputError(
+            f"'{field.name}' must be a {what}, not {str(value)[:60]!r}",
+            where,
+            f"Send a {what} such as {fix}, or null when it is not known.",
+        )
+    return found
 
 
 def _close(expected: Any, got: Any) -> bool:
