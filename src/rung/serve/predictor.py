@@ -9,10 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from rung.core import registry
 from rung.core.errors import BundleError, InputError, RungError, did_you_mean
 from rung.core.manifest import Manifest, read_manifest, verify_files
-from rung.core.model import Explains, Model, Reason
+from rung.core.model import Explains, Model, Probabilities, Reason
 from rung.core.task import Task
 from rung.core.types import Field, Prediction
 from rung.runtime.cells import category_text, date, is_missing, number
@@ -43,6 +46,23 @@ class Predictor:
         if isinstance(rows, str | Mapping):
             raise InputError("predict takes a list of rows", "predict", 'Write model.predict(["..."]).')
         return self._answer([self._checked(row, f"row {i}") for i, row in enumerate(rows)])
+
+    def predict_columns(self, columns: Mapping[str, Sequence[Any]]) -> npt.NDArray[np.float64]:
+        """Return [rows, labels] probabilities, or [rows] numbers, of many rows at once, column by column.
+
+        Faster than `predict` by far where rows are many, since nothing is made row by row. Raises InputError for a
+        missing column, a cell that is not of its kind, or a model that answers neither.
+        """
+        checked: dict[str, list[Any]] = {}
+        for field in self.schema.inputs:
+            if field.name not in columns:
+                raise InputError(
+                    f"the input '{field.name}' is missing", "columns", did_you_mean(field.name, columns)
+                )
+            checked[field.name] = [_as_kind(field, value, "columns") for value in columns[field.name]]
+        if self.schema.labels and isinstance(self._model, Probabilities):
+            return self._model.probabilities(checked)
+        return np.array([answer.value for answer in self._model.predict(checked)], dtype=np.float64)
 
     def explain(self, rows: Sequence[Row], most: int = 8) -> list[list[Reason]]:
         """Return, a row, what in the input decided, strongest first; [] from a model that cannot say."""
