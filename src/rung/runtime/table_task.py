@@ -81,11 +81,14 @@ def target_column(
     if chosen:
         return (chosen if fits(chosen) else None), True
     likely = [c for c in columns if not c.role and fits(c)]
-    for name in _TARGET_NAMES:
-        for column in likely:
-            if name in _name_words(column.name):
-                return column, True
-    return (likely[-1] if likely and likely[-1] is columns[-1] else None), False
+    for column in likely:
+        if column.name.casefold() in _TARGET_NAMES:
+            return column, True
+    last = likely[-1] if likely and likely[-1] is columns[-1] else None
+    for column in [last] if last else likely:
+        if any(word in _name_words(column.name) for word in _TARGET_NAMES):
+            return column, True
+    return last, False
 
 
 def input_columns(columns: Sequence[ColumnProfile], target: ColumnProfile) -> list[ColumnProfile]:

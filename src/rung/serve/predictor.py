@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -17,11 +16,10 @@ from rung.core.errors import BundleError, InputError, RungError, did_you_mean
 from rung.core.manifest import Manifest, read_manifest, verify_files
 from rung.core.model import Explains, Model, Probabilities, Reason
 from rung.core.task import Task
-from rung.core.types import Field, Prediction
-from rung.runtime.cells import category_text, date, is_missing, number
+from rung.core.types import Prediction
+from rung.serve.cells import reader
 
 Row = Mapping[str, Any] | str
-MAX_CHARS = 1_000_000
 _CHUNK = 512
 # Another processor may round the last bits of a neural network otherwise.
 _TOLERANCE = 1e-3
@@ -36,6 +34,7 @@ class Predictor:
         self.task = task
         self.folder = folder
         self._model = model
+        self._readers = [(field.name, reader(field)) for field in self.schema.inputs]
 
     def predict(self, rows: Sequence[Row]) -> list[Prediction]:
         """Return one prediction a row, in order.
@@ -54,12 +53,10 @@ class Predictor:
         missing column, a cell that is not of its kind, or a model that answers neither.
         """
         checked: dict[str, list[Any]] = {}
-        for field in self.schema.inputs:
-            if field.name not in columns:
-                raise InputError(
-                    f"the input '{field.name}' is missing", "columns", did_you_mean(field.name, columns)
-                )
-            checked[field.name] = [_as_kind(field, value, "columns") for value in columns[field.name]]
+        for name, read in self._readers:
+            if name not in columns:
+                raise InputError(f"the input '{name}' is missing", "columns", did_you_mean(name, columns))
+            checked[name] = [read(value, "columns") for value in columns[name]]
         if self.schema.labels and isinstance(self._model, Probabilities):
             return self._model.probabilities(checked)
         return np.array([answer.value for answer in self._model.predict(checked)], dtype=np.float64)
@@ -126,11 +123,11 @@ class Predictor:
                 )
             row = {self.schema.inputs[0].name: row}
         values = {}
-        for field in self.schema.inputs:
-            if field.name not in row:
-                fix = did_you_mean(field.name, map(str, row)) if row else ""
-                raise InputError(f"the input '{field.name}' is missing", where, fix)
-            values[field.name] = _as_kind(field, row[field.name], where)
+        for name, read in self._readers:
+            if name not in row:
+                fix = did_you_mean(name, map(str, row)) if row else ""
+                raise InputError(f"the input '{name}' is missing", where, fix)
+            values[name] = read(row[name], where)
         refused = self.task.refuse_input(values)
         if refused:
             raise InputError(refused, where, "Send a row that has something to answer.")
@@ -158,58 +155,6 @@ def open_bundle(folder: str | Path) -> Predictor:
             f"the model cannot be loaded: {error}", path.name, "Build the bundle again."
         ) from error
     return Predictor(manifest, task, model, path)
-
-
-def _as_kind(field: Field, value: Any, where: str) -> Any:
-    if value is None:
-        return "" if field.kind == "text" else None
-    if field.kind == "text":
-        if isinstance(value, list | dict | bytes):
-            raise InputError(
-                f"'{field.name}' must be text, not {type(value).__name__}", where, "Send a string."
-            )
-        text = str(value)
-        if len(text) > MAX_CHARS:
-            raise InputError(
-                f"'{field.name}' has more than {MAX_CHARS:,} characters", where, "Send less of it."
-            )
-        return text
-    if field.kind == "list" and not isinstance(value, list):
-        raise InputError(
-            f"'{field.name}' must be a list, not {type(value).__name__}", where, "Send a JSON list."
-        )
-    if field.kind in {"number", "category", "time"}:
-        return _as_cell(field, value, where)
-    return value
-
-
-def _as_cell(field: Field, value: Any, where: str) -> Any:
-    """Return a cell of a table as training rows have it; None when it holds nothing."""
-    if field.kind == "number":
-        # Nearly all cells: whatever else a number may look like is found out below.
-        try:
-            plain = float(value)
-            if value is not True and value is not False and math.isfinite(plain):
-                return plain
-        except (TypeError, ValueError):
-            pass
-    if isinstance(value, list | dict | bytes):
-        raise InputError(
-            f"'{field.name}' must be a {field.kind}, not {type(value).__name__}", where, "Send one value."
-        )
-    if is_missing(value, field.kind):
-        return None
-    if field.kind == "category":
-        return category_text(value)
-    found: Any = date(value, field.form) if field.kind == "time" else number(value, field.form)
-    if found is None and category_text(value) not in field.values:
-        what, fix = ("date", "2024-12-31") if field.kind == "time" else ("number", "1200.5")
-        raise InputError(
-            f"'{field.name}' must be a {what}, not {str(value)[:60]!r}",
-            where,
-            f"Send a {what} such as {fix}, or null when it is not known.",
-        )
-    return found
 
 
 def _close(expected: Any, got: Any) -> bool:
