@@ -13,6 +13,7 @@ from rung.runtime.cells import category_text, date, day_month_order, is_missing,
 # A column is one of numbers or dates when this share of its filled cells is. What is left over and repeats may
 # stand for something ("retired", "over 90"); what does not is a cell that cannot be read.
 _MOSTLY = 0.9
+_NUMBERS = 0.75
 _WORD_REPEATS = 5
 _MOST_WORDS = 20
 # Columns of up to so many categories list them in the schema, for whoever fills in a request.
@@ -36,8 +37,10 @@ def described_field(name: str, cells: Mapping[str, int]) -> Field:
         return Field(name, "time", "input")
     unit = _unit(some, total)
     numbers = sum(n for text, n in some.items() if number(text, unit) is not None)
-    if numbers >= _MOSTLY * total:
-        return Field(name, "number", "input", _words(some, unit), unit)
+    words = _words(some, unit)
+    spoken = sum(n for text, n in some.items() if category_text(text) in words)
+    if numbers >= _NUMBERS * total and numbers + spoken >= _MOSTLY * total:
+        return Field(name, "number", "input", words, unit)
     form = day_month_order(some)
     if sum(n for text, n in some.items() if date(text, form) is not None) >= _MOSTLY * total:
         return Field(name, "time", "input", form=form)
