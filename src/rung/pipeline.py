@@ -41,6 +41,7 @@ from rung.stages.certify import Requirement
 from rung.stages.costs import costs
 from rung.stages.explain import Explanations
 from rung.stages.fit import FitJob, Fitted, fit
+from rung.stages.importance import Importance
 from rung.stages.plan import check_costs, check_rules, fit_context, ladder
 from rung.stages.propose import ladder_dicts
 
@@ -205,7 +206,8 @@ def _study(
         )
 
     _, found = job.run.step(f"studies/{rung.name}", curve)
-    return {"reliability": trial["reliability"], "why": trial["why"], "curve": found}
+    kept = {key: trial.get(key) for key in ("reliability", "why", "importance")}
+    return {**kept, "curve": found}
 
 
 def _fit(job: _Job, rung: Rung, examples: Examples) -> Fitted:
@@ -223,8 +225,11 @@ def _try(
     folder: Path,
 ) -> dict[str, Any]:
     """Return the trial of one rung: scored on held-out training rows, fitted on all, packed, reloaded, measured."""
-    why = Explanations(rung.planned.cpu_seconds_per_1k / 1000)
-    evaluation = evaluate.evaluate(rung.model, train, lambda rows: _fit(job, rung, rows).model, why)
+    each = rung.planned.cpu_seconds_per_1k / 1000
+    why, importance = Explanations(each), Importance(requirements[0].metric, each)
+    evaluation = evaluate.evaluate(
+        rung.model, train, lambda rows: _fit(job, rung, rows).model, why, importance
+    )
     metrics = {m.name: m for m in [*job.task.metrics(train.schema), *(r.metric for r in requirements)]}
     units = len(set(certification.units))
     alpha = certify.next_alpha(certification.units, job.lock, job.product.confidence)
@@ -245,7 +250,6 @@ def _try(
         not job.task.same(a, b)
         for a, b in zip(fitted.model.predict(sample.inputs), fresh.answers, strict=True)
     )
-    cpu = fresh.measured["cpu_seconds_per_1k"]
     return {
         "rung": rung.name,
         "model": rung.model,
@@ -260,8 +264,8 @@ def _try(
         "fit_seconds": round(fitted.seconds, 3),
         **{key: fresh.measured[key] for key in ("latency_ms", "throughput_per_s", "peak_memory_mb")},
         "size_mb": pack.size_mb(bundle),
-        "usd_per_1k": round(job.prices.usd(cpu), 9),
-        "wh_per_1k": round(job.prices.wh(cpu), 9),
+        "usd_per_1k": round(job.prices.usd(fresh.cpu_per_1k), 9),
+        "wh_per_1k": round(job.prices.wh(fresh.cpu_per_1k), 9),
         "planned_usd_per_1k": round(rung.usd_per_1k, 9),
         "measured": fresh.measured,
         "differing": differing,
@@ -269,6 +273,7 @@ def _try(
         "details": evaluate.details(evaluation, job.task, train),
         "reliability": study.reliability(evaluation.truths, evaluation.answers, [*metrics.values()]),
         "why": why.as_dict(),
+        "importance": importance.as_dict(),
         "over_limits": [],
         "premise": fitted.model.premise,
     }

@@ -78,7 +78,7 @@ def _deal(examples: Examples, count: int) -> list[int]:
     return [fold_of[unit] for unit in examples.units]
 
 
-def evaluate(model_name: str, examples: Examples, fit: Fit, on_fold: OnFold | None = None) -> Evaluation:
+def evaluate(model_name: str, examples: Examples, fit: Fit, *on_fold: OnFold) -> Evaluation:
     """Return the answers of a rung on rows held out of its training.
 
     fit: returns a fitted model for the rows given. Each is saved, loaded and asked as a bundle's would be.
@@ -94,8 +94,8 @@ def evaluate(model_name: str, examples: Examples, fit: Fit, on_fold: OnFold | No
             for start in range(0, len(test), 512):
                 piece = test[start : start + 512]
                 answers |= dict(zip(piece, model.predict(examples.take(piece).inputs), strict=True))
-            if on_fold:
-                on_fold(model, examples.take(test), [answers[i] for i in test])
+            for look in on_fold:
+                look(model, examples.take(test), [answers[i] for i in test])
     rows = sorted(answers)
     return Evaluation(
         tuple(rows),
@@ -162,7 +162,7 @@ def predicted_bound(
 def details(evaluation: Evaluation, task: Task, examples: Examples) -> dict[str, Any]:
     """Return what the task shows beside the scores; a mistake's index becomes its file and row."""
     found = task.details(evaluation.truths, evaluation.answers, examples.schema)
-    for mistake in found.get("mistakes", []):
+    for mistake in [*found.get("mistakes", []), *found.get("misses", [])]:
         place = evaluation.rows[mistake.pop("index")]
         mistake |= {"row": examples.rows[place], "input": examples.excerpt(place)}
         if examples.files:

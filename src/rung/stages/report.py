@@ -93,6 +93,11 @@ KEYS: tuple[tuple[str, str, str], ...] = (
         "object",
         "words that speak for each label, and mistakes explained; {} where the model cannot",
     ),
+    (
+        "study.importance",
+        "object",
+        "of a table: what shuffling each column costs, how answers move with the first few; {} for others",
+    ),
     ("costs", "object", "serving, and a large language model for the same answers at dated list prices"),
     ("advice", "list", "what to do next, in words"),
     ("advice_items", "list", "the same for programs: key and values of each message"),
@@ -125,7 +130,7 @@ def report(
     items = advice_items(product, data, found)
     winner = next((t for t in found.trials if t["rung"] == found.winner), None)
     shown = ("rows", "used", "train", "certification", "quarantined", "labels", "split", "encoding")
-    hidden = {"details", "version", "measured", "reliability", "why", "fold_score", "premise"}
+    hidden = {"details", "version", "measured", "reliability", "why", "importance", "fold_score", "premise"}
     return {
         "rung_version": machine["rung_version"],
         "product": product.name,
