@@ -216,6 +216,10 @@ def _fit(job: _Job, rung: Rung, examples: Examples) -> Fitted:
     return next(iter(job.engine.map(fit, jobs, Resources(threads=job.context.threads))))
 
 
+def _model(job: _Job, rung: Rung, examples: Examples) -> Any:
+    return _fit(job, rung, examples).model
+
+
 def _try(
     job: _Job,
     rung: Rung,
@@ -227,9 +231,7 @@ def _try(
     """Return the trial of one rung: scored on held-out training rows, fitted on all, packed, reloaded, measured."""
     each = rung.planned.cpu_seconds_per_1k / 1000
     why, importance = Explanations(each), Importance(requirements[0].metric, each)
-    evaluation = evaluate.evaluate(
-        rung.model, train, lambda rows: _fit(job, rung, rows).model, why, importance
-    )
+    evaluation = evaluate.evaluate(rung.model, train, partial(_model, job, rung), why, importance)
     metrics = {m.name: m for m in [*job.task.metrics(train.schema), *(r.metric for r in requirements)]}
     units = len(set(certification.units))
     alpha = certify.next_alpha(certification.units, job.lock, job.product.confidence)
