@@ -123,7 +123,7 @@ in clear: remove personal data from the training file before building if the bun
 
 def _environment() -> dict[str, str]:
     found = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.system()}
-    for package in ("numpy", "scipy", "scikit-learn", "pyarrow"):
+    for package in ("numpy", "scipy", "scikit-learn", "lightgbm", "pyarrow"):
         known = _version(package)
         if known:
             found[package] = known
