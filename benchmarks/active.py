@@ -19,9 +19,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 from scipy.stats import t as student
+from sets import TEN, Split, chinese_reviews, newsgroups
 from sklearn.linear_model import LogisticRegression
 
-from data import TEN, Split, chinese_reviews, newsgroups
 from rung.loop.learning import TOLERANCE, stability
 from rung.loop.quick_head import fit_head
 from rung.loop.reading import open_reader

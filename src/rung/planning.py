@@ -53,7 +53,9 @@ def plan(
     by_name = {column.name: column for column in columns}
     chars = sum(by_name[name].mean_chars for name in guess.inputs)
     sample = tuple(text for name in guess.inputs for text in by_name[name].examples)
-    size = DataFacts(rows, by_name[guess.target].distinct, chars, sample)
+    kind = registry.task(guess.task)
+    labelled = bool(kind.schema(guess.inputs, ("a", "b")).labels)
+    size = DataFacts(rows, by_name[guess.target].distinct if labelled else 1, chars, sample)
     found = given | {"input": list(guess.inputs), "target": guess.target}
     product = check_product({**spec, "task": guess.task, "data": found}, "plan")
     threads = os.cpu_count() or 1
@@ -67,7 +69,6 @@ def plan(
     free = [c for c in columns if c.name not in {*guess.inputs, guess.target}]
     roles = {"group": suggest_group(free), "time": suggest_time(free)}
     suggested = {key: role for key, role in roles.items() if role and not given.get(key)}
-    kind = registry.task(guess.task)
     seen = survey(source, guess.inputs, guess.target, kind.parse_target, kind.fold, _PLAN_ROWS)
     told = brief(
         guess.task,

@@ -1,8 +1,10 @@
 """Every model family goes through the same checks on every task it can do."""
 
 import json
+import math
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from rung.core import registry
 from rung.core.model import Cost, DataFacts, Explains, FitContext, Probabilities
 from rung.core.params import make_params
 from rung.core.types import Examples
+from rung.runtime.cells import cell_text
 from ways_in import WAYS_IN
 
 PAIRS = [(name, task) for name in registry.model_names() for task in sorted(registry.model(name).TASKS)]
@@ -24,9 +27,9 @@ def examples_of(task_name):
     targets = [row["target"] for row in rows]
     inputs = {name: [row[name] for row in rows] for name in names}
     units = [f"{i:016x}" for i in range(len(rows))]
-    return task, Examples(
-        task.schema(names, targets), inputs, targets, units, list(range(1, len(rows) + 1)), [0.0] * len(rows)
-    )
+    cells = {name: Counter(cell_text(cell) for cell in column) for name, column in inputs.items()}
+    schema = task.described(task.schema(names, targets), Counter(targets), lambda: cells, {})
+    return task, Examples(schema, inputs, targets, units, list(range(1, len(rows) + 1)), [0.0] * len(rows))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -103,12 +106,16 @@ print(json.dumps([task.response(a, schema, True) for a in model.predict(inputs)]
 
     def test_empty_and_unseen_input(self, name, task_name):
         _, examples, _, model = fitted(name, task_name)
-        column = examples.schema.input_names[0]
         strange = ["", " ", "zzzz qqqq", "龘龘龘", "🙂", "a" * 300_000, "\x00\ud800"]
-        answers = model.predict({column: strange})
+        odd = {
+            "number": [None, 0.0, 1e300, -1e300, 5e-324, 7.0, None],
+            "time": ["", None, "1000-01-01", "9999-12-31"] + [None] * 3,
+        }
+        answers = model.predict({f.name: odd.get(f.kind, strange) for f in examples.schema.inputs})
         assert len(answers) == len(strange)
-        assert all(a.value in examples.schema.labels for a in answers)
-        assert model.predict({column: []}) == []
+        labels = examples.schema.labels
+        assert all(a.value in labels if labels else math.isfinite(a.value) for a in answers)
+        assert model.predict({f.name: [] for f in examples.schema.inputs}) == []
 
     def test_a_row_does_not_depend_on_its_neighbours(self, name, task_name):
         task, examples, _, model = fitted(name, task_name)
@@ -119,7 +126,7 @@ print(json.dumps([task.response(a, schema, True) for a in model.predict(inputs)]
 
     def test_optional_protocols_hold(self, name, task_name):
         _, examples, _, model = fitted(name, task_name)
-        if isinstance(model, Probabilities):
+        if isinstance(model, Probabilities) and examples.schema.labels:
             found = model.probabilities(examples.inputs)
             assert found.shape == (len(examples), len(model.labels))
             assert np.allclose(found.sum(axis=1), 1.0) and (found >= 0).all()

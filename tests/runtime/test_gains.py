@@ -9,7 +9,8 @@ from rung.models.tfidf_linear import TfidfLinear, TfidfLinearParams
 from rung.runtime.augment import augmented
 from rung.runtime.feature_matrix import FeatureMatrix
 from rung.runtime.gains import accuracy, gains, macro_f1
-from rung.runtime.head_search import Candidate, _dual_ridge, fit_weights, row_weights
+from rung.runtime.head_search import Candidate, fit_weights, row_weights
+from rung.runtime.ridge import dual_ridge
 from rung.tasks.text_classification import TextClassification
 
 
@@ -53,7 +54,7 @@ def test_weighted_ridge_is_scikit_learns():
     assert weights.mean() == pytest.approx(1) and weights[codes == 1].sum() == pytest.approx(
         weights[codes == 0].sum()
     )
-    dual, bias = _dual_ridge(features @ features.T, targets, 0.7, weights)
+    dual, bias = dual_ridge(features @ features.T, targets, 0.7, weights)
     theirs = Ridge(alpha=0.7).fit(features, targets, sample_weight=weights)
     assert (
         np.abs(features.T @ dual - theirs.coef_.T).max() < 1e-8

@@ -122,7 +122,8 @@ def bootstrap_lower(
     scores = np.empty(2000)
     for draw in range(len(scores)):
         chosen = rng.integers(0, len(ends), len(ends))
-        indices = np.concatenate([order[starts[g] : ends[g]] for g in chosen])
+        alone = len(ends) == len(order)
+        indices = order[chosen] if alone else np.concatenate([order[starts[g] : ends[g]] for g in chosen])
         scores[draw] = score(indices)
     if scores.std() == 0.0:
         return -math.inf  # Resamples that all agree say nothing of how far the score could be off.

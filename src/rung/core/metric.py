@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +26,9 @@ class Metric(ABC):
     lower is better is met when the upper bound lies at or below it; `bound` returns that upper bound.
     """
 
-    least: ClassVar[float] = 0.0
-    greatest: ClassVar[float] = 1.0
-    higher_is_better: ClassVar[bool] = True
+    least: float = 0.0
+    greatest: float = 1.0
+    higher_is_better: bool = True
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -53,7 +53,7 @@ class Metric(ABC):
             picked = indices.tolist()
             return sign * self.score([truths[i] for i in picked], [answers[i] for i in picked], schema)
 
-        return Bound(sign * bounds.bootstrap_lower(score, units, alpha, _seed(units)), exact=False)
+        return Bound(sign * bounds.bootstrap_lower(score, units, alpha, seed_of(units)), exact=False)
 
 
 class MeanMetric(Metric):
@@ -155,7 +155,7 @@ class RocAuc(Metric):
         # By unit: the pairs must be the same, in whatever order the rows stand in the file.
         order = sorted(range(len(units)), key=lambda i: units[i])
         positives, negatives = self._sides([truths[i] for i in order], [answers[i] for i in order], schema)
-        return Bound(bounds.auc_lower(positives, negatives, alpha, _seed(units)), exact=True)
+        return Bound(bounds.auc_lower(positives, negatives, alpha, seed_of(units)), exact=True)
 
 
 class LogLoss(Metric):
@@ -199,7 +199,7 @@ def f1_counts(truths: Truths, answers: Answers, labels: Sequence[str]) -> list[t
     return [(hits[label], misses[label]) for label in labels]
 
 
-def _seed(units: Sequence[str]) -> int:
+def seed_of(units: Sequence[str]) -> int:
     """Return a seed that depends on the set of units alone, so that a bound is the same each time."""
     total = 0
     for unit in units:

@@ -83,6 +83,18 @@ class Limits(Section):
         ]
 
 
+class Costs(Section):
+    """What an error costs, in any unit: answers and thresholds then go by it."""
+
+    false_negative: float = Field(gt=0, le=1e12, description="missing one of the positive label")
+    false_positive: float = Field(gt=0, le=1e12, description="a false alarm")
+    positive: str | None = Field(
+        default=None,
+        min_length=1,
+        description="the label that matters; default: yes of yes and no, else the rarer one",
+    )
+
+
 class Budget(Section):
     """How much may be spent on choosing."""
 
@@ -154,6 +166,7 @@ class Product(Section):
     labelling: LabellingSpec | None = Field(
         default=None, description="labels to be given with `rung label`, for data that has none"
     )
+    costs: Costs | None = Field(default=None, description="of errors, for a target of two labels")
     limits: Limits = Limits()
     budget: Budget = Budget()
     ladder: tuple[RungSpec, ...] | None = Field(

@@ -81,7 +81,9 @@ class DataSpec(_SourceSpec):
         "(`sqlite:///tickets.db`), a data set (`hf:owner/name`), or a list of these"
     )
     input: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = Field(
-        default=("text",), min_length=1, description="column, or list of columns, that the model reads"
+        default=("text",),
+        min_length=1,
+        description="column, or list of columns, that the model reads; of a table all but target, group and time",
     )
     target: str = Field(default="label", min_length=1, description="column that the model predicts")
     group: str | None = Field(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -45,17 +45,39 @@ class Guess:
 class Task(ABC):
     """A kind of problem. A subclass in `tasks/<name>.py` is the task called <name>.
 
-    floor: the model that answers without looking, which every other must beat.
+    floor: the model that answers without looking, which every other must beat. repeats_are_copies: whether rows that
+    ask the same are copies of one (a text pasted twice), or cases that happen to agree (two customers). takes_costs:
+    whether its answers can go by what each kind of error costs.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     floor: ClassVar[str]
     default_metric: ClassVar[str]
+    repeats_are_copies: ClassVar[bool] = True
+    takes_costs: ClassVar[bool] = False
 
     @abstractmethod
     def schema(self, inputs: Sequence[str], targets: Sequence[Any]) -> Schema:
         """Return the schema of a model that reads these columns, given the targets of the training rows."""
+
+    def default_inputs(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Return the columns a model reads when the spec names none; columns: all but target, group and time."""
+        return ("text",)
+
+    def described(
+        self,
+        schema: Schema,
+        targets: Mapping[Any, int],
+        cells: Callable[[], Mapping[str, Mapping[str, int]]],
+        costs: Mapping[str, Any],
+    ) -> Schema:
+        """Return the schema with what training rows show: kinds of columns, order of labels.
+
+        targets: target -> training rows. cells: gives, a column, how often each text stands in a sample of them.
+        costs: of errors, as the spec has them; empty when it has none.
+        """
+        return schema
 
     @abstractmethod
     def metric(self, name: str, schema: Schema) -> Metric:

@@ -14,20 +14,34 @@ Columns = Mapping[str, Sequence[Any]]
 
 @dataclass(frozen=True)
 class Field:
-    """One named value a model reads or answers with. `values` lists the labels of a category."""
+    """One named value a model reads or answers with.
+
+    values: the labels of a category; of a number, words that may stand in its place. form: how cells are written
+    ("dmy" or "mdy" of a date; the unit behind a number).
+    """
 
     name: str
     kind: Kind
     role: Role
     values: tuple[str, ...] = ()
+    form: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the field for JSON; a form that says nothing is left out."""
+        found = asdict(self)
+        return found if self.form else {key: value for key, value in found.items() if key != "form"}
 
 
 @dataclass(frozen=True)
 class Schema:
-    """What a model reads and what it answers. Endpoint, columns and docs are generated from it."""
+    """What a model reads and what it answers. Endpoint, columns and docs are generated from it.
+
+    costs: what each kind of error costs, where the spec says so; answers and metrics go by it.
+    """
 
     inputs: tuple[Field, ...]
     outputs: tuple[Field, ...]
+    costs: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -39,14 +53,21 @@ class Schema:
         return self.outputs[0].values if self.outputs else ()
 
     def as_dict(self) -> dict[str, Any]:
-        return {"inputs": [asdict(f) for f in self.inputs], "outputs": [asdict(f) for f in self.outputs]}
+        found: dict[str, Any] = {
+            "inputs": [f.as_dict() for f in self.inputs],
+            "outputs": [f.as_dict() for f in self.outputs],
+        }
+        return found | ({"costs": dict(self.costs)} if self.costs else {})
 
     @staticmethod
     def from_dict(raw: Mapping[str, Any]) -> Schema:
         def fields(key: str) -> tuple[Field, ...]:
-            return tuple(Field(f["name"], f["kind"], f["role"], tuple(f.get("values", ()))) for f in raw[key])
+            return tuple(
+                Field(f["name"], f["kind"], f["role"], tuple(f.get("values", ())), f.get("form", ""))
+                for f in raw[key]
+            )
 
-        return Schema(fields("inputs"), fields("outputs"))
+        return Schema(fields("inputs"), fields("outputs"), dict(raw.get("costs", {})))
 
 
 @dataclass(frozen=True)
@@ -63,7 +84,8 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows in memory, column by column. All sequences have one entry a row.
+    """Rows in memory, column by column. All sequences have one entry a row; a column of numbers may be an array,
+    in which NaN is what is missing.
 
     inputs: field name -> values. targets: what is to be predicted. units: hash of what a row is about (its
     group, else its folded input): splits and bounds go by it. rows: row number in its file, from 1.
@@ -86,8 +108,8 @@ class Examples:
     def take(self, indices: Sequence[int]) -> Examples:
         """Return these rows, in this order."""
 
-        def pick(column: Sequence[Any]) -> list[Any]:
-            return [column[i] for i in indices]
+        def pick(column: Any) -> Any:
+            return column.take(indices) if hasattr(column, "take") else [column[i] for i in indices]
 
         inputs = {name: pick(column) for name, column in self.inputs.items()}
         files = pick(self.files) if self.files else ()
@@ -105,14 +127,26 @@ class Examples:
     def records(self) -> Iterator[dict[str, Any]]:
         """Yield each row's inputs as a dict."""
         names = list(self.inputs)
-        for values in zip(*(self.inputs[name] for name in names), strict=True):
+        for values in zip(*(_plain(self.inputs[name]) for name in names), strict=True):
             yield dict(zip(names, values, strict=True))
 
     def excerpt(self, index: int, chars: int = 280) -> str:
         """Return the beginning of a row's inputs as one line, for a person who looks at a mistake."""
-        cells = (column[index] for column in self.inputs.values())
-        joined = " · ".join(" ".join(str("" if cell is None else cell).split()) for cell in cells)
+        cells = {name: _plain(column[index : index + 1])[0] for name, column in self.inputs.items()}
+        # One column speaks for itself; of several each needs its name.
+        named = len(cells) > 1 and any(f.kind != "text" for f in self.schema.inputs)
+        joined = " · ".join(
+            (f"{name}: " if named else "") + " ".join(str("" if cell is None else cell).split())
+            for name, cell in cells.items()
+        )
         return joined if len(joined) <= chars else joined[: chars - 1] + "…"
+
+
+def _plain(column: Any) -> Sequence[Any]:
+    """Return a column with numbers as Python has them, None where an array holds NaN."""
+    if not hasattr(column, "tolist"):
+        return column  # type: ignore[no-any-return]
+    return [None if value != value else value for value in column.tolist()]
 
 
 @dataclass(frozen=True)

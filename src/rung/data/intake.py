@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,12 +15,12 @@ from rung.core.task import Task
 from rung.core.types import Schema
 from rung.data.corrections import Corrections
 from rung.data.hashing import hash64
-from rung.data.mended import Mending
+from rung.data.mended import Mending, chain_of
 from rung.data.quarantine import Quarantine
 from rung.data.rows import Row
 from rung.data.split import Keys, parse_time
 from rung.data.tables import to_cell
-from rung.runtime.mending.chain import Chain
+from rung.runtime.cells import cell_text
 
 
 def staged_columns(schema: Schema) -> list[str]:
@@ -60,11 +60,14 @@ class Intake:
         self._task = task
         self._fields = [(field.name, field.kind) for field in schema.inputs]
         self._names = schema.input_names
-        self._texts = [field.name for field in schema.inputs if field.kind == "text"]
+        self._texts = [field.name for field in schema.inputs if field.kind in {"text", "category"}]
+        # What a column holds may only show in the data (a schema of categories): such cells stay as they come.
+        self._mended = [field.name for field in schema.inputs if field.kind == "text"]
+        self._as_text = {f.name: cell_text if f.kind == "category" else str for f in schema.inputs}
         self._target_kind = schema.outputs[0].kind
         self._table = table
         self._quarantine = quarantine
-        self._mending = Mending(Chain.from_spec(product.clean, product.privacy))
+        self._mending = Mending(chain_of(product, task))
         self._corrections = corrections
         self._text, self._unit = array("Q"), array("Q")
         self._target, self._when, self._own = array("q"), array("d"), array("b")
@@ -111,9 +114,9 @@ class Intake:
         inputs = {name: values.get(name) for name in self._names}
         for name in self._texts:
             if type(inputs[name]) is not str:
-                inputs[name] = _as_text(inputs[name])
+                inputs[name] = _flat(inputs[name], self._as_text[name])
         raw = inputs
-        mended = self._mending.apply(raw, self._texts)
+        mended = self._mending.apply(raw, self._mended)
         inputs = mended.values
         target = self._task.parse_target(values.get(self._data.target))
         when = parse_time(values.get(self._data.time)) if self._data.time and not own else 0.0
@@ -162,6 +165,6 @@ class Intake:
         return "bad_time: not a date or number" if when is None else ""
 
 
-def _as_text(value: Any) -> Any:
+def _flat(value: Any, as_text: Callable[[Any], str]) -> Any:
     """Return a value as a served model would get it: numbers and truth values become text."""
-    return value if value is None or isinstance(value, list | dict) else str(value)
+    return value if value is None or isinstance(value, list | dict) else as_text(value)

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from rung.core.clean_spec import PLAIN_KINDS
+from rung.core.clean_spec import PLAIN_KINDS, PrivacySpec
+from rung.core.errors import DataError
+from rung.core.product import Product
+from rung.core.task import Task
 from rung.runtime.mending.chain import Chain, Mended
 from rung.runtime.personal.masking import hide
 
@@ -16,6 +19,28 @@ from rung.runtime.personal.masking import hide
 _CANDIDATES, _EXAMPLES = 60, 3
 # Characters around the first difference: looked at for personal data, and shown.
 _WINDOW, _SHOWN = 160, 40
+
+
+def chain_of(product: Product, task: Task) -> Chain:
+    """Return the steps that mend a product's texts, the same at building and at predicting.
+
+    A task whose columns are told apart by what they hold (tables) mends none: each cell is read as the kind of its
+    column. Raises DataError where the spec asks such a task to mend or mask.
+    """
+    if any(field.kind == "text" for field in task.schema(product.data.input, []).inputs):
+        return Chain.from_spec(product.clean, product.privacy)
+    asked = [
+        name
+        for name, given in (("clean", product.clean), ("privacy", product.privacy != PrivacySpec()))
+        if given
+    ]
+    if asked:
+        raise DataError(
+            f"the task {product.task} mends no texts",
+            asked[0],
+            "Leave it out, and prepare the columns before.",
+        )
+    return Chain((), (), ())
 
 
 @dataclass(frozen=True)

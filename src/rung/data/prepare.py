@@ -30,6 +30,7 @@ from rung.data.read import Source, open_source, read_rows
 from rung.data.rows import Reading
 from rung.data.split import CERTIFICATION, TRAIN, Keys, Sides, decide, freeze
 from rung.data.tables import TableWriter, row_groups
+from rung.data.typed import cells_of, is_typed, typed, unreadable
 
 _STAGED = "staged.parquet"
 NO_LABELS = "No labels yet? `rung label product.yaml` asks for them."
@@ -89,24 +90,26 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         _require_rows(keys, intake.rows, quarantine.counts, product)
         if overlay is not None:
             overlay.zones(lock)  # Frozen by all rows, not by those that have labels.
-        sides = decide(keys, product, base, lock)
+        sides = decide(keys, product, base, lock, task.repeats_are_copies)
         audit = None
         if overlay is not None:
             sides, audit = overlay.finish(sides, keys, lock)
         sides = sides.without(near_copies(folder / _STAGED, schema, sides.side), keys)
+        final, unread = _described(
+            folder / _STAGED, schema, task, sides, (keys, list(intake.targets), product)
+        )
         copies = sides.copies(keys)
-        corrected = _write_sides(folder, schema, sides, keys, list(intake.targets), copies, quarantine)
+        corrected = _write_sides(
+            folder, (schema, final), sides, keys, list(intake.targets), copies, quarantine
+        )
     (folder / _STAGED).unlink()
     train, certification = (int((sides.side == side).sum()) for side in (TRAIN, CERTIFICATION))
-    names = list(intake.targets)
-    per_target = np.bincount(keys.target[sides.side == TRAIN], minlength=len(names)).tolist()
-    training = {name: count for name, count in zip(names, per_target, strict=True) if count}
+    training = _training(sides, keys, list(intake.targets))
     _require_training(train, certification, product)
     task.check(training, found[0][0].name)
     if audit is None or audit["wanted"] == audit["done"]:
         _require_certification(train, certification, product)
     freeze(sides, lock)
-    final = task.schema(product.data.input, list(training))
     facts = {
         "rows": intake.rows,
         "used": train + certification,
@@ -125,6 +128,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         "split": sides.rule,
         # Only where people label: how far the random rows that certify have come.
         "audit": audit,
+        "unreadable": unread,
         "schema": final.as_dict(),
         "tables": {"train": "train.parquet"}
         | ({"certification": "certification.parquet"} if certification else {}),
@@ -135,6 +139,31 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
 def dataset_from(folder: Path, facts: dict[str, Any]) -> Dataset:
     """Return the handle of a prepared folder."""
     return Dataset(folder, Schema.from_dict(facts["schema"]), facts["tables"], facts)
+
+
+def _training(sides: Sides, keys: Keys, names: list[str]) -> dict[str, int]:
+    """Return target -> training rows."""
+    counts = np.bincount(keys.target[sides.side == TRAIN], minlength=len(names)).tolist()
+    return {name: count for name, count in zip(names, counts, strict=True) if count}
+
+
+def _described(
+    staged: Path, schema: Schema, task: Task, sides: Sides, known: tuple[Keys, list[str], Product]
+) -> tuple[Schema, dict[str, int]]:
+    """Return the schema with what training rows show, and how many cells of each column cannot be read.
+
+    Rows with such a cell are left out on both sides: a served model refuses them too.
+    """
+    keys, names, product = known
+    training = _training(sides, keys, names)
+    plain = task.schema(product.data.input, list(training))
+    cells = cells_of(staged, schema, sides.side == TRAIN)
+    costs = product.costs.model_dump(exclude_none=True) if product.costs else {}
+    final = task.described(plain, training, cells, costs)
+    bad, unread = unreadable(staged, final, schema)
+    if unread:
+        sides.side[bad & (sides.side >= 0)] = -8
+    return final, unread
 
 
 def _require_columns(source: Source, product: Product, own: bool, overlay: Overlay | None) -> None:
@@ -162,20 +191,26 @@ def _repeated(copies: npt.NDArray[np.int64], least: int) -> float:
 
 def _write_sides(
     folder: Path,
-    schema: Schema,
+    schemas: tuple[Schema, Schema],
     sides: Sides,
     keys: Keys,
     targets: list[str],
     copies: npt.NDArray[np.int64],
     quarantine: Quarantine,
 ) -> int:
-    """Write the two tables from the staged one, in the order of the source; return how many labels were corrected."""
+    """Write the two tables from the staged one, in the order of the source; return how many labels were corrected.
+
+    schemas: as staged, as described.
+    """
+    before, schema = schemas
     inputs = [f"input:{name}" for name in schema.input_names]
+    fields = [f for f in schema.inputs if is_typed(f, before)]
+    numbers = {f"input:{f.name}" for f in fields if f.kind == "number"}
     columns = ["file", "row", "unit", "time", "copies", "target", *inputs]
     begin = corrected = 0
     with (
-        TableWriter(folder / "train.parquet", columns) as train,
-        TableWriter(folder / "certification.parquet", columns) as certification,
+        TableWriter(folder / "train.parquet", columns, numbers) as train,
+        TableWriter(folder / "certification.parquet", columns, numbers) as certification,
     ):
         for group in row_groups(folder / _STAGED):
             side = sides.side[begin : begin + len(group)]
@@ -193,6 +228,7 @@ def _write_sides(
                         ours["target"] = [targets[number] for number in keys.target[begin + places].tolist()]
                         own = kept["target"].to_pylist()
                         corrected += sum(a != b for a, b in zip(ours["target"], own, strict=True))
+                    ours |= {f"input:{f.name}": typed(f, kept[f"input:{f.name}"])[0] for f in fields}
                     table.add_columns(
                         {name: kept[name] for name in ("file", "row", "target", *inputs)} | ours
                     )

@@ -12,10 +12,10 @@ from rung.core.errors import RunError
 from rung.core.product import Product
 from rung.core.task import Task
 from rung.data.hashing import hash64
+from rung.data.mended import chain_of
 from rung.data.prepare import sources
 from rung.data.read import read_rows
 from rung.data.rows import Row
-from rung.runtime.mending.chain import Chain
 
 State = Literal["found", "changed", "unreadable", "gone"]
 _Left = tuple[str, str, str]
@@ -78,7 +78,7 @@ class _Same:
     def __init__(self, product: Product, task: Task) -> None:
         self._fold = task.fold
         self._names = product.data.input
-        self._chain = Chain.from_spec(product.clean, product.privacy)
+        self._chain = chain_of(product, task)
 
     def __call__(self, row: Row, wanted: str) -> bool:
         if row.values is None:

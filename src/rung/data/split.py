@@ -29,6 +29,7 @@ _REASONS = {
     -5: "trained_before: an earlier build trained on this text, so its score may have been read",
     -6: "near_duplicate: nearly the same text certifies, so this copy must not train",
     -4: "group_spans_cutoff: other rows of its group certify, so this one must not train",
+    -8: "bad_value: a cell is not the number or date that its column holds",
 }
 
 
@@ -76,8 +77,14 @@ class Sides:
         return _REASONS[int(self.side[index])]
 
 
-def decide(keys: Keys, product: Product, base: Path, lock: CertificateLock) -> Sides:
-    """Return the side of each row, the same for a row in every later build of this product."""
+def decide(
+    keys: Keys, product: Product, base: Path, lock: CertificateLock, repeats_are_copies: bool = True
+) -> Sides:
+    """Return the side of each row, the same for a row in every later build of this product.
+
+    repeats_are_copies: see `Task`. Rows that only happen to agree all train; of those that certify each unit has
+    one, whatever its target, so that bounds stay exact.
+    """
     rule, frozen = _rule(keys, product, lock)
     if rule["by"] == "file":
         certifies = keys.own
@@ -97,8 +104,9 @@ def decide(keys: Keys, product: Product, base: Path, lock: CertificateLock) -> S
     side[certifies & seen] = -5
     # Certification rows keep the first copy whatever its label: only label-free steps may touch them.
     _drop_repeats(side, keys, CERTIFICATION)
-    _drop_contradictions(side, keys)
-    _drop_repeats(side, keys, TRAIN)
+    if repeats_are_copies:
+        _drop_contradictions(side, keys)
+        _drop_repeats(side, keys, TRAIN)
     return Sides(side, rule, frozen, np.unique(keys.unit[side == TRAIN]))
 
 

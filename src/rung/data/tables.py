@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,7 +19,7 @@ _ROWS, _CHARS = 20_000, 1 << 24
 class TableWriter:
     """Writes a table in row groups of limited size; one on its side can be read back a group at a time."""
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+    def __init__(self, path: Path, columns: Sequence[str], numbers: Collection[str] = ()) -> None:
         try:
             import pyarrow as pa
             import pyarrow.parquet as pq
@@ -27,6 +27,7 @@ class TableWriter:
             raise MissingExtra("reading training data", "build", "pyarrow") from None
         self._pa = pa
         special = {"row": pa.int64(), "time": pa.float64(), "copies": pa.int64()}
+        special |= dict.fromkeys(numbers, pa.float64())
         self._schema = pa.schema([(name, special.get(name, pa.string())) for name in columns])
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
         self._held: list[Sequence[Any]] = []
@@ -127,16 +128,29 @@ def read_places(dataset: Dataset, table: str) -> set[tuple[str, int]]:
     return set(zip(map(sys.intern, found["file"]), found["row"], strict=True))
 
 
-def _examples(schema: Schema, table: Any) -> Examples:
-    columns = table.to_pydict()
+def _examples(schema: Schema, columns: Any) -> Examples:
     target = schema.outputs[0]
     inputs = {f.name: _cells(f.kind, columns[f"input:{f.name}"]) for f in schema.inputs}
     targets = _cells(target.kind, columns["target"])
     # One string a file, not one a row.
-    files = [sys.intern(name) for name in columns["file"]]
-    units, rows, times, copies = (columns[name] for name in ("unit", "row", "time", "copies"))
+    files = [sys.intern(name) for name in columns["file"].to_pylist()]
+    units, rows, times, copies = (columns[name].to_pylist() for name in ("unit", "row", "time", "copies"))
     return Examples(schema, inputs, targets, units, rows, times, files, copies)
 
 
-def _cells(kind: str, cells: list[str]) -> list[Any]:
-    return [from_cell(kind, cell) for cell in cells] if kind in {"list", "json", "number"} else cells
+def _cells(kind: str, column: Any) -> Any:
+    """Return a column as models get it: an array of numbers with NaN where one is missing, else a list.
+
+    Cells of categories and labels are the same objects wherever they are equal: millions of rows take no more.
+    """
+    import pyarrow.types as arrow
+
+    if arrow.is_floating(column.type):
+        return column.to_numpy()
+    if kind in {"list", "json", "number"}:
+        return [from_cell(kind, cell) for cell in column.to_pylist()]
+    if kind in {"category", "time"} and len(column):
+        encoded = column.combine_chunks().dictionary_encode()
+        known = [*encoded.dictionary.to_pylist(), None]
+        return [known[code] for code in encoded.indices.fill_null(len(known) - 1).to_pylist()]
+    return column.to_pylist()

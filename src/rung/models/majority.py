@@ -9,19 +9,23 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from rung.core.model import Cost, DataFacts, FitContext, Model, NoParams, answers_from
+from rung.core.model import Cost, DataFacts, FitContext, Model, NoParams
 from rung.core.types import Columns, Examples, Prediction, Schema
+from rung.runtime.decisions import Decision, by_costs
 
 
 class Majority(Model):
     """Use it to see what a score is worth: if it clears your bar, the bar measures the wrong thing."""
 
-    TASKS = frozenset({"text_classification"})
+    TASKS = frozenset({"text_classification", "tabular_classification"})
     Params = NoParams
 
-    def __init__(self, labels: tuple[str, ...], shares: npt.NDArray[np.float64]) -> None:
+    def __init__(
+        self, labels: tuple[str, ...], shares: npt.NDArray[np.float64], decision: Decision | None = None
+    ) -> None:
         self.labels = labels
         self._shares = shares
+        self._decision = decision or Decision()
 
     @classmethod
     def fit(cls, examples: Examples, params: Any, context: FitContext) -> Self:
@@ -29,14 +33,14 @@ class Majority(Model):
         labels = examples.schema.labels
         number = {label: i for i, label in enumerate(labels)}
         counts = np.bincount([number[t] for t in examples.targets], minlength=len(labels)) + 0.5
-        return cls(labels, counts / counts.sum())
+        return cls(labels, counts / counts.sum(), by_costs(examples.schema.costs))
 
     def probabilities(self, inputs: Columns) -> npt.NDArray[np.float64]:
         rows = len(next(iter(inputs.values())))
         return np.tile(self._shares, (rows, 1))
 
     def predict(self, inputs: Columns) -> list[Prediction]:
-        return answers_from(self.probabilities(inputs), self.labels, "majority")
+        return self._decision.answers(self.probabilities(inputs), self.labels, "majority")
 
     def save(self, folder: Path) -> None:
         (folder / "shares.json").write_text(json.dumps(self._shares.tolist()), encoding="utf-8")
@@ -44,7 +48,7 @@ class Majority(Model):
     @classmethod
     def load(cls, folder: Path, schema: Schema) -> Self:
         shares = json.loads((folder / "shares.json").read_text(encoding="utf-8"))
-        return cls(schema.labels, np.array(shares, dtype=np.float64))
+        return cls(schema.labels, np.array(shares, dtype=np.float64), by_costs(schema.costs))
 
     @classmethod
     def cost(cls, facts: DataFacts, params: Any, context: FitContext) -> Cost:

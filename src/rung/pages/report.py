@@ -34,6 +34,7 @@ from rung.pages.elements import (
 from rung.pages.findings import findings
 from rung.pages.mended import mended
 from rung.pages.quality import advice, certainty, errors, held_out, why
+from rung.pages.tables import tables
 
 
 def render(report: Mapping[str, Any], lang: str = "en") -> str:
@@ -46,6 +47,7 @@ def render(report: Mapping[str, Any], lang: str = "en") -> str:
         "errors": errors(report, lang),
         "certainty": certainty(report, lang),
         "why": why(report, lang),
+        "tables": tables(report, lang),
         "data": _data(report, lang),
         "costs": costs(report, lang),
         "reproduce": _reproduce(report, lang),

@@ -27,7 +27,16 @@ MAX_ROWS = 1_000
 # Saying why takes far longer than answering.
 MAX_EXPLAINED_ROWS = 20
 MAX_EXPLAINED_CHARS = 50_000
-_KINDS: dict[str, Any] = {"text": str, "category": str, "number": float, "list": list[Any], "json": Any}
+# A cell of a table may be missing; a number or a date may come as people write it.
+_CELL = str | bool | int | float | None
+_KINDS: dict[str, Any] = {
+    "text": str,
+    "category": _CELL,
+    "number": _CELL,
+    "time": _CELL,
+    "list": list[Any],
+    "json": Any,
+}
 
 
 def serve(

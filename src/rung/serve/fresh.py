@@ -32,6 +32,11 @@ class Fresh:
     answers: list[Prediction]
     measured: dict[str, Any]
 
+    @property
+    def cpu_per_1k(self) -> float:
+        """Return the CPU seconds of 1,000 single rows."""
+        return float(self.measured["cpu_seconds_per_1k"])
+
 
 def predict_fresh(bundle: Path, rows: Iterable[Mapping[str, Any]], measure: bool = False) -> Fresh:
     """Return the bundle's predictions of these rows, made in a new process, one thread.

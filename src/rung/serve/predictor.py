@@ -8,16 +8,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from rung.core import registry
 from rung.core.errors import BundleError, InputError, RungError, did_you_mean
 from rung.core.manifest import Manifest, read_manifest, verify_files
-from rung.core.model import Explains, Model, Reason
+from rung.core.model import Explains, Model, Probabilities, Reason
 from rung.core.task import Task
-from rung.core.types import Field, Prediction
+from rung.core.types import Prediction
 from rung.runtime.mending.chain import Chain
+from rung.serve.cells import reader
 
 Row = Mapping[str, Any] | str
-MAX_CHARS = 1_000_000
 _CHUNK = 512
 # Another processor may round the last bits of a neural network otherwise.
 _TOLERANCE = 1e-3
@@ -34,6 +37,7 @@ class Predictor:
         self._model = model
         self._chain = Chain.from_dict(manifest.clean)
         self._texts = [field.name for field in self.schema.inputs if field.kind == "text"]
+        self._readers = [(field.name, reader(field)) for field in self.schema.inputs]
 
     def predict(self, rows: Sequence[Row]) -> list[Prediction]:
         """Return one prediction a row, in order.
@@ -44,6 +48,21 @@ class Predictor:
         if isinstance(rows, str | Mapping):
             raise InputError("predict takes a list of rows", "predict", 'Write model.predict(["..."]).')
         return self._answer([self._checked(row, f"row {i}") for i, row in enumerate(rows)])
+
+    def predict_columns(self, columns: Mapping[str, Sequence[Any]]) -> npt.NDArray[np.float64]:
+        """Return [rows, labels] probabilities, or [rows] numbers, of many rows at once, column by column.
+
+        Faster than `predict` by far where rows are many, since nothing is made row by row. Raises InputError for a
+        missing column, a cell that is not of its kind, or a model that answers neither.
+        """
+        checked: dict[str, list[Any]] = {}
+        for name, read in self._readers:
+            if name not in columns:
+                raise InputError(f"the input '{name}' is missing", "columns", did_you_mean(name, columns))
+            checked[name] = [read(value, "columns") for value in columns[name]]
+        if self.schema.labels and isinstance(self._model, Probabilities):
+            return self._model.probabilities(checked)
+        return np.array([answer.value for answer in self._model.predict(checked)], dtype=np.float64)
 
     def explain(self, rows: Sequence[Row], most: int = 8) -> list[list[Reason]]:
         """Return, a row, what in the input decided, strongest first; [] from a model that cannot say."""
@@ -107,11 +126,11 @@ class Predictor:
                 )
             row = {self.schema.inputs[0].name: row}
         values = {}
-        for field in self.schema.inputs:
-            if field.name not in row:
-                fix = did_you_mean(field.name, map(str, row)) if row else ""
-                raise InputError(f"the input '{field.name}' is missing", where, fix)
-            values[field.name] = _as_kind(field, row[field.name], where)
+        for name, read in self._readers:
+            if name not in row:
+                fix = did_you_mean(name, map(str, row)) if row else ""
+                raise InputError(f"the input '{name}' is missing", where, fix)
+            values[name] = read(row[name], where)
         mended = self._chain.apply(values, self._texts)
         if mended.refused:
             raise InputError(mended.refused, where, "Remove it, and send the rest.")
@@ -142,34 +161,6 @@ def open_bundle(folder: str | Path) -> Predictor:
             f"the model cannot be loaded: {error}", path.name, "Build the bundle again."
         ) from error
     return Predictor(manifest, task, model, path)
-
-
-def _as_kind(field: Field, value: Any, where: str) -> Any:
-    if value is None:
-        return "" if field.kind == "text" else None
-    if field.kind == "text":
-        if isinstance(value, list | dict | bytes):
-            raise InputError(
-                f"'{field.name}' must be text, not {type(value).__name__}", where, "Send a string."
-            )
-        text = str(value)
-        if len(text) > MAX_CHARS:
-            raise InputError(
-                f"'{field.name}' has more than {MAX_CHARS:,} characters", where, "Send less of it."
-            )
-        return text
-    if field.kind == "list" and not isinstance(value, list):
-        raise InputError(
-            f"'{field.name}' must be a list, not {type(value).__name__}", where, "Send a JSON list."
-        )
-    if field.kind == "number":
-        try:
-            return float(value)
-        except (TypeError, ValueError):
-            raise InputError(
-                f"'{field.name}' must be a number, not {value!r}", where, "Send a number."
-            ) from None
-    return value
 
 
 def _close(expected: Any, got: Any) -> bool:

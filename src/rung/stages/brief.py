@@ -186,7 +186,7 @@ def readiness(seen: Seen, certifying: int, level: float) -> list[dict[str, Any]]
     lopsided = most[1] / max(fewest[1], 1)
     needed = rows_needed(min(level + 0.03, 1.0), level, (1.0 - _CONFIDENCE) / 2.0) or 0
     short, long = seen.chars
-    return [
+    lights = [
         _light(fewest[1] >= 50, fewest[1] >= 10, "rows_per_class", fewest=fewest[1], label=fewest[0], n=len(labels)),
         _light(seen.duplicates <= 0.02 * rows, seen.duplicates <= 0.2 * rows, "duplicates", n=seen.duplicates),
         _light(not seen.contradictory, seen.contradictory <= 0.05 * rows, "contradictory", n=seen.contradictory),
@@ -197,6 +197,9 @@ def readiness(seen: Seen, certifying: int, level: float) -> list[dict[str, Any]]
         _light(not seen.mixed, True, "encoding", encoding=seen.encoding),
         _light(certifying >= needed, certifying >= 59, "certify", n=certifying, needed=needed),
     ]  # fmt: skip
+    # A target of hundreds of different values that hardly repeat is a quantity: it has no classes to balance.
+    quantity = len(labels) > max(50, seen.usable // 10)
+    return [light for light in lights if not (quantity and light["key"] in {"rows_per_class", "balance"})]
 
 
 def _light(good: bool, bearable: bool, key: str, **values: Any) -> dict[str, Any]:

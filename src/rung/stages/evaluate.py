@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from rung.core.metric import MeanMetric, Metric
 from rung.core.task import Task
 from rung.core.types import Examples, Prediction
 
+# Rows of the rarest label that a score should rest on, and what is held out to have them.
+_HELD_OUT, _RARE_ROWS, _MOST_HELD_OUT = 5_000, 50, 100_000
 Fit = Callable[[Examples], Any]
 # Called with a fold's model, its held-out rows and its answers, while the model is there.
 _LEAST_RANDOM = 30
@@ -48,8 +51,8 @@ class Evaluation:
 def folds(examples: Examples) -> tuple[list[tuple[list[int], list[int]]], dict[str, Any]]:
     """Return (train, test) row numbers of each fold, and how the rows were held out.
 
-    Under 1,000 rows five folds, under 5,000 three, else one part of a fifth, at most 5,000 rows; with a time
-    column the latest fifth. A unit stays whole; targets are spread evenly.
+    Under 1,000 rows five folds, under 5,000 three, else one part of a fifth, at most 5,000 rows (more where a label
+    is rare); with a time column the latest fifth. A unit stays whole; targets are spread evenly.
     """
     n = len(examples)
     if len(set(examples.times)) > 1:
@@ -65,8 +68,15 @@ def folds(examples: Examples) -> tuple[list[tuple[list[int], list[int]]], dict[s
         return split, {"how": "folds", "folds": count}
     train, test = split[0]
     # Spread over the whole source: its first rows may be of one time, one author, one label.
-    kept = test[:: -(-len(test) // 5_000)]
+    kept = test[:: -(-len(test) // _most_held_out(examples))]
     return [(sorted({*train, *test} - {*kept}), kept)], {"how": "part", "folds": 1}
+
+
+def _most_held_out(examples: Examples) -> int:
+    """Return how many rows to hold out: more than 5,000 where a rare label of few would hardly be among them."""
+    counts = Counter(map(str, examples.targets)) if 0 < len(examples.schema.labels) <= 10 else Counter("?")
+    needed = _RARE_ROWS * len(examples) // max(min(counts.values()), 1)
+    return min(max(_HELD_OUT, needed), _MOST_HELD_OUT) if len(counts) > 1 else _HELD_OUT
 
 
 def _deal(examples: Examples, count: int) -> list[int]:
@@ -79,7 +89,7 @@ def _deal(examples: Examples, count: int) -> list[int]:
     return [fold_of[unit] for unit in examples.units]
 
 
-def evaluate(model_name: str, examples: Examples, fit: Fit, on_fold: OnFold | None = None) -> Evaluation:
+def evaluate(model_name: str, examples: Examples, fit: Fit, *on_fold: OnFold) -> Evaluation:
     """Return the answers of a rung on rows held out of its training.
 
     fit: returns a fitted model for the rows given. Each is saved, loaded and asked as a bundle's would be.
@@ -95,8 +105,8 @@ def evaluate(model_name: str, examples: Examples, fit: Fit, on_fold: OnFold | No
             for start in range(0, len(test), 512):
                 piece = test[start : start + 512]
                 answers |= dict(zip(piece, model.predict(examples.take(piece).inputs), strict=True))
-            if on_fold:
-                on_fold(model, examples.take(test), [answers[i] for i in test])
+            for look in on_fold:
+                look(model, examples.take(test), [answers[i] for i in test])
     rows = sorted(answers)
     return Evaluation(
         tuple(rows),
@@ -183,7 +193,7 @@ def predicted_bound(
 def details(evaluation: Evaluation, task: Task, examples: Examples) -> dict[str, Any]:
     """Return what the task shows beside the scores; a mistake's index becomes its file and row."""
     found = task.details(evaluation.truths, evaluation.answers, examples.schema)
-    for mistake in found.get("mistakes", []):
+    for mistake in [*found.get("mistakes", []), *found.get("misses", [])]:
         place = evaluation.rows[mistake.pop("index")]
         mistake |= {"row": examples.rows[place], "input": examples.excerpt(place)}
         if examples.files:

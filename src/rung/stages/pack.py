@@ -17,7 +17,7 @@ from rung.core.model import Model
 from rung.core.product import Product
 from rung.core.task import Task
 from rung.core.types import Examples
-from rung.runtime.mending.chain import Chain
+from rung.data.mended import chain_of
 
 SELFTEST_ROWS = 10
 
@@ -47,7 +47,7 @@ def pack(
             file.write(json.dumps(case, ensure_ascii=False) + "\n")
     rung_version = _version("rung")
     code = registry.code_version(product.task, rung[1], *model.children)
-    clean = Chain.from_spec(product.clean, product.privacy).as_dict()
+    clean = chain_of(product, task).as_dict()
     manifest = Manifest(
         name=product.name,
         version=identity(hash_files(folder), examples.schema, code, clean),
@@ -134,7 +134,7 @@ def _clear(clean: Mapping[str, Any]) -> str:
 
 def _environment() -> dict[str, str]:
     found = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.system()}
-    for package in ("numpy", "scipy", "scikit-learn", "pyarrow"):
+    for package in ("numpy", "scipy", "scikit-learn", "lightgbm", "pyarrow"):
         known = _version(package)
         if known:
             found[package] = known

@@ -13,7 +13,7 @@ from rung.core.model import DataFacts, FitContext, Ladder, Model, Rung
 from rung.core.params import make_params
 from rung.core.prices import Prices
 from rung.core.product import Product, RungSpec
-from rung.core.task import ColumnProfile, Guess
+from rung.core.task import ColumnProfile, Guess, Task
 
 _CHOSEN = "as you chose"
 
@@ -57,6 +57,13 @@ def ladder(product: Product, floor: str, facts: DataFacts, prices: Prices, fit: 
     if floor not in {rung.model for rung in rungs}:
         rungs.append(_rung(RungSpec(model=floor), product.task, facts, prices, fit))
     return Ladder(tuple(sorted(rungs, key=lambda rung: (rung.usd_per_1k, rung.name))), left_out)
+
+
+def check_costs(product: Product, task: Task) -> None:
+    """Raise SpecError when the spec says what errors cost and the task's answers cannot go by it."""
+    if product.costs and not task.takes_costs:
+        problem = Problem(0, "costs", f"{product.task} takes no costs.", "Leave them out.")
+        raise SpecError([problem], "product.yaml")
 
 
 def check_rules(product: Product, labels: Sequence[str]) -> None:

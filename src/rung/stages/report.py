@@ -106,6 +106,11 @@ KEYS: tuple[tuple[str, str, str], ...] = (
         "object",
         "words that speak for each label, and mistakes explained; {} where the model cannot",
     ),
+    (
+        "study.importance",
+        "object",
+        "of a table: what shuffling each column costs, how answers move with the first few; {} for others",
+    ),
     ("costs", "object", "serving, and a large language model for the same answers at dated list prices"),
     ("advice", "list", "what to do next, in words"),
     ("advice_items", "list", "the same for programs: key and values of each message"),
@@ -148,7 +153,7 @@ def report(
         "split",
         "encoding",
     )
-    hidden = {"details", "version", "measured", "reliability", "why", "fold_score", "premise"}
+    hidden = {"details", "version", "measured", "reliability", "why", "importance", "fold_score", "premise"}
     return {
         "rung_version": machine["rung_version"],
         "product": product.name,

@@ -1,0 +1,25 @@
+"""Gradient-boosted trees: fitted with LightGBM, packed as arrays and ONNX, served without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rung.runtime.table_model import TableModel
+
+
+@dataclass(frozen=True)
+class BoostedTreesParams:
+    """What can be set; None is searched on training rows within the effort. bags: fits that are averaged."""
+
+    num_leaves: int | None = None
+    learning_rate: float | None = None
+    min_data_in_leaf: int | None = None
+    bags: int | None = None
+
+
+class BoostedTrees(TableModel):
+    """Use it on tables of a thousand rows or more whose columns act together: it is the one to beat."""
+
+    PACKAGES = ("lightgbm", "sklearn", "scipy", "onnx")
+    Params = BoostedTreesParams
+    FAMILIES = ("trees",)

@@ -1,0 +1,27 @@
+"""Standardised numbers with a few bends, one weight a category, one linear model: read it like a scorecard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rung.runtime.table_model import TableModel
+
+
+@dataclass(frozen=True)
+class LinearTableParams:
+    """What can be set; None is searched on training rows within the effort.
+
+    c: the inverse of the penalty on weights. bends: places where the line of a number may bend, at its quantiles.
+    """
+
+    c: float | None = None
+    bends: int | None = None
+
+
+class LinearTable(TableModel):
+    """Use it first on tables of a few hundred rows, and wherever somebody must be able to check each weight."""
+
+    PACKAGES = ("sklearn", "scipy")
+    NEEDS = "build"
+    Params = LinearTableParams
+    FAMILIES = ("linear",)

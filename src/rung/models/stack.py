@@ -1,0 +1,23 @@
+"""A few linear models and trees that answer together, each by the weight it earned on rows it had not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rung.runtime.table_model import TableModel
+
+
+@dataclass(frozen=True)
+class StackParams:
+    """What can be set. bags: fits of each kind of trees that are averaged; None goes by the effort."""
+
+    bags: int | None = None
+
+
+class Stack(TableModel):
+    """Use it for the last points: no family wins on every table, and a mixture is seldom worse than its best."""
+
+    PACKAGES = ("lightgbm", "sklearn", "scipy", "onnx")
+    Params = StackParams
+    FAMILIES = ("linear", "trees")
+    MIXES = True

@@ -1,0 +1,210 @@
+"""Read the cells of tables as people write them: numbers with currencies, percent signs and units, and dates.
+
+The same functions read a cell when a product is built and when a served model is asked, so a certificate
+speaks of what happens in service.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+# What tables write where there is nothing. "None" and "unknown" may be answers: they are missing in columns of
+# numbers and dates alone.
+MISSING = frozenset(
+    {"", "na", "n/a", "nan", "null", "?", "<na>", "#n/a", "#na", "nat", "(null)", "缺失", "缺省"}
+)
+_NO_NUMBER = MISSING | {
+    "none", "nil", "-", "--", "—", ".", "unknown", "missing", "not available", "未知", "无", "暂无", "不详",
+    "inf", "-inf", "+inf", "infinity", "-infinity", "+infinity", "∞",
+}  # fmt: skip
+_SIGN = r"(?P<minus>[-−–+]?)\s*"
+_MONEY = r"(?:rmb|cny|usd|eur|gbp|jpy|hkd|us\$|[$€£¥₹₩元])?\s*"
+_DIGITS = r"(?P<digits>\d[\d,.'_ ]*|\.\d+)(?P<power>e[+-]?\d+)?"
+_TIMES = r"\s*(?P<times>%|‰|万亿|千万|百万|万|亿|千|k(?![a-z])|mn?(?![a-z])|bn?(?![a-z]))?"
+_NUMBER = re.compile(
+    rf"{_MONEY}{_SIGN}{_MONEY}{_DIGITS}{_TIMES}\s*(?P<rest>.*)",
+    re.DOTALL,
+)
+_FACTORS = {
+    "%": 0.01, "‰": 0.001, "千": 1e3, "万": 1e4, "百万": 1e6, "千万": 1e7, "亿": 1e8, "万亿": 1e12,
+    "k": 1e3, "m": 1e6, "mn": 1e6, "b": 1e9, "bn": 1e9,
+}  # fmt: skip
+_MONEY_AFTER = re.compile(r"(?:rmb|cny|usd|eur|gbp|jpy|hkd|[$€£¥₹₩元])\s*$")
+_THOUSANDS = re.compile(r"\d{1,3}(?:[,'_ ]\d{3})+(?:\.\d*)?")
+_EUROPEAN = re.compile(r"\d{1,3}(?:\.\d{3})+,\d+|\d+,\d{1,2}|\d{4,},\d+|0,\d+")
+_SLASHED = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4}|\d{2})(?:[ T]+(\d{1,2}:\d{2}(?::\d{2})?))?$")
+_COMPACT = re.compile(r"((?:19|20)\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$")
+_ISO = re.compile(r"\d{4}\s*[-/.年]\s*\d{1,2}\s*[-/.月]\s*\d{1,2}")
+_WORDS = ("%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y", "%d %b %y", "%b %d %Y %H:%M", "%d %b %Y %H:%M")
+
+
+def is_missing(value: Any, kind: str = "category") -> bool:
+    """Return whether a cell of that kind holds nothing; infinity is no number either."""
+    if value is None:
+        return True
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if not isinstance(value, str):
+        return False
+    if len(value) > 20:
+        return not value.strip()
+    text = " ".join(value.split()).casefold()
+    return text in (_NO_NUMBER if kind in {"number", "time"} else MISSING)
+
+
+def cell_text(value: Any) -> str:
+    """Return a cell as one line of text, the same whether a file or a request brought it: 3.0 is "3"."""
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    if isinstance(value, str):
+        value = value if value.isascii() else unicodedata.normalize("NFKC", value)
+    return " ".join(str(value).split())
+
+
+def category_text(value: Any) -> str:
+    """Return a cell as a category: `cell_text`, with whole numbers alike however they are written ("3", "3.0")."""
+    return _category_text(value) if type(value) is str else _as_category(cell_text(value))
+
+
+@lru_cache(maxsize=1 << 16)
+def _category_text(text: str) -> str:
+    return _as_category(cell_text(text))
+
+
+def _as_category(text: str) -> str:
+    whole, dot, zeros = text.partition(".")
+    if dot and not zeros.strip("0") and whole.lstrip("-").isdigit():
+        return whole
+    return text
+
+
+def number(value: Any, unit: str = "") -> float | None:
+    """Return a cell as a number, None when it is none. unit: what may stand behind it, such as kg.
+
+    "¥1,200" is 1200, "3.5%" is 0.035, "1.2万" is 12000, "(1,200)" is -1200, "1.234,56" is 1234.56.
+    """
+    if isinstance(value, bool):
+        return float(value)
+    if isinstance(value, int | float):
+        return float(value) if math.isfinite(value) else None
+    if not isinstance(value, str):
+        return None
+    try:
+        plain = float(value)
+    except ValueError:
+        found, rest = _written(value)
+        return found if not rest or rest == unit else None
+    return plain if "_" not in value and math.isfinite(plain) else None
+
+
+def unit_of(text: str) -> str | None:
+    """Return what stands behind the number in a cell, "" for nothing; None when the cell holds no number."""
+    found, rest = _written(text)
+    return None if found is None else rest
+
+
+def _written(text: str) -> tuple[float | None, str]:
+    """Return the number a text begins with, and what is left of it."""
+    text = unicodedata.normalize("NFKC", text).strip().casefold()
+    negative = text.startswith("(") and text.endswith(")")
+    match = _NUMBER.match(text[1:-1].strip() if negative else text)
+    if match is None or len(text) > 60:
+        return None, ""
+    digits = match["digits"].strip()
+    trailing = len(match["digits"]) - len(match["digits"].rstrip(",.'_ "))
+    plain = digits.rstrip(",'_ ")
+    if _THOUSANDS.fullmatch(plain):
+        plain = re.sub(r"[,'_ ]", "", plain)
+    elif _EUROPEAN.fullmatch(plain):
+        plain = plain.replace(".", "").replace(",", ".")
+    elif not re.fullmatch(r"\d+\.?\d*|\.\d+", plain) or (trailing and digits[-1:] in {",", "'", "_"}):
+        return None, ""
+    found = float(plain + (match["power"] or "")) * _FACTORS.get(match["times"] or "", 1.0)
+    sign = -1.0 if negative or match["minus"] in {"-", "−", "–"} else 1.0
+    rest = _MONEY_AFTER.sub("", match["rest"]).strip()
+    return (sign * found, rest) if math.isfinite(found) else (None, "")
+
+
+def date(value: Any, form: str = "") -> str | None:
+    """Return a cell as an ISO date, with the time of day where one stands; None when it is none.
+
+    form: "dmy" or "mdy", how 03/04/2024 is meant in this column.
+    """
+    if isinstance(value, str):
+        return _date(value.strip(), form)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _date(str(value), form)
+    return None
+
+
+@lru_cache(maxsize=1 << 16)
+def _date(text: str, form: str) -> str | None:
+    if not text or len(text) > 40 or not any(char.isdigit() for char in text):
+        return None
+    compact = _COMPACT.match(text)
+    slashed = _SLASHED.match(text)
+    try:
+        if compact:
+            return _iso(datetime(int(compact[1]), int(compact[2]), int(compact[3])))
+        if slashed:
+            first, second, year = int(slashed[1]), int(slashed[2]), int(slashed[3])
+            month, day = (first, second) if form == "mdy" else (second, first)
+            year += 0 if year > 99 else 2000 if year < 70 else 1900
+            clock = f"T{slashed[4].zfill(5)}" if slashed[4] else ""
+            return _iso(datetime.fromisoformat(f"{year:04d}-{month:02d}-{day:02d}{clock}"))
+        if _ISO.match(text):
+            return _iso(datetime.fromisoformat(_plain_iso(text)))
+    except ValueError:
+        return None
+    if text[0].isalpha() or (text[0].isdigit() and any(char.isalpha() for char in text)):
+        words = " ".join(text.replace(",", " ").replace("-", " ").split())
+        for pattern in _WORDS:
+            try:
+                return _iso(datetime.strptime(words, pattern))
+            except ValueError:
+                continue
+    return None
+
+
+def _plain_iso(text: str) -> str:
+    text = re.sub(r"\s*([年月/.])\s*", "-", text[:12]) + text[12:] if text[:12].count(":") == 0 else text
+    text = text.replace("日", " ").strip()
+    day, _, clock = text.replace("T", " ").partition(" ")
+    parts = day.split("-")
+    day = "-".join([parts[0], *(part.zfill(2) for part in parts[1:])])
+    return f"{day}T{clock.strip()}" if clock.strip() else day
+
+
+def _iso(when: datetime) -> str:
+    if when.tzinfo:
+        when = when.astimezone(UTC).replace(tzinfo=None)
+    if (when.hour, when.minute, when.second) == (0, 0, 0):
+        return when.date().isoformat()
+    return when.replace(microsecond=0).isoformat()
+
+
+def day_month_order(texts: Any) -> str:
+    """Return "dmy" or "mdy" for dates such as 31/01/2024: the order that no date contradicts, else the commoner."""
+    firsts = seconds = 0
+    separators = ""
+    for text in texts:
+        match = _SLASHED.match(str(text).strip())
+        if match:
+            firsts += int(match[1]) > 12
+            seconds += int(match[2]) > 12
+            separators += str(text).strip()[len(match[1])]
+    if firsts == seconds:
+        return "mdy" if separators.count("/") > len(separators) / 2 else "dmy"
+    return "dmy" if firsts > seconds else "mdy"
+
+
+def is_slashed(text: str) -> bool:
+    """Return whether a date's day and month could be swapped: 31/01/2024, not 2024-01-31."""
+    return _SLASHED.match(text.strip()) is not None

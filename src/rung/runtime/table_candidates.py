@@ -1,0 +1,71 @@
+"""Which linear models and trees are worth trying on a table, likeliest first, by effort and size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rung.core.model import FitContext
+from rung.runtime.table_search import Candidate, Goal
+
+# Shallow and restrained for few rows, deep for many; the extremely randomised ones differ most from the rest.
+_TREES: dict[str, dict[str, Any]] = {
+    "small": {"num_leaves": 8, "feature_fraction": 0.5, "lambda_l2": 5.0},
+    "stumps": {"num_leaves": 4, "max_depth": 2, "min_data_in_leaf": 10, "feature_fraction": 0.5},
+    "medium": {"num_leaves": 24, "min_data_in_leaf": 20},
+    "random": {"num_leaves": 24, "min_data_in_leaf": 10, "extra_trees": True},
+    "large": {"num_leaves": 63, "min_data_in_leaf": 20, "lambda_l2": 1.0, "learning_rate": 0.05},
+    "fast": {"num_leaves": 31, "learning_rate": 0.1, "feature_fraction": 0.8},
+    "fine": {"num_leaves": 31, "learning_rate": 0.02, "feature_fraction": 0.4, "min_data_in_leaf": 10},
+    "huge": {"num_leaves": 127, "learning_rate": 0.05, "feature_fraction": 0.5, "min_data_in_leaf": 40},
+}
+_FEW, _MANY = 3_000, 20_000
+_LINEAR = (
+    ("plain", 0.1, 0), ("bent", 0.1, 3), ("plain-firm", 0.01, 0), ("plain-free", 1.0, 0), ("bent-free", 1.0, 3),
+    ("bent-firm", 0.02, 3), ("plain-firmest", 0.001, 0), ("bent-wild", 10.0, 5),
+)  # fmt: skip
+
+
+def candidates(
+    families: Sequence[str], mixes: bool, rows: int, goal: Goal, params: Any, context: FitContext
+) -> list[Candidate]:
+    """Return the configurations to try. params: a family's own, of which those that are set narrow the choice."""
+    found: list[Candidate] = []
+    effort = context.effort
+    if "linear" in families:
+        most = (2, 3, 4, 6, 8, 8)[effort] if not mixes else (2, 2, 4, 6, 8, 8)[effort]
+        numbers = goal.codes is None
+        for name, c, bends in _LINEAR[:most]:
+            # The penalty of ridge is against a sum of squares over rows, that of logistic regression as well; numbers
+            # of spread 1 leave less to be learned from each.
+            strength = c * 10 if numbers else c
+            found.append(Candidate("linear", f"linear {name}", {"c": strength, "bends": bends}))
+    if "trees" in families:
+        names = (
+            ("small", "medium", "stumps", "random", "fine", "fast", "large")
+            if rows < _FEW
+            else ("medium", "large", "small", "random", "fine", "fast", "stumps")
+            if rows < _MANY
+            else ("large", "medium", "random", "huge", "fast", "fine", "small")
+        )
+        most = (1, 2, 4, 6, 7, 7)[effort]
+        found += [Candidate("trees", f"trees {name}", _TREES[name]) for name in names[:most]]
+    return _narrowed(found, params)
+
+
+def _narrowed(found: list[Candidate], params: Any) -> list[Candidate]:
+    """Return candidates with what was set by hand in place of what they would try; equal ones once."""
+    given = {key: value for key, value in vars(params).items() if value is not None}
+    out: list[Candidate] = []
+    for candidate in found:
+        own = {key: value for key, value in given.items() if key in _KNOWN[candidate.family]}
+        changed = Candidate(candidate.family, candidate.name, {**candidate.settings, **own})
+        if all(changed.settings != other.settings for other in out):
+            out.append(changed)
+    return out
+
+
+_KNOWN = {
+    "linear": {"c", "bends"},
+    "trees": {"num_leaves", "learning_rate", "min_data_in_leaf", "rounds", "bags"},
+}

@@ -1,0 +1,214 @@
+"""One packed description of a table's columns for all families: the same numpy code when a model is fitted and asked.
+
+Numbers stay as they are, dates become parts of the calendar, categories become codes, and a column of free text
+becomes what a linear model of its words says of the target.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.types import Columns, Field, Schema
+from rung.runtime.cells import date
+from rung.runtime.column_kinds import is_id
+from rung.runtime.text_scores import TextScores
+
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int32]
+# A value in fewer rows counts as "another one", which is also what training never saw.
+_FEWEST_ROWS = 3
+_MOST_VALUES = 10_000
+_PARTS = ("day", "month", "weekday", "hour")
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Rows ready for a model. numbers: [rows, p], NaN where missing. codes: [rows, q], from 0: the known values in
+    order, then "another one", last "missing"."""
+
+    numbers: Floats
+    codes: Codes
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Cells:
+        """Return these rows."""
+        return Cells(self.numbers[rows], self.codes[rows])
+
+
+@dataclass(frozen=True)
+class TableFeatures:
+    """What is read of each column. numbers: (column, part), the part "" for the number itself. categories: column ->
+    its known values. texts: column -> its scores. left_out: column -> why it is not read."""
+
+    numbers: tuple[tuple[str, str], ...]
+    categories: Mapping[str, tuple[str, ...]]
+    texts: Mapping[str, TextScores]
+    left_out: Mapping[str, str]
+
+    @property
+    def number_sources(self) -> tuple[str, ...]:
+        """Return the column that each number of `Cells` comes from."""
+        scores = [name for name, text in self.texts.items() for _ in range(text.width + 1)]
+        return (*(name for name, _ in self.numbers), *scores)
+
+    def encode(self, inputs: Columns, text_scores: Mapping[str, Floats] | None = None) -> Cells:
+        """Return rows as a model reads them. text_scores: of training rows, by models that had not seen them."""
+        rows = len(next(iter(inputs.values()))) if inputs else 0
+        columns: list[Floats] = []
+        times: dict[str, dict[str, Floats]] = {}
+        for name, part in self.numbers:
+            if not part:
+                columns.append(as_floats(inputs[name]))
+                continue
+            if name not in times:
+                times[name] = calendar(inputs[name])
+            columns.append(times[name][part])
+        blocks = [np.column_stack(columns) if columns else np.zeros((rows, 0))]
+        for name, text in self.texts.items():
+            found = (text_scores or {}).get(name)
+            blocks.append(text.scores(inputs[name]) if found is None else found)
+            blocks.append(
+                np.array([[len(str(cell or ""))] for cell in inputs[name]], np.float64).reshape(rows, 1)
+            )
+        codes = np.zeros((rows, len(self.categories)), dtype=np.int32)
+        for place, (name, values) in enumerate(self.categories.items()):
+            known: dict[Any, int] = {value: code for code, value in enumerate(values)}
+            known |= {None: len(values) + 1, "": len(values) + 1}
+            codes[:, place] = [known.get(value, len(values)) for value in inputs[name]]
+        return Cells(np.hstack(blocks), codes)
+
+    def shown(self, inputs: Columns, row: int) -> dict[str, str]:
+        """Return each column of a row as people read it: "age = 34"."""
+        return {name: f"{name} = {_shown(column[row])}" for name, column in inputs.items()}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything but the text models' arrays, for JSON."""
+        return {
+            "numbers": [list(pair) for pair in self.numbers],
+            "categories": {name: list(values) for name, values in self.categories.items()},
+            "texts": {name: text.as_dict() for name, text in self.texts.items()},
+            "left_out": dict(self.left_out),
+        }
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays of the text models, for safetensors."""
+        found: dict[str, npt.NDArray[Any]] = {}
+        for place, text in enumerate(self.texts.values()):
+            found |= {f"text.{place}.{key}": array for key, array in text.arrays().items()}
+        return found
+
+    @staticmethod
+    def from_parts(raw: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> TableFeatures:
+        """Return what `as_dict` and `arrays` gave."""
+        texts = {}
+        for place, (name, facts) in enumerate(raw["texts"].items()):
+            prefix = f"text.{place}."
+            own = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
+            texts[name] = TextScores.from_parts(facts, own)
+        return TableFeatures(
+            tuple((name, part) for name, part in raw["numbers"]),
+            {name: tuple(values) for name, values in raw["categories"].items()},
+            texts,
+            dict(raw["left_out"]),
+        )
+
+
+def learn(schema: Schema, inputs: Columns, texts: Mapping[str, TextScores]) -> TableFeatures:
+    """Return the description that training rows give. texts: the fitted scores of text columns.
+
+    A column that never changes, or that only names its rows, is left out.
+    """
+    numbers: list[tuple[str, str]] = []
+    categories: dict[str, tuple[str, ...]] = {}
+    left_out: dict[str, str] = {}
+    for field in schema.inputs:
+        column = inputs[field.name]
+        if field.kind == "text":
+            continue
+        why = ""
+        if field.kind == "number":
+            values = as_floats(column)
+            why = _useless_number(field, values)
+            numbers += [] if why else [(field.name, "")]
+        elif field.kind == "time":
+            parts = {part: v for part, v in calendar(column).items() if len(np.unique(v[~np.isnan(v)])) > 1}
+            why = "" if parts else "the same in every row"
+            numbers += [(field.name, part) for part in parts]
+        else:
+            counts = Counter(value for value in column if value not in (None, ""))
+            why = _useless_category(field, counts, len(column))
+            if not why:
+                kept = [
+                    v
+                    for v, n in counts.most_common(_MOST_VALUES)
+                    if n >= min(_FEWEST_ROWS, len(column) // 20 + 1)
+                ]
+                categories[field.name] = tuple(sorted(kept))
+        if why:
+            left_out[field.name] = why
+    return TableFeatures(tuple(numbers), categories, dict(texts), left_out)
+
+
+def as_floats(column: Sequence[Any]) -> Floats:
+    """Return a column of numbers as an array, NaN where one is missing."""
+    if isinstance(column, np.ndarray):
+        return column.astype(np.float64)
+    return np.array([np.nan if value is None or value == "" else value for value in column], dtype=np.float64)
+
+
+def calendar(column: Sequence[Any]) -> dict[str, Floats]:
+    """Return days since 1970, month, weekday (Monday 0) and hour of a column of ISO dates; NaN where none stands."""
+    cells = [_iso(cell) for cell in column]
+    when = np.array(cells, dtype="datetime64[s]")
+    missing = np.isnat(when)
+    seconds = np.where(missing, 0, when.astype(np.int64)).astype(np.float64)
+    day = np.floor(seconds / 86_400)
+    month = when.astype("datetime64[M]").astype(np.int64) % 12 + 1.0
+    found = {"day": day, "month": month, "weekday": (day + 3) % 7, "hour": np.floor(seconds % 86_400 / 3_600)}
+    return {part: np.where(missing, np.nan, found[part]) for part in _PARTS}
+
+
+def _iso(cell: Any) -> str:
+    """Return a date that numpy can read; what is none counts as missing."""
+    if not cell:
+        return "NaT"
+    text = str(cell)
+    return (
+        text
+        if len(text) in (10, 19) and text[4] == "-" == text[7] and text[:4].isdigit()
+        else date(text) or "NaT"
+    )
+
+
+def _useless_number(field: Field, values: Floats) -> str:
+    filled = values[~np.isnan(values)]
+    distinct = len(np.unique(filled))
+    if distinct == 0:
+        return "empty in every row"
+    if distinct == 1 and len(filled) == len(values):
+        return "the same in every row"
+    whole = bool((filled == np.floor(filled)).all())
+    return "an id: it differs in every row" if is_id(field, distinct, len(filled), whole) else ""
+
+
+def _useless_category(field: Field, counts: Mapping[str, int], rows: int) -> str:
+    filled = sum(counts.values())
+    if not counts:
+        return "empty in every row"
+    if len(counts) == 1 and filled == rows:
+        return "the same in every row"
+    return "an id: it differs in every row" if is_id(field, len(counts), filled, False) else ""
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == "" or value != value:
+        return "?"
+    return f"{float(value):.6g}" if isinstance(value, int | float | np.floating) else str(value)[:40]

@@ -1,0 +1,155 @@
+"""Boosted trees over a table's cells: categories stand as the mean target of their rows, missing goes its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.runtime.onnx_file import OnnxFile
+from rung.runtime.table_features import Cells
+from rung.runtime.tree_shap import TreeShap
+from rung.runtime.trees import Trees
+from rung.runtime.trees_onnx import write_onnx
+
+Floats = npt.NDArray[np.float64]
+Single = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+# A category's mean is drawn to the mean of all rows as if so many more rows had that.
+_PULL = 10.0
+# More outputs than these would make as many columns of each category: their first ones speak for the rest.
+_MOST_OUTPUTS = 5
+
+
+@dataclass(frozen=True)
+class TreeDesign:
+    """fill: what a missing number becomes where training had none missing, NaN elsewhere. means: a category column ->
+    [codes, columns], the mean target of each code."""
+
+    fill: Floats
+    means: tuple[Floats, ...]
+
+    def rows(self, cells: Cells, apart: Floats | None = None) -> Single:
+        """Return [rows, features] in single precision. apart: category columns of training rows that were encoded
+        without their own targets."""
+        numbers = np.where(np.isnan(cells.numbers), self.fill, cells.numbers)
+        if apart is None:
+            blocks = [mean[cells.codes[:, j]] for j, mean in enumerate(self.means)]
+            apart = np.hstack(blocks) if blocks else np.zeros((len(cells), 0))
+        with np.errstate(over="ignore"):
+            return np.hstack([numbers, apart]).astype(np.float32)
+
+    @property
+    def sources(self) -> Ints:
+        """Return for each feature which column of the cells it comes from, numbers first."""
+        width = len(self.fill)
+        repeats = [mean.shape[1] for mean in self.means]
+        return np.concatenate([np.arange(width), width + np.repeat(np.arange(len(repeats)), repeats)]).astype(
+            np.int64
+        )
+
+
+@dataclass(frozen=True)
+class TreePart:
+    """Fitted trees: raw scores [rows, outputs] are sums of leaves; trees of one output speak for one label of two
+    and against the other. session: the packed file, where there is one."""
+
+    design: TreeDesign
+    trees: Trees
+    outputs: int
+    session: OnnxFile | None = None
+
+    @cached_property
+    def _shap(self) -> TreeShap:
+        return TreeShap(self.trees)
+
+    def raw(self, cells: Cells) -> Floats:
+        """Return [rows, outputs]."""
+        rows = self.design.rows(cells)
+        if self.session is None or not len(rows):
+            return both_sides(self.trees.raw(rows), self.outputs)
+        found = np.asarray(self.session.run("raw", {"rows": rows}), dtype=np.float64)
+        return both_sides(found, self.outputs)
+
+    def contributions(self, cells: Cells) -> Floats:
+        """Return [rows, numbers + categories, outputs]: exact Shapley values of the trees, features of a column added."""
+        by_feature = self._shap.contributions(self.design.rows(cells))
+        place: Any = (slice(None), self.design.sources)
+        found = np.zeros((len(cells), cells.numbers.shape[1] + cells.codes.shape[1], self.trees.outputs))
+        np.add.at(found, place, by_feature)
+        return both_sides(found, self.outputs)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return everything, for safetensors."""
+        found = {"outputs": np.array([self.outputs]), "fill": self.design.fill}
+        found |= {f"means.{j}": mean for j, mean in enumerate(self.design.means)}
+        return found | {f"trees.{name}": array for name, array in self.trees.arrays().items()}
+
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> TreePart:
+        """Return what `arrays` gave."""
+        means = tuple(arrays[f"means.{j}"] for j in range(sum(key.startswith("means.") for key in arrays)))
+        trees = {key.removeprefix("trees."): a for key, a in arrays.items() if key.startswith("trees.")}
+        return TreePart(
+            TreeDesign(arrays["fill"], means), Trees.from_arrays(trees), int(arrays["outputs"][0])
+        )
+
+    def write(self, path: Path) -> None:
+        """Write the trees as ONNX, for `opened`."""
+        write_onnx(self.trees, len(self.design.sources), path)
+
+    def opened(self, path: Path) -> TreePart:
+        """Return the part with its packed trees, which answer from now on."""
+        return replace(self, session=OnnxFile.open(path))
+
+
+def both_sides(raw: Floats, outputs: int) -> Floats:
+    """Return scores of one label of two as scores of both, on the last axis; others as they are."""
+    return np.concatenate([-raw / 2, raw / 2], axis=-1) if raw.shape[-1] < outputs else raw
+
+
+def learn_tree_design(cells: Cells, targets: Floats) -> TreeDesign:
+    """Return the design of training cells. targets: [rows, outputs], whose means categories are encoded by."""
+    has_gap = np.isnan(cells.numbers).any(axis=0)
+    fill = np.full(cells.numbers.shape[1], np.nan)
+    for j in np.flatnonzero(~has_gap).tolist():
+        fill[j] = np.median(cells.numbers[:, j])
+    kept = _spoken_for(targets)
+    means = tuple(category_means(cells.codes[:, j], kept) for j in range(cells.codes.shape[1]))
+    return TreeDesign(fill, means)
+
+
+def _spoken_for(targets: Floats) -> Floats:
+    """Return the outputs that categories are encoded by: of two labels one says all."""
+    return targets[:, 1:] if targets.shape[1] == 2 else targets[:, :_MOST_OUTPUTS]
+
+
+def category_means(codes: npt.NDArray[np.int32], targets: Floats, size: int = 0) -> Floats:
+    """Return [codes, outputs]: the mean target of each code, drawn to the mean of all where its rows are few."""
+    size = size or int(codes.max(initial=0)) + 3
+    counts = np.bincount(codes, minlength=size)[:, None]
+    overall = targets.mean(axis=0)
+    sums = np.column_stack([np.bincount(codes, weights=column, minlength=size) for column in targets.T])
+    return np.asarray((sums + _PULL * overall) / (counts + _PULL))
+
+
+def encoded_apart(cells: Cells, targets: Floats, folds: int, seed: int) -> Floats:
+    """Return the category columns of training rows, each row encoded by the means of other rows.
+
+    With its own target in the mean, a rare category would give the answer away, and trees would trust it.
+    """
+    kept = _spoken_for(targets)
+    found = np.zeros((len(cells), cells.codes.shape[1] * kept.shape[1]))
+    fold_of = np.random.default_rng(seed).permutation(len(cells)) % folds
+    for k in range(folds if cells.codes.shape[1] else 0):
+        inside = fold_of == k
+        for j in range(cells.codes.shape[1]):
+            codes = cells.codes[:, j]
+            means = category_means(codes[~inside], kept[~inside], int(codes.max()) + 1)
+            found[inside, j * kept.shape[1] : (j + 1) * kept.shape[1]] = means[codes[inside]]
+    return found

@@ -1,0 +1,41 @@
+"""The pages on tables say the same in both languages, and what they show of cells and specs is so."""
+
+import re
+
+import pytest
+import yaml
+
+from rung.core.product import load_product, parse_product
+from rung.runtime.cells import date, number
+from support import ROOT
+
+PAGES = [
+    (ROOT / "docs" / "howto" / name).read_text(encoding="utf-8") for name in ("tables.md", "tables.zh.md")
+]
+BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.S)
+
+
+def test_both_pages_run_the_same():
+    assert BLOCK.findall(PAGES[0]) == BLOCK.findall(PAGES[1])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_cells_become_what_the_page_says(page):
+    numbers, dates = (line for line in page.splitlines() if line.startswith(("| `1200`", "| `2024")))
+    cells = re.findall(r"`([^`]+)`", numbers.split("|")[1])
+    assert len(cells) == 7 and all(number(cell, "kg") is not None for cell in cells)
+    cells = re.findall(r"`([^`]+)`", dates.split("|")[1])
+    found = {date(cell, "mdy" if cell.startswith("01/") else "dmy") for cell in cells}
+    assert len(cells) == 6 and found == {"2024-01-31"}
+
+
+def test_the_costs_of_the_page_are_a_spec():
+    (block,) = [text for kind, text in BLOCK.findall(PAGES[0]) if kind == "yaml"]
+    product = parse_product(f"task: tabular_classification\ndata: {{path: x.csv, target: y}}\n{block}")
+    assert product.costs.false_negative == yaml.safe_load(block)["costs"]["false_negative"]
+
+
+@pytest.mark.parametrize("name", ["credit", "houses"])
+def test_the_examples_are_specs(name):
+    product, _ = load_product(ROOT / "examples" / name)
+    assert product.name == name and product.task.startswith("tabular_")

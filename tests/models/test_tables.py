@@ -1,0 +1,108 @@
+"""What families of tables promise: sure as they are right, costs that thresholds follow, intervals that hold."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes
+
+from rung.core import registry
+from rung.core.model import FitContext
+from rung.core.types import Examples
+from rung.runtime.cells import cell_text
+
+pytest.importorskip("lightgbm")
+
+
+def examples_of(task_name, inputs, targets, costs=None):
+    task = registry.task(task_name)
+    schema = task.schema(list(inputs), sorted({str(t) for t in targets}))
+    cells = {name: Counter(map(cell_text, column)) for name, column in inputs.items()}
+    schema = task.described(schema, Counter(targets), lambda: cells, costs or {})
+    n = len(targets)
+    return task, Examples(
+        schema, inputs, list(targets), [f"{i:016x}" for i in range(n)], list(range(n)), [0.0] * n
+    )
+
+
+def fitted(name, examples, effort=1):
+    family = registry.model(name)
+    return family.fit(examples, family.Params(), FitContext(effort=effort))
+
+
+def halves(n, seed=0):
+    order = np.random.default_rng(seed).permutation(n)
+    return order[: n // 2].tolist(), order[n // 2 :].tolist()
+
+
+@pytest.fixture(scope="module")
+def tumours():
+    found = load_breast_cancer()
+    inputs = {str(name): found.data[:, j] for j, name in enumerate(found.feature_names)}
+    return inputs, ["malignant" if t == 0 else "benign" for t in found.target]
+
+
+@pytest.mark.parametrize("name", ["linear_table", "boosted_trees", "stack"])
+def test_tumours_are_told_apart_and_the_malignant_label_is_the_one_that_matters(name, tumours):
+    task, examples = examples_of("tabular_classification", *tumours)
+    assert examples.schema.labels == ("benign", "malignant")
+    train, test = (examples.take(rows) for rows in halves(len(examples)))
+    answers = fitted(name, train).predict(test.inputs)
+    assert task.metric("roc_auc", test.schema).score(test.targets, answers, test.schema) > 0.97
+
+
+def test_the_threshold_follows_the_costs(tumours):
+    costs = {"false_negative": 100.0, "false_positive": 1.0}
+    task, examples = examples_of("tabular_classification", *tumours, costs)
+    train, test = (examples.take(rows) for rows in halves(len(examples)))
+    model = fitted("linear_table", train)
+    assert model.chosen["threshold"] < 0.2
+    metric = task.metric("expected_cost", test.schema)
+    spent = metric.score(test.targets, model.predict(test.inputs), test.schema)
+    plain = list(registry.model("linear_table").fit(
+        Examples(examples_of("tabular_classification", *tumours)[1].schema, train.inputs, train.targets, train.units, train.rows, train.times),
+        registry.model("linear_table").Params(), FitContext(effort=1)).predict(test.inputs))  # fmt: skip
+    assert spent <= metric.score(test.targets, plain, test.schema)
+
+
+def test_one_in_a_thousand_does_not_collapse():
+    rng = np.random.default_rng(0)
+    n = 40_000
+    x = rng.normal(size=(n, 6))
+    chance = 1 / (1 + np.exp(-(2.0 * x[:, 0] + 1.5 * x[:, 1] - 10.0)))
+    positive = rng.random(n) < chance
+    assert 0.0005 < positive.mean() < 0.004
+    inputs = {f"x{j}": x[:, j] for j in range(6)}
+    task, examples = examples_of("tabular_classification", inputs, ["yes" if p else "no" for p in positive])
+    train, test = (examples.take(rows) for rows in halves(n))
+    for name in ("linear_table", "boosted_trees"):
+        answers = fitted(name, train).predict(test.inputs)
+        assert task.metric("roc_auc", test.schema).score(test.targets, answers, test.schema) > 0.85, name
+        said = float(np.mean([a.extra["probabilities"][1] for a in answers]))
+        assert said == pytest.approx(np.mean([t == "yes" for t in test.targets]), rel=0.5), name
+
+
+def test_intervals_cover_nine_of_ten_on_real_data():
+    found = load_diabetes(scaled=False)
+    inputs = {str(name): found.data[:, j] for j, name in enumerate(found.feature_names)}
+    task, examples = examples_of("tabular_regression", inputs, found.target.tolist())
+    shares = []
+    for seed in range(6):
+        train, test = (examples.take(rows) for rows in halves(len(examples), seed))
+        answers = fitted("linear_table", train).predict(test.inputs)
+        shares.append(task.metric("covered", test.schema).score(test.targets, answers, test.schema))
+    assert np.mean(shares) == pytest.approx(0.9, abs=0.03)
+
+
+@pytest.mark.parametrize("name", ["linear_table", "boosted_trees", "stack"])
+def test_reasons_add_up_to_the_answer(name, tumours):
+    _, examples = examples_of("tabular_classification", *tumours)
+    model = fitted(name, examples)
+    rows = examples.take([0, 7, 100])
+    for i, reasons in enumerate(model.explain(rows.inputs, most=100)):
+        raw = model.raw(rows.inputs)[i]
+        own = model.labels.index(model.predict(rows.inputs)[i].value)
+        gap = (raw[own] - raw[1 - own]) * model._fitted.calibration.scale
+        mean = model.raw(examples.inputs)
+        base = float((mean[:, own] - mean[:, 1 - own]).mean()) * model._fitted.calibration.scale
+        assert sum(r.weight for r in reasons) == pytest.approx(gap - base, abs=0.02 * abs(gap) + 0.2)

@@ -1,0 +1,84 @@
+"""Trees taken out of LightGBM answer and explain as LightGBM itself does, in numpy and as ONNX."""
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer
+
+from rung.runtime.onnx_file import OnnxFile
+from rung.runtime.tree_shap import TreeShap
+from rung.runtime.trees import from_lightgbm, joined
+from rung.runtime.trees_onnx import write_onnx
+
+lgb = pytest.importorskip("lightgbm")
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """Breast cancer in single precision, a tenth of the cells missing; a booster and its trees."""
+    found = load_breast_cancer()
+    rows = found.data.astype(np.float32)
+    rows[np.random.default_rng(0).random(rows.shape) < 0.1] = np.nan
+    params = {
+        "objective": "binary",
+        "num_leaves": 8,
+        "verbosity": -1,
+        "num_threads": 1,
+        "deterministic": True,
+    }
+    booster = lgb.train(params, lgb.Dataset(rows, found.target), 40)
+    return rows, booster, from_lightgbm(booster.dump_model(), 1)
+
+
+def test_numpy_and_onnx_answer_as_lightgbm_does(fitted, tmp_path):
+    rows, booster, trees = fitted
+    expected = booster.predict(rows, raw_score=True)
+    assert np.abs(trees.raw(rows)[:, 0] - expected).max() < 1e-5
+    write_onnx(trees, rows.shape[1], tmp_path / "trees.onnx")
+    answers = OnnxFile.open(tmp_path / "trees.onnx").run("raw", {"rows": rows})
+    assert np.abs(answers[:, 0] - expected).max() < 1e-4
+
+
+def test_contributions_are_those_of_lightgbm_and_add_up(fitted):
+    rows, booster, trees = fitted
+    shap = TreeShap(trees)
+    ours = shap.contributions(rows[:40])[:, :, 0]
+    theirs = booster.predict(rows[:40], pred_contrib=True)
+    assert np.abs(ours - theirs[:, :-1]).max() < 1e-4
+    assert np.abs(ours.sum(axis=1) + shap.expected[0] - trees.raw(rows[:40])[:, 0]).max() < 1e-6
+
+
+def test_contributions_are_shapley_values_by_definition():
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(300, 4)).astype(np.float32)
+    target = rows[:, 0] * rows[:, 1] + np.abs(rows[:, 2])
+    booster = lgb.train({"num_leaves": 6, "verbosity": -1, "num_threads": 1}, lgb.Dataset(rows, target), 3)
+    trees = from_lightgbm(booster.dump_model(), 1)
+
+    def value(row, known):
+        def walk(node):
+            if trees.feature[node] < 0:
+                return float(trees.value[node])
+            left, right = trees.left[node], trees.right[node]
+            if trees.feature[node] in known:
+                return walk(left if row[trees.feature[node]] <= trees.threshold[node] else right)
+            share = trees.cover[left] / trees.cover[node]
+            return share * walk(left) + (1 - share) * walk(right)
+
+        return sum(walk(root) for root in trees.roots)
+
+    for row in rows[:3]:
+        for i in range(4):
+            others = [j for j in range(4) if j != i]
+            exact = sum(
+                math.factorial(len(s)) * math.factorial(3 - len(s)) / 24 * (value(row, {*s, i}) - value(row, set(s)))
+                for size in range(4) for s in combinations(others, size)
+            )  # fmt: skip
+            assert TreeShap(trees).contributions(row[None])[0, i, 0] == pytest.approx(exact, abs=1e-6)
+
+
+def test_joined_trees_answer_the_sum(fitted):
+    rows, _, trees = fitted
+    assert np.allclose(joined([trees, trees]).raw(rows[:50]), 2 * trees.raw(rows[:50]))
