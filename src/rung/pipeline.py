@@ -209,7 +209,9 @@ def _climb(job: _Job, all_rungs: bool) -> report.Findings:
             "trial", **{key: trial[key] for key in ("rung", "status", "scores", "usd_per_1k", "fit_seconds")}
         )
     cleared = winner is not None and certificate is not None
-    best = winner or _best(trials, requirements)
+    best = winner or evaluate.best(
+        trials, requirements[0].metric.name, requirements[0].condition.higher_is_better
+    )
     shipped = next((t for t in trials if t["rung"] == best), None)
     if shipped is None:
         return report.Findings(trials, None, certificate, cleared)
@@ -378,16 +380,6 @@ def _premise(job: _Job, trial: Mapping[str, Any]) -> str:
     return sentences(
         "en", trial["premise"], say("label.premise", "en", n=audit["cannot_be_told"]) if audit else ""
     )
-
-
-def _best(trials: Sequence[Mapping[str, Any]], requirements: Sequence[Requirement]) -> str | None:
-    """Return the rung with the best first metric on held-out training rows; the cheaper one in a tie."""
-    sound = [trial for trial in trials if not trial["differing"]]
-    if not sound:
-        return None
-    first = requirements[0]
-    sign = 1.0 if first.condition.higher_is_better else -1.0
-    return str(max(sound, key=lambda trial: sign * trial["scores"][first.metric.name])["rung"])
 
 
 def _ship(job: _Job, found: report.Findings) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from pydantic import (
 from rung.core.clean_spec import PrivacySpec, Steps
 from rung.core.errors import Problem, SpecError
 from rung.core.label_spec import LabellingSpec
+from rung.core.rule_spec import RuleSpec
 from rung.core.source_spec import CertifySpec, DataSpec, Section, as_tuple
 from rung.core.spec_words import at_line, in_words
 from rung.core.spec_yaml import MOST_CHARS, Key, read_yaml
@@ -113,34 +113,6 @@ class RungSpec(Section):
     name: str | None = Field(
         default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$", description="default: the family's name"
     )
-
-
-class RuleSpec(Section):
-    """An answer given by hand, whatever a model would say."""
-
-    equals: str | None = Field(default=None, min_length=1, max_length=1_000, description="the whole text")
-    contains: str | None = Field(
-        default=None, min_length=1, max_length=1_000, description="these words, anywhere in the text"
-    )
-    matches: str | None = Field(
-        default=None, min_length=1, max_length=1_000, description="the whole text, `*` for any characters"
-    )
-    answer: str = Field(min_length=1, description="the label to answer")
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> RuleSpec:
-        kinds = {"equals": self.equals, "contains": self.contains, "matches": self.matches}
-        given = [f"{kind} '{text}'" for kind, text in kinds.items() if text is not None]
-        if len(given) != 1:
-            found = f"has {' and '.join(given)}" if given else "says nothing to look for"
-            raise ValueError(
-                f"{found}: give exactly one of equals, contains and matches, else write two rules"
-            )
-        # Of any width: "＊" and "　" are a star and a blank.
-        text = unicodedata.normalize("NFKC", self.equals or self.contains or self.matches or "")
-        if not text.replace("*", " ").strip():
-            raise ValueError("it would answer every text; write what to look for")
-        return self
 
 
 class Product(Section):

@@ -205,3 +205,10 @@ def _normal_quantile(p: float) -> float:
     from statistics import NormalDist
 
     return NormalDist().inv_cdf(p)
+
+
+def best(trials: Sequence[Mapping[str, Any]], metric: str, higher_is_better: bool) -> str | None:
+    """Return the rung with the best score on held-out training rows; the cheaper one in a tie; None when all exports broke."""
+    sound = [trial for trial in trials if not trial["differing"]]
+    sign = 1.0 if higher_is_better else -1.0
+    return str(max(sound, key=lambda trial: sign * trial["scores"][metric])["rung"]) if sound else None
