@@ -19,6 +19,7 @@ from rung.data.checks import each_check, gravest_first
 from rung.data.corrections import Correction, merge, read_answers, write_corrections
 from rung.data.finding import Finding
 from rung.data.prepare import prepare
+from rung.data.typed import with_inputs
 from rung.data.view import View
 
 
@@ -46,6 +47,8 @@ def check(path: Path, labels: bool = False, on_check: Callable[[str], None] = la
     `group` and `input` may still be changed by what the checks say. on_check: told of each check when it is done.
     """
     product, base = load_product(path)
+    task = registry.task(product.task)
+    product = with_inputs(product, base, task)
     with tempfile.TemporaryDirectory(prefix="rung-") as scratch, naming_lines(path):
         lock = base / "certificate.lock"
         if not labels:
@@ -55,7 +58,7 @@ def check(path: Path, labels: bool = False, on_check: Callable[[str], None] = la
             lock = copy
         folder = Path(scratch) / "data"
         folder.mkdir()
-        data = prepare(product, base, registry.task(product.task), CertificateLock(lock), folder)
+        data = prepare(product, base, task, CertificateLock(lock), folder)
         found = []
         for name, finding in each_check(View(product, base, data), "labels" if labels else "check"):
             on_check(name)

@@ -13,6 +13,7 @@ from rung.core.errors import DataError
 from rung.core.product import Product
 from rung.core.task import Task
 from rung.runtime.mending.chain import Chain, Mended
+from rung.runtime.personal import find
 from rung.runtime.personal.masking import hide
 
 # So many are kept of each step until it is known which rows train.
@@ -67,7 +68,10 @@ class Mending:
         self._refused: Counter[str] = Counter()
         self._changes: dict[str, list[_Change]] = {name: [] for name in self._names}
         self._seen: Mapping[str, tuple[str, str]] = {}
+        self._texts: Sequence[str] = ()
+        self._masked = False
         self._rows = self._dropped = 0
+        self._hidden = tuple(dict.fromkeys((*PLAIN_KINDS, *chain.mask, *chain.drop)))
 
     def apply(self, values: Mapping[str, Any], texts: Sequence[str]) -> Mended:
         """Return a row after the chain."""
@@ -79,6 +83,8 @@ class Mending:
 
         mended = self._chain.apply(values, texts, watch)
         self._seen = seen
+        self._texts = [mended.values[name] for name in texts if isinstance(mended.values.get(name), str)]
+        self._masked = bool(mended.personal)
         self._changed.update(seen.keys())
         if mended.refused:
             self._dropped += 1
@@ -90,8 +96,12 @@ class Mending:
     def staged(self, index: int, file: str, row: int) -> None:
         """Keep what changed in the last row as an example: it is the staged row of this index. No other row is shown."""
         for name, (old, new) in self._seen.items():
-            if len(self._changes[name]) < _CANDIDATES:
+            if len(self._changes[name]) < _CANDIDATES and (name in {"mask", "drop"} or self._is_clear()):
                 self._changes[name].append(_Change(index, file, row, *_windows(old, new)))
+
+    def _is_clear(self) -> bool:
+        """Return whether the last row holds no personal data, which before a step may have been written as entities."""
+        return not self._masked and not any(find(text, self._hidden) for text in self._texts)
 
     def facts(self, trains: Callable[[int], bool]) -> list[dict[str, Any]]:
         """Return one object a step, in order: rows in, out and changed, three examples of rows that train."""
@@ -108,8 +118,8 @@ class Mending:
                 {
                     "file": c.file,
                     "row": c.row,
-                    "before": _shown(c.there, c.before),
-                    "after": _shown(c.there, c.after),
+                    "before": _shown(c.there, c.before, self._hidden),
+                    "after": _shown(c.there, c.after, self._hidden),
                 }
                 for c in picked
             ]
@@ -125,9 +135,9 @@ def _windows(old: str, new: str) -> tuple[int, str, str]:
     return first - begin, old[begin:end], new[begin:end]
 
 
-def _shown(first: int, window: str) -> str:
+def _shown(first: int, window: str, kinds: Sequence[str]) -> str:
     """Return a piece cut to a line, with dots for personal data: whatever was asked, a report holds none."""
-    text = hide(window, PLAIN_KINDS)
+    text = hide(window, kinds)
     begin = max(first - _SHOWN, 0)
     cut = text[begin : first + 2 * _SHOWN]
     return ("…" if begin else "") + cut.replace("\n", "⏎") + ("…" if first + 2 * _SHOWN < len(text) else "")

@@ -116,7 +116,12 @@ def read_pool(product: Product, base: Path, task: Task, lock: CertificateLock) -
     def keep(text: int, unit: int, target: Any, values: Sequence[Any]) -> None:
         key = f"{text:016x}"
         zone = int(zones.of(np.array([unit], np.uint64))[0])
-        if key not in found and (zone != CHOSEN or _lucky(text) < share):
+        before = found.get(key)
+        # A text that stands in several units (groups, or texts that mend to the same) is asked about as the strictest
+        # of them asks: where one of them certifies, no guess is shown.
+        if before is not None and (zone, unit) >= (before.zone, before.unit):
+            return
+        if zone != CHOSEN or _lucky(text) < share:
             cells = {f.name: from_cell(f.kind, c) for f, c in zip(schema.inputs, values[3:], strict=True)}
             given = target if target in product.labelling.labels else None  # type: ignore[union-attr]
             found[key] = PoolRow(key, unit, str(values[0]), int(values[1]), cells, zone, given)

@@ -160,10 +160,12 @@ def _described(
     cells = cells_of(staged, schema, sides.side == TRAIN)
     costs = product.costs.model_dump(exclude_none=True) if product.costs else {}
     final = task.described(plain, training, cells, costs)
-    bad, unread = unreadable(staged, final, schema)
-    if unread:
-        sides.side[bad & (sides.side >= 0)] = -8
-    return final, unread
+    unread = unreadable(staged, final, schema)
+    if unread is None:
+        return final, {}
+    sides.side[unread.bad & (sides.side >= 0)] = -8
+    sides.side[unread.empty & (sides.side >= 0)] = -9
+    return final, unread.counts
 
 
 def _require_columns(source: Source, product: Product, own: bool, overlay: Overlay | None) -> None:
@@ -206,7 +208,7 @@ def _write_sides(
     inputs = [f"input:{name}" for name in schema.input_names]
     fields = [f for f in schema.inputs if is_typed(f, before)]
     numbers = {f"input:{f.name}" for f in fields if f.kind == "number"}
-    columns = ["file", "row", "unit", "time", "copies", "target", *inputs]
+    columns = ["file", "row", "unit", "text", "time", "copies", "target", *inputs]
     begin = corrected = 0
     with (
         TableWriter(folder / "train.parquet", columns, numbers) as train,
@@ -221,6 +223,7 @@ def _write_sides(
                     units = [f"{unit:016x}" for unit in keys.unit[begin + places].tolist()]
                     ours: dict[str, Any] = {
                         "unit": units,
+                        "text": [f"{text:016x}" for text in keys.text[begin + places].tolist()],
                         "time": keys.when[begin + places],
                         "copies": copies[begin + places],
                     }

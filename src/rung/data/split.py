@@ -29,6 +29,7 @@ _REASONS = {
     -5: "trained_before: an earlier build trained on this text, so its score may have been read",
     -6: "near_duplicate: nearly the same text certifies, so this copy must not train",
     -4: "group_spans_cutoff: other rows of its group certify, so this one must not train",
+    -9: "empty_input: nothing is left once its cells are read",
     -8: "bad_value: a cell is not the number or date that its column holds",
 }
 

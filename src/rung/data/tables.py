@@ -128,6 +128,14 @@ def read_places(dataset: Dataset, table: str) -> set[tuple[str, int]]:
     return set(zip(map(sys.intern, found["file"]), found["row"], strict=True))
 
 
+def read_hashes(dataset: Dataset, table: str) -> list[str]:
+    """Return the hash of each row's folded text as it came into the table: what corrections are told by."""
+    import pyarrow.parquet as pq
+
+    path = dataset.path(table)
+    return [] if path is None else list(pq.read_table(path, columns=["text"])["text"].to_pylist())
+
+
 def _examples(schema: Schema, columns: Any) -> Examples:
     target = schema.outputs[0]
     inputs = {f.name: _cells(f.kind, columns[f"input:{f.name}"]) for f in schema.inputs}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -63,20 +64,35 @@ def is_typed(field: Field, staged: Schema) -> bool:
     return field.kind in _TYPED and (before.kind == "category" or field.kind == "category")
 
 
-def unreadable(path: Path, schema: Schema, staged: Schema) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
-    """Return which staged rows hold a cell that is not of its column's kind, and how many each column has."""
-    fields = [f for f in schema.inputs if f.kind in {"number", "time"} and is_typed(f, staged)]
-    if not fields:
-        return np.zeros(0, bool), {}
-    parts, counts = [], Counter[str]()
+@dataclass(frozen=True)
+class Unread:
+    """Staged rows that no served model would answer. bad: with a cell that is not of its column's kind; empty: with
+    nothing left once all cells are read. counts: unreadable cells of each column."""
+
+    bad: npt.NDArray[np.bool_]
+    empty: npt.NDArray[np.bool_]
+    counts: dict[str, int]
+
+
+def unreadable(path: Path, schema: Schema, staged: Schema) -> Unread | None:
+    """Return which staged rows cannot be read in the columns' kinds; None when every column keeps its cells."""
+    if not any(is_typed(field, staged) for field in schema.inputs):
+        return None
+    bads, empties, counts = [np.zeros(0, bool)], [np.zeros(0, bool)], Counter[str]()
     for group in row_groups(path):
-        bad = np.zeros(len(group), dtype=bool)
-        for field in fields:
-            _, wrong = typed(field, group[f"input:{field.name}"])
-            counts[field.name] += int(wrong.sum())
-            bad |= wrong
-        parts.append(bad)
-    return np.concatenate(parts), {name: n for name, n in counts.items() if n}
+        bad, empty = np.zeros(len(group), bool), np.ones(len(group), bool)
+        for field in schema.inputs:
+            cells = group[f"input:{field.name}"]
+            if is_typed(field, staged):
+                read, wrong = typed(field, cells)
+                counts[field.name] += int(wrong.sum())
+                bad |= wrong
+                empty &= read.is_null().to_numpy(zero_copy_only=False)
+            elif empty.any():
+                empty &= np.array([is_missing(cell) for cell in cells.to_pylist()], dtype=bool)
+        bads.append(bad)
+        empties.append(empty & ~bad)
+    return Unread(np.concatenate(bads), np.concatenate(empties), {name: n for name, n in counts.items() if n})
 
 
 def typed(field: Field, cells: Any) -> tuple[Any, npt.NDArray[np.bool_]]:
@@ -104,7 +120,8 @@ def _read(field: Field, text: str) -> tuple[Any, bool]:
     if is_missing(text, field.kind):
         return None, False
     if field.kind == "category":
-        return category_text(text), False
+        word = category_text(text)
+        return None if is_missing(word) else word, False
     if field.kind == "time":
         found = date(text, field.form)
         return found, found is None

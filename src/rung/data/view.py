@@ -15,6 +15,7 @@ from rung.core.product import Product
 from rung.core.task import Task
 from rung.core.types import Columns, Dataset, Examples
 from rung.data.finding import MOST_EVIDENCE, Evidence
+from rung.data.mended import chain_of
 from rung.data.prepare import sources
 from rung.data.read import Source, read_rows
 from rung.data.rows import Row
@@ -71,18 +72,24 @@ class View:
         return read_sample(self.dataset, "certification", most).inputs
 
     def unlabelled(self, most: int) -> Columns:
-        """Return the inputs of the first rows whose cell of the target is empty, at most so many."""
+        """Return the inputs, mended, of the first rows whose cell of the target is empty, at most so many."""
         names = self.dataset.schema.input_names
         found: dict[str, list[Any]] = {name: [] for name in names}
         if "missing_target" not in self.dataset.facts["quarantined"]:
             return found
+        chain = chain_of(self.product, self.task)
         for row in self.rows():
             values = row.values or {}
             inputs = {name: values.get(name) for name in names}
             missing = self.task.parse_target(values.get(self.product.data.target)) is None
-            if row.values is not None and missing and not self.task.refuse_input(inputs):
+            if row.values is None or not missing:
+                continue
+            mended = chain.apply(
+                {n: "" if v is None else str(v) for n, v in inputs.items()}, self.text_fields
+            )
+            if not mended.refused and not self.task.refuse_input(mended.values):
                 for name, column in found.items():
-                    column.append("" if inputs[name] is None else str(inputs[name]))
+                    column.append(mended.values[name])
                 if len(found[names[0]]) >= most:
                     break
         return found

@@ -93,7 +93,10 @@ def number(value: Any, unit: str = "") -> float | None:
     if isinstance(value, bool):
         return float(value)
     if isinstance(value, int | float):
-        return float(value) if math.isfinite(value) else None
+        try:
+            return float(value) if math.isfinite(value) else None
+        except OverflowError:
+            return None
     if not isinstance(value, str):
         return None
     try:

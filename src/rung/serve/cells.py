@@ -31,7 +31,7 @@ def reader(field: Field) -> Reader:
                 plain = float(value)
                 if math.isfinite(plain) and not (type(value) is str and "_" in value):
                     return plain
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 pass
         return _as_kind(field, value, where)
 
@@ -43,7 +43,13 @@ def reader(field: Field) -> Reader:
 
 @lru_cache(maxsize=1 << 16)
 def _category(text: str) -> str | None:
-    return None if is_missing(text) else category_text(text)
+    return _word(text)
+
+
+def _word(value: Any) -> str | None:
+    """Return a category; None when nothing, or a word for nothing, stands there, in whatever width."""
+    text = category_text(value)
+    return None if is_missing(value) or is_missing(text) else text
 
 
 def _as_kind(field: Field, value: Any, where: str) -> Any:
@@ -78,7 +84,7 @@ def _as_cell(field: Field, value: Any, where: str) -> Any:
     if is_missing(value, field.kind):
         return None
     if field.kind == "category":
-        return category_text(value)
+        return _word(value)
     found: Any = date(value, field.form) if field.kind == "time" else number(value, field.form)
     if found is None and category_text(value) not in field.values:
         what, fix = ("date", "2024-12-31") if field.kind == "time" else ("number", "1200.5")

@@ -60,6 +60,14 @@ class Predictor:
             if name not in columns:
                 raise InputError(f"the input '{name}' is missing", "columns", did_you_mean(name, columns))
             checked[name] = [read(value, "columns") for value in columns[name]]
+        if self._chain.as_dict():
+            rows = (dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
+            checked = self._columns([self._checked(row, f"row {i}") for i, row in enumerate(rows)])
+        for place, cells in enumerate(zip(*checked.values(), strict=True)):
+            if cells[0] is None and (
+                refused := self.task.refuse_input(dict(zip(checked, cells, strict=True)))
+            ):
+                raise InputError(refused, f"row {place}", "Send a row that has something to answer.")
         if self.schema.labels and isinstance(self._model, Probabilities):
             return self._model.probabilities(checked)
         return np.array([answer.value for answer in self._model.predict(checked)], dtype=np.float64)

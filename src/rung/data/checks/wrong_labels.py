@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rung.core.messages import percent
 from rung.data.finding import Finding
-from rung.data.hashing import hash64
 from rung.data.out_of_fold import out_of_fold
+from rung.data.tables import read_hashes
 from rung.data.view import View, evidence, joined, spread
 from rung.runtime.confident_learning import error_rate, suspects
 from rung.runtime.head_search import label_codes
@@ -39,14 +39,14 @@ def check(view: View) -> Finding | None:
     rows = found.rows.tolist()
     suggested = dict(zip(rows, (labels[code] for code in found.suggested.tolist()), strict=True))
     files = train.files or [""] * len(train)
-    records = list(train.take(rows).records())
+    hashes = read_hashes(view.dataset, "train")
     table = [
         {
-            "file": files[row], "row": train.rows[row], "hash": f"{hash64(view.task.fold(record)):016x}",
+            "file": files[row], "row": train.rows[row], "hash": hashes[row],
             "text": train.excerpt(row), "label": train.targets[row], "suggested": suggested[row],
             "probability": round(float(probabilities[row].max()), 4), "correct": "",
         }
-        for row, record in zip(rows, records, strict=True)
+        for row in rows
     ]  # fmt: skip
     values = {
         name: percent(getattr(rate, key), 1)

@@ -87,18 +87,28 @@ class Chain:
             mended[name] = self.mend(mended[name], watch)
         if not (self.mask or self.drop):
             return Mended(mended)
-        if self.drop:
-            found = Counter(span.kind for name in names for span in find(mended[name], self.drop))
-            if found:
-                kinds = listed([kind for kind in KINDS if kind in found], "en")
-                return Mended(mended, found, f"it holds personal data ({kinds}), which this product refuses")
+        if refused := self._refused(mended, names):
+            return refused
         marks = Marks(mended[name] for name in names)
         for name in names:
             before = mended[name]
             mended[name] = self._masked(before, marks)
             if watch and mended[name] != before:
                 watch("mask", before, mended[name])
-        return Mended(mended, marks.found)
+        # Where a mark now stands, what is beside it may read as something else.
+        return self._refused(mended, names) or Mended(mended, marks.found)
+
+    def _refused(self, mended: dict[str, Any], names: Sequence[str]) -> Mended | None:
+        """Return the refusal of a row that holds what is to be dropped; None when it holds nothing of it."""
+        found = (
+            Counter(span.kind for name in names for span in find(mended[name], self.drop))
+            if self.drop
+            else None
+        )
+        if not found:
+            return None
+        kinds = listed([kind for kind in KINDS if kind in found], "en")
+        return Mended(mended, found, f"it holds personal data ({kinds}), which this product refuses")
 
     def mend(self, text: str, watch: Watch | None = None) -> str:
         """Return a text after all mending steps, as often as they find something to do."""
