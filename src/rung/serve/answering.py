@@ -149,7 +149,7 @@ def parse(model: type[BaseModel], body: bytes) -> Any:
     """Return a body as its model; raises InputError in our words, which do not repeat what was sent."""
     try:
         return model.model_validate_json(body)
-    except (ValidationError, RecursionError) as error:
+    except (ValidationError, RecursionError, OverflowError) as error:
         found = error.errors(include_input=False) if isinstance(error, ValidationError) else []
         where = "; ".join(
             dict.fromkeys(".".join(str(part)[:64] for part in ("body", *item["loc"])) for item in found[:5])

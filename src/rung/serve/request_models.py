@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from rung.core import types
 from rung.core.errors import InputError
@@ -14,7 +15,23 @@ MAX_EXPLAINED_ROWS = 20
 MAX_EXPLAINED_CHARS = 50_000
 # The body of a feedback's answer, as JSON.
 MAX_ANSWER_CHARS = 10_000
-_KINDS: dict[str, Any] = {"text": str, "category": str, "number": float, "list": list[Any], "json": Any}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that is JSON for every reader; the parser also takes NaN, infinity and endless integers."""
+    json.dumps(value, allow_nan=False)
+    return value
+
+
+_Number = Annotated[float, Field(allow_inf_nan=False)]
+_Json = Annotated[Any, AfterValidator(_plain)]
+_KINDS: dict[str, Any] = {
+    "text": str,
+    "category": str,
+    "number": _Number,
+    "list": Annotated[list[Any], AfterValidator(_plain)],
+    "json": _Json,
+}
 
 
 class FeedbackRequest(BaseModel):
@@ -22,7 +39,7 @@ class FeedbackRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     prediction: str = Field(pattern=r"^[0-9a-f]{32}$", description="id that the prediction was answered with")
-    answer: Any = Field(description="what would have been right: a label, a number, ...")
+    answer: _Json = Field(description="what would have been right: a label, a number, ...")
     source: str | None = Field(
         default=None,
         pattern=r"^(user|review|system)$",
