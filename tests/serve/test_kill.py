@@ -24,12 +24,12 @@ def free_port():
         return free.getsockname()[1]
 
 
-def start(bundle, folder, port, *more):
+def start(bundle, folder, port, env=None):
     """Start a server and wait until it is ready."""
     with (folder / "log.jsonl").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "rung.cli", "serve", str(bundle), "--folder", str(folder), "--port", str(port), *more],
-            stderr=log, stdout=subprocess.DEVNULL, env=os.environ,
+            [sys.executable, "-m", "rung.cli", "serve", str(bundle), "--folder", str(folder), "--port", str(port)],
+            stderr=log, stdout=subprocess.DEVNULL, env=env or os.environ,
         )  # fmt: skip
     for _ in range(300):
         try:
