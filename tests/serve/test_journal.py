@@ -4,6 +4,7 @@ import json
 import resource
 import sqlite3
 import time
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
@@ -216,3 +217,9 @@ def test_closing_writes_what_waits(tmp_path):
     assert told == [None] * 500
     with pytest.raises(JournalError, match="closed"):
         journal.write(served())
+
+
+def test_numbers_that_are_none_become_null(plain):
+    record = replace(served(), input={"x": float("nan"), "y": [float("inf"), 1.5]})
+    plain.write(record)
+    assert subjects.prediction(plain, record.id)["input"] == {"x": None, "y": [None, 1.5]}

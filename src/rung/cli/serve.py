@@ -31,8 +31,8 @@ import click
     help="Keys, journal and audit trail; default: the product's serve.folder, none for bundles.",
 )
 @click.option("--no-journal", is_flag=True, help="Remember no prediction and take no feedback.")
-@click.option("--tls-cert", type=click.Path(exists=True, dir_okay=False), help="Certificate, PEM.")
-@click.option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="Its key, PEM.")
+@click.option("--tls-cert", type=click.Path(dir_okay=False), help="Certificate, PEM.")
+@click.option("--tls-key", type=click.Path(dir_okay=False), help="Its key, PEM.")
 def command(
     bundles: tuple[Path, ...], host: str, port: int, uncertified: bool,
     folder: Path | None, no_journal: bool, tls_cert: str | None, tls_key: str | None,

@@ -138,7 +138,7 @@ class Answering:
             records.append(
                 Served(
                     answer["id"], now, whose[1], hosted.manifest.name, hosted.manifest.version,
-                    str(answer.get("answered_by", "")), whose[0], subject, row, output,
+                    str(answer.get("answered_by", "")), whose[0], subject, hosted.predictor.as_read(row), output,
                     round(seconds * 1000, 3), price,
                 )
             )  # fmt: skip

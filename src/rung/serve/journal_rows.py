@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,9 +51,29 @@ class Feedback:
     author: str
 
 
+_lock = threading.Lock()
+_last = (0, 0)
+
+
 def new_id() -> str:
-    """Return an id that sorts by time: 48 bits of milliseconds, 80 of chance, as hex."""
-    return f"{int(time.time() * 1000):012x}{secrets.token_hex(10)}"
+    """Return an id that sorts by time, as hex: 48 bits of milliseconds, 16 that count within one, 64 of chance."""
+    global _last
+    with _lock:
+        now = max(int(time.time() * 1000), _last[0])
+        _last = (now, _last[1] + 1 if now == _last[0] else 0)
+        if _last[1] >= 1 << 16:
+            _last = (now + 1, 0)
+        at, nth = _last
+    return f"{at:012x}{nth:04x}{secrets.token_hex(8)}"
+
+
+def as_json(value: Any) -> str:
+    """Return a value as JSON that every reader takes: a number that is none becomes null."""
+    try:
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False, default=str)
+    except ValueError:
+        loose = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+        return json.dumps(json.loads(loose, parse_constant=lambda _: None), ensure_ascii=False)
 
 
 class Rows:
@@ -79,9 +100,9 @@ class Rows:
 
     def prediction(self, connection: Connection, served: Served) -> dict[str, Any]:
         """Return the row of an answer; the first one of a subject adds its key."""
-        row = vars(served) | {"output": json.dumps(served.output, ensure_ascii=False)}
+        row = vars(served) | {"output": as_json(served.output)}
         row["probability"] = served.output.get("probability")
-        text = json.dumps(served.input, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass")
+        text = as_json(served.input).encode("utf-8", "surrogatepass")
         row |= {"input": None, "input_kept": self.kept, "input_hash": keyed_hash(self.salt, text)}
         if served.subject is None and self.kept != "encrypted":
             row["subject"] = None

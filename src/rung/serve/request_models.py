@@ -23,12 +23,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
-_Number = Annotated[float, Field(allow_inf_nan=False)]
+# A cell of a table may be missing; a number or a date may come as people write it.
+_Cell = str | bool | int | Annotated[float, Field(allow_inf_nan=False)] | None
 _Json = Annotated[Any, AfterValidator(_plain)]
 _KINDS: dict[str, Any] = {
     "text": str,
-    "category": str,
-    "number": _Number,
+    "category": _Cell,
+    "number": _Cell,
+    "time": _Cell,
     "list": Annotated[list[Any], AfterValidator(_plain)],
     "json": _Json,
 }

@@ -42,6 +42,9 @@ def serve(
     """
     import uvicorn
 
+    for file in tls or ():
+        if not Path(file).is_file():
+            raise RungError("there is no such file", file, "Give certificate and key as PEM files.")
     given = Path(folder) if folder is not None else None
     sources = [source_of(Path(bundle), given) for bundle in bundles]
     predictors = [open_bundle(source.find()) for source in sources]
