@@ -30,6 +30,8 @@ NAME = "journal.db"
 # Longest wait for another process that holds the database.
 _BUSY_MS = 2_000
 _MOST_RECORDS = 1_000
+# Made once, so that SQLAlchemy finds what it compiled.
+_ADD_PREDICTIONS, _ADD_FEEDBACK = insert(PREDICTIONS), insert(FEEDBACK)
 Record = Served | Feedback
 Done = Callable[[BaseException | None], None]
 Job = Callable[[Connection, Rows], Any]
@@ -64,6 +66,8 @@ class Journal:
         self._queue: queue.SimpleQueue[tuple[Sequence[Record] | Job, Done] | None] = queue.SimpleQueue()
         self._sync = LogSync(self.path.with_name(NAME + "-wal"))
         self._closed = False
+        # Of the writing thread alone.
+        self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._write, name="rung-journal", daemon=True)
         self._thread.start()
 
@@ -152,6 +156,7 @@ class Journal:
                 self._commit(batch)
             for job, done in jobs:
                 done(self._attempt(job))
+        self._start_afresh()
 
     def _commit(self, batch: list[tuple[Sequence[Record], Done]]) -> None:
         records = [record for work, _ in batch for record in work]
@@ -170,19 +175,21 @@ class Journal:
 
     def _attempt(self, job: Job) -> BaseException | None:
         try:
-            with self._engine.begin() as connection:
-                job(connection, self.rows)
+            if self._connection is None:
+                self._connection = self._engine.connect()
+            with self._connection.begin():
+                job(self._connection, self.rows)
         except OperationalError as error:
-            self.rows.forget()
+            self._start_afresh()
             found = _in_words(error, self.path)
             self.problem = found.problem
             log("journal failed", logging.ERROR, problem=found.problem)
             return found
         except RungError as error:
-            self.rows.forget()
+            self._start_afresh()
             return error
         except Exception as error:
-            self.rows.forget()
+            self._start_afresh()
             log("journal refused a record", logging.ERROR, error=type(error).__name__)
             failed = JournalError("the record cannot be written", self.path.name, "Report this as a bug.")
             failed.__cause__ = error
@@ -191,14 +198,22 @@ class Journal:
         self._sync.wanted()
         return None
 
+    def _start_afresh(self) -> None:
+        """Forget what a transaction that failed may have left in memory: keys it made, and its connection."""
+        self.rows.forget()
+        if self._connection is not None:
+            with suppress(DatabaseError):
+                self._connection.close()
+            self._connection = None
+
 
 def _insert(connection: Connection, rows: Rows, records: Sequence[Record]) -> None:
     served = [rows.prediction(connection, record) for record in records if isinstance(record, Served)]
     if served:
-        connection.execute(insert(PREDICTIONS), served)
+        connection.execute(_ADD_PREDICTIONS, served)
     said = [vars(record) for record in records if isinstance(record, Feedback)]
     if said:
-        connection.execute(insert(FEEDBACK), said)
+        connection.execute(_ADD_FEEDBACK, said)
 
 
 def _probe(connection: Connection) -> Any:
