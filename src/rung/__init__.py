@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from rung.core.product import Product
     from rung.pipeline import Build, build
     from rung.planning import plan
-    from rung.serve.app import serve
     from rung.serve.predictor import Predictor
     from rung.serve.predictor import open_bundle as load
+    from rung.serve.server import serve
     from rung.stages.propose import Proposal
 
 __all__ = ["Build", "Predictor", "Product", "Proposal", "RungError", "build", "load", "plan", "serve"]
@@ -30,7 +30,7 @@ _HOMES = {
     "build": ("rung.pipeline", "build"),
     "load": ("rung.serve.predictor", "open_bundle"),
     "plan": ("rung.planning", "plan"),
-    "serve": ("rung.serve.app", "serve"),
+    "serve": ("rung.serve.server", "serve"),
 }
 
 

@@ -47,6 +47,8 @@ RUN = {
     ("docs/howto/rules*.md", "text"): "docs/test_products.py::test_python_of_the_rules_page_prints_what_it_shows",
     ("docs/howto/track*.md", "bash"): "tracking/test_track_page.py::test_the_page_is_followed",
     ("docs/howto/track*.md", "python"): "tracking/test_track_page.py::test_the_page_is_followed",
+    ("docs/howto/serve-in-production*.md", "bash"): "serve/test_serve_page.py::test_the_page_is_followed",
+    ("docs/howto/serve-in-production*.md", "yaml"): "serve/test_serve_page.py::test_the_page_is_followed",
     ("docs/reference/*.md", "*"): "docs/test_pages.py::test_generated_pages_are_fresh",
 }  # fmt: skip
 
@@ -71,6 +73,7 @@ OTHER_COMMANDS = {
     r"(?:\S+/)?pip install (.*)": lambda names: names,  # an index, not ours to test; extras are checked below
     r"mlflow ui .*|tensorboard --logdir .*": None,  # servers of other projects that stay
     r"python3 -m venv .*|(?:\.venv-keras/bin/)?python train_\w+\.py": None,  # run by test_howto_model
+    r'export \w+="\$\(rung (keys) .*\)"': lambda name: name in COMMANDS,
     r"curl .*": lambda *_: True,  # its body is parsed below
 }
 

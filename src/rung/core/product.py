@@ -22,6 +22,7 @@ from rung.core.clean_spec import PrivacySpec, Steps
 from rung.core.errors import Problem, SpecError
 from rung.core.label_spec import LabellingSpec
 from rung.core.rule_spec import RuleSpec
+from rung.core.serve_spec import ServeSpec
 from rung.core.source_spec import CertifySpec, DataSpec, Section, as_tuple
 from rung.core.spec_words import at_line, in_words
 from rung.core.spec_yaml import MOST_CHARS, Key, read_yaml
@@ -158,6 +159,7 @@ class Product(Section):
         default=0, ge=0, lt=2**31, description="the same seed, data and version give the same model"
     )
     prices: str | None = Field(default=None, description="a prices.yaml of yours")
+    serve: ServeSpec = ServeSpec()
 
     @field_validator("ladder", mode="before")
     @classmethod
@@ -178,8 +180,9 @@ class Product(Section):
         return self.bar[0].confidence
 
     def fingerprint(self) -> str:
-        """Return a hash of everything the spec says: a run folder belongs to one."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        """Return a hash of everything the spec says of the model: a run folder belongs to one."""
+        said = self.model_dump(mode="json", exclude={"serve"})
+        text = json.dumps(said, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -79,6 +79,13 @@ class Predictor:
             return [[] for _ in checked]
         return self._model.explain(self._columns(checked), most)
 
+    def as_read(self, row: Row) -> dict[str, Any]:
+        """Return a row's inputs as the model gets them, mended and masked where the product says so.
+
+        Raises InputError for a row that cannot be answered.
+        """
+        return self._checked(row, "")
+
     def respond(
         self, rows: Iterable[Row | RungError], scores: bool = False, answered_by: bool = False
     ) -> Iterator[dict[str, Any]]:

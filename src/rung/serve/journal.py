@@ -1,0 +1,269 @@
+"""The journal: every answer and all feedback, written in batches by one thread, acknowledged only when committed.
+
+Whoever hands in a record is told when its batch is committed: what was acknowledged survives kill -9. While one batch
+commits, the next gathers: a commit carries as many records as came meanwhile, and none waits for company. A second
+thread syncs the log to the disk within 50 ms, for power cuts.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from rung.core.errors import RungError
+from rung.core.files import writing
+from rung.serve.journal_rows import Feedback, Rows, Served
+from rung.serve.journal_schema import FEEDBACK, FORMAT, PREDICTIONS, SETTINGS, TABLES
+from rung.serve.journal_sync import LogSync
+from rung.serve.logs import log
+
+NAME = "journal.db"
+# Longest wait for another process that holds the database.
+_BUSY_MS = 2_000
+_MOST_RECORDS = 1_000
+# Made once, so that SQLAlchemy finds what it compiled.
+_ADD_PREDICTIONS, _ADD_FEEDBACK = insert(PREDICTIONS), insert(FEEDBACK)
+Record = Served | Feedback
+Done = Callable[[BaseException | None], None]
+Job = Callable[[Connection, Rows], Any]
+
+
+class JournalError(RungError):
+    """The journal cannot be written or read now. HTTP says 503: nothing was acknowledged, asking again is safe."""
+
+
+class Journal:
+    """The journal of one service folder. Safe to share between threads; `close` writes what waits.
+
+    inputs: how inputs are kept. Raises RungError where the folder cannot be written, a journal of a newer format
+    lies there, or encryption is asked for without a master key.
+    """
+
+    def __init__(self, folder: Path, inputs: str | None = None, keep_days: int = 90) -> None:
+        self.path = folder / NAME
+        self.problem = ""
+        self.keep_days = keep_days
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._engine = _engine(self.path)
+        try:
+            with self._engine.begin() as connection:
+                TABLES.create_all(connection)
+                self.rows = Rows(_settings(connection), inputs)
+        except DatabaseError as error:
+            self._engine.dispose()
+            raise _in_words(error, self.path) from None
+        self.path.chmod(0o600)
+        self._queue: queue.SimpleQueue[tuple[Sequence[Record] | Job, Done] | None] = queue.SimpleQueue()
+        self._sync = LogSync(self.path.with_name(NAME + "-wal"))
+        self._closed = False
+        # Of the writing thread alone.
+        self._connection: Connection | None = None
+        self._thread = threading.Thread(target=self._write, name="rung-journal", daemon=True)
+        self._thread.start()
+
+    def submit(self, records: Sequence[Record], done: Done) -> None:
+        """Hand in records; `done` is called from the writing thread: with None once all are committed, else with why not."""
+        if self._closed:
+            done(JournalError("the journal is closed", str(self.path.name), "The server is stopping."))
+            return
+        self._queue.put((records, done))
+
+    def write(self, *records: Record) -> None:
+        """Return once the records are committed. Raises JournalError when they are not."""
+        self._wait(lambda done: self.submit(records, done))
+
+    def run(self, job: Job) -> Any:
+        """Return what a change of the journal's own returns, made in the writing thread, committed on its own."""
+        found: list[Any] = []
+
+        def keep(connection: Connection, rows: Rows) -> None:
+            found.append(job(connection, rows))
+
+        self._wait(lambda done: self._queue.put((keep, done)))
+        return found[0]
+
+    def read(self, query: Callable[[Connection], Any]) -> Any:
+        """Return what a query returns. Raises JournalError when the journal cannot be read."""
+        try:
+            with self._engine.connect() as connection:
+                return query(connection)
+        except DatabaseError as error:
+            raise _in_words(error, self.path) from None
+
+    def check(self) -> str:
+        """Return what is wrong with writing, "" when nothing is; after a failure it tries again."""
+        if self.problem:
+            with suppress(RungError):
+                self.run(lambda connection, _: connection.execute(_probe(connection)))
+        return self.problem
+
+    def close(self) -> None:
+        """Write what waits, and let go of the file."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+            self._thread.join()
+            self._sync.close()
+            self._engine.dispose()
+
+    def _wait(self, hand_in: Callable[[Done], None]) -> None:
+        finished = threading.Event()
+        failed: list[BaseException] = []
+
+        def done(error: BaseException | None) -> None:
+            if error:
+                failed.append(error)
+            finished.set()
+
+        hand_in(done)
+        finished.wait()
+        if failed:
+            raise failed[0]
+
+    def _write(self) -> None:
+        open_ = True
+        while open_:
+            batch: list[tuple[Sequence[Record], Done]] = []
+            jobs: list[tuple[Job, Done]] = []
+            taken, size = self._queue.get(), 0
+            while True:
+                if taken is None:
+                    open_ = False
+                    break
+                work, done = taken
+                if callable(work):
+                    jobs.append((work, done))
+                    break
+                batch.append((work, done))
+                size += len(work)
+                if size >= _MOST_RECORDS:
+                    break
+                try:
+                    taken = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+            if batch:
+                self._commit(batch)
+            for job, done in jobs:
+                done(self._attempt(job))
+        self._start_afresh()
+
+    def _commit(self, batch: list[tuple[Sequence[Record], Done]]) -> None:
+        records = [record for work, _ in batch for record in work]
+        error = self._attempt(lambda connection, rows: _insert(connection, rows, records))
+        if error is not None and len(batch) > 1 and not isinstance(error.__cause__, OperationalError):
+            # One record may be what the database refuses: the others must not pay for it.
+            for item in batch:
+                self._commit([item])
+            return
+        for _, done in batch:
+            try:
+                done(error)
+            except Exception:
+                # Whoever asked has gone, its event loop closed; the record is committed all the same.
+                log("nobody waits for this record", logging.DEBUG)
+
+    def _attempt(self, job: Job) -> BaseException | None:
+        try:
+            if self._connection is None:
+                self._connection = self._engine.connect()
+            with self._connection.begin():
+                job(self._connection, self.rows)
+        except OperationalError as error:
+            self._start_afresh()
+            found = _in_words(error, self.path)
+            self.problem = found.problem
+            log("journal failed", logging.ERROR, problem=found.problem)
+            return found
+        except RungError as error:
+            self._start_afresh()
+            return error
+        except Exception as error:
+            self._start_afresh()
+            log("journal refused a record", logging.ERROR, error=type(error).__name__)
+            failed = JournalError("the record cannot be written", self.path.name, "Report this as a bug.")
+            failed.__cause__ = error
+            return failed
+        self.problem = ""
+        self._sync.wanted()
+        return None
+
+    def _start_afresh(self) -> None:
+        """Forget what a transaction that failed may have left in memory: keys it made, and its connection."""
+        self.rows.forget()
+        if self._connection is not None:
+            with suppress(DatabaseError):
+                self._connection.close()
+            self._connection = None
+
+
+def _insert(connection: Connection, rows: Rows, records: Sequence[Record]) -> None:
+    served = [rows.prediction(connection, record) for record in records if isinstance(record, Served)]
+    if served:
+        connection.execute(_ADD_PREDICTIONS, served)
+    said = [vars(record) for record in records if isinstance(record, Feedback)]
+    if said:
+        connection.execute(_ADD_FEEDBACK, said)
+
+
+def _probe(connection: Connection) -> Any:
+    name = SETTINGS.c.name
+    known = connection.execute(select(name).where(name == "probe")).first()
+    value = str(time.time()).encode()
+    if known:
+        return SETTINGS.update().where(name == "probe").values(value=value)
+    return insert(SETTINGS).values(name="probe", value=value)
+
+
+def _settings(connection: Connection) -> dict[str, bytes]:
+    """Return the journal's own settings, made when it is new; raises RungError for one of a newer format."""
+    from secrets import token_bytes
+
+    found = {row.name: row.value for row in connection.execute(select(SETTINGS))}
+    if not found:
+        found = {"format": str(FORMAT).encode(), "salt": token_bytes(32), "expired_until": b"0"}
+        connection.execute(insert(SETTINGS), [{"name": k, "value": v} for k, v in found.items()])
+    if int(found["format"]) > FORMAT:
+        raise RungError(
+            f"the journal has format {int(found['format'])}, this rung reads up to {FORMAT}", NAME, "pip install -U rung"
+        )  # fmt: skip
+    return found
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_MS / 1000})
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _: Any) -> None:
+        # NORMAL: a commit is in the system's hands, which kill -9 does not reach; LogSync sees to power cuts.
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    return engine
+
+
+def _in_words(error: DatabaseError, path: Path) -> JournalError:
+    text = str(error.orig).lower()
+    if "full" in text or "disk i/o" in text:
+        words = ("the disk is full or refuses writing", "Free some space; the server goes on by itself.")
+    elif "locked" in text:
+        words = ("another program holds the journal", "Let it finish; the server goes on by itself.")
+    elif "readonly" in text or "unable to open" in text:
+        words = ("the journal's folder cannot be written", "Mend its permissions.")
+    elif "malformed" in text or "not a database" in text:
+        words = ("the file is damaged", "Put back a copy, or move it away: a new one is begun.")
+    else:
+        words = ("the database reports an error", "Look at the server's log.")
+    made = JournalError(words[0], path.name, words[1])
+    made.__cause__ = error
+    return made

@@ -1,0 +1,52 @@
+"""Bring the journal's log to the disk soon after each commit, without making anyone wait for it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+_PAUSE = 0.05
+
+
+class LogSync:
+    """Syncs a write-ahead log within 50 ms of being asked, from a thread of its own.
+
+    SQLite locks the database and its index, never the log: opening and closing the log here takes no lock away.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._wanted = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rung-journal-sync", daemon=True)
+        self._thread.start()
+
+    def wanted(self) -> None:
+        """Ask for a sync."""
+        self._wanted.set()
+
+    def close(self) -> None:
+        """Sync once more and stop."""
+        self._closing.set()
+        self._wanted.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._wanted.wait()
+            self._closing.wait(_PAUSE)
+            self._wanted.clear()
+            self._sync()
+
+    def _sync(self) -> None:
+        try:
+            handle = os.open(self._path, os.O_RDWR)
+        except FileNotFoundError:  # A checkpoint has just brought it into the database, and synced that.
+            return
+        try:
+            (os.fsync if not hasattr(os, "fdatasync") else os.fdatasync)(handle)
+        except OSError:  # The next commit meets the same disk, and says so.
+            return
+        finally:
+            os.close(handle)

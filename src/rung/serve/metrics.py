@@ -1,0 +1,122 @@
+"""Counters and histograms, written as Prometheus reads them (text format 0.0.4)."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+Labels = tuple[str, ...]
+
+
+class Counter:
+    """Something that only grows, by the values of its labels."""
+
+    kind = "counter"
+
+    def __init__(self, name: str, help: str, labels: Sequence[str] = ()) -> None:
+        self.name, self.help, self.labels = name, help, tuple(labels)
+        self._lock = threading.Lock()
+        self._values: dict[Labels, float] = {}
+
+    def add(self, *values: str, amount: float = 1.0) -> None:
+        """Add to the count of these label values, which must come from a short fixed list."""
+        with self._lock:
+            self._values[values] = self._values.get(values, 0.0) + amount
+
+    def value(self, *values: str) -> float:
+        """Return the count of these label values."""
+        return self._values.get(values, 0.0)
+
+    def lines(self) -> list[str]:
+        """Return the samples as text."""
+        with self._lock:
+            found = sorted(self._values.items())
+        return [f"{self.name}{_written(self.labels, values)} {count:g}" for values, count in found]
+
+
+class Gauge:
+    """A value that is asked for when it is read."""
+
+    kind = "gauge"
+
+    def __init__(self, name: str, help: str, read: Callable[[], float]) -> None:
+        self.name, self.help, self._read = name, help, read
+
+    def lines(self) -> list[str]:
+        """Return the sample as text."""
+        return [f"{self.name} {self._read():g}"]
+
+
+class Histogram:
+    """Durations in seconds, counted in buckets."""
+
+    kind = "histogram"
+
+    def __init__(self, name: str, help: str, labels: Sequence[str] = ()) -> None:
+        self.name, self.help, self.labels = name, help, tuple(labels)
+        self._lock = threading.Lock()
+        self._counts: dict[Labels, list[int]] = {}
+        self._sums: dict[Labels, float] = {}
+
+    def observe(self, seconds: float, *values: str) -> None:
+        """Count one duration."""
+        with self._lock:
+            counts = self._counts.setdefault(values, [0] * (len(SECONDS) + 1))
+            counts[bisect_left(SECONDS, seconds)] += 1
+            self._sums[values] = self._sums.get(values, 0.0) + seconds
+
+    def lines(self) -> list[str]:
+        """Return the samples as text, buckets cumulated as the format wants them."""
+        with self._lock:
+            found = [
+                (values, list(counts), self._sums[values]) for values, counts in sorted(self._counts.items())
+            ]
+        lines = []
+        for values, counts, total in found:
+            so_far = 0
+            for bound, count in zip((*map(str, SECONDS), "+Inf"), counts, strict=True):
+                so_far += count
+                labels = _written((*self.labels, "le"), (*values, bound))
+                lines.append(f"{self.name}_bucket{labels} {so_far}")
+            lines.append(f"{self.name}_sum{_written(self.labels, values)} {total:.6f}")
+            lines.append(f"{self.name}_count{_written(self.labels, values)} {so_far}")
+        return lines
+
+
+class Metrics:
+    """What a server counts. Labels are endpoints, models and statuses: never anything that a caller chose."""
+
+    def __init__(self) -> None:
+        self.requests = Counter("rung_requests_total", "Requests answered.", ("endpoint", "status"))
+        self.seconds = Histogram("rung_request_seconds", "Time from request to answer.", ("endpoint",))
+        self.predictions = Counter("rung_predictions_total", "Rows answered.", ("model", "version"))
+        self.predict_seconds = Histogram("rung_predict_seconds", "Time in the model.", ("model", "version"))
+        self.feedback = Counter("rung_feedback_total", "Feedback taken.", ("source",))
+        self.refused = Counter("rung_refused_total", "Requests turned away.", ("reason",))
+        self.reloads = Counter("rung_reloads_total", "Models exchanged, or not.", ("model", "outcome"))
+        self.gauges: list[Gauge] = []
+
+    def text(self) -> str:
+        """Return everything in the text format."""
+        parts: list[Counter | Gauge | Histogram] = [
+            self.requests, self.seconds, self.predictions, self.predict_seconds, self.feedback, self.refused,
+            self.reloads, *self.gauges,
+        ]  # fmt: skip
+        lines = []
+        for part in parts:
+            lines += [f"# HELP {part.name} {part.help}", f"# TYPE {part.name} {part.kind}", *part.lines()]
+        return "\n".join(lines) + "\n"
+
+
+def _written(names: Sequence[str], values: Sequence[str]) -> str:
+    if not names:
+        return ""
+    pairs = (f'{name}="{_escaped(value)}"' for name, value in zip(names, values, strict=True))
+    return "{" + ",".join(pairs) + "}"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

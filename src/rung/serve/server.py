@@ -1,0 +1,108 @@
+"""A server that stays: what it serves, from where it may be asked, and how it ends."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rung.core.errors import MissingExtra, RungError
+from rung.serve.app import create_app
+from rung.serve.gate import is_loopback
+from rung.serve.keys import KeyStore
+from rung.serve.logs import log, log_to_stderr
+from rung.serve.predictor import open_bundle
+from rung.serve.service import Service
+from rung.serve.sources import settings_of, source_of
+
+if TYPE_CHECKING:
+    from rung.serve.journal import Journal
+
+# Requests under way may finish within this after SIGTERM.
+_FAREWELL_SECONDS = 30
+
+
+def serve(
+    bundles: Sequence[str | Path],
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    uncertified: bool = False,
+    folder: str | Path | None = None,
+    journal: bool = True,
+    tls: tuple[str, str] | None = None,
+) -> None:
+    """Answer requests until interrupted; then finish what was begun.
+
+    bundles: bundles, runs or products. folder: where keys, journal and audit trail lie; by default the product's
+    `serve.folder`, and none for bundles alone. tls: files of certificate and key. Raises BundleError for an
+    uncertified bundle unless `uncertified`; RungError to listen beyond this machine without keys.
+    """
+    import uvicorn
+
+    for file in tls or ():
+        if not Path(file).is_file():
+            raise RungError("there is no such file", file, "Give certificate and key as PEM files.")
+    given = Path(folder) if folder is not None else None
+    sources = [source_of(Path(bundle), given) for bundle in bundles]
+    predictors = [open_bundle(source.find()) for source in sources]
+    limits, own = settings_of(sources)
+    place = given or own
+    keys = KeyStore(place) if place is not None else None
+    _require_keys(host, keys, place)
+    service = Service(limits=limits, keys=keys, folder=place, local_only=is_loopback(host), watch=True)
+    # Made before the journal is opened: what is refused leaves no trace.
+    finds = {p.manifest.name: s.find for p, s in reversed(list(zip(predictors, sources, strict=True)))}
+    create_app(predictors, uncertified)
+    _require_free(host, port)
+    if journal and place is not None:
+        service = replace(service, journal=_open_journal(place, service))
+    app = create_app(predictors, uncertified, service, finds)
+    log_to_stderr()
+    if keys is None or not keys.in_use():
+        log("development mode: no keys, so this machine alone is answered", logging.WARNING, host=host)
+    log(
+        "serving", host=host, port=port, models=[p.manifest.name for p in predictors],
+        journal=str(service.journal.path) if service.journal else None,
+        inputs=service.journal.rows.kept if service.journal else None,
+    )  # fmt: skip
+    uvicorn.run(
+        app, host=host, port=port, log_config=None, access_log=False, server_header=False, proxy_headers=False,
+        timeout_graceful_shutdown=_FAREWELL_SECONDS, ssl_certfile=tls[0] if tls else None, ssl_keyfile=tls[1] if tls else None,
+    )  # fmt: skip
+
+
+def _open_journal(place: Path, service: Service) -> Journal:
+    try:
+        from rung.serve.journal import Journal
+    except ImportError:
+        raise MissingExtra("the journal (else: --no-journal)", "ops", "SQLAlchemy") from None
+    return Journal(place, service.limits.inputs, service.limits.keep_days)
+
+
+def _require_keys(host: str, keys: KeyStore | None, place: Path | None) -> None:
+    """Raise RungError where anyone on the network could ask."""
+    if is_loopback(host) or (keys is not None and keys.in_use()):
+        if keys is not None:
+            keys.all()  # A damaged file is said now, not at the first request.
+        return
+    where = f" --folder {place}" if place is not None else " --folder service"
+    raise RungError(
+        "without keys only this machine may ask", f"--host {host}",
+        f"Make one: rung keys create NAME --role predict{where}" + ("" if place else ", and serve with that --folder."),
+    )  # fmt: skip
+
+
+def _require_free(host: str, port: int) -> None:
+    """Raise RungError when nothing can listen there."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise RungError(
+            f"cannot listen there: {error.strerror}", f"{host}:{port}", "Choose another --port or --host."
+        ) from None

@@ -1,0 +1,172 @@
+"""Every endpoint times every role; keys made, exchanged and revoked while a server runs; what a browser may not do."""
+
+import json
+import time
+
+import pytest
+from fastapi.testclient import TestClient
+
+from rung.core.errors import RungError
+from rung.serve.access import ADMIN, ANY, ENDPOINTS, PUBLIC, REVIEW
+from rung.serve.app import create_app
+from rung.serve.keys import Allowance, KeyStore
+from rung.serve.service import Service
+from support import run_cli
+
+ASK = {"inputs": {"text": "The striker scored twice"}}
+# What each endpoint is asked with, and what it says to those who may.
+ASKED = {
+    "/v1/models/{name}/predict": (ASK, 200),
+    "/v1/models/{name}/explain": (ASK, 200),
+    "/v1/models/{name}/versions/{version}/predict": (ASK, 200),
+    "/v1/models/{name}/versions/{version}/explain": (ASK, 200),
+    "/v1/feedback": ({"prediction": "0" * 32, "answer": "tech"}, 404),
+    "/v1/predictions/{id}": (None, 404),
+    "/v1/models/{name}/reload": ({}, 200),
+    "/v1/subjects/export": ({"subject": "ann"}, 200),
+    "/v1/subjects/erase": ({"subject": "ann"}, 200),
+}
+MAY = {PUBLIC: {"nobody", "predict", "review", "admin"}, ANY: {"predict", "review", "admin"}, REVIEW: {"review", "admin"}, ADMIN: {"admin"}}  # fmt: skip
+
+
+def test_every_endpoint_times_every_role(opened, desk):
+    with opened() as server:
+        for endpoint in ENDPOINTS:
+            path = endpoint.path.format(name="desk", version=desk.manifest.version, id="0" * 32) if "{" in endpoint.path else endpoint.path  # fmt: skip
+            body, good = ASKED.get(endpoint.path, (None, 200))
+            for role in ("nobody", "predict", "review", "admin"):
+                reply = server.client.request(
+                    endpoint.method, path, json=body, headers=server.headers.get(role)
+                )
+                wanted = good if role in MAY[endpoint.roles] else 401 if role == "nobody" else 403
+                assert reply.status_code == wanted, (endpoint, role, reply.text)
+                if wanted in (401, 403):
+                    assert set(reply.json()) == {"problem", "where", "fix"}
+
+
+def test_every_route_stands_in_the_table(opened):
+    with opened() as server:
+        routes = {(m, r.path) for r in server.client.app.routes for m in r.methods if m != "HEAD"}
+        assert routes <= {(e.method, e.path) for e in ENDPOINTS}
+        for method, path in (("GET", "/nothing"), ("DELETE", "/v1/models"), ("OPTIONS", "/v1/models")):
+            assert server.client.request(method, path).status_code == 401
+        other = server.client.get("/nothing", headers=server.headers["admin"])
+        assert other.status_code == 404
+
+
+def test_cors_is_closed(opened):
+    with opened() as server:
+        reply = server.client.options(
+            "/v1/models/desk/predict",
+            headers={"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"},
+        )
+        assert reply.status_code == 401
+        asked = server.client.get(
+            "/v1/models", headers={**server.headers["predict"], "Origin": "https://a.b"}
+        )
+        for answer in (reply, asked):
+            assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_wrong_keys_and_the_other_header(opened):
+    with opened() as server:
+        good = server.headers["predict"]["Authorization"].removeprefix("Bearer ")
+        parts = good.split("_", 2)
+        for wrong in ("", "x", good[:-1], good + "a", f"rung_{'0' * 12}_{parts[2]}", good.upper(), "é" * 3):
+            headers = {"Authorization": f"Bearer {wrong}".encode("latin-1")}
+            assert server.client.get("/v1/models", headers=headers).status_code == 401
+        assert server.client.get("/v1/models", headers={"X-API-Key": good}).status_code == 200
+
+
+def test_keys_change_without_a_restart(opened):
+    with opened() as server:
+        store = KeyStore(server.folder)
+
+        def status(shown):
+            return server.client.get("/v1/models", headers={"Authorization": f"Bearer {shown}"}).status_code
+
+        _, one = store.create("shop", "predict")
+        assert status(one) == 200
+        _, two = store.rotate("shop", overlap_seconds=60)
+        assert status(one) == status(two) == 200
+        _, three = store.rotate("shop")
+        assert status(two) == 401 and status(three) == 200
+        store.revoke("shop")
+        assert status(three) == 401
+        store.path.unlink()
+        assert status(one) == 401, "keys that vanish do not open the door"
+
+
+def test_the_first_key_closes_an_open_server(opened):
+    with opened(keys=False) as server:
+        assert server.client.get("/v1/models").status_code == 200
+        KeyStore(server.folder).create("first", "admin")
+        assert server.client.get("/v1/models").status_code == 401
+
+
+def test_only_hashes_are_stored_and_for_the_owner_alone(tmp_path):
+    store = KeyStore(tmp_path)
+    key, shown = store.create("shop", "predict")
+    text = store.path.read_text()
+    assert shown.split("_", 2)[2] not in text and key.digest in text
+    assert store.path.stat().st_mode & 0o077 == 0
+    with pytest.raises(RungError, match="a key called 'shop' already"):
+        store.create("shop", "admin")
+    with pytest.raises(RungError, match="no valid key called 'shoq'") as error:
+        store.revoke("shoq")
+    assert "Did you mean 'shop'" in error.value.fix
+    store.path.write_text("[{}]")
+    with pytest.raises(RungError, match="cannot be read"):
+        KeyStore(tmp_path).all()
+
+
+def test_an_expired_key_opens_nothing(tmp_path):
+    store = KeyStore(tmp_path)
+    _, shown = store.create("short", "predict", expires_at=time.time() - 1)
+    assert store.find(shown) is None
+
+
+def test_the_command_line(tmp_path):
+    made = run_cli("keys", "create", "shop", "--role", "review", "--per-minute", "60", "--json", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    shown = json.loads(made.stdout)["key"]
+    assert KeyStore(tmp_path / "service").find(shown).role == "review"
+    listed = run_cli("keys", "list", cwd=tmp_path).stdout
+    assert "shop" in listed and "review" in listed and "60/min" in listed and shown not in listed
+    assert run_cli("keys", "rotate", "shop", cwd=tmp_path).stdout.startswith("rung_")
+    assert run_cli("keys", "revoke", "shop", cwd=tmp_path).returncode == 0
+    gone = run_cli("keys", "revoke", "shop", cwd=tmp_path)
+    assert gone.returncode == 2 and "no valid key" in gone.stderr
+    lines = [json.loads(line) for line in (tmp_path / "service" / "audit.jsonl").read_text().splitlines()]
+    assert [line["action"] for line in lines] == ["keys create", "keys rotate", "keys revoke"]
+    assert shown not in (tmp_path / "service" / "audit.jsonl").read_text()
+
+
+def test_limits_of_a_key(opened):
+    now = [0.0]
+    allowance = Allowance(lambda: now[0])
+    assert [allowance.take("a", 60) for _ in range(6)] == [0.0] * 6
+    assert allowance.take("a", 60) == pytest.approx(1.0) and allowance.take("b", 60) == 0.0
+    now[0] = 1.01
+    assert allowance.take("a", 60) == 0.0
+    with opened(per_minute=10) as server:
+        codes = [server.client.get("/v1/models", headers=server.headers["predict"]) for _ in range(2)]
+        assert [reply.status_code for reply in codes] == [200, 429]
+        assert 1 <= int(codes[1].headers["retry-after"]) <= 6
+
+
+def test_without_keys_pages_of_elsewhere_are_refused(desk):
+    client = TestClient(
+        create_app([desk], service=Service(local_only=True)), base_url="http://127.0.0.1:8000"
+    )
+    ok = {"Origin": "http://127.0.0.1:8000"}
+    assert client.get("/v1/models").status_code == 200
+    assert client.post("/v1/models/desk/predict", json=ASK, headers=ok).status_code == 200
+    for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Host": "evil.example:8000"}):
+        assert client.post("/v1/models/desk/predict", json=ASK, headers=headers).status_code == 403
+
+
+def test_beyond_this_machine_only_with_keys(built, tmp_path):
+    done = run_cli("serve", built.bundle, "--host", "0.0.0.0", cwd=tmp_path)
+    assert done.returncode == 2 and "without keys only this machine may ask" in done.stderr
+    assert "rung keys create" in done.stderr

@@ -1,0 +1,253 @@
+"""What a server withstands and says: ids, metrics, too much, too slow, broken journals, models exchanged under load."""
+
+import asyncio
+import json
+import shutil
+import sqlite3
+import threading
+import time
+
+import pytest
+
+import rung
+from rung.core.errors import BundleError
+from rung.core.serve_spec import ServeSpec
+from rung.serve.gate import Gate
+from rung.serve.hosted import Models
+from rung.serve.service import Service
+from rung.serve.sources import crown, settings_of, source_of
+from support import write_spec
+
+URL = "/v1/models/desk/predict"
+ASK = {"inputs": {"text": "The striker scored twice"}}
+
+
+def test_an_answer_has_an_id_and_takes_feedback(opened):
+    with opened() as server:
+        mine, reviewer = server.headers["predict"], server.headers["review"]
+        reply = server.client.post(
+            URL, json={**ASK, "subject": "ann"}, headers={**mine, "X-Request-ID": "r-1"}
+        )
+        made = reply.json()["predictions"][0]["id"]
+        assert reply.headers["x-request-id"] == "r-1" and reply.headers["cache-control"] == "no-store"
+        said = {"prediction": made, "answer": "tech"}
+        ours = server.client.post("/v1/feedback", json=said, headers=mine)
+        theirs = server.client.post("/v1/feedback", json=said, headers=reviewer)
+        assert ours.status_code == theirs.status_code == 201
+        assert ours.json()["source"] == "user" and theirs.json()["source"] == "review"
+        found = server.client.get(f"/v1/predictions/{made}", headers=reviewer).json()
+        assert [(f["author"], f["source"]) for f in found["feedback"]] == [
+            ("predict", "user"),
+            ("review", "review"),
+        ]
+        assert found["request_id"] == "r-1" and found["caller"] == "predict" and found["latency_ms"] > 0
+        _, other = server.keys.create("other", "predict")
+        foreign = server.client.post("/v1/feedback", json=said, headers={"Authorization": f"Bearer {other}"})
+        assert foreign.status_code == 404, "one caller does not judge another's answers"
+        posing = server.client.post("/v1/feedback", json={**said, "source": "review"}, headers=mine)
+        assert posing.status_code == 403
+
+
+def test_wrong_request_ids_are_replaced(opened):
+    with opened(keys=False) as server:
+        for given in ("a b", "x" * 65, "a\tb", "é", ""):
+            reply = server.client.get("/healthz", headers={"X-Request-ID": given.encode("latin-1")})
+            assert reply.headers["x-request-id"] != given
+
+
+def test_metrics_count_without_naming_anything_a_caller_chose(opened):
+    with opened() as server:
+        server.client.post(URL, json=ASK, headers=server.headers["predict"])
+        server.client.get("/etc/passwd", headers=server.headers["predict"])
+        server.client.get("/v1/models/xyzzy", headers=server.headers["predict"])
+        server.client.get("/v1/models")
+        text = server.client.get("/metrics", headers=server.headers["review"]).text
+    assert 'rung_requests_total{endpoint="/v1/models/{name}/predict",status="200"} 1' in text
+    assert 'rung_refused_total{reason="key"} 1' in text and "rung_request_seconds_bucket" in text
+    assert 'le="+Inf"' in text and "passwd" not in text and "xyzzy" not in text
+    for line in text.splitlines():
+        assert line.startswith("# ") or len(line.rsplit(" ", 1)) == 2 and float(line.rsplit(" ", 1)[1]) >= 0
+
+
+def test_too_much_at_once_is_refused_not_queued(opened, desk, monkeypatch):
+    begun, go = threading.Event(), threading.Event()
+    true_respond = desk.respond
+
+    def slow(*args, **kwargs):
+        begun.set()
+        go.wait(10)
+        return true_respond(*args, **kwargs)
+
+    monkeypatch.setattr(desk, "respond", slow)
+    with opened(keys=False, waiting=1, threads=1) as server:
+        first = threading.Thread(target=lambda: replies.append(server.client.post(URL, json=ASK)))
+        replies = []
+        first.start()
+        begun.wait(10)
+        refused = server.client.post(URL, json=ASK)
+        go.set()
+        first.join(10)
+        assert refused.status_code == 429 and int(refused.headers["retry-after"]) >= 1
+        assert replies[0].status_code == 200
+        assert server.client.post(URL, json=ASK).status_code == 200
+
+
+def test_too_slow_an_answer_is_given_up(opened, desk, monkeypatch):
+    monkeypatch.setattr(desk, "respond", lambda *a, **k: time.sleep(0.5) or [])
+    with opened(keys=False, seconds=0.1) as server:
+        reply = server.client.post(URL, json=ASK)
+        assert reply.status_code == 503 and "longer than 0.1 seconds" in reply.json()["problem"]
+
+
+def test_a_bug_is_said_without_its_words(opened, desk, monkeypatch, caplog):
+    def broken(*args, **kwargs):
+        raise KeyError("The striker scored twice")
+
+    monkeypatch.setattr(desk, "respond", broken)
+    with opened(keys=False) as server:
+        reply = server.client.post(URL, json=ASK, headers={"X-Request-ID": "r-2"})
+        assert reply.status_code == 500 and "r-2" in reply.json()["fix"]
+        assert "striker" not in reply.text
+
+
+def test_a_held_journal_is_503_and_readyz_says_so(opened):
+    with opened(keys=False) as server:
+        holder = sqlite3.connect(server.journal.path, isolation_level=None)
+        holder.execute("begin immediate")
+        reply = server.client.post(URL, json=ASK)
+        assert reply.status_code == 503 and reply.headers["retry-after"] == "2"
+        assert "holds the journal" in reply.json()["problem"]
+        assert server.client.get("/healthz").status_code == 200
+        assert server.client.get("/readyz").status_code == 503
+        holder.execute("rollback")
+        holder.close()
+        assert server.client.get("/readyz").status_code == 200
+        assert server.client.post(URL, json=ASK).status_code == 200
+
+
+def gate(receive, **limits):
+    """Return the status with which a bare gate answers a POST whose body comes from `receive`."""
+    sent = []
+
+    async def app(scope, receive, send):
+        raise AssertionError("the body was not whole")
+
+    async def send(message):
+        sent.append(message)
+
+    async def run():
+        await Gate(app, Service(limits=ServeSpec(**limits)), None)(
+            {"type": "http", "method": "POST", "path": "/v1/feedback", "headers": []}, receive, send
+        )
+
+    asyncio.run(run())
+    return sent[0]["status"]
+
+
+def test_a_slow_body_and_one_that_breaks_off(monkeypatch):
+    monkeypatch.setattr("rung.serve.gate._BODY_SECONDS", 0.1)
+
+    async def trickle():
+        await asyncio.sleep(0.03)
+        return {"type": "http.request", "body": b"a", "more_body": True}
+
+    async def breaks():
+        return {"type": "http.disconnect"}
+
+    async def flood():
+        return {"type": "http.request", "body": b"a" * (1 << 20), "more_body": True}
+
+    assert (gate(trickle), gate(breaks), gate(flood)) == (408, 400, 413)
+
+
+def repacked(bundle, to, changed=""):
+    """Copy a bundle as another version of itself, as a later build would leave it."""
+    shutil.copytree(bundle, to, dirs_exist_ok=True)
+    raw = json.loads((to / "manifest.json").read_text())
+    raw["version"] = changed or raw["version"]
+    from rung.core.manifest import seal
+
+    (to / "manifest.json").write_text(json.dumps({**raw, "seal": seal(raw)}))
+    return to
+
+
+def test_versions_stand_beside_each_other(opened, built, desk, tmp_path):
+    second = rung.load(repacked(built.bundle, tmp_path / "second", "v2"))
+    with opened(keys=False, predictors=[desk, second]) as server:
+        assert server.client.post(URL, json=ASK).json()["version"] == desk.manifest.version
+        asked = server.client.post("/v1/models/desk/versions/v2/predict", json=ASK)
+        assert asked.json()["version"] == "v2"
+        unknown = server.client.post("/v1/models/desk/versions/v3/predict", json=ASK)
+        assert unknown.status_code == 404 and "v2" in unknown.json()["fix"]
+        paths = server.client.get("/openapi.json").json()["paths"]
+        assert URL in paths and "/v1/models/desk/versions/v2/predict" in paths
+
+
+def test_a_model_is_exchanged_and_no_request_is_dropped(opened, built, tmp_path):
+    place = repacked(built.bundle, tmp_path / "place", "v1")
+    with opened(predictors=[rung.load(place)]) as server:
+        stop, seen = threading.Event(), []
+
+        def ask():
+            while not stop.is_set():
+                reply = server.client.post(URL, json=ASK, headers=server.headers["predict"])
+                seen.append((reply.status_code, reply.json().get("version")))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        time.sleep(0.2)
+        repacked(built.bundle, place, "v2")
+        reload = server.client.post("/v1/models/desk/reload", headers=server.headers["admin"])
+        assert reload.status_code == 200 and reload.json()["version"] == "v2"
+        time.sleep(0.2)
+        next((place / "model").rglob("*.safetensors")).write_bytes(b"damaged")
+        broken = server.client.post("/v1/models/desk/reload", headers=server.headers["admin"])
+        assert broken.status_code == 422 and "SHA-256" in broken.json()["problem"]
+        time.sleep(0.1)
+        stop.set()
+        asking.join(10)
+        assert {status for status, _ in seen} == {200}
+        versions = [version for _, version in seen]
+        assert versions == sorted(versions) and set(versions) == {"v1", "v2"}
+        audited = [json.loads(line) for line in (server.folder / "audit.jsonl").read_text().splitlines()]
+        assert [(a["action"], a["outcome"], a["actor"]) for a in audited] == [
+            ("reload", "exchanged", "admin"), ("reload", "refused", "admin")
+        ]  # fmt: skip
+
+
+def test_a_bundle_that_is_replaced_is_noticed(built, tmp_path):
+    place = repacked(built.bundle, tmp_path / "place", "v1")
+    models = Models([rung.load(place)])
+    stop, told, noticed = threading.Event(), [], threading.Event()
+
+    def swapped(name, hosted, problem):
+        told.append((name, hosted and hosted.manifest.version, problem))
+        noticed.set()
+
+    watching = threading.Thread(target=models.watch, args=(stop, swapped))
+    watching.start()
+    repacked(built.bundle, place, "v2")
+    assert noticed.wait(10)
+    stop.set()
+    watching.join(10)
+    assert told == [("desk", "v2", "")] and models.get("desk").manifest.version == "v2"
+
+
+def test_a_product_is_served_by_its_champion(built, news_csv, tmp_path):
+    write_spec(tmp_path, news_csv, extra="serve: {folder: kept, rows: 5}\n")
+    with pytest.raises(BundleError, match="no finished run of 'desk'"):
+        source_of(tmp_path)
+    run = tmp_path / "runs" / "desk-001"
+    shutil.copytree(built.bundle, run / "bundle")
+    (run / "report.json").write_text('{"cleared": false}')
+    with pytest.raises(BundleError, match="cleared its bar"):
+        source_of(tmp_path / "product.yaml")
+    (run / "report.json").write_text('{"cleared": true}')
+    source = source_of(tmp_path)
+    assert source.find() == run / "bundle" and settings_of([source]) == (source.spec, tmp_path / "kept")
+    shutil.copytree(run, tmp_path / "runs" / "desk-002")
+    assert source.find() == run / "bundle", "a later build does not serve by itself"
+    (tmp_path / "kept").mkdir()
+    crown(tmp_path / "kept", "desk", tmp_path / "runs" / "desk-002" / "bundle")
+    assert source.find() == tmp_path / "runs" / "desk-002" / "bundle"
+    assert source_of(run).find() == run / "bundle" and source_of(run / "bundle").find() == run / "bundle"

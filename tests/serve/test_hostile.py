@@ -1,0 +1,131 @@
+"""Hostile callers: whatever comes, no endpoint answers 500, none hangs, and every refusal says problem, where and fix."""
+
+import socket
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_kill import free_port, start
+
+from rung.core.types import Field, Schema
+from rung.serve.answering import parse
+from rung.serve.request_models import FeedbackRequest, request_model
+
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=30))
+ANY_JSON = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+)
+NEAR = st.fixed_dictionaries(
+    {},
+    optional={
+        "inputs": st.one_of(st.fixed_dictionaries({"text": ANY_JSON}), st.lists(st.fixed_dictionaries({"text": st.text()}), max_size=3), ANY_JSON),
+        "scores": ANY_JSON, "explain": st.booleans(), "subject": ANY_JSON, "prediction": st.one_of(st.just("0" * 32), ANY_JSON),
+        "answer": ANY_JSON, "source": st.one_of(st.just("user"), ANY_JSON),
+    },
+)  # fmt: skip
+POSTS = (
+    "/v1/models/desk/predict",
+    "/v1/models/desk/explain",
+    "/v1/feedback",
+    "/v1/subjects/export",
+    "/v1/models/desk/reload",
+)
+
+
+def check(reply):
+    assert reply.status_code < 500, reply.text
+    if reply.status_code >= 400:
+        assert set(reply.json()) == {"problem", "where", "fix"}
+
+
+def fuzz(server, cases):
+    import json
+
+    @settings(max_examples=cases, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(
+        path=st.sampled_from(POSTS), body=st.one_of(NEAR, ANY_JSON), raw=st.none() | st.binary(max_size=60)
+    )
+    def run(path, body, raw):
+        content = raw if raw is not None else json.dumps(body).encode()
+        check(server.client.post(path, content=content, headers=server.headers["admin"]))
+
+    run()
+
+
+@pytest.mark.parametrize("cases", [400, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_no_body_is_answered_with_500(opened, cases):
+    with opened(inputs="plain") as server:
+        fuzz(server, cases)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/models/../../etc/passwd", "/v1/models/%2e%2e%2f%2e%2e/predict", "/v1/predictions/%00", "/v1/models/desk%2fpredict",
+     "/v1/predictions/' or 1=1 --", "//v1/models", "/v1/models/" + "a" * 5_000, "/v1/models/{name}", "/v1/models/%ff"],
+)  # fmt: skip
+def test_paths_lead_nowhere(opened, path):
+    with opened() as server:
+        reply = server.client.get(path, headers=server.headers["admin"])
+        assert reply.status_code in (404, 405)
+        assert server.client.get(path).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "answer", ["NaN", "Infinity", "-1e999", "1" * 5_000, "[" * 300 + "]" * 300, '"\\ud800"']
+)
+def test_what_only_looks_like_json(opened, answer):
+    with opened() as server:
+        body = b'{"prediction": "' + b"0" * 32 + b'", "answer": ' + answer.encode() + b"}"
+        reply = server.client.post("/v1/feedback", content=body, headers=server.headers["admin"])
+        assert reply.status_code == 422, reply.text
+
+
+def test_numbers_that_are_none():
+    schema = Schema((Field("x", "number", "input"), Field("y", "json", "input")), ())
+    model = request_model("m", schema, 10)
+    from rung.core.errors import InputError
+
+    assert parse(model, b'{"inputs": {"x": 1, "y": [1]}}').inputs
+    for body in (b'{"inputs": {"x": NaN, "y": 1}}', b'{"inputs": {"x": 1, "y": [1e999]}}'):
+        with pytest.raises(InputError):
+            parse(model, body)
+    with pytest.raises(InputError):
+        parse(FeedbackRequest, b"\xff")
+
+
+def test_an_answer_repeats_no_header_and_no_body(opened):
+    with opened() as server:
+        headers = {**server.headers["predict"], "X-Request-ID": "a%0d%0aSet-Cookie: x=1"}
+        reply = server.client.post(POSTS[0], json={"inputs": {"text": 3}, "s3cret": 1}, headers=headers)
+        assert reply.status_code == 422 and "set-cookie" not in reply.headers
+        packed = server.client.post(
+            POSTS[0],
+            content=b"\x1f\x8b" + b"\0" * 50,
+            headers={**server.headers["predict"], "Content-Encoding": "gzip"},
+        )  # nothing is unpacked: a bomb stays a small wrong body
+        assert packed.status_code == 422
+
+
+def test_idle_connections_do_not_keep_others_out(built, tmp_path):
+    port = free_port()
+    server = start(built.bundle, tmp_path, port)
+    idle = []
+    try:
+        for _ in range(500):
+            idle.append(socket.create_connection(("127.0.0.1", port), timeout=5))
+        for connection in idle[:250]:
+            connection.sendall(b"POST /v1/models/desk/predict HTTP/1.1\r\nHost: localhost\r\nContent-Le")
+        begun = time.monotonic()
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as ours:
+            body = b'{"inputs": {"text": "a goal"}}'
+            head = f"POST /v1/models/desk/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+            ours.sendall(head.encode() + body)
+            assert b"200 OK" in ours.recv(4_096)
+        assert time.monotonic() - begun < 3
+    finally:
+        for connection in idle:
+            connection.close()
+        server.terminate()
+        server.wait(20)

@@ -1,0 +1,225 @@
+"""The journal: what was acknowledged is there; a full disk or a held database loses nothing; people can be erased."""
+
+import json
+import resource
+import sqlite3
+import time
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+
+from rung.core.errors import RungError
+from rung.serve import subjects
+from rung.serve.journal import Journal, JournalError
+from rung.serve.journal_rows import Feedback, Served, new_id
+from rung.serve.subject_keys import VARIABLE, new_master_key
+
+SECRET = "Ann of 12 Elm Street wants a refund 退款"
+
+
+def served(subject=None, at=None, words=SECRET):
+    return Served(
+        new_id(), at or time.time(), "r", "desk", "v1", "tfidf_linear", "shop", subject, {"text": words},
+        {"label": "business", "probability": 0.9}, 1.5, 1e-7,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def encrypted(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, new_master_key())
+    journal = Journal(tmp_path / "service")
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+def plain(tmp_path):
+    journal = Journal(tmp_path / "service", "plain")
+    yield journal
+    journal.close()
+
+
+def count(journal, table):
+    return journal.read(lambda c: c.scalar(text(f"select count(*) from {table}")))
+
+
+def stored(journal):
+    """All bytes of the journal's files."""
+    folder = journal.path.parent
+    return b"".join(path.read_bytes() for path in sorted(folder.glob("journal.db*")))
+
+
+def test_a_prediction_and_its_feedback_come_back(plain):
+    record = served("ann")
+    plain.write(record)
+    plain.write(
+        Feedback(new_id(), time.time(), record.id, '"tech"', "user", "shop"),
+        Feedback(new_id(), time.time(), record.id, '"sports"', "review", "rita"),
+    )
+    found = subjects.prediction(plain, record.id)
+    assert found["input"] == {"text": SECRET} and found["output"]["label"] == "business"
+    assert [item["answer"] for item in found["feedback"]] == ["tech", "sports"]
+    assert found["price_usd"] == 1e-7 and found["caller"] == "shop"
+    assert subjects.prediction(plain, "0" * 32) is None
+
+
+def test_feedback_is_only_ever_added(plain):
+    record = served()
+    plain.write(record)
+    plain.write(Feedback(new_id(), time.time(), record.id, '"tech"', "user", "shop"))
+    for statement in ("update feedback set answer = '1'", "delete from feedback"):
+        with (
+            sqlite3.connect(plain.path) as raw,
+            pytest.raises(sqlite3.IntegrityError, match="only ever added"),
+        ):
+            raw.execute(statement)
+        raw.close()
+    with pytest.raises(RungError):
+        plain.write(Feedback(new_id(), time.time(), "0" * 32, '"tech"', "user", "shop"))
+    assert count(plain, "feedback") == 1
+
+
+def test_one_bad_record_does_not_take_its_neighbours_along(plain):
+    good, bad = [served() for _ in range(20)], Feedback(new_id(), 0.0, "0" * 32, '"x"', "user", "a")
+    told = {}
+    plain.run(lambda *_: time.sleep(0.05))
+    for n, record in enumerate([*good[:10], bad, *good[10:]]):
+        plain.submit([record], lambda error, n=n: told.__setitem__(n, error))
+    plain.run(lambda *_: None)
+    assert [n for n, error in told.items() if error] == [10] and count(plain, "predictions") == 20
+
+
+def test_a_held_database_is_said_and_loses_nothing(plain):
+    plain.write(served())
+    holder = sqlite3.connect(plain.path, isolation_level=None)
+    holder.execute("begin immediate")
+    with pytest.raises(JournalError, match="another program holds the journal"):
+        plain.write(served())
+    assert plain.problem and count(plain, "predictions") == 1
+    holder.execute("rollback")
+    holder.close()
+    assert plain.check() == "", "it mends itself"
+    plain.write(served())
+    assert count(plain, "predictions") == 2
+
+
+def test_a_full_disk_is_said_and_loses_nothing(plain):
+    acknowledged = [served(words="a" * 2_000) for _ in range(5)]
+    plain.write(*acknowledged)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Files may not grow beyond this: the nearest to a full disk that needs no disk of its own.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 10, hard))
+    try:
+        with pytest.raises(JournalError, match="full or refuses"):
+            for _ in range(200):
+                record = served(words="b" * 5_000)
+                plain.write(record)
+                acknowledged.append(record)
+        assert "full" in plain.check()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert plain.check() == ""
+    plain.write(served())
+    plain.close()
+    again = Journal(plain.path.parent, "plain")
+    there = again.read(lambda c: {row.id for row in c.execute(text("select id from predictions"))})
+    again.close()
+    assert {record.id for record in acknowledged} <= there and len(there) == len(acknowledged) + 1
+
+
+def test_inputs_are_encrypted_with_a_key_for_each_subject(encrypted):
+    one, two, nobody = served("ann"), served("bob"), served()
+    encrypted.write(one, two, nobody)
+    assert b"Elm Street" not in stored(encrypted) and b"ann" not in stored(encrypted)
+    for record in (one, two, nobody):
+        assert subjects.prediction(encrypted, record.id)["input"] == {"text": SECRET}
+    assert (
+        len(encrypted.read(lambda c: c.execute(text("select distinct input_hash from predictions")).all()))
+        == 1
+    )
+    swap = "update predictions set input = (select input from predictions where id = :one) where id = :two"
+    encrypted.run(lambda c, _: c.execute(text(swap), {"one": one.id, "two": two.id}))
+    with pytest.raises(RungError, match="another master key, or damage"):
+        subjects.prediction(encrypted, two.id)
+
+
+def test_a_subject_is_exported_and_erased(encrypted):
+    mine = [served("ann") for _ in range(3)]
+    encrypted.write(*mine, served("bob"))
+    encrypted.write(Feedback(new_id(), time.time(), mine[0].id, '"tech"', "user", "shop"))
+    exported = subjects.export(encrypted, "ann")
+    assert {p["id"] for p in exported["predictions"]} == {r.id for r in mine}
+    assert all(p["input"] == {"text": SECRET} for p in exported["predictions"])
+    assert [len(p["feedback"]) for p in exported["predictions"] if p["id"] == mine[0].id] == [1]
+    assert json.dumps(exported)
+    stone = subjects.erase(encrypted, "ann", "admin")
+    assert stone["erased_predictions"] == 3
+    after = subjects.export(encrypted, "ann")
+    assert after["predictions"] == [] and after["erased_at"] == stone["erased_at"]
+    gone = subjects.prediction(encrypted, mine[0].id)
+    assert gone["input"] is None and gone["input_hash"] is None and gone["output"]["label"] == "business"
+    assert gone["feedback"], "feedback stays"
+    assert len(subjects.export(encrypted, "bob")["predictions"]) == 1
+    encrypted.write(served("ann"))
+    assert subjects.export(encrypted, "ann")["predictions"] == [], "erased for good"
+
+
+def test_erasing_leaves_no_bytes_of_what_was_plain(plain):
+    plain.write(served("ann"))
+    assert b"Elm Street" in stored(plain)
+    subjects.erase(plain, "ann", "admin")
+    assert b"Elm Street" not in stored(plain)
+
+
+def test_inputs_expire(encrypted):
+    old, new = served("ann", at=time.time() - 91 * 86_400), served("ann")
+    encrypted.write(old, served(at=time.time() - 91 * 86_400), new)
+    assert subjects.expire(encrypted) == 2 and subjects.expire(encrypted) == 0
+    assert subjects.prediction(encrypted, old.id)["input"] is None
+    assert subjects.prediction(encrypted, new.id)["input"] == {"text": SECRET}
+    encrypted.write(served("ann"))
+
+
+def test_only_a_hash_where_there_is_no_master_key(tmp_path, monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    with pytest.raises(RungError, match="no master key"):
+        Journal(tmp_path / "a", "encrypted")
+    journal = Journal(tmp_path / "b")
+    record = served("ann")
+    journal.write(record)
+    found = subjects.prediction(journal, record.id)
+    assert found["input"] is None and len(found["input_hash"]) == 32
+    assert b"Elm Street" not in stored(journal)
+    journal.close()
+    monkeypatch.setenv(VARIABLE, "short")
+    with pytest.raises(RungError, match="not 32 bytes"):
+        Journal(tmp_path / "c")
+
+
+def test_what_is_no_journal_or_a_newer_one_is_said(tmp_path):
+    (tmp_path / "journal.db").write_bytes(b"not a database, by far" * 100)
+    with pytest.raises(JournalError, match="damaged"):
+        Journal(tmp_path)
+    journal = Journal(tmp_path / "new", "plain")
+    journal.run(lambda c, _: c.execute(text("update settings set value = '99' where name = 'format'")))
+    journal.close()
+    with pytest.raises(RungError, match="format 99"):
+        Journal(tmp_path / "new", "plain")
+
+
+def test_closing_writes_what_waits(tmp_path):
+    journal = Journal(tmp_path, "plain")
+    told = []
+    for _ in range(500):
+        journal.submit([served()], told.append)
+    journal.close()
+    assert told == [None] * 500
+    with pytest.raises(JournalError, match="closed"):
+        journal.write(served())
+
+
+def test_numbers_that_are_none_become_null(plain):
+    record = replace(served(), input={"x": float("nan"), "y": [float("inf"), 1.5]})
+    plain.write(record)
+    assert subjects.prediction(plain, record.id)["input"] == {"x": None, "y": [None, 1.5]}

@@ -1,0 +1,135 @@
+"""kill -9 under load: every prediction and all feedback that was acknowledged is in the journal. Both sides are counted."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from rung.serve.keys import KeyStore
+
+CLIENTS = 4
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def start(bundle, folder, port, env=None):
+    """Start a server and wait until it is ready."""
+    with (folder / "log.jsonl").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "rung.cli", "serve", str(bundle), "--folder", str(folder), "--port", str(port)],
+            stderr=log, stdout=subprocess.DEVNULL, env=env or os.environ,
+        )  # fmt: skip
+    for _ in range(300):
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == 200:
+                return process
+        except OSError:
+            time.sleep(0.1)  # It is starting; there is no event to wait for.
+        finally:
+            connection.close()
+    process.kill()
+    raise AssertionError("the server did not start")
+
+
+class Client(threading.Thread):
+    """Asks and corrects without a pause; remembers what was sent and what was acknowledged."""
+
+    def __init__(self, port, key):
+        super().__init__(daemon=True)
+        self.port, self.headers = port, {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        self.sent, self.predictions, self.feedback, self.wrong = 0, [], [], []
+
+    def post(self, connection, path, body):
+        connection.request("POST", path, json.dumps(body), self.headers)
+        reply = connection.getresponse()
+        answer = json.loads(reply.read())
+        if reply.status >= 300:
+            self.wrong.append((reply.status, answer))
+        return answer
+
+    def run(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            while True:
+                self.sent += 1
+                answer = self.post(connection, "/v1/models/desk/predict", {"inputs": {"text": "a goal"}})
+                made = answer["predictions"][0]["id"]
+                self.predictions.append(made)
+                said = self.post(connection, "/v1/feedback", {"prediction": made, "answer": "tech"})
+                self.feedback.append(said["id"])
+        except (OSError, http.client.HTTPException, KeyError, ValueError):
+            return  # It was killed.
+        finally:
+            connection.close()
+
+
+def killed_once(bundle, folder, key, seconds):
+    port = free_port()
+    server = start(bundle, folder, port)
+    clients = [Client(port, key) for _ in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    time.sleep(seconds)
+    server.send_signal(signal.SIGKILL)
+    server.wait()
+    for client in clients:
+        client.join(20)
+    assert not [wrong for client in clients for wrong in client.wrong]
+    return clients
+
+
+@pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_what_was_acknowledged_survives_kill_9(built, tmp_path, times):
+    _, key = KeyStore(tmp_path).create("shop", "predict")
+    acknowledged, corrected, sent = set(), set(), 0
+    for n in range(times):
+        for client in killed_once(built.bundle, tmp_path, key, 0.4 + 0.13 * (n % 7)):
+            acknowledged.update(client.predictions)
+            corrected.update(client.feedback)
+            sent += client.sent
+    database = sqlite3.connect(tmp_path / "journal.db")
+    there = {row[0] for row in database.execute("select id from predictions")}
+    said = {row[0] for row in database.execute("select id from feedback")}
+    assert database.execute("pragma integrity_check").fetchone() == ("ok",)
+    database.close()
+    assert len(acknowledged) > 10 * times and len(corrected) > 10 * times, "there was load"
+    assert acknowledged <= there and corrected <= said
+    assert len(there) <= sent, "and nothing was written twice"
+
+
+def test_sigterm_finishes_what_was_begun(built, tmp_path):
+    _, key = KeyStore(tmp_path).create("shop", "predict")
+    port = free_port()
+    server = start(built.bundle, tmp_path, port)
+    clients = [Client(port, key) for _ in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    time.sleep(0.5)
+    server.terminate()
+    assert server.wait(20) is not None
+    for client in clients:
+        client.join(20)
+    assert not [wrong for client in clients for wrong in client.wrong]
+    database = sqlite3.connect(tmp_path / "journal.db")
+    there = database.execute("select count(*) from predictions").fetchone()[0]
+    database.close()
+    assert there == sum(len(client.predictions) for client in clients), "what was written was answered"
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert all({"at", "level", "event"} <= set(line) for line in log)
+    assert any(line["event"] == "request" and line.get("caller") == "shop" for line in log)
+    text = (tmp_path / "log.jsonl").read_text()
+    assert key not in text and key.split("_", 2)[2] not in text and "a goal" not in text
