@@ -280,10 +280,8 @@ def _try(
     manifest = pack.pack(bundle, job.product, job.task, (rung.name, rung.model), fitted.model, train, shown)
     sample = train.take(list(range(0, len(train), max(len(train) // _GATE_ROWS, 1)))[:_GATE_ROWS])
     fresh = predict_fresh(bundle, sample.records(), measure=True)
-    differing = sum(
-        not job.task.same(a, b)
-        for a, b in zip(fitted.model.predict(sample.inputs), fresh.answers, strict=True)
-    )
+    pairs = zip(fitted.model.predict(sample.inputs), fresh.answers, strict=True)
+    differing = sum(not job.task.same(a, b) for a, b in pairs)
     return {
         "rung": rung.name,
         "model": rung.model,

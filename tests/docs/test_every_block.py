@@ -49,6 +49,13 @@ RUN = {
     ("docs/howto/track*.md", "python"): "tracking/test_track_page.py::test_the_page_is_followed",
     ("docs/howto/serve-in-production*.md", "bash"): "serve/test_serve_page.py::test_the_page_is_followed",
     ("docs/howto/serve-in-production*.md", "yaml"): "serve/test_serve_page.py::test_the_page_is_followed",
+    ("docs/howto/check-your-data*.md", "*"): "docs/test_howto_data.py::test_the_page_is_followed",
+    ("docs/howto/clean-your-data*.md", "yaml"): "docs/test_clean_howto.py::test_specs_parse_and_both_pages_show_the_same",
+    ("docs/howto/clean-your-data*.md", "bash"): "docs/test_clean_howto.py::test_commands_and_python_run",
+    ("docs/howto/clean-your-data*.md", "python"): "docs/test_clean_howto.py::test_commands_and_python_run",
+    ("docs/howto/clean-your-data*.md", "text"): "docs/test_clean_howto.py::test_commands_and_python_run",
+    ("docs/howto/label-your-data*.md", "*"): "docs/test_howto_label.py::test_it_is_followed",
+    ("docs/howto/tables*.md", "yaml"): "docs/test_tables_page.py::test_the_costs_of_the_page_are_a_spec",
     ("docs/reference/*.md", "*"): "docs/test_pages.py::test_generated_pages_are_fresh",
 }  # fmt: skip
 
@@ -62,6 +69,7 @@ ONLY_CHECKED = {
     ("README*.md", "rung "): "the output of make demo: figures of one machine",
     ("docs/howto/rules*.md", "Error: "): "what wrong rules are told: both texts are tested, in tests/e2e/test_known_answers.py "
     "and test_the_mistake_the_rules_page_shows",
+    ("docs/howto/tables*.md", "python examples/fetch.py"): "a build of minutes: tests/e2e/test_table_products.py builds such tables",
     ("docs/index*.md", "rung plan tickets.csv"): "the first three commands of the tutorial, which is followed",
 }  # fmt: skip
 

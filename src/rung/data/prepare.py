@@ -88,12 +88,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
                     intake.add(row, own)
         keys = intake.keys()
         _require_rows(keys, intake.rows, quarantine.counts, product)
-        if overlay is not None:
-            overlay.zones(lock)  # Frozen by all rows, not by those that have labels.
-        sides = decide(keys, product, base, lock, task.repeats_are_copies)
-        audit = None
-        if overlay is not None:
-            sides, audit = overlay.finish(sides, keys, lock)
+        sides, audit = _sides(keys, product, base, task, lock, overlay)
         sides = sides.without(near_copies(folder / _STAGED, schema, sides.side), keys)
         final, unread = _described(
             folder / _STAGED, schema, task, sides, (keys, list(intake.targets), product)
@@ -139,6 +134,16 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
 def dataset_from(folder: Path, facts: dict[str, Any]) -> Dataset:
     """Return the handle of a prepared folder."""
     return Dataset(folder, Schema.from_dict(facts["schema"]), facts["tables"], facts)
+
+
+def _sides(
+    keys: Keys, product: Product, base: Path, task: Task, lock: CertificateLock, overlay: Overlay | None
+) -> tuple[Sides, dict[str, Any] | None]:
+    """Return the sides of the rows, and how far the audit of those that people label has come."""
+    if overlay is None:
+        return decide(keys, product, base, lock, task.repeats_are_copies), None
+    overlay.zones(lock)  # Frozen by all rows, not by those that have labels.
+    return overlay.finish(decide(keys, product, base, lock, task.repeats_are_copies), keys, lock)
 
 
 def _training(sides: Sides, keys: Keys, names: list[str]) -> dict[str, int]:
