@@ -88,3 +88,45 @@ def test_it_prints(visit, pages, lang, tmp_path):
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert not page.locator("nav").is_visible()
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_findings_can_be_read_and_opened(visit, built, tmp_path, width, lang):
+    rows = [
+        {
+            "file": "a/long/folder/of/exports-2024.csv",
+            "row": 10_000 + i,
+            "excerpt": f"<p>客户来信 {i} " + "w" * 200,
+            "note": "<p>",
+        }
+        for i in range(5)
+    ]
+    words = {"words": "“zip7” → 'post' (130/130)", "pure": 0.98, "covers": 0.6}
+    found = [
+        {"check": "leak_word", "level": "stop", "rows": 130, "of": 300, "values": words, "evidence": rows},
+        {
+            "check": "markup",
+            "level": "warn",
+            "rows": 3,
+            "of": 300,
+            "values": {"marks": "`br`"},
+            "evidence": rows,
+        },
+        {
+            "check": "languages",
+            "level": "info",
+            "rows": 3,
+            "of": 300,
+            "values": {"shares": "zh 90%, en 10%"},
+            "evidence": [],
+        },
+    ]
+    (tmp_path / "found.html").write_text(
+        render(dict(built.report) | {"findings": found}, lang), encoding="utf-8"
+    )
+    page = visit(tmp_path / "found.html", width)
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    check_looks(page)
+    assert page.locator("#findings .box").count() == 3 and page.locator("#findings summary").count() == 2
+    assert page.locator("#findings td", has_text="客户来信").first.is_visible()
