@@ -59,7 +59,7 @@ function draw() {
 function cells(parent, list) { for (const cell of list) { if (list.length > 1) element("h3", cell.name, parent); element("p", cell.value, parent); } }
 function drawRow() {
   const box = $("row"); box.replaceChildren(); box.scrollTop = 0;
-  if (row) cells(box, row.cells); else element("p", say("done"), box);
+  if (row) cells(box, row.cells); else if (progress) element("p", say("done"), box); // Before the first reply nothing is known to be done.
   $("guess").textContent = row && row.guess ? say("guess", { label: row.guess.label, sure: percent(row.guess.sure) }) : "";
   $("labels").replaceChildren(); $("commands").replaceChildren();
   for (const label of facts.labels) { const b = button(label.key, label.name, $("labels"), () => answer("label", label.name)); b.disabled = !row; }
