@@ -51,7 +51,7 @@ class Tutor:
         self._clusters = tuple(self._chosen[clusters].tolist())
         self._rest = tuple(self._chosen.tolist())
         self._lesson = Lesson(0, self._clusters, "cluster")
-        self._looked = 0
+        self._looked = self._learned = 0
         self._training: list[tuple[int, str]] = []
         self._changed = threading.Condition()
         self._stopped = False
@@ -103,9 +103,9 @@ class Tutor:
             self._changed.notify()
 
     def wait(self, seconds: float = 60.0) -> bool:
-        """Wait until all labels handed over are learned; return whether they are."""
+        """Wait until all labels handed over are learned, the curve with them; return whether they are."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._lesson.labels == len(self._training), seconds)
+            return self._changed.wait_for(lambda: self._learned == len(self._training), seconds)
 
     def _run(self) -> None:
         while True:
@@ -141,6 +141,9 @@ class Tutor:
         if len(known) // _LOOK_EVERY != self._looked:
             self._looked = len(known) // _LOOK_EVERY
             self._draw(places, codes)
+        with self._changed:
+            self._learned = len(training)
+            self._changed.notify_all()
 
     def _draw(self, places: npt.NDArray[np.int64], codes: npt.NDArray[np.int64]) -> None:
         """Measure the curve, and what the last quarter of the labels changed."""
