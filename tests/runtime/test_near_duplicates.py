@@ -2,6 +2,7 @@
 
 import random
 import re
+import unicodedata
 from collections import Counter
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from rung.runtime import near_duplicates
 from rung.runtime.near_duplicates import LEAST_WORDS, SIMILAR, Index, Sketcher, clusters, pairs_within
+from rung.runtime.ngrams import fold
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +118,11 @@ def test_the_same_texts_give_the_same_pairs(texts):
     one, other = (pairs_within(Sketcher(rows), rows) for _ in range(2))
     assert one.ones.tolist() == other.ones.tolist() and one.similarity.tolist() == other.similarity.tolist()
     assert len(one) >= 40
+
+
+def test_wide_marks_fold_as_nfkc_does_whatever_follows():
+    marks = [chr(code) for code in range(0x110000) if unicodedata.combining(chr(code))]
+    for wide in "，！？：；（）":
+        for mark in marks:
+            text = f"一{wide}{mark}Ｂ{mark}{wide}"
+            assert fold(text) == " ".join(unicodedata.normalize("NFKC", text).lower().split())

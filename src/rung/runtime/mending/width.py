@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 _LETTERS = {0xFF01 + i: 0x21 + i for i in range(94) if chr(0x21 + i).isalnum()}
@@ -9,6 +10,9 @@ _LETTERS = {0xFF01 + i: 0x21 + i for i in range(94) if chr(0x21 + i).isalnum()}
 _JOINTS = {ord(wide): ord(narrow) for wide, narrow in zip("＠．－＿＋／＃％＆＝", "@.-_+/#%&=", strict=True)}
 _BLANKS = {0x3000: 0x20, 0xA0: 0x20, 0x2007: 0x20, 0x202F: 0x20}
 _MARKS = {0xFF01 + i: 0x21 + i for i in range(94)}
+_NARROW = {False: _LETTERS | _JOINTS | _BLANKS, True: _MARKS | _BLANKS}
+# Most texts hold none: finding that out is ten times as fast as translating.
+_WIDE = {marks: re.compile("[" + "".join(map(chr, table)) + "]") for marks, table in _NARROW.items()}
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,6 @@ class Params:
 
 def apply(text: str, params: Params) -> str:
     """Return the text with narrow letters, digits, blanks and the marks that join them."""
-    if text.isascii():
+    if text.isascii() or not _WIDE[params.marks].search(text):
         return text
-    return text.translate(_MARKS | _BLANKS if params.marks else _LETTERS | _JOINTS | _BLANKS)
+    return text.translate(_NARROW[params.marks])
