@@ -13,6 +13,7 @@ from rung.core.lock import CertificateLock
 from rung.core.product import Product, load_product
 from rung.data.label_store import LabelStore
 from rung.data.pool import read_pool
+from rung.data.typed import with_inputs
 from rung.loop.desk import Desk
 from rung.loop.reading import open_reader
 from rung.loop.tutor import Tutor
@@ -40,6 +41,7 @@ def open_desk(product: Product | str | Path, *, background: bool = True) -> Iter
     if spec is None:
         raise SpecError([Problem(0, "labelling", "is missing: which labels are there?", _HOW)], where)
     task = registry.task(product.task)
+    product = with_inputs(product, base, task)
     pool = read_pool(product, base, task, CertificateLock(base / "certificate.lock"))
     texts = [row.joined() for row in pool.rows]
     reader = open_reader(spec.weights, texts)

@@ -230,7 +230,8 @@ def _study(
         minutes = job.product.budget.minutes
         if minutes is not None and time.monotonic() - begun + trial["fit_seconds"] > minutes * 60:
             return {"skipped": "time"}
-        learn, test = (train.take(rows) for rows in evaluate.folds(train)[0][0])
+        random = (job.data.facts.get("audit") or {}).get("random_units")
+        learn, test = (train.take(rows) for rows in evaluate.first_fold(train, random))
         return study.learning_curve(
             learn, test, metric, trial["fold_score"], lambda rows: _fit(job, rung, rows).model
         )

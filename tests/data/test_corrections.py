@@ -82,6 +82,7 @@ def test_certification_rows_keep_their_label(prepared, tmp_path, table, rows):
         f"{t},{'sea' if i < 3 else y}\n" for i, (t, y) in reversed(list(enumerate(rows)))
     )
     changed = prepared(moved, corrections="corrections.csv")
+    assert (after.facts["corrections_unused"], changed.facts["corrections_unused"]) == (0, 2)
     learned = dict(zip(changed.train.inputs["text"], changed.train.targets, strict=True))
     for i, (text, label) in enumerate(rows):
         if text in learned:

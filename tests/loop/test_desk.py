@@ -194,9 +194,19 @@ def test_labels_in_the_file_count_and_peoples_win(tmp_path):
     write_csv(tmp_path / "rows.csv", ["text", "label"], table)
     with open_desk(path, background=False) as desk:
         given = [row for row in desk.pool.rows if row.given]
-        assert len(given) == 100 and all(item.row.given is None for item in label_on(desk, "Ana", 30))
+        asked = {item.row.text for item in label_on(desk, "Ana", 30) if item.row.given is None}
+        assert len(given) == 100 and len(asked) == 30
         desk.answer("Ana", next(r.text for r in given if r.zone != AUDIT), "label", "gold")
+        unasked = next(
+            r.unit for r in desk.pool.rows if r.zone == RANDOM and not r.given and r.text not in asked
+        )
+        line = [row for row in desk.pool.rows if row.zone == RANDOM]
     done = rung.build(path)
+    # What the file labels beyond the first random row that nobody was asked about is no random choice: it does not score.
+    facts = json.loads((done.folder / "data" / "done.json").read_text())
+    scored = {int(unit, 16) for unit in facts["audit"]["random_units"]}
+    assert scored == {row.unit for row in line if row.unit < unasked} and len(scored) >= 3
+    assert any(row.unit > unasked and row.given for row in line)
     audit = sum(row.zone == AUDIT for row in given)
     assert done.report["data"]["train"] == 100 - audit + 24 and done.report["data"]["certification"] == 0
 

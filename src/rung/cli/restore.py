@@ -43,12 +43,15 @@ def restore(
     from rung.core.product import load_product
     from rung.data.prepare import sources
     from rung.data.restore import restore as restore_rows
+    from rung.data.typed import with_inputs
 
     words = lang()
     spec, base = load_product(product)
+    task = registry.task(spec.task)
+    spec = with_inputs(spec, base, task)
     data = (run or _newest(base / "runs", spec.name)) / "data"
     columns = list(dict.fromkeys(name for source, _ in sources(spec, base) for name in source.columns))
-    rows = restore_rows(spec, base, registry.task(spec.task), data, reasons)
+    rows = restore_rows(spec, base, task, data, reasons)
     if output is not None and output.exists():
         raise InputError("the file exists already", str(output), "Choose another name with -o.")
     counts: Counter[str] = Counter()

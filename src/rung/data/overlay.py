@@ -27,7 +27,7 @@ class Overlay:
         self._product = product
         self._found = found
         self._units, self._open = array("Q"), array("Q")
-        self._cannot = array("Q")
+        self._cannot, self._unasked = array("Q"), array("Q")
         self.hash = digest(dict(found))
 
     def target(self, text: int, unit: int, target: Any) -> tuple[Any, str]:
@@ -46,7 +46,9 @@ class Overlay:
         if target is not None and (verdict is None or not verdict.disagree):
             return target, ""
         self._open.append(unit)
-        if verdict is not None and verdict.disagree:
+        if verdict is None:
+            self._unasked.append(unit)
+        elif verdict.disagree:
             return None, "labels_disagree: two people gave it different labels: `rung label` shows such rows"
         return None, "not_labelled: no label yet: `rung label` asks for it"
 
@@ -70,7 +72,12 @@ class Overlay:
         certifying = [f"{unit:016x}" for unit in np.unique(keys.unit[side == CERTIFICATION]).tolist()]
         if certifying:
             pass_over(lock, audit, certifying, self._product.confidence)
-        random = np.unique(keys.unit[(side == TRAIN) & (zones.of(keys.unit) == RANDOM)])
+        # Random rows are asked about in the order of the line. Beyond the first that nobody was asked about, some may have
+        # had a label in the file: which ones is no chance.
+        unasked = _array(self._unasked)
+        unasked = unasked[zones.of(unasked) == RANDOM]
+        asked = keys.unit < (unasked.min() if len(unasked) else np.uint64(2**64 - 1))
+        random = np.unique(keys.unit[(side == TRAIN) & (zones.of(keys.unit) == RANDOM) & asked])
         cannot = np.unique(_array(self._cannot))
         facts = {
             "labelled": int(((side == TRAIN) | (side == CERTIFICATION)).sum()),

@@ -112,6 +112,8 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         "certification": certification,
         "quarantined": dict(sorted(quarantine.counts.items())),
         "corrected": corrected,
+        # Their row has another text or label by now, or went: nothing was corrected by them.
+        "corrections_unused": len(corrections) - len(corrections.used),
         "labels": training if final.labels else {},
         # The plan orders rungs by it: a choice, so certification rows have no say.
         "chars_per_row": intake.chars_per_row(sides.side == TRAIN),

@@ -242,6 +242,11 @@ def _data(report: Mapping[str, Any], lang: str) -> str:
         [say("data.quarantined", lang, reason=say_or(f"reason.{reason}", lang, reason)), count(n, lang)]
         for reason, n in data["quarantined"].items()
     ]
+    rows += [
+        [say(f"data.{key}", lang), count(data[key], lang)]
+        for key in ("corrected", "corrections_unused")
+        if data.get(key)
+    ]
     encodings = ", ".join(f"{name}: {found}" for name, found in data["encoding"].items())
     split = data["split"]
     how = say(f"split.{split['by']}", lang) if knows(f"split.{split['by']}", lang) else str(split["by"])

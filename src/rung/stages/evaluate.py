@@ -122,10 +122,7 @@ def among(evaluation: Evaluation, units: Sequence[str]) -> Evaluation:
 
     A score on chosen rows says little of others. Fewer than 30 random rows say less still: all are kept then.
     """
-    wanted = set(units)
-    places = [place for place, unit in enumerate(evaluation.units) if unit in wanted]
-    if len(places) < _LEAST_RANDOM:
-        return evaluation
+    places = _of_units(evaluation.units, units)
     return Evaluation(
         tuple(evaluation.rows[i] for i in places),
         tuple(evaluation.truths[i] for i in places),
@@ -133,6 +130,24 @@ def among(evaluation: Evaluation, units: Sequence[str]) -> Evaluation:
         tuple(evaluation.answers[i] for i in places),
         evaluation.held_out,
     )
+
+
+def first_fold(examples: Examples, units: Sequence[str] | None) -> tuple[list[int], list[int]]:
+    """Return the rows of the first fold to learn from, and those to score on: of `among` the same as it keeps."""
+    split, _ = folds(examples)
+    learn, test = split[0]
+    if units is not None:
+        asked = [row for _, rows in split for row in rows]
+        kept = {asked[place] for place in _of_units([examples.units[row] for row in asked], units)}
+        test = [row for row in test if row in kept] or test
+    return learn, test
+
+
+def _of_units(held: Sequence[str], units: Sequence[str]) -> list[int]:
+    """Return the places of these units; every place where they are too few to say anything."""
+    wanted = set(units)
+    places = [place for place, unit in enumerate(held) if unit in wanted]
+    return places if len(places) >= _LEAST_RANDOM else list(range(len(held)))
 
 
 def scores(evaluation: Evaluation, metrics: Sequence[Metric], examples: Examples) -> dict[str, float]:

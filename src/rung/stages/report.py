@@ -149,6 +149,7 @@ def report(
         "certification",
         "quarantined",
         "corrected",
+        "corrections_unused",
         "labels",
         "split",
         "encoding",
@@ -168,7 +169,9 @@ def report(
         "winner": found.winner,
         "certificate": dict(found.certificate) if found.certificate else None,
         "trials": [{k: v for k, v in t.items() if k not in hidden} for t in found.trials],
-        "data": {key: data[key] for key in shown} | {"clean": data.get("clean", [])} | _audit(data),
+        "data": {key: data[key] for key in shown if key in data}
+        | {"clean": data.get("clean", [])}
+        | _audit(data),
         "findings": list(data.get("findings", [])),
         "details": dict(winner["details"]) if winner else {},
         "study": dict(found.study),
