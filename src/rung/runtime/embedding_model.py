@@ -13,7 +13,7 @@ from rung.core.errors import RungError
 from rung.core.model import FitContext, Model, Reason, answers_from
 from rung.core.types import Columns, Examples, Prediction, Schema
 from rung.runtime.embedder import Embedder, load_embedder, looks_english, open_embedder
-from rung.runtime.encoder_export import encoder_folder
+from rung.runtime.encoder_choice import best_encoder
 from rung.runtime.linear_head import LinearHead
 from rung.runtime.ngrams import join_fields
 from rung.runtime.row_samples import sample
@@ -120,7 +120,7 @@ def encoder_name(wanted: str, texts: Sequence[str]) -> str:
 def open_encoder(wanted: str, texts: Sequence[str], pool_chunks: bool = False) -> tuple[str, Embedder]:
     """Return the name and the embedder of a sentence encoder for these texts; never downloads."""
     name = encoder_name(wanted, texts)
-    return name, open_embedder("encoder", encoder_folder(name), pool_chunks)
+    return name, open_embedder("encoder", best_encoder(name), pool_chunks)
 
 
 def absent(wanted: str, texts: Sequence[str] = ()) -> RungError | None:

@@ -38,22 +38,27 @@ def encoder_folder(name: str, variant: str = "int8") -> Path:
     source = weights_store.local(name)
     if (source / "encoder.json").is_file():
         return source
-    key = hashlib.blake2b(str(source.resolve()).encode(), digest_size=4).hexdigest()
-    plain = "".join(letter if letter.isalnum() else "-" for letter in name)
-    folder = weights_store.cache_folder() / "encoders" / f"{plain}-{variant}-{key}-v{_FORMAT}"
+    folder = folder_of(name, variant)
     if (folder / "encoder.json").is_file():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=folder.parent) as scratch:
         ready = Path(scratch) / "ready"
         ready.mkdir()
-        _export(name, source, ready, variant)
+        export_to(name, ready, variant)
         try:
             ready.rename(folder)
         except OSError:  # another process was first; its folder is as good
             if not (folder / "encoder.json").is_file():
                 raise
     return folder
+
+
+def folder_of(name: str, variant: str) -> Path:
+    """Return the folder below the cache where an encoder that rung writes is kept."""
+    key = hashlib.blake2b(str(weights_store.local(name).resolve()).encode(), digest_size=4).hexdigest()
+    plain = "".join(letter if letter.isalnum() else "-" for letter in name)
+    return weights_store.cache_folder() / "encoders" / f"{plain}-{variant}-{key}-v{_FORMAT}"
 
 
 def export_encoder(
@@ -120,7 +125,9 @@ def calibrate(bert: BertWeights, tokenizer_text: str, texts: Sequence[str]) -> d
     return {(int(name.split("/")[0]), name.split("/")[1]): peak for name, peak in peaks.items()}
 
 
-def _export(name: str, source: Path, ready: Path, variant: str) -> None:
+def export_to(name: str, ready: Path, variant: str) -> None:
+    """Write an encoder into an empty folder, from weights that are on this machine."""
+    source = weights_store.local(name)
     config = EncoderConfig("", 0, "mean", 512, licence=_licence(name), source=name)
     if (source / "e5-small-q4.bin").is_file():
         bert, tokenizer = read_e5(source / "e5-small-q4.bin")

@@ -1,0 +1,45 @@
+"""8 bits are taken where they were measured to be faster and as good, and float32 where they were not."""
+
+import pytest
+
+from rung.runtime import encoder_choice
+from rung.runtime.encoder import EncoderConfig
+from rung.runtime.encoder_choice import best_encoder, measured
+from rung.runtime.weights import cache_folder
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """A cache of the test's own, with the weights of the usual one."""
+    (tmp_path / "weights").symlink_to(cache_folder() / "weights")
+    monkeypatch.setenv("RUNG_CACHE", str(tmp_path))
+
+
+def test_it_is_measured_once_and_holds_for_this_processor(minilm, own_cache, monkeypatch):
+    found = measured(minilm)
+    assert found["least_cosine"] > 0.99 and found["speed_up"] > 0
+    assert EncoderConfig.read(best_encoder(minilm)).variant == found["variant"]
+    monkeypatch.setattr(encoder_choice, "_seconds", lambda _: pytest.fail("measured again"))
+    assert measured(minilm) == found
+    monkeypatch.setattr(encoder_choice, "_processor", lambda: "another")
+    with pytest.raises(pytest.fail.Exception):
+        measured(minilm)
+
+
+@pytest.mark.parametrize("cause", ["slower", "worse"])
+def test_float32_where_8_bits_do_not_pay(minilm, own_cache, monkeypatch, cause):
+    if cause == "slower":
+        seconds = iter([1.0, 1.5])
+        monkeypatch.setattr(encoder_choice, "_seconds", lambda _: next(seconds))
+    else:
+        monkeypatch.setattr(
+            encoder_choice, "_seconds", lambda encoder: 2.0 if encoder.config.variant == "float32" else 1.0
+        )
+        monkeypatch.setattr(encoder_choice, "AS_GOOD", 0.99999)
+    folder = best_encoder(minilm)
+    assert EncoderConfig.read(folder).variant == "float32" and measured(minilm)["variant"] == "float32"
+
+
+def test_what_is_published_as_it_is_is_not_measured(bge_small, monkeypatch):
+    monkeypatch.setattr(encoder_choice, "measured", lambda _: pytest.fail("measured"))
+    assert EncoderConfig.read(best_encoder(bge_small)).variant == "as published"
