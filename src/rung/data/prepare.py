@@ -90,16 +90,13 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         _require_rows(keys, intake.rows, quarantine.counts, product)
         sides, audit = _sides(keys, product, base, task, lock, overlay)
         sides = sides.without(near_copies(folder / _STAGED, schema, sides.side), keys)
-        final, unread = _described(
-            folder / _STAGED, schema, task, sides, (keys, list(intake.targets), product)
-        )
+        names = list(intake.targets)
+        final, unread = _described(folder / _STAGED, schema, task, sides, (keys, names, product))
         copies = sides.copies(keys)
-        corrected = _write_sides(
-            folder, (schema, final), sides, keys, list(intake.targets), copies, quarantine
-        )
+        corrected = _write_sides(folder, (schema, final), sides, keys, names, copies, quarantine)
     (folder / _STAGED).unlink()
     train, certification = (int((sides.side == side).sum()) for side in (TRAIN, CERTIFICATION))
-    training = _training(sides, keys, list(intake.targets))
+    training = _training(sides, keys, names)
     _require_training(train, certification, product)
     task.check(training, found[0][0].name)
     if audit is None or audit["wanted"] == audit["done"]:
@@ -112,7 +109,6 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         "certification": certification,
         "quarantined": dict(sorted(quarantine.counts.items())),
         "corrected": corrected,
-        # Their row has another text or label by now, or went: nothing was corrected by them.
         "corrections_unused": len(corrections) - len(corrections.used),
         "labels": training if final.labels else {},
         # The plan orders rungs by it: a choice, so certification rows have no say.
