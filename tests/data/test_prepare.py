@@ -59,7 +59,7 @@ def test_quarantine_names_file_row_hash_and_reason_but_no_text(prepared: Prepare
         (81, "missing_target", "no label in 'label'"),
         (82, "empty_input", "no text in text"),
         (83, "malformed", "3 cells where the header has 2"),
-        (85, "duplicate", "the same text stands in an earlier row"),
+        (85, "duplicate", "the same input stands in an earlier row"),
     ]
     assert [(q["row"], q["reason"], q["detail"]) for q in found.quarantine] == wanted
     assert all(set(q) == {"file", "row", "reason", "detail", "hash"} for q in found.quarantine)

@@ -22,8 +22,8 @@ from rung.core.product import Product
 
 TRAIN, CERTIFICATION = 0, 1
 _REASONS = {
-    -1: "duplicate: the same text stands in an earlier row",
-    -2: "contradictory_labels: the same text stands under two labels",
+    -1: "duplicate: the same input stands in an earlier row",
+    -2: "contradictory_labels: the same input stands under two labels",
     -3: "also_in_certification: the same text certifies, so this copy must not train",
     -7: "not_audited: random rows certify together, and some of its interval are not labelled yet",
     -5: "trained_before: an earlier build trained on this text, so its score may have been read",
