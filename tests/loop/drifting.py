@@ -1,0 +1,25 @@
+"""A small world to watch: a reference of real texts or a table, a manifest, and rows as a journal gives them."""
+
+from types import SimpleNamespace
+
+from rung.core.types import Field, Prediction, Schema
+from rung.loop.served_rows import ServedRow
+from rung.runtime.drift.reference import make_reference
+
+TEXT = Schema((Field("text", "text", "input"),), (Field("label", "category", "output", ("a", "b")),))
+
+
+def manifest(schema, certificate=None):
+    return SimpleNamespace(name="desk", version="v1", schema=schema, certificate=certificate)
+
+
+def reference_of(schema, columns, truths, answers, sure=0.9, seed=0):
+    return make_reference(schema, columns, truths, [Prediction(a, sure) for a in answers], seed)
+
+
+def row(nth, values, label="a", sure=0.9, hashed=None):
+    """A served row, the nth: the id carries its place, and the text of its own unless a hash is given."""
+    hashed = f"{nth:032x}" if hashed is None else hashed
+    return ServedRow(
+        f"{nth:032x}", float(nth), values, "" if values else "hash", hashed, {"label": label, "probability": sure}, 1.0, 1e-7
+    )  # fmt: skip
