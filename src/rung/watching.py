@@ -1,4 +1,4 @@
-"""Watch a product: from its spec to what its champion answered, held against what it was built on."""
+"""Watch a product: from its spec to what its champion answered, held against what it was built on, and what it brings."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from typing import Any
 from rung.core import registry
 from rung.core.drift_spec import DriftSpec
 from rung.core.errors import RungError
+from rung.core.files import read_json
 from rung.core.manifest import Manifest, read_manifest, verify_files
+from rung.core.prices import load_prices
 from rung.core.product import Product, load_product
 from rung.loop.drift import Monitor, begin
 from rung.loop.drift_report import report
 from rung.loop.drift_state import DriftState, alone, path_of, read_state, write_state
 from rung.loop.served_rows import SETTLED_SECONDS, JournalReader
+from rung.loop.value import Tally, right_rate, value
 from rung.loop.webhook import send
 from rung.runtime.drift.reference import Reference, read_reference
 from rung.serve import audit
@@ -106,7 +109,7 @@ def acknowledge(
         alarms = [item.key for item in old.watched if item.alarm]
         line = {
             "number": old.number, "against": old.against, "rows": old.rows, "first_at": old.first_at,
-            "last_at": old.last_at, "alarms": alarms, "acknowledged_by": who, "at": now,
+            "last_at": old.last_at, "alarms": alarms, "acknowledged_by": who, "at": now, "reference_rows": reference.rows,
         }  # fmt: skip
         period = begin(reference, manifest, what.spec, against, old.number + 1)
         # It goes on where the last one stopped: rows are looked at once, and audits said from now on count.
@@ -151,3 +154,40 @@ def _body(
         "false_alarms": spec.false_alarms,
         "alarms": [{key: alarm[key] for key in ("key", "kind", "rows", "at")} for alarm in alarms],
     }
+
+
+def appraise(path: str | Path, folder: str | Path | None = None) -> dict[str, Any]:
+    """Return what a product's answers cost and brought; every version of its model counts.
+
+    path: a product.yaml, or a bundle or run with `folder`, the service folder. Raises RungError without a journal.
+    """
+    what = served(path, folder)
+    manifest = read_manifest(what.bundle)
+    product = what.product
+    prices = load_prices(what.base / product.prices if product and product.prices else None)
+    tally = Tally()
+    with JournalReader(what.folder) as journal:
+        now = time.time()
+        for rows in journal.rows(manifest.name, None, "", now):
+            tally.take(rows)
+        said = journal.feedback(manifest.name, manifest.version, now)
+    right = right_rate(said, manifest, _reference(what.bundle))
+    return value(manifest, tally, prices, product.value if product else None, right, _floor(what.bundle))
+
+
+def _reference(bundle: Path) -> Reference | None:
+    """Return the bundle's reference; None for a bundle older than references."""
+    try:
+        return read_reference(bundle)
+    except RungError:
+        return None
+
+
+def _floor(bundle: Path) -> float | None:
+    """Return the accuracy of the floor on held-out rows, from the report of the bundle's run; None where there is none."""
+    path = bundle.parent / "report.json"
+    if not path.is_file():
+        return None
+    trials = read_json(path).get("trials", [])
+    scores = [trial["scores"].get("accuracy") for trial in trials if trial.get("is_floor")]
+    return scores[0] if scores else None

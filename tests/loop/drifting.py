@@ -1,10 +1,13 @@
 """A small world to watch: a reference of real texts or a table, a manifest, and rows as a journal gives them."""
 
+import time
 from types import SimpleNamespace
 
+import rung
 from rung.core.types import Field, Prediction, Schema
 from rung.loop.served_rows import ServedRow
 from rung.runtime.drift.reference import make_reference
+from rung.serve.journal_rows import Served, new_id
 
 TEXT = Schema((Field("text", "text", "input"),), (Field("label", "category", "output", ("a", "b")),))
 
@@ -23,3 +26,20 @@ def row(nth, values, label="a", sure=0.9, hashed=None):
     return ServedRow(
         f"{nth:032x}", float(nth), values, "" if values else "hash", hashed, {"label": label, "probability": sure}, 1.0, 1e-7
     )  # fmt: skip
+
+
+def write_rows(journal, built, rows, days=3):
+    """Serve texts with the built model and write them down as a server does, some days ago."""
+    model = rung.load(built.bundle)
+    texts = [{"text": text} for text in rows]
+    answers = model.respond(texts, answered_by=True)
+    begin_at, made = time.time() - days * 86_400, []
+    for nth, (values, answer) in enumerate(zip(texts, answers, strict=True)):
+        made.append(
+            Served(
+                new_id(), begin_at + nth, "r", model.manifest.name, model.manifest.version, "tfidf_linear", "shop",
+                None, model.as_read(values), answer, 1.0, 1e-7,
+            )
+        )  # fmt: skip
+    journal.write(*made)
+    return made

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from drifting import TEXT, manifest, reference_of, row
+from drifting import TEXT, manifest, reference_of, row, write_rows
 
 import rung
 from rung.core.drift_spec import DriftSpec
@@ -17,27 +17,10 @@ from rung.loop.served_rows import JournalReader
 from rung.runtime.drift.reference import NAME, read_reference
 from rung.runtime.journal.subject_keys import VARIABLE, new_master_key
 from rung.serve.journal import Journal
-from rung.serve.journal_rows import Feedback, Served, new_id
+from rung.serve.journal_rows import Feedback, new_id
 from rung.watching import acknowledge, watch
 
 SPEC = DriftSpec()
-
-
-def write_rows(journal, built, rows, days=3):
-    """Serve texts with the built model and write them down as a server does, some days ago."""
-    model = rung.load(built.bundle)
-    texts = [{"text": text} for text in rows]
-    answers = model.respond(texts, answered_by=True)
-    begin_at, made = time.time() - days * 86_400, []
-    for nth, (values, answer) in enumerate(zip(texts, answers, strict=True)):
-        made.append(
-            Served(
-                new_id(), begin_at + nth, "r", model.manifest.name, model.manifest.version, "tfidf_linear", "shop",
-                None, model.as_read(values), answer, 1.0, 1e-7,
-            )
-        )  # fmt: skip
-    journal.write(*made)
-    return made
 
 
 @pytest.fixture
@@ -50,16 +33,6 @@ def journal(folder):
     journal = Journal(folder, "plain")
     yield journal
     journal.close()
-
-
-@pytest.fixture(scope="module")
-def fresh_rows(news_folder):
-    """Articles that the small build did not see, by class."""
-    found = {}
-    for place in sorted(p for p in news_folder.iterdir() if p.is_dir()):
-        paths = sorted(place.glob("*.txt"))[120:320]
-        found[place.name] = [" ".join(p.read_bytes().decode("utf-8", "replace").split())[:500] for p in paths]
-    return found
 
 
 def mixed(fresh_rows, most=120, seed=0):
