@@ -164,7 +164,7 @@ def test_the_page_is_one_file_in_both_languages(lang, built, tmp_path, fresh_row
     )
     assert page.count("<svg") >= 3 and "script-src" not in page
     assert ("What is different" if lang == "en" else "哪里不同") in page
-    assert "share of the answer" in page if lang == "en" else "的占比" in page
+    assert "share of <code>sports</code>" in page if lang == "en" else "的占比" in page
 
 
 def test_names_from_data_are_escaped(built, tmp_path, fresh_rows):

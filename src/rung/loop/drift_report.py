@@ -79,6 +79,12 @@ def _test(watched: Watched, period: Period, spec: DriftSpec, reference: Referenc
 def _bars(watched: Watched, served: np.ndarray, reference: Reference) -> list[dict[str, Any]]:
     """Return a statistic's shares in the reference and in what was served, in at most a dozen groups."""
     before = watched.test.begun  # type: ignore[union-attr]
+    if watched.key == "answer" and reference.answers.labels:
+        # To look at: the test itself holds answers against each other.
+        held_out = reference.answers.labels
+        before = np.array(
+            [held_out.get(label, 0) for label in getattr(reference.answers.value, "names", ())] + [0]
+        )
     names, groups = _groups(watched, reference, len(served))
     found = []
     for name, members in zip(names, groups, strict=True):

@@ -217,7 +217,7 @@ def many_lines(series: Sequence[tuple[str, Sequence[tuple[float, float]]]], word
 def money_lines(
     series: Sequence[tuple[str, Sequence[tuple[float, float]]]], words: Labels, now: float | None
 ) -> str:
-    """Return named costs over volumes, both axes logarithmic; the first line is ours. now: a volume to mark."""
+    """Return named costs over volumes, both axes logarithmic; the first line is ours, a line may have no name. now: a volume to mark."""
     volumes = [at for _, points in series for at, _ in points]
     costs = [max(cost, 1e-9) for _, points in series for _, cost in points]
     x = _Scale(min(volumes), max(volumes), _LEFT + 8, _WIDTH - _RIGHT, log=True)
@@ -235,8 +235,10 @@ def money_lines(
     for nth, (name, points) in enumerate(series):
         path = " ".join(f"{x(at)},{y(max(cost, 1e-9))}" for at, cost in points)
         parts.append(f'<polyline class="{"front" if nth else "line"}" points="{path}"/>')
-        at, cost = points[-1]
-        parts.append(_name(name, x(at), y(max(cost, 1e-9)), taken, strong=nth == 0))
+        if name:
+            # Ours is named where it begins, above all others there.
+            at, cost = points[-1] if nth else points[len(points) // 4]
+            parts.append(_name(name, x(at), y(max(cost, 1e-9)), taken, strong=nth == 0))
     return _svg(words, "".join(parts))
 
 

@@ -129,7 +129,13 @@ def _models(report: Mapping[str, Any], month_cost: MonthCost, lang: str) -> str:
     volumes = [10.0**power for power in range(2, 8)]
     fine = [10 ** (power / 10) for power in range(20, 71)]
     series = [(say("value.own", lang), [(at, month_cost(report, at)) for at in fine])]
-    series += [(m["name"], [(at, at * m["usd_per_request"]) for at in volumes]) for m in llm["models"]]
+    by_price = sorted(llm["models"], key=lambda m: m["usd_per_request"])
+    # The names of all would lie over each other: the cheapest and the dearest are the range.
+    named = {m["name"] for m in (by_price[:1] + by_price[-1:])}
+    series += [
+        (m["name"] if m["name"] in named else "", [(at, at * m["usd_per_request"]) for at in volumes])
+        for m in by_price
+    ]
     words = Labels(
         say("value.plot", lang),
         say("value.plot_words", lang),
