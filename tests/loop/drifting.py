@@ -22,7 +22,7 @@ def reference_of(schema, columns, truths, answers, sure=0.9, seed=0):
 
 def row(nth, values, label="a", sure=0.9, hashed=None):
     """A served row, the nth: the id carries its place, and the text of its own unless a hash is given."""
-    hashed = f"{nth:032x}" if hashed is None else hashed
+    hashed = f"{nth:016x}" * 2 if hashed is None else hashed
     return ServedRow(
         f"{nth:032x}", float(nth), values, "" if values else "hash", hashed, {"label": label, "probability": sure}, 1.0, 1e-7
     )  # fmt: skip
