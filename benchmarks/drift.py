@@ -228,8 +228,8 @@ alarm before; `missed` found nothing within 1,000 rows, `early` alarmed before t
 on quiet streams so that at most 5 % of them alarm within 1,000 rows; `as stated` is rung at `false_alarms: 0.05`, untuned,
 which holds for streams of any length, while the others' would go on to alarm. river's detectors read four numbers of each
 row, the model's sureness, the length, and rung's own two numbers of rare words and distance, standardised, after 500
-rows that warm them up; any of the four alarms. Evidently compares windows of 100 rows of these numbers and the predicted
-label with the same 500 rows, and says so at the window's end (Kolmogorov-Smirnov and chi-square, the least p-value)."""
+rows that warm them up; any of the four alarms (KSWIN, which is slow, reads sureness and distance alone). Evidently's tests compare windows of 100 rows of these numbers and the predicted
+label with the same 500 rows, and are asked at the window's end (Kolmogorov-Smirnov and chi-square, the least p-value)."""
 
 
 def main() -> None:
