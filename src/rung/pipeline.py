@@ -38,7 +38,7 @@ from rung.pages.report import render
 from rung.runtime.embedder import during_build
 from rung.runtime.weights import cache_folder
 from rung.serve.fresh import predict_fresh
-from rung.stages import certify, evaluate, pack, report, study
+from rung.stages import certify, evaluate, pack, reference, report, study
 from rung.stages.certify import Requirement
 from rung.stages.costs import costs
 from rung.stages.explain import Explanations
@@ -125,7 +125,7 @@ def _build(
     product = with_inputs(product, base, task)
     fingerprint = f"{product.fingerprint()}-{fingerprint_data(product, base)}"
     folder = Path(run) if run else choose_folder(base / "runs", product.name, fingerprint)
-    spec = json.dumps(product.model_dump(mode="json", exclude_none=True), ensure_ascii=False, indent=1)
+    spec = json.dumps(product.shown(), ensure_ascii=False, indent=1)
     place = open_run(folder, product.name, fingerprint, spec, on_event)
     lock = CertificateLock(base / "certificate.lock")
     prices = load_prices(base / product.prices if product.prices else None)
@@ -180,6 +180,7 @@ def _climb(job: _Job, all_rungs: bool) -> report.Findings:
     job.run.event("ladder", rungs=ladder_dicts(planned.rungs))
     for name, reason in planned.left_out.items():
         job.run.event("skipped", rung=name, why=f"{reason.problem.rstrip('.')}. {reason.fix}".strip())
+    job.run.step("reference", partial(reference.learn, train, product.seed, facts))
     trials: list[dict[str, Any]] = []
     winner: str | None = None
     certificate: dict[str, Any] | None = None
@@ -274,7 +275,7 @@ def _try(
     ]
     fitted = _fit(job, rung, train)
     bundle = folder / "bundle"
-    bundle.mkdir()
+    reference.place(bundle, job.run.folder / "reference", train.schema, evaluation)
     shown = {key: job.data.facts[key] for key in ("rows", "train", "certification")} | {
         "fingerprint": job.fingerprint
     }

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import text
 
 from rung.core.errors import RungError
+from rung.runtime.journal.subject_keys import VARIABLE, new_master_key
 from rung.serve import subjects
 from rung.serve.journal import Journal, JournalError
 from rung.serve.journal_rows import Feedback, Served, new_id
-from rung.serve.subject_keys import VARIABLE, new_master_key
 
 SECRET = "Ann of 12 Elm Street wants a refund 退款"
 

@@ -20,6 +20,8 @@ COMMANDS = {
     "show": "Show the leaderboard of a run again.",
     "predict": "Answer a text, or every row of a file.",
     "serve": "Answer over HTTP, with an API page and a page to try the model.",
+    "drift": "Tell whether what is served still looks like what the model was built on.",
+    "value": "What the answers cost and brought, and what a large language model would have cost.",
     "keys": "Make, list, exchange and revoke the API keys of a server.",
     "weights": "List, fetch and remove the weights that encoders need; nothing else downloads.",
     "verify": "Check a bundle: hashes, versions, schema, and ten packed examples.",

@@ -107,7 +107,7 @@ def rotate(name: str, overlap: float, folder: Path, as_json: bool) -> None:
 @command.command()
 def master() -> None:
     """Print a new master key for the journal: put it into RUNG_MASTER_KEY and into a safe."""
-    from rung.serve.subject_keys import new_master_key
+    from rung.runtime.journal.subject_keys import new_master_key
 
     click.echo(new_master_key())
 

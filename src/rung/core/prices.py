@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,9 @@ from typing import Any
 import yaml
 
 from rung.core.errors import RungError
+
+# A core that serves is seldom busier than this over a day: requests come in waves.
+BUSY_SHARE = 0.3
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,13 @@ class Prices:
     def wh(self, cpu_seconds: float) -> float:
         """Return the energy of that much work of one core, in watt-hours."""
         return cpu_seconds / 3600.0 * self.watts_per_core
+
+
+def tokens(texts: Sequence[str]) -> float:
+    """Return the tokens of a text on average, by rule of thumb: 4 characters, or 1.5 ideographs, a token."""
+    ideographs = sum("\u3040" <= char <= "\u9fff" for text in texts for char in text)
+    others = sum(map(len, texts)) - ideographs
+    return (ideographs / 1.5 + others / 4) / max(len(texts), 1)
 
 
 def load_prices(path: Path | None = None) -> Prices:

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from rung.core.clean_spec import PrivacySpec, Steps
+from rung.core.drift_spec import DriftSpec
 from rung.core.errors import Problem, SpecError
 from rung.core.label_spec import LabellingSpec
 from rung.core.rule_spec import RuleSpec
@@ -26,6 +27,7 @@ from rung.core.serve_spec import ServeSpec
 from rung.core.source_spec import CertifySpec, DataSpec, Section, as_tuple
 from rung.core.spec_words import at_line, in_words
 from rung.core.spec_yaml import MOST_CHARS, Key, read_yaml
+from rung.core.value_spec import ValueSpec
 
 Effort = Literal[0, 1, 2, 3, 4, 5]
 
@@ -160,6 +162,8 @@ class Product(Section):
     )
     prices: str | None = Field(default=None, description="a prices.yaml of yours")
     serve: ServeSpec = ServeSpec()
+    drift: DriftSpec = DriftSpec()
+    value: ValueSpec | None = Field(default=None, description="what answers are worth, for `rung value`")
 
     @field_validator("ladder", mode="before")
     @classmethod
@@ -181,9 +185,15 @@ class Product(Section):
 
     def fingerprint(self) -> str:
         """Return a hash of everything the spec says of the model: a run folder belongs to one."""
-        said = self.model_dump(mode="json", exclude={"serve"})
+        said = self.model_dump(mode="json", exclude={"serve", "drift", "value"})
         text = json.dumps(said, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def shown(self) -> dict[str, Any]:
+        """Return the spec as a run folder keeps it: without the address of a webhook, which may be a secret."""
+        said = self.model_dump(mode="json", exclude_none=True)
+        said["drift"].pop("webhook", None)
+        return said
 
 
 def load_product(path: Path) -> tuple[Product, Path]:

@@ -198,6 +198,74 @@ def bars(values: Sequence[tuple[str, float]], words: Labels) -> str:
     return _svg(words, "".join(parts), len(values) * height + 12)
 
 
+def many_lines(series: Sequence[tuple[str, Sequence[tuple[float, float]]]], words: Labels, top: float) -> str:
+    """Return named lines over rows, with what 1 means dashed; the first is drawn strong. Values are cut off at `top`."""
+    x = _Scale(0, _ceiling(max(rows for _, points in series for rows, _ in points)), _LEFT, _WIDTH - _RIGHT)
+    y = _Scale(0, top, _HEIGHT - _BOTTOM, _TOP)
+    ticks = [(v, f"{v:,.0f}") for v in _steps(0, x.high, 4)]
+    ticks_y = [(v, f"{v * 100:.0f}%") for v in _steps(0, top, 4)]
+    parts = [_axes(x, y, words, ticks, ticks_y=ticks_y), _line("bar", _LEFT, y(1), _WIDTH - _RIGHT, y(1))]
+    taken: list[tuple[float, float, float, float]] = []
+    for nth, (name, points) in reversed(list(enumerate(series))):
+        path = " ".join(f"{x(rows)},{y(min(max(value, 0), top))}" for rows, value in points)
+        parts.append(f'<polyline class="{"front" if nth else "line"}" points="{path}"/>')
+        rows, value = points[-1]
+        parts.append(_name(name, x(rows), y(min(max(value, 0), top)), taken, strong=nth == 0))
+    return _svg(words, "".join(parts))
+
+
+def money_lines(
+    series: Sequence[tuple[str, Sequence[tuple[float, float]]]], words: Labels, now: float | None
+) -> str:
+    """Return named costs over volumes, both axes logarithmic; the first line is ours, a line may have no name. now: a volume to mark."""
+    volumes = [at for _, points in series for at, _ in points]
+    costs = [max(cost, 1e-9) for _, points in series for _, cost in points]
+    x = _Scale(min(volumes), max(volumes), _LEFT + 8, _WIDTH - _RIGHT, log=True)
+    y = _Scale(
+        10 ** math.floor(math.log10(min(costs))),
+        10 ** math.ceil(math.log10(max(costs))),
+        _HEIGHT - _BOTTOM,
+        _TOP,
+        log=True,
+    )
+    parts = [_axes(x, y, words, _decades(x), ticks_y=_decades(y))]
+    if now is not None and x.low <= now <= x.high:
+        parts.append(_line("bar", x(now), _TOP, x(now), _HEIGHT - _BOTTOM))
+    taken: list[tuple[float, float, float, float]] = []
+    for nth, (name, points) in enumerate(series):
+        path = " ".join(f"{x(at)},{y(max(cost, 1e-9))}" for at, cost in points)
+        parts.append(f'<polyline class="{"front" if nth else "line"}" points="{path}"/>')
+        if name:
+            # Ours is named where it begins, above all others there.
+            at, cost = points[-1] if nth else points[len(points) // 4]
+            parts.append(_name(name, x(at), y(max(cost, 1e-9)), taken, strong=nth == 0))
+    return _svg(words, "".join(parts))
+
+
+def pairs(values: Sequence[tuple[str, float | None, float]], words: Labels, legend: tuple[str, str]) -> str:
+    """Return for each name two bars, what was expected (None: nothing) and what is seen, as shares of 1."""
+    height, left = 34, 150
+    most = max((max(a or 0.0, b) for _, a, b in values), default=1.0) or 1.0
+    parts = [
+        f'<rect class="share" x="{left}" y="2" width="12" height="10"/><text class="dim" x="{left + 17}" y="12">{escape(legend[0])}</text>',
+        f'<rect class="cell" x="{left + 130}" y="2" width="12" height="10"/><text class="dim" x="{left + 147}" y="12">{escape(legend[1])}</text>',
+    ]
+    for i, (name, expected, seen) in enumerate(values):
+        top = i * height + 22
+        parts.append(f'<text class="end" x="{left - 8}" y="{top + 17}">{escape(_short(name, 18))}</text>')
+        for down, kind, share in ((0, "share", expected), (13, "cell", seen)):
+            if share is None:
+                continue
+            long = (_WIDTH - left - 56) * share / most
+            parts.append(
+                f'<rect class="{kind}" x="{left}" y="{top + down}" width="{max(long, 1):.1f}" height="11"/>'
+            )
+            parts.append(
+                f'<text class="dim" x="{left + long + 5:.1f}" y="{top + down + 10}">{share * 100:.1f}%</text>'
+            )
+    return _svg(words, "".join(parts), len(values) * height + 26)
+
+
 def _svg(words: Labels, inner: str, height: int = _HEIGHT) -> str:
     return (
         f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(words.title)}. {escape(words.description)}">'

@@ -31,8 +31,8 @@ def take_feedback(service: Service, body: bytes, caller: Caller) -> dict[str, An
     """
     from sqlalchemy import select
 
+    from rung.runtime.journal.schema import PREDICTIONS
     from rung.serve.journal_rows import Feedback, new_id
-    from rung.serve.journal_schema import PREDICTIONS
 
     asked = parse(FeedbackRequest, body)
     answer = json.dumps(asked.answer, ensure_ascii=False)

@@ -21,8 +21,8 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from rung.core.errors import RungError
 from rung.core.files import writing
+from rung.runtime.journal.schema import FEEDBACK, FORMAT, PREDICTIONS, SETTINGS, TABLES
 from rung.serve.journal_rows import Feedback, Rows, Served
-from rung.serve.journal_schema import FEEDBACK, FORMAT, PREDICTIONS, SETTINGS, TABLES
 from rung.serve.journal_sync import LogSync
 from rung.serve.logs import log
 

@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from rung.core.errors import RungError
-from rung.serve.journal_schema import SUBJECTS
-from rung.serve.subject_keys import VARIABLE, Cipher, keyed_hash, master_key
+from rung.runtime.journal.schema import SUBJECTS
+from rung.runtime.journal.subject_keys import VARIABLE, Cipher, keyed_hash, master_key
 
 # Keys of subjects held in memory; beyond it they are read again.
 _MOST_KEYS = 10_000

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
 
+from rung.runtime.journal.schema import FEEDBACK, PREDICTIONS, SETTINGS, SUBJECTS
 from rung.serve.journal import Journal
 from rung.serve.journal_rows import Rows
-from rung.serve.journal_schema import FEEDBACK, PREDICTIONS, SETTINGS, SUBJECTS
 
 _CHUNK = 5_000
 _NOTHING = {"input": None, "input_hash": None, "input_kept": "none", "subject": None}

@@ -5,17 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rung.core.prices import Prices
-
-# A core that serves is seldom busier than this over a day: requests come in waves.
-BUSY_SHARE = 0.3
-
-
-def tokens(texts: Sequence[str]) -> float:
-    """Return the tokens of a text on average, by rule of thumb: 4 characters, or 1.5 ideographs, a token."""
-    ideographs = sum("\u3040" <= char <= "\u9fff" for text in texts for char in text)
-    others = sum(map(len, texts)) - ideographs
-    return (ideographs / 1.5 + others / 4) / max(len(texts), 1)
+from rung.core.prices import BUSY_SHARE, Prices, tokens
 
 
 def costs(prices: Prices, sample: Sequence[str], usd_per_1k: float, wh_per_1k: float) -> dict[str, Any]:

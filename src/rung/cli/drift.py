@@ -1,0 +1,92 @@
+"""`rung drift`: does what is served still look like what the model was built on?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rung.cli.options import as_json, console, lang, print_json
+
+
+@click.command(
+    epilog="\b\nExamples:\n  rung drift product.yaml\n  rung drift product.yaml --html drift.html\n"
+    "  rung drift runs/desk-001/bundle --folder service --json\n  rung drift product.yaml --acknowledge ann\n\n\b\n"
+    "Exit codes: 0 no drift, 3 drift. Run it as often as you like: looking more often costs nothing."
+)
+@click.argument("product", type=click.Path(path_type=Path), default=Path("product.yaml"))
+@click.option(
+    "--folder", type=click.Path(path_type=Path, file_okay=False),
+    help="Service folder with the journal; default: the product's serve.folder.",
+)  # fmt: skip
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Also write a page, in --lang.")
+@click.option("--acknowledge", metavar="NAME", help="End the period in this name and begin the next.")
+@click.option(
+    "--against", type=click.Choice(["served", "training"]), default="served", show_default=True,
+    help="With --acknowledge: what next rows are held against; training where it was a false alarm or is mended.",
+)  # fmt: skip
+@as_json
+def command(
+    product: Path,
+    folder: Path | None,
+    html: Path | None,
+    acknowledge: str | None,
+    against: str,
+    as_json: bool,
+) -> None:
+    """Hold what PRODUCT's champion answered (default product.yaml) against what it was built on."""
+    from rung import watching
+    from rung.core.files import write_text
+    from rung.core.messages import say
+    from rung.pages.drift import against as held_against
+    from rung.pages.drift import render
+
+    words = lang()
+    if acknowledge is not None:
+        line = watching.acknowledge(product, acknowledge, against, folder)
+        if as_json:
+            print_json(line)
+        else:
+            told = held_against(against, line["reference_rows"], words)
+            click.echo(say("drift.acknowledged", words, n=line["number"], who=acknowledge, against=told))
+        return
+    found = watching.watch(product, folder)
+    if html:
+        write_text(html, render(found.report, words))
+        click.echo(say("term.wrote", words, path=html), err=True)
+    if found.not_told:
+        click.echo(say("drift.not_told", words, problem=found.not_told), err=True)
+    if as_json:
+        print_json(found.report)
+    else:
+        _print(found.report, words)
+    click.get_current_context().exit(3 if found.report["drifted"] else 0)
+
+
+def _print(report: Mapping[str, Any], words: str) -> None:
+    """Print the answer, the strongest evidence, and what it rests on."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from rung.core.messages import count, say
+    from rung.pages.drift import name, remarks, seen, state, strength, verdict
+
+    screen = console()
+    first, *more = verdict(report, words)
+    colour = "red" if report["drifted"] else "green"
+    screen.print(f"[bold {colour}]{escape(first)}[/]")
+    for line in more:
+        screen.print(f"  {line}", markup=False)
+    shown = Table(box=None, pad_edge=False, title_justify="left")
+    for key in ("test", "rows", "evidence", "needed", "state", "seen"):
+        shown.add_column(
+            say(f"drift.{key}", words), justify="right" if key in {"rows", "evidence", "needed"} else "left"
+        )
+    for test in report["tests"][:12]:
+        cells = [name(test, words), count(test["rows"], words), strength(test["evidence"]), strength(test["needed"]), state(test, words), seen(test, words)]  # fmt: skip
+        shown.add_row(*map(escape, cells), style="red" if test["alarmed"] else None)
+    screen.print(shown)
+    for line in remarks(report, words):
+        screen.print(line, markup=False, style="dim")

@@ -1,0 +1,54 @@
+"""Tell a webhook of an alarm: JSON without any input, in bounded time, tried again, and nothing of the address in a log."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from rung.core.errors import RungError
+
+_TRIES = 3
+_PAUSE = 0.5
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """An address may hold a secret, in its path or as a parameter: it is sent to nobody else."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def send(address: str, body: Mapping[str, Any], seconds: float, pause: float = _PAUSE) -> None:
+    """Post a body as JSON; return once it was taken (2xx). Tries three times, each at most `seconds` long.
+
+    Raises RungError that names the host alone: the rest of an address is often a secret.
+    """
+    data = json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "rung"}
+    opener = urllib.request.build_opener(_NoRedirect)
+    problem = ""
+    for nth in range(_TRIES):
+        if nth:
+            time.sleep(pause * 2 ** (nth - 1))
+        request = urllib.request.Request(address, data, headers, method="POST")  # noqa: S310 - checked by the spec
+        try:
+            with opener.open(request, timeout=seconds) as answer:
+                # Read a little, so that the connection ends well; what it says does not matter.
+                answer.read(1_024)
+                return
+        except urllib.error.HTTPError as error:
+            error.close()
+            problem = f"it answered {error.code}"
+            if error.code < 500 and error.code not in {408, 429}:
+                break
+        except (OSError, ValueError) as error:
+            problem = f"it cannot be reached ({type(error).__name__})"
+    host = urlsplit(address).hostname or "webhook"
+    raise RungError(
+        f"the alarm could not be sent: {problem}", host, "The next `rung drift` tries again."
+    ) from None

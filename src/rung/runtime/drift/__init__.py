@@ -1,0 +1,1 @@
+"""Tell whether served rows still look like the rows a model was built on: bins of a row, and bets on them."""

@@ -1,0 +1,45 @@
+"""A small world to watch: a reference of real texts or a table, a manifest, and rows as a journal gives them."""
+
+import time
+from types import SimpleNamespace
+
+import rung
+from rung.core.types import Field, Prediction, Schema
+from rung.loop.served_rows import ServedRow
+from rung.runtime.drift.reference import make_reference
+from rung.serve.journal_rows import Served, new_id
+
+TEXT = Schema((Field("text", "text", "input"),), (Field("label", "category", "output", ("a", "b")),))
+
+
+def manifest(schema, certificate=None):
+    return SimpleNamespace(name="desk", version="v1", schema=schema, certificate=certificate)
+
+
+def reference_of(schema, columns, truths, answers, sure=0.9, seed=0):
+    return make_reference(schema, columns, truths, [Prediction(a, sure) for a in answers], seed)
+
+
+def row(nth, values, label="a", sure=0.9, hashed=None):
+    """A served row, the nth: the id carries its place, and the text of its own unless a hash is given."""
+    hashed = f"{nth:016x}" * 2 if hashed is None else hashed
+    return ServedRow(
+        f"{nth:032x}", float(nth), values, "" if values else "hash", hashed, {"label": label, "probability": sure}, 1.0, 1e-7
+    )  # fmt: skip
+
+
+def write_rows(journal, built, rows, days=3):
+    """Serve texts with the built model and write them down as a server does, some days ago."""
+    model = rung.load(built.bundle)
+    texts = [{"text": text} for text in rows]
+    answers = model.respond(texts, answered_by=True)
+    begin_at, made = time.time() - days * 86_400, []
+    for nth, (values, answer) in enumerate(zip(texts, answers, strict=True)):
+        made.append(
+            Served(
+                new_id(), begin_at + nth, "r", model.manifest.name, model.manifest.version, "tfidf_linear", "shop",
+                None, model.as_read(values), answer, 1.0, 1e-7,
+            )
+        )  # fmt: skip
+    journal.write(*made)
+    return made
