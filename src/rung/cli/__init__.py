@@ -21,6 +21,9 @@ COMMANDS = {
     "predict": "Answer a text, or every row of a file.",
     "serve": "Answer over HTTP, with an API page and a page to try the model.",
     "keys": "Make, list, exchange and revoke the API keys of a server.",
+    "promote": "Let a certified bundle serve a product; running servers follow.",
+    "rollback": "Let what served before serve again.",
+    "history": "Show who changed what serves, when and why.",
     "weights": "List, fetch and remove the weights that encoders need; nothing else downloads.",
     "verify": "Check a bundle: hashes, versions, schema, and ten packed examples.",
 }

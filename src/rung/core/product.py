@@ -20,6 +20,7 @@ from pydantic import (
 
 from rung.core.clean_spec import PrivacySpec, Steps
 from rung.core.errors import Problem, SpecError
+from rung.core.improve_spec import ImproveSpec, JoinedSpec, without_nothing
 from rung.core.label_spec import LabellingSpec
 from rung.core.rule_spec import RuleSpec
 from rung.core.serve_spec import ServeSpec
@@ -160,6 +161,8 @@ class Product(Section):
     )
     prices: str | None = Field(default=None, description="a prices.yaml of yours")
     serve: ServeSpec = ServeSpec()
+    improve: ImproveSpec = ImproveSpec()
+    joined: JoinedSpec | None = None
 
     @field_validator("ladder", mode="before")
     @classmethod
@@ -181,8 +184,8 @@ class Product(Section):
 
     def fingerprint(self) -> str:
         """Return a hash of everything the spec says of the model: a run folder belongs to one."""
-        said = self.model_dump(mode="json", exclude={"serve"})
-        text = json.dumps(said, sort_keys=True, ensure_ascii=False)
+        said = self.model_dump(mode="json", exclude={"serve", "improve"})
+        text = json.dumps(without_nothing(said), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
