@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     BaseModel,
@@ -187,6 +187,13 @@ class Product(Section):
         said = self.model_dump(mode="json", exclude={"serve", "improve"})
         text = json.dumps(without_nothing(said), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Located(NamedTuple):
+    """A product that comes from no file, and the folder its relative paths start from."""
+
+    product: Product
+    base: Path
 
 
 def load_product(path: Path) -> tuple[Product, Path]:
