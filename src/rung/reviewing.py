@@ -110,7 +110,7 @@ def open_served(product: str | Path) -> Iterator[Served]:
     try:
         rounds = read_rounds(folder, spec.name)
         since = max((one.predictions[-1] for one in rounds), default="")
-        served = read_served(journal, spec.name, since)
+        served = read_served(journal, spec.name, since, MOST_ROWS)
         rows = {row.id: row for row in served.rows}
         drawn = [prediction for one in rounds for prediction in one.predictions]
         rows |= read_inputs(journal, [prediction for prediction in drawn if prediction not in rows])
@@ -208,17 +208,27 @@ def _candidates(served: Served) -> list[Candidate]:
         known, row = served.known.get(one.prediction), served.rows.get(one.prediction)
         if known and row and one.source in {"user", "system"} and one.answer != row.answer:
             said.setdefault(known.text, set()).add(str(one.answer))
+    side = certification_share(served)
     found: dict[str, Candidate] = {}
     for id in reversed(list(served.rows)):
         row, text = served.rows[id], served.known[id].text
         if text in found or (text in served.audited and text not in turn):
             continue
+        if text not in turn and int(served.known[id].unit, 16) < side * 2.0**64:
+            continue  # What is said of it could not be learned: see `data.joined`.
         if text not in turn and len(found) - len(turn) >= MOST_ROWS:
             continue
         found[text] = Candidate(
             id, text, row.input, row.answer, row.probability, len(said.get(text, ())), turn.get(text)
         )
     return list(found.values())
+
+
+def certification_share(served: Served) -> float:
+    """Return the share of the line of hashes on which a text of the product's data would certify; 0 where no share does."""
+    data = served.product.data
+    rule = served.lock.rule(f"{data.identity} -> {data.target}") or {}
+    return float(rule.get("fraction", 0.0)) if rule.get("by") == "hash" else 0.0
 
 
 def _trained_on(served: Served) -> list[str]:

@@ -46,10 +46,10 @@ class ImproveSpec(Section):
         description="rows of an audit round, all of which are reviewed before they count; default: by the bar, 50 to 400",
     )
     author_share: float = Field(
-        default=0.5,
+        default=0.3,
         gt=0.0,
         le=1.0,
-        description="largest share of the accepted feedback that one author may give, where there are several",
+        description="largest share of the accepted feedback that one author may give who is no reviewer, where there are several",
     )
     sure: float = Field(
         default=0.9,

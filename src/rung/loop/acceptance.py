@@ -33,12 +33,13 @@ class Opinion:
 
 @dataclass(frozen=True)
 class Learned:
-    """One text to learn, or to put aside. authors: who said so."""
+    """One text to learn, or to put aside. authors: who said so; reviewed: they may review."""
 
     prediction: str
     text: str
     label: Any
     authors: tuple[str, ...]
+    reviewed: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,8 @@ def accept(
         said = by_text[text]
         # Whoever may review outweighs whoever may only predict.
         weighty = [opinion for opinion in said if opinion.is_reviewer] or said
-        found = Learned(
-            weighty[0].prediction, text, weighty[0].label, tuple(sorted({o.author for o in weighty}))
-        )
+        authors = tuple(sorted({opinion.author for opinion in weighty}))
+        found = Learned(weighty[0].prediction, text, weighty[0].label, authors, weighty[0].is_reviewer)
         reason = _reason(found, weighty, answers.get(text), barred, rules)
         (aside.setdefault(reason, []) if reason else learned).append(found)
     learned, over = _within_shares(learned, rules.author_share)
@@ -123,25 +123,26 @@ def _reason(
 def _within_shares(learned: list[Learned], share: float) -> tuple[list[Learned], list[Learned]]:
     """Return the texts, and those beyond an author's share. What several authors agree on is nobody's alone.
 
-    An author who is the only one has no share to exceed: there is nobody to be outweighed, and the gate has the word.
+    Reviewers have no share to exceed: the team gave them their keys, and most teams have one. Nor has an author who is the
+    only one: there is nobody to be outweighed. For both the gate has the word.
     """
     own: dict[str, list[Learned]] = {}
-    kept = [item for item in learned if len(item.authors) > 1]
     for item in learned:
-        if len(item.authors) == 1:
+        if len(item.authors) == 1 and not item.reviewed:
             own.setdefault(item.authors[0], []).append(item)
-    if share >= 1.0 or (len(own) < 2 and not kept):
+    free = len(learned) - sum(map(len, own.values()))
+    if share >= 1.0 or (len(own) < 2 and not free):
         return learned, []
     allowed = {author: len(items) for author, items in own.items()}
     while True:
-        total = sum(allowed.values()) + len(kept)
+        total = sum(allowed.values()) + free
         over = [author for author, n in allowed.items() if n > share * total + 1e-9]
         if not over:
             break
         for author in over:
-            others = total - allowed[author]
-            allowed[author] = min(int(share / (1 - share) * others + 1e-9), allowed[author] - 1)
-    beyond = {
-        item.text for author, items in own.items() for item in items[allowed[author] :]
-    }  # Texts stand in the order of their hashes, which has nothing to do with what they say.
+            allowed[author] = min(
+                int(share / (1 - share) * (total - allowed[author]) + 1e-9), allowed[author] - 1
+            )
+    # Texts stand in the order of their hashes, which has nothing to do with what they say.
+    beyond = {item.text for author, items in own.items() for item in items[max(allowed[author], 0) :]}
     return [i for i in learned if i.text not in beyond], [i for i in learned if i.text in beyond]

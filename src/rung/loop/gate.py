@@ -44,12 +44,13 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rung.core.bounds import mean_lower
+from rung.core.bounds import mean_exceeds
 from rung.core.errors import RungError
 from rung.core.lock import CertificateLock
 from rung.core.metric import Answers, MeanMetric, Metric, Truths, per_unit
@@ -145,17 +146,18 @@ def check(
     number = 1 + sum(is_one(look, kind) for look in lock.looks() if look["id"] < record["id"])
     alpha = float(record["alpha"])
     gains = per_unit(worth[1] - worth[0], units).clip(-1.0, 1.0)
-    passed = mean_lower(gains, -1.0, 1.0, alpha) >= -pair.margin
+    passed = mean_exceeds(gains, -pair.margin, -1.0, 1.0, alpha)
     record = lock.settle(record["id"], "passed" if passed else "failed", (), 1)
     passed = record["outcome"] == "passed"
     return Check(kind, passed, number, alpha, len(gains), rows_needed(pair.margin, alpha))
 
 
+@lru_cache(maxsize=1_000)
 def rows_needed(margin: float, alpha: float, most: int = 10_000_000) -> int:
     """Return the fewest rows that pass when both models answer every one of them alike."""
 
     def enough(n: int) -> bool:
-        return mean_lower(np.zeros(n), -1.0, 1.0, alpha) >= -margin
+        return mean_exceeds(np.zeros(n), -margin, -1.0, 1.0, alpha)
 
     high = 1
     while not enough(high):

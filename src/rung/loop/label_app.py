@@ -133,6 +133,8 @@ def serve_label(
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind(("127.0.0.1", port))
+            # Whoever follows the address at once waits for the server instead of being refused.
+            listening.listen(128)
         except OSError as error:
             raise RungError(
                 f"cannot listen there: {error.strerror}", f"127.0.0.1:{port}", "Choose another --port."

@@ -49,16 +49,19 @@ class Served:
     without_input: int
 
 
-def read_served(journal: Journal, name: str, after: str = "") -> Served:
-    """Return what a product answered after a prediction, and all that was ever said something of, oldest first.
+def read_served(journal: Journal, name: str, after: str = "", latest: int = 20_000) -> Served:
+    """Return what a product answered after a prediction, its latest answers, and all that was ever said something of, oldest
+    first.
 
     Raises RungError where inputs are encrypted and the master key is not here.
     """
     p = PREDICTIONS.c
     said_of = select(FEEDBACK.c.prediction).where(FEEDBACK.c.prediction == p.id).exists()
-    wanted = select(PREDICTIONS).where(p.model == name, or_(p.id > after, said_of)).order_by(p.id)
+    begin = select(p.id).where(p.model == name).order_by(p.id.desc()).offset(latest).limit(1)
 
     def query(connection: Connection) -> Served:
+        since = min(connection.scalar(begin) or "", after)
+        wanted = select(PREDICTIONS).where(p.model == name, or_(p.id > since, said_of)).order_by(p.id)
         rows, without = [], 0
         for row in connection.execute(wanted):
             found = journal.rows.input_of(connection, row)
