@@ -14,6 +14,10 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 
+import rung
+from rung.reviewing import open_review
+from rung.serve.journal import Journal
+from rung.serve.journal_rows import Feedback, Served, new_id
 from rung.serve.subject_keys import new_master_key
 
 
@@ -100,3 +104,41 @@ def answer_page(page, who, truth, count):
         }
         found = ask(page, "/answer", body)
     return asked, found["progress"]
+
+
+def remember(folder, bundle, rows, inputs="plain"):
+    """Write what a bundle answers to these rows into a service folder's journal, as a server would; return the ids."""
+    predictor = rung.load(bundle)
+    ids = [new_id() for _ in rows]
+    records = [
+        Served(
+            id, time.time(), "test", predictor.manifest.name, predictor.manifest.version, "", "shop", None,
+            predictor.as_read(row), answer, 1.0, 0.0,
+        )
+        for id, row, answer in zip(ids, rows, predictor.respond(rows), strict=True)
+    ]  # fmt: skip
+    journal = Journal(folder, inputs)
+    journal.write(*records)
+    journal.close()
+    return ids
+
+
+def say_so(folder, said, inputs="plain"):
+    """Write feedback: (prediction, answer, source, author)."""
+    journal = Journal(folder, inputs)
+    journal.write(*(Feedback(new_id(), time.time(), id, json.dumps(a), s, who) for id, a, s, who in said))
+    journal.close()
+
+
+def review_all(spec, truth, who="ann", most=10_000, only_audit=False):
+    """Answer at the desk, as a person who knows the truth, until nothing is left or enough is said; return the desk's progress."""
+    with open_review(spec) as (_, desk):
+        for _ in range(most):
+            asked = desk.next(who)
+            if asked is None or (only_audit and desk._census().border > 0):
+                break
+            if only_audit and asked.how != "audit":
+                desk.answer(who, asked.row.text, "skip")
+            else:
+                desk.answer(who, asked.row.text, "label", truth(asked.row.cells))
+        return desk.progress(who)
