@@ -4,6 +4,7 @@ import json
 import random
 
 import pytest
+from serving import remember, review_all, say_so
 
 import rung
 from rung.core.clean_spec import PrivacySpec
@@ -11,7 +12,6 @@ from rung.improving import improve
 from rung.runtime.mending.chain import Chain
 from rung.serve.promotion import history
 from rung.serve.sources import champion
-from serving import remember, review_all, say_so
 from support import write_csv
 
 SPEC = """name: news
@@ -85,11 +85,16 @@ def test_without_limits_the_gate_keeps_the_worse_model_out(rows, tmp_path):
     found = improve(spec)
     lines = map(json.loads, (found.build.folder.parent / "provenance.jsonl").read_text().splitlines())
     learned = [line for line in lines if not line["aside"]]
-    assert sum(line["authors"] == ["mallory"] for line in learned) > 0.25 * len(learned), "the poison was learned"
+    assert sum(line["authors"] == ["mallory"] for line in learned) > 0.25 * len(learned), (
+        "the poison was learned"
+    )
     challenger, before = rung.load(found.build.bundle), rung.load(bundle)
     test = [row for row in traffic if row[1] in {"politics", "business"}]
     right = [
-        sum(p.value == label for p, (_, label) in zip(m.predict([{"text": t} for t, _ in test]), test, strict=True))
+        sum(
+            p.value == label
+            for p, (_, label) in zip(m.predict([{"text": t} for t, _ in test]), test, strict=True)
+        )
         for m in (before, challenger)
     ]
     assert right[1] < right[0] - 0.1 * len(test), "and made a worse model"
