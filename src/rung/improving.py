@@ -33,7 +33,7 @@ from rung.loop.acceptance import Acceptance, Opinion, Rules, accept
 from rung.loop.gate import FRESH, REUSED, Check, Pair, check, is_comparable, shares
 from rung.loop.rounds import Round, pay_for_stops, usable
 from rung.pipeline import Build, build
-from rung.reviewing import Served, open_served
+from rung.reviewing import Served, open_served, require_champion
 from rung.serve.fresh import predict_fresh
 from rung.serve.promotion import KEPT, Change, note, promote
 
@@ -104,11 +104,8 @@ def improve(
 
 def readiness(served: Served) -> Readiness:
     """Return what is there to improve with. Raises RungError where nothing serves yet."""
-    if served.champion is None:
-        fix = "Build and serve it first: rung build, then rung serve."
-        raise RungError("nothing serves yet, so there is nothing to improve", served.product.name, fix)
     found = served.verdicts()
-    manifest = read_manifest(served.champion)
+    manifest = read_manifest(require_champion(served))
     own = served.product.labelling
     known = manifest.schema.labels
     wanted = {*known, *served.product.improve.labels, *(own.labels if own else ())}
@@ -223,11 +220,11 @@ def _judge(served: Served, done: Build, facts: Mapping[str, Any]) -> Improvement
         statuses = {trial["rung"]: trial["status"] for trial in done.report["trials"]}
         why = ", ".join(f"{rung}: {status}" for rung, status in statuses.items())
         return Improvement(KEPT_, (("not_certified", {"why": why}),), facts, (), done)
-    assert served.champion is not None  # noqa: S101 - readiness() saw to it
+    champion = require_champion(served)
     data = dataset_from(
         done.folder / "data", json.loads((done.folder / "data" / "done.json").read_text("utf-8"))
     )
-    old, new = read_manifest(served.champion), read_manifest(done.bundle)
+    old, new = read_manifest(champion), read_manifest(done.bundle)
     metric = compared_metric(served.product, served.task, new.schema)
     spec = served.product.improve
     pair = Pair(served.product.name, metric, old.version, new.version, spec.margin, spec.confidence)
@@ -243,7 +240,7 @@ def _judge(served: Served, done: Build, facts: Mapping[str, Any]) -> Improvement
                 rows.targets,
                 predict_fresh(bundle, rows.records()).answers,
             )
-            for bundle, schema in ((served.champion, old.schema), (done.bundle, new.schema))
+            for bundle, schema in ((champion, old.schema), (done.bundle, new.schema))
         )
         checks.append(check(kind, pair, rows.units, (worth[0], worth[1]), served.lock))
         if not checks[-1].passed:

@@ -182,7 +182,7 @@ def reviewer(served: Served) -> Callable[[str], str] | None:
 def review_labels(served: Served) -> dict[str, str]:
     """Return the labels reviewers may give: those the model knows, and those the spec adds."""
     own = served.product.labelling
-    known = read_manifest(served.champion).schema.labels if served.champion else ()
+    known = read_manifest(require_champion(served)).schema.labels
     names = dict.fromkeys([*(own.labels if own else ()), *known, *served.product.improve.labels])
     if not known and not own:
         fix = "Send what would have been right to POST /v1/feedback; `rung improve` learns from it."
@@ -222,6 +222,14 @@ def _candidates(served: Served) -> list[Candidate]:
             id, text, row.input, row.answer, row.probability, len(said.get(text, ())), turn.get(text)
         )
     return list(found.values())
+
+
+def require_champion(served: Served) -> Path:
+    """Return the bundle that serves; raises RungError where none does yet."""
+    if served.champion is None:
+        fix = "Build and serve it first: rung build, then rung serve."
+        raise RungError("nothing serves yet", served.product.name, fix)
+    return served.champion
 
 
 def certification_share(served: Served) -> float:

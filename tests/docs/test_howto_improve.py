@@ -11,9 +11,9 @@ from test_howto_label import fill
 
 import rung
 from rung.serve.subject_keys import VARIABLE, new_master_key
+from served_products import remember
 from support import ROOT, run_cli, write_csv
 
-sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 sys.path.insert(0, str(ROOT / "benchmarks"))
 HOWTO = ROOT / "docs" / "howto"
 FAST = "budget: {effort: 1, threads: 1}\nladder: [majority, tfidf_linear]\n"
@@ -35,8 +35,6 @@ def chinese(_):
 
 @pytest.mark.parametrize("page,world", [("improve.md", english), ("improve.zh.md", chinese)])
 def test_it_is_followed(page, world, news_rows, tmp_path, monkeypatch):
-    from serving import remember
-
     text = (HOWTO / page).read_text(encoding="utf-8")
     (spec,) = re.findall(r"```yaml\n(.*?)```", text, re.S)
     (tmp_path / "product.yaml").write_text(spec + FAST, encoding="utf-8")

@@ -5,9 +5,9 @@ import json
 import random
 
 import pytest
-from serving import answer_page, ask, reviewing, served
 
 from rung.serve.keys import KeyStore
+from served_products import answer_page, ask, reviewing, served
 from support import ROOT, run_cli, write_csv
 
 SPEC = """name: credit

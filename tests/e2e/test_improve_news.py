@@ -4,12 +4,12 @@ import json
 import random
 
 import pytest
-from serving import answer_page, ask, reviewing, served
 
 import rung
 from rung.core.clean_spec import PrivacySpec
 from rung.runtime.mending.chain import Chain
 from rung.serve.keys import KeyStore
+from served_products import answer_page, ask, reviewing, served
 from support import run_cli, write_csv
 
 SPEC = """name: news

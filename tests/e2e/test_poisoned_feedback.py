@@ -4,7 +4,6 @@ import json
 import random
 
 import pytest
-from serving import remember, review_all, say_so
 
 import rung
 from rung.core.clean_spec import PrivacySpec
@@ -12,6 +11,7 @@ from rung.improving import improve
 from rung.runtime.mending.chain import Chain
 from rung.serve.promotion import history
 from rung.serve.sources import champion
+from served_products import remember, review_all, say_so
 from support import write_csv
 
 SPEC = """name: news
