@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rung.core.errors import RungError
     from rung.core.product import Product
+    from rung.improving import Improvement, improve
     from rung.pipeline import Build, build
     from rung.planning import plan
     from rung.serve.predictor import Predictor
@@ -19,15 +20,19 @@ if TYPE_CHECKING:
     from rung.serve.server import serve
     from rung.stages.propose import Proposal
 
-__all__ = ["Build", "Predictor", "Product", "Proposal", "RungError", "build", "load", "plan", "serve"]
+__all__ = [
+    "Build", "Improvement", "Predictor", "Product", "Proposal", "RungError", "build", "improve", "load", "plan", "serve",
+]  # fmt: skip
 
 _HOMES = {
     "Build": ("rung.pipeline", "Build"),
+    "Improvement": ("rung.improving", "Improvement"),
     "Predictor": ("rung.serve.predictor", "Predictor"),
     "Product": ("rung.core.product", "Product"),
     "Proposal": ("rung.stages.propose", "Proposal"),
     "RungError": ("rung.core.errors", "RungError"),
     "build": ("rung.pipeline", "build"),
+    "improve": ("rung.improving", "improve"),
     "load": ("rung.serve.predictor", "open_bundle"),
     "plan": ("rung.planning", "plan"),
     "serve": ("rung.serve.server", "serve"),

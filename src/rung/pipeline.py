@@ -24,7 +24,7 @@ from rung.core.messages import language, say, sentences
 from rung.core.metric import Metric
 from rung.core.model import DataFacts, FitContext, Rung
 from rung.core.prices import Prices, load_prices
-from rung.core.product import Product, load_product, naming_lines
+from rung.core.product import Located, Product, load_product, naming_lines
 from rung.core.run import Listener, Run, choose_folder, open_run
 from rung.core.task import Task
 from rung.core.types import Dataset, Examples
@@ -86,7 +86,7 @@ class _Job:
 
 
 def build(
-    product: Product | str | Path,
+    product: Product | Located | str | Path,
     *,
     run: str | Path | None = None,
     all_rungs: bool = False,
@@ -97,7 +97,7 @@ def build(
 ) -> Build:
     """Return the cheapest rung certified to clear the product's bar, packed; or the best, marked uncertified.
 
-    product: a Product, or the path of a product.yaml. run: the run folder; by default runs/<name>-NNN beside
+    product: a Product, one with its folder, or the path of a product.yaml. run: the run folder; by default runs/<name>-NNN beside
     product.yaml, resuming an unfinished one. all_rungs: also measure the rungs above the winner. lang: of
     report.html, en or zh; by default the system's. track: where else to write it down while it runs, `mlflow:URI` or
     `tensorboard:DIR`. Raises RungError for every mistake of the user's.
@@ -107,7 +107,7 @@ def build(
 
 
 def _build(
-    product: Product | str | Path,
+    product: Product | Located | str | Path,
     run: str | Path | None,
     all_rungs: bool,
     on_event: Listener,
@@ -116,7 +116,9 @@ def _build(
 ) -> Build:
     """Do the work of `build`."""
     base, file = Path.cwd(), None
-    if not isinstance(product, Product):
+    if isinstance(product, Located):
+        product, base = product
+    elif not isinstance(product, Product):
         file = Path(product)
         product, base = load_product(file)
     task = registry.task(product.task)
@@ -248,10 +250,6 @@ def _fit(job: _Job, rung: Rung, examples: Examples) -> Fitted:
     return next(iter(job.engine.map(fit, jobs, Resources(threads=job.context.threads))))
 
 
-def _model(job: _Job, rung: Rung, examples: Examples) -> Any:
-    return _fit(job, rung, examples).model
-
-
 def _try(
     job: _Job,
     rung: Rung,
@@ -263,7 +261,9 @@ def _try(
     """Return the trial of one rung: scored on held-out training rows, fitted on all, packed, reloaded, measured."""
     each = rung.planned.cpu_seconds_per_1k / 1000
     why, importance = Explanations(each), Importance(requirements[0].metric, each)
-    evaluation = evaluate.evaluate(rung.model, train, partial(_model, job, rung), why, importance)
+    evaluation = evaluate.evaluate(
+        rung.model, train, lambda rows: _fit(job, rung, rows).model, why, importance
+    )
     if job.data.facts.get("audit"):
         evaluation = evaluate.among(evaluation, job.data.facts["audit"]["random_units"])
     metrics = {m.name: m for m in [*job.task.metrics(train.schema), *(r.metric for r in requirements)]}

@@ -56,6 +56,7 @@ RUN = {
     ("docs/howto/clean-your-data*.md", "text"): "docs/test_clean_howto.py::test_commands_and_python_run",
     ("docs/howto/drift*.md", "*"): "docs/test_drift_page.py::test_the_page_is_followed",
     ("docs/howto/label-your-data*.md", "*"): "docs/test_howto_label.py::test_it_is_followed",
+    ("docs/howto/improve*.md", "*"): "docs/test_howto_improve.py::test_it_is_followed",
     ("docs/howto/tables*.md", "yaml"): "docs/test_tables_page.py::test_the_costs_of_the_page_are_a_spec",
     ("docs/reference/*.md", "*"): "docs/test_pages.py::test_generated_pages_are_fresh",
 }  # fmt: skip

@@ -23,6 +23,11 @@ COMMANDS = {
     "drift": "Tell whether what is served still looks like what the model was built on.",
     "value": "What the answers cost and brought, and what a large language model would have cost.",
     "keys": "Make, list, exchange and revoke the API keys of a server.",
+    "review": "Say what served answers should have been, on a page or by CSV; a random share certifies the next model.",
+    "improve": "Learn from reviewed answers, and replace what serves if the new model is provably no worse.",
+    "promote": "Let a certified bundle serve a product; running servers follow.",
+    "rollback": "Let what served before serve again.",
+    "history": "Show who changed what serves, when and why.",
     "weights": "List, fetch and remove the weights that encoders need; nothing else downloads.",
     "verify": "Check a bundle: hashes, versions, schema, and ten packed examples.",
 }
@@ -64,7 +69,7 @@ Begin:
   rung serve runs/tickets-001/bundle
 
 \b
-Exit codes: 0 ok, 2 your mistake (with what to do), 3 no rung clears the bar.
+Exit codes: 0 ok, 2 your mistake (with what to do), 3 no rung clears the bar, or no challenger its gate.
 Tab completion: eval "$(_RUNG_COMPLETE=bash_source rung)"   (zsh_source, fish_source)""",
 )
 @click.version_option(package_name="rung", message="rung %(version)s")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rung.cli.options import as_json, console, lang, print_json
+from rung.cli.options import as_json, console, lang, own_name, print_json
 
 if TYPE_CHECKING:
     from rung.loop.desk import Desk
@@ -56,7 +56,7 @@ def command(
     words = lang()
     if export is not None and labels is not None:
         raise RungError("--export and --import at once", "", "First write the rows, then read their labels.")
-    author = by or _own_name()
+    author = by or own_name()
     with open_desk(product, background=not (export or labels or status)) as desk:
         screen = console(stderr=as_json)
         if export is not None:
@@ -103,12 +103,3 @@ def _serve(desk: Desk, port: int, author: str, words: str) -> None:
         port,
         lambda address: screen.print(say("label.at", words, address=address), markup=False),
     )
-
-
-def _own_name() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser() or "me"
-    except (OSError, KeyError):  # A container without such a user.
-        return "me"

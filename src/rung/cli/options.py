@@ -59,3 +59,13 @@ def console(stderr: bool = False, quiet: bool = False) -> Console:
 def print_json(value: Any) -> None:
     """Print one JSON document."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=1, default=str))
+
+
+def own_name() -> str:
+    """Return who sits at this machine, as the system calls them."""
+    import getpass
+
+    try:
+        return getpass.getuser() or "me"
+    except (OSError, KeyError):  # A container without such a user.
+        return "me"

@@ -80,6 +80,27 @@ def mean_lower(values: FloatArray, low: float, high: float, alpha: float) -> flo
     """
     if len(values) == 0:
         return low
+    ruined = _gambler(values, low, high, alpha)
+    below, above = 0.0, 1.0
+    for _ in range(50):
+        middle = (below + above) / 2.0
+        if ruined(middle):
+            below = middle
+        else:
+            above = middle
+    return low + below * (high - low)
+
+
+def mean_exceeds(values: FloatArray, least: float, low: float, high: float, alpha: float) -> bool:
+    """Return whether `mean_lower` lies above `least`: one bet instead of fifty. Wrong with probability at most alpha."""
+    return bool(len(values)) and _gambler(values, low, high, alpha)((least - low) / (high - low))
+
+
+def _gambler(values: FloatArray, low: float, high: float, alpha: float) -> Callable[[float], bool]:
+    """Return what tells of a candidate mean, as a share of the range, whether the gambler of `mean_lower` ruins it.
+
+    Her capital falls as the candidate grows, so what she ruins lies below what she does not.
+    """
     if not (np.isfinite(values).all() and values.min() >= low and values.max() <= high):
         raise ValueError(f"values must lie in [{low}, {high}]")
     x = (np.asarray(values, dtype=np.float64) - low) / (high - low)
@@ -95,14 +116,7 @@ def mean_lower(values: FloatArray, low: float, high: float, alpha: float) -> flo
         capped = np.minimum(stakes, 0.75 / m)
         return bool(np.cumsum(np.log1p(capped * (x - m))).max() >= math.log(1.0 / alpha))
 
-    below, above = 0.0, 1.0
-    for _ in range(50):
-        middle = (below + above) / 2.0
-        if ruined(middle):
-            below = middle
-        else:
-            above = middle
-    return low + below * (high - low)
+    return ruined
 
 
 def bootstrap_lower(

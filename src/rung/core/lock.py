@@ -91,6 +91,16 @@ class CertificateLock:
         """Return every look ever taken that shares a unit with these."""
         return _sharing(self._read()["looks"], pack_units(units))
 
+    def looks(self) -> list[dict[str, Any]]:
+        """Return every look ever taken here, the oldest first."""
+        return list(self._read()["looks"])
+
+    def looked(self) -> npt.NDArray[np.uint64]:
+        """Return every unit that any look has seen, each once."""
+        packed = {look["units"] for look in self._read()["looks"]}
+        found = [np.frombuffer(base64.b64decode(text), dtype="<u8") for text in packed]
+        return np.unique(np.concatenate([*found, np.zeros(0, "<u8")]))
+
     def has(self, units: Iterable[str], look: dict[str, Any]) -> bool:
         """Return whether this very look was taken before, so that taking it costs nothing."""
         return _same(self._read()["looks"], pack_units(units), look) is not None

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     BaseModel,
@@ -21,6 +21,7 @@ from pydantic import (
 from rung.core.clean_spec import PrivacySpec, Steps
 from rung.core.drift_spec import DriftSpec
 from rung.core.errors import Problem, SpecError
+from rung.core.improve_spec import ImproveSpec, JoinedSpec, without_nothing
 from rung.core.label_spec import LabellingSpec
 from rung.core.rule_spec import RuleSpec
 from rung.core.serve_spec import ServeSpec
@@ -164,6 +165,8 @@ class Product(Section):
     serve: ServeSpec = ServeSpec()
     drift: DriftSpec = DriftSpec()
     value: ValueSpec | None = Field(default=None, description="what answers are worth, for `rung value`")
+    improve: ImproveSpec = ImproveSpec()
+    joined: JoinedSpec | None = None
 
     @field_validator("ladder", mode="before")
     @classmethod
@@ -185,8 +188,8 @@ class Product(Section):
 
     def fingerprint(self) -> str:
         """Return a hash of everything the spec says of the model: a run folder belongs to one."""
-        said = self.model_dump(mode="json", exclude={"serve", "drift", "value"})
-        text = json.dumps(said, sort_keys=True, ensure_ascii=False)
+        said = self.model_dump(mode="json", exclude={"serve", "drift", "value", "improve"})
+        text = json.dumps(without_nothing(said), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def shown(self) -> dict[str, Any]:
@@ -194,6 +197,13 @@ class Product(Section):
         said = self.model_dump(mode="json", exclude_none=True)
         said["drift"].pop("webhook", None)
         return said
+
+
+class Located(NamedTuple):
+    """A product that comes from no file, and the folder its relative paths start from."""
+
+    product: Product
+    base: Path
 
 
 def load_product(path: Path) -> tuple[Product, Path]:

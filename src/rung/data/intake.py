@@ -75,6 +75,11 @@ class Intake:
         self._chars = array("q")
         self.rows = 0
 
+    @property
+    def staged(self) -> int:
+        """Return how many rows are staged by now."""
+        return len(self._text)
+
     def keys(self) -> Keys:
         """Return what is known of each staged row, in order."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +24,25 @@ from rung.core.task import Task
 from rung.core.types import Dataset, Schema
 from rung.data.corrections import Corrections, read_corrections
 from rung.data.intake import Intake, staged_columns
+from rung.data.joined import certifying, joined_sources, own_rows, stage, with_joined
 from rung.data.near_copies import near_copies
 from rung.data.overlay import Overlay, open_overlay
 from rung.data.quarantine import Quarantine
 from rung.data.read import Source, open_source, read_rows
 from rung.data.rows import Reading
-from rung.data.split import CERTIFICATION, TRAIN, Keys, Sides, decide, freeze
+from rung.data.split import CERTIFICATION, HELD, TRAIN, Keys, Sides, decide, freeze
 from rung.data.tables import TableWriter, row_groups
 from rung.data.typed import cells_of, is_typed, typed, unreadable
 
 _STAGED = "staged.parquet"
+_TABLES = {TRAIN: "train", CERTIFICATION: "certification", HELD: "held"}
 NO_LABELS = "No labels yet? `rung label product.yaml` asks for them."
 
 
 def fingerprint_data(product: Product, base: Path) -> str:
     """Return a hash of all that the sources hold now; a run folder belongs to one state of the data."""
     digest = hashlib.sha256()
-    for source, _ in sources(product, base):
+    for source in [*(source for source, _ in sources(product, base)), *joined_sources(product, base)]:
         try:
             for name, content in source.hashes():
                 digest.update(f"{name}\n{content}\n".encode())
@@ -86,10 +89,13 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
             for source, own in found:
                 for row in read_rows(source):
                     intake.add(row, own)
+            marks = stage(product, base, intake)
         keys = intake.keys()
         _require_rows(keys, intake.rows, quarantine.counts, product)
-        sides, audit = _sides(keys, product, base, task, lock, overlay)
-        sides = sides.without(near_copies(folder / _STAGED, schema, sides.side), keys)
+        sides, audit = _sides(own_rows(keys, marks), product, base, task, lock, overlay)
+        if product.joined is not None:
+            sides = with_joined(sides, keys, marks, lock)
+        sides = sides.without(near_copies(folder / _STAGED, schema, certifying(sides.side)), keys)
         names = list(intake.targets)
         final, unread = _described(folder / _STAGED, schema, task, sides, (keys, names, product))
         copies = sides.copies(keys)
@@ -124,8 +130,14 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         "unreadable": unread,
         "schema": final.as_dict(),
         "tables": {"train": "train.parquet"}
-        | ({"certification": "certification.parquet"} if certification else {}),
+        | ({"certification": "certification.parquet"} if certification else {})
+        | ({"held": "held.parquet"} if (sides.side == HELD).any() else {}),
     }
+    if product.joined is not None:
+        facts["joined"] = {
+            "feedback": int((sides.side[marks.base : marks.feedback] == TRAIN).sum()),
+            "held": int((sides.side == HELD).sum()),
+        }
     return dataset_from(folder, facts)
 
 
@@ -213,13 +225,15 @@ def _write_sides(
     numbers = {f"input:{f.name}" for f in fields if f.kind == "number"}
     columns = ["file", "row", "unit", "text", "time", "copies", "target", *inputs]
     begin = corrected = 0
-    with (
-        TableWriter(folder / "train.parquet", columns, numbers) as train,
-        TableWriter(folder / "certification.parquet", columns, numbers) as certification,
-    ):
+    with ExitStack() as stack:
+        wanted = [side for side in _TABLES if side != HELD or (sides.side == HELD).any()]
+        tables = {
+            side: stack.enter_context(TableWriter(folder / f"{_TABLES[side]}.parquet", columns, numbers))
+            for side in wanted
+        }
         for group in row_groups(folder / _STAGED):
             side = sides.side[begin : begin + len(group)]
-            for which, table in ((TRAIN, train), (CERTIFICATION, certification)):
+            for which, table in tables.items():
                 places = np.flatnonzero(side == which)
                 if len(places):
                     kept = group.take(places)

@@ -21,6 +21,9 @@ from rung.core.lock import CertificateLock
 from rung.core.product import Product
 
 TRAIN, CERTIFICATION = 0, 1
+# Certified an earlier model and now serves only to compare: see `data.joined`.
+HELD = 2
+DUPLICATE, IN_CERTIFICATION, TRAINED, CERTIFIES_LATER = -1, -3, -5, -10
 _REASONS = {
     -1: "duplicate: the same input stands in an earlier row",
     -2: "contradictory_labels: the same input stands under two labels",
@@ -29,6 +32,7 @@ _REASONS = {
     -5: "trained_before: an earlier build trained on this text, so its score may have been read",
     -6: "near_duplicate: nearly the same text certifies, so this copy must not train",
     -4: "group_spans_cutoff: other rows of its group certify, so this one must not train",
+    -10: "certification_side: by its hash this text certifies if it ever stands in the data, so feedback on it must not train",
     -9: "empty_input: nothing is left once its cells are read",
     -8: "bad_value: a cell is not the number or date that its column holds",
 }

@@ -22,7 +22,7 @@ from rung.data.pool import Pool, PoolRow
 from rung.data.verdicts import CANNOT, Verdict, last_by, verdicts
 from rung.loop.agreement import Kappa, agreements
 from rung.loop.selection import turn
-from rung.loop.tutor import Tutor
+from rung.loop.tutor import Lesson
 
 # A row shown to somebody is kept from others for so long.
 _HELD_SECONDS = 600.0
@@ -37,6 +37,31 @@ class Answers(Protocol):
 
     def entries(self, after: int = 0) -> list[Entry]:
         """Return all lines with a number above `after`, in order."""
+
+
+class Chooses(Protocol):
+    """Who says what to ask about next: `Tutor`, or what looks at served rows."""
+
+    reader_name: str
+
+    @property
+    def lesson(self) -> Lesson:
+        """Return what is known by now."""
+
+    def learn(self, training: list[tuple[int, str]]) -> None:
+        """Take the labelled rows."""
+
+    def queue(self) -> Sequence[int]:
+        """Return places of chosen rows in the order to ask about them."""
+
+    def how(self, text: str) -> str:
+        """Return how a chosen row came to be chosen."""
+
+    def guess(self, place: int) -> tuple[str, float] | None:
+        """Return the likeliest label of a row and its probability."""
+
+    def wait(self, seconds: float = 60.0) -> bool:
+        """Wait until all labels are learned."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +100,7 @@ class Desk:
     """Asks, and takes answers. Safe to share between threads."""
 
     def __init__(
-        self, pool: Pool, answers: Answers, spec: LabellingSpec, tutor: Tutor, title: str = ""
+        self, pool: Pool, answers: Answers, spec: LabellingSpec, tutor: Chooses, title: str = ""
     ) -> None:
         self.pool, self.spec, self.tutor, self.title = pool, spec, tutor, title
         self._answers = answers

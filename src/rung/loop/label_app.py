@@ -29,7 +29,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rung.core.errors import InputError, RungError
 from rung.core.label_spec import KEYS
 from rung.core.messages import LANGUAGES, catalogue
-from rung.loop.desk import LONGEST_NAME, Asked, Desk
+from rung.loop.desk import Asked, Desk, name_of
 from rung.loop.label_view import asked_dict, disagreement_dicts, progress_dict
 
 MAX_BODY_BYTES = 1 << 16
@@ -38,16 +38,21 @@ PAGE_WORDS = (
     "label.agreement", "label.alone", "label.audit", "label.audit_whole", "label.audit_why",
     "label.back", "label.begin", "label.by", "label.cannot", "label.changed",
     "label.curve", "label.curve_at", "label.curve_wait", "label.disagreements", "label.done",
-    "label.enough", "label.go_on", "label.guess", "label.guidelines", "label.key_cannot",
+    "label.enough", "label.go_on", "label.guess", "label.guidelines", "label.key", "label.key_cannot",
     "label.key_settle", "label.key_skip", "label.key_undo", "label.labelled", "label.language",
     "label.none", "label.nothing", "label.of_rows", "label.offline", "label.progress",
     "label.saved", "label.settle_how", "label.skipped", "label.to_settle", "label.undone",
 )  # fmt: skip
 
 
+# Who somebody is, by what they typed: their name, or a key.
+Who = Callable[[str], str]
+LONGEST_KEY = 200
+
+
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
-    by: str = Field(min_length=1, max_length=LONGEST_NAME)
+    by: str = Field(min_length=1, max_length=LONGEST_KEY)
 
 
 class _Answer(_Body):
@@ -62,15 +67,26 @@ class _Undo(_Body):
 
 
 def create_label_app(
-    desk: Desk, token: str, hosts: Sequence[str], lang: str = "en", author: str = "", title: str = ""
+    desk: Desk,
+    token: str,
+    hosts: Sequence[str],
+    lang: str = "en",
+    author: str = "",
+    title: str = "",
+    who: Who | None = None,
 ) -> FastAPI:
-    """Return the page and its requests, below /<token>/. hosts: what the Host header may be ("127.0.0.1:8765")."""
+    """Return the page and its requests, below /<token>/. hosts: what the Host header may be ("127.0.0.1:8765").
+
+    who: gives the name of whoever presents a key, and raises InputError for one that may not review; None: people say their
+    names, and are believed.
+    """
     app = FastAPI(title="rung label", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(_Guard, token=token, hosts=frozenset(hosts))
     app.add_exception_handler(RungError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
-    page, headers = label_page(desk, lang, author, title)
+    page, headers = label_page(desk, lang, author, title, who is not None)
+    name = who or name_of
 
     @app.get(f"/{token}/", response_class=HTMLResponse)
     def show() -> HTMLResponse:
@@ -78,22 +94,26 @@ def create_label_app(
 
     @app.post(f"/{token}/next")
     def ask(body: _Body) -> dict[str, Any]:
-        return _state(desk, body.by, desk.next(body.by))
+        by = name(body.by)
+        return _state(desk, by, desk.next(by))
 
     @app.post(f"/{token}/answer")
     def answer(body: _Answer) -> dict[str, Any]:
-        desk.answer(body.by, body.text, body.kind, body.label, body.token)
+        by = name(body.by)
+        desk.answer(by, body.text, body.kind, body.label, body.token)
         if body.kind == "settle":
             return {"disagreements": disagreement_dicts(desk)}
-        return _state(desk, body.by, desk.next(body.by))
+        return _state(desk, by, desk.next(by))
 
     @app.post(f"/{token}/undo")
     def undo(body: _Undo) -> dict[str, Any]:
-        back = desk.undo(body.by, body.token)
-        return _state(desk, body.by, back or desk.next(body.by)) | {"undone": back is not None}
+        by = name(body.by)
+        back = desk.undo(by, body.token)
+        return _state(desk, by, back or desk.next(by)) | {"undone": back is not None}
 
     @app.post(f"/{token}/disagreements")
     def disagreements(body: _Body) -> dict[str, Any]:
+        name(body.by)
         return {"disagreements": disagreement_dicts(desk)}
 
     return app
@@ -113,6 +133,8 @@ def serve_label(
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind(("127.0.0.1", port))
+            # Whoever follows the address at once waits for the server instead of being refused.
+            listening.listen(128)
         except OSError as error:
             raise RungError(
                 f"cannot listen there: {error.strerror}", f"127.0.0.1:{port}", "Choose another --port."
@@ -125,14 +147,19 @@ def serve_label(
         uvicorn.Server(config).run(sockets=[listening])
 
 
-def label_page(desk: Desk, lang: str, author: str, title: str) -> tuple[str, dict[str, str]]:
-    """Return the page, whole in one file and in both languages, and the headers it is sent with."""
+def label_page(
+    desk: Desk, lang: str, author: str, title: str, keyed: bool = False
+) -> tuple[str, dict[str, str]]:
+    """Return the page, whole in one file and in both languages, and the headers it is sent with.
+
+    keyed: it asks for a key, which it does not keep, instead of a name.
+    """
     folder = resources.files("rung.loop")
     page = (folder / "label_page.html").read_text(encoding="utf-8")
     script, style = ((folder / f"label_page.{end}").read_text(encoding="utf-8") for end in ("js", "css"))
     words = {code: _words(catalogue(code)) for code in LANGUAGES}
     facts = {
-        "lang": lang, "by": author, "title": title, "words": words, "guidelines": desk.spec.guidelines,
+        "lang": lang, "by": author, "title": title, "words": words, "guidelines": desk.spec.guidelines, "keyed": keyed,
         "labels": [
             {"key": KEYS[number], "name": name, "about": about} for number, (name, about) in enumerate(desk.pool.labels.items())
         ],
@@ -191,7 +218,7 @@ class _Guard:
             if message["type"] == "http.disconnect" or not message.get("more_body"):
                 break
         if refused is not None:
-            error = InputError(refused[1], "request", "Use the address that `rung label` printed.").as_dict()
+            error = InputError(refused[1], "request", "Use the address that the command printed.").as_dict()
             await JSONResponse(error, status_code=refused[0])(scope, receive, send)
             return
 

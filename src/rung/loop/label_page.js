@@ -48,7 +48,7 @@ function undoSettled() { send("undo", { token: tokenOf("undo" + random()) }, (fo
 
 function draw() {
   document.documentElement.lang = lang === "zh" ? "zh-CN" : "en";
-  for (const e of document.querySelectorAll("[data-say]")) e.textContent = say(e.dataset.say);
+  for (const e of document.querySelectorAll("[data-say]")) e.textContent = say(e.dataset.say === "by" && facts.keyed ? "key" : e.dataset.say);
   $("title").textContent = facts.title; $("language").textContent = say("language");
   $("who").hidden = view !== "who"; $("desk").hidden = view === "who";
   $("work").hidden = view !== "work"; $("settle").hidden = view !== "settle";
@@ -146,9 +146,11 @@ $("who").addEventListener("submit", (event) => {
   event.preventDefault();
   by = $("by").value.trim().replace(/\s+/g, " ");
   if (!by) return;
-  remembered.set("rung-by", by); view = "work"; draw(); $("title").tabIndex = -1; $("title").focus();
+  // A key is kept nowhere.
+  if (!facts.keyed) remembered.set("rung-by", by);
+  view = "work"; draw(); $("title").tabIndex = -1; $("title").focus();
   send("next", {}, take);
 });
-$("by").value = remembered.get("rung-by") || facts.by;
+if (facts.keyed) { $("by").type = "password"; $("by").autocomplete = "off"; $("by").maxLength = 200; } else $("by").value = remembered.get("rung-by") || facts.by;
 draw();
 $("by").focus();

@@ -101,7 +101,7 @@ class JournalReader:
         """Return the last word of each source on each prediction of a model, by the time it was said."""
         from sqlalchemy import select
 
-        from rung.runtime.journal.schema import FEEDBACK, PREDICTIONS
+        from rung.runtime.journal.schema import FEEDBACK, PREDICTIONS, WORD
 
         p, f = PREDICTIONS.c, FEEDBACK.c
         wanted = (
@@ -112,13 +112,22 @@ class JournalReader:
         )
         if version is not None:
             wanted = wanted.where(p.version == version)
-        last: dict[tuple[str, str], Said] = {}
+        said: dict[str, tuple[Any, Any]] = {}
         for row in self._ask(wanted):
+            right = json.loads(row.answer)
+            if isinstance(right, dict) and WORD in right:
+                # A reviewer's word about a label: taken back, settled, or that none can be told.
+                if right[WORD] == "undo":
+                    said.pop(right.get("of", ""), None)
+                if right[WORD] != "settle" or right.get("label") is None:
+                    continue
+                right = right["label"]
+            said[row.id] = (row, right)
+        last: dict[tuple[str, str], Said] = {}
+        for row, right in said.values():
             key = (row.prediction, row.source)
             last.pop(key, None)
-            last[key] = Said(
-                row.prediction, row.at, json.loads(row.answer), row.source, json.loads(row.output)
-            )
+            last[key] = Said(row.prediction, row.at, right, row.source, json.loads(row.output))
         return list(last.values())
 
     def _ask(self, query: Any) -> Sequence[Any]:

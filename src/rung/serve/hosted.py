@@ -19,9 +19,10 @@ from rung.serve.predictor import Predictor, open_bundle
 from rung.serve.request_models import request_model
 
 Find = Callable[[], Path]
-_LOOK_SECONDS = 1.0
+# A look costs two `stat`s; `rung rollback` is to count within a second.
+_LOOK_SECONDS = 0.25
 # A copy may be under way: what failed is tried again.
-_AGAIN_LOOKS = 10
+_AGAIN_LOOKS = 40
 
 
 class NoSuchModel(RungError):

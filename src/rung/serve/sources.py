@@ -48,7 +48,7 @@ def source_of(path: Path, folder: Path | None = None) -> Source:
             return (base / chosen).resolve() if not chosen.is_absolute() else chosen
         if not first:
             # Looked for once: a build that ends later serves only when it is made the champion.
-            first.append(_newest_cleared(base / "runs", product.name))
+            first.append(newest_cleared(base / "runs", product.name))
         return first[0]
 
     find()
@@ -70,7 +70,7 @@ def champion(folder: Path, name: str) -> Path | None:
 
 
 def crown(folder: Path, name: str, bundle: Path) -> None:
-    """Make a bundle the one that serves under a name: servers that run exchange it within two seconds."""
+    """Make a bundle the one that serves under a name: servers that run exchange it within a second."""
     path = folder / CHAMPIONS
     said = read_json(path) if path.is_file() else {}
     write_json(path, {**said, name: str(bundle.resolve())})
@@ -92,7 +92,7 @@ def settings_of(sources: Sequence[Source]) -> tuple[ServeSpec, Path | None]:
     return first.spec, first.base / first.spec.folder
 
 
-def _newest_cleared(runs: Path, name: str) -> Path:
+def newest_cleared(runs: Path, name: str) -> Path:
     """Return the bundle of the newest run that cleared its bar."""
     found = {}
     for folder in runs.glob(f"{name}-*"):

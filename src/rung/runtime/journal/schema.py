@@ -22,6 +22,8 @@ from sqlalchemy import (
 )  # fmt: skip
 
 FORMAT = 1
+# Feedback that is no label but a word of a reviewer's about one: a JSON object with this key. No label is an object.
+WORD = "rung"
 TABLES = MetaData()
 
 SETTINGS = Table(

@@ -1,0 +1,93 @@
+"""`rung improve`: learn from feedback; replace what serves if the new model is provably no worse."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rung.cli.options import as_json, console, lang, print_json
+
+if TYPE_CHECKING:
+    from rung.improving import Improvement
+
+
+def _span(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    found = re.fullmatch(r"(\d+)([mhd])", value) if value else None
+    if value and (not found or not int(found[1])):
+        raise click.BadParameter(f"'{value}' is no time span. Write 30m, 12h or 1d.")
+    return int(found[1]) * {"m": 60.0, "h": 3_600.0, "d": 86_400.0}[found[2]] if found else None
+
+
+@click.command(
+    epilog="\b\nExamples:\n  rung improve product.yaml\n  rung improve product.yaml --status\n  rung improve product.yaml --every 1d\n\n\b\n"
+    "By cron, every night at three:\n  0 3 * * *  cd /srv/news && rung improve --json >> improve.log"
+)
+@click.argument("product", type=click.Path(path_type=Path), default="product.yaml")
+@click.option("--by", metavar="NAME", default="rung improve", show_default=True, help="Who, for the history.")
+@click.option("--status", is_flag=True, help="Say what there is to learn from, and stop.")
+@click.option(
+    "--every", metavar="TIME", callback=_span, help="Go on, once every 30m, 12h or 1d, until interrupted."
+)
+@as_json
+def command(product: Path, by: str, status: bool, every: float | None, as_json: bool) -> None:
+    """Build a challenger for PRODUCT (default product.yaml) from accepted feedback, and let it serve if it earns it.
+
+    Exits 0 when it was promoted or there is nothing to do yet, 3 when the challenger did not earn it.
+    """
+    from rung.core.errors import RungError
+    from rung.core.messages import say
+
+    words = lang()
+    while True:
+        try:
+            found = _once(product, by, status, as_json, words)
+        except RungError as error:
+            if every is None:
+                raise
+            console(stderr=True).print(str(error), markup=False)
+            found = None
+        if every is None or status:
+            context = click.get_current_context()
+            context.exit(3 if found is not None and found.verdict == "kept" else 0)
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + every))
+        console(stderr=True).print(say("improve.again", words, when=when), markup=False)
+        time.sleep(every)
+
+
+def _once(product: Path, by: str, status: bool, as_json: bool, words: str) -> Improvement:
+    """Return what came of one attempt, told."""
+    from rung.cli.progress import Progress
+    from rung.improving import as_dict, improve
+
+    with Progress(words, quiet=as_json) as progress:
+        found = improve(product, who=by, dry=status, on_event=progress, lang=words)
+    if as_json:
+        print_json(as_dict(found))
+    else:
+        _tell(found, words)
+    return found
+
+
+def _tell(found: Improvement, words: str) -> None:
+    from rung.core.messages import say
+    from rung.improving import in_words
+
+    screen = console()
+
+    def line(key: str, **values: Any) -> None:
+        screen.print(say(f"improve.{key}", words, **values), markup=False)
+
+    facts = found.facts
+    line("accepted", n=facts["accepted"])
+    for reason, n in facts["aside"].items():
+        line("aside", why=say(f"improve.why_{reason}", words), n=n)
+    line("audit", **facts["audit"])
+    if found.build is not None:
+        line("provenance", path=str(found.build.folder.parent / "provenance.jsonl"))
+    screen.print(in_words(found, words), markup=False)
+    version = found.change.version[:12] if found.change else ""
+    line(found.verdict, version=version)

@@ -1,0 +1,48 @@
+"""`rung promote`: a certified bundle takes the champion's place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rung.cli.options import as_json, console, lang, own_name, print_json
+
+
+@click.command(
+    epilog="\b\nExamples:\n  rung promote runs/news-002\n  rung promote runs/news-002/bundle news/product.yaml --why 'new desk'\n"
+    "  rung promote product.yaml          the newest run that cleared its bar"
+)
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("product", type=click.Path(path_type=Path), default="product.yaml")
+@click.option("--by", metavar="NAME", help="Who does it; default: your name on this machine.")
+@click.option("--why", default="", help="The reason, for the history.")
+@as_json
+def command(bundle: Path, product: Path, by: str | None, why: str, as_json: bool) -> None:
+    """Let BUNDLE (or a run's, or a product's newest) serve PRODUCT (default product.yaml). Servers follow within a second."""
+    from rung.core.messages import say
+    from rung.core.product import load_product
+    from rung.serve import promotion
+    from rung.serve.sources import newest_cleared
+
+    if (
+        bundle.suffix in {".yaml", ".yml"}
+        or (bundle / "product.yaml").is_file()
+        and not (bundle / "run.json").is_file()
+    ):
+        product = bundle
+        spec, base = load_product(product)
+        chosen = newest_cleared(base / "runs", spec.name)
+    else:
+        spec, base = load_product(product)
+        chosen = promotion.bundle_in(bundle)
+    folder = base / spec.serve.folder
+    now = promotion.current_champion(product, folder, base, spec.name)
+    change = promotion.promote(folder, spec.name, chosen, now, by or own_name(), why)
+    if as_json:
+        print_json(promotion.as_dict(change))
+    else:
+        console().print(
+            say("improve.serves", lang(), name=spec.name, version=change.version[:12], bundle=change.bundle),
+            markup=False,
+        )

@@ -1,0 +1,33 @@
+"""`rung rollback`: what served before serves again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rung.cli.options import as_json, console, lang, own_name, print_json
+
+
+@click.command(
+    epilog="\b\nExamples:\n  rung rollback\n  rung rollback news/product.yaml --by Ana --why 'complaints'"
+)
+@click.argument("product", type=click.Path(path_type=Path), default="product.yaml")
+@click.option("--by", metavar="NAME", help="Who does it; default: your name on this machine.")
+@click.option("--why", default="", help="The reason, for the history.")
+@as_json
+def command(product: Path, by: str | None, why: str, as_json: bool) -> None:
+    """Let what served PRODUCT (default product.yaml) before the last promotion serve again, within a second."""
+    from rung.core.messages import say
+    from rung.core.product import load_product
+    from rung.serve import promotion
+
+    spec, base = load_product(product)
+    change = promotion.rollback(base / spec.serve.folder, spec.name, by or own_name(), why)
+    if as_json:
+        print_json(promotion.as_dict(change))
+    else:
+        console().print(
+            say("improve.serves", lang(), name=spec.name, version=change.version[:12], bundle=change.bundle),
+            markup=False,
+        )

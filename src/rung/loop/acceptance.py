@@ -1,0 +1,148 @@
+"""Which feedback may be learned: what certifies stays out, what is contradicted or odd is put aside, nobody floods.
+
+Put aside is not lost: feedback stays in the journal, and what was put aside is listed with its reason. Somebody else who
+agrees, or a reviewer, brings it back at the next improvement. These rules keep honest noise and clumsy attacks out; they are
+no proof. What keeps a worse model from serving is the gate (`loop.gate`), whatever was learned.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+# Fewer rows of a label the model does not know teach it nothing.
+LEAST_OF_A_NEW_LABEL = 5
+CERTIFIES, UNKNOWN_LABEL, CONTRADICTED, OUTLIER, AUTHOR_SHARE, TOO_FEW = (
+    "certifies", "unknown_label", "contradicted", "outlier", "author_share", "too_few",
+)  # fmt: skip
+REASONS = (CERTIFIES, UNKNOWN_LABEL, CONTRADICTED, OUTLIER, AUTHOR_SHARE, TOO_FEW)
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What one author says of one text now. text: its hash. is_reviewer: said with a key that may review."""
+
+    prediction: str
+    text: str
+    author: str
+    is_reviewer: bool
+    label: Any
+
+
+@dataclass(frozen=True)
+class Learned:
+    """One text to learn, or to put aside. authors: who said so; reviewed: they may review."""
+
+    prediction: str
+    text: str
+    label: Any
+    authors: tuple[str, ...]
+    reviewed: bool = False
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What is learned, and what was put aside by reason."""
+
+    learned: tuple[Learned, ...]
+    aside: Mapping[str, tuple[Learned, ...]] = field(default_factory=dict)
+
+    def counts(self) -> dict[str, int]:
+        """Return reason -> texts put aside."""
+        return {reason: len(self.aside.get(reason, ())) for reason in REASONS if self.aside.get(reason)}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """labels: that may be learned; None: any answer (a number). known: labels the champion knows. sure, author_share: see
+    `core.improve_spec`."""
+
+    labels: Collection[Any] | None
+    known: Collection[Any]
+    sure: float
+    author_share: float
+
+
+def accept(
+    opinions: Sequence[Opinion],
+    answers: Mapping[str, tuple[Any, float]],
+    barred: Collection[str],
+    rules: Rules,
+) -> Acceptance:
+    """Return what may be learned of the feedback.
+
+    opinions: at most one an author and text. answers: text -> what the champion answered, and how probable it found that.
+    barred: texts that certify, or may. The order of what comes back goes by the texts' hashes.
+    """
+    by_text: dict[str, list[Opinion]] = {}
+    for opinion in opinions:
+        by_text.setdefault(opinion.text, []).append(opinion)
+    aside: dict[str, list[Learned]] = {}
+    learned: list[Learned] = []
+    for text in sorted(by_text):
+        said = by_text[text]
+        # Whoever may review outweighs whoever may only predict.
+        weighty = [opinion for opinion in said if opinion.is_reviewer] or said
+        authors = tuple(sorted({opinion.author for opinion in weighty}))
+        found = Learned(weighty[0].prediction, text, weighty[0].label, authors, weighty[0].is_reviewer)
+        reason = _reason(found, weighty, answers.get(text), barred, rules)
+        (aside.setdefault(reason, []) if reason else learned).append(found)
+    learned, over = _within_shares(learned, rules.author_share)
+    aside.setdefault(AUTHOR_SHARE, []).extend(over)
+    counts = Counter(item.label for item in learned) if rules.labels is not None else Counter()
+    few = {
+        label for label, n in counts.items() if label not in rules.known and n < LEAST_OF_A_NEW_LABEL
+    }  # fmt: skip
+    aside.setdefault(TOO_FEW, []).extend(item for item in learned if item.label in few)
+    learned = [item for item in learned if item.label not in few] if few else learned
+    return Acceptance(tuple(learned), {reason: tuple(items) for reason, items in aside.items() if items})
+
+
+def _reason(
+    found: Learned,
+    said: Sequence[Opinion],
+    answer: tuple[Any, float] | None,
+    barred: Collection[str],
+    rules: Rules,
+) -> str:
+    """Return why a text is put aside; "" when it is not."""
+    if found.text in barred:
+        return CERTIFIES
+    if len({opinion.label for opinion in said}) > 1:
+        return CONTRADICTED
+    if rules.labels is not None and found.label not in rules.labels:
+        return UNKNOWN_LABEL
+    alone = len(found.authors) == 1 and not said[0].is_reviewer
+    if alone and answer is not None and answer[0] != found.label and answer[1] >= rules.sure:
+        return OUTLIER
+    return ""
+
+
+def _within_shares(learned: list[Learned], share: float) -> tuple[list[Learned], list[Learned]]:
+    """Return the texts, and those beyond an author's share. What several authors agree on is nobody's alone.
+
+    Reviewers have no share to exceed: the team gave them their keys, and most teams have one. Nor has an author who is the
+    only one: there is nobody to be outweighed. For both the gate has the word.
+    """
+    own: dict[str, list[Learned]] = {}
+    for item in learned:
+        if len(item.authors) == 1 and not item.reviewed:
+            own.setdefault(item.authors[0], []).append(item)
+    free = len(learned) - sum(map(len, own.values()))
+    if share >= 1.0 or (len(own) < 2 and not free):
+        return learned, []
+    allowed = {author: len(items) for author, items in own.items()}
+    while True:
+        total = sum(allowed.values()) + free
+        over = [author for author, n in allowed.items() if n > share * total + 1e-9]
+        if not over:
+            break
+        for author in over:
+            allowed[author] = min(
+                int(share / (1 - share) * (total - allowed[author]) + 1e-9), allowed[author] - 1
+            )
+    # Texts stand in the order of their hashes, which has nothing to do with what they say.
+    beyond = {item.text for author, items in own.items() for item in items[max(allowed[author], 0) :]}
+    return [i for i in learned if i.text not in beyond], [i for i in learned if i.text in beyond]

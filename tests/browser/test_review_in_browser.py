@@ -1,0 +1,103 @@
+"""The review page in a browser: it opens to keys that may review, keeps none of them, and everything said is in the journal."""
+
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from rung.loop.label_app import create_label_app
+from rung.reviewing import open_review, reviewer
+from rung.serve.keys import KeyStore
+from rung.serve.served_answers import read_said
+from rung.serve.sources import crown
+from support import write_spec
+
+sys.path.insert(0, str(Path(__file__).parent))
+from looks import check_looks
+
+from served_products import remember
+
+pytestmark = pytest.mark.browser
+EXTRA = "serve: {inputs: plain}\nimprove: {audit_rows: 10, audit_share: 0.5, overlap: 1.0}\n"
+
+
+@pytest.fixture
+def page_of(built, news_csv, news_rows, tmp_path):
+    """What was served, and the address of the page over it."""
+    spec = write_spec(tmp_path, news_csv, extra=EXTRA)
+    folder = tmp_path / "service"
+    remember(folder, built.bundle, [{"text": text} for text, _ in news_rows[::10]])
+    crown(folder, "desk", built.bundle)
+    keys = {role: KeyStore(folder).create(role, role)[1] for role in ("predict", "review", "admin")}
+    with open_review(spec) as (served, desk):
+        listening = socket.socket()
+        listening.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{listening.getsockname()[1]}"
+        app = create_label_app(desk, "word", [host], "en", "Ana", "desk", reviewer(served))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        while not server.started:
+            time.sleep(0.02)
+        yield served, f"http://{host}/word/", keys
+        server.should_exit = True
+        thread.join()
+        listening.close()
+
+
+def enter(chromium, address, key, width=1280):
+    page = chromium.new_context(viewport={"width": width, "height": 900}).new_page()
+    page.problems = []
+    page.on("console", lambda m: page.problems.append(m.text))
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.goto(address)
+    page.fill("#by", key)
+    page.keyboard.press("Enter")
+    return page
+
+
+def press(page, key):
+    before = page.inner_text("#row")
+    page.keyboard.press(key)
+    page.wait_for_function("before => document.getElementById('row').innerText !== before", arg=before)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_reviewed_by_key(page_of, chromium, width):
+    served, address, keys = page_of
+    page = enter(chromium, address, keys["predict"], width)
+    page.wait_for_function("() => document.getElementById('said').innerText.includes('may not review')")
+    page = enter(chromium, address, keys["review"], width)
+    page.wait_for_selector("#row p")
+    assert page.get_attribute("#by", "type") == "password"
+    assert keys["review"] not in page.evaluate("() => JSON.stringify(localStorage)")
+    check_looks(page)
+    guessed = []
+    for _ in range(6):
+        guessed.append(bool(page.inner_text("#guess")))
+        press(page, "1")
+    assert True in guessed and False in guessed, "audit rows stand without the model's answer"
+    press(page, "u")
+    page.click("#language")
+    assert page.inner_text("#said") == "" and "标注规则" in page.content()
+    other = enter(chromium, address, keys["admin"], width)
+    other.wait_for_selector("#row p")
+    press(other, "2")
+    other.keyboard.press("/")
+    other.wait_for_selector("#open .choices")
+    assert "admin: " in other.inner_text("#open") and "review: " in other.inner_text("#open")
+    other.keyboard.press("1")
+    other.wait_for_function("() => document.querySelector('#open').innerText === 'Nothing to settle.'")
+    said = read_said(served.journal, "desk")
+    assert {one.author for one in said} == {"review", "admin"} and {one.source for one in said} == {
+        "review",
+        "audit",
+    }
+    kinds = [one.answer["rung"] for one in said if isinstance(one.answer, dict)]
+    assert kinds == ["undo", "settle"] and len(said) == 9, (
+        "an undo is one more record, nothing was taken away"
+    )

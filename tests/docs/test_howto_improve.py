@@ -1,0 +1,66 @@
+"""improve.md and improve.zh.md are followed literally, on real news with a class nobody trained on and on Chinese reviews."""
+
+import os
+import random
+import re
+import shlex
+import sys
+
+import pytest
+from rung.runtime.journal.subject_keys import VARIABLE, new_master_key
+from test_howto_label import fill
+
+import rung
+from served_products import remember
+from support import ROOT, run_cli, write_csv
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+HOWTO = ROOT / "docs" / "howto"
+FAST = "budget: {effort: 1, threads: 1}\nladder: [majority, tfidf_linear]\n"
+
+
+def english(news_rows):
+    rows = sorted(set(news_rows))
+    random.Random(0).shuffle(rows)
+    known = [row for row in rows if row[1] != "tech"]
+    return known[:300], known[300:] + [row for row in rows if row[1] == "tech"]
+
+
+def chinese(_):
+    from sets import chinese_rows
+
+    rows = random.Random(0).sample(sorted(set(chinese_rows())), 1_500)
+    return rows[:900], rows[900:]
+
+
+@pytest.mark.parametrize("page,world", [("improve.md", english), ("improve.zh.md", chinese)])
+def test_it_is_followed(page, world, news_rows, tmp_path, monkeypatch):
+    text = (HOWTO / page).read_text(encoding="utf-8")
+    (spec,) = re.findall(r"```yaml\n(.*?)```", text, re.S)
+    (tmp_path / "product.yaml").write_text(spec + FAST, encoding="utf-8")
+    trained, traffic = world(news_rows)
+    write_csv(tmp_path / re.search(r"path: (\S+),", spec)[1], ["text", "label"], trained)
+    monkeypatch.setenv(VARIABLE, new_master_key())
+    first = rung.build(tmp_path / "product.yaml")
+    assert first.cleared
+    remember(tmp_path / "service", first.bundle, [{"text": row} for row, _ in traffic], None)
+    lines = [line for block in re.findall(r"```bash\n(.*?)```", text, re.S) for line in block.splitlines()]
+    assert lines[0] == "rung review product.yaml"
+    served = []
+    for line in lines[1:]:
+        done = run_cli(*shlex.split(line)[1:], "--lang", "en", cwd=tmp_path, env=dict(os.environ))
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+        if "--export" in line:
+            fill(tmp_path / "review.csv", dict(traffic))
+        if "--import" in line:
+            assert re.search(r"^(2\d\d|300) answers new or changed", done.stdout)
+        if line.endswith("--status") and " improve " in line:
+            assert "a whole audit round: `rung improve` can build a challenger." in done.stdout
+        if line == "rung improve product.yaml":
+            assert "Promoted:" in done.stdout and "(reused)" in done.stdout
+        served.append(re.findall(r"served by (\w+) from now on", done.stdout))
+    assert [kind for kind in ("promoted", "rolled back to") if kind in done.stdout] == [
+        "promoted",
+        "rolled back to",
+    ]
+    assert done.stdout.count("promoted") == 2 and "by Ana" in done.stdout

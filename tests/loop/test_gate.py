@@ -1,0 +1,104 @@
+"""The paired check: what it asks, what it spends, and that its first outcome stands."""
+
+import numpy as np
+import pytest
+
+from rung.core.bounds import mean_exceeds, mean_lower
+from rung.core.errors import RungError
+from rung.core.label_metrics import ExpectedCost
+from rung.core.lock import CertificateLock
+from rung.core.metric import LogLoss, MeanMetric
+from rung.core.types import Prediction
+from rung.loop.gate import (
+    FRESH,
+    REUSED,
+    Pair,
+    check,
+    fresh_alpha,
+    is_comparable,
+    reused_alpha,
+    rows_needed,
+    shares,
+)
+
+PAIR = Pair("news", "accuracy", "old", "new", 0.02, 0.95)
+
+
+@pytest.fixture
+def lock(tmp_path):
+    return CertificateLock(tmp_path / "certificate.lock")
+
+
+def rows(count, begin=0):
+    return [f"{i + 1:016x}" for i in range(begin, begin + count)]
+
+
+def test_the_errors_of_a_life_sum_to_the_one_stated():
+    assert sum(fresh_alpha(PAIR, j, 0) for j in range(10_000)) < 0.05
+    assert (
+        sum(fresh_alpha(PAIR, 0, k) for k in range(50))
+        <= fresh_alpha(PAIR, 0, 0) * 4 / 3 + 1e-12
+        <= 0.025 + 1e-9
+    )
+    assert sum(reused_alpha(PAIR, m) for m in range(60)) <= 0.05
+
+
+def test_deciding_is_the_bound_in_one_bet():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        values = rng.choice([-1.0, 0.0, 1.0], 100, p=[0.1, 0.7, 0.2])
+        alpha, least = rng.uniform(0.001, 0.2), rng.uniform(-0.3, 0.3)
+        bound = mean_lower(values, -1.0, 1.0, alpha)
+        if abs(bound - least) > 1e-6:
+            assert mean_exceeds(values, least, -1.0, 1.0, alpha) == (bound > least)
+
+
+def test_equal_answers_pass_where_rows_suffice(lock):
+    needed = rows_needed(0.02, reused_alpha(PAIR, 0))
+    same = np.ones(needed)
+    few = check(REUSED, PAIR, rows(needed - 1), (same[1:], same[1:]), lock)
+    assert not few.passed and few.rows_needed == needed
+    other = CertificateLock(lock.path.with_name("other.lock"))
+    assert check(REUSED, PAIR, rows(needed), (same, same), other).passed
+
+
+def test_each_use_of_the_same_rows_costs_half_and_asking_again_nothing(lock):
+    same = np.ones(600)
+    first = check(REUSED, PAIR, rows(600), (same, same), lock)
+    again = check(REUSED, PAIR, rows(600), (same, same), lock)
+    assert first == again and len(lock.looks()) == 1 and first.alpha == pytest.approx(0.025)
+    second = check(
+        REUSED, Pair("news", "accuracy", "new", "newer", 0.02, 0.95), rows(600), (same, same), lock
+    )
+    assert second.alpha == pytest.approx(0.0125) and second.number == 2
+    fresh = check(
+        FRESH, Pair("news", "accuracy", "new", "newer", 0.02, 0.95), rows(600, 5_000), (same, same), lock
+    )
+    assert fresh.alpha == pytest.approx(0.75 * 0.025) and fresh.number == 1
+
+
+def test_a_worse_challenger_fails_and_publishes_nothing_but_that(lock):
+    worse = np.ones(1_000)
+    worse[:60] = 0.0
+    found = check(FRESH, PAIR, rows(1_000), (np.ones(1_000), worse), lock)
+    (look,) = lock.looks()
+    assert (
+        not found.passed
+        and look["outcome"] == "failed"
+        and look["published"] is None
+        and look["transcripts"] == 1
+    )
+
+
+def test_without_rows_it_says_so(lock):
+    with pytest.raises(RungError, match="there are no reused rows to compare on"):
+        check(REUSED, PAIR, [], (np.zeros(0), np.zeros(0)), lock)
+
+
+def test_worth_is_a_share_of_the_range_and_one_is_best():
+    cost = ExpectedCost("expected_cost", "bad", 5.0, 1.0)
+    truths, answers = ["bad", "bad", "good"], [Prediction("bad"), Prediction("good"), Prediction("bad")]
+    assert shares(cost, truths, answers).tolist() == pytest.approx([1.0, 0.0, 0.8])
+    right = MeanMetric("accuracy", lambda t, a: float(t == a.value), binary=True)
+    assert shares(right, truths, answers).tolist() == [1.0, 0.0, 0.0]
+    assert is_comparable(cost) and is_comparable(right) and not is_comparable(LogLoss("log_loss"))

@@ -1,0 +1,186 @@
+"""Promote, roll back, history; and under load: a rollback counts within a second and drops no request."""
+
+import json
+import shutil
+import threading
+import time
+
+import pytest
+from test_kill import Client, free_port, start
+
+import rung
+from rung.core.errors import BundleError, RungError
+from rung.serve import promotion
+from rung.serve.sources import champion, source_of
+from support import run_cli, write_spec
+
+
+@pytest.fixture(scope="session")
+def other(news_csv, tmp_path_factory):
+    """Another certified build of the same product."""
+    folder = tmp_path_factory.mktemp("other")
+    return rung.build(write_spec(folder, news_csv, extra="seed: 7\nrepeats: 0\n"), run=folder / "run")
+
+
+@pytest.fixture
+def place(built, other, news_csv, tmp_path):
+    """A product whose newest cleared run is `built`'s."""
+    spec = write_spec(tmp_path, news_csv)
+    shutil.copytree(built.folder, tmp_path / "runs" / "desk-001")
+    return spec
+
+
+def version(bundle):
+    return rung.load(bundle).manifest.version
+
+
+def test_promote_rollback_and_their_history(place, built, other):
+    folder = place.parent / "service"
+    first = place.parent / "runs" / "desk-001" / "bundle"
+    assert promotion.current_champion(place, folder, place.parent, "desk") == first.resolve()
+    promotion.promote(folder, "desk", other.bundle, first, "ann", "better")
+    assert source_of(place).find() == other.bundle.resolve()
+    promotion.promote(folder, "desk", built.bundle, None, "bo", "")
+    promotion.rollback(folder, "desk", "cy", "complaints")
+    assert champion(folder, "desk") == other.bundle.resolve()
+    promotion.rollback(folder, "desk", "cy", "still")
+    assert source_of(place).find() == first.resolve()
+    with pytest.raises(RungError, match="nothing served 'desk' before"):
+        promotion.rollback(folder, "desk", "cy", "once more")
+    found = promotion.history(folder, "desk")
+    assert [(c.action, c.who, c.why) for c in found] == [
+        ("promote", "ann", "better"), ("promote", "bo", ""), ("rollback", "cy", "complaints"), ("rollback", "cy", "still"),
+    ]  # fmt: skip
+    assert [c.version for c in found] == [version(other.bundle), version(built.bundle)] + [
+        version(other.bundle),
+        version(first),
+    ]
+    promotion.promote(folder, "desk", built.bundle, None, "bo", "again")
+    promotion.rollback(folder, "desk", "cy", "")
+    assert champion(folder, "desk") == first.resolve(), "back to what served, not to what was promoted before"
+
+
+def test_what_may_not_serve_is_refused_and_leaves_no_line(place, built, other, tmp_path):
+    folder = tmp_path / "service"
+    with pytest.raises(BundleError, match="not of 'desks'"):
+        promotion.promote(folder, "desks", built.bundle, None, "ann", "")
+    trial = next((built.folder / "trials").glob("*/bundle"))
+    with pytest.raises(BundleError, match="not certified"):
+        promotion.promote(folder, "desk", trial, None, "ann", "")
+    promotion.promote(folder, "desk", built.bundle, None, "ann", "")
+    with pytest.raises(RungError, match="serves already"):
+        promotion.promote(folder, "desk", built.bundle, None, "ann", "")
+    copy = tmp_path / "copy"
+    shutil.copytree(other.bundle, copy)
+    promotion.promote(folder, "desk", copy, None, "ann", "")
+    promotion.promote(folder, "desk", built.bundle, None, "ann", "")
+    (copy / "schema.json" if (copy / "schema.json").is_file() else copy / "selftest.jsonl").write_text("{}")
+    with pytest.raises(BundleError):
+        promotion.rollback(folder, "desk", "ann", "")
+    assert champion(folder, "desk") == built.bundle.resolve() and len(promotion.history(folder)) == 3
+
+
+def test_a_damaged_history_is_named(tmp_path):
+    (tmp_path / "history.jsonl").write_text('{"at": 1}\n')
+    with pytest.raises(RungError, match="cannot be read") as caught:
+        promotion.history(tmp_path)
+    assert caught.value.where == "history.jsonl, line 1"
+
+
+def test_by_command_line(place, other):
+    base = place.parent
+    done = run_cli("promote", other.folder, place, "--by", "Ann", "--why", "new desk", "--lang", "en")
+    assert done.returncode == 0 and "desk is served by" in done.stdout, done.stderr
+    done = run_cli("rollback", cwd=base, env={"RUNG_LANG": "zh"})
+    assert done.returncode == 0 and "提供服务" in done.stdout
+    done = run_cli("rollback", cwd=base)
+    assert done.returncode == 2 and "nothing served 'desk' before what serves now" in done.stderr
+    done = run_cli("history", cwd=base, env={"RUNG_LANG": "en"})
+    assert "promoted" in done.stdout and "by Ann: new desk" in done.stdout and "rolled back to" in done.stdout
+    assert [c["action"] for c in json.loads(run_cli("history", "--json", cwd=base).stdout)] == [
+        "promote",
+        "rollback",
+    ]
+    assert run_cli("promote", "product.yaml", cwd=base).returncode == 2, (
+        "the newest cleared run serves already"
+    )
+
+
+def test_rollback_under_load_counts_within_a_second_and_drops_nothing(place, built, other):
+    folder, old = place.parent / "service", version(built.bundle)
+    port = free_port()
+    folder.mkdir()
+    server = start(place, folder, port)
+    try:
+        clients = [Versions(port) for _ in range(4)]
+        for client in clients:
+            client.start()
+        time.sleep(0.5)
+        seconds = []
+        for _ in range(3):
+            promotion.promote(folder, "desk", other.bundle, built.bundle, "ann", "")
+            wait_for(clients, version(other.bundle))
+            begun = time.monotonic()
+            promotion.rollback(folder, "desk", "ann", "test")
+            wait_for(clients, old)
+            seconds.append(time.monotonic() - begun)
+        time.sleep(0.3)
+        for client in clients:
+            client.stopping = True
+        for client in clients:
+            client.join(20)
+        assert not [wrong for client in clients for wrong in client.wrong]
+        assert all(client.broke is None for client in clients), "no connection was cut"
+        # Of three, since other work on this machine may take the core for a second.
+        assert min(seconds) < 1.0
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def wait_for(clients, wanted, most=10.0):
+    until = time.monotonic() + most
+    while not all(client.version == wanted for client in clients):
+        assert time.monotonic() < until, [client.version for client in clients]
+        time.sleep(0.01)
+
+
+class Versions(Client):
+    """Asks without a pause and remembers which version answered last."""
+
+    def __init__(self, port):
+        super().__init__(port, "none")
+        self.version, self.stopping, self.broke = "", False, None
+
+    def run(self):
+        import http.client
+
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            while not self.stopping:
+                answer = self.post(connection, "/v1/models/desk/predict", {"inputs": {"text": "a goal"}})
+                self.version = answer["version"]
+                self.predictions.append(answer["predictions"][0]["id"])
+        except Exception as error:
+            self.broke = error
+        finally:
+            connection.close()
+
+
+def test_two_changes_at_once_wait_for_each_other(built, other, tmp_path):
+    folder = tmp_path / "service"
+    promotion.promote(folder, "desk", built.bundle, None, "ann", "")
+    results = []
+
+    def change(bundle):
+        try:
+            results.append(promotion.promote(folder, "desk", bundle, None, "bo", "").bundle)
+        except RungError as error:
+            results.append(error.problem)
+
+    threads = [threading.Thread(target=change, args=(b,)) for b in (other.bundle, other.bundle)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(str, results)) == sorted([str(other.bundle.resolve()), "this bundle serves already"])
