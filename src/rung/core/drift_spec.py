@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import Field, field_validator
 
 from rung.core.errors import RungError
 from rung.core.source_spec import Section
@@ -41,13 +40,18 @@ class DriftSpec(Section):
         le=0.5,
         description="how far shares of answers may be from those on held-out rows before that is drift",
     )
-    webhook: Annotated[str, AfterValidator(_address)] | None = Field(
+    webhook: str | None = Field(
         default=None,
         description="address that an alarm is sent to as JSON; `env:NAME` takes it from the environment",
     )
     seconds: float = Field(
         default=10, gt=0, le=120, description="longest that one attempt to send an alarm takes"
     )
+
+    @field_validator("webhook")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        return None if value is None else _address(value)
 
     def address(self) -> str | None:
         """Return where alarms go; raises RungError when the variable that holds it is not set or holds none."""
