@@ -19,7 +19,7 @@ from rung.core.errors import RungError
 from rung.serve.access import DEVELOPER, PUBLIC, Caller, Endpoint, endpoint_of, presented
 from rung.serve.hosted import NoSuchModel
 from rung.serve.keys import Allowance
-from rung.serve.logs import LOGGER, log
+from rung.serve.logs import LOGGER, log_request
 from rung.serve.service import Refused, Service
 
 _ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -161,10 +161,7 @@ class Gate:
         metrics.seconds.observe(seconds, name)
         if LOGGER.isEnabledFor(logging.INFO) and not name.endswith(("/healthz", "/readyz", "/metrics")):
             method = scope["method"] if scope["method"] in {"GET", "POST", "HEAD"} else "other"
-            log(
-                "request", request_id=request_id, method=method, endpoint=name, status=status,
-                ms=round(seconds * 1000, 3), caller=caller.name if caller else "",
-            )  # fmt: skip
+            log_request(request_id, method, name, status, seconds, caller.name if caller else "")
 
 
 class _Seen:

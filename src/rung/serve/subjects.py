@@ -68,8 +68,8 @@ def erase(journal: Journal, subject: str, author: str) -> dict[str, Any]:
         return {"erased_predictions": count, "erased_at": stone["erased_at"], "erased_by": author}
 
     found: dict[str, Any] = journal.run(job)
-    # The log still holds the pages as they were: bring it into the database and empty it.
-    journal.read(lambda connection: connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all())
+    # The log still holds the pages as they were.
+    journal.empty_log()
     return found
 
 
