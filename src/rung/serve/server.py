@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING
 from rung.core.errors import MissingExtra, RungError
 from rung.serve.app import create_app
 from rung.serve.gate import is_loopback
+from rung.serve.hosted import Models
 from rung.serve.keys import KeyStore
 from rung.serve.logs import log, log_to_stderr
 from rung.serve.predictor import open_bundle
@@ -40,27 +43,31 @@ def serve(
     `serve.folder`, and none for bundles alone. tls: files of certificate and key. Raises BundleError for an
     uncertified bundle unless `uncertified`; RungError to listen beyond this machine without keys.
     """
-    import uvicorn
-
     for file in tls or ():
         if not Path(file).is_file():
             raise RungError("there is no such file", file, "Give certificate and key as PEM files.")
     given = Path(folder) if folder is not None else None
     sources = [source_of(Path(bundle), given) for bundle in bundles]
-    predictors = [open_bundle(source.find()) for source in sources]
     limits, own = settings_of(sources)
     place = given or own
+    # Hashing files and opening a network leave a core to what else there is to import.
+    with ThreadPoolExecutor(1) as aside:
+        opening = aside.submit(lambda: [open_bundle(source.find()) for source in sources])
+        _import_what_comes(journal and place is not None)
+        predictors = opening.result()
     keys = KeyStore(place) if place is not None else None
     _require_keys(host, keys, place)
     service = Service(limits=limits, keys=keys, folder=place, local_only=is_loopback(host), watch=True)
     # Made before the journal is opened: what is refused leaves no trace.
     finds = {p.manifest.name: s.find for p, s in reversed(list(zip(predictors, sources, strict=True)))}
-    create_app(predictors, uncertified)
+    Models(predictors, uncertified)
     _require_free(host, port)
     if journal and place is not None:
         service = replace(service, journal=_open_journal(place, service))
     app = create_app(predictors, uncertified, service, finds)
     log_to_stderr()
+    import uvicorn
+
     if keys is None or not keys.in_use():
         log("development mode: no keys, so this machine alone is answered", logging.WARNING, host=host)
     log(
@@ -72,6 +79,15 @@ def serve(
         app, host=host, port=port, log_config=None, access_log=False, server_header=False, proxy_headers=False,
         timeout_graceful_shutdown=_FAREWELL_SECONDS, ssl_certfile=tls[0] if tls else None, ssl_keyfile=tls[1] if tls else None,
     )  # fmt: skip
+
+
+def _import_what_comes(journal: bool) -> None:
+    """Import the server and, where it is wanted and there, the journal."""
+    import uvicorn  # noqa: F401
+
+    with suppress(ImportError):
+        if journal:
+            import rung.serve.journal  # noqa: F401
 
 
 def _open_journal(place: Path, service: Service) -> Journal:
