@@ -69,6 +69,7 @@ class Gate:
         if scope["method"] in {"GET", "HEAD"}:
             await self._app(scope, receive, seen)
             return
+        _require_plain(scope["headers"])
         body = await self._body(scope, receive)
         if endpoint is not None and endpoint.path.endswith(_WAYS):
             # /v1/models/{name}/predict or /v1/models/{name}/versions/{version}/predict
@@ -211,6 +212,12 @@ async def _send_json(
     ]
     await send({"type": "http.response.start", "status": status, "headers": sent})
     await send({"type": "http.response.body", "body": body})
+
+
+def _require_plain(headers: list[tuple[bytes, bytes]]) -> None:
+    """Raise Refused for a packed body: what is small on the way may be endless unpacked, so nothing is."""
+    if any(name == b"content-encoding" and value.strip().lower() != b"identity" for name, value in headers):
+        raise Refused(415, "packed bodies are not read", "Content-Encoding", "Send the body as it is.")
 
 
 def _request_id(headers: list[tuple[bytes, bytes]]) -> str:

@@ -20,6 +20,7 @@ from rung.serve.logs import log, log_to_stderr
 from rung.serve.predictor import open_bundle
 from rung.serve.service import Service
 from rung.serve.sources import settings_of, source_of
+from rung.serve.wire import protocol
 
 if TYPE_CHECKING:
     from rung.serve.journal import Journal
@@ -75,9 +76,10 @@ def serve(
         journal=str(service.journal.path) if service.journal else None,
         inputs=service.journal.rows.kept if service.journal else None,
     )  # fmt: skip
+    _take_all_files()
     uvicorn.run(
         app, host=host, port=port, log_config=None, access_log=False, server_header=False, proxy_headers=False,
-        timeout_graceful_shutdown=_FAREWELL_SECONDS, ssl_certfile=tls[0] if tls else None, ssl_keyfile=tls[1] if tls else None,
+        timeout_graceful_shutdown=_FAREWELL_SECONDS, http=protocol(), ssl_certfile=tls[0] if tls else None, ssl_keyfile=tls[1] if tls else None,
     )  # fmt: skip
 
 
@@ -109,6 +111,17 @@ def _require_keys(host: str, keys: KeyStore | None, place: Path | None) -> None:
         "without keys only this machine may ask", f"--host {host}",
         f"Make one: rung keys create NAME --role predict{where}" + ("" if place else ", and serve with that --folder."),
     )  # fmt: skip
+
+
+def _take_all_files() -> None:
+    """Let as many connections be open as the system allows this process; often it starts with 1,024."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _require_free(host: str, port: int) -> None:
