@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 # Of FastAPI the foundation alone: bodies and OpenAPI come from a bundle's schema, and its import takes a third of the
@@ -137,7 +136,10 @@ def _reading(models: Models, service: Service, version: str) -> list[Route]:
         return JSONResponse(found)
 
     async def page(request: Request) -> HTMLResponse:
-        return HTMLResponse(_PAGE.read_text(encoding="utf-8"), headers=_PAGE_HEADERS)
+        from rung.serve.try_page import language_of, try_page
+
+        lang = language_of(request.headers.get("accept-language", ""))
+        return HTMLResponse(try_page(lang), headers={**_PAGE_HEADERS, "Vary": "Accept-Language"})
 
     def described() -> dict[str, Any]:
         return openapi(models.all(), version, service.keys is not None and service.keys.in_use())
@@ -235,7 +237,6 @@ async def _answer_http(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse(body, status_code=status)
 
 
-_PAGE = Path(__file__).with_name("page.html")
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'",
     "Referrer-Policy": "no-referrer",
