@@ -44,9 +44,7 @@ def serve(
     `serve.folder`, and none for bundles alone. tls: files of certificate and key. Raises BundleError for an
     uncertified bundle unless `uncertified`; RungError to listen beyond this machine without keys.
     """
-    for file in tls or ():
-        if not Path(file).is_file():
-            raise RungError("there is no such file", file, "Give certificate and key as PEM files.")
+    _require_certificate(tls)
     given = Path(folder) if folder is not None else None
     sources = [source_of(Path(bundle), given) for bundle in bundles]
     limits, own = settings_of(sources)
@@ -81,6 +79,23 @@ def serve(
         app, host=host, port=port, log_config=None, access_log=False, server_header=False, proxy_headers=False,
         timeout_graceful_shutdown=_FAREWELL_SECONDS, http=protocol(), ssl_certfile=tls[0] if tls else None, ssl_keyfile=tls[1] if tls else None,
     )  # fmt: skip
+
+
+def _require_certificate(tls: tuple[str, str] | None) -> None:
+    """Raise RungError unless certificate and key are files that belong together."""
+    if tls is None:
+        return
+    import ssl
+
+    fix = "Give certificate and key as PEM files."
+    for file in tls:
+        if not Path(file).is_file():
+            raise RungError("there is no such file", file, fix)
+    try:
+        # Without a password to give, a locked key would be asked for at a terminal, and wait.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*tls, password="")
+    except (OSError, ValueError) as error:
+        raise RungError(f"it cannot be used: {error}", f"{tls[0]}, {tls[1]}", fix) from None
 
 
 def _import_what_comes(journal: bool) -> None:
