@@ -1,167 +1,158 @@
-"""Measure `rung serve` with keys, journal, metrics and limits on, beside a hand-made FastAPI server of the same bundle.
+"""Measure `rung serve` with keys, journal, metrics and limits on, beside other servers of the same model.
 
-    python benchmarks/serving.py BUNDLE [--seconds 10] [--rounds 3]
+    python benchmarks/serving.py [BUNDLE] [--seconds 8] [--rounds 3] [--peers fastapi,litserve,...] [--write]
 
-The model reads one text. Servers take turns, several rounds, on loopback; client and servers share the machine, so
-compare within one run only. The limit is the same model in a loop in this process, one thread. Prints the table.
+Without a BUNDLE, that of benchmarks/serving_bundle.py. Needs wrk. Servers run all the time and are loaded in turns,
+round after round, on loopback; wrk and servers share the machine, so compare within one run only: the ratios are
+medians over rounds of ours to that server in the same round. The limit is the model in a loop in this process, one
+thread. Writes benchmarks/results/serving.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import platform
-import signal
-import socket
+import re
+import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from serving_bundle import bundle as own_bundle
+from serving_servers import TEXT, Running, Server, servers
+
 import rung
 from rung.serve.keys import KeyStore
 
-TEXT = "The striker scored twice in the cup final and the coach praised his young team after a long evening match"
 CONNECTIONS = (1, 32)
-# What a person writes in half an hour: no keys, no journal, no metrics, no limits.
-BY_HAND = """
-import sys, uvicorn, rung
-from fastapi import FastAPI
-from pydantic import BaseModel
-model, app = rung.load(sys.argv[1]), FastAPI()
-class Row(BaseModel):
-    text: str
-class Ask(BaseModel):
-    inputs: Row
-@app.get("/readyz")
-def readyz():
-    return {}
-@app.post("/v1/models/{name}/predict")
-def predict(name: str, asked: Ask):
-    answer = model.predict([asked.inputs.text])[0]
-    return {"label": str(answer.value), "probability": answer.score}
-uvicorn.run(app, port=int(sys.argv[2]), log_level="error", access_log=False)
-"""
+RESULTS = Path(__file__).parent / "results" / "serving.md"
+UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
+SCRIPT = "wrk.method = 'POST'\nwrk.body = %s\n%s"
+Loaded = tuple[float, float, float]
 
 
 @dataclass
 class Measured:
-    """Of one server: ready after, memory at the end, and per number of connections (requests/s, p50, p99 ms) a round."""
+    """Of one server: seconds until its first answer, MB at the end, (requests/s, p50, p99 ms) a round and number of connections."""
 
-    ready_seconds: float = 0.0
+    ready: list[float] = field(default_factory=list)
     memory_mb: float = 0.0
-    rounds: dict[int, list[tuple[float, float, float]]] = field(default_factory=dict)
+    rounds: dict[int, list[Loaded]] = field(default_factory=dict)
 
 
-async def load(port: int, request: bytes, connections: int, seconds: float) -> tuple[float, float, float]:
-    """Return requests a second, p50 and p99 in milliseconds; every answer must be 200."""
-    taken: list[float] = []
-    end = time.perf_counter() + seconds
-
-    async def one() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while time.perf_counter() < end:
-            begun = time.perf_counter()
-            writer.write(request)
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            await reader.readexactly(int(head.split(b"content-length: ")[1].split(b"\r\n")[0]))
-            taken.append(time.perf_counter() - begun)
-            if b" 200 " not in head[:15]:
-                raise SystemExit(f"answered with {head[:40]!r}")
-        writer.close()
-
-    await asyncio.gather(*(one() for _ in range(connections)))
-    taken.sort()
-    return len(taken) / seconds, taken[len(taken) // 2] * 1e3, taken[int(len(taken) * 0.99)] * 1e3
-
-
-def request_for(name: str, key: str) -> bytes:
-    """Return the request, ready to send."""
-    body = json.dumps({"inputs": {"text": TEXT}}).encode()
-    lines = [f"POST /v1/models/{name}/predict HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
-    lines += [f"Content-Length: {len(body)}"] + ([f"Authorization: Bearer {key}"] if key else [])
-    return "\r\n".join([*lines, "", ""]).encode() + body
+def load(running: Running, connections: int, seconds: float, folder: Path) -> Loaded:
+    """Return requests a second, p50 and p99 in milliseconds; every answer must be 2xx."""
+    server = running.server
+    headers = "".join(
+        f"wrk.headers[{json.dumps(k)}] = {json.dumps(v)}\n" for k, v in server.headers().items()
+    )
+    script = folder / "ask.lua"
+    script.write_text(SCRIPT % (json.dumps(server.body.decode()), headers))
+    done = subprocess.run(
+        ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "20s", "--latency", "-s", str(script),
+         f"http://127.0.0.1:{running.port}{server.path}"],
+        check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    if "Non-2xx" in done or "Socket errors" in done:
+        raise SystemExit(f"{server.title}: {done}")
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", done)
+    quantiles = {q: float(v) * UNITS[u] for q, v, u in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s|m)\b", done)}
+    if rate is None:
+        raise SystemExit(done)
+    return float(rate[1]), quantiles["50"], quantiles["99"]
 
 
-def measure(command: list[str], port: int, request: bytes, seconds: float, found: Measured) -> None:
-    """Start a server, load it with each number of connections, stop it."""
-    begun = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        while True:
-            try:
-                with socket.create_connection(("127.0.0.1", port), timeout=1):
-                    break
-            except OSError:
-                if process.poll() is not None:
-                    raise SystemExit(f"{command[2]} ended at once") from None
-                time.sleep(0.02)
-        found.ready_seconds = time.perf_counter() - begun
-        asyncio.run(load(port, request, 8, 1.0))
-        for connections in CONNECTIONS:
-            found.rounds.setdefault(connections, []).append(
-                asyncio.run(load(port, request, connections, seconds))
-            )
-        status = Path(f"/proc/{process.pid}/status")
-        if status.is_file():
-            rss = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
-            found.memory_mb = int(rss.split()[1]) / 1e3
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(40)
-
-
-def in_process(bundle: Path) -> tuple[float, float]:
+def in_process(bundle: Path, seconds: float) -> tuple[float, float]:
     """Return predictions a second in a loop, and p50 in milliseconds."""
     model, taken = rung.load(bundle), []
-    for _ in range(400):
-        begun = time.perf_counter()
+    end = time.perf_counter() + seconds
+    while (begun := time.perf_counter()) < end:
         model.predict([TEXT])
         taken.append(time.perf_counter() - begun)
-    return len(taken) / sum(taken), sorted(taken)[len(taken) // 2] * 1e3
+    return len(taken) / sum(taken), statistics.median(taken) * 1e3
+
+
+def measure(bundle: Path, contenders: list[Server], rounds: int, seconds: float, folder: Path) -> tuple[dict[str, Measured], list[tuple[float, float]]]:  # fmt: skip
+    """Return what each server did, and the limit each round."""
+    found = {server.title: Measured() for server in contenders}
+    limit: list[tuple[float, float]] = []
+    for _ in range(rounds):
+        for server in contenders:
+            running = Running(server, bundle)
+            running.end()
+            found[server.title].ready.append(running.ready_seconds)
+    alive: list[Running] = []
+    try:
+        for server in contenders:
+            alive.append(Running(server, bundle))
+            load(alive[-1], 8, 1.0, folder)
+        for _ in range(rounds):
+            for connections in CONNECTIONS:
+                for running in alive:
+                    loaded = load(running, connections, seconds, folder)
+                    found[running.server.title].rounds.setdefault(connections, []).append(loaded)
+            limit.append(in_process(bundle, seconds / 2))
+        for running in alive:
+            found[running.server.title].memory_mb = running.memory_mb()
+    finally:
+        for running in alive:
+            running.end()
+    return found, limit
+
+
+def table(found: dict[str, Measured], limit: list[tuple[float, float]]) -> str:
+    """Return the figures as Markdown: medians over rounds, and ours to each server round by round."""
+    ours = next(iter(found.values()))
+    rate, p50 = (statistics.median(values) for values in zip(*limit, strict=True))
+    lines = [
+        "| server | requests/s, 32 | p50 ms, 32 | p99 ms, 32 | p50 ms, 1 | p99 ms, 1 | MB | ready s | ours to it: requests/s, 32 | p99, 32 | p50, 1 |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+        f"| in process, one thread | {rate:.0f} | | | {p50:.2f} | | | | | | |",
+    ]  # fmt: skip
+    for title, measured in found.items():
+        one, many = ([statistics.median(v) for v in zip(*measured.rounds[c], strict=True)] for c in (1, 32))
+        ratios = [
+            statistics.median(a[place] / b[place] for a, b in zip(ours.rounds[c], measured.rounds[c], strict=True))
+            for c, place in ((32, 0), (32, 2), (1, 1))
+        ]  # fmt: skip
+        lines.append(
+            f"| {title} | {many[0]:.0f} | {many[1]:.1f} | {many[2]:.0f} | {one[1]:.2f} | {one[2]:.1f} | {measured.memory_mb:.0f} | "
+            f"{min(measured.ready):.1f} | " + " | ".join(f"{ratio:.2f}" for ratio in ratios) + " |"
+        )
+    over = statistics.median(a[1] - b[1] for a, b in zip(ours.rounds[1], limit, strict=True))
+    lines.append(f"\nOurs at one connection is {over:.2f} ms over the loop in process. Ready: the soonest of its starts.")  # fmt: skip
+    return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("bundle", type=Path, nargs="?")
+    parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--peers", default="fastapi,litserve,litserve_two,bentoml,mlflow,granian")
+    parser.add_argument("--write", action="store_true", help="also write the results file")
     asked = parser.parse_args()
-    name = rung.load(asked.bundle).manifest.name
-    found = {"rung serve, all on": Measured(), "FastAPI by hand": Measured()}
-    with tempfile.TemporaryDirectory() as folder:
-        _, key = KeyStore(Path(folder)).create("bench", "predict")
-        for _ in range(asked.rounds):
-            for label, measured in found.items():
-                with socket.socket() as free:
-                    free.bind(("127.0.0.1", 0))
-                    port = free.getsockname()[1]
-                ours = ["-m", "rung.cli", "serve", str(asked.bundle), "--folder", folder, "--port", str(port), "--uncertified"]  # fmt: skip
-                is_ours = label.startswith("rung")
-                command = [
-                    sys.executable,
-                    *(ours if is_ours else ["-c", BY_HAND, str(asked.bundle), str(port)]),
-                ]
-                measure(command, port, request_for(name, key if is_ours else ""), asked.seconds, measured)
-    rate, p50 = in_process(asked.bundle)
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}\n"
+    bundle = asked.bundle or own_bundle()
+    name = rung.load(bundle).manifest.name
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        _, key = KeyStore(folder).create("bench", "predict")
+        contenders = servers(bundle, name, folder, key, [peer for peer in asked.peers.split(",") if peer])
+        begun = os.getloadavg()[0]
+        found, limit = measure(bundle, contenders, asked.rounds, asked.seconds, folder)
+    head = (
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {asked.rounds} rounds of {asked.seconds:g} s; "
+        f"load of the machine before: {begun:.1f}\n\n"
     )
-    print(
-        "| server | connections | requests/s | p50 ms | p99 ms | MB | ready s |\n|---|---|---|---|---|---|---|"
-    )
-    print(f"| in process, one thread | | {rate:.0f} | {p50:.2f} | | | |")
-    for label, measured in found.items():
-        for connections, rounds in measured.rounds.items():
-            # The median round: a neighbour on the machine spoils single ones.
-            rate, p50, p99 = (sorted(values)[len(rounds) // 2] for values in zip(*rounds, strict=True))
-            print(
-                f"| {label} | {connections} | {rate:.0f} | {p50:.2f} | {p99:.1f} | {measured.memory_mb:.0f} | {measured.ready_seconds:.1f} |"
-            )
+    print(head + table(found, limit))
+    if asked.write:
+        RESULTS.write_text(
+            f"# Serving\n\n`python benchmarks/serving.py --write`\n\n{head}{table(found, limit)}\n"
+        )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 import resource
 import sqlite3
+import threading
 import time
 from dataclasses import replace
 
@@ -82,10 +83,15 @@ def test_feedback_is_only_ever_added(plain):
 
 def test_one_bad_record_does_not_take_its_neighbours_along(plain):
     good, bad = [served() for _ in range(20)], Feedback(new_id(), 0.0, "0" * 32, '"x"', "user", "a")
-    told = {}
-    plain.run(lambda *_: time.sleep(0.05))
+    told, go, begun = {}, threading.Event(), threading.Event()
+    other = threading.Thread(target=plain.run, args=(lambda *_: begun.set() or go.wait(10),))
+    other.start()
+    begun.wait(10)  # While another writes, what comes waits for one commit.
     for n, record in enumerate([*good[:10], bad, *good[10:]]):
         plain.submit([record], lambda error, n=n: told.__setitem__(n, error))
+    assert not told
+    go.set()
+    other.join(10)
     plain.run(lambda *_: None)
     assert [n for n, error in told.items() if error] == [10] and count(plain, "predictions") == 20
 
@@ -179,6 +185,88 @@ def test_inputs_expire(encrypted):
     assert subjects.prediction(encrypted, old.id)["input"] is None
     assert subjects.prediction(encrypted, new.id)["input"] == {"text": SECRET}
     encrypted.write(served("ann"))
+
+
+def test_inputs_expire_in_portions(plain, monkeypatch):
+    monkeypatch.setattr(subjects, "_CHUNK", 3)
+    long_ago = time.time() - 91 * 86_400
+    plain.write(*(served(at=long_ago + n // 4) for n in range(20)), served())
+    assert subjects.expire(plain) == 20 and subjects.expire(plain) == 0
+    kept = plain.read(
+        lambda c: c.execute(text("select input_kept, count(*) from predictions group by 1")).all()
+    )
+    assert dict(map(tuple, kept)) == {"none": 20, "plain": 1}
+
+
+def test_two_thousand_a_second_from_many_threads(encrypted):
+    """Every record is committed before its `done`, whoever wrote it; none twice, none left behind."""
+    told, failed = [], []
+
+    def hand_in():
+        for _ in range(250):
+            record = served("ann")
+            encrypted.submit([record], lambda error, id=record.id: (failed if error else told).append(id))
+
+    threads = [threading.Thread(target=hand_in) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    encrypted.run(lambda *_: None)
+    raw = sqlite3.connect(encrypted.path)  # Another program sees them: they are committed.
+    there = [row[0] for row in raw.execute("select id from predictions")]
+    raw.close()
+    assert not failed and sorted(told) == sorted(there) and len(there) == 2_000
+
+
+def test_the_log_is_brought_into_the_database_beside_the_commits(plain, monkeypatch):
+    monkeypatch.setattr("rung.serve.journal_sync._CHECKPOINT_SECONDS", 0.0)
+    log = plain.path.with_name("journal.db-wal")
+    size = plain.path.stat().st_size
+    for _ in range(40):
+        plain.write(served(words="a" * 20_000))
+        time.sleep(0.005)
+    for _ in range(100):
+        plain.write(served())
+        if plain.path.stat().st_size > size + 500_000:
+            break
+        time.sleep(0.05)
+    assert plain.path.stat().st_size > size + 500_000
+    plain.empty_log()
+    assert log.stat().st_size == 0
+
+
+def test_what_is_erased_leaves_the_log_though_others_read(plain, monkeypatch):
+    monkeypatch.setattr("rung.serve.journal._EMPTY_SECONDS", 0.2)
+    plain.write(served("ann"))
+    reader = sqlite3.connect(plain.path, isolation_level=None)
+    reader.execute("begin")
+    reader.execute("select count(*) from predictions").fetchone()
+    with pytest.raises(JournalError, match="still in the log"):
+        subjects.erase(plain, "ann", "admin")
+    reader.execute("rollback")
+    reader.close()
+    subjects.erase(plain, "ann", "admin")
+    assert b"Elm Street" not in stored(plain)
+
+
+def test_the_queries_of_a_large_journal_use_its_indexes(plain):
+    plain.write(served("ann"))
+    questions = {
+        "select * from predictions where id = 'a'": "sqlite_autoindex_predictions",
+        "select * from predictions where subject = 'a' order by id": "predictions_by_subject",
+        "select * from predictions where model = 'a' and at > 1": "predictions_by_model",
+        "select id from predictions where at >= 1 and at < 2 and input_kept != 'none' order by at limit 5": "predictions_by_time",
+        "select * from feedback where prediction = 'a'": "feedback_by_prediction",
+        "select * from feedback f join predictions p on p.id = f.prediction where f.at > 1": "feedback_by_time",
+        "delete from subjects where made_at < 1 and not exists (select 1 from predictions p where p.subject = subjects.id)": "predictions_by_subject",
+    }
+    for question, index in questions.items():
+        steps = plain.read(
+            lambda c, q=question: [row[3] for row in c.execute(text(f"explain query plan {q}"))]
+        )
+        assert any(index in step for step in steps), (question, steps)
+        assert not [step for step in steps if step.startswith("SCAN p")], (question, steps)
 
 
 def test_only_a_hash_where_there_is_no_master_key(tmp_path, monkeypatch):

@@ -24,16 +24,20 @@ def free_port():
         return free.getsockname()[1]
 
 
-def start(bundle, folder, port, env=None):
-    """Start a server and wait until it is ready."""
+def start(bundle, folder, port, env=None, more=(), tls=None):
+    """Start a server and wait until it is ready. more: flags. tls: what trusts its certificate."""
     with (folder / "log.jsonl").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "rung.cli", "serve", str(bundle), "--folder", str(folder), "--port", str(port)],
+            [sys.executable, "-m", "rung.cli", "serve", str(bundle), "--folder", str(folder), "--port", str(port), *more],
             stderr=log, stdout=subprocess.DEVNULL, env=env or os.environ,
         )  # fmt: skip
     for _ in range(300):
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection = (
+                http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=tls)
+                if tls
+                else http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            )
             connection.request("GET", "/readyz")
             if connection.getresponse().status == 200:
                 return process

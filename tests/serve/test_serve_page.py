@@ -1,4 +1,4 @@
-"""serve-in-production.md and serve-in-production.zh.md are followed literally, with real curl; deploy/ holds what it says."""
+"""serve-in-production.md and serve-in-production.zh.md are followed literally, with real curl."""
 
 import json
 import os
@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 import pytest
-import yaml
 from test_kill import free_port, start
 
 from support import ROOT, write_spec
@@ -78,22 +77,3 @@ def test_the_table_of_roles_is_the_one_of_the_code():
             found = told.get(endpoint.path) or told.get(f"/{short}") or told.get("/versions/{version}/...")
             roles = ["predict", "review", "admin"] if endpoint.roles is PUBLIC else sorted(endpoint.roles)
             assert sorted(found) == sorted(roles), (page, endpoint)
-
-
-def test_deploy_is_neither_root_nor_writable():
-    deploy = ROOT / "deploy"
-    server = yaml.safe_load((deploy / "compose.yaml").read_text())["services"]["server"]
-    assert server["read_only"] and server["user"] == "10001:10001" and server["cap_drop"] == ["ALL"]
-    assert all(port.startswith("127.0.0.1:") for port in server["ports"])
-    container = (deploy / "Containerfile").read_text()
-    assert "USER 10001:10001" in container and "[ops]" in container
-    command = json.loads(re.search(r"^CMD (\[.*\])$", container, re.M)[1])
-    assert command[0] == "serve"
-    unit = (deploy / "rung.service").read_text()
-    for line in (
-        "User=rung",
-        "ProtectSystem=strict",
-        "NoNewPrivileges=yes",
-        "ReadWritePaths=/srv/rung/service",
-    ):
-        assert line in unit

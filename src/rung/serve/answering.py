@@ -8,7 +8,6 @@ import math
 import os
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +18,13 @@ from rung.serve.access import Caller
 from rung.serve.hosted import Hosted
 from rung.serve.request_models import rows_of
 from rung.serve.service import Refused, Service
+from rung.serve.workers import Workers
 
 if TYPE_CHECKING:
     from rung.serve.journal_rows import Served
+
+# Made once: `json.dumps` makes an encoder a call.
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Answering:
@@ -30,14 +33,14 @@ class Answering:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._threads = service.limits.threads or len(_cores())
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="rung-predict")
+        self._workers = Workers(self._threads, "rung-predict")
         self._lock = threading.Lock()
         self.at_work = 0
         self._usual_seconds = 0.01
 
     def close(self) -> None:
         """Finish what has begun and stop."""
-        self._pool.shutdown()
+        self._workers.close()
 
     async def answer(
         self, hosted: Hosted, body: bytes, explain: bool, caller: Caller, request_id: str
@@ -76,14 +79,16 @@ class Answering:
             else:
                 journal.submit(records, lambda error: settle(error, answer))
 
-        self._pool.submit(work)
+        self._workers.submit(work)
+        too_late = loop.call_later(limits.seconds, _set, future, TimeoutError(), b"")
         try:
-            async with asyncio.timeout(limits.seconds):
-                return await future
+            return await future
         except TimeoutError:
             self._service.metrics.refused.add("slow")
             fix = "Send fewer rows at a time, or ask again later."
             raise Refused(503, f"it took longer than {limits.seconds:g} seconds", "server", fix, 1) from None
+        finally:
+            too_late.cancel()
 
     def _predict(
         self, hosted: Hosted, body: bytes, explain: bool, caller: Caller, request_id: str
@@ -92,8 +97,9 @@ class Answering:
         explain = explain or asked.explain
         rows = rows_of(asked, self._service.limits.rows, explain)
         predictor, manifest = hosted.predictor, hosted.manifest
+        as_read: list[dict[str, Any]] = []
         begun = time.perf_counter()
-        answers = list(predictor.respond(rows, asked.scores, answered_by=True))
+        answers = list(predictor.respond(rows, asked.scores, answered_by=True, read=as_read.append))
         if explain:
             good = [i for i, answer in enumerate(answers) if "error" not in answer]
             for i, reasons in zip(good, predictor.explain([rows[i] for i in good]), strict=True):
@@ -105,40 +111,42 @@ class Answering:
         metrics.predictions.add(manifest.name, manifest.version, amount=len(rows))
         records: list[Served] = []
         if self._service.journal is not None:
-            records = self._records(hosted, rows, answers, asked.subject, seconds, (caller.name, request_id))
+            records = self._records(
+                hosted, as_read, answers, asked.subject, seconds, (caller.name, request_id)
+            )
         answer = {
             "model": manifest.name,
             "version": manifest.version,
             "certified": manifest.certified,
             "predictions": answers,
         }
-        return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode(
-            "utf-8", "backslashreplace"
-        ), records
+        return _to_json(answer).encode("utf-8", "backslashreplace"), records
 
     def _records(
         self,
         hosted: Hosted,
-        rows: list[dict[str, Any]],
+        as_read: list[dict[str, Any]],
         answers: list[dict[str, Any]],
         subject: str | None,
         seconds: float,
         whose: tuple[str, str],
     ) -> list[Served]:
-        """Return what the journal keeps of each answered row, and give each answer its id."""
+        """Return what the journal keeps of each answered row, and give each answer its id.
+
+        as_read: those rows alone that could be answered, as the model got them.
+        """
         from rung.serve.journal_rows import Served, new_id
 
-        now, price = time.time(), self._service.prices.usd(seconds) / max(len(rows), 1)
+        now, price = time.time(), self._service.prices.usd(seconds) / max(len(answers), 1)
         records = []
-        for row, answer in zip(rows, answers, strict=True):
-            if "error" in answer:
-                continue
+        good = [answer for answer in answers if "error" not in answer]
+        for row, answer in zip(as_read, good, strict=True):
             output = dict(answer)
             answer["id"] = new_id()
             records.append(
                 Served(
                     answer["id"], now, whose[1], hosted.manifest.name, hosted.manifest.version,
-                    str(answer.get("answered_by", "")), whose[0], subject, hosted.predictor.as_read(row), output,
+                    str(answer.get("answered_by", "")), whose[0], subject, row, output,
                     round(seconds * 1000, 3), price,
                 )
             )  # fmt: skip

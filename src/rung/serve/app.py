@@ -6,12 +6,16 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
+# Of FastAPI the foundation alone: bodies and OpenAPI come from a bundle's schema, and its import takes a third of the
+# time in which a server is ready (docs/decisions/008-serving.md).
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse
+from starlette.routing import Route
 
 from rung.core.errors import RungError
 from rung.serve.access import Caller
@@ -40,7 +44,7 @@ def create_app(
     uncertified: bool = False,
     service: Service | None = None,
     finds: Mapping[str, Find] | None = None,
-) -> FastAPI:
+) -> Starlette:
     """Return the ASGI application that answers for these models, each under its product's name.
 
     service: keys, journal and limits; by default none of them but the limits. finds: where a model's bundle lies,
@@ -60,21 +64,17 @@ def create_app(
         return await answering.answer(models.get(name, version), body, explain, caller, request_id)
 
     version = predictors[0].manifest.rung_version if predictors else ""
-    # FastAPI's own pages load scripts from another server: ours work offline.
-    app = FastAPI(
-        title="rung", version=version, docs_url=None, redoc_url=None, openapi_url=None,
+    return Starlette(
+        routes=[*_reading(models, service, version), *_changing(models, service)],
+        middleware=[Middleware(Gate, service=service, predict=predict)],
+        exception_handlers={HTTPException: _answer_http},
         lifespan=_lifespan(service, models, answering),
-    )  # fmt: skip
-    app.add_middleware(Gate, service=service, predict=predict)
-    app.add_exception_handler(HTTPException, _answer_http)
-    _add_reading(app, models, service, version)
-    _add_changing(app, models, service)
-    return app
+    )
 
 
 def _lifespan(service: Service, models: Models, answering: Answering) -> Any:
     @asynccontextmanager
-    async def living(app: FastAPI) -> AsyncIterator[None]:
+    async def living(app: Starlette) -> AsyncIterator[None]:
         stop = threading.Event()
 
         def swapped(name: str, hosted: Hosted | None, problem: str) -> None:
@@ -108,57 +108,57 @@ def _lifespan(service: Service, models: Models, answering: Answering) -> Any:
     return living
 
 
-def _add_reading(app: FastAPI, models: Models, service: Service, version: str) -> None:
-    @app.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
+def _reading(models: Models, service: Service, version: str) -> list[Route]:
+    async def healthz(request: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
 
-    @app.get("/readyz")
-    def readyz() -> JSONResponse:
+    def readyz(request: Request) -> JSONResponse:
         problem = service.journal.check() if service.journal is not None else ""
         if problem:
             return JSONResponse({"status": "not ready", "problem": problem}, 503)
         return JSONResponse({"status": "ready"})
 
-    @app.get("/metrics")
-    async def metrics() -> PlainTextResponse:
+    async def metrics(request: Request) -> PlainTextResponse:
         return PlainTextResponse(service.metrics.text(), media_type=CONTENT_TYPE)
 
-    @app.get("/v1/models")
-    async def list_models() -> dict[str, Any]:
-        return {"models": [_describe(hosted) for hosted in models.all()]}
+    async def list_models(request: Request) -> JSONResponse:
+        return JSONResponse({"models": [_describe(hosted) for hosted in models.all()]})
 
-    @app.get("/v1/models/{name}")
-    async def describe(name: str) -> dict[str, Any]:
-        return _describe(models.get(name))
+    async def describe(request: Request) -> JSONResponse:
+        return JSONResponse(_describe(models.get(request.path_params["name"])))
 
-    @app.get("/v1/predictions/{id}")
-    def prediction(id: str) -> JSONResponse:
+    def prediction(request: Request) -> JSONResponse:
         from rung.serve.subjects import prediction
 
-        found = prediction(_journal(service), id)
+        found = prediction(_journal(service), request.path_params["id"])
         if found is None:
             raise Refused(404, "there is no such prediction", "id", "Ids stand in the answers of predict.")
         return JSONResponse(found)
 
-    @app.get("/")
-    async def page() -> HTMLResponse:
-        return HTMLResponse(_PAGE.read_text(encoding="utf-8"), headers=_PAGE_HEADERS)
+    async def page(request: Request) -> HTMLResponse:
+        from rung.serve.try_page import language_of, try_page
 
-    @app.get("/openapi.json")
-    async def document() -> JSONResponse:
-        return JSONResponse(
-            openapi(models.all(), version, service.keys is not None and service.keys.in_use())
-        )
+        lang = language_of(request.headers.get("accept-language", ""))
+        return HTMLResponse(try_page(lang), headers={**_PAGE_HEADERS, "Vary": "Accept-Language"})
 
-    @app.get("/docs")
-    async def docs() -> HTMLResponse:
-        described = openapi(models.all(), version, service.keys is not None and service.keys.in_use())
-        return HTMLResponse(docs_page(described), headers=_PAGE_HEADERS)
+    def described() -> dict[str, Any]:
+        return openapi(models.all(), version, service.keys is not None and service.keys.in_use())
+
+    async def document(request: Request) -> JSONResponse:
+        return JSONResponse(described())
+
+    async def docs(request: Request) -> HTMLResponse:
+        return HTMLResponse(docs_page(described()), headers=_PAGE_HEADERS)
+
+    ways = {
+        "/healthz": healthz, "/readyz": readyz, "/metrics": metrics, "/v1/models": list_models,
+        "/v1/models/{name}": describe, "/v1/predictions/{id}": prediction, "/": page,
+        "/openapi.json": document, "/docs": docs,
+    }  # fmt: skip
+    return [Route(path, answer, methods=["GET"]) for path, answer in ways.items()]
 
 
-def _add_changing(app: FastAPI, models: Models, service: Service) -> None:
-    @app.post("/v1/feedback")
+def _changing(models: Models, service: Service) -> list[Route]:
     async def feedback(request: Request) -> JSONResponse:
         body = await request.body()
         caller, _ = request.scope["rung"]
@@ -166,9 +166,9 @@ def _add_changing(app: FastAPI, models: Models, service: Service) -> None:
         taken = await asyncio.to_thread(take_feedback, service, body, caller)
         return JSONResponse(taken, 201)
 
-    @app.post("/v1/models/{name}/reload")
-    async def reload(name: str, request: Request) -> JSONResponse:
+    async def reload(request: Request) -> JSONResponse:
         caller, _ = request.scope["rung"]
+        name = request.path_params["name"]
         try:
             hosted = await asyncio.to_thread(models.reload, name)
         except RungError as error:
@@ -177,7 +177,6 @@ def _add_changing(app: FastAPI, models: Models, service: Service) -> None:
         _tell_of_swap(service, caller, name, hosted, "")
         return JSONResponse(_describe(hosted))
 
-    @app.post("/v1/subjects/export")
     async def export(request: Request) -> JSONResponse:
         from rung.serve.subjects import export
 
@@ -186,7 +185,6 @@ def _add_changing(app: FastAPI, models: Models, service: Service) -> None:
         service.audited(caller, "export", journal.rows.subject_id(subject))
         return JSONResponse(await asyncio.to_thread(export, journal, subject))
 
-    @app.post("/v1/subjects/erase")
     async def erase(request: Request) -> JSONResponse:
         from rung.serve.subjects import erase
 
@@ -195,6 +193,12 @@ def _add_changing(app: FastAPI, models: Models, service: Service) -> None:
         stone = await asyncio.to_thread(erase, journal, subject, caller.name)
         service.audited(caller, "erase", journal.rows.subject_id(subject), **stone)
         return JSONResponse(stone)
+
+    ways = {
+        "/v1/feedback": feedback, "/v1/models/{name}/reload": reload,
+        "/v1/subjects/export": export, "/v1/subjects/erase": erase,
+    }  # fmt: skip
+    return [Route(path, answer, methods=["POST"]) for path, answer in ways.items()]
 
 
 def _journal(service: Service) -> Any:
@@ -233,7 +237,6 @@ async def _answer_http(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse(body, status_code=status)
 
 
-_PAGE = Path(__file__).with_name("page.html")
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'",
     "Referrer-Policy": "no-referrer",

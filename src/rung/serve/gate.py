@@ -19,7 +19,7 @@ from rung.core.errors import RungError
 from rung.serve.access import DEVELOPER, PUBLIC, Caller, Endpoint, endpoint_of, presented
 from rung.serve.hosted import NoSuchModel
 from rung.serve.keys import Allowance
-from rung.serve.logs import LOGGER, log
+from rung.serve.logs import LOGGER, log_request
 from rung.serve.service import Refused, Service
 
 _ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -69,6 +69,7 @@ class Gate:
         if scope["method"] in {"GET", "HEAD"}:
             await self._app(scope, receive, seen)
             return
+        _require_plain(scope["headers"])
         body = await self._body(scope, receive)
         if endpoint is not None and endpoint.path.endswith(_WAYS):
             # /v1/models/{name}/predict or /v1/models/{name}/versions/{version}/predict
@@ -161,10 +162,7 @@ class Gate:
         metrics.seconds.observe(seconds, name)
         if LOGGER.isEnabledFor(logging.INFO) and not name.endswith(("/healthz", "/readyz", "/metrics")):
             method = scope["method"] if scope["method"] in {"GET", "POST", "HEAD"} else "other"
-            log(
-                "request", request_id=request_id, method=method, endpoint=name, status=status,
-                ms=round(seconds * 1000, 3), caller=caller.name if caller else "",
-            )  # fmt: skip
+            log_request(request_id, method, name, status, seconds, caller.name if caller else "")
 
 
 class _Seen:
@@ -214,6 +212,12 @@ async def _send_json(
     ]
     await send({"type": "http.response.start", "status": status, "headers": sent})
     await send({"type": "http.response.body", "body": body})
+
+
+def _require_plain(headers: list[tuple[bytes, bytes]]) -> None:
+    """Raise Refused for a packed body: what is small on the way may be endless unpacked, so nothing is."""
+    if any(name == b"content-encoding" and value.strip().lower() != b"identity" for name, value in headers):
+        raise Refused(415, "packed bodies are not read", "Content-Encoding", "Send the body as it is.")
 
 
 def _request_id(headers: list[tuple[bytes, bytes]]) -> str:

@@ -1,8 +1,8 @@
-"""The journal: every answer and all feedback, written in batches by one thread, acknowledged only when committed.
+"""The journal: every answer and all feedback, written in batches, acknowledged only when committed.
 
-Whoever hands in a record is told when its batch is committed: what was acknowledged survives kill -9. While one batch
-commits, the next gathers: a commit carries as many records as came meanwhile, and none waits for company. A second
-thread syncs the log to the disk within 50 ms, for power cuts.
+Whoever hands in a record is told when its batch is committed: what was acknowledged survives kill -9. Who hands one in
+while nobody writes, writes at once, in its own thread: no other has to be woken. Who comes while another writes leaves
+the record to that one's next commit. A thread syncs the log to the disk within 50 ms, for power cuts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from rung.core.errors import RungError
 from rung.core.files import writing
 from rung.runtime.journal.schema import FEEDBACK, FORMAT, PREDICTIONS, SETTINGS, TABLES
-from rung.serve.journal_rows import Feedback, Rows, Served
+from rung.serve.journal_rows import Added, Feedback, Rows, Served
 from rung.serve.journal_sync import LogSync
 from rung.serve.logs import log
 
@@ -30,8 +30,9 @@ NAME = "journal.db"
 # Longest wait for another process that holds the database.
 _BUSY_MS = 2_000
 _MOST_RECORDS = 1_000
-# Made once, so that SQLAlchemy finds what it compiled.
-_ADD_PREDICTIONS, _ADD_FEEDBACK = insert(PREDICTIONS), insert(FEEDBACK)
+_EMPTY_SECONDS = 10.0
+# A commit checkpoints only a log that LogSync did not get small: 32 MB.
+_LOG_PAGES = 8_192
 Record = Served | Feedback
 Done = Callable[[BaseException | None], None]
 Job = Callable[[Connection, Rows], Any]
@@ -63,33 +64,41 @@ class Journal:
             self._engine.dispose()
             raise _in_words(error, self.path) from None
         self.path.chmod(0o600)
-        self._queue: queue.SimpleQueue[tuple[Sequence[Record] | Job, Done] | None] = queue.SimpleQueue()
-        self._sync = LogSync(self.path.with_name(NAME + "-wal"))
+        self._queue: queue.SimpleQueue[tuple[Sequence[Record] | Job, Done]] = queue.SimpleQueue()
+        self._add_predictions = Added(PREDICTIONS, self._engine)
+        self._add_feedback = Added(FEEDBACK, self._engine)
+        # Two at once get in each other's way, and SQLite does not wait then.
+        self._checkpointing = threading.Lock()
+        self._sync = LogSync(self.path.with_name(NAME + "-wal"), self._checkpoint)
         self._closed = False
-        # Of the writing thread alone.
+        # Held by whoever writes; the connection is theirs alone.
+        self._writing = threading.Lock()
         self._connection: Connection | None = None
-        self._thread = threading.Thread(target=self._write, name="rung-journal", daemon=True)
-        self._thread.start()
 
     def submit(self, records: Sequence[Record], done: Done) -> None:
-        """Hand in records; `done` is called from the writing thread: with None once all are committed, else with why not."""
+        """Hand in records; `done` is called by whoever writes: with None once all are committed, else with why not."""
         if self._closed:
             done(JournalError("the journal is closed", str(self.path.name), "The server is stopping."))
             return
         self._queue.put((records, done))
+        self._write_waiting()
 
     def write(self, *records: Record) -> None:
         """Return once the records are committed. Raises JournalError when they are not."""
         self._wait(lambda done: self.submit(records, done))
 
     def run(self, job: Job) -> Any:
-        """Return what a change of the journal's own returns, made in the writing thread, committed on its own."""
+        """Return what a change of the journal's own returns, made in its turn, committed on its own."""
         found: list[Any] = []
 
         def keep(connection: Connection, rows: Rows) -> None:
             found.append(job(connection, rows))
 
-        self._wait(lambda done: self._queue.put((keep, done)))
+        def hand_in(done: Done) -> None:
+            self._queue.put((keep, done))
+            self._write_waiting()
+
+        self._wait(hand_in)
         return found[0]
 
     def read(self, query: Callable[[Connection], Any]) -> Any:
@@ -107,12 +116,35 @@ class Journal:
                 self.run(lambda connection, _: connection.execute(_probe(connection)))
         return self.problem
 
+    def empty_log(self) -> None:
+        """Bring the log into the database and empty it: pages as they were are in no file any more.
+
+        Raises JournalError when readers or another program keep it from that for long.
+        """
+        until = time.monotonic() + _EMPTY_SECONDS
+        while self._checkpoint("TRUNCATE"):
+            if time.monotonic() > until:
+                raise JournalError(
+                    "what was erased is still in the log: the journal is being read",
+                    self.path.name,
+                    "Ask again.",
+                )
+            time.sleep(0.05)
+
+    def _checkpoint(self, mode: str = "PASSIVE") -> bool:
+        """Return whether something kept the log from being brought into the database whole."""
+        with self._checkpointing, suppress(DatabaseError), self._engine.connect() as connection:
+            busy, pages, done = connection.exec_driver_sql(f"PRAGMA wal_checkpoint({mode})").one()
+            return bool(busy) or pages != done
+        return True
+
     def close(self) -> None:
         """Write what waits, and let go of the file."""
         if not self._closed:
             self._closed = True
-            self._queue.put(None)
-            self._thread.join()
+            self._write_waiting()
+            with self._writing:  # Whoever wrote has ended.
+                self._start_afresh()
             self._sync.close()
             self._engine.dispose()
 
@@ -130,37 +162,40 @@ class Journal:
         if failed:
             raise failed[0]
 
-    def _write(self) -> None:
-        open_ = True
-        while open_:
-            batch: list[tuple[Sequence[Record], Done]] = []
-            jobs: list[tuple[Job, Done]] = []
-            taken, size = self._queue.get(), 0
-            while True:
-                if taken is None:
-                    open_ = False
-                    break
-                work, done = taken
-                if callable(work):
-                    jobs.append((work, done))
-                    break
+    def _write_waiting(self) -> None:
+        """Write what waits, unless another thread does.
+
+        That one looks again after it has let go, so that what came in meanwhile never stays.
+        """
+        while not self._queue.empty() and self._writing.acquire(blocking=False):
+            try:
+                self._write_some()
+            finally:
+                self._writing.release()
+
+    def _write_some(self) -> None:
+        """Write records up to the next change, or as many as a commit may carry; then that change."""
+        batch: list[tuple[Sequence[Record], Done]] = []
+        change: tuple[Job, Done] | None = None
+        size = 0
+        while size < _MOST_RECORDS and change is None:
+            try:
+                work, done = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if callable(work):
+                change = (work, done)
+            else:
                 batch.append((work, done))
                 size += len(work)
-                if size >= _MOST_RECORDS:
-                    break
-                try:
-                    taken = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-            if batch:
-                self._commit(batch)
-            for job, done in jobs:
-                done(self._attempt(job))
-        self._start_afresh()
+        if batch:
+            self._commit(batch)
+        if change is not None:
+            change[1](self._attempt(change[0]))
 
     def _commit(self, batch: list[tuple[Sequence[Record], Done]]) -> None:
         records = [record for work, _ in batch for record in work]
-        error = self._attempt(lambda connection, rows: _insert(connection, rows, records))
+        error = self._attempt(lambda connection, rows: self._insert(connection, rows, records))
         if error is not None and len(batch) > 1 and not isinstance(error.__cause__, OperationalError):
             # One record may be what the database refuses: the others must not pay for it.
             for item in batch:
@@ -198,6 +233,11 @@ class Journal:
         self._sync.wanted()
         return None
 
+    def _insert(self, connection: Connection, rows: Rows, records: Sequence[Record]) -> None:
+        served = [rows.prediction(connection, record) for record in records if isinstance(record, Served)]
+        self._add_predictions(connection, served)
+        self._add_feedback(connection, [vars(record) for record in records if isinstance(record, Feedback)])
+
     def _start_afresh(self) -> None:
         """Forget what a transaction that failed may have left in memory: keys it made, and its connection."""
         self.rows.forget()
@@ -205,15 +245,6 @@ class Journal:
             with suppress(DatabaseError):
                 self._connection.close()
             self._connection = None
-
-
-def _insert(connection: Connection, rows: Rows, records: Sequence[Record]) -> None:
-    served = [rows.prediction(connection, record) for record in records if isinstance(record, Served)]
-    if served:
-        connection.execute(_ADD_PREDICTIONS, served)
-    said = [vars(record) for record in records if isinstance(record, Feedback)]
-    if said:
-        connection.execute(_ADD_FEEDBACK, said)
 
 
 def _probe(connection: Connection) -> Any:
@@ -246,7 +277,8 @@ def _engine(path: Path) -> Engine:
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _: Any) -> None:
         # NORMAL: a commit is in the system's hands, which kill -9 does not reach; LogSync sees to power cuts.
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON",
+                       f"wal_autocheckpoint={_LOG_PAGES}"):  # fmt: skip
             connection.execute(f"PRAGMA {pragma}").close()
 
     return engine

@@ -6,11 +6,11 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Engine, Table, insert, select
 
 from rung.core.errors import RungError
 from rung.runtime.journal.schema import SUBJECTS
@@ -67,17 +67,39 @@ def new_id() -> str:
     return f"{at:012x}{nth:04x}{secrets.token_hex(8)}"
 
 
+# Made once: `json.dumps` makes an encoder a call.
+_strict = json.JSONEncoder(ensure_ascii=False, sort_keys=True, allow_nan=False, default=str).encode
+
+
 def as_json(value: Any) -> str:
     """Return a value as JSON that every reader takes: a number that is none becomes null."""
     try:
-        return json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False, default=str)
+        return _strict(value)
     except ValueError:
         loose = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
         return json.dumps(json.loads(loose, parse_constant=lambda _: None), ensure_ascii=False)
 
 
+class Added:
+    """Adds rows to a table by a statement that is compiled once: the shortest way through SQLAlchemy to the driver."""
+
+    def __init__(self, table: Table, engine: Engine) -> None:
+        compiled = insert(table).compile(dialect=engine.dialect)
+        self._sql = str(compiled)
+        # None: the driver takes its values by name.
+        self._places = compiled.positiontup
+
+    def __call__(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows, each a value for every column; none is fine."""
+        if not rows:
+            return
+        places = self._places
+        values = [dict(row) if places is None else tuple([row[name] for name in places]) for row in rows]
+        connection.exec_driver_sql(self._sql, values)
+
+
 class Rows:
-    """Makes rows. Used by the writing thread alone, and for reading inputs back."""
+    """Makes rows. Used by whoever writes, one at a time, and for reading inputs back."""
 
     def __init__(self, settings: Mapping[str, bytes], inputs: str | None) -> None:
         self.settings = settings
@@ -89,6 +111,8 @@ class Rows:
             raise RungError("inputs are to be encrypted, and there is no master key", "serve.inputs", fix)
         self.cipher = Cipher(master) if master else None
         self._keys: dict[str, bytes | None] = {}
+        # The last day and how what is about nobody on it stands in the journal.
+        self._day = (0, "")
 
     def forget(self) -> None:
         """Forget the keys in memory: a transaction that made some may not have come to its end."""
@@ -108,8 +132,7 @@ class Rows:
             row["subject"] = None
         else:
             # What is about nobody is encrypted too, with a key a day, so that it can expire.
-            name = served.subject or "day:" + time.strftime(_DAY, time.gmtime(served.at))
-            subject = self.subject_id(name)
+            subject = self.subject_id(served.subject) if served.subject else self._nobody(served.at)
             key = self._key(connection, subject)
             row["subject"] = subject
             if key is None:
@@ -120,6 +143,12 @@ class Rows:
         if self.kept == "plain":
             row["input"] = text
         return row
+
+    def _nobody(self, at: float) -> str:
+        day = int(at // 86_400)
+        if day != self._day[0]:
+            self._day = (day, self.subject_id("day:" + time.strftime(_DAY, time.gmtime(at))))
+        return self._day[1]
 
     def input_of(self, connection: Connection, row: Any) -> Any:
         """Return a row's input; None where it is not kept or was erased. Raises RungError without the master key."""

@@ -1,22 +1,28 @@
-"""Bring the journal's log to the disk soon after each commit, without making anyone wait for it."""
+"""Bring the journal's log to the disk soon after each commit, and into the database, without making anyone wait for it."""
 
 from __future__ import annotations
 
 import os
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
-_PAUSE = 0.05
+# A record may come when a sync has just begun, and wait for that one, this pause, and the next.
+_PAUSE = 0.03
+_CHECKPOINT_SECONDS = 1.0
 
 
 class LogSync:
-    """Syncs a write-ahead log within 50 ms of being asked, from a thread of its own.
+    """Syncs a write-ahead log soon after being asked (50 ms on a disk that syncs in 10), and once a second brings it into the database.
 
+    Left to itself SQLite does the latter in a commit, every thousand pages, and whoever commits waits for the disk.
     SQLite locks the database and its index, never the log: opening and closing the log here takes no lock away.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, checkpoint: Callable[[], object]) -> None:
         self._path = path
+        self._checkpoint = checkpoint
         self._wanted = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rung-journal-sync", daemon=True)
@@ -33,11 +39,15 @@ class LogSync:
         self._thread.join()
 
     def _run(self) -> None:
+        last = time.monotonic()
         while not self._closing.is_set():
             self._wanted.wait()
             self._closing.wait(_PAUSE)
             self._wanted.clear()
             self._sync()
+            if time.monotonic() - last > _CHECKPOINT_SECONDS:
+                self._checkpoint()
+                last = time.monotonic()
 
     def _sync(self) -> None:
         try:

@@ -36,7 +36,7 @@ _BODIES: dict[str, type[BaseModel]] = {
 }
 _ERRORS = {
     "400": "The request broke off", "401": "No valid key", "403": "A role that may not do this", "404": "Not here",
-    "408": "The body came too slowly", "413": "Too large", "422": "Cannot be answered",
+    "408": "The body came too slowly", "413": "Too large", "415": "A packed body", "422": "Cannot be answered",
     "429": "Too much at once: see Retry-After", "503": "Not now: see Retry-After",
 }  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -79,19 +79,17 @@ class Predictor:
             return [[] for _ in checked]
         return self._model.explain(self._columns(checked), most)
 
-    def as_read(self, row: Row) -> dict[str, Any]:
-        """Return a row's inputs as the model gets them, mended and masked where the product says so.
-
-        Raises InputError for a row that cannot be answered.
-        """
-        return self._checked(row, "")
-
     def respond(
-        self, rows: Iterable[Row | RungError], scores: bool = False, answered_by: bool = False
+        self,
+        rows: Iterable[Row | RungError],
+        scores: bool = False,
+        answered_by: bool = False,
+        read: Callable[[dict[str, Any]], object] | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Yield the JSON answer of each row as it comes; a row that cannot be answered yields its error.
 
-        answered_by: also say which family answered, where several stand behind each other. An item that already is an error (a row of a file that could not be read) passes through. Memory does
+        answered_by: also say which family answered, where several stand behind each other. read: told each row that is
+        answered, as the model gets it: mended, and masked where the product says so. An item that already is an error (a row of a file that could not be read) passes through. Memory does
         not grow with the number of rows.
         """
         stream = iter(rows)
@@ -105,6 +103,9 @@ class Predictor:
                     checked.append(self._checked(row, ""))
                 except RungError as error:
                     errors[place] = error.problem
+            if read is not None:
+                for values in checked:
+                    read(values)
             answers = iter(self._answer(checked))
             for place in range(len(chunk)):
                 if place in errors:

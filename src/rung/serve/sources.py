@@ -10,7 +10,6 @@ from typing import Any
 
 from rung.core.errors import BundleError, RungError
 from rung.core.files import read_json, write_json
-from rung.core.product import load_product
 from rung.core.serve_spec import ServeSpec
 from rung.serve.hosted import Find
 
@@ -38,6 +37,9 @@ def source_of(path: Path, folder: Path | None = None) -> Source:
     is_spec = path.suffix in {".yaml", ".yml"} or (path / "product.yaml").is_file()
     if not is_spec:
         return Source(lambda: path)  # Opening it says what is wrong.
+    # Checking a whole spec is much to import, and a server that is given bundles reads none.
+    from rung.core.product import load_product
+
     product, base = load_product(path)
     service = folder or base / product.serve.folder
     first: list[Path] = []

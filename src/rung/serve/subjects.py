@@ -68,8 +68,8 @@ def erase(journal: Journal, subject: str, author: str) -> dict[str, Any]:
         return {"erased_predictions": count, "erased_at": stone["erased_at"], "erased_by": author}
 
     found: dict[str, Any] = journal.run(job)
-    # The log still holds the pages as they were: bring it into the database and empty it.
-    journal.read(lambda connection: connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all())
+    # The log still holds the pages as they were.
+    journal.empty_log()
     return found
 
 
@@ -77,13 +77,11 @@ def expire(journal: Journal, now: float | None = None) -> int:
     """Take inputs, hashes and subjects of predictions past `keep_days` away; return how many predictions."""
     until = (time.time() if now is None else now) - journal.keep_days * 86_400
     taken = 0
-    while count := journal.run(lambda connection, _: _expire_some(connection, until)):
+    while count := expire_some(journal, until):
         taken += count
 
     def close(connection: Connection, rows: Rows) -> None:
-        connection.execute(
-            update(SETTINGS).where(SETTINGS.c.name == "expired_until").values(value=repr(until).encode())
-        )
+        _expired_until(connection, until)
         used = select(PREDICTIONS.c.id).where(PREDICTIONS.c.subject == SUBJECTS.c.id).exists()
         connection.execute(
             delete(SUBJECTS).where(SUBJECTS.c.erased_at.is_(None), SUBJECTS.c.made_at < until, ~used)
@@ -94,12 +92,33 @@ def expire(journal: Journal, now: float | None = None) -> int:
     return taken
 
 
-def _expire_some(connection: Connection, until: float) -> int:
-    """Take one portion, so that answers need not wait for all."""
-    begun = float(connection.scalar(select(SETTINGS.c.value).where(SETTINGS.c.name == "expired_until")) or 0)
-    p = PREDICTIONS.c
-    old = select(p.id).where(p.at >= begun, p.at < until, p.input_kept != "none").limit(_CHUNK)
-    return connection.execute(update(PREDICTIONS).where(p.id.in_(old)).values(**_NOTHING)).rowcount
+def expire_some(journal: Journal, until: float) -> int:
+    """Take one portion, so that answers need not wait for all; return how many predictions, 0 when none is left."""
+
+    def job(connection: Connection, rows: Rows) -> int:
+        begun = float(
+            connection.scalar(select(SETTINGS.c.value).where(SETTINGS.c.name == "expired_until")) or 0
+        )
+        p = PREDICTIONS.c
+        old = select(p.id, p.at).where(p.at >= begun, p.at < until, p.input_kept != "none")
+        portion = old.order_by(p.at).limit(_CHUNK).subquery()
+        # Where this one ends the next begins: none goes over what is done again.
+        reached = connection.scalar(select(func.max(portion.c.at)))
+        if reached is None:
+            return 0
+        ids = select(portion.c.id)
+        count = connection.execute(update(PREDICTIONS).where(p.id.in_(ids)).values(**_NOTHING)).rowcount
+        _expired_until(connection, reached)
+        return count
+
+    count: int = journal.run(job)
+    return count
+
+
+def _expired_until(connection: Connection, at: float) -> None:
+    connection.execute(
+        update(SETTINGS).where(SETTINGS.c.name == "expired_until").values(value=repr(at).encode())
+    )
 
 
 def _shown(connection: Connection, rows: Rows, row: Any) -> dict[str, Any]:

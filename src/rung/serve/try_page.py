@@ -1,0 +1,33 @@
+"""The page where a model is tried in a browser, in the reader's language; it loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+from rung.core.messages import LANGUAGES, catalogue
+
+_PAGE = Path(__file__).with_name("page.html")
+_PREFIX = "serve.try."
+
+
+def language_of(accept: str) -> str:
+    """Return the first language of an Accept-Language header that the page speaks; English for none of them.
+
+    Browsers write them most wanted first; weights that say otherwise are not looked at.
+    """
+    wanted = re.findall(r"[A-Za-z]{2,8}(?=[-,;\s]|$)", accept[:200])
+    return next((lang.lower() for lang in wanted if lang.lower() in LANGUAGES), LANGUAGES[0])
+
+
+@cache
+def try_page(lang: str) -> str:
+    """Return the page as HTML."""
+    words = {
+        key.removeprefix(_PREFIX): text for key, text in catalogue(lang).items() if key.startswith(_PREFIX)
+    }
+    written = json.dumps(words, ensure_ascii=False).replace("<", "\\u003c")
+    page = _PAGE.read_text(encoding="utf-8")
+    return page.replace('lang="en"', f'lang="{lang}"', 1).replace("/*words*/{}", written, 1)
