@@ -22,10 +22,10 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from rung.runtime.journal.subject_keys import VARIABLE, new_master_key
 from rung.serve import subjects
 from rung.serve.journal import Journal
 from rung.serve.journal_rows import Feedback, Served, new_id
-from rung.serve.subject_keys import VARIABLE, new_master_key
 
 WORDS = "the striker scored twice in the cup final and the coach praised his young team after a long evening match"
 DAYS = 100

@@ -14,10 +14,9 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 
-from rung.runtime.journal.subject_keys import new_master_key
-
 import rung
 from rung.reviewing import open_review
+from rung.runtime.journal.subject_keys import new_master_key
 from rung.serve.journal import Journal
 from rung.serve.journal_rows import Feedback, Served, new_id
 
@@ -110,13 +109,14 @@ def answer_page(page, who, truth, count):
 def remember(folder, bundle, rows, inputs="plain"):
     """Write what a bundle answers to these rows into a service folder's journal, as a server would; return the ids."""
     predictor = rung.load(bundle)
-    ids = [new_id() for _ in rows]
+    ids, as_read = [new_id() for _ in rows], []
+    answers = list(predictor.respond(rows, read=as_read.append))
     records = [
         Served(
             id, time.time(), "test", predictor.manifest.name, predictor.manifest.version, "", "shop", None,
-            predictor.as_read(row), answer, 1.0, 0.0,
+            values, answer, 1.0, 0.0,
         )
-        for id, row, answer in zip(ids, rows, predictor.respond(rows), strict=True)
+        for id, values, answer in zip(ids, as_read, answers, strict=True)
     ]  # fmt: skip
     journal = Journal(folder, inputs)
     journal.write(*records)

@@ -7,10 +7,10 @@ import shlex
 import sys
 
 import pytest
-from rung.runtime.journal.subject_keys import VARIABLE, new_master_key
 from test_howto_label import fill
 
 import rung
+from rung.runtime.journal.subject_keys import VARIABLE, new_master_key
 from served_products import remember
 from support import ROOT, run_cli, write_csv
 

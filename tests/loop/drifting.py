@@ -32,13 +32,14 @@ def write_rows(journal, built, rows, days=3):
     """Serve texts with the built model and write them down as a server does, some days ago."""
     model = rung.load(built.bundle)
     texts = [{"text": text} for text in rows]
-    answers = model.respond(texts, answered_by=True)
+    as_read = []
+    answers = list(model.respond(texts, answered_by=True, read=as_read.append))
     begin_at, made = time.time() - days * 86_400, []
-    for nth, (values, answer) in enumerate(zip(texts, answers, strict=True)):
+    for nth, (values, answer) in enumerate(zip(as_read, answers, strict=True)):
         made.append(
             Served(
                 new_id(), begin_at + nth, "r", model.manifest.name, model.manifest.version, "tfidf_linear", "shop",
-                None, model.as_read(values), answer, 1.0, 1e-7,
+                None, values, answer, 1.0, 1e-7,
             )
         )  # fmt: skip
     journal.write(*made)

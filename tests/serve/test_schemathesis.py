@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from test_kill import free_port, start
 
+from rung.runtime.journal.subject_keys import VARIABLE, new_master_key
 from rung.serve.keys import KeyStore
-from rung.serve.subject_keys import VARIABLE, new_master_key
 
 CASES = int(os.environ.get("RUNG_FUZZ_CASES", "10000"))
 # Operations that take something; the others are one case each.

@@ -13,8 +13,8 @@ import pytest
 from test_gate import ASK, URL
 from test_kill import free_port, start
 
+from rung.runtime.journal.subject_keys import VARIABLE, new_master_key
 from rung.serve.keys import KeyStore
-from rung.serve.subject_keys import VARIABLE, new_master_key
 
 SECONDS = float(os.environ.get("RUNG_SOAK_SECONDS", "600"))
 CLIENTS = 4
