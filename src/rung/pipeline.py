@@ -272,8 +272,7 @@ def _try(
         for r in requirements
     ]
     fitted = _fit(job, rung, train)
-    bundle = folder / "bundle"
-    bundle.mkdir()
+    (bundle := folder / "bundle").mkdir()
     shown = {key: job.data.facts[key] for key in ("rows", "train", "certification")} | {
         "fingerprint": job.fingerprint
     }
