@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +67,12 @@ def own_rows(keys: Keys, marks: Marks) -> Keys:
 
 
 def with_joined(sides: Sides, keys: Keys, marks: Marks, lock: CertificateLock) -> Sides:
-    """Return the sides of all rows, from those of the product's own as an ordinary build decides them."""
+    """Return the sides of all rows, from those of the product's own as an ordinary build decides them.
+
+    Where nothing was joined, those are all.
+    """
+    if len(keys.text) == marks.base:
+        return sides
     own = sides.side.copy()
     own[own == CERTIFICATION] = HELD
     audit = slice(marks.feedback, None)
@@ -84,6 +90,14 @@ def with_joined(sides: Sides, keys: Keys, marks: Marks, lock: CertificateLock) -
     _drop(side, feedback, np.isin(unit, guarded) | np.isin(text, keys.text[audit]), IN_CERTIFICATION)
     _first_only(side, keys, feedback)
     return replace(sides, side=side, rule=dict(RULE), trained=np.unique(keys.unit[side == TRAIN]))
+
+
+def joined_facts(product: Product, side: npt.NDArray[np.int8], marks: Marks) -> dict[str, Any]:
+    """Return how many rows of feedback train and how many are held; {} where the product joins none."""
+    if product.joined is None:
+        return {}
+    learned = int((side[marks.base : marks.feedback] == TRAIN).sum())
+    return {"joined": {"feedback": learned, "held": int((side == HELD).sum())}}
 
 
 def certifying(side: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:

@@ -24,7 +24,7 @@ from rung.core.task import Task
 from rung.core.types import Dataset, Schema
 from rung.data.corrections import Corrections, read_corrections
 from rung.data.intake import Intake, staged_columns
-from rung.data.joined import certifying, joined_sources, own_rows, stage, with_joined
+from rung.data.joined import certifying, joined_facts, joined_sources, own_rows, stage, with_joined
 from rung.data.near_copies import near_copies
 from rung.data.overlay import Overlay, open_overlay
 from rung.data.quarantine import Quarantine
@@ -93,8 +93,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         keys = intake.keys()
         _require_rows(keys, intake.rows, quarantine.counts, product)
         sides, audit = _sides(own_rows(keys, marks), product, base, task, lock, overlay)
-        if product.joined is not None:
-            sides = with_joined(sides, keys, marks, lock)
+        sides = with_joined(sides, keys, marks, lock)
         sides = sides.without(near_copies(folder / _STAGED, schema, certifying(sides.side)), keys)
         names = list(intake.targets)
         final, unread = _described(folder / _STAGED, schema, task, sides, (keys, names, product))
@@ -121,24 +120,28 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         "chars_per_row": intake.chars_per_row(sides.side == TRAIN),
         "clean": intake.mended(sides.side == TRAIN),
         "repeated": _repeated(copies[sides.side == TRAIN], product.repeats),
-        "encoding": {
-            table.name: table.encoding for source, _ in found for table in source.tables if table.encoding
-        },
+        "encoding": _encodings(found),
         "split": sides.rule,
         # Only where people label: how far the random rows that certify have come.
         "audit": audit,
         "unreadable": unread,
         "schema": final.as_dict(),
-        "tables": {"train": "train.parquet"}
-        | ({"certification": "certification.parquet"} if certification else {})
-        | ({"held": "held.parquet"} if (sides.side == HELD).any() else {}),
+        "tables": _tables(sides.side),
+        **joined_facts(product, sides.side, marks),
     }
-    if product.joined is not None:
-        facts["joined"] = {
-            "feedback": int((sides.side[marks.base : marks.feedback] == TRAIN).sum()),
-            "held": int((sides.side == HELD).sum()),
-        }
     return dataset_from(folder, facts)
+
+
+def _tables(side: npt.NDArray[np.int8]) -> dict[str, str]:
+    """Return table -> its file, of those that have rows; training rows there are always."""
+    return {
+        name: f"{name}.parquet" for which, name in _TABLES.items() if which == TRAIN or (side == which).any()
+    }
+
+
+def _encodings(found: list[tuple[Source, bool]]) -> dict[str, str]:
+    """Return table -> its character encoding, where it has one."""
+    return {table.name: table.encoding for source, _ in found for table in source.tables if table.encoding}
 
 
 def dataset_from(folder: Path, facts: dict[str, Any]) -> Dataset:
