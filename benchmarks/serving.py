@@ -4,7 +4,8 @@
 
 Without a BUNDLE, that of benchmarks/serving_bundle.py. Needs wrk. Servers run all the time and are loaded in turns,
 round after round, on loopback; wrk and servers share the machine, so compare within one run only: the ratios are
-medians over rounds of ours to that server in the same round. The limit is the model in a loop in this process, one
+medians over rounds of ours to that server in the same round. CPU is processor time of a server's processes a request:
+what a busy neighbour disturbs least. The limit is the model in a loop in this process, one
 thread. Writes benchmarks/results/serving.md.
 """
 
@@ -32,12 +33,12 @@ CONNECTIONS = (1, 32)
 RESULTS = Path(__file__).parent / "results" / "serving.md"
 UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 SCRIPT = "wrk.method = 'POST'\nwrk.body = %s\n%s"
-Loaded = tuple[float, float, float]
+Loaded = tuple[float, float, float, float]
 
 
 @dataclass
 class Measured:
-    """Of one server: seconds until its first answer, MB at the end, (requests/s, p50, p99 ms) a round and number of connections."""
+    """Of one server: seconds until its first answer, MB at the end, what `load` gives, a round and number of connections."""
 
     ready: list[float] = field(default_factory=list)
     memory_mb: float = 0.0
@@ -45,13 +46,14 @@ class Measured:
 
 
 def load(running: Running, connections: int, seconds: float, folder: Path) -> Loaded:
-    """Return requests a second, p50 and p99 in milliseconds; every answer must be 2xx."""
+    """Return requests a second, p50, p99 and the server's processor time a request in milliseconds; every answer must be 2xx."""
     server = running.server
     headers = "".join(
         f"wrk.headers[{json.dumps(k)}] = {json.dumps(v)}\n" for k, v in server.headers().items()
     )
     script = folder / "ask.lua"
     script.write_text(SCRIPT % (json.dumps(server.body.decode()), headers))
+    before = running.cpu_seconds()
     done = subprocess.run(
         ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "20s", "--latency", "-s", str(script),
          f"http://127.0.0.1:{running.port}{server.path}"],
@@ -61,9 +63,11 @@ def load(running: Running, connections: int, seconds: float, folder: Path) -> Lo
         raise SystemExit(f"{server.title}: {done}")
     rate = re.search(r"Requests/sec:\s+([\d.]+)", done)
     quantiles = {q: float(v) * UNITS[u] for q, v, u in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s|m)\b", done)}
-    if rate is None:
+    answers = re.search(r"(\d+) requests in", done)
+    if rate is None or answers is None:
         raise SystemExit(done)
-    return float(rate[1]), quantiles["50"], quantiles["99"]
+    cpu = (running.cpu_seconds() - before) / int(answers[1]) * 1e3
+    return float(rate[1]), quantiles["50"], quantiles["99"], cpu
 
 
 def in_process(bundle: Path, seconds: float) -> tuple[float, float]:
@@ -109,18 +113,18 @@ def table(found: dict[str, Measured], limit: list[tuple[float, float]]) -> str:
     ours = next(iter(found.values()))
     rate, p50 = (statistics.median(values) for values in zip(*limit, strict=True))
     lines = [
-        "| server | requests/s, 32 | p50 ms, 32 | p99 ms, 32 | p50 ms, 1 | p99 ms, 1 | MB | ready s | ours to it: requests/s, 32 | p99, 32 | p50, 1 |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-        f"| in process, one thread | {rate:.0f} | | | {p50:.2f} | | | | | | |",
+        "| server | requests/s, 32 | p50 ms, 32 | p99 ms, 32 | p50 ms, 1 | p99 ms, 1 | CPU ms, 32 | CPU ms, 1 | MB | ready s | ours to it: requests/s, 32 | p99, 32 | p50, 1 | CPU, 32 | CPU, 1 |",
+        "|" + "---|" * 15,
+        f"| in process, one thread | {rate:.0f} | | | {p50:.2f} | | | | | | | | | | |",
     ]  # fmt: skip
     for title, measured in found.items():
         one, many = ([statistics.median(v) for v in zip(*measured.rounds[c], strict=True)] for c in (1, 32))
         ratios = [
             statistics.median(a[place] / b[place] for a, b in zip(ours.rounds[c], measured.rounds[c], strict=True))
-            for c, place in ((32, 0), (32, 2), (1, 1))
+            for c, place in ((32, 0), (32, 2), (1, 1), (32, 3), (1, 3))
         ]  # fmt: skip
         lines.append(
-            f"| {title} | {many[0]:.0f} | {many[1]:.1f} | {many[2]:.0f} | {one[1]:.2f} | {one[2]:.1f} | {measured.memory_mb:.0f} | "
+            f"| {title} | {many[0]:.0f} | {many[1]:.1f} | {many[2]:.0f} | {one[1]:.2f} | {one[2]:.1f} | {many[3]:.2f} | {one[3]:.2f} | {measured.memory_mb:.0f} | "
             f"{min(measured.ready):.1f} | " + " | ".join(f"{ratio:.2f}" for ratio in ratios) + " |"
         )
     over = statistics.median(a[1] - b[1] for a, b in zip(ours.rounds[1], limit, strict=True))

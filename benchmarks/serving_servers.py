@@ -122,6 +122,14 @@ class Running:
         """Return the resident memory of all its processes, megabytes."""
         return sum(_resident(pid) for pid in self._family()) / 1e3
 
+    def cpu_seconds(self) -> float:
+        """Return the processor time that its processes have used."""
+        ticks = 0
+        for pid in self._family():
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def end(self) -> None:
         """Stop all its processes."""
         family = self._family()
