@@ -260,10 +260,8 @@ def _try(
 ) -> dict[str, Any]:
     """Return the trial of one rung: scored on held-out training rows, fitted on all, packed, reloaded, measured."""
     each = rung.planned.cpu_seconds_per_1k / 1000
-    why, importance = Explanations(each), Importance(requirements[0].metric, each)
-    evaluation = evaluate.evaluate(
-        rung.model, train, lambda rows: _fit(job, rung, rows).model, why, importance
-    )
+    why, gain = Explanations(each), Importance(requirements[0].metric, each)
+    evaluation = evaluate.evaluate(rung.model, train, lambda rows: _fit(job, rung, rows).model, why, gain)
     if job.data.facts.get("audit"):
         evaluation = evaluate.among(evaluation, job.data.facts["audit"]["random_units"])
     metrics = {m.name: m for m in [*job.task.metrics(train.schema), *(r.metric for r in requirements)]}
@@ -307,7 +305,7 @@ def _try(
         "details": evaluate.details(evaluation, job.task, train),
         "reliability": study.reliability(evaluation.truths, evaluation.answers, [*metrics.values()]),
         "why": why.as_dict(),
-        "importance": importance.as_dict(),
+        "importance": gain.as_dict(),
         "over_limits": [],
         "premise": fitted.model.premise,
     }
