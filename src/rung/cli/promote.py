@@ -11,7 +11,7 @@ from rung.cli.options import as_json, console, lang, own_name, print_json
 
 @click.command(
     epilog="\b\nExamples:\n  rung promote runs/news-002\n  rung promote runs/news-002/bundle news/product.yaml --why 'new desk'\n"
-    "  rung promote product.yaml          the newest run that cleared its bar"
+    "  rung promote product.yaml"
 )
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("product", type=click.Path(path_type=Path), default="product.yaml")
