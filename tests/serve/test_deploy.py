@@ -80,7 +80,9 @@ def test_every_command_that_is_told_exists():
     for name in FILES:
         text = (DEPLOY / name).read_text(encoding="utf-8")
         # Behind `docker compose run server` stands what follows `rung`.
-        for line in re.findall(r"(?:\brung|run --rm server|-- rung) ((?:keys|serve)(?: (?!prints\b)[\w./:-]+)*)", text):
+        for line in re.findall(
+            r"(?:\brung|run --rm server|-- rung) ((?:keys|serve)(?: (?!prints\b)[\w./:-]+)*)", text
+        ):
             parsed(shlex.split(line))
             found += 1
     assert found >= 5
