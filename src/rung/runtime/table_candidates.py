@@ -40,6 +40,11 @@ def candidates(
             # of spread 1 leave less to be learned from each.
             strength = c * 10 if numbers else c
             found.append(Candidate("linear", f"linear {name}", {"c": strength, "bends": bends}))
+    if "additive" in families:
+        bags = (1, 2, 3, 4, 8, 14)[effort]
+        pairs = (0, 10, 10, 10, 20, 40)[effort]
+        found.append(Candidate("additive", "curves", {"pairs": 0, "bags": bags}))
+        found.append(Candidate("additive", "curves and pairs", {"pairs": pairs, "bags": bags}))
     if "trees" in families:
         names = (
             ("small", "medium", "stumps", "random", "fine", "fast", "large")
@@ -67,5 +72,6 @@ def _narrowed(found: list[Candidate], params: Any) -> list[Candidate]:
 
 _KNOWN = {
     "linear": {"c", "bends"},
+    "additive": {"pairs", "bags"},
     "trees": {"num_leaves", "learning_rate", "min_data_in_leaf", "rounds", "bags"},
 }
