@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from rung.core.errors import MissingExtra, RungError
 from rung.core.model import DataFacts, FitContext
@@ -15,10 +15,12 @@ class ExplainableBoostingParams:
     """What can be set; None is searched on training rows within the effort.
 
     pairs: of columns that may act together; 0 for none. bags: fits that are averaged.
+    balance: weigh the rows of rare labels, or thin those of common ones; probabilities stay the data's own.
     """
 
     pairs: int | None = None
     bags: int | None = None
+    balance: Literal["none", "weights", "thin"] | None = None
 
 
 class ExplainableBoosting(TableModel):

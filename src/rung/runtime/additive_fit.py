@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from rung.core.model import FitContext
 from rung.runtime.additive_part import AdditivePart, Axis, Term
+from rung.runtime.row_balance import balanced, moved
 from rung.runtime.row_samples import sample
 from rung.runtime.table_features import Cells
+from rung.runtime.table_parts import Part
 
 if TYPE_CHECKING:
     from rung.runtime.table_search import Goal
@@ -26,21 +28,26 @@ _MOST_ROUNDS = 1_000
 _ABSENT = -10.0
 
 
-def fit_additive(cells: Cells, goal: Goal, settings: Mapping[str, Any], context: FitContext) -> AdditivePart:
-    """Return a sum of tables. settings: `pairs` of columns at most, `bags` that are fitted and averaged."""
+def fit_additive(cells: Cells, goal: Goal, settings: Mapping[str, Any], context: FitContext) -> Part:
+    """Return a sum of tables. settings: `pairs` of columns at most, `bags` that are fitted and averaged, `balance`."""
+    shown = balanced(cells, goal, settings, context.seed)
+    cells, goal, weights = shown.cells, shown.goal, shown.weights
     most = _MOST_ROWS[context.effort]
     if len(cells) > most:
         codes = goal.codes if goal.codes is not None else np.zeros(len(cells), dtype=np.int64)
         rows = sample(codes, most, context.seed)
         cells, goal = cells.take(rows), goal.take(rows)
+        weights = None if weights is None else weights[rows]
     present = np.zeros(1) if goal.codes is None else np.unique(goal.codes)
     if goal.codes is not None and len(present) == 1:
         intercept = np.where(np.arange(goal.outputs) == present[0], -_ABSENT, _ABSENT)
         return AdditivePart((), (), intercept, goal.outputs)
-    return _packed(_boosted(cells, goal, settings, context), cells, goal)
+    return moved(_packed(_boosted(cells, goal, weights, settings, context), cells, goal), shown.shift)
 
 
-def _boosted(cells: Cells, goal: Goal, settings: Mapping[str, Any], context: FitContext) -> Any:
+def _boosted(
+    cells: Cells, goal: Goal, weights: Floats | None, settings: Mapping[str, Any], context: FitContext
+) -> Any:
     from interpret.glassbox import ExplainableBoostingClassifier, ExplainableBoostingRegressor
 
     numbers, width = cells.numbers.shape[1], cells.numbers.shape[1] + cells.codes.shape[1]
@@ -57,7 +64,8 @@ def _boosted(cells: Cells, goal: Goal, settings: Mapping[str, Any], context: Fit
         # It warns of columns with many values and of few rows; its answers out of fold are the judge.
         warnings.simplefilter("ignore")
         rows = np.hstack([cells.numbers, cells.codes.astype(np.float64)])
-        return model.fit(rows, goal.targets[:, 0] if goal.codes is None else goal.codes)
+        target = goal.targets[:, 0] if goal.codes is None else goal.codes
+        return model.fit(rows, target, sample_weight=weights)
 
 
 def _packed(model: Any, cells: Cells, goal: Goal) -> AdditivePart:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rung.core.model import FitContext
+from rung.runtime.row_balance import RARE, rarest_share
 from rung.runtime.table_search import Candidate, Goal
 
 # Shallow and restrained for few rows, deep for many; the extremely randomised ones differ most from the rest.
@@ -55,7 +56,26 @@ def candidates(
         )
         most = (1, 2, 4, 6, 7, 7)[effort]
         found += [Candidate("trees", f"trees {name}", _TREES[name]) for name in names[:most]]
+    if context.effort and rarest_share(goal) < RARE:
+        found = _with_balance(found, context.effort)
     return _narrowed(found, params)
+
+
+def _with_balance(found: list[Candidate], effort: int) -> list[Candidate]:
+    """Return candidates with the likeliest of each family also weighted, from effort 3 on also thinned."""
+    out: list[Candidate] = []
+    for candidate in found:
+        first = all(candidate.family != other.family for other in out)
+        out.append(candidate)
+        if first:
+            kinds = ("weights", "thin") if effort > 2 else ("weights",)
+            out += [
+                Candidate(
+                    candidate.family, f"{candidate.name}, {kind}", {**candidate.settings, "balance": kind}
+                )
+                for kind in kinds
+            ]
+    return out
 
 
 def _narrowed(found: list[Candidate], params: Any) -> list[Candidate]:
@@ -71,7 +91,7 @@ def _narrowed(found: list[Candidate], params: Any) -> list[Candidate]:
 
 
 _KNOWN = {
-    "linear": {"c", "bends"},
-    "additive": {"pairs", "bags"},
-    "trees": {"num_leaves", "learning_rate", "min_data_in_leaf", "rounds", "bags"},
+    "linear": {"c", "bends", "balance"},
+    "additive": {"pairs", "bags", "balance"},
+    "trees": {"num_leaves", "learning_rate", "min_data_in_leaf", "rounds", "bags", "balance"},
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -150,6 +150,17 @@ def joined(parts: Sequence[Trees]) -> Trees:
         stacked("feature"), stacked("threshold"), left, right, stacked("missing_left"), stacked("value"),
         stacked("cover"), roots, stacked("output"), parts[0].outputs,
     )  # fmt: skip
+
+
+def shifted(trees: Trees, shift: Floats) -> Trees:
+    """Return trees whose scores are higher by `shift`, [outputs]: the leaves of each output's first tree bear it."""
+    value = trees.value.astype(np.float64)
+    ends = np.append(trees.roots[1:], len(trees.feature))
+    for output in np.flatnonzero(shift).tolist():
+        first = int(np.flatnonzero(trees.output == output)[0])
+        own = slice(int(trees.roots[first]), int(ends[first]))
+        value[own] += np.where(trees.feature[own] < 0, shift[output], 0.0)
+    return replace(trees, value=value.astype(np.float32)) if shift.any() else trees
 
 
 def _single_below(threshold: float) -> float:
