@@ -1,4 +1,4 @@
-"""Gradient-boosted trees: fitted with LightGBM, packed as arrays and ONNX, served without it."""
+"""Gradient-boosted trees: fitted with LightGBM, packed as arrays, served without it."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ class BoostedTreesParams:
 class BoostedTrees(TableModel):
     """Use it on tables of a thousand rows or more whose columns act together: it is the one to beat."""
 
-    PACKAGES = ("lightgbm", "sklearn", "scipy", "onnx")
+    PACKAGES = ("lightgbm", "sklearn", "scipy")
     Params = BoostedTreesParams
     FAMILIES = ("trees",)

@@ -23,7 +23,7 @@ class StackParams:
 class Stack(TableModel):
     """Use it for the last points: no family wins on every table, and a mixture is seldom worse than its best."""
 
-    PACKAGES = ("lightgbm", "sklearn", "scipy", "onnx")
+    PACKAGES = ("lightgbm", "sklearn", "scipy")
     Params = StackParams
     FAMILIES = ("linear", "trees")
     MIXES = True

@@ -123,8 +123,6 @@ class TableModel(Model):
         for place, part in enumerate(fitted.parts):
             kinds.append(next(kind for kind, family in _KINDS.items() if isinstance(part, family)))
             arrays |= {f"part.{place}.{key}": array for key, array in part.arrays().items()}
-            if isinstance(part, TreePart):
-                part.write(folder / f"trees-{place}.onnx")
         for place, (x, y) in enumerate(fitted.calibration.knots):
             arrays |= {f"knots.{place}.x": x, f"knots.{place}.y": y}
         kept = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
@@ -151,7 +149,7 @@ class TableModel(Model):
             prefix = f"part.{place}."
             own = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
             part = _KINDS[kind].from_arrays(own)
-            parts.append(part.opened(folder / f"trees-{place}.onnx") if isinstance(part, TreePart) else part)
+            parts.append(part.opened() if isinstance(part, TreePart) else part)
         knots = tuple(
             (arrays[f"knots.{i}.x"], arrays[f"knots.{i}.y"]) for i in range(len(schema.labels))
             if facts["calibration"]["kind"] == "isotonic"
