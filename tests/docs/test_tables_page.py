@@ -35,7 +35,7 @@ def test_the_costs_of_the_page_are_a_spec():
     assert product.costs.false_negative == yaml.safe_load(block)["costs"]["false_negative"]
 
 
-@pytest.mark.parametrize("name", ["credit", "houses"])
+@pytest.mark.parametrize("name", ["churn", "credit", "disease", "houses", "income", "rare"])
 def test_the_examples_are_specs(name):
     product, _ = load_product(ROOT / "examples" / name)
     assert product.name == name and product.task.startswith("tabular_")

@@ -148,6 +148,7 @@ def test_numbers_come_with_an_interval_and_a_certificate(sugar):
 def test_a_plan_tells_labels_from_numbers(credit_csv, sugar):
     found = plan(credit_csv)
     assert (found.guess.task, found.guess.target) == ("tabular_classification", "creditability")
-    assert {r.name for r in found.ladder.rungs} == {"majority", "linear_table", "boosted_trees", "stack"}
+    ladder = {r.name for r in found.ladder.rungs} | set(found.ladder.left_out)
+    assert ladder == {"majority", "linear_table", "explainable_boosting", "boosted_trees", "stack"}
     found = plan(sugar.folder.parent / "sugar.csv", data={"target": "progression"})
     assert found.guess.task == "tabular_regression" and found.brief["bar"]["metric"] == "within:10%"

@@ -2,6 +2,7 @@
 
 import math
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +10,8 @@ from sklearn.datasets import load_breast_cancer
 
 from rung.runtime.onnx_file import OnnxFile
 from rung.runtime.tree_shap import TreeShap
-from rung.runtime.trees import from_lightgbm, joined
-from rung.runtime.trees_onnx import write_onnx
+from rung.runtime.trees import Trees, from_lightgbm, joined
+from rung.runtime.trees_onnx import _varints, onnx_bytes
 
 lgb = pytest.importorskip("lightgbm")
 
@@ -32,13 +33,49 @@ def fitted():
     return rows, booster, from_lightgbm(booster.dump_model(), 1)
 
 
-def test_numpy_and_onnx_answer_as_lightgbm_does(fitted, tmp_path):
+def test_numpy_and_onnx_answer_as_lightgbm_does(fitted):
     rows, booster, trees = fitted
     expected = booster.predict(rows, raw_score=True)
     assert np.abs(trees.raw(rows)[:, 0] - expected).max() < 1e-5
-    write_onnx(trees, rows.shape[1], tmp_path / "trees.onnx")
-    answers = OnnxFile.open(tmp_path / "trees.onnx").run("raw", {"rows": rows})
+    content = onnx_bytes(trees, rows.shape[1])
+    answers = OnnxFile(Path("t"), content, "t").run("raw", {"rows": rows})
     assert np.abs(answers[:, 0] - expected).max() < 1e-4
+
+
+def test_the_onnx_model_is_one_by_its_own_checker(fitted):
+    onnx = pytest.importorskip("onnx")
+    rows, _, trees = fitted
+    model = onnx.load_model_from_string(onnx_bytes(trees, rows.shape[1]))
+    onnx.checker.check_model(model, full_check=True)
+    (node,) = model.graph.node
+    found = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    assert (node.op_type, node.domain, found["n_targets"]) == ("TreeEnsembleRegressor", "ai.onnx.ml", 1)
+    assert len(found["nodes_modes"]) == len(trees.feature) and max(found["nodes_nodeids"]) > 10
+    assert np.array_equal(np.array(found["nodes_values"], np.float32), trees.threshold)
+
+
+@pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 16_384, 2**31 - 1, 2**40])
+def test_whole_numbers_are_written_as_protocol_buffers_do(value):
+    """Against the definition: seven bits a byte, the lowest first."""
+    expected, left = [], value
+    while True:
+        left, low = left >> 7, left & 0x7F
+        expected.append(low | (0x80 if left else 0))
+        if not left:
+            break
+    assert _varints(np.array([5, value, 1], dtype=np.uint64)) == bytes([5, *expected, 1])
+
+
+def test_arrays_hold_every_node(fitted):
+    rows, _, trees = fitted
+    arrays = trees.arrays()
+    again = Trees.from_arrays(arrays)
+    inside = trees.feature >= 0
+    for name in ("feature", "left", "right", "cover", "roots", "output"):
+        assert np.array_equal(getattr(again, name), getattr(trees, name)), name
+    assert np.array_equal(again.missing_left[inside], trees.missing_left[inside])
+    assert np.array_equal(again.raw(rows), trees.raw(rows)) and np.isnan(rows).any()
+    assert sum(a.nbytes for a in arrays.values()) < 13 * len(trees.feature) + 1_000
 
 
 def test_contributions_are_those_of_lightgbm_and_add_up(fitted):

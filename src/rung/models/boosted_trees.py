@@ -1,25 +1,31 @@
-"""Gradient-boosted trees: fitted with LightGBM, packed as arrays and ONNX, served without it."""
+"""Gradient-boosted trees: fitted with LightGBM, packed as arrays, served without it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from rung.runtime.table_model import TableModel
 
 
 @dataclass(frozen=True)
 class BoostedTreesParams:
-    """What can be set; None is searched on training rows within the effort. bags: fits that are averaged."""
+    """What can be set; None is searched on training rows within the effort.
+
+    bags: fits that are averaged. balance: weigh the rows of rare labels, or thin those of common ones; probabilities
+    stay the data's own.
+    """
 
     num_leaves: int | None = None
     learning_rate: float | None = None
     min_data_in_leaf: int | None = None
     bags: int | None = None
+    balance: Literal["none", "weights", "thin"] | None = None
 
 
 class BoostedTrees(TableModel):
     """Use it on tables of a thousand rows or more whose columns act together: it is the one to beat."""
 
-    PACKAGES = ("lightgbm", "sklearn", "scipy", "onnx")
+    PACKAGES = ("lightgbm", "sklearn", "scipy")
     Params = BoostedTreesParams
     FAMILIES = ("trees",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from rung.runtime.table_model import TableModel
 
@@ -12,10 +13,12 @@ class LinearTableParams:
     """What can be set; None is searched on training rows within the effort.
 
     c: the inverse of the penalty on weights. bends: places where the line of a number may bend, at its quantiles.
+    balance: weigh the rows of rare labels, or thin those of common ones; probabilities stay the data's own.
     """
 
     c: float | None = None
     bends: int | None = None
+    balance: Literal["none", "weights", "thin"] | None = None
 
 
 class LinearTable(TableModel):

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from rung.runtime.table_model import TableModel
 
 
 @dataclass(frozen=True)
 class StackParams:
-    """What can be set. bags: fits of each kind of trees that are averaged; None goes by the effort."""
+    """What can be set; None goes by the effort, and is searched on training rows.
+
+    bags: fits of each kind of trees that are averaged. balance: weigh the rows of rare labels, or thin those of common
+    ones; probabilities stay the data's own.
+    """
 
     bags: int | None = None
+    balance: Literal["none", "weights", "thin"] | None = None
 
 
 class Stack(TableModel):
     """Use it for the last points: no family wins on every table, and a mixture is seldom worse than its best."""
 
-    PACKAGES = ("lightgbm", "sklearn", "scipy", "onnx")
+    PACKAGES = ("lightgbm", "sklearn", "scipy")
     Params = StackParams
     FAMILIES = ("linear", "trees")
     MIXES = True

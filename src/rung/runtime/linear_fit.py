@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from rung.core.model import FitContext
 from rung.runtime.linear_part import LinearDesign, LinearPart, learn_design
+from rung.runtime.row_balance import balanced, moved
 from rung.runtime.row_samples import sample
 from rung.runtime.table_features import Cells
+from rung.runtime.table_parts import Part
 
 if TYPE_CHECKING:
     from rung.runtime.table_search import Goal
@@ -23,23 +25,29 @@ _MOST_ROWS = 100_000
 _DENSE_COLUMNS = 200
 
 
-def fit_linear(cells: Cells, goal: Goal, settings: Mapping[str, Any], context: FitContext) -> LinearPart:
-    """Return a linear model. settings: `c`, the inverse of the penalty, and `bends`, knots a number."""
+def fit_linear(cells: Cells, goal: Goal, settings: Mapping[str, Any], context: FitContext) -> Part:
+    """Return a linear model. settings: `c`, the inverse of the penalty, `bends`, knots a number, and `balance`."""
+    shown = balanced(cells, goal, settings, context.seed)
+    cells, goal, weights = shown.cells, shown.goal, shown.weights
     if len(cells) > _MOST_ROWS:
         codes = goal.codes if goal.codes is not None else np.zeros(len(cells), dtype=np.int64)
         rows = sample(codes, _MOST_ROWS, context.seed)
         cells, goal = cells.take(rows), goal.take(rows)
+        weights = None if weights is None else weights[rows]
     design = learn_design(cells, int(settings.get("bends", 0)))
     matrix = _matrix(design, cells)
-    fit = _ridge if goal.codes is None else _logistic
-    weights, bias = fit(matrix, goal, float(settings.get("c", 1.0)), context)
-    centre = [weights[column].mean(axis=0) for column in design.places(cells).T]
-    return LinearPart(
+    c = float(settings.get("c", 1.0))
+    found, bias = (
+        _ridge(matrix, goal, c) if goal.codes is None else _logistic(matrix, goal, c, weights, context)
+    )
+    centre = [found[column].mean(axis=0) for column in design.places(cells).T]
+    part = LinearPart(
         design,
-        weights.astype(np.float32),
+        found.astype(np.float32),
         bias.astype(np.float32),
         np.array(centre, dtype=np.float32).reshape(len(centre), goal.outputs),
     )
+    return moved(part, shown.shift)
 
 
 def _matrix(design: LinearDesign, cells: Cells) -> Any:
@@ -59,7 +67,9 @@ def _matrix(design: LinearDesign, cells: Cells) -> Any:
     return hstack([csr_matrix(dense), hot], format="csr")
 
 
-def _logistic(matrix: Any, goal: Goal, c: float, context: FitContext) -> tuple[Floats, Floats]:
+def _logistic(
+    matrix: Any, goal: Goal, c: float, row_weights: Floats | None, context: FitContext
+) -> tuple[Floats, Floats]:
     """Return weights [columns, labels] and bias [labels]; a label without rows gets a bias of -10."""
     from sklearn.linear_model import LogisticRegression
 
@@ -73,7 +83,7 @@ def _logistic(matrix: Any, goal: Goal, c: float, context: FitContext) -> tuple[F
     with warnings.catch_warnings():
         # A fit that stops early is judged like every other, by its answers out of fold.
         warnings.simplefilter("ignore")
-        model.fit(matrix, goal.codes)
+        model.fit(matrix, goal.codes, sample_weight=row_weights)
     coefficients, intercepts = model.coef_, model.intercept_
     if len(present) == 2:
         coefficients = np.vstack([-coefficients[0], coefficients[0]]) / 2
@@ -82,7 +92,7 @@ def _logistic(matrix: Any, goal: Goal, c: float, context: FitContext) -> tuple[F
     return weights, bias
 
 
-def _ridge(matrix: Any, goal: Goal, c: float, context: FitContext) -> tuple[Floats, Floats]:
+def _ridge(matrix: Any, goal: Goal, c: float) -> tuple[Floats, Floats]:
     from sklearn.linear_model import Ridge
 
     solver = "sparse_cg" if hasattr(matrix, "tocsr") else "cholesky"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rung.core.model import FitContext
+from rung.runtime.row_balance import RARE, rarest_share
 from rung.runtime.table_search import Candidate, Goal
 
 # Shallow and restrained for few rows, deep for many; the extremely randomised ones differ most from the rest.
@@ -40,6 +41,11 @@ def candidates(
             # of spread 1 leave less to be learned from each.
             strength = c * 10 if numbers else c
             found.append(Candidate("linear", f"linear {name}", {"c": strength, "bends": bends}))
+    if "additive" in families:
+        bags = (1, 2, 3, 4, 8, 14)[effort]
+        pairs = (0, 10, 10, 10, 20, 40)[effort]
+        found.append(Candidate("additive", "curves", {"pairs": 0, "bags": bags}))
+        found.append(Candidate("additive", "curves and pairs", {"pairs": pairs, "bags": bags}))
     if "trees" in families:
         names = (
             ("small", "medium", "stumps", "random", "fine", "fast", "large")
@@ -50,7 +56,26 @@ def candidates(
         )
         most = (1, 2, 4, 6, 7, 7)[effort]
         found += [Candidate("trees", f"trees {name}", _TREES[name]) for name in names[:most]]
+    if context.effort and rarest_share(goal) < RARE:
+        found = _with_balance(found, context.effort)
     return _narrowed(found, params)
+
+
+def _with_balance(found: list[Candidate], effort: int) -> list[Candidate]:
+    """Return candidates with the likeliest of each family also weighted, from effort 3 on also thinned."""
+    out: list[Candidate] = []
+    for candidate in found:
+        first = all(candidate.family != other.family for other in out)
+        out.append(candidate)
+        if first:
+            kinds = ("weights", "thin") if effort > 2 else ("weights",)
+            out += [
+                Candidate(
+                    candidate.family, f"{candidate.name}, {kind}", {**candidate.settings, "balance": kind}
+                )
+                for kind in kinds
+            ]
+    return out
 
 
 def _narrowed(found: list[Candidate], params: Any) -> list[Candidate]:
@@ -66,6 +91,7 @@ def _narrowed(found: list[Candidate], params: Any) -> list[Candidate]:
 
 
 _KNOWN = {
-    "linear": {"c", "bends"},
-    "trees": {"num_leaves", "learning_rate", "min_data_in_leaf", "rounds", "bags"},
+    "linear": {"c", "bends", "balance"},
+    "additive": {"pairs", "bags", "balance"},
+    "trees": {"num_leaves", "learning_rate", "min_data_in_leaf", "rounds", "bags", "balance"},
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,15 @@ class TableFeatures:
         scores = [name for name, text in self.texts.items() for _ in range(text.width + 1)]
         return (*(name for name, _ in self.numbers), *scores)
 
+    @cached_property
+    def _known(self) -> dict[str, dict[Any, int]]:
+        """Return the code of each category's values, and of nothing."""
+        return {
+            name: {value: code for code, value in enumerate(values)}
+            | dict.fromkeys((None, ""), len(values) + 1)
+            for name, values in self.categories.items()
+        }
+
     def encode(self, inputs: Columns, text_scores: Mapping[str, Floats] | None = None) -> Cells:
         """Return rows as a model reads them. text_scores: of training rows, by models that had not seen them."""
         rows = len(next(iter(inputs.values()))) if inputs else 0
@@ -80,9 +90,12 @@ class TableFeatures:
             )
         codes = np.zeros((rows, len(self.categories)), dtype=np.int32)
         for place, (name, values) in enumerate(self.categories.items()):
-            known: dict[Any, int] = {value: code for code, value in enumerate(values)}
-            known |= {None: len(values) + 1, "": len(values) + 1}
-            codes[:, place] = [known.get(value, len(values)) for value in inputs[name]]
+            known, other, column = self._known[name], len(values), inputs[name]
+            if rows > 100:  # Fewer words than rows: each is looked up once.
+                found_codes = {value: known.get(value, other) for value in set(column)}
+                codes[:, place] = np.fromiter(map(found_codes.__getitem__, column), np.int32, rows)
+            else:
+                codes[:, place] = [known.get(value, other) for value in column]
         return Cells(np.hstack(blocks), codes)
 
     def shown(self, inputs: Columns, row: int) -> dict[str, str]:

@@ -15,6 +15,7 @@ from rung.runtime.head_calibration import calibrate
 from rung.runtime.head_search import label_codes
 from rung.runtime.linear_head import Calibration
 from rung.runtime.number_scale import NumberScale, learn_scale, with_residuals
+from rung.runtime.row_balance import level, moved
 from rung.runtime.table_candidates import candidates
 from rung.runtime.table_features import TableFeatures, learn
 from rung.runtime.table_parts import TableParts
@@ -36,23 +37,27 @@ def fit_table(
     wanted = candidates(families, mixes, len(cells), goal, params, context)
     found = choose(cells, goal, folds, wanted, context, mixes)
     truth = goal.take(found.rows)
-    calibration, decision = Calibration(), Decision()
+    calibration, decision, even = Calibration(), Decision(), np.zeros(goal.outputs)
     if truth.codes is not None:
         calibration = calibrate(found.raw, truth.codes, context.seed)
+        if any(member.settings.get("balance", "none") != "none" for member, _ in found.members):
+            even = level(found.raw, truth.codes, calibration.scale)
+            calibration = calibrate(found.raw + even, truth.codes, context.seed)
         if goal.outputs == 2:
-            said = calibration.apply(found.raw)
+            said = calibration.apply(found.raw + even)
             decision = cheapest(said, truth.codes == 1, examples.schema.costs)
     else:
         values = np.array([examples.targets[i] for i in found.rows.tolist()], dtype=np.float64)
         scale = with_residuals(scale, found.raw[:, 0], values)
-    parts = tuple(fit_member(cells, goal, member, context) for member, _ in found.members)
+    parts = [fit_member(cells, goal, member, context) for member, _ in found.members]
+    parts[0] = moved(parts[0], even / found.members[0][1])
     chosen = story(found) | {"left_out": dict(features.left_out)}
     if goal.codes is not None:
         chosen |= {"calibration": calibration.kind}
     if decision.threshold is not None:
         chosen |= {"threshold": round(decision.threshold, 5)}
     weights = tuple(weight for _, weight in found.members)
-    return TableParts(features, parts, weights, calibration, decision, scale, chosen)
+    return TableParts(features, tuple(parts), weights, calibration, decision, scale, chosen)
 
 
 def _goal(examples: Examples) -> tuple[Goal, NumberScale]:

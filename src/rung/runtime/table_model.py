@@ -13,6 +13,7 @@ import numpy.typing as npt
 from rung.core.errors import BundleError
 from rung.core.model import Cost, DataFacts, FitContext, Model, Reason
 from rung.core.types import Columns, Examples, Prediction, Schema
+from rung.runtime.additive_part import AdditivePart
 from rung.runtime.decisions import Decision
 from rung.runtime.linear_head import Calibration
 from rung.runtime.linear_part import LinearPart
@@ -22,7 +23,11 @@ from rung.runtime.table_parts import Part, TableParts
 from rung.runtime.tree_part import TreePart
 
 Floats = npt.NDArray[np.float64]
-_KINDS: dict[str, type[LinearPart] | type[TreePart]] = {"linear": LinearPart, "trees": TreePart}
+_KINDS: dict[str, type[LinearPart] | type[TreePart] | type[AdditivePart]] = {
+    "linear": LinearPart,
+    "trees": TreePart,
+    "additive": AdditivePart,
+}
 
 
 class TableModel(Model):
@@ -116,10 +121,8 @@ class TableModel(Model):
         arrays = dict(fitted.features.arrays())
         kinds = []
         for place, part in enumerate(fitted.parts):
-            kinds.append("linear" if isinstance(part, LinearPart) else "trees")
+            kinds.append(next(kind for kind, family in _KINDS.items() if isinstance(part, family)))
             arrays |= {f"part.{place}.{key}": array for key, array in part.arrays().items()}
-            if isinstance(part, TreePart):
-                part.write(folder / f"trees-{place}.onnx")
         for place, (x, y) in enumerate(fitted.calibration.knots):
             arrays |= {f"knots.{place}.x": x, f"knots.{place}.y": y}
         kept = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
@@ -146,7 +149,7 @@ class TableModel(Model):
             prefix = f"part.{place}."
             own = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
             part = _KINDS[kind].from_arrays(own)
-            parts.append(part.opened(folder / f"trees-{place}.onnx") if isinstance(part, TreePart) else part)
+            parts.append(part.opened() if isinstance(part, TreePart) else part)
         knots = tuple(
             (arrays[f"knots.{i}.x"], arrays[f"knots.{i}.y"]) for i in range(len(schema.labels))
             if facts["calibration"]["kind"] == "isotonic"
@@ -165,13 +168,12 @@ class TableModel(Model):
     @classmethod
     def cost(cls, facts: DataFacts, params: Any, context: FitContext) -> Cost:
         cells = facts.rows * max(facts.chars_per_row / 8, 1)
-        trees = "trees" in cls.FAMILIES
+        each = {"linear": (8e-7, 0.0, 0.02), "additive": (6e-5, 4e-5, 0.1), "trees": (3e-6, 8e-5, 0.4)}
+        a_cell, a_row, mb = (max(each[family][i] for family in cls.FAMILIES) for i in range(3))
         tried = (1 + context.effort) * (2 if cls.MIXES else 1)
-        fit = 0.3 + cells * (3e-6 if trees else 8e-7) * tried * max(facts.labels / 2, 1)
-        answer = (
-            1.5e-4 + (8e-5 if trees else 0.0) + (1.2e-4 if cls.MIXES else 0.0) + facts.chars_per_row * 2e-7
-        )
-        size = (0.4 if trees else 0.02) * (3 if cls.MIXES else 1)
+        fit = 0.3 + cells * a_cell * tried * max(facts.labels / 2, 1)
+        answer = 1.5e-4 + a_row + (1.2e-4 if cls.MIXES else 0.0) + facts.chars_per_row * 2e-7
+        size = mb * (3 if cls.MIXES else 1)
         return Cost(fit, answer * 1000, 60 + 3 * size + cells * 1e-5, size)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rung.runtime.additive_part import AdditivePart
 from rung.runtime.decisions import Decision
 from rung.runtime.linear_head import Calibration
 from rung.runtime.linear_part import LinearPart
@@ -13,7 +14,7 @@ from rung.runtime.number_scale import NumberScale
 from rung.runtime.table_features import TableFeatures
 from rung.runtime.tree_part import TreePart
 
-Part = LinearPart | TreePart
+Part = LinearPart | TreePart | AdditivePart
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ and the calibration come from these answers.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,16 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.model import FitContext
+from rung.runtime.additive_fit import fit_additive
 from rung.runtime.linear_fit import fit_linear
-from rung.runtime.linear_part import LinearPart
 from rung.runtime.table_features import Cells
+from rung.runtime.table_parts import Part
 from rung.runtime.tree_fit import TreeFolds, fit_trees
-from rung.runtime.tree_part import TreePart
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Folds = Sequence[tuple[Ints, Ints]]
-Part = LinearPart | TreePart
 # Rows that configurations are compared on: a table of more is compared on a part of it.
 _ROWS = {0: 5_000, 1: 10_000, 2: 40_000, 3: 80_000, 4: 150_000, 5: 300_000}
 # A mixture takes up to so many steps, and a step must lower the loss by this share.
@@ -58,7 +57,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A configuration: its family ("linear" or "trees"), a name for the report, and its settings."""
+    """A configuration: its family ("linear", "additive" or "trees"), a name for the report, and its settings."""
 
     family: str
     name: str
@@ -106,13 +105,12 @@ def choose(
         if candidate.family == "trees":
             raw, settings = trees.answers(candidate.settings)
         else:
+            # One bag tells configurations apart; the final fit averages as many as are wanted.
+            settings, fit = candidate.settings, _FITS[candidate.family]
+            once = {**settings, "bags": 1}
             raw = np.vstack(
-                [
-                    fit_linear(cells.take(a), goal.take(a), candidate.settings, context).raw(cells.take(b))
-                    for a, b in folds
-                ]
+                [fit(cells.take(a), goal.take(a), once, context).raw(cells.take(b)) for a, b in folds]
             )
-            settings = candidate.settings
         tried.append(Tried(candidate, raw, truth.loss(raw), settings))
     best = min(tried, key=lambda t: t.loss)
     if not mix:
@@ -143,9 +141,14 @@ def _mixed(tried: Sequence[Tried], truth: Goal) -> tuple[tuple[tuple[Tried, floa
 
 def fit_member(cells: Cells, goal: Goal, member: Tried, context: FitContext) -> Part:
     """Return a chosen candidate fitted on all rows."""
-    if member.candidate.family == "trees":
-        return fit_trees(cells, goal, member.settings, context)
-    return fit_linear(cells, goal, member.settings, context)
+    return _FITS[member.candidate.family](cells, goal, member.settings, context)
+
+
+_FITS: Mapping[str, Callable[..., Part]] = {
+    "linear": fit_linear,
+    "additive": fit_additive,
+    "trees": fit_trees,
+}
 
 
 def unit_folds(codes: Ints, units: Sequence[str], effort: int, seed: int) -> list[tuple[Ints, Ints]]:

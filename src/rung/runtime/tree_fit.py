@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.model import FitContext
+from rung.runtime.row_balance import Balanced, balanced, moved
 from rung.runtime.table_features import Cells
+from rung.runtime.table_parts import Part
 from rung.runtime.tree_part import TreeDesign, TreePart, both_sides, encoded_apart, learn_tree_design
 from rung.runtime.trees import from_lightgbm, joined
 
@@ -33,6 +35,7 @@ class _Prepared:
     train: Any
     test: npt.NDArray[np.float32]
     valid: Any
+    shift: Floats
 
 
 class TreeFolds:
@@ -42,46 +45,56 @@ class TreeFolds:
         self, cells: Cells, goal: Goal, folds: Sequence[tuple[Ints, Ints]], context: FitContext
     ) -> None:
         self._cells, self._goal, self._folds, self._context = cells, goal, folds, context
-        self._prepared: list[_Prepared] | None = None
+        self._prepared: dict[str, list[_Prepared]] = {}
 
     def answers(self, settings: Mapping[str, Any]) -> tuple[Floats, Mapping[str, Any]]:
         """Return answers to the tests' rows, and the settings with the number of rounds that served them best."""
-        if self._prepared is None:
-            self._prepared = [self._prepare(train, test) for train, test in self._folds]
+        balance = str(settings.get("balance") or "none")
+        if balance not in self._prepared:
+            self._prepared[balance] = [self._prepare(train, test, settings) for train, test in self._folds]
         raw, rounds = [], []
-        for fold in self._prepared:
+        for fold in self._prepared[balance]:
             booster = _train(fold.train, self._goal, settings, self._context, fold.valid)
             rounds.append(booster.best_iteration or booster.current_iteration())
             found = booster.predict(fold.test, num_iteration=rounds[-1], raw_score=True)
-            raw.append(_as_outputs(found, self._goal))
+            raw.append(_as_outputs(found, self._goal) + fold.shift)
         # All rows are more than a fold's: they bear some more trees.
         share = sum(len(t) for t, _ in self._folds) / len(self._folds) / len(self._cells)
         wanted = max(int(np.mean(rounds) * min(1.0 / max(share, 0.5), 1.25) + 0.5), 5)
         return np.vstack(raw), {**settings, "rounds": wanted}
 
-    def _prepare(self, train: Ints, test: Ints) -> _Prepared:
+    def _prepare(self, train: Ints, test: Ints, settings: Mapping[str, Any]) -> _Prepared:
         import lightgbm as lgb
 
-        cells, goal = self._cells.take(train), self._goal.take(train)
-        design = learn_tree_design(cells, goal.targets)
-        rows = design.rows(cells, encoded_apart(cells, goal.targets, 5, self._context.seed))
+        seed = self._context.seed
+        shown = balanced(self._cells.take(train), self._goal.take(train), settings, seed)
+        design = learn_tree_design(shown.cells, shown.goal.targets)
+        rows = design.rows(shown.cells, encoded_apart(shown.cells, shown.goal.targets, 5, seed))
         held = design.rows(self._cells.take(test))
-        data = _dataset(rows, goal)
-        valid = lgb.Dataset(held, _label(self._goal.take(test)), reference=data, free_raw_data=False)
-        return _Prepared(data, held, valid)
+        data = _dataset(rows, shown)
+        # Held-out rows stand in their own shares: scores are put back to them before they stop the fit.
+        begin = np.tile(shown.shift, (len(test), 1)) if shown.shift.any() else None
+        if begin is not None and self._goal.outputs == 2:
+            begin = begin[:, 1] - begin[:, 0]
+        valid = lgb.Dataset(
+            held, _label(self._goal.take(test)), reference=data, init_score=begin, free_raw_data=False
+        )
+        return _Prepared(data, held, valid, shown.shift)
 
 
-def fit_trees(cells: Cells, goal: Goal, settings: Mapping[str, Any], context: FitContext) -> TreePart:
+def fit_trees(cells: Cells, goal: Goal, settings: Mapping[str, Any], context: FitContext) -> Part:
     """Return trees fitted on all rows. settings: as `TreeFolds.answers` gave them; `bags` fits so many and averages."""
+    shown = balanced(cells, goal, settings, context.seed)
+    cells, goal = shown.cells, shown.goal
     design: TreeDesign = learn_tree_design(cells, goal.targets)
     rows = design.rows(cells, encoded_apart(cells, goal.targets, 5, context.seed))
     bags = int(settings.get("bags", 1))
     parts = []
     ours = 1 if goal.codes is None or goal.outputs == 2 else goal.outputs
     for bag in range(bags):
-        booster = _train(_dataset(rows, goal), goal, {**settings, "bag": bag}, context, None)
+        booster = _train(_dataset(rows, shown), goal, {**settings, "bag": bag}, context, None)
         parts.append(from_lightgbm(booster.dump_model(), ours, 1.0 / bags))
-    return TreePart(design, joined(parts), goal.outputs)
+    return moved(TreePart(design, joined(parts), goal.outputs), shown.shift)
 
 
 def _train(data: Any, goal: Goal, settings: Mapping[str, Any], context: FitContext, valid: Any) -> Any:
@@ -89,7 +102,7 @@ def _train(data: Any, goal: Goal, settings: Mapping[str, Any], context: FitConte
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import lightgbm as lgb
 
-    kept = {k: v for k, v in settings.items() if k not in {"rounds", "bags", "bag"}}
+    kept = {k: v for k, v in settings.items() if k not in {"rounds", "bags", "bag", "balance"}}
     cells = data.num_data() * data.num_feature() if data._handle else 0
     params = {
         "objective": "regression" if goal.codes is None else "binary" if goal.outputs == 2 else "multiclass",
@@ -106,11 +119,13 @@ def _train(data: Any, goal: Goal, settings: Mapping[str, Any], context: FitConte
     return lgb.train(params, data, rounds, valid_sets=[valid] if valid is not None else None, callbacks=stop)
 
 
-def _dataset(rows: npt.NDArray[np.float32], goal: Goal) -> Any:
+def _dataset(rows: npt.NDArray[np.float32], shown: Balanced) -> Any:
     import lightgbm as lgb
 
     params = {"feature_pre_filter": False, "min_data_in_bin": 3, "max_bin": 255, "verbosity": -1}
-    return lgb.Dataset(rows, _label(goal), params=params, free_raw_data=False).construct()
+    return lgb.Dataset(
+        rows, _label(shown.goal), weight=shown.weights, params=params, free_raw_data=False
+    ).construct()
 
 
 def _label(goal: Goal) -> Floats | Ints:

@@ -15,7 +15,7 @@ from rung.runtime.onnx_file import OnnxFile
 from rung.runtime.table_features import Cells
 from rung.runtime.tree_shap import TreeShap
 from rung.runtime.trees import Trees
-from rung.runtime.trees_onnx import write_onnx
+from rung.runtime.trees_onnx import onnx_bytes
 
 Floats = npt.NDArray[np.float64]
 Single = npt.NDArray[np.float32]
@@ -57,7 +57,7 @@ class TreeDesign:
 @dataclass(frozen=True)
 class TreePart:
     """Fitted trees: raw scores [rows, outputs] are sums of leaves; trees of one output speak for one label of two
-    and against the other. session: the packed file, where there is one."""
+    and against the other. session: the same as ONNX, where it was opened."""
 
     design: TreeDesign
     trees: Trees
@@ -99,13 +99,10 @@ class TreePart:
             TreeDesign(arrays["fill"], means), Trees.from_arrays(trees), int(arrays["outputs"][0])
         )
 
-    def write(self, path: Path) -> None:
-        """Write the trees as ONNX, for `opened`."""
-        write_onnx(self.trees, len(self.design.sources), path)
-
-    def opened(self, path: Path) -> TreePart:
-        """Return the part with its packed trees, which answer from now on."""
-        return replace(self, session=OnnxFile.open(path))
+    def opened(self) -> TreePart:
+        """Return the part with its trees opened in ONNX Runtime, which answers from now on."""
+        content = onnx_bytes(self.trees, len(self.design.sources))
+        return replace(self, session=OnnxFile(Path("trees"), content, "trees"))
 
 
 def both_sides(raw: Floats, outputs: int) -> Floats:

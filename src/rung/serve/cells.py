@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from rung.core.errors import InputError
 from rung.core.types import Field
@@ -39,6 +41,27 @@ def reader(field: Field) -> Reader:
         return _category(value) if type(value) is str else _as_kind(field, value, where)
 
     return {"number": read_number, "category": read_category}.get(field.kind, read)
+
+
+def read_column(field: Field, read: Reader, cells: Sequence[Any], where: str) -> Sequence[Any]:
+    """Return many cells of a field as `read` would one by one, several times as fast for plain ones.
+
+    Numbers come as an array where all are such, with nothing missing. Raises InputError as `read` does.
+    """
+    if field.kind == "number":
+        kinds = set(map(type, cells))
+        # Python reads 1_000 as a number, `number` does not.
+        if kinds <= {float, int} or (kinds == {str} and "_" not in "".join(cells)):
+            try:
+                found = np.fromiter(map(float, cells), np.float64, len(cells))
+            except (ValueError, OverflowError):
+                found = np.full(1, np.nan)
+            if np.isfinite(found).all():
+                return cast(Sequence[Any], found)
+    elif field.kind == "category" and set(map(type, cells)) == {str}:
+        words = {cell: read(cell, where) for cell in set(cells)}
+        return list(map(words.__getitem__, cells))
+    return [read(cell, where) for cell in cells]
 
 
 @lru_cache(maxsize=1 << 16)

@@ -18,7 +18,7 @@ from rung.core.model import Explains, Model, Probabilities, Reason
 from rung.core.task import Task
 from rung.core.types import Prediction
 from rung.runtime.mending.chain import Chain
-from rung.serve.cells import reader
+from rung.serve.cells import read_column, reader
 
 Row = Mapping[str, Any] | str
 _CHUNK = 512
@@ -55,22 +55,30 @@ class Predictor:
         Faster than `predict` by far where rows are many, since nothing is made row by row. Raises InputError for a
         missing column, a cell that is not of its kind, or a model that answers neither.
         """
-        checked: dict[str, list[Any]] = {}
-        for name, read in self._readers:
+        checked: dict[str, Sequence[Any]] = {}
+        for field, (name, read) in zip(self.schema.inputs, self._readers, strict=True):
             if name not in columns:
                 raise InputError(f"the input '{name}' is missing", "columns", did_you_mean(name, columns))
-            checked[name] = [read(value, "columns") for value in columns[name]]
+            checked[name] = read_column(field, read, columns[name], "columns")
         if self._chain.as_dict():
             rows = (dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
-            checked = self._columns([self._checked(row, f"row {i}") for i, row in enumerate(rows)])
-        for place, cells in enumerate(zip(*checked.values(), strict=True)):
-            if cells[0] is None and (
-                refused := self.task.refuse_input(dict(zip(checked, cells, strict=True)))
-            ):
-                raise InputError(refused, f"row {place}", "Send a row that has something to answer.")
+            checked = {**self._columns([self._checked(row, f"row {i}") for i, row in enumerate(rows)])}
+        for place, refused in self._empty_rows(checked):
+            raise InputError(refused, f"row {place}", "Send a row that has something to answer.")
         if self.schema.labels and isinstance(self._model, Probabilities):
             return self._model.probabilities(checked)
         return np.array([answer.value for answer in self._model.predict(checked)], dtype=np.float64)
+
+    def _empty_rows(self, columns: Mapping[str, Sequence[Any]]) -> Iterator[tuple[int, str]]:
+        """Yield the rows that have nothing to answer, with the reason: only where their first cell is missing."""
+        first = next(iter(columns.values()), ())
+        if isinstance(first, np.ndarray):
+            return  # Numbers come as an array where none is missing.
+        for place, cell in enumerate(first):
+            if cell is None:
+                refused = self.task.refuse_input({name: column[place] for name, column in columns.items()})
+                if refused:
+                    yield place, refused
 
     def explain(self, rows: Sequence[Row], most: int = 8) -> list[list[Reason]]:
         """Return, a row, what in the input decided, strongest first; [] from a model that cannot say."""
@@ -94,6 +102,12 @@ class Predictor:
         """
         stream = iter(rows)
         while chunk := list(islice(stream, _CHUNK)):
+            together = self._together(chunk)
+            if together is not None:
+                for answer in together:
+                    by = {"answered_by": answer.answered_by or self.manifest.model} if answered_by else {}
+                    yield self.task.response(answer, self.schema, scores) | by
+                continue
             checked: list[dict[str, Any]] = []
             errors: dict[int, str] = {}
             for place, row in enumerate(chunk):
@@ -125,6 +139,23 @@ class Predictor:
             for i, (case, answer) in enumerate(zip(cases, answers, strict=True))
             if not _close(case["answer"], answer)
         ]
+
+    def _together(self, chunk: Sequence[Row | RungError]) -> list[Prediction] | None:
+        """Return the answers to plain rows of cells read column by column; None where one must be looked at by itself.
+
+        Twice as fast as row by row for tables. Texts are mended and refused one by one.
+        """
+        if self._texts or self._chain.as_dict() or not all(isinstance(row, Mapping) for row in chunk):
+            return None
+        rows: Sequence[Any] = chunk
+        try:
+            columns = {
+                name: read_column(field, read, [row[name] for row in rows], "")
+                for field, (name, read) in zip(self.schema.inputs, self._readers, strict=True)
+            }
+        except (InputError, KeyError):
+            return None
+        return None if any(self._empty_rows(columns)) else self._model.predict(columns)
 
     def _answer(self, rows: list[dict[str, Any]]) -> list[Prediction]:
         return self._model.predict(self._columns(rows)) if rows else []
