@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from rung.core.model import FitContext
 from rung.runtime.row_balance import RARE, rarest_share
 from rung.runtime.table_search import Candidate, Goal
@@ -56,9 +58,29 @@ def candidates(
         )
         most = (1, 2, 4, 6, 7, 7)[effort]
         found += [Candidate("trees", f"trees {name}", _TREES[name]) for name in names[:most]]
+        found += _drawn((0, 0, 0, 0, 8, 24)[effort], rows, context.seed)
     if context.effort and rarest_share(goal) < RARE:
         found = _with_balance(found, context.effort)
     return _narrowed(found, params)
+
+
+def _drawn(count: int, rows: int, seed: int) -> list[Candidate]:
+    """Return trees with settings drawn at random, which find what no list thought of; the same for the same seed."""
+    draw = np.random.default_rng(seed + 17)
+    most = 48 if rows < _FEW else 128 if rows < _MANY else 256
+    found = []
+    for number in range(count):
+        settings = {
+            "num_leaves": int(np.exp(draw.uniform(np.log(4), np.log(most)))),
+            "learning_rate": float(np.exp(draw.uniform(np.log(0.02), np.log(0.1)))),
+            "min_data_in_leaf": int(np.exp(draw.uniform(np.log(3), np.log(60)))),
+            "feature_fraction": float(draw.uniform(0.3, 0.9)),
+            "bagging_fraction": float(draw.uniform(0.6, 1.0)),
+            "lambda_l2": float(np.exp(draw.uniform(np.log(0.1), np.log(30)))),
+            "extra_trees": bool(draw.random() < 0.3),
+        }
+        found.append(Candidate("trees", f"trees drawn {number + 1}", settings))
+    return found
 
 
 def _with_balance(found: list[Candidate], effort: int) -> list[Candidate]:

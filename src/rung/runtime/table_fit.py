@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from rung.runtime.row_balance import level, moved
 from rung.runtime.table_candidates import candidates
 from rung.runtime.table_features import TableFeatures, learn
 from rung.runtime.table_parts import TableParts
-from rung.runtime.table_search import Goal, choose, fit_member, story, unit_folds
+from rung.runtime.table_search import Goal, bags_within, choose, fit_member, story, unit_folds
 from rung.runtime.text_scores import TextScores, fit_text_scores
 
 Floats = npt.NDArray[np.float64]
@@ -29,6 +30,7 @@ def fit_table(
     examples: Examples, families: Sequence[str], mixes: bool, params: Any, context: FitContext
 ) -> TableParts:
     """Return features, parts and calibration fitted on these rows alone. families: kinds of parts to try."""
+    begun = time.monotonic()
     goal, scale = _goal(examples)
     codes = goal.codes if goal.codes is not None else _levels(goal.targets[:, 0])
     folds = unit_folds(codes, examples.units, context.effort, context.seed)
@@ -49,7 +51,8 @@ def fit_table(
     else:
         values = np.array([examples.targets[i] for i in found.rows.tolist()], dtype=np.float64)
         scale = with_residuals(scale, found.raw[:, 0], values)
-    parts = [fit_member(cells, goal, member, context) for member, _ in found.members]
+    bags = bags_within(found, folds, len(cells), time.monotonic() - begun, context)
+    parts = [fit_member(cells, goal, member, bags, context) for member, _ in found.members]
     parts[0] = moved(parts[0], even / found.members[0][1])
     chosen = story(found) | {"left_out": dict(features.left_out)}
     if goal.codes is not None:

@@ -66,12 +66,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Tried:
-    """A candidate's answers to rows its fits had not seen, its loss on them, and settings the folds decided."""
+    """A candidate's answers to rows its fits had not seen, its loss on them, settings the folds decided, and what
+    fitting them took."""
 
     candidate: Candidate
     raw: Floats
     loss: float
     settings: Mapping[str, Any]
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ def choose(
     begun = time.monotonic()
     tried: list[Tried] = []
     for candidate in candidates:
+        started = time.monotonic()
         late = context.seconds is not None and time.monotonic() - begun > context.seconds / 3
         if tried and late:
             break
@@ -111,7 +114,7 @@ def choose(
             raw = np.vstack(
                 [fit(cells.take(a), goal.take(a), once, context).raw(cells.take(b)) for a, b in folds]
             )
-        tried.append(Tried(candidate, raw, truth.loss(raw), settings))
+        tried.append(Tried(candidate, raw, truth.loss(raw), settings, time.monotonic() - started))
     best = min(tried, key=lambda t: t.loss)
     if not mix:
         return Mixture(((best, 1.0),), best.raw, rows, best.loss, tuple(tried))
@@ -139,9 +142,23 @@ def _mixed(tried: Sequence[Tried], truth: Goal) -> tuple[tuple[tuple[Tried, floa
     return members, np.asarray(sum(weight * t.raw for t, weight in members))
 
 
-def fit_member(cells: Cells, goal: Goal, member: Tried, context: FitContext) -> Part:
-    """Return a chosen candidate fitted on all rows."""
-    return _FITS[member.candidate.family](cells, goal, member.settings, context)
+def bags_within(mixture: Mixture, folds: Folds, rows: int, spent: float, context: FitContext) -> int:
+    """Return how many fits of each kind of trees to average: by effort, and what time allows where it is limited.
+
+    spent: seconds since the fit began. A tenth of the time is left for the rest.
+    """
+    wanted = (1, 1, 1, 2, 4, 8)[context.effort]
+    if context.seconds is None or wanted == 1:
+        return wanted
+    share = rows / max(sum(len(train) for train, _ in folds), 1)
+    once = sum(t.seconds for t, _ in mixture.members if t.candidate.family == "trees") * share
+    return max(min(wanted, int((0.9 * context.seconds - spent) / max(once, 1e-3))), 1)
+
+
+def fit_member(cells: Cells, goal: Goal, member: Tried, bags: int, context: FitContext) -> Part:
+    """Return a chosen candidate fitted on all rows. bags: of trees that do not say themselves how many."""
+    settings = {"bags": bags, **member.settings}
+    return _FITS[member.candidate.family](cells, goal, settings, context)
 
 
 _FITS: Mapping[str, Callable[..., Part]] = {
