@@ -79,6 +79,11 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("data.quarantined", "{reason: n}", "rows left out; data/quarantine.jsonl lists each"),
     ("data.labels", "{label: n}", "training rows a label"),
     ("data.corrected", "number", "training rows whose label `data.corrections` changed"),
+    (
+        "data.corrections_unused",
+        "number",
+        "corrections that fit no row: its text or its label is another now",
+    ),
     ("data.split", "object", "how sides were decided"),
     ("data.encoding", "object", "character encoding of each source"),
     ("findings", "list", "what the cheap checks of the data found, gravest first"),
