@@ -110,6 +110,28 @@ def test_a_bug_is_said_without_its_words(opened, desk, monkeypatch, caplog):
         assert "striker" not in reply.text
 
 
+def test_the_line_of_a_request_is_json_and_worth_less_than_its_answer(opened, monkeypatch):
+    import io
+
+    from rung.serve import logs
+
+    stream = io.StringIO()
+    monkeypatch.setattr(logs._REQUESTS, "stream", stream)
+    before = logs.LOGGER.level
+    logs.LOGGER.setLevel("INFO")
+    with opened() as server:
+        asked = server.client.post(
+            URL, json=ASK, headers={**server.headers["predict"], "X-Request-ID": "r-3"}
+        )
+        line = json.loads(stream.getvalue().splitlines()[-1])
+        assert asked.status_code == 200 and {"at", "level", "event", "ms"} <= line.keys()
+        assert (line["request_id"], line["caller"], line["status"]) == ("r-3", "predict", 200)
+        assert line["endpoint"] == "/v1/models/{name}/predict" and line["method"] == "POST"
+        stream.close()
+        assert server.client.post(URL, json=ASK, headers=server.headers["predict"]).status_code == 200
+    logs.LOGGER.setLevel(before)
+
+
 def test_a_held_journal_is_503_and_readyz_says_so(opened):
     with opened(keys=False) as server:
         holder = sqlite3.connect(server.journal.path, isolation_level=None)

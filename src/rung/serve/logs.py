@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 import traceback
+from contextlib import suppress
 from typing import Any, TextIO
 
 LOGGER = logging.getLogger("rung.serve")
@@ -58,10 +59,13 @@ def log_request(
     if stream is None:
         log("request", request_id=request_id, method=method, endpoint=endpoint, status=status, ms=ms, caller=caller)  # fmt: skip
         return
-    stream.write(
+    line = (
         f'{{"at": "{_REQUESTS.at()}", "level": "info", "event": "request", "request_id": "{request_id}", "method": "{method}", '
         f'"endpoint": "{endpoint}", "status": {status}, "ms": {ms}, "caller": "{caller}"}}\n'
     )
+    # Who read it may have gone: the answer is worth more than its line.
+    with suppress(OSError, ValueError):
+        stream.write(line)
 
 
 def log_to_stderr(level: int = logging.INFO) -> None:

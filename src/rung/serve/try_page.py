@@ -11,6 +11,10 @@ from rung.core.messages import LANGUAGES, catalogue
 
 _PAGE = Path(__file__).with_name("page.html")
 _PREFIX = "serve.try."
+_WORDS = (
+    "serve.try.title", "serve.try.key", "serve.try.open", "serve.try.model", "serve.try.ask", "serve.try.docs",
+    "serve.try.certified", "serve.try.uncertified", "serve.try.json", "serve.try.decided",
+)  # fmt: skip
 
 
 def language_of(accept: str) -> str:
@@ -25,9 +29,8 @@ def language_of(accept: str) -> str:
 @cache
 def try_page(lang: str) -> str:
     """Return the page as HTML."""
-    words = {
-        key.removeprefix(_PREFIX): text for key, text in catalogue(lang).items() if key.startswith(_PREFIX)
-    }
+    said = catalogue(lang)
+    words = {key.removeprefix(_PREFIX): said[key] for key in _WORDS}
     written = json.dumps(words, ensure_ascii=False).replace("<", "\\u003c")
     page = _PAGE.read_text(encoding="utf-8")
     return page.replace('lang="en"', f'lang="{lang}"', 1).replace("/*words*/{}", written, 1)
