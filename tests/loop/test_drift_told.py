@@ -76,6 +76,8 @@ def test_the_command_says_quiet_then_drift_and_takes_an_acknowledgement(built, p
     done = run_cli("drift", spec, "--lang", "en")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("No drift was found in 150 rows.") and "at most 1%" in done.stdout
+    quiet = run_cli("improve", spec, "--if-drift", "--lang", "en")
+    assert quiet.returncode == 0 and quiet.stdout == "No drift was found in 150 rows: nothing to do yet.\n"
     serve_rows(tmp_path, built, fresh_rows["sports"])
     done = run_cli("drift", spec, "--html", tmp_path / "drift.html", "--lang", "zh")
     assert (
@@ -84,6 +86,8 @@ def test_the_command_says_quiet_then_drift_and_takes_an_acknowledgement(built, p
     assert (tmp_path / "drift.html").read_text(encoding="utf-8").count("<svg") >= 3
     report = json.loads(run_cli("drift", spec, "--json").stdout)
     assert report["drifted"] and {a["key"] for a in report["alarms"]} >= {"share:sports"}
+    begun = run_cli("improve", spec, "--if-drift", "--lang", "en")
+    assert begun.returncode == 0 and "audit: 0 of" in begun.stdout, begun.stderr
     done = run_cli("drift", spec, "--acknowledge", "ann", "--lang", "en")
     assert done.returncode == 0 and "Period 1 is ended in the name of ann." in done.stdout
     done = run_cli("drift", spec, "--json")

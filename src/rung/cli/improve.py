@@ -24,6 +24,7 @@ def _span(context: click.Context, parameter: click.Parameter, value: str | None)
 
 @click.command(
     epilog="\b\nExamples:\n  rung improve product.yaml\n  rung improve product.yaml --status\n  rung improve product.yaml --every 1d\n\n\b\n"
+    "Only when what is served has drifted, looking every hour:\n  rung improve product.yaml --every 60m --if-drift\n\n\b\n"
     "By cron, every night at three:\n  0 3 * * *  cd /srv/news && rung improve --json >> improve.log"
 )
 @click.argument("product", type=click.Path(path_type=Path), default="product.yaml")
@@ -32,8 +33,11 @@ def _span(context: click.Context, parameter: click.Parameter, value: str | None)
 @click.option(
     "--every", metavar="TIME", callback=_span, help="Go on, once every 30m, 12h or 1d, until interrupted."
 )
+@click.option(
+    "--if-drift", is_flag=True, help="Only when `rung drift` has an alarm that nobody acknowledged."
+)
 @as_json
-def command(product: Path, by: str, status: bool, every: float | None, as_json: bool) -> None:
+def command(product: Path, by: str, status: bool, every: float | None, if_drift: bool, as_json: bool) -> None:
     """Build a challenger for PRODUCT (default product.yaml) from accepted feedback, and let it serve if it earns it.
 
     Exits 0 when it was promoted or there is nothing to do yet, 3 when the challenger did not earn it.
@@ -44,7 +48,11 @@ def command(product: Path, by: str, status: bool, every: float | None, as_json: 
     words = lang()
     while True:
         try:
-            found = _once(product, by, status, as_json, words)
+            found = (
+                _once(product, by, status, as_json, words)
+                if not if_drift or _drifted(product, as_json, words)
+                else None
+            )
         except RungError as error:
             if every is None:
                 raise
@@ -56,6 +64,20 @@ def command(product: Path, by: str, status: bool, every: float | None, as_json: 
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + every))
         console(stderr=True).print(say("improve.again", words, when=when), markup=False)
         time.sleep(every)
+
+
+def _drifted(product: Path, as_json: bool, words: str) -> bool:
+    """Return whether what is served has drifted; say so where it has not."""
+    from rung.core.messages import say
+    from rung.watching import watch
+
+    report = watch(product).report
+    if not report["drifted"]:
+        if as_json:
+            print_json({"verdict": "waiting", "reasons": [{"key": "no_drift", "rows": report["period"]["rows"]}]})
+        else:
+            console().print(say("improve.no_drift", words, rows=report["period"]["rows"]), markup=False)
+    return bool(report["drifted"])
 
 
 def _once(product: Path, by: str, status: bool, as_json: bool, words: str) -> Improvement:
