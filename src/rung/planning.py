@@ -18,7 +18,7 @@ from rung.data.readers import readers
 from rung.data.roles import suggest_group, suggest_time, with_roles
 from rung.data.rows import Reading
 from rung.data.survey import survey
-from rung.stages.brief import Wishes, brief
+from rung.stages.brief import Wishes, brief, of_cases
 from rung.stages.plan import fit_context, ladder, recognise
 from rung.stages.propose import Proposal
 
@@ -79,6 +79,8 @@ def plan(
         load_prices(),
         wishes or Wishes(),
     )
+    if not kind.repeats_are_copies:
+        told["readiness"] = of_cases(told["readiness"])
     shown = tuple(by_name[column] for column in (*guess.inputs, guess.target))
     return Proposal(
         short_name(paths) if len(paths) > 1 else masked(paths[0]),

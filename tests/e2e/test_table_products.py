@@ -152,3 +152,44 @@ def test_a_plan_tells_labels_from_numbers(credit_csv, sugar):
     assert ladder == {"majority", "linear_table", "explainable_boosting", "boosted_trees", "stack"}
     found = plan(sugar.folder.parent / "sugar.csv", data={"target": "progression"})
     assert found.guess.task == "tabular_regression" and found.brief["bar"]["metric"] == "within:10%"
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_plan_of_a_table_speaks_of_rows_and_columns(credit_csv, lang):
+    from rung.pages.plan import render_plan
+    from rung.pages.plan_words import lights, scene
+
+    found = plan(credit_csv).as_dict()
+    lines = [*scene(found, lang), *(line for _, line in lights(found, lang))]
+    said = " ".join(lines)
+    assert len(lights(found, lang)) >= 5 and "age_in_years" in said
+    for word in ("text", "Text", "characters", "文本", "字符"):
+        assert word not in said, [line for line in lines if word in line]
+    assert render_plan(found, lang).startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_report_of_a_table_has_what_a_scorecard_team_looks_for(credit, lang):
+    """Thresholds with their cost, KS, gains and lift, precision and recall, importance, dependence."""
+    from rung.core.messages import say
+    from rung.pages.report import render
+
+    report = json.loads((credit.folder / "report.json").read_text(encoding="utf-8"))
+    page = render(report, lang)
+    keys = ("thresholds", "cost", "gain", "lift", "pr", "importance", "dependence", "dependence_read")
+    for key in keys:
+        assert say(f"tables.{key}", lang) in page, key
+    details = report["details"]["thresholds"]
+    assert f"{details['ks']:.3f}" in page and all("cost" in line for line in details["table"])
+    # The winner's score hangs on columns, and a lift of the first rows beats chance.
+    assert report["study"]["importance"]["columns"][0]["worse"] > 0 and details["lift"][0]["lift"] > 1
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_report_of_numbers_shows_the_worst_misses(sugar, lang):
+    from rung.core.messages import say
+    from rung.pages.report import render
+
+    page = render(json.loads((sugar.folder / "report.json").read_text(encoding="utf-8")), lang)
+    for key in ("misses", "importance", "dependence"):
+        assert say(f"tables.{key}", lang) in page

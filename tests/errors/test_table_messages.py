@@ -210,3 +210,50 @@ def test_the_labels_that_matter_stand_last():
     assert labels({"good": 700, "bad": 300}) == ("good", "bad")
     costs = {"false_negative": 1.0, "false_positive": 1.0, "positive": "good"}
     assert labels({"good": 700, "bad": 300}, **costs) == ("bad", "good")
+
+
+def test_five_thousand_columns_are_read_and_learned_from(tmp_path, monkeypatch):
+    names = [f"c{i}" for i in range(5000)]
+    rows = [[(i * j * 7919) % 101 for j in range(5000)] + ["ab"[i % 2]] for i in range(1, 61)]
+    write(tmp_path, [*names, "y"], [[(i % 2) * 50 + row[0] % 40, *row[1:]] for i, row in enumerate(rows, 1)])
+    spec = {
+        "task": "tabular_classification", "data": {"path": "t.csv", "target": "y"}, "certify": {"fraction": 0.0},
+        "bar": {"metric": "accuracy", "at_least": 0.4}, "ladder": ["linear_table"], "budget": {"effort": 0, "threads": 1},
+    }  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    done = rung.build(Product.model_validate(spec), run=tmp_path / "run")
+    assert len(rung.load(done.bundle).schema.inputs) == 5000
+
+
+def test_words_from_row_90_000_on(tmp_path):
+    """A word that repeats is known and its number missing; words that do not are left out, each with its row."""
+    rows = [[i if i < 90_000 else "closed", i % 97, "ab"[i % 2]] for i in range(100_000)]
+    write(tmp_path, ["x", "z", "y"], rows)
+    dataset = prepared(tmp_path)
+    assert dataset.schema.inputs[0].values == ("closed",)
+    assert "bad_value" not in dataset.facts["quarantined"]
+    odd = [[row[0] if i < 99_000 else f"see note {i}", *row[1:]] for i, row in enumerate(rows)]
+    write(
+        tmp_path,
+        ["x", "z", "y"],
+        [[i if i < 90_000 else i * 2, *row[1:]] if i < 99_000 else row for i, row in enumerate(odd)],
+    )
+    (tmp_path / "certificate.lock").unlink()
+    dataset = prepared(tmp_path)
+    assert dataset.schema.inputs[0].kind == "number" and dataset.facts["quarantined"] == {"bad_value": 1000}
+    assert dataset.facts["unreadable"] == {"x": 1000}
+
+
+def test_a_file_that_changed_between_plan_and_build(tmp_path, monkeypatch):
+    """A column that the plan saw is gone: the build says which, and what there is instead."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, ["size", "age", "y"], [[i, i % 7, "ab"[i % 2]] for i in range(200)])
+    from rung.planning import plan
+    from support import run_cli
+
+    assert plan(tmp_path / "t.csv").guess.target == "y"
+    done = run_cli("plan", "t.csv", "-o", "p.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    write(tmp_path, ["sise", "age", "y"], [[i, i % 7, "ab"[i % 2]] for i in range(200)])
+    done = run_cli("build", "p.yaml", cwd=tmp_path)
+    assert done.returncode == 2 and "size" in done.stderr and "'sise'" in done.stderr

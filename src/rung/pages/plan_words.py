@@ -10,6 +10,8 @@ from rung.core.messages import day, knows, listed, percent, say, say_or, signifi
 # The day the duties in the catalogue were last read over.
 DUTIES_DATE = "2026-11-22"
 Plan = Mapping[str, Any]
+# Short cells, or few different ones, in one column of several are values and not prose.
+_PROSE, _FEW = 25, 50
 
 
 def title(task: str, fallback: str, lang: str) -> str:
@@ -28,16 +30,21 @@ def scene(plan: Plan, lang: str) -> list[str]:
     ]
     for name in guess["inputs"]:
         found = columns[name]
+        if len(guess["inputs"]) > 1 and (found["mean_chars"] < _PROSE or found["distinct"] <= _FEW):
+            lines.append(_values(found, lang))
+            continue
         lines.append(
             say("scene.why", lang, column=name, chars=round(found["mean_chars"]), distinct=found["distinct"])
         )
-    target = columns[guess["target"]]
-    examples = listed([example[:40] for example in target["examples"][:3]], lang)
-    lines.append(
-        say("scene.target", lang, column=guess["target"], distinct=target["distinct"], examples=examples)
-    )
+    lines.append(_values(columns[guess["target"]], lang))
     lines.append(say("scene.others", lang, tasks=listed(others, lang)) if others else say("scene.only", lang))
     return lines
+
+
+def _values(column: Mapping[str, Any], lang: str) -> str:
+    """Return how many different values a column holds, and some of them."""
+    examples = listed([example[:40] for example in column["examples"][:3]], lang)
+    return say("scene.target", lang, column=column["name"], distinct=column["distinct"], examples=examples)
 
 
 def driver(plan: Plan, lang: str) -> list[str]:

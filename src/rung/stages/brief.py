@@ -202,6 +202,17 @@ def readiness(seen: Seen, certifying: int, level: float) -> list[dict[str, Any]]
     return [light for light in lights if not (quantity and light["key"] in {"rows_per_class", "balance"})]
 
 
+def of_cases(lights: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the lights of a table whose rows are cases that may well be alike, not texts that repeat."""
+    named = {"duplicates": "alike", "missing": "missing_cells"}
+    found = [dict(light) for light in lights if light["key"] not in {"contradictory", "length"}]
+    for light in found:
+        light["key"] = named.get(light["key"], light["key"])
+        if light["key"] == "alike":
+            light["light"] = "go"
+    return found
+
+
 def _light(good: bool, bearable: bool, key: str, **values: Any) -> dict[str, Any]:
     return {"light": "go" if good else "slow" if bearable else "stop", "key": key, "values": values}
 
