@@ -74,7 +74,9 @@ def _drifted(product: Path, as_json: bool, words: str) -> bool:
     report = watch(product).report
     if not report["drifted"]:
         if as_json:
-            print_json({"verdict": "waiting", "reasons": [{"key": "no_drift", "rows": report["period"]["rows"]}]})
+            print_json(
+                {"verdict": "waiting", "reasons": [{"key": "no_drift", "rows": report["period"]["rows"]}]}
+            )
         else:
             console().print(say("improve.no_drift", words, rows=report["period"]["rows"]), markup=False)
     return bool(report["drifted"])

@@ -18,6 +18,16 @@ Ints = npt.NDArray[np.int64]
 _PULL = 1.0
 
 
+def can_be_explained(examples: Examples, rows: Sequence[int]) -> bool:
+    """Return whether targets are labels or numbers; lists, texts and the like have no shares to explain."""
+    if examples.schema.labels:
+        return True
+    try:
+        return all(math.isfinite(float(examples.targets[i])) for i in rows)
+    except (TypeError, ValueError):
+        return False
+
+
 def target_matrix(examples: Examples, rows: Sequence[int]) -> Floats:
     """Return [rows, labels], one 1 a row; or [rows, 1] of numbers, where targets are such."""
     labels = examples.schema.labels

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rung.core.types import Field
-from rung.data.association import Ints, as_numbers, bins_of, explained, target_matrix
+from rung.data.association import Ints, as_numbers, bins_of, can_be_explained, explained, target_matrix
 from rung.data.finding import Finding
 from rung.data.view import View, spread
 
@@ -23,7 +23,7 @@ def check(view: View) -> Finding | None:
     """Return the column that explains most of the target, when it explains nearly all of it."""
     train = view.train
     rows = spread(len(train), _ROWS)
-    if len(rows) < _FEWEST:
+    if len(rows) < _FEWEST or not can_be_explained(train, rows):
         return None
     target = target_matrix(train, rows)
     best, share = "", 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rung.data.association import as_numbers, bins_of, moves, target_matrix
+from rung.data.association import as_numbers, bins_of, can_be_explained, moves, target_matrix
 from rung.data.finding import Finding
 from rung.data.view import View, spread
 
@@ -22,7 +22,7 @@ def check(view: View) -> Finding | None:
     if view.dataset.facts["split"]["by"] == "time" or view.product.data.time is not None:
         return None
     rows = spread(len(train), _ROWS)
-    if len(rows) < _FEWEST:
+    if len(rows) < _FEWEST or not can_be_explained(train, rows):
         return None
     target = target_matrix(train, rows)
     best, most, shown = "", _MATTERS, ("", "")

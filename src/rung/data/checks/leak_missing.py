@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rung.data.association import explained, target_matrix
+from rung.data.association import can_be_explained, explained, target_matrix
 from rung.data.finding import Finding
 from rung.data.view import View, spread
 
@@ -22,7 +22,7 @@ def check(view: View) -> Finding | None:
     """Return the column whose being empty says most of the target, when it says this much."""
     train = view.train
     rows = spread(len(train), _ROWS)
-    if len(rows) < _FEWEST:
+    if len(rows) < _FEWEST or not can_be_explained(train, rows):
         return None
     target = target_matrix(train, rows)
     best, share = "", 0.0
