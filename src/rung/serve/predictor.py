@@ -102,9 +102,12 @@ class Predictor:
         """
         stream = iter(rows)
         while chunk := list(islice(stream, _CHUNK)):
-            together = self._together(chunk)
-            if together is not None:
-                for answer in together:
+            columns = self._together(chunk)
+            if columns is not None:
+                if read is not None:
+                    for cells in zip(*columns.values(), strict=True):
+                        read(dict(zip(columns, cells, strict=True)))
+                for answer in self._model.predict(columns):
                     by = {"answered_by": answer.answered_by or self.manifest.model} if answered_by else {}
                     yield self.task.response(answer, self.schema, scores) | by
                 continue
@@ -140,8 +143,8 @@ class Predictor:
             if not _close(case["answer"], answer)
         ]
 
-    def _together(self, chunk: Sequence[Row | RungError]) -> list[Prediction] | None:
-        """Return the answers to plain rows of cells read column by column; None where one must be looked at by itself.
+    def _together(self, chunk: Sequence[Row | RungError]) -> dict[str, Sequence[Any]] | None:
+        """Return plain rows of cells, read column by column; None where one must be looked at by itself.
 
         Twice as fast as row by row for tables. Texts are mended and refused one by one.
         """
@@ -155,7 +158,7 @@ class Predictor:
             }
         except (InputError, KeyError):
             return None
-        return None if any(self._empty_rows(columns)) else self._model.predict(columns)
+        return None if any(self._empty_rows(columns)) else columns
 
     def _answer(self, rows: list[dict[str, Any]]) -> list[Prediction]:
         return self._model.predict(self._columns(rows)) if rows else []
