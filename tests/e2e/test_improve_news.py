@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 
 import pytest
 
@@ -32,6 +33,17 @@ def articles(news_folder):
     rows = sorted(set(rows))
     random.Random(0).shuffle(rows)
     return rows
+
+
+def ask_until(address, texts, key, wanted, seconds=60):
+    """Return the first reply of a version that is wanted: a running server follows a change a little later."""
+    late = time.monotonic() + seconds
+    while True:
+        reply = ask(address, "/v1/models/news/predict", {"inputs": texts}, key)
+        if wanted(reply["version"]):
+            return reply
+        assert time.monotonic() < late, f"still served: {reply['version']}"
+        time.sleep(0.05)
 
 
 def test_the_circle_closes(articles, tmp_path):
@@ -72,20 +84,13 @@ def test_the_circle_closes(articles, tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
         assert "Promoted:" in done.stdout and "(reused)" in done.stdout
         texts = [{"text": text} for text, label in traffic if label == "tech"]
-        for _ in range(50):
-            reply = ask(address, "/v1/models/news/predict", {"inputs": texts}, shop)
-            if reply["version"] != before:
-                break
-        assert reply["version"] != before and reply["certified"]
+        reply = ask_until(address, texts, shop, lambda version: version != before)
+        assert reply["certified"]
         right = sum(one["label"] == "tech" for one in reply["predictions"]) / len(texts)
         assert right > 0.8, "it knows the class that nobody had trained on"
         back = run_cli("rollback", spec, "--why", "only a test", env=env)
         assert back.returncode == 0, back.stderr
-        for _ in range(50):
-            reply = ask(address, "/v1/models/news/predict", {"inputs": texts[0]}, shop)
-            if reply["version"] == before:
-                break
-        assert reply["version"] == before
+        ask_until(address, texts[:1], shop, lambda version: version == before)
     told = json.loads(run_cli("history", spec, "--json").stdout)
     assert [(line["action"], line["who"]) for line in told] == [
         ("promote", "Ann"),
