@@ -5,7 +5,7 @@ import string
 
 import pytest
 
-from rung.core import messages
+from rung.core import messages, registry
 from rung.core.duties import kinds
 from rung.core.errors import RungError
 from rung.core.messages import catalogue, say
@@ -96,3 +96,31 @@ def test_the_language_is_what_was_asked_for_then_the_variable_then_the_system(mo
     with pytest.raises(RungError) as caught:
         messages.language("fr")
     assert "there are no messages in 'fr'" in str(caught.value) and "en or zh" in str(caught.value)
+
+
+def test_metrics_have_names_in_chinese_and_keys_in_english():
+    assert (
+        messages.metric_name("accuracy", "zh") == "准确率"
+        and messages.metric_name("f1:spam", "en") == "f1:spam"
+    )
+    assert messages.metric_name("f1:spam", "zh") == "“spam”的 F1"
+    assert messages.metric_name("a plugin's own", "zh") == "a plugin's own"
+    for name, shown in [("accuracy", "准确率不低于 0.9"), ("roc_auc", "ROC-AUC 不低于 0.9")]:
+        assert say("certificate.at_least", "zh", metric=name, bound="0.9") == shown
+
+
+def test_every_metric_of_a_task_has_a_name():
+
+    for name in ("text_classification", "tabular_classification", "tabular_regression"):
+        task = registry.task(name)
+        for metric in task.metrics(task.schema(["text"], ["a", "b"])):
+            kind, colon, _ = metric.name.partition(":")
+            assert messages.knows(f"metric.{kind}{'_of' if colon else ''}", "zh"), metric.name
+
+
+def test_words_come_in_the_language_asked_for():
+    assert (
+        messages.words_in("zh", {"en": "a", "zh": "b"}) == "b" and messages.words_in("zh", {"en": "a"}) == "a"
+    )
+    assert messages.words_in("zh", "as it is") == "as it is"
+    assert say("costs.dated", "zh", date="x", source={"en": "list", "zh": "标价"}).endswith("来源：标价。")

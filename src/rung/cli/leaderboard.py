@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rung.cli.options import console
-from rung.core.messages import say
+from rung.core.messages import metric_name, say, sentences
 from rung.pages.report import claim, status
 from rung.stages.report import is_unasked
 
@@ -23,13 +23,14 @@ def print_outcome(report: Mapping[str, Any], folder: Path, bundle: Path, lang: s
     screen = console()
     screen.print(_table(report, screen.width, lang))
     if report["certificate"]:
-        words = f"{claim(report, lang)} {say('certificate.lock', lang)}"
-        screen.print(f"[green]{escape(say('term.cleared', lang))}[/green] {escape(words)}")
+        words = sentences(lang, claim(report, lang), say("certificate.lock", lang))
+        cleared = f"[green]{escape(say('term.cleared', lang))}[/green]"
+        screen.print(sentences(lang, cleared, escape(words)))
     elif is_unasked(report["data"]):
         screen.print(f"[yellow]{escape(say('term.unasked', lang))}[/yellow]")
     else:
         refused, packed = (escape(say(f"term.{key}", lang)) for key in ("refused", "packed"))
-        screen.print(f"[yellow]{refused}[/yellow] {packed}")
+        screen.print(sentences(lang, f"[yellow]{refused}[/yellow]", packed))
     for line in _advice(report, lang):
         screen.print(f"- {line}", markup=False)
     screen.print(say("term.report", lang, path=folder / "report.html"), markup=False)
@@ -51,7 +52,8 @@ def _table(report: Mapping[str, Any], width: int, lang: str) -> Table:
         names = [name for name in names if name == report["metric"]]
     table.add_column(say("ladder.rung", lang), no_wrap=True)
     heads = [say(f"board.{name}", lang) for name in ("p50", "rate", "size")]
-    for head in (*names, *heads, say("ladder.price", lang), say("board.fit", lang)):
+    named = [metric_name(name, lang) for name in names]
+    for head in (*named, *heads, say("ladder.price", lang), say("board.fit", lang)):
         table.add_column(escape(head), justify="right", no_wrap=True)
     table.add_column(say("board.status", lang), no_wrap=True)
     for trial in report["trials"]:

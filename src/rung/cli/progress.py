@@ -13,7 +13,7 @@ from rich.status import Status
 from rung.cli.downloads import in_words
 from rung.cli.options import console
 from rung.core.arrivals import watched
-from rung.core.messages import count, duration, money, percent, say, say_or
+from rung.core.messages import count, duration, metric_name, money, percent, say, say_or
 from rung.pages.findings import head
 
 
@@ -104,7 +104,9 @@ class Progress:
     def _on_trial(self, facts: dict[str, Any]) -> None:
         self._left.finish(facts["rung"], self._at)
         colour = "green" if facts["status"] == "cleared" else "yellow"
-        scores = ", ".join(f"{name} {value:.4f}" for name, value in facts["scores"].items())
+        scores = ", ".join(
+            f"{metric_name(name, self._lang)} {value:.4f}" for name, value in facts["scores"].items()
+        )
         status = say_or(f"status.{facts['status'].replace(' ', '_')}", self._lang, facts["status"])
         price = money(facts["usd_per_1k"] * 1000, self._lang)
         line = self._say("trial", rung=facts["rung"], scores=scores, price=price)

@@ -10,9 +10,12 @@ from typing import Any
 import yaml
 
 from rung.core.errors import RungError
+from rung.core.messages import LANGUAGES, day, say
 
 # A core that serves is seldom busier than this over a day: requests come in waves.
 BUSY_SHARE = 0.3
+# Words in one language, or by language: see `core.messages.words_in`.
+Words = str | Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class LlmPrices:
     """
 
     date: str
-    source: str
+    source: Words
     prompt_tokens: int
     answer_tokens: int
     models: Mapping[str, tuple[float, float]]
@@ -43,7 +46,7 @@ class Prices:
 
     usd_per_cpu_hour: float
     watts_per_core: float
-    notes: dict[str, str]
+    notes: dict[str, Words]
     usd_per_label: float | None = None
     llm: LlmPrices | None = None
 
@@ -71,15 +74,15 @@ def load_prices(path: Path | None = None) -> Prices:
         machine, energy, label = raw["machine"], raw["energy"], raw.get("label")
         usd, watts = float(machine["usd_per_cpu_hour"]), float(energy["watts_per_core"])
         notes = {
-            "machine": f"{usd} USD a core-hour, {machine['date']}: {machine['source']}",
-            "energy": f"{watts} W a busy core, {energy['date']}: {energy['source']}",
+            "machine": _note("machine", usd, machine),
+            "energy": _note("energy", watts, energy),
         }
         by_hand = float(label["usd_per_row"]) if label else None
         if label:
-            notes["label"] = f"{by_hand} USD a row answered by hand, {label['date']}: {label['source']}"
+            notes["label"] = _note("label", by_hand, label)
         llm = _llm(raw["llm"]) if raw.get("llm") else None
         if llm:
-            notes["llm"] = f"{llm.date}: {llm.source}"
+            notes["llm"] = _note("llm", None, raw["llm"])
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         fix = "Copy rung's own core/prices.yaml and change its numbers; keep every key, date and source."
         raise RungError(f"not a usable price file: {type(error).__name__} {error}", path.name, fix) from None
@@ -91,8 +94,17 @@ def load_prices(path: Path | None = None) -> Prices:
     return Prices(usd, watts, notes, by_hand, llm)
 
 
+def _note(kind: str, amount: float | None, raw: Mapping[str, Any]) -> Words:
+    """Return where a price comes from, in each language."""
+    day_of = str(raw["date"])
+    return {
+        lang: say(f"prices.{kind}", lang, amount=str(amount), date=day(day_of, lang), source=raw["source"])
+        for lang in LANGUAGES
+    }
+
+
 def _llm(raw: Any) -> LlmPrices:
     models = {str(m["name"]): (float(m["usd_in"]), float(m["usd_out"])) for m in raw["models"]}
     return LlmPrices(
-        str(raw["date"]), str(raw["source"]), int(raw["prompt_tokens"]), int(raw["answer_tokens"]), models
+        str(raw["date"]), raw["source"], int(raw["prompt_tokens"]), int(raw["answer_tokens"]), models
     )

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from rung.core.messages import LANGUAGES, day, words_in
 from rung.core.packaged import packaged_table
 
 
-def prior_source(task: str) -> str:
-    """Return date and source of a task's prior; "" when there is none."""
+def prior_source(task: str) -> Mapping[str, str]:
+    """Return date and source of a task's prior in each language; nothing when there is none."""
     found = packaged_table("priors").get(task)
-    return f"{found['date']}: {found['source']}" if found else ""
+    if not found:
+        return {}
+    date = str(found["date"])
+    return {lang: f"{day(date, lang)}: {words_in(lang, found['source'])}" for lang in LANGUAGES}
 
 
 def expected(

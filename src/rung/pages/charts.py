@@ -61,6 +61,10 @@ def price_quality(points: Sequence[Mapping[str, Any]], words: Labels, bar: float
         path = " ".join("{},{}".format(*places[points.index(p)]) for p in best)
         parts.append(f'<polyline class="front" points="{path}"/>')
     taken = [(at - 7, top - 7, at + 7, top + 7) for at, top in places]
+    # The lines of intervals are taken too.
+    for p, (at, _) in zip(points, places, strict=True):
+        if y.low <= p["score"] <= y.high:
+            taken.append((at - 2, y(p["high"]), at + 2, y(p["low"])))
     for p, (at, top) in sorted(zip(points, places, strict=True), key=lambda item: not item[0]["won"]):
         inside = y.low <= p["score"] <= y.high
         if inside:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rung.core.messages import percent, say, sentences
+from rung.core.messages import metric_name, percent, say, sentences
 from rung.pages.charts import Labels, heat_map, line_chart, reliability
 from rung.pages.elements import box, figure, fold, paragraph, section, table, text
 
@@ -167,7 +167,7 @@ def _curve(report: Mapping[str, Any], lang: str) -> str:
     helps = "curve.rises" if gain > 0.01 else "curve.creeps" if gain > 0.002 else "curve.flat"
     verdict = say(helps, lang, gain=f"{gain * 100:+.1f}", few=points[-2][0], many=points[-1][0])
     words = Labels(
-        say("curve.title", lang), verdict, say("curve.rows", lang), curve["metric"],
+        say("curve.title", lang), verdict, say("curve.rows", lang), metric_name(curve["metric"], lang),
     )  # fmt: skip
     rows = [[f"{rows:,}", f"{score:.4f}"] for rows, score in points]
     source = say("curve.source", lang, n=curve["test_rows"], rung=report["winner"])

@@ -10,6 +10,7 @@ from rung.core.messages import (
     day,
     knows,
     listed,
+    metric_name,
     money,
     percent,
     say,
@@ -67,10 +68,10 @@ def _winner(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return next((t for t in report["trials"] if t["rung"] == report["winner"]), None)
 
 
-def wanted(report: Mapping[str, Any]) -> str:
-    """Return the bar as accuracy ≥ 0.93, the same in every language."""
+def wanted(report: Mapping[str, Any], lang: str) -> str:
+    """Return the bar as accuracy ≥ 0.93; in Chinese 准确率 ≥ 0.93."""
     shown = [
-        f"{c['metric']} {'≥' if 'at_least' in c else '≤'} {c.get('at_least', c.get('at_most')):g}"
+        f"{metric_name(c['metric'], lang)} {'≥' if 'at_least' in c else '≤'} {c.get('at_least', c.get('at_most')):g}"
         for c in report["bar"]
     ]
     return " & ".join(shown).replace(" ≥ ", "\u00a0≥\u00a0").replace(" ≤ ", "\u00a0≤\u00a0")
@@ -88,13 +89,15 @@ def _top(report: Mapping[str, Any], lang: str) -> str:
         )
     if report["cleared"]:
         verdict = box(
-            paragraph(say("report.cleared", lang, rung=report["winner"], wanted=wanted(report)), "lead"),
+            paragraph(
+                say("report.cleared", lang, rung=report["winner"], wanted=wanted(report, lang)), "lead"
+            ),
             "good",
         )
     elif _is_unasked(report):
-        verdict = box(paragraph(say("report.unasked", lang, wanted=wanted(report)), "lead"), "warn")
+        verdict = box(paragraph(say("report.unasked", lang, wanted=wanted(report, lang)), "lead"), "warn")
     else:
-        verdict = box(paragraph(say("report.refused", lang, wanted=wanted(report)), "lead"), "bad")
+        verdict = box(paragraph(say("report.refused", lang, wanted=wanted(report, lang)), "lead"), "bad")
     built = say("report.built", lang, date=day(report["built"], lang)) if "built" in report else ""
     shown = cards(_numbers(report, winner, lang)) if winner else ""
     head = f"<h1>{text(report['product'])}</h1>{paragraph(sentence, 'lead')}"
@@ -112,9 +115,9 @@ def _numbers(report: Mapping[str, Any], winner: Mapping[str, Any], lang: str) ->
     if certificate:
         sign = "≥" if "at_least" in report["bar"][0] else "≤"
         remark = say("card.proven", lang, score=score, confidence=percent(certificate["confidence"]))
-        quality = (metric, f"{sign} {certificate['bound']:g}", remark)
+        quality = (metric_name(metric, lang), f"{sign} {certificate['bound']:g}", remark)
     else:
-        quality = (metric, score, say("card.estimate", lang))
+        quality = (metric_name(metric, lang), score, say("card.estimate", lang))
     return [
         quality,
         (say("card.price", lang), money(winner["usd_per_1k"] * 1000, lang), say("card.million", lang)),
@@ -132,7 +135,8 @@ def status(name: str, lang: str) -> str:
 def _leaderboard(report: Mapping[str, Any], lang: str) -> str:
     trials = report["trials"]
     names = list(dict.fromkeys(name for t in trials for name in t["scores"]))
-    head = [say(f"board.{name}", lang) for name in ("rung", "status")] + names
+    head = [say(f"board.{name}", lang) for name in ("rung", "status")]
+    head += [metric_name(name, lang) for name in names]
     head += [
         say(f"board.{name}", lang)
         for name in ("interval", "p50", "rate", "size", "memory", "price", "energy", "fit")
@@ -175,7 +179,7 @@ def _pareto(report: Mapping[str, Any], source: str, lang: str) -> str:
         say("pareto.title", lang),
         say("pareto.alt", lang, n=len(points), level=f"{level:g}"),
         say("pareto.price", lang),
-        metric,
+        metric_name(metric, lang),
     )
     rows = [
         [p["name"], significant(p["price"]), f"{p['score']:.4f}", f"{p['low']:.3f}–{p['high']:.3f}"]
@@ -272,7 +276,9 @@ def _data(report: Mapping[str, Any], lang: str) -> str:
 
 
 def _reproduce(report: Mapping[str, Any], lang: str) -> str:
-    hardware = ", ".join(f"{key} {value}" for key, value in report["hardware"].items())
+    hardware = ", ".join(
+        f"{say_or(f'hardware.{key}', lang, key)} {value}" for key, value in report["hardware"].items()
+    )
     return section(
         "reproduce",
         say("reproduce.title", lang),

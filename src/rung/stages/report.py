@@ -141,7 +141,7 @@ def report(
     product: Product,
     data: Mapping[str, Any],
     found: Findings,
-    prices: Mapping[str, str],
+    prices: Mapping[str, Any],
     machine: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return report.json as a value; `KEYS` documents it."""
@@ -253,7 +253,7 @@ def _refusal(
     if data["certification"] == 0:
         return [_item("audit", done=audit["done"], wanted=audit["wanted"], **estimate)]
     sign = "≥" if condition.higher_is_better else "≤"
-    items = [_item("refused", wanted=f"{condition.metric} {sign} {level}", **estimate)]
+    items = [_item("refused", wanted=f"{sign} {level}", **estimate)]
     over = [line for t in found.trials for line in t["over_limits"]]
     if over:
         items.append(_item("limits", over="; ".join(dict.fromkeys(over))))

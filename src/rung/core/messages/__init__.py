@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cache
@@ -42,10 +43,20 @@ def knows(key: str, lang: str) -> bool:
 
 
 def say(key: str, lang: str, **values: Any) -> str:
-    """Return a message in a language. Whole numbers are grouped; `n` chooses between singular and plural."""
+    """Return a message in a language. Whole numbers are grouped; `n` chooses between singular and plural.
+
+    A value called `metric` is given by its name in the language; a value that is `words_in` several languages, in this one.
+    """
     message = catalogue(lang)[key]
     if not isinstance(message, str):
         message = message["one" if values["n"] == 1 else "other"]
+    if "metric" in values:
+        values["metric"] = metric_name(str(values["metric"]), lang)
+        if values["metric"][-1:] > "\u4e00":
+            # Between two ideographs stands no space.
+            message = re.sub(
+                r"(?<=\{metric\}) (?=[\u4e00-\u9fff])|(?<=[\u4e00-\u9fff]) (?=\{metric\})", "", message
+            )
     return message.format_map({name: _shown(value, lang) for name, value in values.items()})
 
 
@@ -54,7 +65,26 @@ def say_or(key: str, lang: str, otherwise: str) -> str:
     return say(key, lang) if knows(key, lang) else otherwise
 
 
+def metric_name(name: str, lang: str) -> str:
+    """Return what people call a metric: in English its key in the spec, in Chinese its name; unknown ones stay as they are.
+
+    name: as in the spec, with what follows the colon: f1:spam, within:10%.
+    """
+    kind, colon, of = name.partition(":")
+    key = f"metric.{kind}_of" if colon else f"metric.{kind}"
+    return say(key, lang, of=of) if knows(key, lang) else name
+
+
+def words_in(lang: str, words: Any) -> str:
+    """Return words given once, or by language: {en: ..., zh: ...}; English where a language is missing."""
+    if isinstance(words, Mapping):
+        return str(words.get(lang) or words.get("en") or next(iter(words.values()), ""))
+    return str(words)
+
+
 def _shown(value: Any, lang: str) -> str:
+    if isinstance(value, Mapping):
+        return words_in(lang, value)
     if isinstance(value, int) and not isinstance(value, bool):
         return count(value, lang)
     return f"{value:g}" if isinstance(value, float) else str(value)
