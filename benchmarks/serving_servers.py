@@ -97,8 +97,10 @@ class Running:
         self.server = server
         command = list(server.command(self.port))
         begun = time.perf_counter()
+        # A group of its own, not a session: Linux shares the cores among sessions (autogroup) before it looks at `nice`,
+        # and a server would not have the priority that this script was started with.
         self.process = subprocess.Popen(
-            command, cwd=server.cwd, env=_variables(command[0], bundle), start_new_session=True,
+            command, cwd=server.cwd, env=_variables(command[0], bundle), process_group=0,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         while not self.asked():

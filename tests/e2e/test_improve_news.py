@@ -11,6 +11,7 @@ from rung.runtime.mending.chain import Chain
 from rung.serve.keys import KeyStore
 from served_products import answer_page, ask, reviewing, served
 from support import run_cli, write_csv
+from waiting import wait_until
 
 SPEC = """name: news
 task: text_classification
@@ -72,20 +73,23 @@ def test_the_circle_closes(articles, tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
         assert "Promoted:" in done.stdout and "(reused)" in done.stdout
         texts = [{"text": text} for text, label in traffic if label == "tech"]
-        for _ in range(50):
+
+        def changed():
             reply = ask(address, "/v1/models/news/predict", {"inputs": texts}, shop)
-            if reply["version"] != before:
-                break
-        assert reply["version"] != before and reply["certified"]
+            return reply if reply["version"] != before else None
+
+        reply = wait_until(changed, "the new version")
+        assert reply["certified"]
         right = sum(one["label"] == "tech" for one in reply["predictions"]) / len(texts)
         assert right > 0.8, "it knows the class that nobody had trained on"
         back = run_cli("rollback", spec, "--why", "only a test", env=env)
         assert back.returncode == 0, back.stderr
-        for _ in range(50):
+
+        def is_back():
             reply = ask(address, "/v1/models/news/predict", {"inputs": texts[0]}, shop)
-            if reply["version"] == before:
-                break
-        assert reply["version"] == before
+            return reply["version"] == before
+
+        assert wait_until(is_back, "the version before")
     told = json.loads(run_cli("history", spec, "--json").stdout)
     assert [(line["action"], line["who"]) for line in told] == [
         ("promote", "Ann"),
