@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from test_kill import free_port, start
 
 from rung.core.types import Field, Schema
-from rung.serve.answering import parse
+from rung.serve.predicting import parse
 from rung.serve.request_models import FeedbackRequest, request_model
 from waiting import LONG
 
