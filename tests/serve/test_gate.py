@@ -10,8 +10,10 @@ import time
 import pytest
 
 import rung
+from rung.core.clean_spec import PrivacySpec
 from rung.core.errors import BundleError
 from rung.core.serve_spec import ServeSpec
+from rung.runtime.mending.chain import Chain
 from rung.serve.gate import Gate
 from rung.serve.hosted import Models
 from rung.serve.service import Service
@@ -47,6 +49,25 @@ def test_an_answer_has_an_id_and_takes_feedback(opened):
         assert foreign.status_code == 404, "one caller does not judge another's answers"
         posing = server.client.post("/v1/feedback", json={**said, "source": "review"}, headers=mine)
         assert posing.status_code == 403
+
+
+def test_what_is_masked_never_reaches_the_journal(opened, desk, monkeypatch):
+    monkeypatch.setattr(
+        desk, "_chain", Chain.from_spec(None, PrivacySpec(mask=["phone", "email"], drop=["cn_id"]))
+    )
+    said = "The striker called 13800138000 or ann@example.org"
+    with opened(keys=False, inputs="plain") as server:
+        made = server.client.post(URL, json={"inputs": {"text": said}}).json()["predictions"][0]["id"]
+        refused = server.client.post(
+            URL, json={"inputs": {"text": "我的身份证号是11010519491231002X"}}
+        ).json()
+        kept = server.client.get(f"/v1/predictions/{made}").json()["input"]["text"]
+        assert "<PHONE_1>" in kept and "<EMAIL_1>" in kept and "The striker" in kept
+        assert "error" in refused["predictions"][0] and "id" not in refused["predictions"][0]
+        files = b"".join(path.read_bytes() for path in server.folder.rglob("*") if path.is_file())
+        assert b"striker" in files
+        for secret in (b"13800138000", b"ann@example.org", b"11010519491231002X"):
+            assert secret not in files
 
 
 def test_wrong_request_ids_are_replaced(opened):
