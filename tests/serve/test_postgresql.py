@@ -38,7 +38,7 @@ def programs():
 @pytest.fixture(scope="module")
 def database(tmp_path_factory):
     """The address of a database of its own, reached through a socket in its folder; nothing listens on a port."""
-    pytest.importorskip("psycopg", reason="psycopg is missing: pip install 'psycopg[binary]'")
+    pytest.importorskip("psycopg", reason="psycopg is missing: pip install 'rung[dev]'")
     where, folder = programs(), tmp_path_factory.mktemp("postgresql")
     # PostgreSQL does not run as root.
     who = "postgres" if os.geteuid() == 0 else None
