@@ -19,6 +19,7 @@ from rung.reviewing import open_review
 from rung.runtime.journal.subject_keys import new_master_key
 from rung.serve.journal import Journal
 from rung.serve.journal_rows import Feedback, Served, new_id
+from waiting import LONG, wait_until
 
 
 def ask(address, path, body=None, key=None):
@@ -27,7 +28,7 @@ def ask(address, path, body=None, key=None):
     data = None if body is None else json.dumps(body).encode()
     try:
         with urllib.request.urlopen(
-            urllib.request.Request(address + path, data, headers), timeout=60
+            urllib.request.Request(address + path, data, headers), timeout=LONG
         ) as reply:  # noqa: S310 - a loopback address of ours
             return json.loads(reply.read())
     except urllib.error.HTTPError as error:
@@ -46,17 +47,19 @@ def served(spec, master=None):
     process = subprocess.Popen(command, stderr=log, stdout=subprocess.DEVNULL, env=env)
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(600):
+
+        def ready():
             try:
-                ask(address, "/readyz")
-                break
+                return ask(address, "/readyz")
             except OSError:
                 assert process.poll() is None, (spec.parent / "server.log").read_text()
-                time.sleep(0.1)  # It is starting; there is no event to wait for.
+                return None  # It is starting; there is no event to wait for.
+
+        wait_until(ready, "the server is ready", pause=0.1)
         yield address, env
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(LONG)
         log.close()
 
 
@@ -82,7 +85,7 @@ def reviewing(spec, env):
         yield found[0].rstrip("/")
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=LONG)
 
 
 def answer_page(page, who, truth, count):

@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 
 import pytest
@@ -17,6 +16,7 @@ from rung.core.types import Prediction
 from rung.data.finding import Finding
 from rung.stages.report import KEYS
 from support import run_cli, write_csv, write_spec
+from waiting import LONG, wait_until
 
 
 def test_plan_build_show_verify_predict(news_csv, tmp_path):
@@ -249,28 +249,30 @@ def test_serve_answers_over_http(built):
     )  # fmt: skip
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(100):
+
+        def health():
             try:
-                health = json.load(urllib.request.urlopen(f"{address}/healthz", timeout=5))
-                break
+                return json.load(urllib.request.urlopen(f"{address}/healthz", timeout=LONG))
             except OSError:
-                time.sleep(0.1)  # The server is starting; there is no event to wait for.
-        assert health == {"status": "ok"}
+                assert server.poll() is None, "the server ended"
+                return None  # The server is starting; there is no event to wait for.
+
+        assert wait_until(health, "the server is ready", pause=0.1) == {"status": "ok"}
         body = json.dumps({"inputs": [{"text": "The striker scored twice"}], "explain": True}).encode()
         request = urllib.request.Request(
             f"{address}/v1/models/desk/predict", body, {"Content-Type": "application/json"}
         )
-        answer = json.load(urllib.request.urlopen(request, timeout=10))
+        answer = json.load(urllib.request.urlopen(request, timeout=LONG))
         assert (
             answer["certified"]
             and answer["predictions"][0]["label"] == "sports"
             and answer["predictions"][0]["reasons"]
         )
-        assert b"Try it" in urllib.request.urlopen(address, timeout=5).read()
+        assert b"Try it" in urllib.request.urlopen(address, timeout=LONG).read()
         assert (
             "/v1/models/desk/predict"
-            in json.load(urllib.request.urlopen(f"{address}/openapi.json", timeout=5))["paths"]
+            in json.load(urllib.request.urlopen(f"{address}/openapi.json", timeout=LONG))["paths"]
         )
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(LONG)

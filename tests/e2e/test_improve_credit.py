@@ -11,6 +11,7 @@ import pytest
 from rung.serve.keys import KeyStore
 from served_products import answer_page, ask, reviewing, served
 from support import ROOT, run_cli, write_csv
+from waiting import wait_until
 
 SPEC = """name: credit
 task: tabular_classification
@@ -65,11 +66,12 @@ def test_the_circle_closes(loans, tmp_path):
         done = run_cli("improve", spec, "--lang", "zh", env=env)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "已上线" in done.stdout and "expected_cost" in done.stdout
-        for _ in range(50):
-            second = ask(address, "/v1/models/credit/predict", {"inputs": inputs[:5]}, shop)
-            if second["version"] != first["version"]:
-                break
-        assert second["version"] != first["version"] and second["certified"]
+
+        def changed():
+            reply = ask(address, "/v1/models/credit/predict", {"inputs": inputs[:5]}, shop)
+            return reply if reply["version"] != first["version"] else None
+
+        assert wait_until(changed, "the new version")["certified"]
         assert run_cli("rollback", spec, env=env).returncode == 0
     told = json.loads(run_cli("history", spec, "--json").stdout)
     assert [line["action"] for line in told] == ["promote", "rollback"]

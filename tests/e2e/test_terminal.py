@@ -6,13 +6,13 @@ import pty
 import subprocess
 import sys
 import threading
-import time
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from rung.cli.progress import _TimeLeft
 from support import run_cli, write_spec
+from waiting import LONG, wait_until
 
 
 def in_terminal(*args, cwd, env=None):
@@ -69,12 +69,9 @@ def test_watching_a_build_that_runs_elsewhere(news_csv, tmp_path):
     build = subprocess.Popen(
         [sys.executable, "-m", "rung.cli", "build", "--json"], cwd=tmp_path, stdout=subprocess.DEVNULL
     )
-    for _ in range(600):
-        if list(tmp_path.glob("runs/*/events.jsonl")):
-            break
-        time.sleep(0.1)
+    wait_until(lambda: list(tmp_path.glob("runs/*/events.jsonl")), "the build has begun")
     watched = run_cli("show", "--watch", cwd=tmp_path)
-    assert build.wait(timeout=60) == 0
+    assert build.wait(timeout=LONG) == 0
     assert watched.returncode == 0, watched.stderr
     assert "Watching" in watched.stderr and "tfidf_linear: certified" in watched.stderr
     assert "Cleared." in watched.stdout and "\x1b" not in watched.stderr

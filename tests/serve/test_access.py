@@ -149,10 +149,10 @@ def test_limits_of_a_key(opened):
     assert allowance.take("a", 60) == pytest.approx(1.0) and allowance.take("b", 60) == 0.0
     now[0] = 1.01
     assert allowance.take("a", 60) == 0.0
-    with opened(per_minute=10) as server:
+    with opened(per_minute=1) as server:
         codes = [server.client.get("/v1/models", headers=server.headers["predict"]) for _ in range(2)]
         assert [reply.status_code for reply in codes] == [200, 429]
-        assert 1 <= int(codes[1].headers["retry-after"]) <= 6
+        assert 1 <= int(codes[1].headers["retry-after"]) <= 60
 
 
 def test_without_keys_pages_of_elsewhere_are_refused(desk):

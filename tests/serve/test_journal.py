@@ -15,6 +15,7 @@ from rung.runtime.journal.subject_keys import VARIABLE, new_master_key
 from rung.serve import subjects
 from rung.serve.journal import Journal, JournalError
 from rung.serve.journal_rows import Feedback, Served, new_id
+from waiting import LONG, wait_until
 
 SECRET = "Ann of 12 Elm Street wants a refund 退款"
 
@@ -84,14 +85,14 @@ def test_feedback_is_only_ever_added(plain):
 def test_one_bad_record_does_not_take_its_neighbours_along(plain):
     good, bad = [served() for _ in range(20)], Feedback(new_id(), 0.0, "0" * 32, '"x"', "user", "a")
     told, go, begun = {}, threading.Event(), threading.Event()
-    other = threading.Thread(target=plain.run, args=(lambda *_: begun.set() or go.wait(10),))
+    other = threading.Thread(target=plain.run, args=(lambda *_: begun.set() or go.wait(LONG),))
     other.start()
-    begun.wait(10)  # While another writes, what comes waits for one commit.
+    begun.wait(LONG)  # While another writes, what comes waits for one commit.
     for n, record in enumerate([*good[:10], bad, *good[10:]]):
         plain.submit([record], lambda error, n=n: told.__setitem__(n, error))
     assert not told
     go.set()
-    other.join(10)
+    other.join(LONG)
     plain.run(lambda *_: None)
     assert [n for n, error in told.items() if error] == [10] and count(plain, "predictions") == 20
 
@@ -211,7 +212,7 @@ def test_two_thousand_a_second_from_many_threads(encrypted):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(LONG)
     encrypted.run(lambda *_: None)
     raw = sqlite3.connect(encrypted.path)  # Another program sees them: they are committed.
     there = [row[0] for row in raw.execute("select id from predictions")]
@@ -226,12 +227,12 @@ def test_the_log_is_brought_into_the_database_beside_the_commits(plain, monkeypa
     for _ in range(40):
         plain.write(served(words="a" * 20_000))
         time.sleep(0.005)
-    for _ in range(100):
+
+    def grown():
         plain.write(served())
-        if plain.path.stat().st_size > size + 500_000:
-            break
-        time.sleep(0.05)
-    assert plain.path.stat().st_size > size + 500_000
+        return plain.path.stat().st_size > size + 500_000
+
+    wait_until(grown, "the log in the database")
     plain.empty_log()
     assert log.stat().st_size == 0
 

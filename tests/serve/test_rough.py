@@ -17,6 +17,7 @@ import rung
 from rung.core.errors import RungError
 from rung.core.manifest import seal
 from rung.serve.hosted import Models
+from waiting import LONG
 
 
 def rewritten(place, **changed):
@@ -149,23 +150,23 @@ def test_tls_by_flag(built, certificate, tmp_path):
     more = ("--tls-cert", str(cert), "--tls-key", str(key))
     server = start(built.bundle, tmp_path, port, more=more, tls=trusts)
     try:
-        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=trusts)
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=LONG, context=trusts)
         connection.request("POST", URL, json.dumps(ASK), {"Content-Type": "application/json"})
         reply = connection.getresponse()
         assert reply.status == 200 and json.loads(reply.read())["predictions"][0]["label"] == "sports"
         connection.close()
-        stranger = http.client.HTTPSConnection("127.0.0.1", port, timeout=10)
+        stranger = http.client.HTTPSConnection("127.0.0.1", port, timeout=LONG)
         with pytest.raises(ssl.SSLCertVerificationError):
             stranger.request("GET", "/healthz")
         stranger.close()
-        plain = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        plain = http.client.HTTPConnection("127.0.0.1", port, timeout=LONG)
         with pytest.raises((OSError, http.client.HTTPException)):
             plain.request("GET", "/healthz")
             plain.getresponse()
         plain.close()
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(LONG)
 
 
 def test_tls_that_cannot_be_is_said_at_once(built, certificate, tmp_path):
@@ -183,7 +184,7 @@ def test_tls_that_cannot_be_is_said_at_once(built, certificate, tmp_path):
             str(free_port()),
             *map(str, flags),
         ]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # fmt: skip
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONG)  # fmt: skip
 
     alone, missing = said("--tls-cert", cert), said("--tls-cert", cert, "--tls-key", tmp_path / "none.pem")
     assert alone.returncode == 2 and "Give both" in alone.stderr

@@ -15,6 +15,7 @@ from test_kill import free_port, start
 
 from rung.runtime.journal.subject_keys import VARIABLE, new_master_key
 from rung.serve.keys import KeyStore
+from waiting import LONG
 
 CASES = int(os.environ.get("RUNG_FUZZ_CASES", "10000"))
 # Operations that take something; the others are one case each.
@@ -55,4 +56,4 @@ def test_ten_thousand_ways_to_ask(built, tmp_path):
         assert '"failed"' not in (tmp_path / "log.jsonl").read_text(), "no mistake of the server's own"
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(LONG)

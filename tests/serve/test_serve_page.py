@@ -11,6 +11,7 @@ import pytest
 from test_kill import free_port, start
 
 from support import ROOT, write_spec
+from waiting import LONG
 
 HOWTO = ROOT / "docs" / "howto"
 PAGES = ("serve-in-production.md", "serve-in-production.zh.md")
@@ -54,7 +55,7 @@ def test_the_page_is_followed(page, built, news_csv, tmp_path):
     finally:
         if server:
             server.terminate()
-            server.wait(20)
+            server.wait(LONG)
 
 
 def test_the_table_of_roles_is_the_one_of_the_code():

@@ -15,6 +15,7 @@ from test_kill import free_port, start
 
 from rung.runtime.journal.subject_keys import VARIABLE, new_master_key
 from rung.serve.keys import KeyStore
+from waiting import LONG
 
 SECONDS = float(os.environ.get("RUNG_SOAK_SECONDS", "600"))
 CLIENTS = 4
@@ -28,7 +29,7 @@ def ask(port, key, until, per_second=None):
     begun = time.monotonic()
 
     def client(place):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LONG)
         try:
             while (now := time.monotonic()) < until:
                 if per_second:
@@ -94,4 +95,4 @@ def test_ten_minutes_at_four_fifths(built, tmp_path):
         assert server.poll() is None
     finally:
         server.terminate()
-        server.wait(40)
+        server.wait(LONG)

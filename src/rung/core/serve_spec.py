@@ -40,6 +40,12 @@ class ServeSpec(Section):
     per_minute: int | None = Field(
         default=None, ge=1, description="most requests of one key a minute; a key may have a limit of its own"
     )
+    together: int = Field(
+        default=8,
+        ge=1,
+        le=32,
+        description="most waiting requests answered at a time, where that is measured to be cheaper; 1: never",
+    )
     threads: int | None = Field(
         default=None, ge=1, le=256, description="threads that predict; default: as many as cores"
     )

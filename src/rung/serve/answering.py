@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import os
 import threading
 import time
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from functools import partial
 
-from pydantic import BaseModel, ValidationError
-
-from rung.core.errors import InputError, RungError
+from rung.core.errors import RungError
 from rung.serve.access import Caller
 from rung.serve.hosted import Hosted
-from rung.serve.request_models import rows_of
+from rung.serve.predicting import Asked, predict_together
 from rung.serve.service import Refused, Service
 from rung.serve.workers import Workers
 
-if TYPE_CHECKING:
-    from rung.serve.journal_rows import Served
-
-# Made once: `json.dumps` makes an encoder a call.
-_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+Settle = Callable[[BaseException | None, bytes], None]
 
 
 class Answering:
@@ -35,6 +30,7 @@ class Answering:
         self._threads = service.limits.threads or len(_cores())
         self._workers = Workers(self._threads, "rung-predict")
         self._lock = threading.Lock()
+        self._waiting: deque[tuple[Asked, Settle]] = deque()
         self.at_work = 0
         self._usual_seconds = 0.01
 
@@ -47,6 +43,16 @@ class Answering:
     ) -> bytes:
         """Return the JSON answer once it is in the journal. Raises InputError, Refused, JournalError."""
         limits = self._service.limits
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bytes] = loop.create_future()
+        asked = Asked(hosted, body, explain, caller.name, request_id, time.monotonic() + limits.seconds)
+
+        def settle(error: BaseException | None, answer: bytes) -> None:
+            with self._lock:
+                self.at_work -= 1
+            with suppress(RuntimeError):  # The loop may have closed: then nobody waits.
+                loop.call_soon_threadsafe(_set, future, error, answer)
+
         with self._lock:
             if self.at_work >= limits.waiting:
                 self._service.metrics.refused.add("busy")
@@ -55,31 +61,8 @@ class Answering:
                     429, f"{self.at_work} requests are at work already", "server", "Ask again later.", max(again, 1)
                 )  # fmt: skip
             self.at_work += 1
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[bytes] = loop.create_future()
-        deadline = time.monotonic() + limits.seconds
-
-        def settle(error: BaseException | None, answer: bytes) -> None:
-            with self._lock:
-                self.at_work -= 1
-            with suppress(RuntimeError):  # The loop may have closed: then nobody waits.
-                loop.call_soon_threadsafe(_set, future, error, answer)
-
-        def work() -> None:
-            try:
-                if time.monotonic() > deadline:
-                    raise TimeoutError
-                answer, records = self._predict(hosted, body, explain, caller, request_id)
-            except BaseException as error:
-                settle(error, b"")
-                return
-            journal = self._service.journal
-            if journal is None or not records:
-                settle(None, answer)
-            else:
-                journal.submit(records, lambda error: settle(error, answer))
-
-        self._workers.submit(work)
+            self._waiting.append((asked, settle))
+        self._workers.submit(self._work)
         too_late = loop.call_later(limits.seconds, _set, future, TimeoutError(), b"")
         try:
             return await future
@@ -90,83 +73,78 @@ class Answering:
         finally:
             too_late.cancel()
 
-    def _predict(
-        self, hosted: Hosted, body: bytes, explain: bool, caller: Caller, request_id: str
-    ) -> tuple[bytes, list[Served]]:
-        asked = parse(hosted.request, body)
-        explain = explain or asked.explain
-        rows = rows_of(asked, self._service.limits.rows, explain)
-        predictor, manifest = hosted.predictor, hosted.manifest
-        as_read: list[dict[str, Any]] = []
+    def _take(self) -> list[tuple[Asked, Settle]]:
+        """Return who is next, with those right behind that may be answered together; [] when another took them."""
+        with self._lock:
+            if not self._waiting:
+                return []
+            taken = [self._waiting.popleft()]
+            asked = taken[0][0]
+            if asked.alone:
+                return taken
+            # A thread's share of those who wait: what it leaves, idle threads take.
+            share = math.ceil((len(self._waiting) + 1) / self._threads)
+            size = asked.hosted.batching.size(share)
+            while len(taken) < size and self._waiting:
+                behind = self._waiting[0][0]
+                if behind.alone or behind.hosted is not asked.hosted:
+                    break
+                taken.append(self._waiting.popleft())
+            return taken
+
+    def _work(self) -> None:
+        together: list[tuple[Asked, Settle]] = []
+        for asked, settle in self._take():
+            try:
+                if time.monotonic() > asked.deadline:
+                    raise TimeoutError
+                asked.read(self._service.limits.rows)
+            except BaseException as error:
+                settle(error, b"")
+                continue
+            together.append((asked, settle))
+        joined = [item for item in together if not item[0].alone]
+        if len(together) > 1 and len(joined) < len(together):
+            self._put_back([item for item in together if item[0].alone])
+            together = joined
+        for scores in (False, True):
+            group = [item for item in together if item[0].scores is scores]
+            if group:
+                self._predict(group)
+
+    def _put_back(self, items: list[tuple[Asked, Settle]]) -> None:
+        """Let the next idle threads have requests that turned out to be large."""
+        with self._lock:
+            self._waiting.extendleft(reversed(items))
+        for _ in items:
+            self._workers.submit(self._work)
+
+    def _predict(self, group: list[tuple[Asked, Settle]]) -> None:
         begun = time.perf_counter()
-        answers = list(predictor.respond(rows, asked.scores, answered_by=True, read=as_read.append))
-        if explain:
-            good = [i for i, answer in enumerate(answers) if "error" not in answer]
-            for i, reasons in zip(good, predictor.explain([rows[i] for i in good]), strict=True):
-                answers[i]["reasons"] = [{"text": r.text, "weight": r.weight} for r in reasons]
-        seconds = time.perf_counter() - begun
+        try:
+            answered = predict_together(self._service, [asked for asked, _ in group])
+        except BaseException as error:
+            if len(group) == 1:
+                group[0][1](error, b"")
+                return
+            # One of them may be what a model stumbles over: the others must not pay for it.
+            for item in group:
+                self._predict([item])
+            return
+        seconds = (time.perf_counter() - begun) / len(group)
         self._usual_seconds += 0.05 * (seconds - self._usual_seconds)
-        metrics = self._service.metrics
-        metrics.predict_seconds.observe(seconds, manifest.name, manifest.version)
-        metrics.predictions.add(manifest.name, manifest.version, amount=len(rows))
-        records: list[Served] = []
-        if self._service.journal is not None:
-            records = self._records(
-                hosted, as_read, answers, asked.subject, seconds, (caller.name, request_id)
-            )
-        answer = {
-            "model": manifest.name,
-            "version": manifest.version,
-            "certified": manifest.certified,
-            "predictions": answers,
-        }
-        return _to_json(answer).encode("utf-8", "backslashreplace"), records
+        journal, work = self._service.journal, []
+        for (asked, settle), (answer, records) in zip(group, answered, strict=True):
+            if journal is None or not records:
+                settle(None, answer)
+            else:
+                work.append((records, partial(self._written, asked, settle, answer)))
+        if journal is not None and work:
+            journal.submit_all(work)
 
-    def _records(
-        self,
-        hosted: Hosted,
-        as_read: list[dict[str, Any]],
-        answers: list[dict[str, Any]],
-        subject: str | None,
-        seconds: float,
-        whose: tuple[str, str],
-    ) -> list[Served]:
-        """Return what the journal keeps of each answered row, and give each answer its id.
-
-        as_read: those rows alone that could be answered, as the model got them.
-        """
-        from rung.serve.journal_rows import Served, new_id
-
-        now, price = time.time(), self._service.prices.usd(seconds) / max(len(answers), 1)
-        records = []
-        good = [answer for answer in answers if "error" not in answer]
-        for row, answer in zip(as_read, good, strict=True):
-            output = dict(answer)
-            answer["id"] = new_id()
-            records.append(
-                Served(
-                    answer["id"], now, whose[1], hosted.manifest.name, hosted.manifest.version,
-                    str(answer.get("answered_by", "")), whose[0], subject, row, output,
-                    round(seconds * 1000, 3), price,
-                )
-            )  # fmt: skip
-        return records
-
-
-def parse(model: type[BaseModel], body: bytes) -> Any:
-    """Return a body as its model; raises InputError in our words, which do not repeat what was sent."""
-    try:
-        return model.model_validate_json(body)
-    except (ValidationError, RecursionError, OverflowError) as error:
-        found = error.errors(include_input=False) if isinstance(error, ValidationError) else []
-        where = "; ".join(
-            dict.fromkeys(".".join(str(part)[:64] for part in ("body", *item["loc"])) for item in found[:5])
-        )
-        problem = (
-            "; ".join(dict.fromkeys(str(item["msg"]) for item in found[:5])) or "the body cannot be read"
-        )
-        fix = "Send JSON with the fields that /docs shows; GET /v1/models lists what a model reads."
-        raise InputError(problem, where or "body", fix) from None
+    def _written(self, asked: Asked, settle: Settle, answer: bytes, error: BaseException | None) -> None:
+        """Let a request's answer go: it is in the journal, or the error says why not."""
+        settle(error, answer)
 
 
 def _set(future: asyncio.Future[bytes], error: BaseException | None, answer: bytes) -> None:

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from rung.core.errors import RungError
 from rung.serve.access import Caller
-from rung.serve.answering import Answering, parse
+from rung.serve.answering import Answering
 from rung.serve.docs_page import docs_page
 from rung.serve.feedback import NoJournal, take_feedback
 from rung.serve.gate import Gate
@@ -27,6 +27,7 @@ from rung.serve.hosted import Find, Hosted, Models
 from rung.serve.logs import log
 from rung.serve.metrics import CONTENT_TYPE, Gauge
 from rung.serve.openapi import openapi
+from rung.serve.predicting import parse
 from rung.serve.predictor import Predictor
 from rung.serve.request_models import MAX_EXPLAINED_CHARS, MAX_EXPLAINED_ROWS, SubjectRequest
 from rung.serve.request_models import row_model as _row_model
@@ -51,7 +52,7 @@ def create_app(
     asked again when it is to be exchanged; by default where it was opened.
     """
     service = service or Service()
-    models = Models(predictors, uncertified, finds, service.limits.rows)
+    models = Models(predictors, uncertified, finds, service.limits.rows, service.limits.together)
     answering = Answering(service)
     service.metrics.gauges += [
         Gauge("rung_requests_at_work", "Requests being answered now.", lambda: answering.at_work),

@@ -8,7 +8,7 @@ from typing import Any
 
 from rung.core.errors import InputError
 from rung.serve.access import Caller
-from rung.serve.answering import parse
+from rung.serve.predicting import parse
 from rung.serve.request_models import MAX_ANSWER_CHARS, FeedbackRequest
 from rung.serve.service import Refused, Service
 

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from rung.core.errors import BundleError, RungError, did_you_mean
+from rung.serve.batching import Batching
 from rung.serve.logs import log
 from rung.serve.predictor import Predictor, open_bundle
 from rung.serve.request_models import request_model
@@ -30,10 +31,11 @@ class NoSuchModel(RungError):
 
 
 class Hosted:
-    """One open model and the requests it takes."""
+    """One open model, the requests it takes, and how many of them at a time."""
 
-    def __init__(self, predictor: Predictor, most_rows: int) -> None:
+    def __init__(self, predictor: Predictor, most_rows: int, together: int = 1) -> None:
         self.predictor = predictor
+        self.batching = Batching(together)
         self.manifest = predictor.manifest
         self.request: type[BaseModel] = request_model(predictor.manifest.name, predictor.schema, most_rows)
 
@@ -51,9 +53,10 @@ class Models:
         uncertified: bool = False,
         finds: Mapping[str, Find] | None = None,
         most_rows: int = 1_000,
+        together: int = 1,
     ) -> None:
         self._uncertified = uncertified
-        self._most_rows = most_rows
+        self._most_rows, self._together = most_rows, together
         self._finds = dict(finds or {})
         self._lock = threading.Lock()
         self._models: dict[str, list[Hosted]] = {}
@@ -63,7 +66,7 @@ class Models:
             if any(hosted.manifest.version == version for hosted in self._models.get(name, [])):
                 raise BundleError(f"two bundles are called '{name}'", name, "Serve one of them.")
             self._may_serve(predictor)
-            self._models.setdefault(name, []).append(Hosted(predictor, most_rows))
+            self._models.setdefault(name, []).append(Hosted(predictor, most_rows, together))
             self._finds.setdefault(name, _same(predictor.folder))
         for name in self._models:
             self._marks[name] = self._mark(name)
@@ -111,7 +114,7 @@ class Models:
                     name,
                     "Build it again.",
                 )
-            hosted = Hosted(predictor, self._most_rows)
+            hosted = Hosted(predictor, self._most_rows, self._together)
             # One assignment: a request sees the old list or the new one.
             self._models[name] = [hosted, *self._models[name][1:]]
             self._marks[name] = mark

@@ -77,10 +77,15 @@ class Journal:
 
     def submit(self, records: Sequence[Record], done: Done) -> None:
         """Hand in records; `done` is called by whoever writes: with None once all are committed, else with why not."""
-        if self._closed:
-            done(JournalError("the journal is closed", str(self.path.name), "The server is stopping."))
-            return
-        self._queue.put((records, done))
+        self.submit_all([(records, done)])
+
+    def submit_all(self, work: Sequence[tuple[Sequence[Record], Done]]) -> None:
+        """Hand in records of several, each with its own `done`: one commit, but what is wrong with one is its own."""
+        for records, done in work:
+            if self._closed:
+                done(JournalError("the journal is closed", str(self.path.name), "The server is stopping."))
+            else:
+                self._queue.put((records, done))
         self._write_waiting()
 
     def write(self, *records: Record) -> None:

@@ -93,6 +93,7 @@ class Metrics:
         self.requests = Counter("rung_requests_total", "Requests answered.", ("endpoint", "status"))
         self.seconds = Histogram("rung_request_seconds", "Time from request to answer.", ("endpoint",))
         self.predictions = Counter("rung_predictions_total", "Rows answered.", ("model", "version"))
+        self.batches = Counter("rung_batches_total", "Times the model was asked.", ("model", "version"))
         self.predict_seconds = Histogram("rung_predict_seconds", "Time in the model.", ("model", "version"))
         self.feedback = Counter("rung_feedback_total", "Feedback taken.", ("source",))
         self.refused = Counter("rung_refused_total", "Requests turned away.", ("reason",))
@@ -102,7 +103,7 @@ class Metrics:
     def text(self) -> str:
         """Return everything in the text format."""
         parts: list[Counter | Gauge | Histogram] = [
-            self.requests, self.seconds, self.predictions, self.predict_seconds, self.feedback, self.refused,
+            self.requests, self.seconds, self.predictions, self.batches, self.predict_seconds, self.feedback, self.refused,
             self.reloads, *self.gauges,
         ]  # fmt: skip
         lines = []

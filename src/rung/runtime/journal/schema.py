@@ -87,3 +87,15 @@ for _verb in ("UPDATE", "DELETE"):
         "BEGIN SELECT RAISE(ABORT, 'feedback is only ever added'); END"
     )
     event.listen(FEEDBACK, "after_create", _trigger.execute_if(dialect="sqlite"))
+
+_FUNCTION = """
+CREATE FUNCTION feedback_only_added() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'feedback is only ever added' USING ERRCODE = 'restrict_violation'; END $$
+"""
+_STATEMENT_TRIGGER = """
+CREATE TRIGGER feedback_only_added BEFORE UPDATE OR DELETE OR TRUNCATE ON feedback
+FOR EACH STATEMENT EXECUTE FUNCTION feedback_only_added()
+"""
+for _sql in (_FUNCTION, _STATEMENT_TRIGGER):
+    _made: DDL = DDL(_sql)  # type: ignore[no-untyped-call]
+    event.listen(FEEDBACK, "after_create", _made.execute_if(dialect="postgresql"))

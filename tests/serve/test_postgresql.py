@@ -1,0 +1,147 @@
+"""The journal's schema on PostgreSQL: it is made there, holds what SQLite holds, and refuses what SQLite refuses.
+
+The server keeps its journal in SQLite; this shows that the schema and the questions asked of it are not bound to that. Needs
+PostgreSQL's programs (Debian: postgresql) and psycopg; RUNG_POSTGRESQL may name where `initdb` lies.
+"""
+
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, insert, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from rung.core.errors import RungError
+from rung.runtime.journal.schema import FEEDBACK, FORMAT, PREDICTIONS, SETTINGS, TABLES
+from rung.runtime.journal.subject_keys import VARIABLE, new_master_key
+from rung.serve import subjects
+from rung.serve.journal_rows import Added, Feedback, Rows, Served, new_id
+from waiting import LONG
+
+SECRET = "Ann of 12 Elm Street wants a refund 退款 \ud800"
+
+
+def programs():
+    """Return the folder of `initdb`, or skip."""
+    places = [Path(os.environ.get("RUNG_POSTGRESQL", "/nowhere")), *sorted(Path("/usr/lib/postgresql").glob("*/bin"))]  # fmt: skip
+    if on_path := shutil.which("initdb"):
+        places.append(Path(on_path).parent)
+    found = [place for place in places if (place / "initdb").is_file()]
+    return found[-1] if found else pytest.skip("PostgreSQL is missing: apt-get install postgresql")
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    """The address of a database of its own, reached through a socket in its folder; nothing listens on a port."""
+    pytest.importorskip("psycopg", reason="psycopg is missing: pip install 'rung[dev]'")
+    where, folder = programs(), tmp_path_factory.mktemp("postgresql")
+    # PostgreSQL does not run as root.
+    who = "postgres" if os.geteuid() == 0 else None
+    if who:
+        if not any(entry.pw_name == who for entry in pwd.getpwall()):
+            pytest.skip("PostgreSQL does not run as root, and there is no user 'postgres'")
+        shutil.chown(folder, who)
+        for parent in list(folder.parents)[:2]:
+            parent.chmod(0o755)
+
+    def run(program, *words):
+        done = subprocess.run(
+            [str(where / program), *words], user=who, cwd=folder, capture_output=True, text=True, timeout=LONG, check=False
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    data = str(folder / "data")
+    run("initdb", "-D", data, "-U", "journal", "--auth=trust", "-E", "UTF8", "--no-sync")
+    run("pg_ctl", "-D", data, "-w", "-t", str(int(LONG)), "-l", str(folder / "log"),
+        "-o", f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off", "start")  # fmt: skip
+    try:
+        yield f"postgresql+psycopg://journal@/postgres?host={folder}"
+    finally:
+        run("pg_ctl", "-D", data, "-m", "immediate", "stop")
+
+
+class Kept:
+    """What `rung.serve.subjects` asks of a journal, over any database."""
+
+    def __init__(self, address):
+        self.engine = create_engine(address)
+        with self.engine.begin() as connection:
+            TABLES.create_all(connection)
+            made = {"format": str(FORMAT).encode(), "salt": b"s" * 32, "expired_until": b"0"}
+            connection.execute(insert(SETTINGS), [{"name": k, "value": v} for k, v in made.items()])
+            found = {row.name: row.value for row in connection.execute(select(SETTINGS))}
+        assert found == made, "bytes come back as bytes"
+        self.rows, self.keep_days = Rows(found, "encrypted"), 90
+
+    def read(self, query):
+        with self.engine.connect() as connection:
+            return query(connection)
+
+    def run(self, job):
+        with self.engine.begin() as connection:
+            return job(connection, self.rows)
+
+    def empty_log(self):
+        """PostgreSQL has no log of SQLite's."""
+
+
+@pytest.fixture
+def kept(database, monkeypatch):
+    monkeypatch.setenv(VARIABLE, new_master_key())
+    journal = Kept(database)
+    yield journal
+    with journal.engine.begin() as connection:
+        TABLES.drop_all(connection)
+        connection.execute(text("DROP FUNCTION feedback_only_added"))
+    journal.engine.dispose()
+
+
+def served(subject, at=None):
+    return Served(
+        new_id(), at or time.time(), "r", "desk", "v1", "tfidf_linear", "shop", subject, {"text": SECRET},
+        {"label": "business", "probability": 0.9}, 1.5, 1e-7,
+    )  # fmt: skip
+
+
+def test_predictions_feedback_and_people(kept):
+    mine, old = served("ann"), served("bob", at=time.time() - 91 * 86_400)
+    said = Feedback(new_id(), time.time(), mine.id, '"tech"', "user", "shop")
+    add_predictions, add_feedback = Added(PREDICTIONS, kept.engine), Added(FEEDBACK, kept.engine)
+    kept.run(lambda c, rows: add_predictions(c, [rows.prediction(c, one) for one in (mine, old)]))
+    kept.run(lambda c, rows: add_feedback(c, [vars(said)]))
+    found = subjects.prediction(kept, mine.id)
+    assert found["input"] == {"text": SECRET} and found["at"] == mine.at and found["price_usd"] == 1e-7
+    assert [one["answer"] for one in found["feedback"]] == ["tech"]
+    assert json.dumps(subjects.export(kept, "ann")["predictions"])
+    assert subjects.expire(kept) == 1 and subjects.prediction(kept, old.id)["input"] is None
+    assert subjects.erase(kept, "ann", "admin")["erased_predictions"] == 1
+    gone = subjects.prediction(kept, mine.id)
+    assert gone["input"] is None and gone["input_hash"] is None and gone["feedback"]
+    kept.run(lambda c, rows: add_predictions(c, [rows.prediction(c, served("ann"))]))
+    assert subjects.export(kept, "ann")["predictions"] == [], "erased for good"
+
+
+@pytest.mark.parametrize("statement", ["update feedback set answer = '1'", "delete from feedback", "truncate feedback"])  # fmt: skip
+def test_feedback_is_only_ever_added(kept, statement):
+    with pytest.raises(DBAPIError, match="only ever added"):
+        kept.run(lambda c, _: c.execute(text(statement)))
+
+
+def test_feedback_needs_a_prediction(kept):
+    stray = Feedback(new_id(), time.time(), "0" * 32, '"tech"', "user", "shop")
+    with pytest.raises(IntegrityError):
+        kept.run(lambda c, _: Added(FEEDBACK, kept.engine)(c, [vars(stray)]))
+
+
+def test_another_master_key_opens_nothing(kept, monkeypatch):
+    record = served("ann")
+    kept.run(lambda c, rows: Added(PREDICTIONS, kept.engine)(c, [rows.prediction(c, record)]))
+    monkeypatch.setenv(VARIABLE, new_master_key())
+    kept.rows = Rows(kept.rows.settings, "encrypted")
+    with pytest.raises(RungError, match="another master key"):
+        subjects.prediction(kept, record.id)
