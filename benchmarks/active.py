@@ -235,7 +235,7 @@ def _ahead(world: World, ahead: list[tuple[list[tuple[Outlook, float | None]], l
         at = next((one.labels for one, _ in found if one.hardly), None)
         stops.append((at, score(world, rows[:at]) if at else None, score(world, rows)))
     rule = f"hardly worth more (at most {HARDLY:.0%} expected, {TOLERANCE:.0%} at the upper end)"
-    lines.append("\n" + _stopped(stops, most, f"The page's \"{rule}\""))
+    lines.append("\n" + _stopped(stops, most, f'The page\'s "{rule}"'))
     return "\n".join(lines)
 
 
