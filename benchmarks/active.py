@@ -22,7 +22,7 @@ from scipy.stats import t as student
 from sets import TEN, Split, chinese_reviews, newsgroups
 from sklearn.linear_model import LogisticRegression
 
-from rung.loop.learning import TOLERANCE, stability
+from rung.loop.learning import HARDLY, MORE, TOLERANCE, Outlook, held_out, outlook, stability
 from rung.loop.quick_head import fit_head
 from rung.loop.reading import open_reader
 from rung.loop.selection import cover, turn, useful
@@ -150,6 +150,20 @@ def stops_at(world: World, rows: list[int], seed: int) -> int | None:
     return None
 
 
+def told_ahead(world: World, rows: list[int], seed: int) -> list[tuple[Outlook, float | None]]:
+    """Return what the page says at each tenth label of the next labels' worth, and, at each hundredth, what they brought."""
+    line = np.random.default_rng(seed).permutation(len(world.pool))[: int(len(world.pool) * RANDOM_ZONE)]
+    random = np.isin(rows, line)
+    found = []
+    for n in range(60, len(rows) + 1, 10):
+        ahead = outlook(held_out(world.pool[rows[:n]], world.truth[rows[:n]], random[:n], world.labels))
+        if ahead is not None:
+            shown = n % 100 == 0 and n + MORE <= len(rows)
+            came = score(world, rows[: n + MORE]) - score(world, rows[:n]) if shown else None
+            found.append((ahead, came))
+    return found
+
+
 def peer() -> tuple[str, Callable[[World, int, int], list[int]]]:
     try:
         from importlib.metadata import version
@@ -168,7 +182,7 @@ def measure(world: World, seeds: int, most: int) -> tuple[list[str], dict[str, n
     points = [p for p in POINTS if p <= most]
     scores = {way: np.zeros((seeds, len(points))) for way in ways}
     everything = score(world, list(range(len(world.pool))))
-    stops = []
+    stops, ahead = [], []
     for seed in range(seeds):
         for way, choose in ways.items():
             begun = time.monotonic()
@@ -181,6 +195,7 @@ def measure(world: World, seeds: int, most: int) -> tuple[list[str], dict[str, n
             if way == "rung label":
                 at = stops_at(world, rows, seed)
                 stops.append((at, score(world, rows[:at]) if at else None, score(world, rows)))
+                ahead.append((told_ahead(world, rows, seed), rows))
     lines = [
         f"| labels | {' | '.join(ways)} | rung minus random | rung minus {name} |",
         "|---|" + "---|" * (len(ways) + 2),
@@ -196,8 +211,32 @@ def measure(world: World, seeds: int, most: int) -> tuple[list[str], dict[str, n
     return (
         lines,
         scores,
-        [f"All {len(world.pool):,} rows of the pool labelled: {everything:.3f}.", _stopped(stops, most)],
+        [
+            f"All {len(world.pool):,} rows of the pool labelled: {everything:.3f}.",
+            _stopped(stops, most),
+            _ahead(world, ahead, most),
+        ],
     )
+
+
+def _ahead(world: World, ahead: list[tuple[list[tuple[Outlook, float | None]], list[int]]], most: int) -> str:
+    """Return what was said of the next labels' worth against what they brought on the test rows."""
+    lines = [f"\nSaid of the next {MORE} labels, and what they brought on the test rows:\n"]
+    lines += ["| labels | said, by seed | brought, by seed | intervals that hold it |", "|---|---|---|---|"]
+    told = [(one, came) for found, _ in ahead for one, came in found if came is not None]
+    for labels in sorted({one.labels for one, _ in told}):
+        here = [(one, came) for one, came in told if one.labels == labels]
+        said = ", ".join(f"{one.gain:+.3f} ({one.low:+.3f} to {one.high:+.3f})" for one, _ in here)
+        brought = ", ".join(f"{came:+.3f}" for _, came in here)
+        held = sum(one.low <= came <= one.high for one, came in here)
+        lines.append(f"| {labels} | {said} | {brought} | {held} of {len(here)} |")
+    stops = []
+    for found, rows in ahead:
+        at = next((one.labels for one, _ in found if one.hardly), None)
+        stops.append((at, score(world, rows[:at]) if at else None, score(world, rows)))
+    rule = f"hardly worth more (at most {HARDLY:.0%} expected, {TOLERANCE:.0%} at the upper end)"
+    lines.append("\n" + _stopped(stops, most, f'The page\'s "{rule}"'))
+    return "\n".join(lines)
 
 
 def _gap(difference: np.ndarray) -> str:
@@ -207,15 +246,15 @@ def _gap(difference: np.ndarray) -> str:
     return f"{difference.mean():+.3f} ± {half:.3f}"
 
 
-def _stopped(stops: list[tuple[int | None, float | None, float]], most: int) -> str:
+def _stopped(stops: list[tuple[int | None, float | None, float]], most: int, rule: str = "") -> str:
     said = [(at, there, end) for at, there, end in stops if at is not None and there is not None]
-    rule = f"The rule for stopping (at most {TOLERANCE:.0%} of answers changed)"
+    rule = rule or f"The rule for stopping (at most {TOLERANCE:.0%} of answers changed)"
     if not said:
-        return f"{rule} did not say enough within {most} labels on any of {len(stops)} seeds."
+        return f"{rule} did not say so within {most} labels on any of {len(stops)} seeds."
     at = ", ".join(str(stop[0]) for stop in said)
     left = [end - there for _, there, end in said]
     return (
-        f"{rule} said enough on {len(said)} of {len(stops)} seeds, at {at} labels; going on to {most} then changed the "
+        f"{rule} said so on {len(said)} of {len(stops)} seeds, at {at} labels; going on to {most} then changed the "
         f"score by {np.mean(left):+.3f} on average, {max(left, key=abs):+.3f} at most."
     )
 

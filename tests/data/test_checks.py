@@ -97,6 +97,7 @@ def test_few_rows_of_a_label(look, plain):
         "small_classes"
     ]
     assert "'rare'" in found.values["labels"] and found.rows <= 8
+    assert len(found.evidence) == found.rows and {item.note for item in found.evidence} == {"rare"}
 
 
 def test_html(look, plain):
@@ -292,5 +293,6 @@ def test_unlabelled_rows_that_differ(look, plain):
     found = look(plain + other, until="check")["sides_differ"]
     assert [side["side"] for side in found.values["sides"]] == ["unlabelled"]
     assert "kiosk" in " ".join(found.values["sides"][0]["theirs"]) or not plain[0][0].isascii()
-    assert not found.evidence
+    # What is shown are training rows, never one of the other side.
+    assert found.evidence and not any("kiosk phone" in item.excerpt for item in found.evidence)
     assert "sides_differ" not in look(plain, until="check")

@@ -8,7 +8,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from rung.data.verdicts import Verdict
 from rung.loop.agreement import agreements, kappa
-from rung.loop.learning import curve, proportion_upper, stability
+from rung.loop.learning import HeldOut, curve, held_out, outlook, proportion_upper, stability
 from rung.loop.quick_head import fit_head
 from rung.loop.selection import cover, turn, useful
 
@@ -105,11 +105,11 @@ def test_the_curve_rises_and_stands_on_random_rows_alone(blobs):
     x, y, _ = blobs
     random = np.zeros(300, bool)
     random[::4] = True
-    points = curve(x[:300], y[:300], random, 3)
+    points = curve(held_out(x[:300], y[:300], random, 3))
     assert [p.labels for p in points] == [10, 20, 40, 80, 160, 300]
     assert points[-1].score > points[0].score and points[-1].score > 0.85
     assert points[-1].low < points[-1].score < points[-1].high
-    assert curve(x[:300], y[:300], np.zeros(300, bool), 3) == []
+    assert curve(held_out(x[:300], y[:300], np.zeros(300, bool), 3)) == []
 
 
 def test_it_is_enough_when_answers_no_longer_change(blobs):
@@ -118,6 +118,35 @@ def test_it_is_enough_when_answers_no_longer_change(blobs):
     late = stability(np.tile(x[:150], (4, 1)), np.tile(y[:150], 4), np.tile(x[300:], (4, 1)), 3, 1)
     assert early.changed > late.changed and not early.enough and late.enough
     assert stability(x[:10], y[:10], x[300:], 3, 1) is None
+
+
+def test_the_outlook_holds_what_the_next_labels_bring():
+    """Rows right with a chance that grows as the logarithm of the labels: the interval holds the true gain 95 times in
+    a hundred, three standard errors allowed for, and a curve that has flattened is called hardly worth going on."""
+    rng = np.random.default_rng(0)
+    sizes = (10, 20, 40, 80, 160, 200)
+
+    def told(slope, rows):
+        easy = rng.random(rows)
+        chance = 0.6 + slope * np.log(np.array(sizes) / 10)
+        # A row that few labels answer, more labels answer too, but for some that turn back.
+        right = easy[None, :] < chance[:, None]
+        turned = rng.random(right.shape) < 0.03
+        return outlook(HeldOut(sizes, np.where(turned, ~right, right)))
+
+    for slope, rows in ((0.05, 40), (0.05, 200), (0.0, 60)):
+        found = [told(slope, rows) for _ in range(400)]
+        truth = 0.94 * slope * np.log(300 / 200)
+        held = sum(one.low <= truth <= one.high for one in found)
+        assert held >= 400 * 0.95 - 3 * (400 * 0.05 * 0.95) ** 0.5, (slope, rows, held)
+        assert abs(np.mean([one.gain for one in found]) - truth) < 0.005
+    flat = sum(told(0.0, 400).hardly for _ in range(100))
+    steep = sum(told(0.08, 400).hardly for _ in range(100))
+    assert flat > 60 and steep < 5
+    assert outlook(HeldOut((), np.zeros((0, 3), bool))) is None
+    assert outlook(HeldOut((10,), np.ones((1, 12), bool))) is None
+    sure = outlook(HeldOut((10, 20, 40), np.ones((3, 12), bool)))
+    assert sure.gain == pytest.approx(0.0, abs=1e-9) and sure.low < 0.0 < sure.high
 
 
 def test_no_look_of_a_series_understates_what_changed():

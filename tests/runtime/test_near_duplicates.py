@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rung.runtime import near_duplicates
-from rung.runtime.near_duplicates import LEAST_WORDS, SIMILAR, Index, Sketcher, clusters, pairs_within
+from rung.runtime.near_duplicates import LEAST_WORDS, SIMILAR, Index, Sketcher, clusters, needed, pairs_within
 from rung.runtime.ngrams import fold
 
 
@@ -92,8 +92,29 @@ def test_a_form_filled_in_differently_is_no_copy():
 
 
 def test_short_texts_are_let_alone():
-    rows = ["not good at all", "good at all", "不好吃", "好吃", "not good at all !"] * 1
-    assert len(pairs_within(Sketcher(rows), rows)) == 0 and LEAST_WORDS == 8
+    rows = ["not good at all", "good at all", "不好吃", "好吃", "One of the best", "One of the worst"]
+    assert len(pairs_within(Sketcher(rows), rows)) == 0
+
+
+def test_short_texts_must_be_more_alike():
+    """Another verdict on the same form is no copy; the same words with a mark or a number more are one."""
+    wanted = [needed(words) for words in (1, LEAST_WORDS, 6, 8, 12, 16, 400)]
+    assert wanted == sorted(wanted, reverse=True) and wanted[-2:] == [SIMILAR] * 2 and wanted[0] == 0.9
+    rows = [
+        "One of the best movies of the year.",
+        "One of the worst movies of the year.",
+        "键盘手感不好",
+        "键盘手感好",
+    ]
+    assert len(pairs_within(Sketcher(rows), rows)) == 0
+    rows = [
+        "一、键盘手感好，散热也不错",
+        "键盘手感好，散热也不错。",
+        "The keyboard feels just right.",
+        "the keyboard feels just right!!",
+    ]
+    found = pairs_within(Sketcher(rows), rows)
+    assert sorted(zip(found.ones.tolist(), found.others.tolist(), strict=True)) == [(0, 1), (2, 3)]
 
 
 def test_clusters_join_chains_and_large_groups(texts):

@@ -1,4 +1,4 @@
-"""Probabilities of every training row from a cheap model that has them, fitted on other rows."""
+"""Probabilities of every training row from cheap models that have them, fitted on other rows."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from rung.core.params import make_params
 from rung.core.product import Product
 from rung.core.types import Examples
 
+Floats = npt.NDArray[np.float64]
 _FOLDS = 5
-# Rows on which the two cheapest families are compared.
-_TRIED = 3_000
+# What the fits of a second family may cost by plan, all together: a look at the data is worth minutes.
+_SECOND_SECONDS = 120.0
+# No probability counts as less than this: one row must not decide which family is the better.
+_LEAST = 1e-3
 
 
 def cheap_families(product: Product, facts: DataFacts, context: FitContext) -> list[type[Model]]:
@@ -33,35 +36,11 @@ def cheap_families(product: Product, facts: DataFacts, context: FitContext) -> l
     return [registry.model(name) for _, name in sorted(found)]
 
 
-def _better(families: Sequence[type[Model]], examples: Examples, context: FitContext) -> type[Model] | None:
-    """Return which of the two cheapest families agrees more with labels it has not seen, on a sample of the rows.
-
-    The cheapest alone may be one that cannot read the language.
-    """
-    some = examples.take(np.unique(np.linspace(0, len(examples) - 1, _TRIED).astype(int)).tolist())
-    fold = _deal(some, None)
-    learn, ask = (some.take(np.flatnonzero(part).tolist()) for part in (fold > 1, fold <= 1))
-    best: tuple[float, type[Model]] | None = None
-    for family in families[:2]:
-        family.require()
-        model = family.fit(learn, make_params(family.Params, {}), context)
-        if isinstance(model, Probabilities):
-            answers = [model.labels[i] for i in model.probabilities(ask.inputs).argmax(axis=1).tolist()]
-            agreed = (
-                float(np.mean([a == t for a, t in zip(answers, ask.targets, strict=True)]))
-                if answers
-                else 0.0
-            )
-            if best is None or agreed > best[0]:
-                best = agreed, family
-    return best[1] if best else None
-
-
-def out_of_fold(
-    product: Product, examples: Examples, together: Sequence[int] | None = None
-) -> npt.NDArray[np.float64] | None:
+def out_of_fold(product: Product, examples: Examples, together: Sequence[int] | None = None) -> Floats | None:
     """Return [rows, labels] from models that had not seen the row; None when no family has probabilities.
 
+    The cheapest family answers, and a second where its fits are cheap as well; whichever of the two or their mean has the
+    least log loss is taken. All rows decide that: which family leads on a sample says little of which leads on all.
     together: a number for each row; rows of one number stay in one fold, as units do, so that a near copy with the same
     wrong label cannot vouch for it.
     """
@@ -70,15 +49,36 @@ def out_of_fold(
     shown = examples.take(range(0, len(examples), max(len(examples) // 200, 1)))
     sample = tuple(task.fold(row) for row in shown.records())
     facts = DataFacts(len(examples), len(examples.schema.labels), chars / max(len(examples), 1), sample)
-    # A look at the data is worth a quick fit, not a search.
-    effort = min(product.budget.effort, 1)
-    context = FitContext(product.seed, product.budget.threads or os.cpu_count() or 1, effort)
-    family = _better(cheap_families(product, facts, context), examples, context)
-    if family is None:
+    # A stronger search than this moves rows about the middle of the list, if any.
+    context = FitContext(
+        product.seed, product.budget.threads or os.cpu_count() or 1, min(product.budget.effort, 2)
+    )
+    fold = _deal(examples, together)
+    found: list[Floats] = []
+    for family in cheap_families(product, facts, context):
+        planned = family.cost(facts, make_params(family.Params, {}), context).fit_seconds
+        if found and planned * _FOLDS > _SECOND_SECONDS:
+            continue
+        answers = _answers(family, examples, fold, context)
+        if answers is not None:
+            found.append(answers)
+        if len(found) == 2:
+            found.append((found[0] + found[1]) / 2)
+            break
+    if not found:
         return None
+    number = {label: place for place, label in enumerate(examples.schema.labels)}
+    codes = np.array([number[target] for target in examples.targets], dtype=np.int64)
+    return min(found, key=lambda answers: _log_loss(answers, codes))
+
+
+def _answers(
+    family: type[Model], examples: Examples, fold: npt.NDArray[np.int64], context: FitContext
+) -> Floats | None:
+    """Return [rows, labels] of one family, each fold answered by a model of the others; None without probabilities."""
+    family.require()
     params: Any = make_params(family.Params, {})
     out = np.zeros((len(examples), len(examples.schema.labels)))
-    fold = _deal(examples, together)
     for number in range(_FOLDS):
         test = np.flatnonzero(fold == number)
         model = family.fit(examples.take(np.flatnonzero(fold != number).tolist()), params, context)
@@ -88,6 +88,10 @@ def out_of_fold(
             piece = test[begin : begin + 5_000]
             out[piece] = model.probabilities(examples.take(piece.tolist()).inputs)
     return out
+
+
+def _log_loss(answers: Floats, codes: npt.NDArray[np.int64]) -> float:
+    return float(-np.log(np.maximum(answers[np.arange(len(codes)), codes], _LEAST)).mean())
 
 
 def _deal(examples: Examples, together: Sequence[int] | None) -> npt.NDArray[np.int64]:

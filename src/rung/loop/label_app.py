@@ -38,9 +38,11 @@ PAGE_WORDS = (
     "label.agreement", "label.alone", "label.audit", "label.audit_whole", "label.audit_why",
     "label.back", "label.begin", "label.by", "label.cannot", "label.changed",
     "label.curve", "label.curve_at", "label.curve_wait", "label.disagreements", "label.done",
-    "label.enough", "label.go_on", "label.guess", "label.guidelines", "label.key", "label.key_cannot",
+    "label.enough", "label.go_on", "label.guess", "label.guidelines", "label.hardly",
+    "label.key", "label.key_cannot",
     "label.key_settle", "label.key_skip", "label.key_undo", "label.labelled", "label.language",
-    "label.none", "label.nothing", "label.of_rows", "label.offline", "label.progress",
+    "label.none", "label.nothing", "label.of_rows", "label.offline",
+    "label.outlook", "label.progress",
     "label.saved", "label.settle_how", "label.skipped", "label.to_settle", "label.undone",
 )  # fmt: skip
 

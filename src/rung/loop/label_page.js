@@ -12,6 +12,7 @@ function say(key, values = {}) {
   return words.replace(/\{(\w+)\}/g, (_, name) => typeof values[name] === "number" ? values[name].toLocaleString(lang) : values[name]);
 }
 const percent = (share) => (share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0) + "%";
+const points = (share) => (share < 0 ? "\u2212" : "+") + Math.abs(100 * share).toFixed(1);
 function element(tag, text, parent, kind) { const e = document.createElement(tag); if (text !== undefined) e.textContent = text; if (kind) e.className = kind; if (parent) parent.append(e); return e; }
 function button(key, text, parent, act) { const b = element("button", undefined, parent); b.type = "button"; element("kbd", key, b); element("span", text, b); b.addEventListener("click", act); return b; }
 function random() { return [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(16)).join(""); }
@@ -118,8 +119,9 @@ function drawCurve() {
     box.append(svg);
     element("p", say("curve_at", { score: percent(last.score), labels: last.labels, low: percent(last.low), high: percent(last.high) }), box);
   }
-  const s = progress.stable;
-  $("advice").textContent = !s ? "" : s.enough ? say("enough", { at_most: percent(s.at_most) }) : say("changed", { changed: percent(s.changed), at_most: percent(s.at_most) }) + (lang === "en" ? " " : "") + say("go_on");
+  const s = progress.stable, o = progress.outlook, gap = lang === "en" ? " " : "";
+  const ahead = o ? say("outlook", { more: o.more, gain: points(o.gain), low: points(o.low), high: points(o.high), since: o.since }) + gap + say(o.hardly ? "hardly" : "go_on") : s && !s.enough ? say("go_on") : "";
+  $("advice").textContent = !s ? ahead : s.enough ? say("enough", { at_most: percent(s.at_most) }) : say("changed", { changed: percent(s.changed), at_most: percent(s.at_most) }) + gap + ahead;
 }
 function drawPeople() {
   $("people").textContent = say("disagreements") + (progress.disagreements ? ": " + say("to_settle", { n: progress.disagreements }) : "");

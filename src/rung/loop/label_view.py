@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rung.loop.desk import Asked, Desk, as_dict
-from rung.loop.learning import TOLERANCE
+from rung.loop.learning import MORE, TOLERANCE
 
 # No more of one cell is shown: nobody reads on, and the page stays fast.
 _LONGEST_CELL = 20_000
@@ -27,9 +27,9 @@ def disagreement_dicts(desk: Desk) -> list[dict[str, Any]]:
 
 
 def progress_dict(desk: Desk, by: str = "") -> dict[str, Any]:
-    """Return counts, the curve, whether it is enough, and how far people agree."""
+    """Return counts, the curve, whether it is enough, what more would bring, and how far people agree."""
     progress, lesson = desk.progress(by), desk.tutor.lesson
-    stable = lesson.stable
+    stable, ahead = lesson.stable, lesson.outlook
     return {
         "labelled": progress.labelled,
         "cannot": progress.cannot,
@@ -45,6 +45,7 @@ def progress_dict(desk: Desk, by: str = "") -> dict[str, Any]:
         },
         "curve": [as_dict(point) for point in lesson.curve],
         "stable": as_dict(stable) | {"enough": stable.enough, "tolerance": TOLERANCE} if stable else None,
+        "outlook": as_dict(ahead) | {"hardly": ahead.hardly, "more": MORE} if ahead else None,
         "agreement": [as_dict(line) for line in desk.agreement()],
     }
 

@@ -11,8 +11,12 @@ confidence bound of the share is at most TOLERANCE.
 
 Its error. (1) The bound is exact (Clopper & Pearson 1934) for rows drawn at random, and since one looks again and again, the j-th look spends
 0.05 / (j (j + 1)): with 95 % confidence no look of the whole series understates its share. (2) That the next labels bring no more than the last did is an
-assumption: curves of learning flatten, but nobody can promise it. `benchmarks/results/active.md` says
-where the rule stopped on real data, if it did, and what going on then changed.
+assumption: curves of learning flatten, but nobody can promise it.
+
+What the next labels are worth. That rule is too careful to be the only advice, so the curve is drawn on: the score is
+taken to grow as the logarithm of the labels, as it did from a quarter of them on. The slope is the mean over random rows of each row's own slope (right
+or wrong at each size), so its interval is that of a mean of independent rows (Student's t), the sizes being compared on the same rows. Curves
+flatten: the gain is more likely less than said than more. `benchmarks/results/active.md` holds what was said against what came.
 """
 
 from __future__ import annotations
@@ -32,6 +36,9 @@ TOLERANCE = 0.03
 LEAST_LABELS = 60
 _LEAST_RANDOM = 10
 _FOLDS = 5
+# The outlook speaks of so many labels more; they are hardly worth it when they are expected to bring at most so much, and
+# at most TOLERANCE at the upper end.
+MORE, HARDLY = 100, 0.01
 
 
 @dataclass(frozen=True)
@@ -59,29 +66,85 @@ class Stability:
         return self.labels >= LEAST_LABELS and self.at_most <= TOLERANCE
 
 
-def curve(vectors: Vectors, codes: Ints, random: npt.NDArray[np.bool_], labels: int) -> list[Point]:
-    """Return points at 10, 20, 40, ... labels and at all of them; none while fewer than ten rows are random.
+@dataclass(frozen=True)
+class Outlook:
+    """What MORE labels after `labels` are expected to add to the score, and the 95 % interval of that expectation.
+
+    since: from how many labels on the curve was drawn on.
+    """
+
+    labels: int
+    since: int
+    gain: float
+    low: float
+    high: float
+
+    @property
+    def hardly(self) -> bool:
+        """Return whether more labels are hardly worth their while."""
+        return self.labels >= LEAST_LABELS and self.gain <= HARDLY and self.high <= TOLERANCE
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """right: [sizes, random rows], whether a fit on the first so many labels, that row's fold apart, answers it rightly."""
+
+    sizes: tuple[int, ...]
+    right: npt.NDArray[np.bool_]
+
+
+def held_out(vectors: Vectors, codes: Ints, random: npt.NDArray[np.bool_], labels: int) -> HeldOut:
+    """Return answers at 10, 20, 40, ... labels and at all of them; none while fewer than ten rows are random.
 
     vectors, codes: of the rows that train, in the order they were labelled. random: which of them are random.
     """
     test = np.flatnonzero(random)
     n = len(codes)
     if len(test) < _LEAST_RANDOM:
-        return []
+        return HeldOut((), np.zeros((0, len(test)), bool))
     # The doubled sizes, without one that is nearly all.
     sizes = [size for size in (10 * 2**k for k in range(20)) if size <= n * 0.8] + [n]
-    points = []
-    for size in sizes:
-        right = 0
+    right = np.zeros((len(sizes), len(test)), bool)
+    for place, size in enumerate(sizes):
         for fold in range(_FOLDS):
             asked = test[fold::_FOLDS]
             known = np.setdiff1d(np.arange(size), asked)
-            if not len(asked) or not len(known):
-                continue
-            head = fit_head(vectors[known], codes[known], labels)
-            right += int((head.probabilities(vectors[asked]).argmax(axis=1) == codes[asked]).sum())
-        points.append(Point(size, right / len(test), *wilson(right, len(test))))
-    return points
+            if len(asked) and len(known):
+                head = fit_head(vectors[known], codes[known], labels)
+                answers = head.probabilities(vectors[asked]).argmax(axis=1)
+                right[place, fold::_FOLDS] = answers == codes[asked]
+    return HeldOut(tuple(sizes), right)
+
+
+def curve(found: HeldOut) -> list[Point]:
+    """Return the curve: a point for each size."""
+    counts, n = found.right.sum(axis=1).tolist(), found.right.shape[1]
+    return [
+        Point(size, right / n, *wilson(right, n)) for size, right in zip(found.sizes, counts, strict=True)
+    ]
+
+
+def outlook(found: HeldOut) -> Outlook | None:
+    """Return what the next labels are expected to bring; None before there is a curve to draw on."""
+    if not found.sizes:
+        return None
+    labels = found.sizes[-1]
+    used = [place for place, size in enumerate(found.sizes) if size * 4 >= labels]
+    if len(used) < 2:
+        return None
+    logs = np.log([found.sizes[place] for place in used])
+    apart = logs - logs.mean()
+    slopes = (apart / (apart**2).sum()) @ found.right[used].astype(np.float64)
+    n = len(slopes)
+    # Rows that agree altogether would leave no doubt: one row that turns is always allowed for.
+    turned = 1.0 / float(logs[-1] - logs[0])
+    error = max(float(slopes.std(ddof=1)) / math.sqrt(n), turned / n)
+    # Student's t by its first terms (Cornish & Fisher): within 0.01 for the ten rows and more that are asked.
+    t = 1.96 + 2.37 / (n - 1) + 2.8 / (n - 1) ** 2
+    step = math.log((labels + MORE) / labels)
+    slope = float(slopes.mean())
+    gain, half = slope * step, t * error * step
+    return Outlook(labels, found.sizes[used[0]], gain, gain - half, gain + half)
 
 
 def stability(vectors: Vectors, codes: Ints, unlabelled: Vectors, labels: int, look: int) -> Stability | None:

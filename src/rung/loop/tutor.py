@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from rung.data.audit import CHOSEN, RANDOM
 from rung.data.pool import Pool
-from rung.loop.learning import Point, Stability, curve, stability
+from rung.loop.learning import Outlook, Point, Stability, curve, held_out, outlook, stability
 from rung.loop.quick_head import QuickHead, fit_head
 from rung.loop.reading import Reader, ZeroShot
 from rung.loop.selection import cover, useful
@@ -34,6 +34,7 @@ class Lesson:
     head: QuickHead | None = None
     curve: tuple[Point, ...] = ()
     stable: Stability | None = None
+    outlook: Outlook | None = None
 
 
 class Tutor:
@@ -146,12 +147,17 @@ class Tutor:
             self._changed.notify_all()
 
     def _draw(self, places: npt.NDArray[np.int64], codes: npt.NDArray[np.int64]) -> None:
-        """Measure the curve, and what the last quarter of the labels changed."""
+        """Measure the curve, where it leads, and what the last quarter of the labels changed."""
         random = np.array([place in self._random for place in places.tolist()], bool)
         unlabelled = sorted(self._random - set(places.tolist()))[:_MOST_UNLABELLED]
         x = self._vectors[places]
-        points = tuple(curve(x, codes, random, len(self._labels))) if len(np.unique(codes)) >= 2 else ()
+        told = held_out(x, codes, random, len(self._labels)) if len(np.unique(codes)) >= 2 else None
         stable = stability(x, codes, self._vectors[unlabelled], len(self._labels), max(self._looked, 1))
         with self._changed:
-            self._lesson = replace(self._lesson, curve=points, stable=stable)
+            self._lesson = replace(
+                self._lesson,
+                curve=tuple(curve(told)) if told else (),
+                stable=stable,
+                outlook=outlook(told) if told else None,
+            )
             self._changed.notify_all()

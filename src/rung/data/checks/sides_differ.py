@@ -19,10 +19,11 @@ _ALPHA, _ACCURACY = 0.01 / 2, 0.55
 def check(view: View) -> Finding | None:
     """Return which rows a classifier tells from training rows. No target is read; words of five rows or more are shown.
 
-    Certification rows are compared as a whole: how many were told apart and a few words is all that leaves them.
+    The evidence are training rows that are told from the other side most clearly. Certification rows are compared as a whole: how many were told apart and a few words is all that leaves them.
     """
     ours = view.texts
     sides: list[dict[str, Any]] = []
+    unlike: list[int] = []
     for side, inputs in (
         ("certification", view.certification(_MOST)),
         ("unlabelled", view.unlabelled(_MOST)),
@@ -30,9 +31,11 @@ def check(view: View) -> Finding | None:
         told = tell_apart(ours, joined(inputs, view.text_fields), view.product.seed)
         if told is not None and told.p < _ALPHA and told.right >= _ACCURACY * told.n:
             sides.append(_side(side, told))
+            unlike += told.clearest
     if not sides:
         return None
-    return Finding("sides_differ", "warn", sum(side["n"] // 2 for side in sides), len(ours), {"sides": sides})
+    rows = list(dict.fromkeys(unlike))
+    return Finding("sides_differ", "warn", len(rows), len(ours), {"sides": sides}, view.evidence(rows))
 
 
 def _side(side: str, told: Told) -> dict[str, Any]:

@@ -20,4 +20,11 @@ def check(view: View) -> Finding | None:
     ranked = sorted(thin.items(), key=lambda item: (item[1], item[0]))
     shown = ", ".join(f"'{label}' ({count})" for label, count in ranked[:8])
     values = {"classes": len(thin), "least": LEAST, "labels": shown + (" …" if len(thin) > 8 else "")}
-    return Finding("small_classes", "warn", sum(thin.values()), sum(labels.values()), values)
+    rank = {label: place for place, (label, _) in enumerate(ranked)}
+    rows = sorted(
+        (i for i, label in enumerate(view.labels) if label in thin), key=lambda i: rank[view.labels[i]]
+    )
+    return Finding(
+        "small_classes", "warn", sum(thin.values()), sum(labels.values()), values,
+        view.evidence(rows, view.labels.__getitem__),
+    )  # fmt: skip
