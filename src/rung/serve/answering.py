@@ -18,6 +18,7 @@ from rung.serve.access import Caller
 from rung.serve.hosted import Hosted
 from rung.serve.request_models import rows_of
 from rung.serve.service import Refused, Service
+from rung.serve.shadow import Shadows
 from rung.serve.workers import Workers
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 class Answering:
     """Predicts in a few threads. At most `limits.waiting` requests are at work; more are refused, not queued."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, shadows: Shadows | None = None) -> None:
         self._service = service
+        self._shadows = shadows
         self._threads = service.limits.threads or len(_cores())
         self._workers = Workers(self._threads, "rung-predict")
         self._lock = threading.Lock()
@@ -65,6 +67,11 @@ class Answering:
             with suppress(RuntimeError):  # The loop may have closed: then nobody waits.
                 loop.call_soon_threadsafe(_set, future, error, answer)
 
+        def written(error: BaseException | None, answer: bytes) -> None:
+            settle(error, answer)
+            if error is None and self._shadows is not None:
+                self._shadows.offer(hosted, body, answer)
+
         def work() -> None:
             try:
                 if time.monotonic() > deadline:
@@ -77,7 +84,7 @@ class Answering:
             if journal is None or not records:
                 settle(None, answer)
             else:
-                journal.submit(records, lambda error: settle(error, answer))
+                journal.submit(records, lambda error: written(error, answer))
 
         self._workers.submit(work)
         too_late = loop.call_later(limits.seconds, _set, future, TimeoutError(), b"")
