@@ -255,7 +255,8 @@ def _judge(served: Served, done: Build, facts: Mapping[str, Any]) -> Improvement
     old, new = read_manifest(champion), read_manifest(done.bundle)
     metric = compared_metric(served.product, served.task, new.schema)
     spec = served.product.improve
-    pair = Pair(served.product.name, metric, old.version, new.version, spec.margin, spec.confidence)
+    binary = _metric(served.task, metric, new.schema).is_binary
+    pair = Pair(served.product.name, metric, old.version, new.version, spec.margin, spec.confidence, binary)
     checks: list[Check] = []
     for kind, table in ((FRESH, "certification"), (REUSED, "held")):
         rows = read_examples(data, table)
