@@ -33,6 +33,10 @@ def no_worse(won: int, lost: int, n: int, margin: float, alpha: float) -> bool:
     """
     most = _largest_losses(_luck(np.array([won]), np.array([lost]), n, margin)[0], n, margin)
     top = (1.0 - margin) / 2.0
+    # What looks most like these rows usually says no at once.
+    likely = np.array([min(max((won + lost - n * margin) / (2 * n), 0.0), top)])
+    if _chance(most, n, likely, likely + margin)[0] > alpha:
+        return False
     edges = [0.0]
     while edges[-1] < top:
         edges.append(min(top, edges[-1] + _COARSE * math.sqrt((2.0 * edges[-1] + margin) / n)))
@@ -40,6 +44,8 @@ def no_worse(won: int, lost: int, n: int, margin: float, alpha: float) -> bool:
     while len(left):
         open_ = _chance(most, n, right, left + margin) > alpha
         left, right = left[open_], right[open_]
+        if (_chance(most, n, left, left + margin) > alpha).any():
+            return False
         if (right - left < _FINE * np.sqrt((2.0 * left + margin) / n)).any():
             return False
         middle = (left + right) / 2.0
