@@ -22,7 +22,7 @@ from rung.core.improve_spec import JoinedSpec
 from rung.core.manifest import read_manifest
 from rung.core.messages import language, say, sentences
 from rung.core.metric import MeanMetric
-from rung.core.product import Located, Product
+from rung.core.product import Located, Product, load_product
 from rung.core.run import Listener
 from rung.core.task import Task
 from rung.core.types import Schema
@@ -36,6 +36,7 @@ from rung.pipeline import Build, build
 from rung.reviewing import Served, open_served, require_champion
 from rung.serve.fresh import predict_fresh
 from rung.serve.promotion import KEPT, Change, Terms, begin_shadow, end_shadow, note, promote
+from rung.serve.shadow_state import read_shadows
 from rung.shadowing import SERVE, WAIT, Standing, act, standing
 
 PROMOTED, KEPT_, WAITING, SHADOWED = "promoted", "kept", "waiting", "shadowed"
@@ -122,12 +123,13 @@ def _go_on(served: Served, beside: Standing, who: str, dry: bool, lang: str) -> 
 
 def leave_shadow(product: str | Path, who: str, lang: str) -> Change | None:
     """Take a challenger out of shadow by hand; return the line of the history, None where there is none."""
-    with open_served(product) as served, _alone(served.folder):
-        beside = standing(served)
-        if beside is None:
-            return None
-        why = say("improve.shadow_ended", lang)
-        return end_shadow(served.folder, served.product.name, beside.shadow, who, why)
+    spec, base = load_product(Path(product))
+    folder = base / spec.serve.folder
+    shadow = read_shadows(folder).get(spec.name)
+    if shadow is None:
+        return None
+    with _alone(folder):
+        return end_shadow(folder, spec.name, shadow, who, say("improve.shadow_ended", lang))
 
 
 def readiness(served: Served) -> Readiness:

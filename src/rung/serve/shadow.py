@@ -76,7 +76,7 @@ class Worker:
         try:
             self._process.stdin.write(head + b"\n" + body + answer)
             self._process.stdin.flush()
-        except OSError:
+        except (OSError, ValueError):  # A broken pipe, or one that was closed.
             raise ChildProcessError("it ended") from None
         return self._next(seconds)
 
