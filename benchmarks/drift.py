@@ -76,7 +76,9 @@ def look(built: rung.Build, reference: Reference, texts: Sequence[str]) -> Looke
     """Return what is seen of texts."""
     model = rung.load(built.bundle)
     answers = model.predict(list(texts))
-    read = [model.as_read(text) for text in texts]
+    read: list[dict[str, str]] = []
+    for _ in model.respond(texts, read=read.append):
+        pass
     columns = {"text": [row["text"] for row in read]}
     assert reference.sketch.words is not None
     rarity, distance, _ = reference.sketch.words.look(columns["text"])

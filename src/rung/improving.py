@@ -1,7 +1,7 @@
 """improve() on one page: accepted feedback joins the training rows, a challenger is built, and the gate has the word.
 
 journal ─> accept ─┐
-                   ├─> build (certified on fresh audit rows) ─> paired: fresh, then reused ─> promote, or keep
+                   ├─> build (certified on fresh audit rows) ─> paired: fresh, then reused ─> promote (or shadow), or keep
 audit rounds ──────┘
 """
 
@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from rung.core.improve_spec import JoinedSpec
 from rung.core.manifest import read_manifest
 from rung.core.messages import language, say, sentences
 from rung.core.metric import MeanMetric
-from rung.core.product import Located, Product
+from rung.core.product import Located, Product, load_product
 from rung.core.run import Listener
 from rung.core.task import Task
 from rung.core.types import Schema
@@ -35,15 +35,18 @@ from rung.loop.rounds import Round, pay_for_stops, usable
 from rung.pipeline import Build, build
 from rung.reviewing import Served, open_served, require_champion
 from rung.serve.fresh import predict_fresh
-from rung.serve.promotion import KEPT, Change, note, promote
+from rung.serve.promotion import KEPT, Change, Terms, begin_shadow, end_shadow, note, promote
+from rung.serve.shadow_state import read_shadows
+from rung.shadowing import SERVE, WAIT, Standing, act, standing
 
-PROMOTED, KEPT_, WAITING = "promoted", "kept", "waiting"
+PROMOTED, KEPT_, WAITING, SHADOWED = "promoted", "kept", "waiting", "shadowed"
 _FOLDER = "improve"
 
 
 @dataclass(frozen=True)
 class Improvement:
-    """What an improvement came to. verdict: promoted, kept, or waiting (too little to learn from yet; nothing was built).
+    """What an improvement came to. verdict: promoted, kept, shadowed (it passed, and answers in shadow first), or waiting (too
+    little to learn from yet, or too few rows in shadow; nothing was built).
 
     reasons: (key of the catalogue below `improve.`, its values). facts: counts of feedback and audit, for `--json`.
     """
@@ -91,6 +94,9 @@ def improve(
     there to learn from. Raises RungError where nothing serves, or there is no journal that can be read.
     """
     with open_served(product) as served, _alone(served.folder):
+        beside = standing(served)
+        if beside is not None:
+            return _go_on(served, beside, who, dry, language(lang))
         ready = readiness(served)
         facts = ready.facts(served)
         missing = _missing(served.product, ready)
@@ -100,6 +106,30 @@ def improve(
         result = _judge(served, done, facts)
         write_text(folder / "verdict.json", json.dumps(as_dict(result), ensure_ascii=False, indent=1))
         return _act(served, result, who, language(lang))
+
+
+def _go_on(served: Served, beside: Standing, who: str, dry: bool, lang: str) -> Improvement:
+    """Return what comes of a challenger that stands in shadow: until it serves or goes, no other is built."""
+    facts = {**readiness(served).facts(served), "shadow": beside.facts()}
+    if dry or beside.verdict == WAIT:
+        return Improvement(WAITING, beside.reasons, facts)
+    verdict = PROMOTED if beside.verdict == SERVE else KEPT_
+    found = Improvement(verdict, beside.reasons, facts)
+    why = in_words(found, lang)
+    if verdict == PROMOTED:
+        why = sentences(lang, beside.shadow.why, why)
+    return replace(found, change=act(served, beside, who, why))
+
+
+def leave_shadow(product: str | Path, who: str, lang: str) -> Change | None:
+    """Take a challenger out of shadow by hand; return the line of the history, None where there is none."""
+    spec, base = load_product(Path(product))
+    folder = base / spec.serve.folder
+    shadow = read_shadows(folder).get(spec.name)
+    if shadow is None:
+        return None
+    with _alone(folder):
+        return end_shadow(folder, spec.name, shadow, who, say("improve.shadow_ended", lang))
 
 
 def readiness(served: Served) -> Readiness:
@@ -227,7 +257,8 @@ def _judge(served: Served, done: Build, facts: Mapping[str, Any]) -> Improvement
     old, new = read_manifest(champion), read_manifest(done.bundle)
     metric = compared_metric(served.product, served.task, new.schema)
     spec = served.product.improve
-    pair = Pair(served.product.name, metric, old.version, new.version, spec.margin, spec.confidence)
+    binary = _metric(served.task, metric, new.schema).is_binary
+    pair = Pair(served.product.name, metric, old.version, new.version, spec.margin, spec.confidence, binary)
     checks: list[Check] = []
     for kind, table in ((FRESH, "certification"), (REUSED, "held")):
         rows = read_examples(data, table)
@@ -279,6 +310,10 @@ def _act(served: Served, result: Improvement, who: str, lang: str) -> Improvemen
     assert result.build is not None  # noqa: S101 - only a challenger is judged
     why = in_words(result, lang)
     name, bundle = served.product.name, result.build.bundle
+    if result.verdict == PROMOTED and served.product.improve.shadow is not None:
+        terms = Terms(served.product.improve.shadow, who, why)
+        change = begin_shadow(served.folder, name, bundle, require_champion(served), terms)
+        return replace(result, verdict=SHADOWED, change=change)
     if result.verdict == PROMOTED:
         change = promote(served.folder, name, bundle, served.champion, who, why)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,9 +129,10 @@ def open_served(product: str | Path) -> Iterator[Served]:
             for item in known.values()
             if item.unit in drawn_units or is_audited(journal.rows.salt, item.unit, share)
         )
+        champion = current_champion(path, folder, base, spec.name)
         yield Served(
-            spec, path, base, task, journal, JournalAnswers(journal, spec.name, texts, audited),
-            current_champion(path, folder, base, spec.name), rows, known, tuple(formed), tuple(waiting), audited, size,
+            spec, path, base, task, journal, JournalAnswers(journal, spec.name, texts, audited, _of_numbers(champion)),
+            champion, rows, known, tuple(formed), tuple(waiting), audited, size,
             served.without_input,
         )  # fmt: skip
     finally:
@@ -140,9 +141,9 @@ def open_served(product: str | Path) -> Iterator[Served]:
 
 @contextmanager
 def open_review(product: str | Path) -> Iterator[tuple[Served, ReviewDesk]]:
-    """Yield what a product served, and the desk at which people review it.
+    """Yield what a product served, and the desk at which people review it: labels, or numbers.
 
-    Raises RungError for a product whose answers are no labels: their feedback comes over HTTP alone.
+    Raises RungError for a product whose answers are neither, or which nobody serves.
     """
     with open_served(product) as served:
         labels = review_labels(served)
@@ -150,11 +151,14 @@ def open_review(product: str | Path) -> Iterator[tuple[Served, ReviewDesk]]:
         reader = Reader("words", None)
         chosen = [one for one in candidates if one.turn is None]
         far = novelty([one.joined() for one in chosen], _trained_on(served), reader)
-        pool = review_pool(candidates, labels, served.round_size)
+        pool = replace(
+            review_pool(candidates, labels, served.round_size), of_numbers=_of_numbers(served.champion)
+        )
         new = dict(zip((one.text for one in chosen), far.tolist(), strict=True))
         tutor = ReviewTutor(pool, {one.text: one for one in candidates}, new)
         own, spec = served.product.labelling, served.product.improve
-        guide = LabellingSpec(
+        # Not checked: a product that answers with numbers has no labels.
+        guide = LabellingSpec.model_construct(
             labels=labels,
             guidelines=own.guidelines if own else "",
             overlap=spec.overlap,
@@ -184,10 +188,14 @@ def review_labels(served: Served) -> dict[str, str]:
     own = served.product.labelling
     known = read_manifest(require_champion(served)).schema.labels
     names = dict.fromkeys([*(own.labels if own else ()), *known, *served.product.improve.labels])
+    if _of_numbers(served.champion):
+        return {}
     if not known and not own:
         fix = "Send what would have been right to POST /v1/feedback; `rung improve` learns from it."
         raise RungError(
-            "its answers are no labels, so there is no page to review them on", served.product.name, fix
+            "its answers are neither labels nor numbers, so there is no page to review them on",
+            served.product.name,
+            fix,
         )
     if len(names) > len(KEYS):
         fix = "Send what would have been right to POST /v1/feedback, with a key of the role review."
@@ -222,6 +230,13 @@ def _candidates(served: Served) -> list[Candidate]:
             id, text, row.input, row.answer, row.probability, len(said.get(text, ())), turn.get(text)
         )
     return list(found.values())
+
+
+def _of_numbers(champion: Path | None) -> bool:
+    """Return whether a bundle answers with numbers."""
+    if champion is None or not (champion / "manifest.json").is_file():
+        return False
+    return read_manifest(champion).schema.outputs[0].kind == "number"
 
 
 def require_champion(served: Served) -> Path:

@@ -33,19 +33,26 @@ def _span(context: click.Context, parameter: click.Parameter, value: str | None)
 @click.option(
     "--every", metavar="TIME", callback=_span, help="Go on, once every 30m, 12h or 1d, until interrupted."
 )
+@click.option("--end-shadow", is_flag=True, help="Take the challenger out of shadow, and stop.")
 @click.option(
     "--if-drift", is_flag=True, help="Only when `rung drift` has an alarm that nobody acknowledged."
 )
 @as_json
-def command(product: Path, by: str, status: bool, every: float | None, if_drift: bool, as_json: bool) -> None:
+def command(
+    product: Path, by: str, status: bool, every: float | None, end_shadow: bool, if_drift: bool, as_json: bool
+) -> None:
     """Build a challenger for PRODUCT (default product.yaml) from accepted feedback, and let it serve if it earns it.
 
+    Where the spec says `improve.shadow`, it first answers live requests beside what serves; the next calls let it serve, or not.
     Exits 0 when it was promoted or there is nothing to do yet, 3 when the challenger did not earn it.
     """
     from rung.core.errors import RungError
     from rung.core.messages import say
 
     words = lang()
+    if end_shadow:
+        _end_shadow(product, by, as_json, words)
+        return
     while True:
         try:
             found = (
@@ -64,6 +71,18 @@ def command(product: Path, by: str, status: bool, every: float | None, if_drift:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + every))
         console(stderr=True).print(say("improve.again", words, when=when), markup=False)
         time.sleep(every)
+
+
+def _end_shadow(product: Path, by: str, as_json: bool, words: str) -> None:
+    from rung.core.messages import say
+    from rung.improving import leave_shadow
+    from rung.serve.promotion import as_dict
+
+    change = leave_shadow(product, by, words)
+    if as_json:
+        print_json(as_dict(change) if change else None)
+    else:
+        console().print(say("improve.shadow_ended" if change else "improve.no_shadow", words), markup=False)
 
 
 def _drifted(product: Path, as_json: bool, words: str) -> bool:
@@ -99,6 +118,7 @@ def _once(product: Path, by: str, status: bool, as_json: bool, words: str) -> Im
 def _tell(found: Improvement, words: str) -> None:
     from rung.core.messages import say
     from rung.improving import in_words
+    from rung.shadowing import in_words as shadow_in_words
 
     screen = console()
 
@@ -112,6 +132,8 @@ def _tell(found: Improvement, words: str) -> None:
     line("audit", **facts["audit"])
     if found.build is not None:
         line("provenance", path=str(found.build.folder.parent / "provenance.jsonl"))
+    if "shadow" in facts:
+        screen.print(shadow_in_words(facts["shadow"], words), markup=False)
     screen.print(in_words(found, words), markup=False)
     version = found.change.version[:12] if found.change else ""
     line(found.verdict, version=version)

@@ -17,9 +17,14 @@ from rung.cli.options import as_json, console, lang, own_name, print_json
 @click.argument("product", type=click.Path(path_type=Path), default="product.yaml")
 @click.option("--by", metavar="NAME", help="Who does it; default: your name on this machine.")
 @click.option("--why", default="", help="The reason, for the history.")
+@click.option(
+    "--shadow", is_flag=True, help="First let it answer live requests in shadow; see `improve.shadow`."
+)
 @as_json
-def command(bundle: Path, product: Path, by: str | None, why: str, as_json: bool) -> None:
+def command(bundle: Path, product: Path, by: str | None, why: str, shadow: bool, as_json: bool) -> None:
     """Let BUNDLE (or a run's, or a product's newest) serve PRODUCT (default product.yaml). Servers follow within a second."""
+    from rung.core.errors import RungError
+    from rung.core.improve_spec import ShadowSpec
     from rung.core.messages import say
     from rung.core.product import load_product
     from rung.serve import promotion
@@ -38,9 +43,17 @@ def command(bundle: Path, product: Path, by: str | None, why: str, as_json: bool
         chosen = promotion.bundle_in(bundle)
     folder = base / spec.serve.folder
     now = promotion.current_champion(product, folder, base, spec.name)
-    change = promotion.promote(folder, spec.name, chosen, now, by or own_name(), why)
+    if shadow:
+        if now is None:
+            raise RungError("nothing serves yet", spec.name, "Promote it without --shadow.")
+        terms = promotion.Terms(spec.improve.shadow or ShadowSpec(), by or own_name(), why)
+        change = promotion.begin_shadow(folder, spec.name, chosen, now, terms)
+    else:
+        change = promotion.promote(folder, spec.name, chosen, now, by or own_name(), why)
     if as_json:
         print_json(promotion.as_dict(change))
+    elif shadow:
+        console().print(say("improve.shadowed", lang(), version=change.version[:12]), markup=False)
     else:
         console().print(
             say("improve.serves", lang(), name=spec.name, version=change.version[:12], bundle=change.bundle),

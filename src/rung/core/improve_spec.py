@@ -9,6 +9,26 @@ from pydantic import BeforeValidator, Field
 from rung.core.source_spec import Section, as_tuple
 
 
+class ShadowSpec(Section):
+    """What a challenger that passed the gate must show beside the champion, on live requests, before it serves."""
+
+    rows: int = Field(
+        default=500, ge=1, le=10_000_000, description="rows it answers in shadow before it may serve"
+    )
+    agreement: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=1.0,
+        description="least share of them that it answers as the champion does; 0: any, for it may have learned much",
+    )
+    waiting: int = Field(
+        default=64,
+        ge=1,
+        le=10_000,
+        description="most requests that wait for it in a server; more are skipped and counted",
+    )
+
+
 class ImproveSpec(Section):
     """When a challenger may take the champion's place, and what of the feedback it may learn. No part of a run's identity."""
 
@@ -62,6 +82,10 @@ class ImproveSpec(Section):
     )
     overlap: float = Field(
         default=0.1, ge=0.0, le=1.0, description="share of the rows that a second reviewer is asked about too"
+    )
+    shadow: ShadowSpec | None = Field(
+        default=None,
+        description="first answer live requests in shadow; default: no, serve once the gate is passed",
     )
 
 

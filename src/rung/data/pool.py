@@ -53,7 +53,8 @@ class PoolRow:
 class Pool:
     """Rows of different texts. Those of the audit and random zones stand first, in the order of the hash line.
 
-    units, texts: different ones in all of the data, also where it has more rows than can be chosen from.
+    units, texts: different ones in all of the data, also where it has more rows than can be chosen from. of_numbers: an
+    answer is any number, written as `data.verdicts.number_text` writes it; labels is empty then.
     """
 
     rows: tuple[PoolRow, ...]
@@ -61,6 +62,7 @@ class Pool:
     units: int
     texts: int
     labels: Mapping[str, str]
+    of_numbers: bool = False
 
     def by_text(self) -> dict[str, int]:
         """Return text hash -> place in `rows`."""

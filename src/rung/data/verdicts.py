@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from rung.data.label_store import LABEL, SETTLE, SKIP, UNCLEAR, UNDO, Entry
 
@@ -41,6 +43,15 @@ class Verdict:
     @property
     def disagree(self) -> bool:
         return self.settled is None and len(set(self.said.values())) > 1
+
+
+def number_text(value: Any) -> str | None:
+    """Return a number as people's answers keep it, the same text for the same number; None for what is no finite one."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return None
+    return f"{found + 0.0:.12g}" if math.isfinite(found) else None
 
 
 def verdicts(entries: Iterable[Entry]) -> dict[str, Verdict]:

@@ -19,7 +19,7 @@ from rung.core.label_spec import LabellingSpec
 from rung.data.audit import AUDIT, CHOSEN, RANDOM, Census, census
 from rung.data.label_store import LABEL, SETTLE, SKIP, UNCLEAR, UNDO, Entry
 from rung.data.pool import Pool, PoolRow
-from rung.data.verdicts import CANNOT, Verdict, last_by, verdicts
+from rung.data.verdicts import CANNOT, Verdict, last_by, number_text, verdicts
 from rung.loop.agreement import Kappa, agreements
 from rung.loop.selection import turn
 from rung.loop.tutor import Lesson
@@ -150,7 +150,7 @@ class Desk:
                 f"'{kind}' is no kind of answer", "kind", did_you_mean(kind, (LABEL, SKIP, UNCLEAR, SETTLE))
             )
         if kind == LABEL or (kind == SETTLE and label is not None):
-            self.require_label(label)
+            label = self.read_label(label)
         entry = self.entry(author, text, kind, label if kind in {LABEL, SETTLE} else None, token)
         with self._lock:
             number = self._answers.add(entry)[0]
@@ -158,12 +158,18 @@ class Desk:
             self._look()
             return number
 
-    def require_label(self, label: str | None) -> None:
-        """Raise InputError unless it is one of the labels."""
-        if label not in self.pool.labels:
+    def read_label(self, label: str | None) -> str:
+        """Return a label as it is kept; raises InputError unless it is one of the labels, or a number where those are asked."""
+        if self.pool.of_numbers:
+            number = number_text(label)
+            if number is None:
+                raise InputError(f"'{str(label)[:60]}' is no number", "label", "Write it like 12.5.")
+            return number
+        if label is None or label not in self.pool.labels:
             raise InputError(
                 f"'{label}' is not one of the labels", "label", did_you_mean(str(label), self.labels)
             )
+        return label
 
     def entry(self, author: str, text: str, kind: str, label: str | None, token: str | None = None) -> Entry:
         """Return the line for an answer, with how its row came to be asked about: that goes by its place alone."""
@@ -204,8 +210,9 @@ class Desk:
                 answer not in (None, CANNOT) and self.pool.rows[self._place[text]].zone == RANDOM
                 for text, answer in answers.items()
             )
+            numbers = sum(answer not in (None, CANNOT) for answer in answers.values())
             return Progress(
-                sum(by_label.values()),
+                numbers if self.pool.of_numbers else sum(by_label.values()),
                 random,
                 sum(answer == CANNOT for answer in answers.values()),
                 sum(verdict.disagree for verdict in found.values()),

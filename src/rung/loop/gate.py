@@ -3,9 +3,10 @@
 What is claimed
 ---------------
 Both models answer the same rows; a row's *gain* is what the challenger's answer is worth there minus what the
-champion's is, as a share of the metric's range: for accuracy -1, 0 or 1. A check passes when the exact lower bound of
-the mean gain (`core.bounds.mean_lower`, a betting bound) lies above minus the margin. Two checks must pass, after the
-certificate itself (`stages.certify`) has:
+champion's is, as a share of the metric's range: for accuracy -1, 0 or 1. A check passes when the mean gain is shown to lie above minus
+the margin: where a row is right or wrong, by an exact test of what was won and lost (`core.paired`); else, and beyond 5,000
+rows, by an exact lower bound of the mean (`core.bounds.mean_lower`, a betting bound). Which of them is settled by metric and
+units, before any answer. Two checks must pass, after the certificate itself (`stages.certify`) has:
 
 *fresh*: rows of a random audit of what was served lately, at which nobody looked before. *reused*: the product's old
 certification rows, so that what is new is not learned at the price of what was known; they were looked at before, and
@@ -54,6 +55,7 @@ from rung.core.bounds import mean_exceeds
 from rung.core.errors import RungError
 from rung.core.lock import CertificateLock
 from rung.core.metric import Answers, MeanMetric, Metric, Truths, per_unit
+from rung.core.paired import MOST_ROWS, no_worse
 
 FloatArray = npt.NDArray[np.float64]
 FRESH, REUSED = "fresh", "reused"
@@ -61,7 +63,8 @@ FRESH, REUSED = "fresh", "reused"
 
 @dataclass(frozen=True)
 class Pair:
-    """Who is compared: versions of the packed bundles. margin: a share of the metric's range. confidence: of the whole life."""
+    """Who is compared: versions of the packed bundles. margin: a share of the metric's range. confidence: of the whole life.
+    binary: an answer is right or wrong, nothing between."""
 
     product: str
     metric: str
@@ -69,6 +72,7 @@ class Pair:
     challenger: str
     margin: float
     confidence: float
+    binary: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,18 +150,27 @@ def check(
     number = 1 + sum(is_one(look, kind) for look in lock.looks() if look["id"] < record["id"])
     alpha = float(record["alpha"])
     gains = per_unit(worth[1] - worth[0], units).clip(-1.0, 1.0)
-    passed = mean_exceeds(gains, -pair.margin, -1.0, 1.0, alpha)
+    counted = pair.binary and len(gains) == len(units)
+    passed = _shown(gains, pair.margin, alpha, counted)
     record = lock.settle(record["id"], "passed" if passed else "failed", (), 1)
     passed = record["outcome"] == "passed"
-    return Check(kind, passed, number, alpha, len(gains), rows_needed(pair.margin, alpha))
+    return Check(kind, passed, number, alpha, len(gains), rows_needed(pair.margin, alpha, counted))
+
+
+def _shown(gains: FloatArray, margin: float, alpha: float, counted: bool) -> bool:
+    """Return whether gains show a mean above minus the margin. counted: each is -1, 0 or 1 by its nature."""
+    if counted and len(gains) <= MOST_ROWS:
+        won, lost = int((gains > 0.5).sum()), int((gains < -0.5).sum())
+        return no_worse(won, lost, len(gains), margin, alpha)
+    return mean_exceeds(gains, -margin, -1.0, 1.0, alpha)
 
 
 @lru_cache(maxsize=1_000)
-def rows_needed(margin: float, alpha: float, most: int = 10_000_000) -> int:
-    """Return the fewest rows that pass when both models answer every one of them alike."""
+def rows_needed(margin: float, alpha: float, counted: bool = False, most: int = 10_000_000) -> int:
+    """Return the fewest rows that pass when both models answer every one of them alike. counted: each is right or wrong."""
 
     def enough(n: int) -> bool:
-        return mean_exceeds(np.zeros(n), -margin, -1.0, 1.0, alpha)
+        return _shown(np.zeros(n), margin, alpha, counted)
 
     high = 1
     while not enough(high):

@@ -41,7 +41,7 @@ PAGE_WORDS = (
     "label.enough", "label.go_on", "label.guess", "label.guidelines", "label.hardly",
     "label.key", "label.key_cannot",
     "label.key_settle", "label.key_skip", "label.key_undo", "label.labelled", "label.language",
-    "label.none", "label.nothing", "label.of_rows", "label.offline",
+    "label.none", "label.not_number", "label.nothing", "label.number", "label.of_rows", "label.offline",
     "label.outlook", "label.progress",
     "label.saved", "label.settle_how", "label.skipped", "label.to_settle", "label.undone",
 )  # fmt: skip
@@ -162,6 +162,7 @@ def label_page(
     words = {code: _words(catalogue(code)) for code in LANGUAGES}
     facts = {
         "lang": lang, "by": author, "title": title, "words": words, "guidelines": desk.spec.guidelines, "keyed": keyed,
+        "numbers": desk.pool.of_numbers,
         "labels": [
             {"key": KEYS[number], "name": name, "about": about} for number, (name, about) in enumerate(desk.pool.labels.items())
         ],

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rung.core.errors import DataError, did_you_mean
+from rung.core.errors import DataError, InputError
 from rung.core.files import write_text
 from rung.data.label_store import LABEL, UNCLEAR, Entry
 from rung.data.verdicts import CANNOT
@@ -64,14 +64,12 @@ def import_labels(desk: Desk, path: Path, author: str) -> Imported:
             blank += 1
         elif text not in known:
             problems.append(f"line {line}: the row with the hash '{text[:20]}' is not in the data")
-        elif label != NO_LABEL and label not in desk.pool.labels:
-            problems.append(
-                f"line {line}: '{label[:60]}' is not one of the labels. {did_you_mean(label, desk.labels)}"
-            )
-        elif said.get(text) == (CANNOT if label == NO_LABEL else label):
+        elif label != NO_LABEL and (wrong := _wrong(desk, label)):
+            problems.append(f"line {line}: {wrong}")
+        elif said.get(text) == (CANNOT if label == NO_LABEL else desk.read_label(label)):
             same += 1
         else:
-            kind, value = (UNCLEAR, None) if label == NO_LABEL else (LABEL, label)
+            kind, value = (UNCLEAR, None) if label == NO_LABEL else (LABEL, desk.read_label(label))
             entries.append(desk.entry(author, text, kind, value))
             said[text] = value or CANNOT
     if problems:
@@ -83,6 +81,15 @@ def import_labels(desk: Desk, path: Path, author: str) -> Imported:
     desk.add_all(entries)
     cannot = sum(entry.kind == UNCLEAR for entry in entries)
     return Imported(len(entries) - cannot, cannot, same, blank)
+
+
+def _wrong(desk: Desk, label: str) -> str:
+    """Return what is wrong with a label, "" when nothing is."""
+    try:
+        desk.read_label(label)
+    except InputError as error:
+        return f"{error.problem}. {error.fix}" if error.fix else f"{error.problem}."
+    return ""
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:

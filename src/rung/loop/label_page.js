@@ -64,10 +64,27 @@ function drawRow() {
   $("guess").textContent = row && row.guess ? say("guess", { label: row.guess.label, sure: percent(row.guess.sure) }) : "";
   $("labels").replaceChildren(); $("commands").replaceChildren();
   for (const label of facts.labels) { const b = button(label.key, label.name, $("labels"), () => answer("label", label.name)); b.disabled = !row; }
+  if (facts.numbers && row) { const field = numberField($("labels"), (typed) => answer("label", typed)); if (view === "work") field.focus(); }
   button("s", say("key_skip"), $("commands"), () => answer("skip"));
   button("x", say("key_cannot"), $("commands"), () => answer("unclear"));
   button("u", say("key_undo"), $("commands"), undo);
   button("/", say("key_settle") + (progress && progress.disagreements ? " (" + progress.disagreements + ")" : ""), $("commands"), disagreements);
+}
+// A number is typed; Enter sends it. Escape leaves the field, so that the keys mean commands again.
+function numberField(parent, act) {
+  const form = element("form", undefined, parent, "number");
+  const label = element("label", say("number") + " ", form), field = element("input", undefined, label);
+  field.inputMode = "decimal"; field.autocomplete = "off"; field.maxLength = 40;
+  const go = element("button", "↵", form); go.type = "submit"; go.setAttribute("aria-label", say("number"));
+  field.addEventListener("keydown", (event) => { if (event.key === "Escape") field.blur(); });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const typed = field.value.trim();
+    // What is typed goes as it is: 12.50 stays that number, and no browser rounds it.
+    if (!typed || !Number.isFinite(Number(typed))) { tell(say("not_number"), true); field.select(); return; }
+    act(typed);
+  });
+  return field;
 }
 function drawGuide() {
   $("guidelines").textContent = facts.guidelines; $("meanings").replaceChildren();
@@ -84,6 +101,10 @@ function drawOpen() {
     element("p", Object.entries(item.said).map(([who, label]) => who + ": " + (label || say("cannot"))).join(" · "), one);
     const choices = element("div", undefined, one, "choices");
     for (const label of facts.labels) button(number ? "·" : label.key, label.name, choices, () => settle(item.text, label.name));
+    if (facts.numbers) {
+      for (const value of new Set(Object.values(item.said).filter(Boolean))) button("·", value, choices, () => settle(item.text, value));
+      numberField(choices, (typed) => settle(item.text, typed));
+    }
     button(number ? "·" : "x", say("cannot"), choices, () => settle(item.text, null));
   });
 }

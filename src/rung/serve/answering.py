@@ -17,6 +17,7 @@ from rung.serve.access import Caller
 from rung.serve.hosted import Hosted
 from rung.serve.predicting import Asked, predict_together
 from rung.serve.service import Refused, Service
+from rung.serve.shadow import Shadows
 from rung.serve.workers import Workers
 
 Settle = Callable[[BaseException | None, bytes], None]
@@ -25,8 +26,9 @@ Settle = Callable[[BaseException | None, bytes], None]
 class Answering:
     """Predicts in a few threads. At most `limits.waiting` requests are at work; more are refused, not queued."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, shadows: Shadows | None = None) -> None:
         self._service = service
+        self._shadows = shadows
         self._threads = service.limits.threads or len(_cores())
         self._workers = Workers(self._threads, "rung-predict")
         self._lock = threading.Lock()
@@ -143,8 +145,10 @@ class Answering:
             journal.submit_all(work)
 
     def _written(self, asked: Asked, settle: Settle, answer: bytes, error: BaseException | None) -> None:
-        """Let a request's answer go: it is in the journal, or the error says why not."""
+        """Let a request's answer go: it is in the journal, or the error says why not. A shadow may answer it too."""
         settle(error, answer)
+        if error is None and self._shadows is not None:
+            self._shadows.offer(asked.hosted, asked.body, answer)
 
 
 def _set(future: asyncio.Future[bytes], error: BaseException | None, answer: bytes) -> None:

@@ -32,12 +32,15 @@ from rung.serve.predictor import Predictor
 from rung.serve.request_models import MAX_EXPLAINED_CHARS, MAX_EXPLAINED_ROWS, SubjectRequest
 from rung.serve.request_models import row_model as _row_model
 from rung.serve.service import Refused, Service
+from rung.serve.shadow import Shadows
 
 __all__ = ["MAX_BODY_BYTES", "MAX_EXPLAINED_CHARS", "MAX_EXPLAINED_ROWS", "MAX_ROWS", "_row_model", "create_app"]  # fmt: skip
 
 MAX_BODY_BYTES = 8 << 20
 MAX_ROWS = 1_000
 _EXPIRE_SECONDS = 3_600.0
+# A challenger may be in the middle of a request when the server ends.
+_SHADOW_SECONDS = 2.0
 
 
 def create_app(
@@ -53,7 +56,8 @@ def create_app(
     """
     service = service or Service()
     models = Models(predictors, uncertified, finds, service.limits.rows, service.limits.together)
-    answering = Answering(service)
+    shadows = Shadows(service)
+    answering = Answering(service, shadows)
     service.metrics.gauges += [
         Gauge("rung_requests_at_work", "Requests being answered now.", lambda: answering.at_work),
         Gauge("rung_models", "Models open.", lambda: len(models.all())),
@@ -69,11 +73,11 @@ def create_app(
         routes=[*_reading(models, service, version), *_changing(models, service)],
         middleware=[Middleware(Gate, service=service, predict=predict)],
         exception_handlers={HTTPException: _answer_http},
-        lifespan=_lifespan(service, models, answering),
+        lifespan=_lifespan(service, models, answering, shadows),
     )
 
 
-def _lifespan(service: Service, models: Models, answering: Answering) -> Any:
+def _lifespan(service: Service, models: Models, answering: Answering, shadows: Shadows) -> Any:
     @asynccontextmanager
     async def living(app: Starlette) -> AsyncIterator[None]:
         stop = threading.Event()
@@ -93,8 +97,12 @@ def _lifespan(service: Service, models: Models, answering: Answering) -> Any:
                     return
 
         threads = [threading.Thread(target=expire, name="rung-expire", daemon=True)]
+        beside = threading.Thread(target=shadows.run, name="rung-shadow", daemon=True)
         if service.watch:
-            threads.append(threading.Thread(target=models.watch, args=(stop, swapped), daemon=True))
+            threads += [
+                threading.Thread(target=models.watch, args=(stop, swapped), daemon=True),
+                beside,
+            ]
         for thread in threads:
             thread.start()
         try:
@@ -103,6 +111,9 @@ def _lifespan(service: Service, models: Models, answering: Answering) -> Any:
             stop.set()
             # First what predicts, then what it writes to: nothing that was begun is lost.
             answering.close()
+            if beside.is_alive():
+                shadows.stop()
+                beside.join(_SHADOW_SECONDS)
             if service.journal is not None:
                 service.journal.close()
 

@@ -21,8 +21,8 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from rung.core.errors import RungError
 from rung.core.files import writing
-from rung.runtime.journal.schema import FEEDBACK, FORMAT, PREDICTIONS, SETTINGS, TABLES
-from rung.serve.journal_rows import Added, Feedback, Rows, Served
+from rung.runtime.journal.schema import FEEDBACK, FORMAT, PREDICTIONS, SETTINGS, SHADOWS, TABLES
+from rung.serve.journal_rows import Added, Feedback, Rows, Served, Shadowed
 from rung.serve.journal_sync import LogSync
 from rung.serve.logs import log
 
@@ -33,7 +33,7 @@ _MOST_RECORDS = 1_000
 _EMPTY_SECONDS = 10.0
 # A commit checkpoints only a log that LogSync did not get small: 32 MB.
 _LOG_PAGES = 8_192
-Record = Served | Feedback
+Record = Served | Feedback | Shadowed
 Done = Callable[[BaseException | None], None]
 Job = Callable[[Connection, Rows], Any]
 
@@ -67,6 +67,7 @@ class Journal:
         self._queue: queue.SimpleQueue[tuple[Sequence[Record] | Job, Done]] = queue.SimpleQueue()
         self._add_predictions = Added(PREDICTIONS, self._engine)
         self._add_feedback = Added(FEEDBACK, self._engine)
+        self._add_shadows = Added(SHADOWS, self._engine)
         # Two at once get in each other's way, and SQLite does not wait then.
         self._checkpointing = threading.Lock()
         self._sync = LogSync(self.path.with_name(NAME + "-wal"), self._checkpoint)
@@ -242,6 +243,7 @@ class Journal:
         served = [rows.prediction(connection, record) for record in records if isinstance(record, Served)]
         self._add_predictions(connection, served)
         self._add_feedback(connection, [vars(record) for record in records if isinstance(record, Feedback)])
+        self._add_shadows(connection, [vars(record) for record in records if isinstance(record, Shadowed)])
 
     def _start_afresh(self) -> None:
         """Forget what a transaction that failed may have left in memory: keys it made, and its connection."""

@@ -51,6 +51,21 @@ class Feedback:
     author: str
 
 
+@dataclass(frozen=True)
+class Shadowed:
+    """What a challenger in shadow answered to a row that is in the journal. output: JSON; None where error says why not."""
+
+    id: str
+    at: float
+    prediction: str
+    version: str
+    output: str | None
+    error: str
+    compute_ms: float
+    price_usd: float
+    skipped: int
+
+
 _lock = threading.Lock()
 _last = (0, 0)
 

@@ -98,13 +98,26 @@ class Metrics:
         self.feedback = Counter("rung_feedback_total", "Feedback taken.", ("source",))
         self.refused = Counter("rung_refused_total", "Requests turned away.", ("reason",))
         self.reloads = Counter("rung_reloads_total", "Models exchanged, or not.", ("model", "outcome"))
+        self.shadow_rows = Counter(
+            "rung_shadow_rows_total",
+            "Rows a challenger was asked in shadow.",
+            ("model", "version", "outcome"),
+        )
+        self.shadow_seconds = Histogram(
+            "rung_shadow_seconds", "Processor time of a request in shadow.", ("model", "version")
+        )
+        self.shadow_skipped = Counter(
+            "rung_shadow_skipped_total",
+            "Requests not shown to a challenger: too many waited.",
+            ("model", "version"),
+        )
         self.gauges: list[Gauge] = []
 
     def text(self) -> str:
         """Return everything in the text format."""
         parts: list[Counter | Gauge | Histogram] = [
             self.requests, self.seconds, self.predictions, self.batches, self.predict_seconds, self.feedback, self.refused,
-            self.reloads, *self.gauges,
+            self.reloads, self.shadow_rows, self.shadow_seconds, self.shadow_skipped, *self.gauges,
         ]  # fmt: skip
         lines = []
         for part in parts:

@@ -17,19 +17,22 @@ from typing import Any
 
 from rung.core.errors import BundleError, RungError
 from rung.core.files import writing
-from rung.core.manifest import read_manifest, verify_files
+from rung.core.improve_spec import ShadowSpec
+from rung.core.manifest import Manifest, read_manifest, verify_files
 from rung.serve.predictor import open_bundle
+from rung.serve.shadow_state import Shadow, clear_shadow, write_shadow
 from rung.serve.sources import champion, crown, source_of
 
 NAME = "history.jsonl"
-PROMOTE, ROLLBACK, KEPT = "promote", "rollback", "kept"
+PROMOTE, ROLLBACK, KEPT, SHADOW = "promote", "rollback", "kept", "shadow"
 
 
 @dataclass(frozen=True)
 class Change:
-    """One line of the history. action: promote, rollback, or kept (a challenger did not earn it: nothing changed).
+    """One line of the history. action: promote, rollback, kept (a challenger did not earn it: nothing changed), or shadow (one
+    begins to answer beside the champion).
 
-    bundle, version: what serves from then on; of `kept`, the challenger. previous: the bundle that served before.
+    bundle, version: what serves from then on; of `kept` and `shadow`, the challenger. previous: the bundle that served before.
     """
 
     at: float
@@ -40,6 +43,15 @@ class Change:
     bundle: str
     version: str
     previous: str = ""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Who lets a challenger stand in shadow, why, and what it must show there."""
+
+    spec: ShadowSpec
+    who: str
+    why: str
 
 
 def history(folder: Path, name: str | None = None) -> list[Change]:
@@ -80,19 +92,7 @@ def promote(folder: Path, name: str, bundle: Path, current: Path | None, who: st
     current: what serves now, where `champions.json` does not say. Everything a server would check is checked first.
     Raises BundleError for a bundle that is damaged, uncertified, another product's, or answers its examples otherwise.
     """
-    predictor = open_bundle(bundle)
-    manifest = predictor.manifest
-    if manifest.name != name:
-        raise BundleError(
-            f"the bundle is of '{manifest.name}', not of '{name}'", str(bundle), "Give one of its own."
-        )
-    if not manifest.certified:
-        fix = "Build until a rung clears the bar, or serve it by hand: rung serve BUNDLE --uncertified."
-        raise BundleError(
-            "the bundle is not certified: nothing has been proven about its quality", str(bundle), fix
-        )
-    if predictor.selftest():
-        raise BundleError("it answers its packed examples otherwise", str(bundle), "Build it again.")
+    manifest = _fit_to_serve(name, bundle)
     with changing(folder):
         before = champion(folder, name) or current
         if before is not None and before.resolve() == bundle.resolve():
@@ -101,6 +101,43 @@ def promote(folder: Path, name: str, bundle: Path, current: Path | None, who: st
         facts = {"bundle": str(bundle.resolve()), "version": manifest.version, "previous": previous}
         change = note(folder, name, PROMOTE, who, why, **facts)
         crown(folder, name, bundle)
+        clear_shadow(folder, name)
+    return change
+
+
+def begin_shadow(folder: Path, name: str, bundle: Path, current: Path, terms: Terms) -> Change:
+    """Let a bundle answer beside the champion; servers that run follow within a second.
+
+    current: what serves now. Checked like a promotion, and the same raised. Another challenger in shadow gives way.
+    """
+    manifest = _fit_to_serve(name, bundle)
+    with changing(folder):
+        if current.resolve() == bundle.resolve():
+            raise RungError("this bundle serves already", str(bundle), "`rung history` shows since when.")
+        facts = {
+            "bundle": str(bundle.resolve()),
+            "version": manifest.version,
+            "previous": str(current.resolve()),
+        }
+        change = note(folder, name, SHADOW, terms.who, terms.why, **facts)
+        champion_version = read_manifest(current).version
+        spec = terms.spec
+        write_shadow(
+            folder, name,
+            Shadow(
+                facts["bundle"], manifest.version, champion_version, change.at, terms.who, terms.why,
+                spec.rows, spec.agreement, spec.waiting,
+            ),
+        )  # fmt: skip
+    return change
+
+
+def end_shadow(folder: Path, name: str, shadow: Shadow, who: str, why: str) -> Change:
+    """Let a challenger in shadow answer no more, and say in the history why it did not come to serve."""
+    with changing(folder):
+        facts = {"bundle": shadow.bundle, "version": shadow.version}
+        change = note(folder, name, KEPT, who, why, **facts)
+        clear_shadow(folder, name)
     return change
 
 
@@ -121,6 +158,7 @@ def rollback(folder: Path, name: str, who: str, why: str) -> Change:
         facts = {"bundle": str(bundle), "version": manifest.version, "previous": line[-1]}
         change = note(folder, name, ROLLBACK, who, why, **facts)
         crown(folder, name, bundle)
+        clear_shadow(folder, name)
     return change
 
 
@@ -154,6 +192,24 @@ def bundle_in(path: Path) -> Path:
         if (folder / "manifest.json").is_file():
             return folder
     raise BundleError("there is no bundle here", str(path), "Give a bundle, or a run that packed one.")
+
+
+def _fit_to_serve(name: str, bundle: Path) -> Manifest:
+    """Return the manifest of a bundle, after everything a server would check; raises BundleError."""
+    predictor = open_bundle(bundle)
+    manifest = predictor.manifest
+    if manifest.name != name:
+        raise BundleError(
+            f"the bundle is of '{manifest.name}', not of '{name}'", str(bundle), "Give one of its own."
+        )
+    if not manifest.certified:
+        fix = "Build until a rung clears the bar, or serve it by hand: rung serve BUNDLE --uncertified."
+        raise BundleError(
+            "the bundle is not certified: nothing has been proven about its quality", str(bundle), fix
+        )
+    if predictor.selftest():
+        raise BundleError("it answers its packed examples otherwise", str(bundle), "Build it again.")
+    return manifest
 
 
 @contextmanager

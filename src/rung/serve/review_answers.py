@@ -16,6 +16,7 @@ from sqlalchemy import Connection, func, select
 
 from rung.core.errors import InputError
 from rung.data.label_store import KINDS, LABEL, SETTLE, SKIP, UNCLEAR, UNDO, Entry
+from rung.data.verdicts import number_text
 from rung.runtime.journal.schema import FEEDBACK, WORD
 from rung.serve.journal import Journal
 from rung.serve.journal_rows import Feedback, new_id
@@ -30,12 +31,19 @@ class JournalAnswers:
     """The labels of one product's reviewers, in its journal.
 
     texts: prediction -> hash of its text, of all that can be reviewed. audited: texts of the audit, for which only what was
-    said on the page or by CSV counts, where no answer of a model stands beside them.
+    said on the page or by CSV counts, where no answer of a model stands beside them. of_numbers: answers are numbers; the
+    journal keeps them as such, the lines as `number_text`.
     """
 
     def __init__(
-        self, journal: Journal, name: str, texts: Mapping[str, str], audited: Collection[str] = ()
+        self,
+        journal: Journal,
+        name: str,
+        texts: Mapping[str, str],
+        audited: Collection[str] = (),
+        of_numbers: bool = False,
     ) -> None:
+        self._of_numbers = of_numbers
         self._journal, self._name, self._texts, self._audited = journal, name, texts, frozenset(audited)
         self._numbers: dict[str, int] = {}
         self._ids: dict[int, str] = {}
@@ -70,11 +78,11 @@ class JournalAnswers:
     def _record(self, entry: Entry) -> Feedback:
         if entry.kind not in KINDS:
             raise ValueError(f"'{entry.kind}' is no kind of entry")
-        answer: Any = entry.label
+        answer: Any = float(entry.label) if self._of_numbers and entry.label is not None else entry.label
         if entry.kind == UNDO:
             answer = {WORD: UNDO, "of": self._ids.get(entry.of or 0, "")}
         elif entry.kind != LABEL:
-            answer = {WORD: entry.kind, "label": entry.label}
+            answer = {WORD: entry.kind, "label": answer}
         made = new_id()
         if entry.token:
             # The second half is the token's, so that the same line is known again.
@@ -105,6 +113,10 @@ class JournalAnswers:
         if isinstance(said.answer, dict):
             kind, label = said.answer.get(WORD), said.answer.get("label")
             of = self._numbers.get(said.answer.get("of", ""))
+        if self._of_numbers and label is not None:
+            label = number_text(label)
+            if label is None:
+                return None
         if kind not in {LABEL, SKIP, UNCLEAR, SETTLE, UNDO} or not isinstance(label, str | None):
             return None
         how = "audit" if said.source == AUDIT else "review"

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from rung.runtime.journal.schema import FEEDBACK, PREDICTIONS, SETTINGS, SUBJECTS
+from rung.runtime.journal.schema import FEEDBACK, PREDICTIONS, SETTINGS, SHADOWS, SUBJECTS
 from rung.serve.journal import Journal
 from rung.serve.journal_rows import Rows
 
@@ -125,9 +125,19 @@ def _shown(connection: Connection, rows: Rows, row: Any) -> dict[str, Any]:
     said = connection.execute(
         select(FEEDBACK).where(FEEDBACK.c.prediction == row.id).order_by(FEEDBACK.c.id)
     ).all()
+    beside = connection.execute(
+        select(SHADOWS.c.version, SHADOWS.c.output)
+        .where(SHADOWS.c.prediction == row.id)
+        .order_by(SHADOWS.c.id)
+    ).all()
     shown = {key: value for key, value in row._mapping.items() if key not in {"input", "subject", "output"}}
     return shown | {
         "input": rows.input_of(connection, row),
         "output": json.loads(row.output),
         "feedback": [{**item._mapping, "answer": json.loads(item.answer)} for item in said],
+        "shadows": [
+            {"version": item.version, "output": json.loads(item.output)}
+            for item in beside
+            if item.output is not None
+        ],
     }

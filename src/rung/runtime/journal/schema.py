@@ -1,7 +1,7 @@
 """The journal's tables, in SQLAlchemy's words, so that SQLite today and PostgreSQL later are one schema.
 
 predictions: one row an answer. feedback: what someone said of one, only ever added. subjects: a key for each person
-whose inputs are here; erased, the key goes and the row stays as the tombstone.
+whose inputs are here; erased, the key goes and the row stays as the tombstone. shadows: what a challenger answered beside.
 """
 
 from __future__ import annotations
@@ -79,6 +79,26 @@ FEEDBACK = Table(
     Column("author", String(64), nullable=False),
     Index("feedback_by_prediction", "prediction"),
     Index("feedback_by_time", "at"),
+)
+
+# What a challenger in shadow answered to the same request: see `serve.shadow`.
+SHADOWS = Table(
+    "shadows",
+    TABLES,
+    Column("id", String(32), primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("prediction", String(32), ForeignKey("predictions.id"), nullable=False),
+    Column("version", String(64), nullable=False),
+    # JSON, as in predictions; NULL where it did not answer.
+    Column("output", Text),
+    Column("error", String(16), nullable=False),
+    # Processor time of the row.
+    Column("compute_ms", Float, nullable=False),
+    Column("price_usd", Float, nullable=False),
+    # Requests that were skipped since the one before: too many were waiting.
+    Column("skipped", Integer, nullable=False),
+    Index("shadows_by_version", "version", "at"),
+    Index("shadows_by_prediction", "prediction"),
 )
 
 for _verb in ("UPDATE", "DELETE"):
