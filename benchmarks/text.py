@@ -65,7 +65,8 @@ BARS = {"newsgroups": 0.80, "ten": 0.80, "rotten": 0.70, "chinese": 0.80}
 RESULTS = Path(__file__).parent / "results" / "text.md"
 HEAD = """# Text classification
 
-Written by `python benchmarks/text.py --peers`, each section by its own run. Ratios count, not seconds: the machine is shared.
+Written by `python benchmarks/text.py --peers`, each section by its own run, or by runs in pieces (`--pieces`): each contender
+once, all of one state of the code unless a section says otherwise. Ratios count, not seconds: the machine is shared.
 All contenders of a first table train on the same rows and answer the same test rows. Fit times are of one fit on all training
 rows (the fastest of the repeats), from texts to a fitted model. Ours include the search over features, heads and C, and
 calibration, but not encoding, which a build does once; a peer's include its encoding. `file to bundle` has it all: from the

@@ -49,7 +49,8 @@ class Candidate:
 class Found:
     """The winner of a search, its cross-validated accuracy, and every candidate's.
 
-    scores: its out-of-fold scores [rows looked at, labels]. rows: which rows these are.
+    scores: its out-of-fold scores [rows looked at, labels]. rows: which rows these are. held: such scores and rows of
+    heads fitted later, on more rows, to calibrate on instead.
     """
 
     candidate: Candidate
@@ -57,6 +58,7 @@ class Found:
     tried: tuple[tuple[Candidate, float], ...]
     scores: Floats
     rows: Ints
+    held: tuple[Floats, Ints] | None = None
 
 
 def grid(effort: int, dense: bool = False) -> list[tuple[HeadKind, float]]:
@@ -190,7 +192,9 @@ def fit_head(
     same = matrix.is_dense or found.candidate.head == "ridge"
     share = 1.0 if same else min(len(rows) / len(codes), 1.0)
     candidate = replace(found.candidate, c=found.candidate.c * share**0.5)
-    if len(rows) < len(codes):
+    if found.held is not None:
+        scores, rows = found.held
+    elif len(rows) < len(codes):
         # A head fitted on few rows is less sure than the final one: calibrate on one fitted on more.
         held = sample(codes, min(len(codes) * 2 // 5, 2_000), seed + 1)
         others = np.setdiff1d(np.arange(len(codes)), held)
