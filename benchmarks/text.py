@@ -4,6 +4,7 @@
     python benchmarks/text.py --peers               # the other libraries too, each installed on first use
     python benchmarks/text.py --case newsgroups     # writes the section of this case anew, keeps the others
     python benchmarks/text.py --case ten --only setfit    # a look at one contender: prints, writes nothing
+    python benchmarks/text.py --case ten --peers --pieces DIR --minutes 15    # some now, the next call goes on
 
 Every figure of ours is of the packed bundle, made by `rung.build`: in a case's first table with
 `certify: {fraction: 0}` so that all train on the same rows, in its second with rows withheld to certify, as a
@@ -14,13 +15,14 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import os
 import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -63,7 +65,8 @@ BARS = {"newsgroups": 0.80, "ten": 0.80, "rotten": 0.70, "chinese": 0.80}
 RESULTS = Path(__file__).parent / "results" / "text.md"
 HEAD = """# Text classification
 
-Written by `python benchmarks/text.py --peers`, each section by its own run. Ratios count, not seconds: the machine is shared.
+Written by `python benchmarks/text.py --peers`, each section by its own run, or by runs in pieces (`--pieces`): each contender
+once, all of one state of the code unless a section says otherwise. Ratios count, not seconds: the machine is shared.
 All contenders of a first table train on the same rows and answer the same test rows. Fit times are of one fit on all training
 rows (the fastest of the repeats), from texts to a fitted model. Ours include the search over features, heads and C, and
 calibration, but not encoding, which a build does once; a peer's include its encoding. `file to bundle` has it all: from the
@@ -189,14 +192,46 @@ def contenders() -> dict[str, Callable[[Split], Result]]:
     }
 
 
-def first_table(split: Split, names: list[str], repeat: int) -> str:
+class Pieces:
+    """What contenders came to, kept so that a long case can be run in pieces; each is run once.
+
+    folder: where they are kept; None keeps nothing. ends: by the monotonic clock, when no other contender begins.
+    """
+
+    def __init__(self, folder: Path | None, ends: float) -> None:
+        self._folder = folder
+        self._ends = ends
+
+    def once(self, name: str, kind: type[Any], run: Callable[[], Any]) -> Any:
+        """Return the figures called `name`, read or made now. Raises Unfinished when there is no time left to begin."""
+        path = self._folder / f"{name}.json" if self._folder else None
+        if path and path.is_file():
+            return kind(**json.loads(path.read_text(encoding="utf-8")))
+        if time.monotonic() > self._ends:
+            raise Unfinished(name)
+        found = run()
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(asdict(found)), encoding="utf-8")
+        return found
+
+
+class Unfinished(Exception):
+    """The minutes of this call are over before the case is whole."""
+
+
+def first_table(split: Split, names: list[str], repeat: int, pieces: Pieces) -> str:
     """Return the table of all contenders on the same rows, and our seconds as a share of SetFit's."""
     runs, found = contenders(), dict[str, Result]()
     lines = [header(*COLUMNS)]
+
+    def best_of(name: str) -> Result:
+        runs_of_it = (runs[name](split) for _ in range(repeat if name in QUICK else 1))
+        return min(runs_of_it, key=lambda r: r.fit_seconds)
+
     for name in names:
         try:
-            runs_of_it = (runs[name](split) for _ in range(repeat if name in QUICK else 1))
-            found[name] = min(runs_of_it, key=lambda r: r.fit_seconds)
+            found[name] = pieces.once(name, Result, partial(best_of, name))
             first = next(iter(found.values())).fit_seconds
             lines.append(result_row(found[name], first))
         except (rung.RungError, PeerError) as error:
@@ -209,21 +244,25 @@ def first_table(split: Split, names: list[str], repeat: int) -> str:
     return "\n".join(lines)
 
 
-def second_table(split: Split, level: float) -> str:
+def second_table(split: Split, level: float, pieces: Pieces) -> str:
     """Return the table of our rungs as a user builds them."""
     rows = []
     for name in RUNGS:
         try:
-            rows.append(certified(name, split, level))
+            rows.append(pieces.once(f"{name}-certified", Certified, partial(certified, name, split, level)))
         except rung.RungError as error:
             print(f"{name} not run: {_reason(error)}", flush=True)
     return certified_table(rows)
 
 
-def section(case: str, split: Split, names: list[str], repeat: int) -> str:
+def section(case: str, split: Split, names: list[str], repeat: int, pieces: Pieces) -> str:
     """Run a case and return the body of its section."""
     rows = f"{len(split.train_texts):,} training rows, {len(split.test_texts):,} test rows. {split.source}"
-    tables = [first_table(split, names, repeat), "### As a user builds it", second_table(split, BARS[case])]
+    tables = [
+        first_table(split, names, repeat, pieces),
+        "### As a user builds it",
+        second_table(split, BARS[case], pieces),
+    ]
     return "\n\n".join([rows, conditions([name for name in names if name in PEERS]), *tables])
 
 
@@ -255,15 +294,27 @@ def main() -> None:
     parser.add_argument(
         "--repeat", type=int, default=3, help="runs of each quick one; the fastest fit counts"
     )
+    parser.add_argument(
+        "--pieces", type=Path, help="keep what each contender came to here, and read it again"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=1e6, help="begin no other contender after so many minutes"
+    )
     asked = parser.parse_args()
+    ends = time.monotonic() + asked.minutes * 60
     for case in asked.case or list(CASES):
         split = CASES[case]()
+        kept = Pieces(asked.pieces / case if asked.pieces else None, ends)
         print(f"\n{split.title}", flush=True)
-        if asked.only:
-            first_table(split, asked.only, asked.repeat)
-            continue
         taking_part = [name for name in names if asked.peers or name not in PEERS]
-        body = section(case, split, taking_part, asked.repeat)
+        try:
+            if asked.only:
+                first_table(split, asked.only, asked.repeat, kept)
+                continue
+            body = section(case, split, taking_part, asked.repeat, kept)
+        except Unfinished as next_one:
+            print(f"{case} is not whole: {next_one} is next; the same call goes on.")
+            continue
         write_section(RESULTS, HEAD, split.title, body)
         print(f"wrote {RESULTS.name}")
 

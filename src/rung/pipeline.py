@@ -48,8 +48,9 @@ from rung.stages.plan import check_costs, check_rules, fit_context, ladder
 from rung.stages.propose import ladder_dicts
 from rung.tracking.follow import Tracking
 
-# Rows of the training set that time the packed bundle and hold it against the fitted model.
-_GATE_ROWS = 300
+# Rows of the training set that time the packed bundle and hold it against the fitted model: as many as are planned to
+# take so many seconds, within these bounds.
+_FEWEST_GATE_ROWS, _GATE_ROWS, _GATE_SECONDS = 100, 300, 2.0
 # Rows that a report shows of each finding.
 _EVIDENCE = 5
 # Training rows whose text a plan may read, to tell their language.
@@ -260,7 +261,7 @@ def _try(
 ) -> dict[str, Any]:
     """Return the trial of one rung: scored on held-out training rows, fitted on all, packed, reloaded, measured."""
     each = rung.planned.cpu_seconds_per_1k / 1000
-    why, gain = Explanations(each), Importance(requirements[0].metric, each)
+    why, gain = Explanations(each, evaluate.count_folds(train)), Importance(requirements[0].metric, each)
     evaluation = evaluate.evaluate(rung.model, train, lambda rows: _fit(job, rung, rows).model, why, gain)
     if job.data.facts.get("audit"):
         evaluation = evaluate.among(evaluation, job.data.facts["audit"]["random_units"])
@@ -278,7 +279,8 @@ def _try(
         "fingerprint": job.fingerprint
     }
     manifest = pack.pack(bundle, job.product, job.task, (rung.name, rung.model), fitted.model, train, shown)
-    sample = train.take(list(range(0, len(train), max(len(train) // _GATE_ROWS, 1)))[:_GATE_ROWS])
+    gate = int(min(max(_GATE_SECONDS / max(each, 1e-9), _FEWEST_GATE_ROWS), _GATE_ROWS))
+    sample = train.take(list(range(0, len(train), max(len(train) // gate, 1)))[:gate])
     fresh = predict_fresh(bundle, sample.records(), measure=True)
     pairs = zip(fitted.model.predict(sample.inputs), fresh.answers, strict=True)
     differing = sum(not job.task.same(a, b) for a, b in pairs)

@@ -7,8 +7,9 @@ pytest.importorskip("sklearn", reason="fitting needs rung[build]")
 from scipy.sparse import random as random_sparse
 from sklearn.linear_model import Ridge
 
+from rung.runtime import feature_matrix
 from rung.runtime import ridge as module
-from rung.runtime.feature_matrix import FeatureMatrix
+from rung.runtime.feature_matrix import FeatureMatrix, SampledRows, inner_products
 from rung.runtime.ridge import ridge
 
 
@@ -50,3 +51,33 @@ def test_targets_that_are_all_alike_give_a_bias_alone(problem, monkeypatch):
     monkeypatch.setattr(module, "DUAL_ROWS", 0)
     weights, bias = ridge(matrix, np.ones_like(targets), 1.0)
     assert np.all(weights == 0) and np.allclose(bias, 1.0)
+
+
+@pytest.mark.parametrize("common", [0.0, 0.03, 1.0])
+def test_inner_products_do_not_depend_on_which_columns_are_common(problem, monkeypatch, common):
+    words = problem[0].blocks[0]
+    monkeypatch.setattr(feature_matrix, "_COMMON", common)
+    monkeypatch.setattr(feature_matrix, "_DENSE_CELLS", 50 * words.shape[0])
+    assert np.allclose(inner_products(words), (words @ words.T).toarray())
+
+
+def test_sampled_rows_multiply_a_shared_block_once(problem, monkeypatch):
+    words, meaning = problem[0].blocks
+    multiplied = []
+
+    def counted(block):
+        multiplied.append(type(block))
+        return inner_products(block)
+
+    monkeypatch.setattr(feature_matrix, "inner_products", counted)
+    rows = np.arange(5, 305, 3)
+    sampled = SampledRows(rows)
+    for factor in (0.5, 2.0):
+        matrix = FeatureMatrix((words, factor * meaning))
+        assert np.allclose(sampled.gram(matrix), matrix.take(rows).gram())
+        weights = np.ones((sampled.take(matrix).shape[1], 1))
+        assert np.allclose(
+            sampled.take(matrix).dot(weights), matrix.take(rows).dot(np.ones((matrix.shape[1], 1)))
+        )
+    ours = [kind for kind in multiplied if kind is not np.ndarray]
+    assert len(ours) == 1 + 2  # once for both, and twice by the matrices it is held against

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from rung.core.types import Examples, Field, Schema
-from rung.stages.evaluate import folds
+from rung.stages.evaluate import count_folds, folds
 
 SCHEMA = Schema((Field("text", "text", "input"),), (Field("label", "category", "output", ("a", "b")),))
 
@@ -34,3 +34,9 @@ def test_a_sorted_source_is_held_out_evenly(rows: int) -> None:
 def test_few_rows_are_all_scored() -> None:
     split, _ = folds(examples(["a", "b"] * 300))
     assert sorted(i for _, test in split for i in test) == list(range(600))
+
+
+@pytest.mark.parametrize("rows", [40, 999, 1_000, 4_999, 5_000])
+def test_folds_are_counted_without_making_them(rows: int) -> None:
+    some = examples(["a", "b"] * (rows // 2))
+    assert count_folds(some) == len(folds(some)[0])

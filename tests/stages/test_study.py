@@ -100,3 +100,22 @@ def test_a_slow_model_is_asked_about_fewer_rows_whatever_the_clock_says():
         asked.clear()
         Explanations(seconds)(Model(), rows, answers)
         assert len(asked) == calls
+
+
+def test_what_explanations_may_cost_is_shared_by_the_folds():
+    asked = []
+
+    class Model:
+        def predict(self, inputs):
+            return [Prediction("ab"[int(text[4])], 0.9) for text in inputs["text"]]
+
+        def explain(self, inputs, most=8):
+            asked.extend(inputs["text"])
+            return [[Reason(text.split()[0], 1.0)] for text in inputs["text"]]
+
+    rows = examples(40, lambda i: "ab"[i % 2])
+    answers = Model().predict(rows.inputs)
+    for folds, calls in ((1, 10), (5, 2)):
+        asked.clear()
+        Explanations(0.01, folds)(Model(), rows, answers)
+        assert len(asked) == calls

@@ -38,12 +38,13 @@ class BlendParams:
     """What can be set; None and "auto" are searched on training rows within the effort.
 
     weights: as for frozen_encoder. encoder_weight: how far the encoder's vectors spread beside n-grams of length 1.
-    most_rows: to learn from; None goes by the effort. most_features: n-grams of each kind; None goes by the rows.
+    most_rows: to learn from; None goes by the effort. most_features: n-grams of each kind; None goes by the rows. words: in
+    a row; None: two, or three where a character is a word. by_label: weigh n-grams by two labels if that gains.
     """
 
     weights: str = "auto"
     encoder_weight: float | None = None
-    words: int = 2
+    words: int | None = None
     chars: tuple[int, int] = (2, 5)
     use_chars: bool | None = None
     chars_weight: float = 1.0
@@ -52,6 +53,7 @@ class BlendParams:
     most_rows: int | None = None
     min_rows: int | None = None
     most_features: int | None = None
+    by_label: bool = True
 
 
 class Blend(EmbeddingModel):
@@ -72,6 +74,7 @@ class Blend(EmbeddingModel):
         cls.require()
         from rung.runtime.feature_matrix import FeatureMatrix
         from rung.runtime.head_search import choices, choose_heads, fit_head, label_codes, search
+        from rung.runtime.label_weights import weigh_by_label
         from rung.runtime.ngram_sets import learn_sets
 
         examples = training_sample(examples, params.most_rows, context)
@@ -100,10 +103,19 @@ class Blend(EmbeddingModel):
             heads = [pair for pair in heads if pair[0] == "ridge"] or heads
         found = search(sets, codes, len(labels), heads, context)
         key = found.candidate.features
-        head = fit_head(sets[key], codes, len(labels), found, context)
+        matrix, used = sets[key], blocks[features]
+        weighed = weigh_by_label(matrix, used, codes, found, context) if params.by_label else None
+        if weighed:
+            matrix, used, found = weighed.matrix, weighed.blocks, weighed.found
+        head = fit_head(matrix, codes, len(labels), found, context)
         factor = dict(zip(sets, factors, strict=True))[key] / spread
-        chosen = {"weights": name, "rows": len(examples), **choices(found, head)}
-        return cls(labels, blocks[features], embedder, scaled(head, embedder.width, factor), chosen)
+        chosen = {
+            "weights": name,
+            "rows": len(examples),
+            **choices(found, head),
+            "by_label": weighed is not None,
+        }
+        return cls(labels, used, embedder, scaled(head, embedder.width, factor), chosen)
 
     @classmethod
     def cost(cls, facts: DataFacts, params: BlendParams, context: FitContext) -> Cost:

@@ -20,9 +20,12 @@ from rung.runtime.tfidf import Block, blocks_from, blocks_to, find, transform
 
 @dataclass(frozen=True)
 class TfidfLinearParams:
-    """What can be set; None and "auto" are searched on training rows within the effort."""
+    """What can be set; None and "auto" are searched on training rows within the effort.
 
-    words: int = 2
+    words: in a row; None: two, or three where a character is a word. by_label: weigh n-grams by two labels if that gains.
+    """
+
+    words: int | None = None
     chars: tuple[int, int] = (2, 5)
     use_chars: bool | None = None
     chars_weight: float = 0.7
@@ -32,6 +35,7 @@ class TfidfLinearParams:
     augment: Literal["none", "words", "chars", "auto"] = "none"
     min_rows: int | None = None
     most_features: int = 300_000
+    by_label: bool = True
 
 
 class TfidfLinear(Model):
@@ -55,6 +59,7 @@ class TfidfLinear(Model):
         cls.require()
         from rung.runtime.head_augment import extra_rows, stacked
         from rung.runtime.head_search import choose_heads, fit_head, label_codes, search
+        from rung.runtime.label_weights import weigh_by_label
         from rung.runtime.ngram_sets import learn_sets
 
         texts = [fold(text) for text in join_fields(examples.inputs)]
@@ -64,15 +69,19 @@ class TfidfLinear(Model):
         heads = choose_heads(params.head, params.c, context.effort)
         found = search(sets, codes, len(labels), heads, context, params.class_weight)
         name = found.candidate.features
-        used = blocks[name]
+        matrix, used = sets[name], blocks[name]
+        weighed = weigh_by_label(matrix, used, codes, found, context) if params.by_label else None
+        if weighed:
+            matrix, used, found = weighed.matrix, weighed.blocks, weighed.found
         extra = extra_rows(texts, used, codes, found, params.augment, context)
         last = None
         if extra is not None:
-            last = stacked(sets[name], extra.matrix), np.concatenate([codes, extra.codes])
-        head = fit_head(sets[name], codes, len(labels), found, context, last)
+            last = stacked(matrix, extra.matrix), np.concatenate([codes, extra.codes])
+        head = fit_head(matrix, codes, len(labels), found, context, last)
         chosen = {
             **asdict(found.candidate),
             "features_kept": int(sum(len(block.buckets) for block in used)),
+            "by_label": weighed is not None,
             "augment": extra.kind if extra is not None else "none",
             "calibration": head.calibration.kind,
             "search_accuracy": round(found.accuracy, 4),

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.model import FitContext
-from rung.runtime.feature_matrix import FeatureMatrix
+from rung.runtime.feature_matrix import FeatureMatrix, SampledRows
 from rung.runtime.gains import accuracy, gains, score_of
 from rung.runtime.head_calibration import calibrate
 from rung.runtime.linear_head import LinearHead
@@ -49,7 +49,8 @@ class Candidate:
 class Found:
     """The winner of a search, its cross-validated accuracy, and every candidate's.
 
-    scores: its out-of-fold scores [rows looked at, labels]. rows: which rows these are.
+    scores: its out-of-fold scores [rows looked at, labels]. rows: which rows these are. held: such scores and rows of
+    heads fitted later, on more rows, to calibrate on instead.
     """
 
     candidate: Candidate
@@ -57,6 +58,7 @@ class Found:
     tried: tuple[tuple[Candidate, float], ...]
     scores: Floats
     rows: Ints
+    held: tuple[Floats, Ints] | None = None
 
 
 def grid(effort: int, dense: bool = False) -> list[tuple[HeadKind, float]]:
@@ -118,11 +120,11 @@ def search(
         affordable = max(affordable, _RIDGE_ROWS[context.effort])
     rows = sample(codes, affordable, context.seed)
     folds = stratified_folds(codes[rows], 3 if context.effort < 4 else 5, context.seed)
-    begun = time.monotonic()
+    begun, looked_at = time.monotonic(), SampledRows(rows)
     tried: list[tuple[Candidate, float]] = []
     best: tuple[float, Candidate, Floats] | None = None
     for index, (name, matrix) in enumerate(sets.items()):
-        score = _scorer(matrix.take(rows).without_empty_columns(), codes[rows], labels, folds, context.seed)
+        score = _scorer(matrix, looked_at, codes[rows], labels, folds, context.seed)
         if index:
             ranked = sorted(tried, key=lambda item: -item[1])
             heads = list(dict.fromkeys((c.head, c.c) for c, _ in ranked))[:2]
@@ -154,7 +156,7 @@ def _balanced_if_it_gains(
     """
     rows = sample(codes, max(len(found.rows), _MOST_WEIGHED), context.seed)
     folds = stratified_folds(codes[rows], 3, context.seed)
-    score = _scorer(matrix.take(rows).without_empty_columns(), codes[rows], labels, folds, context.seed)
+    score = _scorer(matrix, SampledRows(rows), codes[rows], labels, folds, context.seed)
     balanced = replace(found.candidate, balanced=True)
     before, after = score(found.candidate), score(balanced)
     right = float((after.argmax(axis=1) == codes[rows]).mean())
@@ -190,7 +192,9 @@ def fit_head(
     same = matrix.is_dense or found.candidate.head == "ridge"
     share = 1.0 if same else min(len(rows) / len(codes), 1.0)
     candidate = replace(found.candidate, c=found.candidate.c * share**0.5)
-    if len(rows) < len(codes):
+    if found.held is not None:
+        scores, rows = found.held
+    elif len(rows) < len(codes):
         # A head fitted on few rows is less sure than the final one: calibrate on one fitted on more.
         held = sample(codes, min(len(codes) * 2 // 5, 2_000), seed + 1)
         others = np.setdiff1d(np.arange(len(codes)), held)
@@ -256,13 +260,16 @@ def row_weights(codes: Ints) -> Floats:
 
 
 def _scorer(
-    matrix: FeatureMatrix, codes: Ints, labels: int, folds: Folds, seed: int
+    whole: FeatureMatrix, looked_at: SampledRows, codes: Ints, labels: int, folds: Folds, seed: int
 ) -> Callable[[Candidate], Floats]:
-    """Return a function from candidate to out-of-fold scores [rows, labels]; ridges share one Gram matrix."""
+    """Return a function from candidate to out-of-fold scores [rows, labels]; ridges share one Gram matrix.
+
+    whole: a feature set of all rows. codes, folds: of the rows that are looked at.
+    """
     gram: list[Floats] = []
 
     def by_fit(candidate: Candidate) -> Floats:
-        scores = np.zeros((len(codes), labels))
+        scores, matrix = np.zeros((len(codes), labels)), looked_at.take(whole)
         for train, test in folds:
             weights, bias = fit_weights(matrix.take(train), codes[train], labels, candidate, seed)
             scores[test] = matrix.take(test).dot(weights) + bias
@@ -270,7 +277,7 @@ def _scorer(
 
     def by_gram(candidate: Candidate) -> Floats:
         if not gram:
-            gram.append(matrix.gram())
+            gram.append(looked_at.gram(whole))
         scores = np.full((len(codes), labels), -10.0)
         for train, test in folds:
             present = np.unique(codes[train])

@@ -8,22 +8,25 @@ from typing import Any, Protocol
 import numpy as np
 
 from rung.runtime.feature_matrix import FeatureMatrix
-from rung.runtime.ngrams import NgramSpec
+from rung.runtime.ngrams import NgramSpec, stands_alone
 from rung.runtime.tfidf import Block, learn_block
 
 # Characters of training text up to which character n-grams are tried, by effort: they cost the most time
 # and gain most on short and few texts.
 CHARS_TRIED = {0: 0, 1: 0, 2: 6_000_000, 3: 20_000_000, 4: 60_000_000, 5: 200_000_000}
 
+# Texts that are read to tell the script.
+_SCRIPT_ROWS = 500
+
 # N-grams of a kind that are kept unless a family says otherwise.
 MOST_FEATURES = 300_000
 
 
 class NgramParams(Protocol):
-    """What can be set; None is searched on training rows within the effort."""
+    """What can be set; None is searched on training rows within the effort, or, of `words`, goes by the script."""
 
     @property
-    def words(self) -> int: ...
+    def words(self) -> int | None: ...
     @property
     def chars(self) -> tuple[int, int]: ...
     @property
@@ -45,7 +48,8 @@ def learn_sets(
     learned: dict[NgramSpec, tuple[Block, Any]] = {}
     sets: dict[str, FeatureMatrix] = {}
     blocks: dict[str, tuple[Block, ...]] = {}
-    for name, specs in _choices(params, sum(map(len, texts)), effort).items():
+    words = words_in_a_row(texts) if params.words is None else params.words
+    for name, specs in _choices(params, words, sum(map(len, texts)), effort).items():
         for spec, weight in specs:
             if spec not in learned:
                 # An n-gram seen once or twice says little about other texts when there are many.
@@ -60,11 +64,23 @@ def learn_sets(
     return sets, blocks
 
 
-def _choices(params: NgramParams, chars: int, effort: int) -> dict[str, list[tuple[NgramSpec, float]]]:
-    words = (NgramSpec(params.words, 0, 0), 1.0)
+def words_in_a_row(texts: Sequence[str]) -> int:
+    """Return how many words an n-gram has at most: two, or three where a character counts as a word.
+
+    Most Chinese words have two characters, so that two of them in a row take three or four.
+    """
+    some = "".join(text[:500] for text in texts[:: max(len(texts) // _SCRIPT_ROWS, 1)])
+    codes = np.frombuffer(some.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    return 3 if len(codes) and stands_alone(codes).mean() > 0.5 else 2
+
+
+def _choices(
+    params: NgramParams, most_words: int, chars: int, effort: int
+) -> dict[str, list[tuple[NgramSpec, float]]]:
+    words = (NgramSpec(most_words, 0, 0), 1.0)
     with_chars = (NgramSpec(0, *params.chars), params.chars_weight)
     use = params.use_chars if params.use_chars is not None else chars <= CHARS_TRIED[effort]
-    if not params.words:
+    if not most_words:
         return {"chars": [with_chars]}
     if params.use_chars:
         return {"words+chars": [words, with_chars]}

@@ -23,6 +23,7 @@ from rung.core.task import Task
 from rung.core.types import Examples, Prediction
 
 # Rows of the rarest label that a score should rest on, and what is held out to have them.
+_ONE_PART = 5_000
 _HELD_OUT, _RARE_ROWS, _MOST_HELD_OUT = 5_000, 50, 100_000
 Fit = Callable[[Examples], Any]
 # Called with a fold's model, its held-out rows and its answers, while the model is there.
@@ -55,21 +56,36 @@ def folds(examples: Examples) -> tuple[list[tuple[list[int], list[int]]], dict[s
     is rare); with a time column the latest fifth. A unit stays whole; targets are spread evenly.
     """
     n = len(examples)
-    if len(set(examples.times)) > 1:
+    if _has_times(examples):
         order = sorted(range(n), key=lambda i: examples.times[i])
         test = order[n - max(n // 5, 1) :]
         return [(order[: n - len(test)], test)], {"how": "latest", "folds": 1}
-    part = _deal(examples, 5 if n < 1_000 or n >= 5_000 else 3)
+    part = _deal(examples, _dealt(n))
     count = max(part) + 1
     split = [
         ([i for i in range(n) if part[i] != k], [i for i in range(n) if part[i] == k]) for k in range(count)
     ]
-    if n < 5_000:
+    if n < _ONE_PART:
         return split, {"how": "folds", "folds": count}
     train, test = split[0]
     # Spread over the whole source: its first rows may be of one time, one author, one label.
     kept = test[:: -(-len(test) // _most_held_out(examples))]
     return [(sorted({*train, *test} - {*kept}), kept)], {"how": "part", "folds": 1}
+
+
+def count_folds(examples: Examples) -> int:
+    """Return how many folds `folds` makes at most."""
+    one = _has_times(examples) or len(examples) >= _ONE_PART
+    return 1 if one else _dealt(len(examples))
+
+
+def _has_times(examples: Examples) -> bool:
+    return len(set(examples.times)) > 1
+
+
+def _dealt(rows: int) -> int:
+    """Return into how many parts rows are dealt; of many rows one alone is held out."""
+    return 5 if rows < 1_000 or rows >= _ONE_PART else 3
 
 
 def _most_held_out(examples: Examples) -> int:

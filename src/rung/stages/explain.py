@@ -13,7 +13,7 @@ from rung.core.types import Examples, Prediction
 _MISTAKES = 8
 _RIGHT = 20
 _MOST_LABELS = 50
-# What a fold may cost, and how many versions of a text are asked about where words are left out one by one.
+# What all folds together may cost, and how many versions of a text are asked about where words are left out one by one.
 _SECONDS, _VERSIONS = 5.0, 48
 _BEGINNING = 240
 
@@ -21,12 +21,12 @@ _BEGINNING = 240
 class Explanations:
     """Collects reasons fold by fold; call it with a fold's model, its held-out rows and its answers.
 
-    seconds_per_answer: as planned. A slow model is asked about fewer rows; how many follows from the plan and not
+    seconds_per_answer: as planned. folds: that will come. A slow model is asked about fewer rows; how many follows from the plan and not
     from the clock, so that a build finds the same reasons again, and every embedding it needs in the cache.
     """
 
-    def __init__(self, seconds_per_answer: float = 1e-4) -> None:
-        self._affordable = _SECONDS / (_VERSIONS * max(seconds_per_answer, 1e-9))
+    def __init__(self, seconds_per_answer: float = 1e-4, folds: int = 1) -> None:
+        self._affordable = _SECONDS / folds / (_VERSIONS * max(seconds_per_answer, 1e-9))
         self._examples: list[dict[str, Any]] = []
         self._weights: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         self._rows = 0
