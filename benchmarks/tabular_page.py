@@ -40,7 +40,9 @@ def page(runs: Runs) -> str:
 
 def _when(runs: Runs) -> str:
     dates = sorted({one["date"] for one in runs})
-    machine = sorted({f"Python {one['python']}, {one['cores']} cores, {one['threads']} threads" for one in runs})
+    machine = sorted(
+        {f"Python {one['python']}, {one['cores']} cores, {one['threads']} threads" for one in runs}
+    )
     return f"{dates[0]}{'' if len(dates) == 1 else ' to ' + dates[-1]}; {'; '.join(machine)}."
 
 
@@ -81,7 +83,10 @@ def _mean(runs: Iterable[dict[str, Any]], key: str) -> float:
 
 def _targets(runs: Runs, titles: dict[str, str]) -> str:
     """Return the section that holds our stack against the peers, on the splits that both have."""
-    parts = ["## Against the targets", "`rung stack` at effort 2 against AutoGluon medium, on their common splits:"]
+    parts = [
+        "## Against the targets",
+        "`rung stack` at effort 2 against AutoGluon medium, on their common splits:",
+    ]
     parts.append(_against(runs, titles, "stack", "autogluon"))
     best = _against(runs, titles, "stack@4", "autogluon_best")
     if best.count("\n") > 1:
@@ -94,7 +99,11 @@ def _targets(runs: Runs, titles: dict[str, str]) -> str:
 def _pairs(runs: Runs, case: str, ours: str, peer: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the runs of two contenders on the splits that both have."""
     own, other = (
-        {one["split"]: one for one in runs if one["case"] == case and one["contender"] == name and "failed" not in one}
+        {
+            one["split"]: one
+            for one in runs
+            if one["case"] == case and one["contender"] == name and "failed" not in one
+        }
         for name in (ours, peer)
     )
     both = sorted(own.keys() & other.keys())
@@ -102,7 +111,18 @@ def _pairs(runs: Runs, case: str, ours: str, peer: str) -> tuple[list[dict[str, 
 
 
 def _against(runs: Runs, titles: dict[str, str], ours: str, peer: str) -> str:
-    lines = [header("table", "splits", "ROC-AUC, ours", "theirs", "difference", "fit time, share", "size, share", "rows/s, times")]
+    lines = [
+        header(
+            "table",
+            "splits",
+            "ROC-AUC, ours",
+            "theirs",
+            "difference",
+            "fit time, share",
+            "size, share",
+            "rows/s, times",
+        )
+    ]
     means = []
     for case, title in titles.items():
         own, other = _pairs(runs, case, ours, peer)
@@ -110,7 +130,9 @@ def _against(runs: Runs, titles: dict[str, str], ours: str, peer: str) -> str:
             continue
         a, b = _mean(own, "score"), _mean(other, "score")
         means.append((a, b))
-        fit, size, speed = (_mean(own, k) / max(_mean(other, k), 1e-9) for k in ("fit_seconds", "size_mb", "rows_per_s"))
+        fit, size, speed = (
+            _mean(own, k) / max(_mean(other, k), 1e-9) for k in ("fit_seconds", "size_mb", "rows_per_s")
+        )
         shares = f"1/{1 / fit:,.1f}", f"1/{1 / size:,.0f}", f"{speed:,.1f}"
         lines.append(row(title, str(len(own)), f"{a:.4f}", f"{b:.4f}", f"{a - b:+.4f}", *shares))
     if means:

@@ -12,12 +12,15 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-def calibrate(scores: Floats, codes: Ints, seed: int, curves: bool = True) -> Calibration:
+def calibrate(
+    scores: Floats, codes: Ints, seed: int, curves: bool = True, doubt: bool = False
+) -> Calibration:
     """Return the calibration with the lower log loss on rows it was not fitted on (two halves, swapped).
 
-    curves: whether monotone curves may be chosen; the one scale never changes which label is likeliest.
+    curves: whether monotone curves may be chosen; the one scale never changes which label is likeliest. doubt: the one
+    scale takes labels for a little less than certain, as `_temperature` says.
     """
-    plain = _temperature(scores, codes)
+    plain = _temperature(scores, codes, doubt)
     counts = np.bincount(codes, minlength=scores.shape[1])
     if not curves or counts.min() < 30 or len(codes) < 200:
         return plain  # Steps through a handful of rows would only remember them.
@@ -30,13 +33,24 @@ def calibrate(scores: Floats, codes: Ints, seed: int, curves: bool = True) -> Ca
     return _isotonic(scores, codes) if better else plain
 
 
-def _temperature(scores: Floats, codes: Ints) -> Calibration:
-    """Return the one scale that minimises log loss: golden-section search over its logarithm."""
+def _temperature(scores: Floats, codes: Ints, doubt: bool = False) -> Calibration:
+    """Return the one scale that minimises log loss: golden-section search over its logarithm.
+
+    doubt: labels count as Platt's (1999) targets, a little less than certain where their rows are few. On rows that are
+    all right but one or two, the plain loss would ask for more certainty than so few can show.
+    """
     low, high = np.log(1e-2), np.log(1e3)
     ratio = (np.sqrt(5.0) - 1) / 2
+    wrong = 1.0 / (np.bincount(codes, minlength=scores.shape[1]) + 2.0)[codes]
 
     def loss(log_scale: float) -> float:
-        return _log_loss(Calibration(scale=float(np.exp(log_scale))).apply(scores), codes)
+        found = Calibration(scale=float(np.exp(log_scale))).apply(scores)
+        if not doubt:
+            return _log_loss(found, codes)
+        said = np.log(np.maximum(found, 1e-12))
+        own = said[np.arange(len(codes)), codes]
+        others = (said.sum(axis=1) - own) / max(scores.shape[1] - 1, 1)
+        return float(-((1 - wrong) * own + wrong * others).mean())
 
     for _ in range(40):
         left, right = high - ratio * (high - low), low + ratio * (high - low)

@@ -99,11 +99,9 @@ class Answering:
         predictor, manifest = hosted.predictor, hosted.manifest
         as_read: list[dict[str, Any]] = []
         begun = time.perf_counter()
-        answers = list(predictor.respond(rows, asked.scores, answered_by=True, read=as_read.append))
-        if explain:
-            good = [i for i, answer in enumerate(answers) if "error" not in answer]
-            for i, reasons in zip(good, predictor.explain([rows[i] for i in good]), strict=True):
-                answers[i]["reasons"] = [{"text": r.text, "weight": r.weight} for r in reasons]
+        answers = list(
+            predictor.respond(rows, asked.scores, answered_by=True, read=as_read.append, explain=explain)
+        )
         seconds = time.perf_counter() - begun
         self._usual_seconds += 0.05 * (seconds - self._usual_seconds)
         metrics = self._service.metrics
