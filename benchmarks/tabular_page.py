@@ -17,7 +17,7 @@ different splits cannot be compared to the third digit, the section on targets c
 of one fit on all training rows, from rows in memory to a model: ours includes the search, calibration and the choice of weights;
 libraries are imported before. `rows/s` is of columns in memory, numbers as arrays, ours and the peers', after ten rows to warm up. `p50 ms`
 is of one row at a time in process. FLAML gets as long as our slowest fit of the split, ten seconds at least. The machine ran other work
-at the same time: ratios count, not seconds."""
+at the same time: ratios count, not seconds; where it was too busy, scores stand without any."""
 _NAMES = {"autogluon": "AutoGluon medium", "autogluon_best": "AutoGluon best, 300 s", "logistic": "logistic regression",
           "lightgbm": "LightGBM", "catboost": "CatBoost", "flaml": "FLAML"}  # fmt: skip
 # Peers that fit one model: FLAML and AutoGluon choose or mix.
@@ -55,13 +55,13 @@ def _table(runs: Runs, labels: bool) -> str:
         if not good:
             lines.append(row(_name(contender), "0", f"failed: {own[0]['failed']}", "", "", "", "", ""))
             continue
-        loss = _mean(good, "loss")
+        loss, timed = _mean(good, "loss"), [one for one in good if "fit_seconds" in one]
         lines.append(
             row(
                 _name(contender), str(len(good)), f"{_mean(good, 'score'):.4f}",
-                f"{loss:.4f}" if labels else f"{loss:,.0f}", f"{_mean(good, 'fit_seconds'):,.1f}",
-                f"{_mean(good, 'rows_per_s'):,.0f}", f"{_mean(good, 'size_mb'):.2f}" if good[0]["size_mb"] else "",
-                f"{_mean(good, 'p50_ms'):.2f}" if good[0].get("p50_ms") is not None else "",
+                f"{loss:.4f}" if labels else f"{loss:,.0f}",
+                f"{_mean(timed, 'fit_seconds'):,.1f}" if timed else "", f"{_mean(timed, 'rows_per_s'):,.0f}" if timed else "", f"{_mean(good, 'size_mb'):.2f}" if good[0]["size_mb"] else "",
+                f"{_mean(timed, 'p50_ms'):.2f}" if timed and timed[0].get("p50_ms") is not None else "",
             )
         )  # fmt: skip
     return "\n".join(lines)
@@ -139,6 +139,13 @@ def _against(runs: Runs, titles: dict[str, str], ours: str, peer: str) -> str:
         a, b = np.mean(means, axis=0)
         lines.append(row("mean of tables", "", f"{a:.4f}", f"{b:.4f}", f"{a - b:+.4f}", "", "", ""))
     return "\n".join(lines)
+
+
+def _share(own: Runs, other: Runs, key: str) -> str:
+    """Return ours as a share of theirs; "" where ours was run on a busy machine and has no seconds."""
+    if not all(key in one for one in own):
+        return ""
+    return f"1/{_mean(other, key) / max(_mean(own, key), 1e-9):,.1f}"
 
 
 def _losses(runs: Runs, titles: dict[str, str]) -> str:
