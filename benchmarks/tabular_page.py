@@ -130,10 +130,8 @@ def _against(runs: Runs, titles: dict[str, str], ours: str, peer: str) -> str:
             continue
         a, b = _mean(own, "score"), _mean(other, "score")
         means.append((a, b))
-        fit, size, speed = (
-            _mean(own, k) / max(_mean(other, k), 1e-9) for k in ("fit_seconds", "size_mb", "rows_per_s")
-        )
-        shares = f"1/{1 / fit:,.1f}", f"1/{1 / size:,.0f}", f"{speed:,.1f}"
+        shares = [_share(own, other, key) for key in ("fit_seconds", "size_mb")]
+        shares.append(f"{_mean(own, 'rows_per_s') / _mean(other, 'rows_per_s'):,.1f}" if shares[0] else "")
         lines.append(row(title, str(len(own)), f"{a:.4f}", f"{b:.4f}", f"{a - b:+.4f}", *shares))
     if means:
         a, b = np.mean(means, axis=0)

@@ -63,24 +63,25 @@ class Predictor:
         for name, _ in self._readers:
             if name not in columns:
                 raise InputError(f"the input '{name}' is missing", "columns", did_you_mean(name, columns))
-        rows = len(columns[self._readers[0][0]])
+        total = len(columns[self._readers[0][0]])
         # Blocks small enough that what is made of one stays near the processor.
-        step = _BLOCK if threads == 1 else min(_BLOCK, max(-(-rows // threads), _CHUNK))
-        if rows <= step:
-            return self._block(columns, 0, rows)
-        begins = range(0, rows, step)
+        step = _BLOCK if threads == 1 else min(_BLOCK, max(-(-total // threads), _CHUNK))
+        if total <= step:
+            return self._block(columns, 0, total)
+        begins = range(0, total, step)
         if threads == 1:
             return np.concatenate([self._block(columns, begin, step) for begin in begins])
         with ThreadPoolExecutor(threads) as workers:
             return np.concatenate(list(workers.map(lambda begin: self._block(columns, begin, step), begins)))
 
     def _block(self, columns: Mapping[str, Sequence[Any]], begin: int, rows: int) -> npt.NDArray[np.float64]:
-        checked: dict[str, Sequence[Any]] = {}
-        for field, (name, read) in zip(self.schema.inputs, self._readers, strict=True):
-            checked[name] = read_column(field, read, columns[name][begin : begin + rows], "columns")
+        own = {name: columns[name][begin : begin + rows] for name, _ in self._readers}
+        fields = zip(self.schema.inputs, self._readers, strict=True)
+        checked = {name: read_column(field, read, own[name], "columns") for field, (name, read) in fields}
         if self._chain.as_dict():
-            rows = (dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
-            checked = {**self._columns([self._checked(row, f"row {i}") for i, row in enumerate(rows)])}
+            each = (dict(zip(own, cells, strict=True)) for cells in zip(*own.values(), strict=True))
+            mended = [self._checked(row, f"row {begin + i}") for i, row in enumerate(each)]
+            checked = {**self._columns(mended)}
         for place, refused in self._empty_rows(checked):
             raise InputError(refused, f"row {begin + place}", "Send a row that has something to answer.")
         if self.schema.labels and isinstance(self._model, Probabilities):
