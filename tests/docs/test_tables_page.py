@@ -2,10 +2,12 @@
 
 import re
 
+import numpy as np
 import pytest
 import yaml
 
-from rung.core.product import load_product, parse_product
+import rung
+from rung.core.product import Product, load_product, parse_product
 from rung.runtime.cells import date, number
 from support import ROOT
 
@@ -39,3 +41,27 @@ def test_the_costs_of_the_page_are_a_spec():
 def test_the_examples_are_specs(name):
     product, _ = load_product(ROOT / "examples" / name)
     assert product.name == name and product.task.startswith("tabular_")
+
+
+def test_the_columns_of_a_data_frame_are_answered(tmp_path, monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {
+            "age": [np.nan if i % 7 == 0 else 20 + i % 50 for i in range(200)],
+            "city": ["Rome" if i % 3 else "Oslo" for i in range(200)],
+            "y": ["yes" if i % 50 > 25 else "no" for i in range(200)],
+        }
+    )
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    spec = {
+        "task": "tabular_classification", "data": {"path": "t.csv", "target": "y"}, "certify": {"fraction": 0.0},
+        "bar": {"metric": "roc_auc", "at_least": 0.6}, "ladder": ["linear_table"], "budget": {"effort": 0, "threads": 1},
+    }  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    model = rung.load(rung.build(Product.model_validate(spec), run=tmp_path / "run").bundle)
+    (block,) = [text for kind, text in BLOCK.findall(PAGES[0]) if kind == "python"]
+    found = eval(block, {"model": model, "frame": frame})  # noqa: S307 - our own page
+    each = [
+        answer.extra["probabilities"] for answer in model.predict(frame.drop(columns="y").to_dict("records"))
+    ]
+    np.testing.assert_allclose(found, each)

@@ -5,11 +5,13 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from sklearn.datasets import load_diabetes
 
 import rung
+from rung.core.errors import InputError
 from rung.planning import plan
 from rung.serve.app import create_app
 from support import ROOT, run_cli
@@ -121,6 +123,60 @@ def test_credit_from_a_file_to_a_file(credit, credit_csv, tmp_path):
         rows = list(csv.DictReader(file))
     assert len(rows) == 1000 and not any(row["error"] for row in rows)
     assert run_cli("verify", credit.bundle).returncode == 0
+
+
+def test_rows_of_a_file_are_answered_like_rows_one_by_one_with_what_decided(credit, credit_csv, tmp_path):
+    with credit_csv.open(newline="") as file:
+        rows = list(csv.DictReader(file))[:30]
+    rows[3] |= dict.fromkeys(rows[3], "")
+    rows[7]["age_in_years"] = "old"
+    source = tmp_path / "in.csv"
+    with source.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    done = run_cli("predict", credit.bundle, "-i", source, "-o", tmp_path / "out.csv", "--explain")
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "out.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    model = rung.load(credit.bundle)
+    assert len(found) == 30 and [bool(line["error"]) for line in found] == [i in {3, 7} for i in range(30)]
+    for row, line in zip(rows, found, strict=True):
+        if line["error"]:
+            assert not line["reasons"]
+            continue
+        (answer,), (reasons,) = model.predict([row]), model.explain([row])
+        assert line["label"] == answer.value
+        assert float(line["probability"]) == pytest.approx(answer.score, abs=1e-5)
+        assert line["reasons"].startswith(f"{reasons[0].text} ({reasons[0].weight:+.2f})")
+    assert (
+        run_cli("predict", credit.bundle, "-i", source, "-o", tmp_path / "o.jsonl", "--explain").returncode
+        == 0
+    )
+    lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert "reasons" not in lines[3] and set(lines[0]["reasons"][0]) == {"text", "weight"}
+
+
+def test_columns_of_a_data_frame_are_answered_in_several_threads_alike(credit, credit_csv, monkeypatch):
+    with credit_csv.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    model = rung.load(credit.bundle)
+    columns = {name: [row[name] for row in rows] for name in model.schema.input_names}
+    one = model.predict_columns(columns)
+    monkeypatch.setattr("rung.serve.predictor._BLOCK", 64)
+    monkeypatch.setattr("rung.serve.predictor._CHUNK", 64)
+    numbers = {f.name for f in model.schema.inputs if f.kind == "number"}
+    arrays = {
+        n: np.array(c, dtype=float) if n in numbers else np.array(c, dtype=object) for n, c in columns.items()
+    }
+    np.testing.assert_allclose(model.predict_columns(arrays, threads=3), one, atol=1e-6)
+    np.testing.assert_allclose(model.predict_columns(arrays), one, atol=1e-6)
+    empty = {n: (c.copy() if n not in numbers else c.astype(float)) for n, c in arrays.items()}
+    for column in empty.values():
+        column[70] = np.nan if column.dtype == float else None
+    with pytest.raises(InputError) as error:
+        model.predict_columns(empty)
+    assert error.value.where == "row 70"
 
 
 def test_numbers_come_with_an_interval_and_a_certificate(sugar):

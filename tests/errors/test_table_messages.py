@@ -121,6 +121,28 @@ def test_words_that_begin_late_in_a_column_of_numbers(tmp_path):
     assert (field.kind, field.values) == ("number", ("unlimited",)) and not dataset.facts["quarantined"]
 
 
+def test_a_file_that_changes_while_it_is_read(tmp_path):
+    write(tmp_path, ["x", "y"], [[i, "ab"[i % 2]] for i in range(200)])
+    spec = {
+        "task": "tabular_classification",
+        "data": {"path": str(tmp_path / "t.csv"), "target": "y"},
+        "bar": {"metric": "accuracy", "at_least": 0.5},
+    }
+
+    def changes(kind, facts):
+        if kind == "step" and facts["name"] == "data" and facts["state"] == "begun":
+            with (tmp_path / "t.csv").open("a") as file:
+                file.write("7,a\n")
+
+    with pytest.raises(DataError) as error:
+        rung.build(Product.model_validate(spec), run=tmp_path / "run", on_event=changes)
+    assert said(error) == "the data changed while it was read Wait until it is written, or build from a copy."
+    # What was begun with one state of the file does not go on with another.
+    with pytest.raises(RungError) as refused:
+        rung.build(Product.model_validate(spec), run=tmp_path / "run")
+    assert "was begun with a different product.yaml or different data" in refused.value.problem
+
+
 def test_five_thousand_columns_and_one_more(tmp_path):
     names = [f"c{i}" for i in range(5001)]
     write(tmp_path, [*names, "y"], [[i * j % 17 for j in range(5001)] + ["ab"[i % 2]] for i in range(40)])

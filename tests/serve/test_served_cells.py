@@ -12,6 +12,9 @@ CELLS = [
     ("number", [1, 2.5, 3]),
     ("number", ["1", None, "¥1,200", "3.5%", "NA", "inf"]),
     ("number", ["10000", "nan", ""]),
+    ("number", ["1", "", "-inf", "2"]),
+    ("number", ["1", "?", "old", "old", "2.5%"]),
+    ("number", [1.0, float("nan"), float("inf")]),
     ("number", [True, 2]),
     ("number", []),
     ("category", ["red", " red ", "3.0", "3", "NA", "", "ＲＥＤ"]),
@@ -22,14 +25,29 @@ CELLS = [
 
 @pytest.mark.parametrize("kind,cells", CELLS)
 def test_a_column_is_read_like_its_cells(kind, cells):
-    field = Field("x", kind, "input")
+    field = Field("x", kind, "input", ("old",) if "old" in cells else ())
     read = reader(field)
     found = read_column(field, read, cells, "t")
-    assert list(found) == [read(cell, "t") for cell in cells]
-    assert not isinstance(found, np.ndarray) or np.isfinite(found).all()
+    each = [read(cell, "t") for cell in cells]
+    if kind == "number":  # An array, NaN where nothing stands.
+        assert isinstance(found, np.ndarray)
+        each = [np.nan if cell is None else cell for cell in each]
+    np.testing.assert_array_equal(found, each)
 
 
-@pytest.mark.parametrize("cells", [["1", "1_000"], ["1", "old"], [1, [2]], ["1", {}]])
+def test_arrays_of_data_frames_are_read_like_lists():
+    field = Field("x", "number", "input")
+    found = read_column(field, reader(field), np.array([1.5, np.nan, np.inf]), "t")
+    np.testing.assert_array_equal(found, [1.5, np.nan, np.nan])
+    assert list(read_column(field, reader(field), np.array([1, 2]), "t")) == [1.0, 2.0]
+    words = np.array(["a", None, " a "], dtype=object)
+    field = Field("x", "category", "input")
+    assert read_column(field, reader(field), words, "t") == ["a", None, "a"]
+
+
+@pytest.mark.parametrize(
+    "cells", [["1", "1_000"], ["1", "old"], ["1", "1e999"], ["1", "-nan"], [1, [2]], ["1", {}]]
+)
 def test_what_one_cell_refuses_a_column_refuses(cells):
     field = Field("x", "number", "input")
     with pytest.raises(InputError):

@@ -8,6 +8,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 @click.command(
     epilog='\b\nExamples:\n  rung predict runs/news-001/bundle --text "The striker scored twice"\n'
-    "  rung predict bundle -i new.csv -o out.csv --scores --id ticket"
+    "  rung predict bundle -i new.csv -o out.csv --scores --id ticket\n"
+    "  rung predict bundle -i new.csv --explain"
 )
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--text", help="One text to answer.")
@@ -39,13 +41,14 @@ if TYPE_CHECKING:
     help="CSV or JSON lines file; default: CSV to standard output.",
 )
 @click.option("--scores", is_flag=True, help="Also the probability of every label.")
+@click.option("--explain", is_flag=True, help="Also what decided each row, strongest first. Slower.")
 @click.option("--keep", is_flag=True, help="Also the input's own columns.")
 @click.option("--id", "id_column", help="Column of the input that names a row; default: its number.")
 @click.option("--encoding", help="Character encoding of the input, when detection is wrong.")
 @as_json
 def command(
     bundle: Path, text: str | None, source: Path | None, output: Path | None,
-    scores: bool, keep: bool, id_column: str | None, encoding: str | None, as_json: bool,
+    scores: bool, explain: bool, keep: bool, id_column: str | None, encoding: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Answer with BUNDLE: a text, or every row of a file, in order. A row that cannot be read gets an error."""
     from rung.serve.predictor import open_bundle
@@ -62,9 +65,8 @@ def command(
     elif source is not None:
         _refuse_overwriting(source, output)
         with _writing(output) as file:
-            failed, rows = _answer_file(
-                model, source, file, _is_jsonl(output), scores, keep, id_column, encoding
-            )
+            shown = _Shown(scores, explain, keep, id_column, _is_jsonl(output))
+            failed, rows = _answer_file(model, source, file, shown, encoding)
         click.echo(f"{rows:,} rows answered, {failed:,} with an error.", err=True)
 
 
@@ -90,59 +92,71 @@ def _answer_text(model: Predictor, text: str, scores: bool, as_json: bool) -> No
         click.echo("because of: " + ", ".join(f"{r.text} ({r.weight:+.2f})" for r in reasons))
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """What a line of the answers holds, and whether it is JSON."""
+
+    scores: bool
+    explain: bool
+    keep: bool
+    id_column: str | None
+    jsonl: bool
+
+
 def _answer_file(
-    model: Predictor, path: Path, file: TextIO, jsonl: bool,
-    scores: bool, keep: bool, id_column: str | None, encoding: str | None,
-) -> tuple[int, int]:  # fmt: skip
+    model: Predictor, path: Path, file: TextIO, shown: _Shown, encoding: str | None
+) -> tuple[int, int]:
     """Stream the rows of a file through the model; returns (rows with an error, rows)."""
     from rung.core.errors import InputError
     from rung.data.read import open_source, read_rows
-    from rung.data.rows import Reading, Row
+    from rung.data.rows import Reading
 
+    id_column = shown.id_column
     source = open_source(path, Reading(encoding))
     for name in (*model.schema.input_names, *([id_column] if id_column else [])):
         source.require(name, "the model's input" if name != id_column else "--id")
-    outputs = [field.name for field in model.task.columns(model.schema, scores)]
+    outputs = [field.name for field in model.task.columns(model.schema, shown.scores)]
+    wanted = (*outputs, *(["reasons"] if shown.explain else []), "error")
     first = "id" if id_column else "row"
-    ours = {first, *outputs, "error"}
+    ours = {first, *wanted}
     # A column of the input that is called like one of ours keeps its values under another name.
-    kept = {c: f"input:{c}" if c in ours else c for c in source.columns if keep}
-    header = [first, *kept.values(), *outputs, "error"]
-    write = _json_writer(file, {*outputs, "error"}) if jsonl else _csv_writer(file, header)
-    waiting: deque[Row] = deque()
+    kept = {c: f"input:{c}" if c in ours else c for c in source.columns if shown.keep}
+    header = [first, *kept.values(), *wanted]
+    write = _json_writer(file, header, set(wanted)) if shown.jsonl else _csv_writer(file, header)
+    waiting: deque[tuple[Any, ...]] = deque()
 
     def asked() -> Iterator[Any]:
         for row in read_rows(source):
-            waiting.append(row)
+            values = row.values or {}
+            name = values.get(id_column, "") if id_column else row.number
+            waiting.append((name, *[values.get(column, "") for column in kept]))
             yield row.values if row.values is not None else InputError(row.problem)
 
     failed = rows = 0
-    for answer in model.respond(asked(), scores):
-        row = waiting.popleft()
-        values = row.values or {}
-        line = {header[0]: values.get(id_column, "") if id_column else row.number}
-        line |= {shown: values.get(name, "") for name, shown in kept.items()}
-        line |= {name: answer.get(name, "") for name in outputs}
-        line["error"] = answer.get("error", "")
-        write(line)
+    for answer in model.respond(asked(), shown.scores, ahead=True, explain=shown.explain):
+        if shown.explain and not shown.jsonl:
+            answer["reasons"] = "; ".join(
+                f"{r['text']} ({r['weight']:+.2f})" for r in answer.get("reasons", ())
+            )
+        get = answer.get
+        write([*waiting.popleft(), *[get(name, "") for name in wanted]])
         rows += 1
-        failed += bool(line["error"])
+        failed += "error" in answer
     return failed, rows
 
 
 def _csv_writer(file: TextIO, header: list[str]) -> Any:
-    writer = csv.DictWriter(file, header, lineterminator="\n")
-    writer.writeheader()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(header)
     return writer.writerow
 
 
-def _json_writer(file: TextIO, skip: set[str]) -> Any:
+def _json_writer(file: TextIO, header: list[str], skip: set[str]) -> Any:
     """Return a writer of JSON lines that leaves out what a row has no value for: its error, or its answer."""
 
-    def write(line: dict[str, Any]) -> None:
-        file.write(
-            json.dumps({k: v for k, v in line.items() if v != "" or k not in skip}, ensure_ascii=False) + "\n"
-        )
+    def write(cells: list[Any]) -> None:
+        line = {k: v for k, v in zip(header, cells, strict=True) if v != "" or k not in skip}
+        file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
     return write
 

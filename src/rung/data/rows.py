@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from rung.core.errors import DataError, did_you_mean
@@ -20,9 +20,8 @@ MAX_COLUMNS = 20_000
 TOO_LARGE = f"cell_too_large: more than {MAX_CELL:,} characters in one"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of a table.
+class Row(NamedTuple):
+    """A row of a table. A named tuple: millions are made, and these are made fast.
 
     number: from 1, header and blank lines not counted. values: None when `problem` ("reason: detail") says
     why not. hash: of what stands in the file, for rows with a problem.

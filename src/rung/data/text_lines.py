@@ -57,17 +57,18 @@ def lines(file: File, encoding: Encoding) -> Iterator[str]:
     mark = codecs.BOM_UTF8.decode("latin-1") if encoding.mixed else "\ufeff"
     with file.text(name) as stream:
         # Only \n and \r end a line of a table; NEL and friends do not, and text files split as we wish.
-        line = stream.readline(MAX_LINE).removeprefix(mark)
+        readline, longest = stream.readline, MAX_LINE - len(mark)
+        line = readline(MAX_LINE).removeprefix(mark)
         number = 1
         while line:
-            if len(line) >= MAX_LINE - len(mark) and line[-1] not in "\r\n":
+            if len(line) >= longest and line[-1] not in "\r\n":
                 raise DataError(
                     f"line {number} has more than {MAX_LINE >> 20} million characters",
                     file.name,
                     "Is this the table? Each row must be on a line of its own.",
                 )
             yield line
-            line = stream.readline(MAX_LINE)
+            line = readline(MAX_LINE)
             number += 1
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from rung.core.model import FitContext
 from rung.runtime.row_balance import RARE, rarest_share
-from rung.runtime.table_search import Candidate, Goal
+from rung.runtime.table_search import MANY, Candidate, Goal
 
 # Shallow and restrained for few rows, deep for many; the extremely randomised ones differ most from the rest.
 _TREES: dict[str, dict[str, Any]] = {
@@ -22,7 +22,7 @@ _TREES: dict[str, dict[str, Any]] = {
     "fine": {"num_leaves": 31, "learning_rate": 0.02, "feature_fraction": 0.4, "min_data_in_leaf": 10},
     "huge": {"num_leaves": 127, "learning_rate": 0.05, "feature_fraction": 0.5, "min_data_in_leaf": 40},
 }
-_FEW, _MANY = 3_000, 20_000
+_FEW = 3_000
 _LINEAR = (
     ("plain", 0.1, 0), ("bent", 0.1, 3), ("plain-firm", 0.01, 0), ("plain-free", 1.0, 0), ("bent-free", 1.0, 3),
     ("bent-firm", 0.02, 3), ("plain-firmest", 0.001, 0), ("bent-wild", 10.0, 5),
@@ -53,8 +53,8 @@ def candidates(
             ("small", "medium", "stumps", "random", "fine", "fast", "large")
             if rows < _FEW
             else ("medium", "large", "small", "random", "fine", "fast", "stumps")
-            if rows < _MANY
-            else ("large", "medium", "random", "huge", "fast", "fine", "small")
+            if rows < MANY
+            else ("large", "medium", "fast", "random", "huge", "fine", "small")
         )
         most = (1, 2, 4, 6, 7, 7)[effort]
         found += [Candidate("trees", f"trees {name}", _TREES[name]) for name in names[:most]]
@@ -67,7 +67,7 @@ def candidates(
 def _drawn(count: int, rows: int, seed: int) -> list[Candidate]:
     """Return trees with settings drawn at random, which find what no list thought of; the same for the same seed."""
     draw = np.random.default_rng(seed + 17)
-    most = 48 if rows < _FEW else 128 if rows < _MANY else 256
+    most = 48 if rows < _FEW else 128 if rows < MANY else 256
     found = []
     for number in range(count):
         settings = {

@@ -41,10 +41,10 @@ def fit_table(
     truth = goal.take(found.rows)
     calibration, decision, even = Calibration(), Decision(), np.zeros(goal.outputs)
     if truth.codes is not None:
-        calibration = calibrate(found.raw, truth.codes, context.seed)
+        calibration = calibrate(found.raw, truth.codes, context.seed, careful=True)
         if any(member.settings.get("balance", "none") != "none" for member, _ in found.members):
             even = level(found.raw, truth.codes, calibration.scale)
-            calibration = calibrate(found.raw + even, truth.codes, context.seed)
+            calibration = calibrate(found.raw + even, truth.codes, context.seed, careful=True)
         if goal.outputs == 2:
             said = calibration.apply(found.raw + even)
             decision = cheapest(said, truth.codes == 1, examples.schema.costs)

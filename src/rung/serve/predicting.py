@@ -57,11 +57,8 @@ def predict_together(service: Service, group: list[Asked]) -> list[tuple[bytes, 
     rows = [row for asked in group for row in asked.rows or ()]
     as_read: list[dict[str, Any]] = []
     begun = time.perf_counter()
-    answers = list(predictor.respond(rows, group[0].scores, answered_by=True, read=as_read.append))
-    if group[0].explain:
-        good = [i for i, answer in enumerate(answers) if "error" not in answer]
-        for i, reasons in zip(good, predictor.explain([rows[i] for i in good]), strict=True):
-            answers[i]["reasons"] = [{"text": r.text, "weight": r.weight} for r in reasons]
+    scores, explain = group[0].scores, group[0].explain
+    answers = list(predictor.respond(rows, scores, answered_by=True, read=as_read.append, explain=explain))
     seconds = time.perf_counter() - begun
     if not group[0].alone:
         hosted.batching.took(len(group), seconds / len(group))

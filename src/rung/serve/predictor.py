@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from rung.serve.cells import read_column, reader
 
 Row = Mapping[str, Any] | str
 _CHUNK = 512
+_BLOCK = 16_384
 # Another processor may round the last bits of a neural network otherwise.
 _TOLERANCE = 1e-3
 
@@ -49,22 +51,39 @@ class Predictor:
             raise InputError("predict takes a list of rows", "predict", 'Write model.predict(["..."]).')
         return self._answer([self._checked(row, f"row {i}") for i, row in enumerate(rows)])
 
-    def predict_columns(self, columns: Mapping[str, Sequence[Any]]) -> npt.NDArray[np.float64]:
+    def predict_columns(
+        self, columns: Mapping[str, Sequence[Any]], threads: int = 1
+    ) -> npt.NDArray[np.float64]:
         """Return [rows, labels] probabilities, or [rows] numbers, of many rows at once, column by column.
 
-        Faster than `predict` by far where rows are many, since nothing is made row by row. Raises InputError for a
-        missing column, a cell that is not of its kind, or a model that answers neither.
+        columns: lists, or arrays as data frames hold them, NaN where a number is missing. threads: blocks of rows are
+        answered in so many. Faster than `predict` by far where rows are many, since nothing is made row by row. Raises
+        InputError for a missing column, a cell that is not of its kind, or a model that answers neither.
         """
-        checked: dict[str, Sequence[Any]] = {}
-        for field, (name, read) in zip(self.schema.inputs, self._readers, strict=True):
+        for name, _ in self._readers:
             if name not in columns:
                 raise InputError(f"the input '{name}' is missing", "columns", did_you_mean(name, columns))
-            checked[name] = read_column(field, read, columns[name], "columns")
+        total = len(columns[self._readers[0][0]])
+        # Blocks small enough that what is made of one stays near the processor.
+        step = _BLOCK if threads == 1 else min(_BLOCK, max(-(-total // threads), _CHUNK))
+        if total <= step:
+            return self._block(columns, 0, total)
+        begins = range(0, total, step)
+        if threads == 1:
+            return np.concatenate([self._block(columns, begin, step) for begin in begins])
+        with ThreadPoolExecutor(threads) as workers:
+            return np.concatenate(list(workers.map(lambda begin: self._block(columns, begin, step), begins)))
+
+    def _block(self, columns: Mapping[str, Sequence[Any]], begin: int, rows: int) -> npt.NDArray[np.float64]:
+        own = {name: columns[name][begin : begin + rows] for name, _ in self._readers}
+        fields = zip(self.schema.inputs, self._readers, strict=True)
+        checked = {name: read_column(field, read, own[name], "columns") for field, (name, read) in fields}
         if self._chain.as_dict():
-            rows = (dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
-            checked = {**self._columns([self._checked(row, f"row {i}") for i, row in enumerate(rows)])}
+            each = (dict(zip(own, cells, strict=True)) for cells in zip(*own.values(), strict=True))
+            mended = [self._checked(row, f"row {begin + i}") for i, row in enumerate(each)]
+            checked = {**self._columns(mended)}
         for place, refused in self._empty_rows(checked):
-            raise InputError(refused, f"row {place}", "Send a row that has something to answer.")
+            raise InputError(refused, f"row {begin + place}", "Send a row that has something to answer.")
         if self.schema.labels and isinstance(self._model, Probabilities):
             return self._model.probabilities(checked)
         return np.array([answer.value for answer in self._model.predict(checked)], dtype=np.float64)
@@ -72,13 +91,15 @@ class Predictor:
     def _empty_rows(self, columns: Mapping[str, Sequence[Any]]) -> Iterator[tuple[int, str]]:
         """Yield the rows that have nothing to answer, with the reason: only where their first cell is missing."""
         first = next(iter(columns.values()), ())
-        if isinstance(first, np.ndarray):
-            return  # Numbers come as an array where none is missing.
-        for place, cell in enumerate(first):
-            if cell is None:
-                refused = self.task.refuse_input({name: column[place] for name, column in columns.items()})
-                if refused:
-                    yield place, refused
+        gaps: Iterable[int] = (
+            np.flatnonzero(np.isnan(first)).tolist()
+            if isinstance(first, np.ndarray)
+            else (place for place, cell in enumerate(first) if cell is None)
+        )
+        for place in gaps:
+            refused = self.task.refuse_input({name: column[place] for name, column in columns.items()})
+            if refused:
+                yield place, refused
 
     def explain(self, rows: Sequence[Row], most: int = 8) -> list[list[Reason]]:
         """Return, a row, what in the input decided, strongest first; [] from a model that cannot say."""
@@ -93,44 +114,83 @@ class Predictor:
         scores: bool = False,
         answered_by: bool = False,
         read: Callable[[dict[str, Any]], object] | None = None,
+        ahead: bool = False,
+        explain: bool = False,
     ) -> Iterator[dict[str, Any]]:
         """Yield the JSON answer of each row as it comes; a row that cannot be answered yields its error.
 
         answered_by: also say which family answered, where several stand behind each other. read: told each row that is
-        answered, as the model gets it: mended, and masked where the product says so. An item that already is an error (a row of a file that could not be read) passes through. Memory does
-        not grow with the number of rows.
+        answered, as the model gets it: mended, and masked where the product says so. ahead: answer in a thread while the
+        next rows are drawn, for long files. explain: also what decided, under "reasons". An item that already is an error (a row of a file that could not be read)
+        passes through. Memory does not grow with the number of rows.
         """
         stream = iter(rows)
-        while chunk := list(islice(stream, _CHUNK)):
-            columns = self._together(chunk)
-            if columns is not None:
-                if read is not None:
-                    for cells in zip(*columns.values(), strict=True):
-                        read(dict(zip(columns, cells, strict=True)))
-                for answer in self._model.predict(columns):
-                    by = {"answered_by": answer.answered_by or self.manifest.model} if answered_by else {}
-                    yield self.task.response(answer, self.schema, scores) | by
-                continue
-            checked: list[dict[str, Any]] = []
-            errors: dict[int, str] = {}
-            for place, row in enumerate(chunk):
-                try:
-                    if isinstance(row, RungError):
-                        raise row
-                    checked.append(self._checked(row, ""))
-                except RungError as error:
-                    errors[place] = error.problem
+        size = _CHUNK * 4 if ahead else _CHUNK
+        chunks = iter(lambda: list(islice(stream, size)), [])
+
+        def answered(chunk: Sequence[Row | RungError]) -> list[dict[str, Any]]:
+            found = self._responses(chunk, scores, answered_by, read)
+            return self._with_reasons(chunk, found) if explain else found
+
+        if not ahead:
+            for chunk in chunks:
+                yield from answered(chunk)
+            return
+        with ThreadPoolExecutor(1) as worker:
+            before: Future[list[dict[str, Any]]] | None = None
+            for chunk in chunks:
+                now = worker.submit(answered, chunk)
+                yield from before.result() if before else ()
+                before = now
+            yield from before.result() if before else ()
+
+    def _responses(
+        self,
+        chunk: Sequence[Row | RungError],
+        scores: bool,
+        answered_by: bool,
+        read: Callable[[dict[str, Any]], object] | None,
+    ) -> list[dict[str, Any]]:
+        """Return the answers of a few rows."""
+        columns = self._together(chunk)
+        if columns is not None:
             if read is not None:
-                for values in checked:
-                    read(values)
-            answers = iter(self._answer(checked))
-            for place in range(len(chunk)):
-                if place in errors:
-                    yield {"error": errors[place]}
-                    continue
-                answer = next(answers)
-                by = {"answered_by": answer.answered_by or self.manifest.model} if answered_by else {}
-                yield self.task.response(answer, self.schema, scores) | by
+                for cells in zip(*map(_as_read, columns.values()), strict=True):
+                    read(dict(zip(columns, cells, strict=True)))
+            return [self._response(one, scores, answered_by) for one in self._model.predict(columns)]
+        checked: list[dict[str, Any]] = []
+        errors: dict[int, str] = {}
+        for place, row in enumerate(chunk):
+            try:
+                if isinstance(row, RungError):
+                    raise row
+                checked.append(self._checked(row, ""))
+            except RungError as error:
+                errors[place] = error.problem
+        if read is not None:
+            for values in checked:
+                read(values)
+        answers = iter(self._answer(checked))
+        return [
+            {"error": errors[place]}
+            if place in errors
+            else self._response(next(answers), scores, answered_by)
+            for place in range(len(chunk))
+        ]
+
+    def _with_reasons(
+        self, chunk: Sequence[Row | RungError], answers: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Return answers with what decided each; those that are errors stay as they are."""
+        good = [i for i, answer in enumerate(answers) if "error" not in answer]
+        rows = [row for i in good if not isinstance(row := chunk[i], RungError)]
+        for i, reasons in zip(good, self.explain(rows), strict=True):
+            answers[i]["reasons"] = [{"text": r.text, "weight": r.weight} for r in reasons]
+        return answers
+
+    def _response(self, answer: Prediction, scores: bool, answered_by: bool) -> dict[str, Any]:
+        said = self.task.response(answer, self.schema, scores)
+        return said | {"answered_by": answer.answered_by or self.manifest.model} if answered_by else said
 
     def selftest(self) -> list[str]:
         """Return what differs from the examples packed with the model: [] when all is well."""
@@ -211,6 +271,13 @@ def open_bundle(folder: str | Path) -> Predictor:
             f"the model cannot be loaded: {error}", path.name, "Build the bundle again."
         ) from error
     return Predictor(manifest, task, model, path)
+
+
+def _as_read(column: Sequence[Any]) -> Sequence[Any]:
+    """Return a column as rows have it: None where a number is missing."""
+    if not isinstance(column, np.ndarray):
+        return column
+    return [None if cell != cell else cell for cell in column.tolist()]
 
 
 def _close(expected: Any, got: Any) -> bool:

@@ -27,13 +27,14 @@ class DelimitedTable(TextTable):
 
     def rows(self) -> Iterator[Row]:
         found = _cells(self.file, self.characters, self.delimiter)
-        columns, width, mixed = self.columns, len(self.columns), self.characters.mixed
+        name, columns, width, mixed = self.name, self.columns, len(self.columns), self.characters.mixed
         try:
             next(found, None)
             for number, (cells, problem) in enumerate(found, 1):
                 # Spreadsheets end rows with delimiters that the header does not have.
-                while len(cells) > width and not cells[-1]:
-                    cells.pop()
+                if len(cells) != width:
+                    while len(cells) > width and not cells[-1]:
+                        cells.pop()
                 if len(cells) != width:
                     plural = "" if len(cells) == 1 else "s"
                     problem = problem or f"malformed: {len(cells)} cell{plural} where the header has {width}"
@@ -47,7 +48,8 @@ class DelimitedTable(TextTable):
                 if problem:
                     yield Row(self.name, number, None, problem, hash64("\x1f".join(cells)))
                 else:
-                    yield Row(self.name, number, dict(zip(columns, cells, strict=True)))
+                    # The lengths are equal: `strict` would count them again.
+                    yield Row(name, number, dict(zip(columns, cells)))  # noqa: B905
         except UnicodeError:
             raise undecodable(self.file, self.characters) from None
 

@@ -1,0 +1,45 @@
+"""What a search of tables settles from answers out of fold: honest calibration, and the quickest of equals."""
+
+import numpy as np
+import pytest
+
+from rung.runtime.head_calibration import calibrate
+from rung.runtime.linear_head import Calibration
+from rung.runtime.table_search import Candidate, Tried, _without_slower
+
+
+def tried(name, loss, **settings):
+    return Tried(Candidate("trees", name), np.zeros((1, 2)), loss, settings)
+
+
+def test_of_candidates_as_good_as_the_best_the_quickest_to_answer_is_kept():
+    slow = tried("slow", 0.2800, rounds=300, num_leaves=63)
+    quick = tried("quick", 0.2803, rounds=100, num_leaves=31)
+    worse = tried("worse", 0.2900, rounds=10, num_leaves=4)
+    assert _without_slower([slow, quick, worse]) == [quick, worse]
+    linear = Tried(Candidate("linear", "linear"), np.zeros((1, 2)), 0.2804, {"c": 0.1, "bends": 3})
+    assert _without_slower([slow, quick, linear]) == [linear]
+
+
+def test_rows_that_are_all_right_do_not_ask_for_boundless_certainty():
+    codes = np.arange(100) % 2
+    scores = np.where(np.eye(2)[codes] > 0, 3.0, -3.0)
+    plain, careful = calibrate(scores, codes, 0), calibrate(scores, codes, 0, careful=True)
+    assert plain.scale > 4 * careful.scale
+    said = careful.apply(scores)[np.arange(100), codes]
+    # Platt's targets: a hundred right answers of a hundred are worth about 51 of 52.
+    assert said == pytest.approx(51 / 52, abs=2e-3)
+
+
+def test_curves_are_taken_where_they_gain_and_not_for_noise():
+    rng = np.random.default_rng(0)
+    honest = rng.uniform(0.02, 0.98, 4_000)
+    codes = (rng.random(4_000) < honest).astype(int)
+    logit = np.log(honest / (1 - honest))
+    straight = np.column_stack([-logit / 2, logit / 2])
+    assert calibrate(straight, codes, 0, careful=True).kind == "temperature"
+    bent = np.column_stack([-(logit**3) / 2, logit**3 / 2])
+    found = calibrate(bent, codes, 0, careful=True)
+    assert found.kind == "isotonic"
+    loss = -np.log(found.apply(bent)[np.arange(4_000), codes]).mean()
+    assert loss < -np.log(Calibration().apply(bent)[np.arange(4_000), codes].clip(1e-12)).mean()
