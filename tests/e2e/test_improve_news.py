@@ -16,10 +16,10 @@ from support import run_cli, write_csv
 SPEC = """name: news
 task: text_classification
 data: {path: news.csv, input: text, target: label}
-bar: {metric: accuracy, at_least: 0.75}
+bar: {metric: accuracy, at_least: 0.7}
 budget: {effort: 1, threads: 1}
 ladder: [majority, tfidf_linear]
-improve: {labels: [tech], audit_rows: 100, audit_share: 0.3, min_feedback: 50, margin: 0.08}
+improve: {labels: [tech], audit_rows: 100, audit_share: 0.3, min_feedback: 50, margin: 0.1}
 """
 
 
