@@ -17,7 +17,6 @@ from typing import Any
 
 from rung.core import registry
 from rung.core.engine import Engine, Resources
-from rung.core.errors import DataError
 from rung.core.files import read_json, whole_folder, write_json, write_text
 from rung.core.lock import CertificateLock
 from rung.core.manifest import NAME as MANIFEST
@@ -30,7 +29,7 @@ from rung.core.run import Listener, Run, choose_folder, open_run
 from rung.core.task import Task
 from rung.core.types import Dataset, Examples
 from rung.data.checks import run_checks
-from rung.data.prepare import dataset_from, fingerprint_data, prepare
+from rung.data.prepare import dataset_from, fingerprint_data, prepare_once
 from rung.data.tables import read_examples
 from rung.data.typed import with_inputs
 from rung.data.view import View
@@ -127,7 +126,8 @@ def _build(
     with naming_lines(file):
         check_costs(product, task)
     product = with_inputs(product, base, task)
-    fingerprint = f"{product.fingerprint()}-{fingerprint_data(product, base)}"
+    now = fingerprint_data(product, base)
+    fingerprint = f"{product.fingerprint()}-{now}"
     folder = Path(run) if run else choose_folder(base / "runs", product.name, fingerprint)
     spec = json.dumps(product.shown(), ensure_ascii=False, indent=1)
     place = open_run(folder, product.name, fingerprint, spec, on_event)
@@ -135,7 +135,7 @@ def _build(
     prices = load_prices(base / product.prices if product.prices else None)
     with place.building(), naming_lines(file):
         place.event("run", folder=str(folder), product=product.name)
-        where, facts = place.step("data", partial(_prepared, product, base, task, lock, fingerprint))
+        where, facts = place.step("data", partial(prepare_once, product, base, task, lock, now))
         data = dataset_from(where, facts)
         place.event(
             "data",
@@ -160,17 +160,6 @@ def _build(
         write_json(folder / "report.json", written)
         place.event("done", cleared=found.cleared, winner=found.winner, bundle=str(bundle))
     return Build(folder, bundle, written)
-
-
-def _prepared(
-    product: Product, base: Path, task: Task, lock: CertificateLock, fingerprint: str, folder: Path
-) -> dict[str, Any]:
-    """Return the facts of the data as it was when the build began; raises DataError when it changed while it was read."""
-    facts = dict(prepare(product, base, task, lock, folder).facts)
-    if not fingerprint.endswith(f"-{fingerprint_data(product, base)}"):
-        fix = "Wait until it is written, or build from a copy."
-        raise DataError("the data changed while it was read", ", ".join(map(str, product.data.paths)), fix)
-    return facts
 
 
 def _check(view: View) -> dict[str, Any]:

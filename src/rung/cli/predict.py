@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 @as_json
 def command(
     bundle: Path, text: str | None, source: Path | None, output: Path | None,
-    scores: bool, explain: bool, keep: bool, id_column: str | None, encoding: str | None, as_json: bool,
+    encoding: str | None, as_json: bool, **shown: Any,
 ) -> None:  # fmt: skip
     """Answer with BUNDLE: a text, or every row of a file, in order. A row that cannot be read gets an error."""
     from rung.serve.predictor import open_bundle
@@ -61,12 +61,12 @@ def command(
             "Warning: this bundle is not certified; nothing has been proven about its quality.", err=True
         )
     if text is not None:
-        _answer_text(model, text, scores, as_json)
+        _answer_text(model, text, shown["scores"], as_json)
     elif source is not None:
         _refuse_overwriting(source, output)
         with _writing(output) as file:
-            shown = _Shown(scores, explain, keep, id_column, _is_jsonl(output))
-            failed, rows = _answer_file(model, source, file, shown, encoding)
+            line = _Shown(**shown, jsonl=_is_jsonl(output))
+            failed, rows = _answer_file(model, source, file, line, encoding)
         click.echo(f"{rows:,} rows answered, {failed:,} with an error.", err=True)
 
 

@@ -132,6 +132,17 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
     return dataset_from(folder, facts)
 
 
+def prepare_once(
+    product: Product, base: Path, task: Task, lock: CertificateLock, fingerprint: str, folder: Path
+) -> dict[str, Any]:
+    """Return the facts of `prepare`; raises DataError when the sources are not, or no longer, those of a fingerprint."""
+    facts = dict(prepare(product, base, task, lock, folder).facts)
+    if fingerprint_data(product, base) != fingerprint:
+        fix = "Wait until it is written, or build from a copy."
+        raise DataError("the data changed while it was read", ", ".join(map(str, product.data.paths)), fix)
+    return facts
+
+
 def _tables(side: npt.NDArray[np.int8]) -> dict[str, str]:
     """Return table -> its file, of those that have rows; training rows there are always."""
     return {
