@@ -8,6 +8,7 @@ pytest.importorskip("sklearn", reason="fitting needs rung[build]")
 from rung.core.model import FitContext
 from rung.core.types import Examples, Field, Schema
 from rung.models.tfidf_linear import TfidfLinear, TfidfLinearParams
+from rung.runtime import label_weights
 from rung.runtime.feature_matrix import FeatureMatrix
 from rung.runtime.head_search import Candidate, Found
 from rung.runtime.label_weights import weigh_by_label
@@ -44,7 +45,9 @@ def weighed(labels: int, shuffled: bool = False):
     return texts, matrix, weigh_by_label(matrix, (block,), codes, winner, FitContext())
 
 
-def test_what_leans_to_a_label_counts_more_and_rows_stay_as_long():
+@pytest.mark.parametrize("at_once", [7, 20_000])
+def test_what_leans_to_a_label_counts_more_and_rows_stay_as_long(monkeypatch, at_once):
+    monkeypatch.setattr(label_weights, "_ROWS_AT_ONCE", at_once)
     texts, before, after = weighed(2)
     assert after is not None
     lengths = [np.sqrt((m.blocks[0].multiply(m.blocks[0])).sum(axis=1)) for m in (before, after.matrix)]

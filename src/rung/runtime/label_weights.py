@@ -26,6 +26,7 @@ _SHARE = 0.5
 # Rows and filled cells that the comparison looks at.
 _MOST_ROWS, _MOST_CELLS = 5_000, 4_000_000
 _FEWEST_ROWS = 200
+_ROWS_AT_ONCE = 20_000
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,16 @@ def _scaled(matrix: FeatureMatrix, factors: Sequence[Floats]) -> FeatureMatrix:
 
 
 def _scaled_block(block: Any, factor: Floats) -> Any:
-    scaled = block.copy()
-    scaled.data = block.data * factor[block.indices]
-    rows = np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
-    before, after = (np.bincount(rows, each.data**2, block.shape[0]) for each in (block, scaled))
-    scaled.data *= np.sqrt(before / np.maximum(after, 1e-300))[rows]
-    return scaled
+    """Return a CSR block with scaled columns; its places are shared with the one given, not copied."""
+    from scipy.sparse import csr_matrix
+
+    data = np.empty_like(block.data)
+    for begin in range(0, block.shape[0], _ROWS_AT_ONCE):
+        starts = block.indptr[begin : begin + _ROWS_AT_ONCE + 1]
+        piece = slice(starts[0], starts[-1])
+        rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        old = block.data[piece]
+        new = old * factor[block.indices[piece]]
+        before, after = (np.bincount(rows, each * each, len(starts) - 1) for each in (old, new))
+        data[piece] = new * np.sqrt(before / np.maximum(after, 1e-300))[rows]
+    return csr_matrix((data, block.indices, block.indptr), block.shape)
