@@ -65,7 +65,7 @@ def test_the_circle_closes(loans, tmp_path):
         assert progress["audit"]["whole"] and any(not guess for _, guess in asked)
         done = run_cli("improve", spec, "--lang", "zh", env=env)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "已上线" in done.stdout and "expected_cost" in done.stdout
+        assert "已上线" in done.stdout and "期望成本" in done.stdout
 
         def changed():
             reply = ask(address, "/v1/models/credit/predict", {"inputs": inputs[:5]}, shop)

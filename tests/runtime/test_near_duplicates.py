@@ -110,8 +110,8 @@ def test_short_texts_must_be_more_alike():
     rows = [
         "一、键盘手感好，散热也不错",
         "键盘手感好，散热也不错。",
-        "The keyboard feels just right.",
-        "the keyboard feels just right!!",
+        "The keyboard feels just right and the fans stay quiet at night.",
+        "the keyboard feels just right and the fans stay quiet at night!!",
     ]
     found = pairs_within(Sketcher(rows), rows)
     assert sorted(zip(found.ones.tolist(), found.others.tolist(), strict=True)) == [(0, 1), (2, 3)]

@@ -9,6 +9,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -36,18 +37,17 @@ def programs():
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory):
+def database():
     """The address of a database of its own, reached through a socket in its folder; nothing listens on a port."""
     pytest.importorskip("psycopg", reason="psycopg is missing: pip install 'rung[dev]'")
-    where, folder = programs(), tmp_path_factory.mktemp("postgresql")
+    # Sockets have short paths, and pytest's folders may not be entered by another user.
+    where, folder = programs(), Path(tempfile.mkdtemp(prefix="rung-postgresql-"))
     # PostgreSQL does not run as root.
     who = "postgres" if os.geteuid() == 0 else None
     if who:
         if not any(entry.pw_name == who for entry in pwd.getpwall()):
             pytest.skip("PostgreSQL does not run as root, and there is no user 'postgres'")
         shutil.chown(folder, who)
-        for parent in list(folder.parents)[:2]:
-            parent.chmod(0o755)
 
     def run(program, *words):
         done = subprocess.run(
@@ -63,6 +63,7 @@ def database(tmp_path_factory):
         yield f"postgresql+psycopg://journal@/postgres?host={folder}"
     finally:
         run("pg_ctl", "-D", data, "-m", "immediate", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Kept:
