@@ -2,7 +2,6 @@
 
 import json
 import random
-import time
 
 import pytest
 
@@ -12,6 +11,7 @@ from rung.runtime.mending.chain import Chain
 from rung.serve.keys import KeyStore
 from served_products import answer_page, ask, reviewing, served
 from support import run_cli, write_csv
+from waiting import wait_until
 
 SPEC = """name: news
 task: text_classification
@@ -35,15 +35,15 @@ def articles(news_folder):
     return rows
 
 
-def ask_until(address, texts, key, wanted, seconds=60):
+def ask_until(address, texts, key, wanted):
     """Return the first reply of a version that is wanted: a running server follows a change a little later."""
-    late = time.monotonic() + seconds
-    while True:
-        reply = ask(address, "/v1/models/news/predict", {"inputs": texts}, key)
-        if wanted(reply["version"]):
-            return reply
-        assert time.monotonic() < late, f"still served: {reply['version']}"
-        time.sleep(0.05)
+    replies = []
+
+    def asked():
+        replies.append(ask(address, "/v1/models/news/predict", {"inputs": texts}, key))
+        return wanted(replies[-1]["version"]) and replies[-1]
+
+    return wait_until(asked, lambda: f"another version than {replies[-1]['version']}", pause=0.05)
 
 
 def test_the_circle_closes(articles, tmp_path):

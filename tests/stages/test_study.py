@@ -83,39 +83,35 @@ def test_a_model_that_cannot_explain_leaves_nothing():
     assert why.as_dict() == {}
 
 
+class Noting:
+    """A model that answers what its text says, and notes which texts it was asked to explain."""
+
+    def __init__(self):
+        self.asked = []
+
+    def predict(self, inputs):
+        return [Prediction("ab"[int(text[4])], 0.9) for text in inputs["text"]]
+
+    def explain(self, inputs, most=8):
+        self.asked.extend(inputs["text"])
+        return [[Reason(text.split()[0], 1.0)] for text in inputs["text"]]
+
+
 def test_a_slow_model_is_asked_about_fewer_rows_whatever_the_clock_says():
-    asked = []
-
-    class Model:
-        def predict(self, inputs):
-            return [Prediction("ab"[int(text[4])], 0.9) for text in inputs["text"]]
-
-        def explain(self, inputs, most=8):
-            asked.extend(inputs["text"])
-            return [[Reason(text.split()[0], 1.0)] for text in inputs["text"]]
-
     rows = examples(40, lambda i: "a" if i in {7, 9, 11} else "ab"[i % 2])
-    answers = Model().predict(rows.inputs)
+    model = Noting()
+    answers = model.predict(rows.inputs)
     for seconds, calls in ((0.05, 2), (1.0, 1), (1e-4, 40)):
-        asked.clear()
-        Explanations(seconds)(Model(), rows, answers)
-        assert len(asked) == calls
+        model.asked.clear()
+        Explanations(seconds)(model, rows, answers)
+        assert len(model.asked) == calls
 
 
 def test_what_explanations_may_cost_is_shared_by_the_folds():
-    asked = []
-
-    class Model:
-        def predict(self, inputs):
-            return [Prediction("ab"[int(text[4])], 0.9) for text in inputs["text"]]
-
-        def explain(self, inputs, most=8):
-            asked.extend(inputs["text"])
-            return [[Reason(text.split()[0], 1.0)] for text in inputs["text"]]
-
     rows = examples(40, lambda i: "ab"[i % 2])
-    answers = Model().predict(rows.inputs)
+    model = Noting()
+    answers = model.predict(rows.inputs)
     for folds, calls in ((1, 10), (5, 2)):
-        asked.clear()
-        Explanations(0.01, folds)(Model(), rows, answers)
-        assert len(asked) == calls
+        model.asked.clear()
+        Explanations(0.01, folds)(model, rows, answers)
+        assert len(model.asked) == calls
