@@ -40,6 +40,8 @@ class BlendParams:
     weights: as for frozen_encoder. encoder_weight: how far the encoder's vectors spread beside n-grams of length 1.
     most_rows: to learn from; None goes by the effort. most_features: n-grams of each kind; None goes by the rows. words: in
     a row; None: two, or three where a character is a word. by_label: weigh n-grams by two labels if that gains.
+    curved: let closeness to training rows stand for the encoder's vectors, for borders that are not flat; None: where rows
+    are many and it answers held-out rows no worse.
     """
 
     weights: str = "auto"
@@ -54,6 +56,7 @@ class BlendParams:
     min_rows: int | None = None
     most_features: int | None = None
     by_label: bool = True
+    curved: bool | None = None
 
 
 class Blend(EmbeddingModel):
@@ -72,6 +75,7 @@ class Blend(EmbeddingModel):
     @classmethod
     def fit(cls, examples: Examples, params: BlendParams, context: FitContext) -> Self:
         cls.require()
+        from rung.runtime.bending import bend
         from rung.runtime.feature_matrix import FeatureMatrix
         from rung.runtime.head_search import choices, choose_heads, fit_head, label_codes, search
         from rung.runtime.label_weights import weigh_by_label
@@ -104,18 +108,23 @@ class Blend(EmbeddingModel):
         found = search(sets, codes, len(labels), heads, context)
         key = found.candidate.features
         matrix, used = sets[key], blocks[features]
+        bent = bend(matrix, vectors, codes, found, params.curved, context)
+        if bent:
+            matrix, found = bent.matrix, bent.found
         weighed = weigh_by_label(matrix, used, codes, found, context) if params.by_label else None
         if weighed:
             matrix, used, found = weighed.matrix, weighed.blocks, weighed.found
         head = fit_head(matrix, codes, len(labels), found, context)
         factor = dict(zip(sets, factors, strict=True))[key] / spread
+        head = bent.unfolded(head) if bent else scaled(head, embedder.width, factor)
         chosen = {
             "weights": name,
             "rows": len(examples),
             **choices(found, head),
             "by_label": weighed is not None,
+            "curved": bent is not None,
         }
-        return cls(labels, used, embedder, scaled(head, embedder.width, factor), chosen)
+        return cls(labels, used, embedder, head, chosen, bent.curves if bent else None)
 
     @classmethod
     def cost(cls, facts: DataFacts, params: BlendParams, context: FitContext) -> Cost:

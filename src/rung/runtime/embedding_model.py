@@ -12,6 +12,7 @@ import numpy.typing as npt
 from rung.core.errors import RungError
 from rung.core.model import FitContext, Model, Reason, answers_from
 from rung.core.types import Columns, Examples, Prediction, Schema
+from rung.runtime.curves import Curves
 from rung.runtime.embedder import Embedder, load_embedder, looks_english, open_embedder
 from rung.runtime.encoder_choice import best_encoder
 from rung.runtime.linear_head import LinearHead
@@ -30,7 +31,10 @@ _SIZE_MB = {"minilm": 24.0, "bge_small": 35.0}
 
 
 class EmbeddingModel(Model):
-    """A linear head over [n-gram blocks, weight * embedding]; `blocks` is empty for an encoder alone."""
+    """A linear head over [n-gram blocks, weight * embedding]; `blocks` is empty for an encoder alone.
+
+    With curves, closeness to their landmarks stands in the embedding's place.
+    """
 
     def __init__(
         self,
@@ -39,12 +43,14 @@ class EmbeddingModel(Model):
         embedder: Embedder,
         head: LinearHead,
         chosen: Mapping[str, Any],
+        curves: Curves | None = None,
     ) -> None:
         self.labels = labels
         self._blocks = blocks
         self._embedder = embedder
         self._head = head
         self._chosen = dict(chosen)
+        self._curves = curves
 
     @property
     def chosen(self) -> Mapping[str, Any]:
@@ -52,9 +58,11 @@ class EmbeddingModel(Model):
 
     def scores(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
         """Return the linear scores [rows, labels] before calibration."""
-        width = self._embedder.width
+        width = self._curves.count if self._curves else self._embedder.width
         vectors = self._embedder.embed(texts).astype(np.float64)
-        found = vectors @ self._head.weights[-width:].astype(np.float64) + self._head.bias
+        weights = self._head.weights[-width:].astype(np.float64)
+        found = self._curves.dot(vectors, weights) if self._curves else vectors @ weights
+        found += self._head.bias
         if self._blocks:
             found += transform(texts, self._blocks).dot(self._head.weights[:-width])
         return np.asarray(found, dtype=np.float64)
@@ -73,6 +81,8 @@ class EmbeddingModel(Model):
 
     def save(self, folder: Path) -> None:
         specs, tensors = blocks_to(self._blocks)
+        if self._curves:
+            tensors |= self._curves.tensors()
         self._head.save(folder, {"blocks": specs, "chosen": self._chosen}, tensors)
         (folder / "encoder").mkdir()
         self._embedder.save(folder / "encoder")
@@ -81,7 +91,10 @@ class EmbeddingModel(Model):
     def load(cls, folder: Path, schema: Schema) -> Self:
         head, facts, arrays = LinearHead.load(folder, schema.labels)
         embedder = load_embedder(folder / "encoder")
-        return cls(schema.labels, blocks_from(facts["blocks"], arrays), embedder, head, facts["chosen"])
+        curves = Curves.of_tensors(arrays)
+        return cls(
+            schema.labels, blocks_from(facts["blocks"], arrays), embedder, head, facts["chosen"], curves
+        )
 
 
 def training_sample(examples: Examples, most: int | None, context: FitContext) -> Examples:

@@ -167,6 +167,14 @@ def _balanced_if_it_gains(
     return Found(balanced, right, tried, after, rows)
 
 
+def out_of_fold(
+    sets: Sequence[FeatureMatrix], codes: Ints, labels: int, candidate: Candidate, rows: Ints, seed: int
+) -> list[Floats]:
+    """Return, for each set, scores [rows, labels] of these rows by heads that learned from the other folds of three."""
+    folds, looked_at = stratified_folds(codes[rows], 3, seed), SampledRows(rows)
+    return [_scorer(matrix, looked_at, codes[rows], labels, folds, seed)(candidate) for matrix in sets]
+
+
 def choices(found: Found, head: LinearHead) -> dict[str, Any]:
     """Return what a search chose, for report and card."""
     shown = round(found.accuracy, 4)
