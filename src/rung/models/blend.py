@@ -108,7 +108,7 @@ class Blend(EmbeddingModel):
         found = search(sets, codes, len(labels), heads, context)
         key = found.candidate.features
         matrix, used = sets[key], blocks[features]
-        bent = bend(matrix, vectors, codes, found, params.curved, context)
+        bent = bend(matrix, vectors, codes, found, params.curved, context, params.c)
         if bent:
             matrix, found = bent.matrix, bent.found
         weighed = weigh_by_label(matrix, used, codes, found, context) if params.by_label else None

@@ -20,6 +20,8 @@ Ints = npt.NDArray[np.int64]
 # With fewer rows flat borders were as good (ten newsgroups of a hundred), and landmarks cost their place in the bundle.
 _FEWEST_ROWS = 2_000
 _MOST_ROWS = 5_000
+# C of a ridge over n-grams and closeness.
+_STRENGTHS = (0.15, 0.3, 0.6, 1.2)
 
 
 @dataclass(frozen=True)
@@ -45,24 +47,29 @@ def bend(
     found: Found,
     wanted: bool | None,
     context: FitContext,
+    c: float | None = None,
 ) -> Bent | None:
     """Return the features with closeness for vectors, where wanted; None: where it answers held-out rows no worse.
 
-    matrix: of all rows, the encoder's block last. Of as many rows as learn in the comparison curves gain less than of
-    all, so that a tie goes to them. Landmarks are rows as they come, whatever their label: held-out rows may be among them.
+    matrix: of all rows, the encoder's block last. c: of the head, where it was set by hand. Of as many rows as learn in the
+    comparison curves gain less than of all, so that a tie goes to them. Landmarks are rows as they come, whatever their
+    label: held-out rows may be among them.
     """
-    undecided = wanted is None
-    if wanted is False or (undecided and (len(codes) < _FEWEST_ROWS or context.effort < 2)):
-        return None
-    if undecided and found.candidate.head != "ridge":
+    is_ridge, undecided = found.candidate.head == "ridge", wanted is None
+    if wanted is False or (undecided and (len(codes) < _FEWEST_ROWS or context.effort < 2 or not is_ridge)):
         return None
     curves, weights = learn_curves(vectors, context.seed)
-    features = curves.dot(vectors, weights, np.float32)
+    curved = FeatureMatrix((*matrix.blocks[:-1], curves.dot(vectors, weights, np.float32)))
     labels, rows = found.scores.shape[1], sample(codes, _MOST_ROWS, context.seed)
-    curved = FeatureMatrix((*matrix.blocks[:-1], features))
-    scores = out_of_fold((matrix, curved), codes, labels, found.candidate, rows, context.seed)
+    strengths = _STRENGTHS if is_ridge and c is None else (found.candidate.c,)
+    candidates = [replace(found.candidate, c=strength) for strength in strengths]
+    tries = ((matrix, [found.candidate]), (curved, candidates))
+    (flat,), bent = out_of_fold(tries, codes, labels, rows, context.seed)
+    # By squared error, which tells strengths apart on far fewer rows than answers that are right or wrong do.
+    truths = np.where(codes[rows][:, None] == np.arange(labels), 1.0, -1.0)
+    best = int(np.argmin([((scores - truths) ** 2).mean() for scores in bent]))
     score, alike = score_of(context.goal), np.ones(len(rows))
-    before, after = (score(codes[rows], each.argmax(axis=1), alike, labels) for each in scores)
+    before, after = (score(codes[rows], each.argmax(axis=1), alike, labels) for each in (flat, bent[best]))
     if undecided and after < before:
         return None
-    return Bent(curved, replace(found, held=(scores[1], rows)), curves, weights)
+    return Bent(curved, replace(found, candidate=candidates[best], held=(bent[best], rows)), curves, weights)

@@ -168,11 +168,20 @@ def _balanced_if_it_gains(
 
 
 def out_of_fold(
-    sets: Sequence[FeatureMatrix], codes: Ints, labels: int, candidate: Candidate, rows: Ints, seed: int
-) -> list[Floats]:
-    """Return, for each set, scores [rows, labels] of these rows by heads that learned from the other folds of three."""
+    tries: Sequence[tuple[FeatureMatrix, Sequence[Candidate]]],
+    codes: Ints,
+    labels: int,
+    rows: Ints,
+    seed: int,
+) -> list[list[Floats]]:
+    """Return, for each set and each of its candidates, scores [rows, labels] of these rows by heads that learned from the
+    other folds of three."""
     folds, looked_at = stratified_folds(codes[rows], 3, seed), SampledRows(rows)
-    return [_scorer(matrix, looked_at, codes[rows], labels, folds, seed)(candidate) for matrix in sets]
+    found = []
+    for matrix, candidates in tries:
+        score = _scorer(matrix, looked_at, codes[rows], labels, folds, seed)
+        found.append([score(candidate) for candidate in candidates])
+    return found
 
 
 def choices(found: Found, head: LinearHead) -> dict[str, Any]:
