@@ -107,7 +107,9 @@ class Blend(EmbeddingModel):
             heads = [pair for pair in heads if pair[0] == "ridge"] or heads
         found = search(sets, codes, len(labels), heads, context)
         key = found.candidate.features
-        matrix, used = sets[key], blocks[features]
+        factor = dict(zip(sets, factors, strict=True))[key] / spread
+        matrix, used = sets.pop(key), blocks[features]
+        sets.clear()  # Each holds a copy of all vectors.
         bent = bend(matrix, vectors, codes, found, params.curved, context, params.c)
         if bent:
             matrix, found = bent.matrix, bent.found
@@ -115,7 +117,6 @@ class Blend(EmbeddingModel):
         if weighed:
             matrix, used, found = weighed.matrix, weighed.blocks, weighed.found
         head = fit_head(matrix, codes, len(labels), found, context)
-        factor = dict(zip(sets, factors, strict=True))[key] / spread
         head = bent.unfolded(head) if bent else scaled(head, embedder.width, factor)
         chosen = {
             "weights": name,

@@ -46,7 +46,7 @@ class FeatureMatrix:
 
     def single_precision(self) -> FeatureMatrix:
         """Return the same in half the memory, for products that are repeated."""
-        return FeatureMatrix(tuple(block.astype(np.float32) for block in self.blocks))
+        return FeatureMatrix(tuple(block.astype(np.float32, copy=False) for block in self.blocks))
 
     def dot(self, weights: Floats) -> Floats:
         """Return [rows, outputs] = matrix @ weights, in the weights' precision."""
