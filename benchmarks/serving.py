@@ -37,7 +37,7 @@ SCRIPT = "wrk.method = 'POST'\nwrk.body = %s\n%s"
 Loaded = tuple[float, float, float, float]
 # In process: predictions a second and p50 of one thread, predictions a second of two, p50 of one that pauses.
 Limit = tuple[float, float, float, float]
-# A core that sleeps, if only so long, wakes slowly and with a cold cache: on a virtual machine a prediction then takes a
+# A core that sleeps, if only so long, wakes slowly and with a cold cache: on a virtual machine a prediction then takes up to a
 # quarter longer, and every server waits for its next request.
 PAUSE = 1e-4
 
