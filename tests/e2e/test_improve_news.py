@@ -43,7 +43,7 @@ def ask_until(address, texts, key, wanted):
         replies.append(ask(address, "/v1/models/news/predict", {"inputs": texts}, key))
         return wanted(replies[-1]["version"]) and replies[-1]
 
-    return wait_until(asked, lambda: f"another version than {replies[-1]['version']}", pause=0.05)
+    return wait_until(asked, lambda: f"another version than {replies[-1]['version']}", pause=0.05, seconds=60)
 
 
 def test_the_circle_closes(articles, tmp_path):

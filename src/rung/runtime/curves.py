@@ -2,8 +2,8 @@
 
 The Gaussian kernel exp(-|a - b|^2) after Nystroem's method (Williams & Seeger 2001): vectors are centred, scaled to a mean
 squared length of 1 and turned to their principal axes, of which the first carry nearly all; landmarks are training
-rows. Two thousand landmarks on 256 axes were level with the exact kernel on 14,000 Chinese reviews, and a point above the
-vectors themselves (benchmarks/results/text.md). The labels have no part in it.
+rows. Two thousand landmarks on 256 axes were nearly level with the exact kernel on Chinese reviews, and most of a point above
+the vectors themselves (docs/log.md). The labels have no part in it.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def learn_curves(vectors: Floats, seed: int) -> tuple[Curves, Floats]:
     chosen = np.sort(np.random.default_rng(seed).permutation(len(vectors))[:_LANDMARKS])
     landmarks = (vectors[chosen] @ turned - centre).astype(np.float16)
     curves = Curves(directions, centre, landmarks)
-    doubles = landmarks.astype(np.float64)
+    _, doubles = curves._doubles
     sizes, ways = np.linalg.eigh(_closeness(doubles, doubles))
     kept = sizes > _LEAST
     return curves, ways[:, kept] / np.sqrt(sizes[kept])
