@@ -1,4 +1,4 @@
-"""Trees taken out of LightGBM answer and explain as LightGBM itself does, in numpy and as ONNX."""
+"""Trees taken out of LightGBM answer and explain as LightGBM itself does: in numpy, as ONNX and as tables of leaves."""
 
 import math
 from itertools import combinations
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
 
+from rung.runtime.leaf_masks import leaf_masks
 from rung.runtime.onnx_file import OnnxFile
 from rung.runtime.tree_shap import TreeShap
 from rung.runtime.trees import Trees, from_lightgbm, joined
@@ -40,6 +41,58 @@ def test_numpy_and_onnx_answer_as_lightgbm_does(fitted):
     content = onnx_bytes(trees, rows.shape[1])
     answers = OnnxFile(Path("t"), content, "t").run("raw", {"rows": rows})
     assert np.abs(answers[:, 0] - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("leaves", [2, 8, 9, 31, 64])
+@pytest.mark.parametrize("objective", ["binary", "multiclass"])
+def test_tables_of_leaves_answer_as_the_nodes_do(leaves, objective):
+    rng = np.random.default_rng(leaves)
+    rows = rng.normal(size=(3_000, 6)).astype(np.float32)
+    rows[:, 1] = np.round(rows[:, 1])
+    rows[rng.random(rows.shape) < 0.1] = np.nan
+    rows[:5, 0], rows[5:9, 0] = np.inf, -np.inf
+    target = (
+        np.nan_to_num(rows[:, 0] * rows[:, 2]) + np.isnan(rows[:, 3]) + rng.normal(size=3_000) > 0.5
+    ).astype(int)
+    params = {
+        "objective": objective,
+        "num_leaves": leaves,
+        "verbosity": -1,
+        "num_threads": 1,
+        "min_data_in_leaf": 2,
+    }
+    outputs = 1
+    if objective == "multiclass":
+        target, outputs = target + (np.nan_to_num(rows[:, 4]) > 1), 3
+        params["num_class"] = outputs
+    booster = lgb.train(params, lgb.Dataset(rows, target), 20)
+    trees = from_lightgbm(booster.dump_model(), outputs)
+    tables = leaf_masks(trees)
+    asked = np.vstack(
+        [rows, rng.normal(size=(500, 6)).astype(np.float32) * 3, np.full((1, 6), np.nan, np.float32)]
+    )
+    assert np.abs(tables.raw(asked) - trees.raw(asked)).max() < 1e-12
+    # Exactly on a threshold is left of it, here as there.
+    edge = np.tile(trees.threshold[trees.feature >= 0][:200, None], (1, 6))
+    assert np.abs(tables.raw(edge) - trees.raw(edge)).max() < 1e-12
+    one_by_one = np.vstack([tables.raw(row[None]) for row in asked[:60]])
+    assert np.array_equal(one_by_one, tables.raw(asked)[:60])
+    assert tables.raw(asked[:0]).shape == (0, outputs)
+
+
+def test_tables_of_leaves_are_for_trees_that_fit_a_word():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(2_000, 3)).astype(np.float32)
+    params = {"num_leaves": 65, "verbosity": -1, "num_threads": 1, "min_data_in_leaf": 2}
+    booster = lgb.train(params, lgb.Dataset(rows, rows.sum(axis=1)), 2)
+    assert leaf_masks(from_lightgbm(booster.dump_model(), 1)) is None
+
+
+def test_trees_that_never_ask_are_their_one_leaf():
+    kinds = (np.int32, np.float32, np.int32, np.int32, np.bool_, np.float32, np.float32, np.int32, np.int32)
+    columns = ([-1, -1], [0, 0], [-1, -1], [-1, -1], [False, False], [0.25, 0.5], [3, 3], [0, 1], [0, 0])
+    stump = Trees(*(np.array(c, dtype=kind) for c, kind in zip(columns, kinds, strict=True)), 1)
+    assert leaf_masks(stump).raw(np.zeros((2, 1), np.float32)).tolist() == [[0.75], [0.75]]
 
 
 def test_the_onnx_model_is_one_by_its_own_checker(fitted):

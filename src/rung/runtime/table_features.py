@@ -44,6 +44,18 @@ class Cells:
         return Cells(self.numbers[rows], self.codes[rows])
 
 
+class _Codes(dict[Any, int]):
+    """The code of each of a category's values, of any other one, and of nothing."""
+
+    def __init__(self, values: Sequence[str]) -> None:
+        super().__init__({value: code for code, value in enumerate(values)})
+        self.update(dict.fromkeys((None, ""), len(values) + 1))
+        self._other = len(values)
+
+    def __missing__(self, value: Any) -> int:
+        return self._other
+
+
 @dataclass(frozen=True)
 class TableFeatures:
     """What is read of each column. numbers: (column, part), the part "" for the number itself. categories: column ->
@@ -61,13 +73,8 @@ class TableFeatures:
         return (*(name for name, _ in self.numbers), *scores)
 
     @cached_property
-    def _known(self) -> dict[str, dict[Any, int]]:
-        """Return the code of each category's values, and of nothing."""
-        return {
-            name: {value: code for code, value in enumerate(values)}
-            | dict.fromkeys((None, ""), len(values) + 1)
-            for name, values in self.categories.items()
-        }
+    def _known(self) -> dict[str, _Codes]:
+        return {name: _Codes(values) for name, values in self.categories.items()}
 
     def encode(self, inputs: Columns, text_scores: Mapping[str, Floats] | None = None) -> Cells:
         """Return rows as a model reads them. text_scores: of training rows, by models that had not seen them."""
@@ -89,13 +96,8 @@ class TableFeatures:
                 np.array([[len(str(cell or ""))] for cell in inputs[name]], np.float64).reshape(rows, 1)
             )
         codes = np.zeros((rows, len(self.categories)), dtype=np.int32)
-        for place, (name, values) in enumerate(self.categories.items()):
-            known, other, column = self._known[name], len(values), inputs[name]
-            if rows > 100:  # Fewer words than rows: each is looked up once.
-                found_codes = {value: known.get(value, other) for value in set(column)}
-                codes[:, place] = np.fromiter(map(found_codes.__getitem__, column), np.int32, rows)
-            else:
-                codes[:, place] = [known.get(value, other) for value in column]
+        for place, name in enumerate(self.categories):
+            codes[:, place] = np.fromiter(map(self._known[name].__getitem__, inputs[name]), np.int32, rows)
         return Cells(np.hstack(blocks), codes)
 
     def shown(self, inputs: Columns, row: int) -> dict[str, str]:

@@ -28,9 +28,12 @@ Folds = Sequence[tuple[Ints, Ints]]
 _ROWS = {0: 5_000, 1: 10_000, 2: 40_000, 3: 80_000, 4: 150_000, 5: 300_000}
 # A mixture takes up to so many steps, and a step must lower the loss by this share.
 _STEPS, _LEAST_GAIN = 25, 3e-4
-# Where rows are many a second kind of trees gains two thousandths and halves the rows a second. Below effort 3 it is not
-# worth its price, and of candidates this near to the best the quickest to answer is taken.
-MANY, _LEAST_OF_MANY, _NEAR = 20_000, 5e-3, 2e-3
+# Where rows are many, below effort 3, a step must bring more, since every member costs rows a second; and of candidates
+# this near to the best the quickest to answer is taken.
+MANY, _LEAST_OF_MANY, _NEAR = 20_000, 1e-3, 2e-3
+# Nor is a gain, whatever its share, that makes all the labels seen likelier by less than this factor's logarithm: where
+# labels all but separate, shares are of nothing.
+_EVIDENCE = 1.0
 
 
 @dataclass(frozen=True)
@@ -119,38 +122,44 @@ def choose(
             )
         tried.append(Tried(candidate, raw, truth.loss(raw), settings, time.monotonic() - started))
     thrifty = context.effort < 3 and len(cells) > MANY
-    kept = _without_slower(tried) if thrifty else tried
+    floor = _EVIDENCE / len(rows) if thrifty and goal.codes is not None else 0.0
+    kept = _without_slower(tried, floor) if thrifty else tried
     if not mix:
         best = min(kept, key=lambda t: t.loss)
         return Mixture(((best, 1.0),), best.raw, rows, best.loss, tuple(tried))
-    members, raw = _mixed(kept, truth, _LEAST_OF_MANY if thrifty else _LEAST_GAIN)
+    members, raw = _mixed(kept, truth, _LEAST_OF_MANY if thrifty else _LEAST_GAIN, floor)
     return Mixture(members, raw, rows, truth.loss(raw), tuple(tried))
 
 
-def _without_slower(tried: Sequence[Tried]) -> list[Tried]:
-    """Return candidates without those that answer more slowly than another one about as good as the best."""
+def _without_slower(tried: Sequence[Tried], floor: float) -> list[Tried]:
+    """Return candidates without those that answer more slowly than another one about as good as the best.
+
+    floor: a difference in loss that says nothing.
+    """
 
     def steps(one: Tried) -> float:
         """Return about how many decisions a row takes; a linear model's count as none."""
         leaves = float(np.log2(one.settings.get("num_leaves", 15)))
         return float(one.settings.get("rounds", 0)) * leaves
 
-    enough = min(t.loss for t in tried) * (1 + _NEAR)
-    quickest = min((t for t in tried if t.loss <= enough), key=steps)
+    best = min(t.loss for t in tried)
+    enough = best + max(best * _NEAR, floor)
+    quickest = min((t for t in tried if t.loss <= enough), key=lambda t: (steps(t), t.loss))
     return [t for t in tried if t is quickest or t.loss > enough]
 
 
 def _mixed(
-    tried: Sequence[Tried], truth: Goal, least: float
+    tried: Sequence[Tried], truth: Goal, least: float, floor: float
 ) -> tuple[tuple[tuple[Tried, float], ...], Floats]:
-    """Return the members of a greedy mixture with replacement, and its answers. least: the gain that a step must bring."""
+    """Return the members of a greedy mixture with replacement, and its answers. least, floor: the gain that a step must
+    bring, as a share of the loss and as it is."""
     counts = [0] * len(tried)
     total = np.zeros_like(tried[0].raw)
     loss = np.inf
     for step in range(1, _STEPS + 1):
         losses = [truth.loss((total + t.raw) / step) for t in tried]
         best = int(np.argmin(losses))
-        if losses[best] > loss * (1 - least):
+        if step > 1 and losses[best] > loss - max(loss * least, floor):
             break
         counts[best] += 1
         total += tried[best].raw

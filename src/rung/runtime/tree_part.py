@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rung.runtime.leaf_masks import LeafMasks, leaf_masks
 from rung.runtime.onnx_file import OnnxFile
 from rung.runtime.table_features import Cells
 from rung.runtime.tree_shap import TreeShap
@@ -57,12 +58,12 @@ class TreeDesign:
 @dataclass(frozen=True)
 class TreePart:
     """Fitted trees: raw scores [rows, outputs] are sums of leaves; trees of one output speak for one label of two
-    and against the other. session: the same as ONNX, where it was opened."""
+    and against the other. quick: the same made ready for many rows, where it was opened."""
 
     design: TreeDesign
     trees: Trees
     outputs: int
-    session: OnnxFile | None = None
+    quick: LeafMasks | OnnxFile | None = None
 
     @cached_property
     def _shap(self) -> TreeShap:
@@ -71,9 +72,10 @@ class TreePart:
     def raw(self, cells: Cells) -> Floats:
         """Return [rows, outputs]."""
         rows = self.design.rows(cells)
-        if self.session is None or not len(rows):
-            return both_sides(self.trees.raw(rows), self.outputs)
-        found = np.asarray(self.session.run("raw", {"rows": rows}), dtype=np.float64)
+        if isinstance(self.quick, OnnxFile) and len(rows):
+            found = np.asarray(self.quick.run("raw", {"rows": rows}), dtype=np.float64)
+        else:
+            found = (self.quick if isinstance(self.quick, LeafMasks) else self.trees).raw(rows)
         return both_sides(found, self.outputs)
 
     def contributions(self, cells: Cells) -> Floats:
@@ -100,9 +102,12 @@ class TreePart:
         )
 
     def opened(self) -> TreePart:
-        """Return the part with its trees opened in ONNX Runtime, which answers from now on."""
+        """Return the part with its trees as tables, or in ONNX Runtime where those would be too large."""
+        tables = leaf_masks(self.trees)
+        if tables is not None:
+            return replace(self, quick=tables)
         content = onnx_bytes(self.trees, len(self.design.sources))
-        return replace(self, session=OnnxFile(Path("trees"), content, "trees"))
+        return replace(self, quick=OnnxFile(Path("trees"), content, "trees"))
 
 
 def both_sides(raw: Floats, outputs: int) -> Floats:

@@ -55,9 +55,12 @@ def read_column(field: Field, read: Reader, cells: Any, where: str) -> Sequence[
         return cast(Sequence[Any], _numbers(read, cells, where))
     if isinstance(cells, np.ndarray):
         cells = cells.tolist()
-    if field.kind == "category" and set(map(type, cells)) <= {str, type(None)}:
-        words = {cell: read(cell, where) for cell in set(cells)}
-        return list(map(words.__getitem__, cells))
+    if field.kind == "category":
+        with suppress(TypeError):  # A cell that cannot be in a set, such as a list, is refused below.
+            distinct = set(cells)
+            if set(map(type, distinct)) <= {str, type(None)}:
+                words = {cell: read(cell, where) for cell in distinct}
+                return list(map(words.__getitem__, cells))
     return [read(cell, where) for cell in cells]
 
 
