@@ -16,13 +16,13 @@ splits, a quarter of the rows to test; all contenders train on the same rows. **
 different splits cannot be compared to the third digit, the section on targets compares only splits that both sides have. `fit s` is
 of one fit on all training rows, from rows in memory to a model: ours includes the search, calibration and the choice of weights;
 libraries are imported before. `rows/s` is of columns in memory, numbers as arrays, ours and the peers', after ten rows to warm up. `p50 ms`
-is of one row at a time in process. FLAML gets as long as our slowest fit of the split, ten seconds at least. The machine ran other work
-at the same time: ratios count, not seconds; where it was too busy, scores stand without any."""
+is of one row at a time in process. Ours answers on one thread, peers on two. FLAML gets as long as our slowest fit of the split, ten
+seconds at least. Ratios count, not seconds: a run that other work on the machine disturbed keeps its scores alone."""
 _NAMES = {"autogluon": "AutoGluon medium", "autogluon_best": "AutoGluon best, 300 s", "logistic": "logistic regression",
           "lightgbm": "LightGBM", "catboost": "CatBoost", "flaml": "FLAML"}  # fmt: skip
 # Peers that fit one model: FLAML and AutoGluon choose or mix.
 SINGLE = ("logistic", "lightgbm", "catboost")
-# Of the issue's five worked examples.
+# The five worked examples.
 EXAMPLES = ("credit", "rare", "disease", "churn", "income")
 Runs = Sequence[dict[str, Any]]
 

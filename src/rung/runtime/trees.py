@@ -1,4 +1,4 @@
-"""Boosted trees as arrays: read from LightGBM's own dump, run by numpy or ONNX Runtime, explained exactly."""
+"""Boosted trees as arrays: read from LightGBM's own dump, run by numpy, explained exactly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trees as an ONNX model in memory: a batch runs ten times as fast as in numpy, with nothing but ONNX Runtime installed.
+"""Trees as an ONNX model in memory, for those too large for tables of leaves: a batch runs ten times as fast as in numpy.
 
 The few messages that it takes are written here byte by byte (protocol buffers, onnx.proto of ONNX 1.17): a bundle holds
 the trees once, as arrays, and a server needs no `onnx`.
