@@ -20,7 +20,7 @@ from rung.runtime.weights import local
 
 HERE = Path(__file__).parent
 # A fit of SetFit that would take longer is not run to its end.
-SETFIT_LIMIT_S = 2400
+SETFIT_LIMIT_S = 1200
 AUTOGLUON_LIMIT_S = 600
 WORKER_TIMEOUT_S = 3 * 3600
 # A build without CUDA on Linux, as in constraints.txt.

@@ -52,21 +52,30 @@ class LeafMasks:
                 found[:, k] = leaves[self.bounds[k] : self.bounds[k + 1]].sum(dtype=np.float64)
             return found
         places = [self._places(rows[:, f], t) for f, t in zip(self.features, self.thresholds, strict=True)]
-        step = max(_BLOCK // (trees * self.masks[0].itemsize), 1)
-        for begin in range(0, len(rows), step):
-            part = slice(begin, begin + step)
-            left = self.masks[0].take(places[0][part], axis=0)
-            other = np.empty_like(left)
+        most = min(max(_BLOCK // (trees * self.masks[0].itemsize), 1), max(len(rows), 1))
+        # Made once and used for every block: fresh memory costs more than what is done with it.
+        shape = (most, trees)
+        left, other = np.empty(shape, self.masks[0].dtype), np.empty(shape, self.masks[0].dtype)
+        zeros, leaf, leaves = (
+            np.empty(shape, np.uint8),
+            np.empty(shape, np.int64),
+            np.empty(shape, np.float32),
+        )
+        for begin in range(0, len(rows), most):
+            part, n = slice(begin, begin + most), min(most, len(rows) - begin)
+            a, b = left[:n], other[:n]
+            # Places lie within the tables; "clip" keeps numpy from copying what it takes.
+            self.masks[0].take(places[0][part], axis=0, out=a, mode="clip")
             for place, mask in zip(places[1:], self.masks[1:], strict=True):
-                # Places lie within the table; "clip" keeps numpy from copying what it takes.
-                mask.take(place[part], axis=0, out=other, mode="clip")
-                np.bitwise_and(left, other, out=left)
+                mask.take(place[part], axis=0, out=b, mode="clip")
+                np.bitwise_and(a, b, out=a)
             # The zeros below the lowest bit that stands, counted, are the leaf's place in its tree.
-            np.subtract(left, left.dtype.type(1), out=other)
-            np.bitwise_and(np.invert(left, out=left), other, out=left)
-            leaves = self.value.take(np.add(np.bitwise_count(left), self.first), mode="clip")
+            np.subtract(a, a.dtype.type(1), out=b)
+            np.bitwise_and(np.invert(a, out=a), b, out=a)
+            np.add(np.bitwise_count(a, out=zeros[:n]), self.first, out=leaf[:n])
+            self.value.take(leaf[:n], out=leaves[:n], mode="clip")
             for k in range(outputs):
-                found[part, k] = leaves[:, self.bounds[k] : self.bounds[k + 1]].sum(axis=1, dtype=np.float64)
+                found[part, k] = leaves[:n, self.bounds[k] : self.bounds[k + 1]].sum(axis=1, dtype=np.float64)
         return found
 
     @staticmethod
