@@ -68,7 +68,7 @@ def lines() -> Iterator[tuple[str, str]]:
 def build_one(rung_name: str, path: Path) -> None:
     """Build one rung and print its figures as JSON: run in a process of its own."""
     import rung
-    from rung.core.product import Product
+    from rung.core.product import Located, Product
 
     spec = {
         "name": "scale", "task": "text_classification", "data": {"path": str(path)},
@@ -76,7 +76,9 @@ def build_one(rung_name: str, path: Path) -> None:
         "ladder": [rung_name], "budget": {"effort": 2, "threads": 2},
     }  # fmt: skip
     begun = time.perf_counter()
-    done = rung.build(Product.model_validate(spec), run=path.parent / f"run-{rung_name}")
+    done = rung.build(
+        Located(Product.model_validate(spec), path.parent), run=path.parent / f"run-{rung_name}"
+    )
     seconds = time.perf_counter() - begun
     trial = next(t for t in done.report["trials"] if t["rung"] == rung_name)
     peak = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]

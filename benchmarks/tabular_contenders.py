@@ -19,7 +19,7 @@ from peers import PEERS, Peer, PeerError, environment
 from tabular_data import PANDAS, Table
 
 import rung
-from rung.core.product import Product
+from rung.core.product import Located, Product
 
 HERE = Path(__file__).parent
 THREADS = 2
@@ -114,7 +114,7 @@ def _ours(
         }  # fmt: skip
         if effort >= 4:
             spec["budget"] |= {"minutes": _MINUTES}
-        done = rung.build(Product.model_validate(spec), run=Path(scratch) / "run")
+        done = rung.build(Located(Product.model_validate(spec), Path(scratch)), run=Path(scratch) / "run")
         trial = next(t for t in done.report["trials"] if t["rung"] == name)
         model = rung.load(Path(done.folder) / "trials" / name / "bundle")
         columns = {c: typed([r[c] for r in test]) for c in model.schema.input_names}

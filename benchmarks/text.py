@@ -47,7 +47,7 @@ from peers import PEERS, PeerError, run_peer, versions
 from sets import CASES, Split
 
 import rung
-from rung.core.product import Product
+from rung.core.product import Located, Product
 
 RUNGS: dict[str, str | dict[str, object]] = {
     "tfidf_linear": "tfidf_linear",
@@ -124,7 +124,7 @@ def build(rung_name: str, split: Split, level: float, certify: dict[str, float])
             "ladder": [RUNGS[rung_name]], "budget": {"effort": EFFORT, "threads": THREADS},
         }  # fmt: skip
         begun = time.perf_counter()
-        done = rung.build(Product.model_validate(spec), run=path.parent / "run")
+        done = rung.build(Located(Product.model_validate(spec), path.parent), run=path.parent / "run")
         seconds = time.perf_counter() - begun
         trial = next(t for t in done.report["trials"] if t["rung"] == rung_name)
         model = rung.load(Path(done.folder) / "trials" / rung_name / "bundle")
