@@ -12,7 +12,7 @@ from rung.runtime.leaf_masks import leaf_masks
 from rung.runtime.onnx_file import OnnxFile
 from rung.runtime.tree_shap import TreeShap
 from rung.runtime.trees import Trees, from_lightgbm, joined
-from rung.runtime.trees_onnx import _varints, onnx_bytes
+from rung.runtime.trees_onnx import OnnxTrees, _varints, onnx_bytes
 
 lgb = pytest.importorskip("lightgbm")
 
@@ -85,7 +85,11 @@ def test_tables_of_leaves_are_for_trees_that_fit_a_word():
     rows = rng.normal(size=(2_000, 3)).astype(np.float32)
     params = {"num_leaves": 65, "verbosity": -1, "num_threads": 1, "min_data_in_leaf": 2}
     booster = lgb.train(params, lgb.Dataset(rows, rows.sum(axis=1)), 2)
-    assert leaf_masks(from_lightgbm(booster.dump_model(), 1)) is None
+    trees = from_lightgbm(booster.dump_model(), 1)
+    assert leaf_masks(trees) is None
+    instead = OnnxTrees.of(trees, 3)
+    assert np.abs(instead.raw(rows) - trees.raw(rows)).max() < 1e-4
+    assert instead.raw(rows[:0]).shape == (0, 1)
 
 
 def test_trees_that_never_ask_are_their_one_leaf():

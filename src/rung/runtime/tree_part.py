@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rung.runtime.leaf_masks import LeafMasks, leaf_masks
-from rung.runtime.onnx_file import OnnxFile
 from rung.runtime.table_features import Cells
 from rung.runtime.tree_shap import TreeShap
 from rung.runtime.trees import Trees
-from rung.runtime.trees_onnx import onnx_bytes
+from rung.runtime.trees_onnx import OnnxTrees
 
 Floats = npt.NDArray[np.float64]
 Single = npt.NDArray[np.float32]
@@ -63,7 +61,7 @@ class TreePart:
     design: TreeDesign
     trees: Trees
     outputs: int
-    quick: LeafMasks | OnnxFile | None = None
+    quick: LeafMasks | OnnxTrees | None = None
 
     @cached_property
     def _shap(self) -> TreeShap:
@@ -71,12 +69,7 @@ class TreePart:
 
     def raw(self, cells: Cells) -> Floats:
         """Return [rows, outputs]."""
-        rows = self.design.rows(cells)
-        if isinstance(self.quick, OnnxFile) and len(rows):
-            found = np.asarray(self.quick.run("raw", {"rows": rows}), dtype=np.float64)
-        else:
-            found = (self.quick if isinstance(self.quick, LeafMasks) else self.trees).raw(rows)
-        return both_sides(found, self.outputs)
+        return both_sides((self.quick or self.trees).raw(self.design.rows(cells)), self.outputs)
 
     def contributions(self, cells: Cells) -> Floats:
         """Return [rows, numbers + categories, outputs]: exact Shapley values of the trees, features of a column added."""
@@ -104,10 +97,7 @@ class TreePart:
     def opened(self) -> TreePart:
         """Return the part with its trees as tables, or in ONNX Runtime where those would be too large."""
         tables = leaf_masks(self.trees)
-        if tables is not None:
-            return replace(self, quick=tables)
-        content = onnx_bytes(self.trees, len(self.design.sources))
-        return replace(self, quick=OnnxFile(Path("trees"), content, "trees"))
+        return replace(self, quick=tables or OnnxTrees.of(self.trees, len(self.design.sources)))
 
 
 def both_sides(raw: Floats, outputs: int) -> Floats:

@@ -7,14 +7,36 @@ the trees once, as arrays, and a server needs no `onnx`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from rung.runtime.onnx_file import OnnxFile
 from rung.runtime.trees import Trees
 
 # Kinds of attributes: AttributeProto.type.
 _INT, _FLOATS, _INTS, _STRINGS = 2, 6, 7, 8
+
+
+@dataclass(frozen=True)
+class OnnxTrees:
+    """Trees that ONNX Runtime answers."""
+
+    file: OnnxFile
+    outputs: int
+
+    @staticmethod
+    def of(trees: Trees, features: int) -> OnnxTrees:
+        """Return `trees` opened. features: how many a row has."""
+        return OnnxTrees(OnnxFile(Path("trees"), onnx_bytes(trees, features), "trees"), trees.outputs)
+
+    def raw(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Return [rows, outputs]: the sum of the leaves that each row falls into."""
+        if not len(rows):
+            return np.zeros((0, self.outputs))
+        return np.asarray(self.file.run("raw", {"rows": rows}), dtype=np.float64)
 
 
 def onnx_bytes(trees: Trees, features: int) -> bytes:
