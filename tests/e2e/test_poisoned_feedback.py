@@ -14,6 +14,7 @@ from rung.serve.sources import champion
 from served_products import remember, review_all, say_so
 from support import write_csv
 
+# Of some 390 texts the audit draws 117 by a key nobody knows: fewer than 70 in less than one run of a million.
 SPEC = """name: news
 task: text_classification
 data: {path: news.csv, input: text, target: label}
@@ -21,7 +22,7 @@ bar: {metric: accuracy, at_least: 0.6}
 budget: {effort: 1, threads: 1}
 ladder: [majority, tfidf_linear]
 serve: {inputs: plain}
-improve: {audit_rows: 100, audit_share: 0.3, min_feedback: 40, margin: 0.05%s}
+improve: {audit_rows: 70, audit_share: 0.3, min_feedback: 40, margin: 0.05%s}
 """
 MEND = Chain.from_spec(None, PrivacySpec()).mend
 
