@@ -23,6 +23,9 @@ _TREES: dict[str, dict[str, Any]] = {
     "huge": {"num_leaves": 127, "learning_rate": 0.05, "feature_fraction": 0.5, "min_data_in_leaf": 40},
 }
 _FEW = 3_000
+# Each tree sees this share of the rows: fewer than all only where rows are few. From some thousands on a share costs more
+# than its variety brings.
+_SHARES, _ENOUGH = (0.9, 1.0), 5_000
 _LINEAR = (
     ("plain", 0.1, 0), ("bent", 0.1, 3), ("plain-firm", 0.01, 0), ("plain-free", 1.0, 0), ("bent-free", 1.0, 3),
     ("bent-firm", 0.02, 3), ("plain-firmest", 0.001, 0), ("bent-wild", 10.0, 5),
@@ -57,7 +60,8 @@ def candidates(
             else ("large", "medium", "fast", "random", "huge", "fine", "small")
         )
         most = (1, 2, 4, 6, 7, 7)[effort]
-        found += [Candidate("trees", f"trees {name}", _TREES[name]) for name in names[:most]]
+        share = {"bagging_fraction": _SHARES[rows >= _ENOUGH]}
+        found += [Candidate("trees", f"trees {name}", share | _TREES[name]) for name in names[:most]]
         found += _drawn((0, 0, 0, 0, 8, 24)[effort], rows, context.seed)
     if context.effort and rarest_share(goal) < RARE:
         found = _with_balance(found, context.effort)

@@ -21,6 +21,10 @@ Single = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 # A category's mean is drawn to the mean of all rows as if so many more rows had that.
 _PULL = 10.0
+# A value of so many rows stands as the mean of all of them, the row itself too, in training as later: one of a hundred gives
+# little away, and five means of one value, a fold each, would blur it for the trees. For labels that are not half and half
+# the rows count by p(1 - p) against a half's: where positives are rare, one in a hundred would give itself away.
+_COMMON = 100
 # More outputs than these would make as many columns of each category: their first ones speak for the rest.
 _MOST_OUTPUTS = 5
 
@@ -131,17 +135,22 @@ def category_means(codes: npt.NDArray[np.int32], targets: Floats, size: int = 0)
 
 
 def encoded_apart(cells: Cells, targets: Floats, folds: int, seed: int) -> Floats:
-    """Return the category columns of training rows, each row encoded by the means of other rows.
+    """Return the category columns of training rows, each row of a rare value encoded by the means of other rows.
 
     With its own target in the mean, a rare category would give the answer away, and trees would trust it.
     """
     kept = _spoken_for(targets)
-    found = np.zeros((len(cells), cells.codes.shape[1] * kept.shape[1]))
+    width = kept.shape[1]
+    found = np.zeros((len(cells), cells.codes.shape[1] * width))
     fold_of = np.random.default_rng(seed).permutation(len(cells)) % folds
-    for k in range(folds if cells.codes.shape[1] else 0):
-        inside = fold_of == k
-        for j in range(cells.codes.shape[1]):
-            codes = cells.codes[:, j]
-            means = category_means(codes[~inside], kept[~inside], int(codes.max()) + 1)
-            found[inside, j * kept.shape[1] : (j + 1) * kept.shape[1]] = means[codes[inside]]
+    weight = np.minimum(4 * kept.var(axis=0), 1.0)
+    for j, codes in enumerate(cells.codes.T):
+        rows_of = np.bincount(codes)
+        column = category_means(codes, kept, len(rows_of))[codes]
+        is_rare = (rows_of[:, None] * weight < _COMMON)[codes]
+        for k in range(folds if is_rare.any() else 0):
+            inside = fold_of == k
+            means = category_means(codes[~inside], kept[~inside], len(rows_of))[codes[inside]]
+            column[inside] = np.where(is_rare[inside], means, column[inside])
+        found[:, j * width : (j + 1) * width] = column
     return found

@@ -1,0 +1,35 @@
+"""Categories as the mean target of their rows: what a row's own target may do there."""
+
+import numpy as np
+import pytest
+
+from rung.runtime.table_features import Cells
+from rung.runtime.tree_part import encoded_apart, learn_tree_design
+
+
+def column_of(codes, positive):
+    """Return the category's column in training, and as it is read later."""
+    cells = Cells(np.zeros((len(codes), 0)), np.asarray(codes, np.int32)[:, None])
+    targets = np.eye(2)[positive.astype(int)]
+    design = learn_tree_design(cells, targets)
+    return encoded_apart(cells, targets, 5, 0)[:, 0], design.rows(cells)[:, 0]
+
+
+def test_a_common_value_stands_as_it_is_read_later_and_a_rare_one_without_its_own_target():
+    codes = np.concatenate([np.repeat([0, 1], 200), np.repeat(np.arange(2, 22), 5)])
+    positive = np.random.default_rng(0).random(len(codes)) < 0.5
+    found, later = column_of(codes, positive)
+    assert found[codes < 2] == pytest.approx(later[codes < 2], abs=1e-6)
+    flipped = positive.copy()
+    flipped[-1] = not flipped[-1]
+    assert column_of(codes, flipped)[0][-1] == pytest.approx(found[-1], abs=0.01)
+    assert abs(column_of(codes, flipped)[1][-1] - later[-1]) > 0.05
+
+
+def test_where_positives_are_rare_a_value_of_a_hundred_rows_does_not_give_them_away():
+    rng = np.random.default_rng(1)
+    codes = rng.integers(0, 300, 30_000)
+    positive = rng.random(len(codes)) < 0.002
+    found, later = column_of(codes, positive)
+    told = [column[positive].mean() - column[~positive].mean() for column in (found, later)]
+    assert told[0] < 0.1 * told[1]
