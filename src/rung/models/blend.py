@@ -88,7 +88,9 @@ class Blend(EmbeddingModel):
         name, embedder = open_encoder(params.weights, texts)
         vectors = embedder.embed(texts).astype(np.float64)
         params = replace(params, most_features=_most_features(params, len(texts)))
-        ngrams, blocks = learn_sets([fold(text) for text in texts], params, context.effort)
+        # Beside an encoder characters cost little: as many are read as one effort more would.
+        effort = min(context.effort + 1, 5) if context.effort > 1 else context.effort
+        ngrams, blocks = learn_sets([fold(text) for text in texts], params, effort)
         features = list(ngrams)[-1]
         factors = (
             (params.encoder_weight,)
