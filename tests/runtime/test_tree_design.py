@@ -12,7 +12,7 @@ def column_of(codes, positive):
     cells = Cells(np.zeros((len(codes), 0)), np.asarray(codes, np.int32)[:, None])
     targets = np.eye(2)[positive.astype(int)]
     design = learn_tree_design(cells, targets)
-    return encoded_apart(cells, targets, 5, 0)[:, 0], design.rows(cells)[:, 0]
+    return encoded_apart(design, cells, targets, 5, 0)[:, 0], design.rows(cells)[:, 0]
 
 
 def test_a_common_value_stands_as_it_is_read_later_and_a_rare_one_without_its_own_target():

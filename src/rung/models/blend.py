@@ -29,6 +29,9 @@ from rung.runtime.ngrams import fold, join_fields
 _WEIGHTS = {0: (0.6,), 1: (0.6,), 2: (0.55, 0.85)}
 # Both parts together are longer than 1.
 _RESTRAINT = 3.0
+# Characters of training text up to which character n-grams stand beside words, by effort: more than without an encoder,
+# whose own time is far longer.
+_CHARS_TRIED = {0: 0, 1: 0, 2: 20_000_000, 3: 60_000_000, 4: 200_000_000, 5: 200_000_000}
 # N-grams kept of each kind, for so many rows at least: more rows tell more of them apart (20 newsgroups: 0.8 points).
 _FEATURES = {0: 60_000, 5_000: 150_000}
 
@@ -88,9 +91,7 @@ class Blend(EmbeddingModel):
         name, embedder = open_encoder(params.weights, texts)
         vectors = embedder.embed(texts).astype(np.float64)
         params = replace(params, most_features=_most_features(params, len(texts)))
-        # Beside an encoder characters cost little: as many are read as one effort more would.
-        effort = min(context.effort + 1, 5) if context.effort > 1 else context.effort
-        ngrams, blocks = learn_sets([fold(text) for text in texts], params, effort)
+        ngrams, blocks = learn_sets([fold(text) for text in texts], params, _CHARS_TRIED[context.effort])
         features = list(ngrams)[-1]
         factors = (
             (params.encoder_weight,)

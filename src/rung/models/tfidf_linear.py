@@ -65,7 +65,7 @@ class TfidfLinear(Model):
         texts = [fold(text) for text in join_fields(examples.inputs)]
         labels = examples.schema.labels
         codes = label_codes(examples.targets, labels)
-        sets, blocks = learn_sets(texts, params, context.effort)
+        sets, blocks = learn_sets(texts, params, CHARS_TRIED[context.effort])
         heads = choose_heads(params.head, params.c, context.effort)
         found = search(sets, codes, len(labels), heads, context, params.class_weight)
         name = found.candidate.features

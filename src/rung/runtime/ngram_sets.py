@@ -40,16 +40,19 @@ class NgramParams(Protocol):
 
 
 def learn_sets(
-    texts: Sequence[str], params: NgramParams, effort: int
+    texts: Sequence[str], params: NgramParams, chars_tried: int
 ) -> tuple[dict[str, FeatureMatrix], dict[str, tuple[Block, ...]]]:
-    """Return the feature sets worth trying on folded texts, cheapest first, and the blocks each is made of."""
+    """Return the feature sets worth trying on folded texts, cheapest first, and the blocks each is made of.
+
+    chars_tried: characters of text up to which character n-grams are tried, where `params` leave that open.
+    """
     from scipy.sparse import csr_matrix
 
     learned: dict[NgramSpec, tuple[Block, Any]] = {}
     sets: dict[str, FeatureMatrix] = {}
     blocks: dict[str, tuple[Block, ...]] = {}
     words = words_in_a_row(texts) if params.words is None else params.words
-    for name, specs in _choices(params, words, sum(map(len, texts)), effort).items():
+    for name, specs in _choices(params, words, sum(map(len, texts)) <= chars_tried).items():
         for spec, weight in specs:
             if spec not in learned:
                 # An n-gram seen once or twice says little about other texts when there are many.
@@ -75,11 +78,11 @@ def words_in_a_row(texts: Sequence[str]) -> int:
 
 
 def _choices(
-    params: NgramParams, most_words: int, chars: int, effort: int
+    params: NgramParams, most_words: int, with_room: bool
 ) -> dict[str, list[tuple[NgramSpec, float]]]:
     words = (NgramSpec(most_words, 0, 0), 1.0)
     with_chars = (NgramSpec(0, *params.chars), params.chars_weight)
-    use = params.use_chars if params.use_chars is not None else chars <= CHARS_TRIED[effort]
+    use = with_room if params.use_chars is None else params.use_chars
     if not most_words:
         return {"chars": [with_chars]}
     if params.use_chars:

@@ -23,9 +23,8 @@ _TREES: dict[str, dict[str, Any]] = {
     "huge": {"num_leaves": 127, "learning_rate": 0.05, "feature_fraction": 0.5, "min_data_in_leaf": 40},
 }
 _FEW = 3_000
-# Each tree sees this share of the rows: fewer than all only where rows are few. From some thousands on a share costs more
-# than its variety brings.
-_SHARES, _ENOUGH = (0.9, 1.0), 5_000
+# Below so many rows each tree sees a share of them; from there on that costs more than its variety brings.
+_ENOUGH, _SHARE = 5_000, 0.9
 _LINEAR = (
     ("plain", 0.1, 0), ("bent", 0.1, 3), ("plain-firm", 0.01, 0), ("plain-free", 1.0, 0), ("bent-free", 1.0, 3),
     ("bent-firm", 0.02, 3), ("plain-firmest", 0.001, 0), ("bent-wild", 10.0, 5),
@@ -60,7 +59,7 @@ def candidates(
             else ("large", "medium", "fast", "random", "huge", "fine", "small")
         )
         most = (1, 2, 4, 6, 7, 7)[effort]
-        share = {"bagging_fraction": _SHARES[rows >= _ENOUGH]}
+        share = {"bagging_fraction": 1.0 if rows >= _ENOUGH else _SHARE}
         found += [Candidate("trees", f"trees {name}", share | _TREES[name]) for name in names[:most]]
         found += _drawn((0, 0, 0, 0, 8, 24)[effort], rows, context.seed)
     if context.effort and rarest_share(goal) < RARE:

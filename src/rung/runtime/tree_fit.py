@@ -69,7 +69,7 @@ class TreeFolds:
         seed = self._context.seed
         shown = balanced(self._cells.take(train), self._goal.take(train), settings, seed)
         design = learn_tree_design(shown.cells, shown.goal.targets)
-        rows = design.rows(shown.cells, encoded_apart(shown.cells, shown.goal.targets, 5, seed))
+        rows = design.rows(shown.cells, encoded_apart(design, shown.cells, shown.goal.targets, 5, seed))
         held = design.rows(self._cells.take(test))
         data = _dataset(rows, shown)
         # Held-out rows stand in their own shares: scores are put back to them before they stop the fit.
@@ -87,7 +87,7 @@ def fit_trees(cells: Cells, goal: Goal, settings: Mapping[str, Any], context: Fi
     shown = balanced(cells, goal, settings, context.seed)
     cells, goal = shown.cells, shown.goal
     design: TreeDesign = learn_tree_design(cells, goal.targets)
-    rows = design.rows(cells, encoded_apart(cells, goal.targets, 5, context.seed))
+    rows = design.rows(cells, encoded_apart(design, cells, goal.targets, 5, context.seed))
     bags = int(settings.get("bags", 1))
     parts = []
     ours = 1 if goal.codes is None or goal.outputs == 2 else goal.outputs
@@ -106,7 +106,7 @@ def _train(data: Any, goal: Goal, settings: Mapping[str, Any], context: FitConte
     cells = data.num_data() * data.num_feature() if data._handle else 0
     params = {
         "objective": "regression" if goal.codes is None else "binary" if goal.outputs == 2 else "multiclass",
-        "learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 20, "lambda_l2": 5.0, "bagging_fraction": 0.8,
+        "learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 20, "lambda_l2": 5.0,
         "bagging_freq": 1, "feature_fraction": 0.6, "min_data_in_bin": 3, "max_bin": 255, "feature_pre_filter": False,
         "verbosity": -1, "deterministic": True, "force_row_wise": True, "boost_from_average": True,
         "num_threads": context.threads if cells > _CELLS_A_THREAD else 1,

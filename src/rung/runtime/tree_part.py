@@ -134,9 +134,10 @@ def category_means(codes: npt.NDArray[np.int32], targets: Floats, size: int = 0)
     return np.asarray((sums + _PULL * overall) / (counts + _PULL))
 
 
-def encoded_apart(cells: Cells, targets: Floats, folds: int, seed: int) -> Floats:
+def encoded_apart(design: TreeDesign, cells: Cells, targets: Floats, folds: int, seed: int) -> Floats:
     """Return the category columns of training rows, each row of a rare value encoded by the means of other rows.
 
+    design: learned of these cells and targets; common values stand as in its rows.
     With its own target in the mean, a rare category would give the answer away, and trees would trust it.
     """
     kept = _spoken_for(targets)
@@ -146,7 +147,7 @@ def encoded_apart(cells: Cells, targets: Floats, folds: int, seed: int) -> Float
     weight = np.minimum(4 * kept.var(axis=0), 1.0)
     for j, codes in enumerate(cells.codes.T):
         rows_of = np.bincount(codes)
-        column = category_means(codes, kept, len(rows_of))[codes]
+        column = design.means[j][codes]
         is_rare = (rows_of[:, None] * weight < _COMMON)[codes]
         for k in range(folds if is_rare.any() else 0):
             inside = fold_of == k
