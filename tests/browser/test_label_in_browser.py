@@ -1,17 +1,16 @@
 """The labelling page as people use it: keys alone, at a desk and on a phone, in both languages, two people at once."""
 
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from rung.loop.label_app import create_label_app
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "loop"))
+from app_in_thread import answering
 from labelling import desk_in, label_on, truth_of
 from looks import check_looks
 
@@ -21,22 +20,11 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def served(tmp_path):
     """A desk and the address of its page."""
-    with desk_in(tmp_path, background=True) as desk:
-        import socket
-
-        listening = socket.socket()
-        listening.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{listening.getsockname()[1]}"
-        app = create_label_app(desk, "word", [host], "en", "Ana", "desk")
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        while not server.started:
-            time.sleep(0.02)
+    with (
+        desk_in(tmp_path, background=True) as desk,
+        answering(lambda host: create_label_app(desk, "word", [host], "en", "Ana", "desk")) as host,
+    ):
         yield desk, f"http://{host}/word/"
-        server.should_exit = True
-        thread.join()
-        listening.close()
 
 
 @pytest.fixture

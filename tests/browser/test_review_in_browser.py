@@ -1,13 +1,9 @@
 """The review page in a browser: it opens to keys that may review, keeps none of them, and everything said is in the journal."""
 
-import socket
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from rung.loop.label_app import create_label_app
 from rung.reviewing import open_review, reviewer
@@ -17,6 +13,7 @@ from rung.serve.sources import crown
 from support import write_spec
 
 sys.path.insert(0, str(Path(__file__).parent))
+from app_in_thread import answering
 from looks import check_looks
 
 from served_products import remember
@@ -34,19 +31,12 @@ def page_of(built, news_csv, news_rows, tmp_path):
     crown(folder, "desk", built.bundle)
     keys = {role: KeyStore(folder).create(role, role)[1] for role in ("predict", "review", "admin")}
     with open_review(spec) as (served, desk):
-        listening = socket.socket()
-        listening.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{listening.getsockname()[1]}"
-        app = create_label_app(desk, "word", [host], "en", "Ana", "desk", reviewer(served))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        while not server.started:
-            time.sleep(0.02)
-        yield served, f"http://{host}/word/", keys
-        server.should_exit = True
-        thread.join()
-        listening.close()
+
+        def make_app(host):
+            return create_label_app(desk, "word", [host], "en", "Ana", "desk", reviewer(served))
+
+        with answering(make_app) as host:
+            yield served, f"http://{host}/word/", keys
 
 
 def enter(chromium, address, key, width=1280):

@@ -1,12 +1,9 @@
 """The page of a server as people use it: with a key, at a desk and on a phone, in both languages, by day and by night."""
 
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 import rung
 from rung.serve.app import create_app
@@ -15,6 +12,7 @@ from rung.serve.service import Service
 from rung.serve.try_page import language_of
 
 sys.path.insert(0, str(Path(__file__).parent))
+from app_in_thread import answering
 from looks import check_looks, every_look
 
 pytestmark = pytest.mark.browser
@@ -24,23 +22,12 @@ WORDS = {"en": ("Try it", "Ask", "Decided by:", "sports"), "zh": ("试一试", "
 @pytest.fixture(scope="module")
 def server(built, tmp_path_factory):
     """The address of a server that asks for keys, and a key."""
-    import socket
-
     folder = tmp_path_factory.mktemp("service")
     store = KeyStore(folder)
     _, key = store.create("shop", "predict")
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
     app = create_app([rung.load(built.bundle)], service=Service(keys=store, folder=folder))
-    running = uvicorn.Server(uvicorn.Config(app, log_level="error"))
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
-    thread.start()
-    while not running.started:
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}/", key
-    running.should_exit = True
-    thread.join()
-    listening.close()
+    with answering(lambda host: app) as host:
+        yield f"http://{host}/", key
 
 
 @every_look
