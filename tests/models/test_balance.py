@@ -28,7 +28,7 @@ def simulated(n, seed):
     x = rng.normal(size=(n, 3))
     chance = 1 / (1 + np.exp(-(1.2 * x[:, 0] + 0.8 * x[:, 1] - 6.2)))
     codes = (rng.random(n) < chance).astype(np.int64)
-    return Cells(x, np.zeros((n, 0), np.int32)), Goal(np.eye(2)[codes], codes), chance
+    return Cells(x, np.zeros((n, 0), np.int32), ()), Goal(np.eye(2)[codes], codes), chance
 
 
 def as_examples(cells, goal):

@@ -18,6 +18,10 @@ from rung.runtime.table_search import Goal
 pytest.importorskip("interpret")
 
 
+# Four values, another one, nothing.
+SIZES = (6, 6)
+
+
 def made(rows=400, labels=2, seed=0):
     """Two numbers (one with gaps), two categories; an answer that hangs on all of them, two together."""
     rng = np.random.default_rng(seed)
@@ -25,7 +29,7 @@ def made(rows=400, labels=2, seed=0):
     codes = rng.integers(0, 4, size=(rows, 2)).astype(np.int32)
     score = numbers[:, 0] * (codes[:, 0] > 1) + numbers[:, 1] + (codes[:, 1] == 2)
     numbers[::11, 1] = np.nan
-    cells = Cells(numbers, codes)
+    cells = Cells(numbers, codes, SIZES)
     if not labels:
         return cells, Goal(score[:, None], None)
     answer = np.searchsorted(np.quantile(score, np.linspace(0, 1, labels + 1)[1:-1]), score).astype(np.int64)
@@ -54,7 +58,7 @@ def test_reasons_are_the_shapley_values_of_independent_columns():
     """Against the definition: every order of columns, unknown ones averaged over their own training rows."""
     cells, goal = made(60, 0)
     # Few different values, so that averages over all combinations stay small.
-    cells = Cells(np.round(cells.numbers), cells.codes)
+    cells = Cells(np.round(cells.numbers), cells.codes, SIZES)
     part = fit_additive(cells, goal, {"pairs": 3, "bags": 1}, FitContext())
     values = np.hstack([cells.numbers, cells.codes.astype(float)])
     assert any(len(term.axes) == 2 for term in part.terms)
@@ -66,10 +70,10 @@ def test_reasons_are_the_shapley_values_of_independent_columns():
             [[np.mean(np.isclose(grids[j], x, equal_nan=True)) for x in mixed[:, j]] for j in range(4)],
             axis=0,
         )
-        return float(weight @ part.raw(Cells(mixed[:, :2], mixed[:, 2:].astype(np.int32)))[:, 0])
+        return float(weight @ part.raw(Cells(mixed[:, :2], mixed[:, 2:].astype(np.int32), SIZES))[:, 0])
 
     row = values[3]
-    ours = part.contributions(Cells(row[None, :2], row[None, 2:].astype(np.int32)))[0, :, 0]
+    ours = part.contributions(Cells(row[None, :2], row[None, 2:].astype(np.int32), SIZES))[0, :, 0]
     table = {known: worth(row, known) for n in range(5) for known in itertools.combinations(range(4), n)}
     exact = np.zeros(4)
     for j in range(4):
@@ -97,7 +101,7 @@ def test_a_label_that_a_fold_lacks_and_codes_never_seen():
     assert raw.shape == (len(cells), 3) and (raw.argmax(axis=1) != 1).all()
     only = np.flatnonzero(goal.codes == 2)
     assert (fit_additive(cells.take(only), goal.take(only), {}, FitContext()).raw(cells).argmax(1) == 2).all()
-    strange = Cells(np.array([[1e300, np.nan]]), np.array([[99, 99]], dtype=np.int32))
+    strange = Cells(np.array([[1e300, np.nan]]), np.array([[99, 99]], dtype=np.int32), SIZES)
     assert np.isfinite(part.raw(strange)).all()
     again = AdditivePart.from_arrays(part.arrays())
     assert np.array_equal(again.raw(cells), raw)
@@ -106,7 +110,7 @@ def test_a_label_that_a_fold_lacks_and_codes_never_seen():
 def test_tumours_are_told_apart():
     found = load_breast_cancer()
     codes = (found.target == 0).astype(np.int64)
-    goal, cells = Goal(np.eye(2)[codes], codes), Cells(found.data, np.zeros((len(codes), 0), np.int32))
+    goal, cells = Goal(np.eye(2)[codes], codes), Cells(found.data, np.zeros((len(codes), 0), np.int32), ())
     order = np.random.default_rng(0).permutation(len(codes))
     train, test = order[:300], order[300:]
     part = fit_additive(cells.take(train), goal.take(train), {"pairs": 0}, FitContext())

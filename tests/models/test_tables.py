@@ -82,6 +82,25 @@ def test_one_in_a_thousand_does_not_collapse():
         assert said == pytest.approx(np.mean([t == "yes" for t in test.targets]), rel=0.5), name
 
 
+def test_a_value_seen_once_is_known_again_and_the_model_does_not_hold_it(tmp_path):
+    """Two people share a ticket and a fate: of a hundred of the tickets training has one of the two."""
+    rng = np.random.default_rng(0)
+    fate = np.tile(rng.random(400) < 0.5, 2)
+    ticket = np.tile([f"T-{number:05d}" for number in rng.permutation(400)], 2)
+    inputs = {"ticket": ticket.tolist(), "noise": rng.normal(size=800)}
+    task, examples = examples_of("tabular_classification", inputs, ["yes" if f else "no" for f in fate])
+    model = fitted("boosted_trees", examples.take(list(range(700))))
+    asked = examples.take(list(range(700, 800)))
+    answers = model.predict(asked.inputs)
+    assert task.metric("roc_auc", asked.schema).score(asked.targets, answers, asked.schema) > 0.9
+    strange = model.predict({"ticket": ["T-99999", None], "noise": np.zeros(2)})
+    assert all(0.3 < answer.extra["probabilities"][1] < 0.7 for answer in strange)
+    model.save(tmp_path)
+    assert b"T-0" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    again = type(model).load(tmp_path, examples.schema)
+    assert np.array_equal(again.probabilities(asked.inputs), model.probabilities(asked.inputs))
+
+
 def test_intervals_cover_nine_of_ten_on_real_data():
     found = load_diabetes(scaled=False)
     inputs = {str(name): found.data[:, j] for j, name in enumerate(found.feature_names)}

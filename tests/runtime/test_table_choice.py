@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 
+from rung.core.model import FitContext
 from rung.runtime.head_calibration import calibrate
 from rung.runtime.linear_head import Calibration
-from rung.runtime.table_search import Candidate, Tried, _without_slower
+from rung.runtime.table_features import Cells
+from rung.runtime.table_search import Candidate, Goal, Tried, _without_slower
+from rung.runtime.tree_fit import TreeFolds
+
+pytest.importorskip("lightgbm")
 
 
 def tried(name, loss, **settings):
@@ -27,6 +32,20 @@ def test_a_share_of_next_to_nothing_is_no_reason_for_a_slower_answer():
     linear = Tried(Candidate("linear", "linear"), np.zeros((1, 2)), 2e-5, {"c": 0.1, "bends": 0})
     assert _without_slower([linear, exact], 1 / 30_000) == [linear]
     assert _without_slower([linear, exact], 0.0) == [linear, exact]
+
+
+def test_trees_of_labels_that_separate_end_where_rounds_say_nothing_more():
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(4_000, 3))
+    codes = (numbers[:, 0] > 0).astype(np.int64)
+    numbers[:, 0] += 3.0 * codes
+    cells, goal = Cells(numbers, np.zeros((4_000, 0), np.int32), ()), Goal(np.eye(2)[codes], codes)
+    folds = [(np.arange(3_000), np.arange(3_000, 4_000))]
+    rounds = [
+        TreeFolds(cells, goal, folds, FitContext(), least).answers({"learning_rate": 0.2})[1]["rounds"]
+        for least in (0.0, 0.3 / 1_000)
+    ]
+    assert rounds[1] < 0.7 * rounds[0]
 
 
 def test_rows_that_are_all_right_do_not_ask_for_boundless_certainty():

@@ -9,10 +9,10 @@ from rung.runtime.tree_part import encoded_apart, learn_tree_design
 
 def column_of(codes, positive):
     """Return the category's column in training, and as it is read later."""
-    cells = Cells(np.zeros((len(codes), 0)), np.asarray(codes, np.int32)[:, None])
+    cells = Cells(np.zeros((len(codes), 0)), np.asarray(codes, np.int32)[:, None], (max(codes) + 3,))
     targets = np.eye(2)[positive.astype(int)]
     design = learn_tree_design(cells, targets)
-    return encoded_apart(design, cells, targets, 5, 0)[:, 0], design.rows(cells)[:, 0]
+    return encoded_apart(design, cells, targets, 0)[:, 0], design.rows(cells)[:, 0]
 
 
 def test_a_common_value_stands_as_it_is_read_later_and_a_rare_one_without_its_own_target():
@@ -33,3 +33,17 @@ def test_where_positives_are_rare_a_value_of_a_hundred_rows_does_not_give_them_a
     found, later = column_of(codes, positive)
     told = [column[positive].mean() - column[~positive].mean() for column in (found, later)]
     assert told[0] < 0.1 * told[1]
+
+
+def test_values_that_a_fold_lacks_have_their_place():
+    """The last values of a column may all be among the rows that a fold holds out."""
+    cells = Cells(np.zeros((6, 0)), np.arange(6, dtype=np.int32)[:, None], (8,))
+    design = learn_tree_design(cells.take(np.array([0, 1])), np.eye(2)[[0, 1]])
+    assert design.rows(cells)[2:, 0] == pytest.approx(0.5)
+
+
+def test_rare_values_become_another_one_and_gaps_stay():
+    codes = np.array([[0], [0], [0], [1], [3], [0]], dtype=np.int32)
+    merged = Cells(np.zeros((6, 0)), codes, (4,)).merged(3)
+    assert merged.codes[:, 0].tolist() == [0, 0, 0, 2, 3, 0]
+    assert codes[3, 0] == 1

@@ -26,12 +26,14 @@ _PAIRS, _MOST_COLUMNS_FOR_PAIRS = 10, 150
 # Rows that can be told apart without fault would go on to 50,000; others were seen to stop by 300.
 _MOST_ROUNDS = 1_000
 _ABSENT = -10.0
+# Categories in fewer training rows share one bin, that of "another one".
+_FEWEST_ROWS = 3
 
 
 def fit_additive(cells: Cells, goal: Goal, settings: Mapping[str, Any], context: FitContext) -> Part:
     """Return a sum of tables. settings: `pairs` of columns at most, `bags` that are fitted and averaged, `balance`."""
     shown = balanced(cells, goal, settings, context.seed)
-    cells, goal, weights = shown.cells, shown.goal, shown.weights
+    cells, goal, weights = shown.cells.merged(_FEWEST_ROWS), shown.goal, shown.weights
     most = _MOST_ROWS[context.effort]
     if len(cells) > most:
         codes = goal.codes if goal.codes is not None else np.zeros(len(cells), dtype=np.int64)
@@ -87,7 +89,7 @@ def _packed(model: Any, cells: Cells, goal: Goal) -> AdditivePart:
             level = min(len(columns), len(levels)) - 1
             if (column, level) not in place:
                 place[column, level] = len(axes)
-                axes.append(Axis(column, _places(levels[level], cells, column, len(scores))))
+                axes.append(Axis(column, _places(levels[level], cells, column)))
             term.append(place[column, level])
         table = np.asarray(scores, dtype=np.float64).reshape(*weights.shape, len(intercept))
         if len(term) == 1:
@@ -114,16 +116,15 @@ def without_margins(table: Floats, weights: Floats) -> tuple[Floats, Floats, Flo
     return rows - mean, columns - mean, table - rows[:, None] - columns[None] + mean, mean
 
 
-def _places(bins: Any, cells: Cells, column: int, size: int) -> npt.NDArray[Any]:
-    """Return a number's cuts; of a category the bin of each code, those that training never saw in the last one."""
+def _places(bins: Any, cells: Cells, column: int) -> npt.NDArray[Any]:
+    """Return a number's cuts; of a category the bin of each code, "another one" for those that have none of their own."""
     if not isinstance(bins, dict):
         return np.asarray(bins, dtype=np.float64)
-    codes = cells.codes[:, column - cells.numbers.shape[1]]
     unknown = max(bins.values(), default=0) + 1
-    found = np.full(int(codes.max(initial=0)) + 3, unknown, dtype=np.int64)
+    found = np.full(cells.sizes[column - cells.numbers.shape[1]], unknown, dtype=np.int64)
     for text, place in bins.items():
         found[int(float(text))] = place
-    return found
+    return np.where(found == unknown, found[-2], found)
 
 
 def _spread(

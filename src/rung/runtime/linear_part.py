@@ -134,7 +134,7 @@ def learn_design(cells: Cells, bends: int) -> LinearDesign:
     if bends and width:
         shares = np.concatenate([[0.01], np.linspace(0.0, 1.0, bends + 2)[1:-1], [0.99]])
         knots = np.array([_quantiles(numbers[:, j], shares) for j in range(width)])
-    kept = tuple(_places(cells.codes[:, j]) for j in range(cells.codes.shape[1]))
+    kept = tuple(_places(cells.codes[:, j], size) for j, size in enumerate(cells.sizes))
     plain = LinearDesign(fill, knots, gaps, np.zeros(1), np.ones(1), kept)
     raw = plain._raw(cells)
     spread = raw.std(axis=0)
@@ -151,9 +151,8 @@ def _quantiles(values: Floats, shares: Floats) -> Floats:
     return np.quantile(filled, shares) if len(filled) else np.zeros(len(shares))
 
 
-def _places(codes: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """Return code -> place of its weight, for all codes up to twice unseen; the last place is the rare and unseen one."""
-    size = int(codes.max(initial=0)) + 3
+def _places(codes: npt.NDArray[np.int32], size: int) -> npt.NDArray[np.int64]:
+    """Return code -> place of its weight, for all `size` codes; the last place is the rare and unseen one."""
     counts = np.bincount(codes, minlength=size)
     common = np.flatnonzero(counts >= _FEWEST_ROWS)
     places = np.full(size, len(common), dtype=np.int64)

@@ -6,6 +6,7 @@ becomes what a linear model of its words says of the target.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,47 +23,67 @@ from rung.runtime.text_scores import TextScores
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
-# A value in fewer rows counts as "another one", which is also what training never saw.
+# A value in fewer rows may name somebody: a model knows it again by its digest, and does not hold it. (The schema lists
+# all values of columns that have few.)
 _FEWEST_ROWS = 3
 _MOST_VALUES = 10_000
 _PARTS = ("day", "month", "weekday", "hour")
+_NONE = np.zeros(0, dtype=np.uint64)
 
 
 @dataclass(frozen=True)
 class Cells:
     """Rows ready for a model. numbers: [rows, p], NaN where missing. codes: [rows, q], from 0: the known values in
-    order, then "another one", last "missing"."""
+    order, then "another one", last "missing". sizes: how many codes each of the q columns has."""
 
     numbers: Floats
     codes: Codes
+    sizes: tuple[int, ...]
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def take(self, rows: npt.NDArray[np.int64]) -> Cells:
         """Return these rows."""
-        return Cells(self.numbers[rows], self.codes[rows])
+        return Cells(self.numbers[rows], self.codes[rows], self.sizes)
+
+    def merged(self, fewest: int) -> Cells:
+        """Return rows with "another one" for each value that fewer of them have."""
+        codes = self.codes.copy()
+        for j, size in enumerate(self.sizes):
+            known = np.append(np.bincount(codes[:, j], minlength=size)[:-1] >= fewest, True)
+            codes[:, j] = np.where(known[codes[:, j]], codes[:, j], size - 2)
+        return Cells(self.numbers, codes, self.sizes)
 
 
 class _Codes(dict[Any, int]):
     """The code of each of a category's values, of any other one, and of nothing."""
 
-    def __init__(self, values: Sequence[str]) -> None:
+    def __init__(self, values: Sequence[str], rare: npt.NDArray[np.uint64]) -> None:
         super().__init__({value: code for code, value in enumerate(values)})
-        self.update(dict.fromkeys((None, ""), len(values) + 1))
-        self._other = len(values)
+        self._rare = {digest: len(values) + place for place, digest in enumerate(rare.tolist())}
+        self._other = len(values) + len(rare)
+        self.update(dict.fromkeys((None, ""), self._other + 1))
 
     def __missing__(self, value: Any) -> int:
-        return self._other
+        return self._rare.get(_digest(value), self._other) if self._rare else self._other
+
+
+def _digest(value: Any) -> int:
+    """Return what a rare value is known by: whoever holds a bundle may try a value he guesses, and can read none."""
+    text = str(value).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8, key=b"rung-category").digest(), "little")
 
 
 @dataclass(frozen=True)
 class TableFeatures:
     """What is read of each column. numbers: (column, part), the part "" for the number itself. categories: column ->
-    its known values. texts: column -> its scores. left_out: column -> why it is not read."""
+    its known values. rare: column -> digests of those that too few rows have to be held. texts: column -> its scores.
+    left_out: column -> why it is not read."""
 
     numbers: tuple[tuple[str, str], ...]
     categories: Mapping[str, tuple[str, ...]]
+    rare: Mapping[str, npt.NDArray[np.uint64]]
     texts: Mapping[str, TextScores]
     left_out: Mapping[str, str]
 
@@ -74,7 +95,7 @@ class TableFeatures:
 
     @cached_property
     def _known(self) -> dict[str, _Codes]:
-        return {name: _Codes(values) for name, values in self.categories.items()}
+        return {name: _Codes(values, self.rare[name]) for name, values in self.categories.items()}
 
     def encode(self, inputs: Columns, text_scores: Mapping[str, Floats] | None = None) -> Cells:
         """Return rows as a model reads them. text_scores: of training rows, by models that had not seen them."""
@@ -98,14 +119,15 @@ class TableFeatures:
         codes = np.zeros((rows, len(self.categories)), dtype=np.int32)
         for place, name in enumerate(self.categories):
             codes[:, place] = np.fromiter(map(self._known[name].__getitem__, inputs[name]), np.int32, rows)
-        return Cells(np.hstack(blocks), codes)
+        sizes = (len(values) + len(self.rare[name]) + 2 for name, values in self.categories.items())
+        return Cells(np.hstack(blocks), codes, tuple(sizes))
 
     def shown(self, inputs: Columns, row: int) -> dict[str, str]:
         """Return each column of a row as people read it: "age = 34"."""
         return {name: f"{name} = {_shown(column[row])}" for name, column in inputs.items()}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything but the text models' arrays, for JSON."""
+        """Return everything but digests and the text models' arrays, for JSON."""
         return {
             "numbers": [list(pair) for pair in self.numbers],
             "categories": {name: list(values) for name, values in self.categories.items()},
@@ -114,8 +136,10 @@ class TableFeatures:
         }
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the arrays of the text models, for safetensors."""
+        """Return the digests and the arrays of the text models, for safetensors."""
         found: dict[str, npt.NDArray[Any]] = {}
+        for place, digests in enumerate(self.rare.values()):
+            found |= {f"rare.{place}": digests} if len(digests) else {}
         for place, text in enumerate(self.texts.values()):
             found |= {f"text.{place}.{key}": array for key, array in text.arrays().items()}
         return found
@@ -131,6 +155,7 @@ class TableFeatures:
         return TableFeatures(
             tuple((name, part) for name, part in raw["numbers"]),
             {name: tuple(values) for name, values in raw["categories"].items()},
+            {name: arrays.get(f"rare.{place}", _NONE) for place, name in enumerate(raw["categories"])},
             texts,
             dict(raw["left_out"]),
         )
@@ -143,6 +168,7 @@ def learn(schema: Schema, inputs: Columns, texts: Mapping[str, TextScores]) -> T
     """
     numbers: list[tuple[str, str]] = []
     categories: dict[str, tuple[str, ...]] = {}
+    rare: dict[str, npt.NDArray[np.uint64]] = {}
     left_out: dict[str, str] = {}
     for field in schema.inputs:
         column = inputs[field.name]
@@ -161,15 +187,15 @@ def learn(schema: Schema, inputs: Columns, texts: Mapping[str, TextScores]) -> T
             counts = Counter(value for value in column if value not in (None, ""))
             why = _useless_category(field, counts, len(column))
             if not why:
-                kept = [
-                    v
-                    for v, n in counts.most_common(_MOST_VALUES)
-                    if n >= min(_FEWEST_ROWS, len(column) // 20 + 1)
-                ]
-                categories[field.name] = tuple(sorted(kept))
+                least = min(_FEWEST_ROWS, len(column) // 20 + 1)
+                known = counts.most_common(_MOST_VALUES)
+                categories[field.name] = tuple(sorted(value for value, n in known if n >= least))
+                rare[field.name] = np.array(
+                    sorted(_digest(value) for value, n in known if n < least), dtype=np.uint64
+                )
         if why:
             left_out[field.name] = why
-    return TableFeatures(tuple(numbers), categories, dict(texts), left_out)
+    return TableFeatures(tuple(numbers), categories, rare, dict(texts), left_out)
 
 
 def as_floats(column: Sequence[Any]) -> Floats:

@@ -32,8 +32,8 @@ _STEPS, _LEAST_GAIN = 25, 3e-4
 # this near to the best the quickest to answer is taken.
 MANY, _LEAST_OF_MANY, _NEAR = 20_000, 1e-3, 2e-3
 # Nor is a gain, whatever its share, that makes all the labels seen likelier by less than this factor's logarithm: where
-# labels all but separate, shares are of nothing.
-_EVIDENCE = 1.0
+# labels all but separate, shares are of nothing. Rounds of trees go on while the last few bring as much as the second.
+_EVIDENCE, _EVIDENCE_OF_ROUNDS = 1.0, 0.3
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,9 @@ def choose(
     """
     rows = np.concatenate([test for _, test in folds])
     truth = goal.take(rows)
-    trees = TreeFolds(cells, goal, folds, context)
+    thrifty = context.effort < 3 and len(cells) > MANY
+    evident = thrifty and goal.codes is not None
+    trees = TreeFolds(cells, goal, folds, context, _EVIDENCE_OF_ROUNDS / len(rows) if evident else 0.0)
     begun = time.monotonic()
     tried: list[Tried] = []
     for candidate in candidates:
@@ -121,8 +123,7 @@ def choose(
                 [fit(cells.take(a), goal.take(a), once, context).raw(cells.take(b)) for a, b in folds]
             )
         tried.append(Tried(candidate, raw, truth.loss(raw), settings, time.monotonic() - started))
-    thrifty = context.effort < 3 and len(cells) > MANY
-    floor = _EVIDENCE / len(rows) if thrifty and goal.codes is not None else 0.0
+    floor = _EVIDENCE / len(rows) if evident else 0.0
     kept = _without_slower(tried, floor) if thrifty else tried
     if not mix:
         best = min(kept, key=lambda t: t.loss)

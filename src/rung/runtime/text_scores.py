@@ -33,11 +33,13 @@ class TextScores:
         return int(self.weights.shape[1])
 
     def scores(self, texts: Sequence[Any]) -> Floats:
-        """Return [rows, outputs]."""
+        """Return [rows, outputs]; a text that comes again is read once."""
         if not len(texts):
             return np.zeros((0, self.width))
-        rows = transform([str(text or "") for text in texts], (self.block,))
-        return rows.dot(self.weights) + self.bias.astype(np.float64)
+        place: dict[str, int] = {}
+        said = [place.setdefault(str(text or ""), len(place)) for text in texts]
+        found = transform(list(place), (self.block,)).dot(self.weights)
+        return np.asarray(found[said] + self.bias.astype(np.float64))
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is no array, for JSON."""

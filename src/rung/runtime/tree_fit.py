@@ -29,22 +29,36 @@ _CELLS_A_THREAD = 2_000_000
 
 
 @dataclass(frozen=True)
+class _Stop:
+    """Held-out rows that end a fit, and what its last rounds must take from the loss on them for more to follow."""
+
+    rows: Any
+    least: float
+
+
+@dataclass(frozen=True)
 class _Prepared:
     """One fold, ready for LightGBM."""
 
     train: Any
     test: npt.NDArray[np.float32]
-    valid: Any
+    stop: _Stop
     shift: Floats
 
 
 class TreeFolds:
-    """Folds of a table, prepared once for all configurations of trees."""
+    """Folds of a table, prepared once for all configurations of trees. least: as of `_Stop`."""
 
     def __init__(
-        self, cells: Cells, goal: Goal, folds: Sequence[tuple[Ints, Ints]], context: FitContext
+        self,
+        cells: Cells,
+        goal: Goal,
+        folds: Sequence[tuple[Ints, Ints]],
+        context: FitContext,
+        least: float = 0.0,
     ) -> None:
         self._cells, self._goal, self._folds, self._context = cells, goal, folds, context
+        self._least = least
         self._prepared: dict[str, list[_Prepared]] = {}
 
     def answers(self, settings: Mapping[str, Any]) -> tuple[Floats, Mapping[str, Any]]:
@@ -54,7 +68,7 @@ class TreeFolds:
             self._prepared[balance] = [self._prepare(train, test, settings) for train, test in self._folds]
         raw, rounds = [], []
         for fold in self._prepared[balance]:
-            booster = _train(fold.train, self._goal, settings, self._context, fold.valid)
+            booster = _train(fold.train, self._goal, settings, self._context, fold.stop)
             rounds.append(booster.best_iteration or booster.current_iteration())
             found = booster.predict(fold.test, num_iteration=rounds[-1], raw_score=True)
             raw.append(_as_outputs(found, self._goal) + fold.shift)
@@ -69,7 +83,7 @@ class TreeFolds:
         seed = self._context.seed
         shown = balanced(self._cells.take(train), self._goal.take(train), settings, seed)
         design = learn_tree_design(shown.cells, shown.goal.targets)
-        rows = design.rows(shown.cells, encoded_apart(design, shown.cells, shown.goal.targets, 5, seed))
+        rows = design.rows(shown.cells, encoded_apart(design, shown.cells, shown.goal.targets, seed))
         held = design.rows(self._cells.take(test))
         data = _dataset(rows, shown)
         # Held-out rows stand in their own shares: scores are put back to them before they stop the fit.
@@ -79,7 +93,7 @@ class TreeFolds:
         valid = lgb.Dataset(
             held, _label(self._goal.take(test)), reference=data, init_score=begin, free_raw_data=False
         )
-        return _Prepared(data, held, valid, shown.shift)
+        return _Prepared(data, held, _Stop(valid, self._least), shown.shift)
 
 
 def fit_trees(cells: Cells, goal: Goal, settings: Mapping[str, Any], context: FitContext) -> Part:
@@ -87,7 +101,7 @@ def fit_trees(cells: Cells, goal: Goal, settings: Mapping[str, Any], context: Fi
     shown = balanced(cells, goal, settings, context.seed)
     cells, goal = shown.cells, shown.goal
     design: TreeDesign = learn_tree_design(cells, goal.targets)
-    rows = design.rows(cells, encoded_apart(design, cells, goal.targets, 5, context.seed))
+    rows = design.rows(cells, encoded_apart(design, cells, goal.targets, context.seed))
     bags = int(settings.get("bags", 1))
     parts = []
     ours = 1 if goal.codes is None or goal.outputs == 2 else goal.outputs
@@ -97,7 +111,9 @@ def fit_trees(cells: Cells, goal: Goal, settings: Mapping[str, Any], context: Fi
     return moved(TreePart(design, joined(parts), goal.outputs), shown.shift)
 
 
-def _train(data: Any, goal: Goal, settings: Mapping[str, Any], context: FitContext, valid: Any) -> Any:
+def _train(
+    data: Any, goal: Goal, settings: Mapping[str, Any], context: FitContext, stop: _Stop | None
+) -> Any:
     # Threads that wait by spinning take the cores from those that work: 54 s instead of 0.06 s was seen.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import lightgbm as lgb
@@ -115,8 +131,10 @@ def _train(data: Any, goal: Goal, settings: Mapping[str, Any], context: FitConte
     if params["objective"] == "multiclass":
         params["num_class"] = goal.outputs
     rounds = int(settings.get("rounds", _MOST_ROUNDS[context.effort]))
-    stop: list[Any] = [lgb.early_stopping(_PATIENCE, verbose=False)] if valid is not None else []
-    return lgb.train(params, data, rounds, valid_sets=[valid] if valid is not None else None, callbacks=stop)
+    if stop is None:
+        return lgb.train(params, data, rounds)
+    patience = lgb.early_stopping(_PATIENCE, verbose=False, min_delta=stop.least)
+    return lgb.train(params, data, rounds, valid_sets=[stop.rows], callbacks=[patience])
 
 
 def _dataset(rows: npt.NDArray[np.float32], shown: Balanced) -> Any:

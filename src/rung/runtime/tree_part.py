@@ -25,6 +25,8 @@ _PULL = 10.0
 # little away, and five means of one value, a fold each, would blur it for the trees. For labels that are not half and half
 # the rows count by p(1 - p) against a half's: where positives are rare, one in a hundred would give itself away.
 _COMMON = 100
+# A row of a rare value is encoded by the rows of other folds: of many, so that little of what is known of the value is lost.
+_FOLDS = 10
 # More outputs than these would make as many columns of each category: their first ones speak for the rest.
 _MOST_OUTPUTS = 5
 
@@ -116,7 +118,7 @@ def learn_tree_design(cells: Cells, targets: Floats) -> TreeDesign:
     for j in np.flatnonzero(~has_gap).tolist():
         fill[j] = np.median(cells.numbers[:, j])
     kept = _spoken_for(targets)
-    means = tuple(category_means(cells.codes[:, j], kept) for j in range(cells.codes.shape[1]))
+    means = tuple(_means(cells.codes[:, j], kept, size) for j, size in enumerate(cells.sizes))
     return TreeDesign(fill, means)
 
 
@@ -125,16 +127,23 @@ def _spoken_for(targets: Floats) -> Floats:
     return targets[:, 1:] if targets.shape[1] == 2 else targets[:, :_MOST_OUTPUTS]
 
 
-def category_means(codes: npt.NDArray[np.int32], targets: Floats, size: int = 0) -> Floats:
-    """Return [codes, outputs]: the mean target of each code, drawn to the mean of all where its rows are few."""
-    size = size or int(codes.max(initial=0)) + 3
-    counts = np.bincount(codes, minlength=size)[:, None]
-    overall = targets.mean(axis=0)
-    sums = np.column_stack([np.bincount(codes, weights=column, minlength=size) for column in targets.T])
+def _means(codes: npt.NDArray[np.int32], targets: Floats, size: int) -> Floats:
+    """Return [size, outputs]: the mean target of each code, drawn to the mean of all where its rows are few."""
+    return _drawn(*_sums(codes, targets, size), targets.mean(axis=0))
+
+
+def _sums(codes: Ints | npt.NDArray[np.int32], targets: Floats, size: int) -> tuple[Floats, Ints]:
+    """Return [size, outputs], the sum of targets of each code, and [size, 1], how many rows it has."""
+    counts: Ints = np.bincount(codes, minlength=size)[:, None]
+    sums = [np.bincount(codes, weights=column, minlength=size) for column in targets.T]
+    return np.column_stack(sums).astype(np.float64), counts
+
+
+def _drawn(sums: Floats, counts: Ints, overall: Floats) -> Floats:
     return np.asarray((sums + _PULL * overall) / (counts + _PULL))
 
 
-def encoded_apart(design: TreeDesign, cells: Cells, targets: Floats, folds: int, seed: int) -> Floats:
+def encoded_apart(design: TreeDesign, cells: Cells, targets: Floats, seed: int) -> Floats:
     """Return the category columns of training rows, each row of a rare value encoded by the means of other rows.
 
     design: learned of these cells and targets; common values stand as in its rows.
@@ -143,15 +152,17 @@ def encoded_apart(design: TreeDesign, cells: Cells, targets: Floats, folds: int,
     kept = _spoken_for(targets)
     width = kept.shape[1]
     found = np.zeros((len(cells), cells.codes.shape[1] * width))
-    fold_of = np.random.default_rng(seed).permutation(len(cells)) % folds
+    fold_of = np.random.default_rng(seed).permutation(len(cells)) % _FOLDS
     weight = np.minimum(4 * kept.var(axis=0), 1.0)
     for j, codes in enumerate(cells.codes.T):
-        rows_of = np.bincount(codes)
         column = design.means[j][codes]
-        is_rare = (rows_of[:, None] * weight < _COMMON)[codes]
-        for k in range(folds if is_rare.any() else 0):
-            inside = fold_of == k
-            means = category_means(codes[~inside], kept[~inside], len(rows_of))[codes[inside]]
-            column[inside] = np.where(is_rare[inside], means, column[inside])
+        sums, counts = _sums(codes, kept, cells.sizes[j])
+        is_rare = (counts * weight < _COMMON)[codes]
+        rows = np.flatnonzero(is_rare.any(axis=1))
+        # What is left of a code's rows without those of the row's own fold.
+        own = codes[rows] * _FOLDS + fold_of[rows]
+        less, fewer = _sums(own, kept[rows], cells.sizes[j] * _FOLDS)
+        left = sums[codes[rows]] - less[own], counts[codes[rows]] - fewer[own]
+        column[rows] = np.where(is_rare[rows], _drawn(*left, kept.mean(axis=0)), column[rows])
         found[:, j * width : (j + 1) * width] = column
     return found
