@@ -17,7 +17,8 @@ different splits cannot be compared to the third digit, the section on targets c
 of one fit on all training rows, from rows in memory to a model: ours includes the search, calibration and the choice of weights;
 libraries are imported before. `rows/s` is of columns in memory, numbers as arrays, ours and the peers', after ten rows to warm up. `p50 ms`
 is of one row at a time in process. Ours answers on one thread, peers on two. FLAML gets as long as our slowest fit of the split, ten
-seconds at least. Ratios count, not seconds: a run that other work on the machine disturbed keeps its scores alone."""
+seconds at least. Ratios count, not seconds: a run that other work on the machine disturbed keeps its scores alone, so that times
+are compared on fewer splits than scores."""
 _NAMES = {"autogluon": "AutoGluon medium", "autogluon_best": "AutoGluon best, 300 s", "logistic": "logistic regression",
           "lightgbm": "LightGBM", "catboost": "CatBoost", "flaml": "FLAML"}  # fmt: skip
 # Peers that fit one model: FLAML and AutoGluon choose or mix.
@@ -130,8 +131,8 @@ def _against(runs: Runs, titles: dict[str, str], ours: str, peer: str) -> str:
             continue
         a, b = _mean(own, "score"), _mean(other, "score")
         means.append((a, b))
-        shares = [_share(own, other, key) for key in ("fit_seconds", "size_mb")]
-        shares.append(f"{_mean(own, 'rows_per_s') / _mean(other, 'rows_per_s'):,.1f}" if shares[0] else "")
+        shares = [_times(other, own, "fit_seconds"), _times(other, own, "size_mb")]
+        shares = [f"1/{share}" if share else "" for share in shares] + [_times(own, other, "rows_per_s")]
         lines.append(row(title, str(len(own)), f"{a:.4f}", f"{b:.4f}", f"{a - b:+.4f}", *shares))
     if means:
         a, b = np.mean(means, axis=0)
@@ -139,11 +140,13 @@ def _against(runs: Runs, titles: dict[str, str], ours: str, peer: str) -> str:
     return "\n".join(lines)
 
 
-def _share(own: Runs, other: Runs, key: str) -> str:
-    """Return ours as a share of theirs; "" where ours was run on a busy machine and has no seconds."""
-    if not all(key in one for one in own):
+def _times(some: Runs, others: Runs, key: str) -> str:
+    """Return how many times the others' mean is the first's, on the splits where both were measured; "" where none was:
+    runs on a busy machine have no seconds."""
+    both = [(a, b) for a, b in zip(some, others, strict=True) if key in a and key in b]
+    if not both:
         return ""
-    return f"1/{_mean(other, key) / max(_mean(own, key), 1e-9):,.1f}"
+    return f"{_mean((a for a, _ in both), key) / max(_mean((b for _, b in both), key), 1e-9):,.1f}"
 
 
 def _losses(runs: Runs, titles: dict[str, str]) -> str:
