@@ -107,6 +107,18 @@ def test_a_label_that_a_fold_lacks_and_codes_never_seen():
     assert np.array_equal(again.raw(cells), raw)
 
 
+def test_categories_of_few_rows_are_answered_as_another_one():
+    cells, goal = made()
+    cells.codes[:2, 0] = 3
+    cells.codes[2:, 0] %= 3
+    part = fit_additive(cells, goal, {"pairs": 0, "bags": 1}, FitContext())
+    asked = Cells(
+        cells.numbers[:1].repeat(4, axis=0), np.array([[3, 0], [4, 0], [5, 0], [0, 0]], np.int32), SIZES
+    )
+    rare, other, gap, common = part.raw(asked)[:, 1].tolist()
+    assert rare == other == gap != common
+
+
 def test_tumours_are_told_apart():
     found = load_breast_cancer()
     codes = (found.target == 0).astype(np.int64)

@@ -7,10 +7,8 @@ from rung.core.model import FitContext
 from rung.runtime.head_calibration import calibrate
 from rung.runtime.linear_head import Calibration
 from rung.runtime.table_features import Cells
-from rung.runtime.table_search import Candidate, Goal, Tried, _without_slower
+from rung.runtime.table_search import Candidate, Goal, Tried, _without_slower, choose
 from rung.runtime.tree_fit import TreeFolds
-
-pytest.importorskip("lightgbm")
 
 
 def tried(name, loss, **settings):
@@ -35,6 +33,7 @@ def test_a_share_of_next_to_nothing_is_no_reason_for_a_slower_answer():
 
 
 def test_trees_of_labels_that_separate_end_where_rounds_say_nothing_more():
+    pytest.importorskip("lightgbm")
     rng = np.random.default_rng(0)
     numbers = rng.normal(size=(4_000, 3))
     codes = (numbers[:, 0] > 0).astype(np.int64)
@@ -70,3 +69,19 @@ def test_curves_are_taken_where_they_gain_and_not_for_noise():
     assert found.kind == "isotonic"
     loss = -np.log(found.apply(bent)[np.arange(4_000), codes]).mean()
     assert loss < -np.log(Calibration().apply(bent)[np.arange(4_000), codes].clip(1e-12)).mean()
+
+
+def test_a_large_table_whose_labels_separate_gets_few_rounds():
+    pytest.importorskip("lightgbm")
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(24_000, 2))
+    codes = (numbers[:, 0] > 0).astype(np.int64)
+    numbers[:, 0] += 3.0 * codes
+    cells, goal = Cells(numbers, np.zeros((len(codes), 0), np.int32), ()), Goal(np.eye(2)[codes], codes)
+    folds = [(np.arange(18_000), np.arange(18_000, 24_000))]
+    trees = [Candidate("trees", "trees", {"learning_rate": 0.2})]
+    rounds = [
+        choose(cells, goal, folds, trees, FitContext(effort=effort), True).members[0][0].settings["rounds"]
+        for effort in (2, 3)
+    ]
+    assert rounds[0] < 0.7 * rounds[1]

@@ -19,6 +19,8 @@ CELLS = [
     ("number", []),
     ("category", ["red", " red ", "3.0", "3", "NA", "", "ＲＥＤ"]),
     ("category", ["red", None, 3.0, 3]),
+    ("category", ["1", 1, True, 1.0, None, "1"]),
+    ("category", []),
     ("time", ["2024-01-31", "", None]),
 ]
 
@@ -43,6 +45,12 @@ def test_arrays_of_data_frames_are_read_like_lists():
     words = np.array(["a", None, " a "], dtype=object)
     field = Field("x", "category", "input")
     assert read_column(field, reader(field), words, "t") == ["a", None, "a"]
+
+
+def test_a_category_is_no_list():
+    field = Field("x", "category", "input")
+    with pytest.raises(InputError, match="must be a category, not list"):
+        read_column(field, reader(field), ["red", ["blue"]], "t")
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,13 @@ class StackParams:
     """What can be set; None goes by the effort, and is searched on training rows.
 
     bags: fits of each kind of trees that are averaged. balance: weigh the rows of rare labels, or thin those of common
-    ones; probabilities stay the data's own.
+    ones; probabilities stay the data's own. fewest_rows: from how many rows on a category's value is known, 1 unless
+    set; with 3 no value that may name somebody is in the bundle, not even as a digest.
     """
 
     bags: int | None = None
     balance: Literal["none", "weights", "thin"] | None = None
+    fewest_rows: int | None = None
 
 
 class Stack(TableModel):

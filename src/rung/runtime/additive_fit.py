@@ -13,7 +13,7 @@ from rung.core.model import FitContext
 from rung.runtime.additive_part import AdditivePart, Axis, Term
 from rung.runtime.row_balance import balanced, moved
 from rung.runtime.row_samples import sample
-from rung.runtime.table_features import Cells
+from rung.runtime.table_features import FEWEST_ROWS, Cells
 from rung.runtime.table_parts import Part
 
 if TYPE_CHECKING:
@@ -26,20 +26,19 @@ _PAIRS, _MOST_COLUMNS_FOR_PAIRS = 10, 150
 # Rows that can be told apart without fault would go on to 50,000; others were seen to stop by 300.
 _MOST_ROUNDS = 1_000
 _ABSENT = -10.0
-# Categories in fewer training rows share one bin, that of "another one".
-_FEWEST_ROWS = 3
 
 
 def fit_additive(cells: Cells, goal: Goal, settings: Mapping[str, Any], context: FitContext) -> Part:
     """Return a sum of tables. settings: `pairs` of columns at most, `bags` that are fitted and averaged, `balance`."""
     shown = balanced(cells, goal, settings, context.seed)
-    cells, goal, weights = shown.cells.merged(_FEWEST_ROWS), shown.goal, shown.weights
+    cells, goal, weights = shown.cells, shown.goal, shown.weights
     most = _MOST_ROWS[context.effort]
     if len(cells) > most:
         codes = goal.codes if goal.codes is not None else np.zeros(len(cells), dtype=np.int64)
         rows = sample(codes, most, context.seed)
         cells, goal = cells.take(rows), goal.take(rows)
         weights = None if weights is None else weights[rows]
+    cells = cells.merged(FEWEST_ROWS)
     present = np.zeros(1) if goal.codes is None else np.unique(goal.codes)
     if goal.codes is not None and len(present) == 1:
         intercept = np.where(np.arange(goal.outputs) == present[0], -_ABSENT, _ABSENT)
@@ -117,7 +116,8 @@ def without_margins(table: Floats, weights: Floats) -> tuple[Floats, Floats, Flo
 
 
 def _places(bins: Any, cells: Cells, column: int) -> npt.NDArray[Any]:
-    """Return a number's cuts; of a category the bin of each code, "another one" for those that have none of their own."""
+    """Return a number's cuts; of a category the bin of each code: those that have none of their own, a gap too, share that
+    of "another one"."""
     if not isinstance(bins, dict):
         return np.asarray(bins, dtype=np.float64)
     unknown = max(bins.values(), default=0) + 1

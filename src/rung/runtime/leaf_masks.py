@@ -3,7 +3,7 @@
 QuickScorer (Lucchese et al., SIGIR 2015) in numpy. A tree's leaves are bits from left to right. For a feature, a table
 says for each place between its thresholds which leaves of every tree a row there can still reach; what all features
 leave is combined with "and", and the lowest bit that stands is the leaf. Features of few thresholds share a table, which
-says it for each pair of their places. Nothing branches on data, so a batch runs two to three times as fast as node by
+says it for each combination of their places. Nothing branches on data, so a batch runs two to three times as fast as node by
 node in ONNX Runtime.
 """
 
@@ -142,9 +142,11 @@ def _shared(
 ) -> tuple[tuple[tuple[int, ...], npt.NDArray[Any]], ...]:
     """Return tables joined two by two, the smallest first, as long as they stay small: each costs every row a look."""
     found = sorted(masks, key=lambda one: len(one[1]))
+    total = sum(mask.nbytes for _, mask in masks)
     while len(found) > 1:
         (some, a), (others, b) = found[:2]
-        if a.nbytes * len(b) > _SHARED_BYTES:
+        total += a.nbytes * len(b) - a.nbytes - b.nbytes
+        if a.nbytes * len(b) > _SHARED_BYTES or total > _MOST_BYTES:
             break
         both = (a[:, None] & b[None]).reshape(-1, a.shape[1])
         found = sorted([(some + others, both), *found[2:]], key=lambda one: len(one[1]))

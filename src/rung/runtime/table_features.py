@@ -23,9 +23,8 @@ from rung.runtime.text_scores import TextScores
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
-# A value in fewer rows may name somebody: a model knows it again by its digest, and does not hold it. (The schema lists
-# all values of columns that have few.)
-_FEWEST_ROWS = 3
+# A value in fewer rows may name somebody: a bundle holds its digest at most.
+FEWEST_ROWS = 3
 _MOST_VALUES = 10_000
 _PARTS = ("day", "month", "weekday", "hour")
 _NONE = np.zeros(0, dtype=np.uint64)
@@ -59,31 +58,38 @@ class Cells:
 class _Codes(dict[Any, int]):
     """The code of each of a category's values, of any other one, and of nothing."""
 
-    def __init__(self, values: Sequence[str], rare: npt.NDArray[np.uint64]) -> None:
+    def __init__(self, name: str, values: Sequence[str], digests: npt.NDArray[np.uint64]) -> None:
         super().__init__({value: code for code, value in enumerate(values)})
-        self._rare = {digest: len(values) + place for place, digest in enumerate(rare.tolist())}
-        self._other = len(values) + len(rare)
+        self._name = name
+        self._digested = {digest: len(values) + place for place, digest in enumerate(digests.tolist())}
+        self._other = len(values) + len(digests)
         self.update(dict.fromkeys((None, ""), self._other + 1))
 
     def __missing__(self, value: Any) -> int:
-        return self._rare.get(_digest(value), self._other) if self._rare else self._other
+        if not self._digested:
+            return self._other
+        return self._digested.get(_digest(self._name, value), self._other)
 
 
-def _digest(value: Any) -> int:
-    """Return what a rare value is known by: whoever holds a bundle may try a value he guesses, and can read none."""
-    text = str(value).encode("utf-8", "surrogatepass")
+def _digest(name: str, value: Any) -> int:
+    """Return what a rare value of a column is known by.
+
+    It hides a value only from those who cannot guess it: whoever holds a bundle may try all that a column could hold,
+    and learn of each whether a training row had it, and of which label.
+    """
+    text = f"{name}\0{value}".encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(text, digest_size=8, key=b"rung-category").digest(), "little")
 
 
 @dataclass(frozen=True)
 class TableFeatures:
     """What is read of each column. numbers: (column, part), the part "" for the number itself. categories: column ->
-    its known values. rare: column -> digests of those that too few rows have to be held. texts: column -> its scores.
-    left_out: column -> why it is not read."""
+    its known values. digests: column -> those of known values that too few rows have to be held. texts: column -> its
+    scores. left_out: column -> why it is not read."""
 
     numbers: tuple[tuple[str, str], ...]
     categories: Mapping[str, tuple[str, ...]]
-    rare: Mapping[str, npt.NDArray[np.uint64]]
+    digests: Mapping[str, npt.NDArray[np.uint64]]
     texts: Mapping[str, TextScores]
     left_out: Mapping[str, str]
 
@@ -95,7 +101,7 @@ class TableFeatures:
 
     @cached_property
     def _known(self) -> dict[str, _Codes]:
-        return {name: _Codes(values, self.rare[name]) for name, values in self.categories.items()}
+        return {name: _Codes(name, values, self.digests[name]) for name, values in self.categories.items()}
 
     def encode(self, inputs: Columns, text_scores: Mapping[str, Floats] | None = None) -> Cells:
         """Return rows as a model reads them. text_scores: of training rows, by models that had not seen them."""
@@ -119,7 +125,7 @@ class TableFeatures:
         codes = np.zeros((rows, len(self.categories)), dtype=np.int32)
         for place, name in enumerate(self.categories):
             codes[:, place] = np.fromiter(map(self._known[name].__getitem__, inputs[name]), np.int32, rows)
-        sizes = (len(values) + len(self.rare[name]) + 2 for name, values in self.categories.items())
+        sizes = (len(values) + len(self.digests[name]) + 2 for name, values in self.categories.items())
         return Cells(np.hstack(blocks), codes, tuple(sizes))
 
     def shown(self, inputs: Columns, row: int) -> dict[str, str]:
@@ -138,8 +144,8 @@ class TableFeatures:
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the digests and the arrays of the text models, for safetensors."""
         found: dict[str, npt.NDArray[Any]] = {}
-        for place, digests in enumerate(self.rare.values()):
-            found |= {f"rare.{place}": digests} if len(digests) else {}
+        for place, name in enumerate(self.categories):
+            found |= {f"digests.{place}": self.digests[name]} if len(self.digests[name]) else {}
         for place, text in enumerate(self.texts.values()):
             found |= {f"text.{place}.{key}": array for key, array in text.arrays().items()}
         return found
@@ -155,20 +161,23 @@ class TableFeatures:
         return TableFeatures(
             tuple((name, part) for name, part in raw["numbers"]),
             {name: tuple(values) for name, values in raw["categories"].items()},
-            {name: arrays.get(f"rare.{place}", _NONE) for place, name in enumerate(raw["categories"])},
+            {name: arrays.get(f"digests.{place}", _NONE) for place, name in enumerate(raw["categories"])},
             texts,
             dict(raw["left_out"]),
         )
 
 
-def learn(schema: Schema, inputs: Columns, texts: Mapping[str, TextScores]) -> TableFeatures:
-    """Return the description that training rows give. texts: the fitted scores of text columns.
+def learn(
+    schema: Schema, inputs: Columns, texts: Mapping[str, TextScores], fewest: int = FEWEST_ROWS
+) -> TableFeatures:
+    """Return the description that training rows give. texts: the fitted scores of text columns. fewest: from how many
+    rows on a category's value is known.
 
     A column that never changes, or that only names its rows, is left out.
     """
     numbers: list[tuple[str, str]] = []
     categories: dict[str, tuple[str, ...]] = {}
-    rare: dict[str, npt.NDArray[np.uint64]] = {}
+    digests: dict[str, npt.NDArray[np.uint64]] = {}
     left_out: dict[str, str] = {}
     for field in schema.inputs:
         column = inputs[field.name]
@@ -187,15 +196,13 @@ def learn(schema: Schema, inputs: Columns, texts: Mapping[str, TextScores]) -> T
             counts = Counter(value for value in column if value not in (None, ""))
             why = _useless_category(field, counts, len(column))
             if not why:
-                least = min(_FEWEST_ROWS, len(column) // 20 + 1)
-                known = counts.most_common(_MOST_VALUES)
-                categories[field.name] = tuple(sorted(value for value, n in known if n >= least))
-                rare[field.name] = np.array(
-                    sorted(_digest(value) for value, n in known if n < least), dtype=np.uint64
-                )
+                known = [(value, n) for value, n in counts.most_common(_MOST_VALUES) if n >= fewest]
+                categories[field.name] = tuple(sorted(value for value, n in known if n >= FEWEST_ROWS))
+                rare = sorted(_digest(field.name, value) for value, n in known if n < FEWEST_ROWS)
+                digests[field.name] = np.array(rare, dtype=np.uint64)
         if why:
             left_out[field.name] = why
-    return TableFeatures(tuple(numbers), categories, rare, dict(texts), left_out)
+    return TableFeatures(tuple(numbers), categories, digests, dict(texts), left_out)
 
 
 def as_floats(column: Sequence[Any]) -> Floats:

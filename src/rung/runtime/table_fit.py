@@ -18,7 +18,7 @@ from rung.runtime.linear_head import Calibration
 from rung.runtime.number_scale import NumberScale, learn_scale, with_residuals
 from rung.runtime.row_balance import level, moved
 from rung.runtime.table_candidates import candidates
-from rung.runtime.table_features import TableFeatures, learn
+from rung.runtime.table_features import FEWEST_ROWS, TableFeatures, learn
 from rung.runtime.table_parts import TableParts
 from rung.runtime.table_search import Goal, bags_within, choose, fit_member, story, unit_folds
 from rung.runtime.text_scores import TextScores, fit_text_scores
@@ -34,7 +34,9 @@ def fit_table(
     goal, scale = _goal(examples)
     codes = goal.codes if goal.codes is not None else _levels(goal.targets[:, 0])
     folds = unit_folds(codes, examples.units, context.effort, context.seed)
-    features, apart = _features(examples, goal, context)
+    # Only trees, which see a value as a number, learn from those of one or two rows.
+    fewest = (getattr(params, "fewest_rows", None) or 1) if "trees" in families else FEWEST_ROWS
+    features, apart = _features(examples, goal, fewest, context)
     cells = features.encode(examples.inputs, apart)
     wanted = candidates(families, mixes, len(cells), goal, params, context)
     found = choose(cells, goal, folds, wanted, context, mixes)
@@ -79,7 +81,9 @@ def _levels(targets: Floats) -> npt.NDArray[np.int64]:
     return np.asarray(rank * 10 // max(len(targets), 1), dtype=np.int64)
 
 
-def _features(examples: Examples, goal: Goal, context: FitContext) -> tuple[TableFeatures, dict[str, Floats]]:
+def _features(
+    examples: Examples, goal: Goal, fewest: int, context: FitContext
+) -> tuple[TableFeatures, dict[str, Floats]]:
     """Return the packed features, and scores of each text column by models that had not seen the row."""
     names = [f.name for f in examples.schema.inputs if f.kind == "text"]
     texts: dict[str, TextScores] = {}
@@ -90,7 +94,7 @@ def _features(examples: Examples, goal: Goal, context: FitContext) -> tuple[Tabl
         targets = goal.targets[:, 1:] if goal.outputs == 2 else goal.targets
         for name in names:
             texts[name], apart[name] = fit_text_scores(examples.inputs[name], targets, folds)
-    return learn(examples.schema, examples.inputs, texts), apart
+    return learn(examples.schema, examples.inputs, texts, fewest), apart
 
 
 def _whole_folds(

@@ -32,7 +32,8 @@ _STEPS, _LEAST_GAIN = 25, 3e-4
 # this near to the best the quickest to answer is taken.
 MANY, _LEAST_OF_MANY, _NEAR = 20_000, 1e-3, 2e-3
 # Nor is a gain, whatever its share, that makes all the labels seen likelier by less than this factor's logarithm: where
-# labels all but separate, shares are of nothing. Rounds of trees go on while the last few bring as much as the second.
+# labels all but separate, shares are of nothing. For the same reason trees are added only while their last rounds make them
+# likelier by the second.
 _EVIDENCE, _EVIDENCE_OF_ROUNDS = 1.0, 0.3
 
 

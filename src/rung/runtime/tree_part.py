@@ -22,7 +22,7 @@ Ints = npt.NDArray[np.int64]
 # A category's mean is drawn to the mean of all rows as if so many more rows had that.
 _PULL = 10.0
 # A value of so many rows stands as the mean of all of them, the row itself too, in training as later: one of a hundred gives
-# little away, and five means of one value, a fold each, would blur it for the trees. For labels that are not half and half
+# little away, and a mean for each fold would blur it for the trees. For labels that are not half and half
 # the rows count by p(1 - p) against a half's: where positives are rare, one in a hundred would give itself away.
 _COMMON = 100
 # A row of a rare value is encoded by the rows of other folds: of many, so that little of what is known of the value is lost.

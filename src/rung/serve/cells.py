@@ -56,12 +56,23 @@ def read_column(field: Field, read: Reader, cells: Any, where: str) -> Sequence[
     if isinstance(cells, np.ndarray):
         cells = cells.tolist()
     if field.kind == "category":
-        with suppress(TypeError):  # A cell that cannot be in a set, such as a list, is refused below.
-            distinct = set(cells)
-            if set(map(type, distinct)) <= {str, type(None)}:
-                words = {cell: read(cell, where) for cell in distinct}
-                return list(map(words.__getitem__, cells))
+        with suppress(TypeError):
+            return list(map(_Words(read, where).__getitem__, cells))
     return [read(cell, where) for cell in cells]
+
+
+class _Words(dict[str | None, Any]):
+    """What each word that came was read as; TypeError for anything else, since 1 would be found as True."""
+
+    def __init__(self, read: Reader, where: str) -> None:
+        super().__init__()
+        self._read, self._where = read, where
+
+    def __missing__(self, cell: Any) -> Any:
+        if cell is not None and type(cell) is not str:
+            raise TypeError(type(cell))
+        found = self[cell] = self._read(cell, self._where)
+        return found
 
 
 def _numbers(read: Reader, cells: Any, where: str) -> npt.NDArray[np.float64]:
