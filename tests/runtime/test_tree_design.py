@@ -47,3 +47,19 @@ def test_rare_values_become_another_one_and_gaps_stay():
     merged = Cells(np.zeros((6, 0)), codes, (4,)).merged(3)
     assert merged.codes[:, 0].tolist() == [0, 0, 0, 2, 3, 0]
     assert codes[3, 0] == 1
+
+
+def test_where_many_values_have_a_row_or_two_it_is_said_how_many_others_a_value_has():
+    codes = np.concatenate([np.repeat([0, 1], 200), np.repeat([2, 3, 4], 2), [5]]).astype(np.int32)
+    cells = Cells(np.zeros((len(codes), 0)), codes[:, None], (8,))
+    targets = np.eye(2)[np.arange(len(codes)) % 2]
+    design = learn_tree_design(cells, targets)
+    apart = encoded_apart(design, cells, targets, 0)
+    others = np.expm1(apart[:, -1])
+    assert others == pytest.approx(np.where(codes < 2, 199, np.where(codes < 5, 1, 0)))
+    # A new row has all of training as others: one that training never saw has none.
+    asked = Cells(np.zeros((3, 0)), np.array([[0], [5], [6]], np.int32), (8,))
+    assert np.expm1(design.rows(asked)[:, -1]) == pytest.approx([200, 1, 0], rel=1e-5)
+    assert design.sources.tolist() == [0, 0]
+    common = cells.take(np.arange(400))
+    assert learn_tree_design(common, targets[:400]).sources.tolist() == [0]

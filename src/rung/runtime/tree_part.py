@@ -1,4 +1,4 @@
-"""Boosted trees over a table's cells: categories stand as the mean target of their rows, missing goes its own way."""
+"""Boosted trees over a table's cells: categories stand as what is known of their rows, missing goes its own way."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.runtime.leaf_masks import LeafMasks, leaf_masks
-from rung.runtime.table_features import Cells
+from rung.runtime.table_features import FEWEST_ROWS, Cells
 from rung.runtime.tree_shap import TreeShap
 from rung.runtime.trees import Trees
 from rung.runtime.trees_onnx import OnnxTrees
@@ -27,24 +27,27 @@ _PULL = 10.0
 _COMMON = 100
 # A row of a rare value is encoded by the rows of other folds: of many, so that little of what is known of the value is lost.
 _FOLDS = 10
+# Where this share of a column's values have a row or two, how many rows a value has is said beside its mean.
+_TAIL = 0.1
 # More outputs than these would make as many columns of each category: their first ones speak for the rest.
 _MOST_OUTPUTS = 5
 
 
 @dataclass(frozen=True)
 class TreeDesign:
-    """fill: what a missing number becomes where training had none missing, NaN elsewhere. means: a category column ->
-    [codes, columns], the mean target of each code."""
+    """fill: what a missing number becomes where training had none missing, NaN elsewhere. values: a category column ->
+    [codes, columns], the mean target of each code's rows, and last, where many values have but a row or two, the
+    logarithm of one more than how many rows: it tells the regulars from the passers-by."""
 
     fill: Floats
-    means: tuple[Floats, ...]
+    values: tuple[Floats, ...]
 
     def rows(self, cells: Cells, apart: Floats | None = None) -> Single:
         """Return [rows, features] in single precision. apart: category columns of training rows that were encoded
         without their own targets."""
         numbers = np.where(np.isnan(cells.numbers), self.fill, cells.numbers)
         if apart is None:
-            blocks = [mean[cells.codes[:, j]] for j, mean in enumerate(self.means)]
+            blocks = [value[cells.codes[:, j]] for j, value in enumerate(self.values)]
             apart = np.hstack(blocks) if blocks else np.zeros((len(cells), 0))
         with np.errstate(over="ignore"):
             return np.hstack([numbers, apart]).astype(np.float32)
@@ -53,7 +56,7 @@ class TreeDesign:
     def sources(self) -> Ints:
         """Return for each feature which column of the cells it comes from, numbers first."""
         width = len(self.fill)
-        repeats = [mean.shape[1] for mean in self.means]
+        repeats = [value.shape[1] for value in self.values]
         return np.concatenate([np.arange(width), width + np.repeat(np.arange(len(repeats)), repeats)]).astype(
             np.int64
         )
@@ -88,16 +91,16 @@ class TreePart:
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return everything, for safetensors."""
         found = {"outputs": np.array([self.outputs]), "fill": self.design.fill}
-        found |= {f"means.{j}": mean for j, mean in enumerate(self.design.means)}
+        found |= {f"means.{j}": value for j, value in enumerate(self.design.values)}
         return found | {f"trees.{name}": array for name, array in self.trees.arrays().items()}
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> TreePart:
         """Return what `arrays` gave."""
-        means = tuple(arrays[f"means.{j}"] for j in range(sum(key.startswith("means.") for key in arrays)))
+        values = tuple(arrays[f"means.{j}"] for j in range(sum(key.startswith("means.") for key in arrays)))
         trees = {key.removeprefix("trees."): a for key, a in arrays.items() if key.startswith("trees.")}
         return TreePart(
-            TreeDesign(arrays["fill"], means), Trees.from_arrays(trees), int(arrays["outputs"][0])
+            TreeDesign(arrays["fill"], values), Trees.from_arrays(trees), int(arrays["outputs"][0])
         )
 
     def opened(self) -> TreePart:
@@ -118,8 +121,8 @@ def learn_tree_design(cells: Cells, targets: Floats) -> TreeDesign:
     for j in np.flatnonzero(~has_gap).tolist():
         fill[j] = np.median(cells.numbers[:, j])
     kept = _spoken_for(targets)
-    means = tuple(_means(cells.codes[:, j], kept, size) for j, size in enumerate(cells.sizes))
-    return TreeDesign(fill, means)
+    values = tuple(_values(cells.codes[:, j], kept, size) for j, size in enumerate(cells.sizes))
+    return TreeDesign(fill, values)
 
 
 def _spoken_for(targets: Floats) -> Floats:
@@ -127,9 +130,13 @@ def _spoken_for(targets: Floats) -> Floats:
     return targets[:, 1:] if targets.shape[1] == 2 else targets[:, :_MOST_OUTPUTS]
 
 
-def _means(codes: npt.NDArray[np.int32], targets: Floats, size: int) -> Floats:
-    """Return [size, outputs]: the mean target of each code, drawn to the mean of all where its rows are few."""
-    return _drawn(*_sums(codes, targets, size), targets.mean(axis=0))
+def _values(codes: npt.NDArray[np.int32], targets: Floats, size: int) -> Floats:
+    """Return [size, columns], what each code stands as: see `TreeDesign`."""
+    sums, counts = _sums(codes, targets, size)
+    means = _drawn(sums, counts, targets.mean(axis=0))
+    present = counts[counts > 0]
+    has_tail = (present < FEWEST_ROWS).sum() >= max(_TAIL * len(present), 1)
+    return np.hstack([means, np.log1p(counts)]) if has_tail else means
 
 
 def _sums(codes: Ints | npt.NDArray[np.int32], targets: Floats, size: int) -> tuple[Floats, Ints]:
@@ -140,22 +147,23 @@ def _sums(codes: Ints | npt.NDArray[np.int32], targets: Floats, size: int) -> tu
 
 
 def _drawn(sums: Floats, counts: Ints, overall: Floats) -> Floats:
+    """Return means that are drawn to the mean of all where rows are few."""
     return np.asarray((sums + _PULL * overall) / (counts + _PULL))
 
 
 def encoded_apart(design: TreeDesign, cells: Cells, targets: Floats, seed: int) -> Floats:
-    """Return the category columns of training rows, each row of a rare value encoded by the means of other rows.
+    """Return the category columns of training rows, each row of a rare value encoded by what is known of other rows.
 
     design: learned of these cells and targets; common values stand as in its rows.
     With its own target in the mean, a rare category would give the answer away, and trees would trust it.
     """
     kept = _spoken_for(targets)
     width = kept.shape[1]
-    found = np.zeros((len(cells), cells.codes.shape[1] * width))
+    blocks = [np.zeros((len(cells), 0))]
     fold_of = np.random.default_rng(seed).permutation(len(cells)) % _FOLDS
     weight = np.minimum(4 * kept.var(axis=0), 1.0)
     for j, codes in enumerate(cells.codes.T):
-        column = design.means[j][codes]
+        found = design.values[j][codes]
         sums, counts = _sums(codes, kept, cells.sizes[j])
         is_rare = (counts * weight < _COMMON)[codes]
         rows = np.flatnonzero(is_rare.any(axis=1))
@@ -163,6 +171,9 @@ def encoded_apart(design: TreeDesign, cells: Cells, targets: Floats, seed: int) 
         own = codes[rows] * _FOLDS + fold_of[rows]
         less, fewer = _sums(own, kept[rows], cells.sizes[j] * _FOLDS)
         left = sums[codes[rows]] - less[own], counts[codes[rows]] - fewer[own]
-        column[rows] = np.where(is_rare[rows], _drawn(*left, kept.mean(axis=0)), column[rows])
-        found[:, j * width : (j + 1) * width] = column
-    return found
+        apart = _drawn(*left, kept.mean(axis=0))
+        found[rows, :width] = np.where(is_rare[rows], apart, found[rows, :width])
+        if found.shape[1] > width:
+            found[:, -1] = np.log1p(counts[codes, 0] - 1)
+        blocks.append(found)
+    return np.hstack(blocks)
