@@ -23,8 +23,6 @@ _NAMES = {"autogluon": "AutoGluon medium", "autogluon_best": "AutoGluon best, 30
           "lightgbm": "LightGBM", "catboost": "CatBoost", "flaml": "FLAML"}  # fmt: skip
 # Peers that fit one model: FLAML and AutoGluon choose or mix.
 SINGLE = ("logistic", "lightgbm", "catboost")
-# The five worked examples.
-EXAMPLES = ("credit", "rare", "disease", "churn", "income")
 Runs = Sequence[dict[str, Any]]
 
 
@@ -151,7 +149,7 @@ def _times(some: Runs, others: Runs, key: str) -> str:
 
 def _losses(runs: Runs, titles: dict[str, str]) -> str:
     lines = [header("table", "splits", "ours", "best single peer", "which", "no worse")]
-    for case in (c for c in titles if c in EXAMPLES):
+    for case in (c for c in titles if TABLES[c]().positive):
         found = []
         for peer in SINGLE:
             own, other = _pairs(runs, case, "stack", peer)
