@@ -15,6 +15,15 @@ def tried(name, loss, **settings):
     return Tried(Candidate("trees", name), np.zeros((1, 2)), loss, settings)
 
 
+def separating(rows):
+    """Return cells and a goal whose two labels a gap in the first number tells apart."""
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(rows, 2))
+    codes = (numbers[:, 0] > 0).astype(np.int64)
+    numbers[:, 0] += 3.0 * codes
+    return Cells(numbers, np.zeros((rows, 0), np.int32), ()), Goal(np.eye(2)[codes], codes)
+
+
 def test_of_candidates_as_good_as_the_best_the_quickest_to_answer_is_kept():
     slow = tried("slow", 0.2800, rounds=300, num_leaves=63)
     quick = tried("quick", 0.2803, rounds=100, num_leaves=31)
@@ -34,11 +43,7 @@ def test_a_share_of_next_to_nothing_is_no_reason_for_a_slower_answer():
 
 def test_trees_of_labels_that_separate_end_where_rounds_say_nothing_more():
     pytest.importorskip("lightgbm")
-    rng = np.random.default_rng(0)
-    numbers = rng.normal(size=(4_000, 3))
-    codes = (numbers[:, 0] > 0).astype(np.int64)
-    numbers[:, 0] += 3.0 * codes
-    cells, goal = Cells(numbers, np.zeros((4_000, 0), np.int32), ()), Goal(np.eye(2)[codes], codes)
+    cells, goal = separating(4_000)
     folds = [(np.arange(3_000), np.arange(3_000, 4_000))]
     rounds = [
         TreeFolds(cells, goal, folds, FitContext(), least).answers({"learning_rate": 0.2})[1]["rounds"]
@@ -73,11 +78,7 @@ def test_curves_are_taken_where_they_gain_and_not_for_noise():
 
 def test_a_large_table_whose_labels_separate_gets_few_rounds():
     pytest.importorskip("lightgbm")
-    rng = np.random.default_rng(0)
-    numbers = rng.normal(size=(24_000, 2))
-    codes = (numbers[:, 0] > 0).astype(np.int64)
-    numbers[:, 0] += 3.0 * codes
-    cells, goal = Cells(numbers, np.zeros((len(codes), 0), np.int32), ()), Goal(np.eye(2)[codes], codes)
+    cells, goal = separating(24_000)
     folds = [(np.arange(18_000), np.arange(18_000, 24_000))]
     trees = [Candidate("trees", "trees", {"learning_rate": 0.2})]
     rounds = [

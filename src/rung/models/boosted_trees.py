@@ -13,8 +13,8 @@ class BoostedTreesParams:
     """What can be set; None is searched on training rows within the effort.
 
     bags: fits that are averaged. balance: weigh the rows of rare labels, or thin those of common ones; probabilities
-    stay the data's own. fewest_rows: from how many rows on a category's value is known, 1 unless set; with 3 no value
-    that may name somebody is in the bundle, not even as a digest.
+    stay the data's own. fewest_rows: from how many rows on a category's value is known, 1 unless set; with 3 the
+    model holds no value that may name somebody, not even as a digest.
     """
 
     num_leaves: int | None = None

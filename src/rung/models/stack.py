@@ -14,7 +14,7 @@ class StackParams:
 
     bags: fits of each kind of trees that are averaged. balance: weigh the rows of rare labels, or thin those of common
     ones; probabilities stay the data's own. fewest_rows: from how many rows on a category's value is known, 1 unless
-    set; with 3 no value that may name somebody is in the bundle, not even as a digest.
+    set; with 3 the model holds no value that may name somebody, not even as a digest.
     """
 
     bags: int | None = None

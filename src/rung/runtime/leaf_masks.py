@@ -21,6 +21,8 @@ from rung.runtime.trees import Trees
 Floats = npt.NDArray[np.float64]
 Single = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+# The features that share a table, and the table.
+Shared = tuple[tuple[int, ...], npt.NDArray[Any]]
 # Larger tables than this, and trees of more leaves than a word has bits, are for ONNX Runtime.
 _MOST_BYTES = 32_000_000
 # A table that features share stays this small, so that it lies near the processor.
@@ -42,7 +44,7 @@ class LeafMasks:
     """
 
     thresholds: Mapping[int, Single]
-    masks: tuple[tuple[tuple[int, ...], npt.NDArray[Any]], ...]
+    masks: tuple[Shared, ...]
     value: Single
     first: Ints
     bounds: tuple[int, ...]
@@ -137,9 +139,7 @@ def leaf_masks(trees: Trees) -> LeafMasks | None:
     )  # fmt: skip
 
 
-def _shared(
-    masks: Sequence[tuple[tuple[int, ...], npt.NDArray[Any]]],
-) -> tuple[tuple[tuple[int, ...], npt.NDArray[Any]], ...]:
+def _shared(masks: Sequence[Shared]) -> tuple[Shared, ...]:
     """Return tables joined two by two, the smallest first, as long as they stay small: each costs every row a look."""
     found = sorted(masks, key=lambda one: len(one[1]))
     total = sum(mask.nbytes for _, mask in masks)

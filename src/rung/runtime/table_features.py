@@ -167,9 +167,7 @@ class TableFeatures:
         )
 
 
-def learn(
-    schema: Schema, inputs: Columns, texts: Mapping[str, TextScores], fewest: int = FEWEST_ROWS
-) -> TableFeatures:
+def learn(schema: Schema, inputs: Columns, texts: Mapping[str, TextScores], fewest: int) -> TableFeatures:
     """Return the description that training rows give. texts: the fitted scores of text columns. fewest: from how many
     rows on a category's value is known.
 

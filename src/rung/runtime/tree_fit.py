@@ -55,7 +55,7 @@ class TreeFolds:
         goal: Goal,
         folds: Sequence[tuple[Ints, Ints]],
         context: FitContext,
-        least: float = 0.0,
+        least: float,
     ) -> None:
         self._cells, self._goal, self._folds, self._context = cells, goal, folds, context
         self._least = least
