@@ -22,10 +22,10 @@ from scipy.stats import t as student
 from sets import TEN, Split, chinese_reviews, newsgroups
 from sklearn.linear_model import LogisticRegression
 
-from rung.loop.learning import HARDLY, MORE, TOLERANCE, Outlook, held_out, outlook, stability
-from rung.loop.quick_head import fit_head
-from rung.loop.reading import open_reader
-from rung.loop.selection import cover, turn, useful
+from rung.annotation.featurizer import open_reader
+from rung.annotation.learning_curve import HARDLY, MORE, TOLERANCE, Outlook, held_out, outlook, stability
+from rung.annotation.logistic_regression import fit_head
+from rung.annotation.query_strategy import cover, turn, useful
 
 RESULTS = Path(__file__).parent / "results" / "active.md"
 BATCH = 10

@@ -37,16 +37,16 @@ from scale import lines
 from sets import archive, chinese_rows, rotten_rows
 
 from rung.core.model import FitContext
-from rung.core.product import Product
+from rung.core.spec.product import Product
 from rung.core.types import Examples
-from rung.data.out_of_fold import out_of_fold
+from rung.data.profile.out_of_fold import out_of_fold
+from rung.modalities.text import near_duplicates
+from rung.modalities.text.near_duplicates import Index, Sketcher, clusters, pairs_within
 from rung.models.tfidf_linear import TfidfLinear, TfidfLinearParams
-from rung.runtime import near_duplicates
-from rung.runtime.confident_learning import error_rate, suspects
-from rung.runtime.head_search import label_codes
-from rung.runtime.near_duplicates import Index, Sketcher, clusters, pairs_within
-from rung.runtime.weights import local
+from rung.runtime.classification.confident_learning import error_rate, suspects
+from rung.runtime.weights.store import local
 from rung.tasks.text_classification import TextClassification
+from rung.training.linear.search import label_codes
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "data.md"
@@ -270,10 +270,10 @@ def _row(name: str, method: str, answer: dict[str, Any], fresh: int, planted: di
 
 def speed_section(rows: int) -> str:
     """Return the section on seconds and memory of each check."""
-    from rung.core.lock import CertificateLock
+    from rung.core.certificate_lock import CertificateLock
     from rung.data.checks import each_check
-    from rung.data.prepare import prepare
-    from rung.data.view import View
+    from rung.data.prepare.prepare import prepare
+    from rung.data.profile.view import View
 
     out = [
         f"Tang and Song poems, one line a row (npm chinese-poetry 2.0.1, MIT), labelled by dynasty, {rows:,} rows read. Seconds are processor "
@@ -341,12 +341,12 @@ def large_section(rows: int) -> str:
 
 def large_one(path: Path) -> None:
     """Profile, prepare and check one file, and print the figures as JSON."""
-    from rung.core.lock import CertificateLock
+    from rung.core.certificate_lock import CertificateLock
     from rung.data.checks import run_checks
-    from rung.data.prepare import prepare
-    from rung.data.profile import profile
-    from rung.data.read import open_source
-    from rung.data.view import View
+    from rung.data.prepare.prepare import prepare
+    from rung.data.profile.columns import profile
+    from rung.data.profile.view import View
+    from rung.data.sources.read import open_source
 
     product = Product.model_validate(PRODUCT | {"data": {"path": path.name}})
     (path.parent / "data").mkdir()

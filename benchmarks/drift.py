@@ -28,11 +28,11 @@ from drift_data import CASES, World
 
 import rung
 from rung.core import registry
-from rung.core.drift_spec import DriftSpec
 from rung.core.manifest import read_manifest
-from rung.loop.drift import SHARES, begin
-from rung.runtime.drift.rank_test import RankTest
-from rung.runtime.drift.reference import Reference, read_reference
+from rung.core.spec.drift import DriftSpec
+from rung.monitoring.drift.rank_test import RankTest
+from rung.monitoring.drift.reference import Reference, read_reference
+from rung.monitoring.drift_monitor import SHARES, begin
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "drift.md"

@@ -24,10 +24,10 @@ from pathlib import Path
 import numpy as np
 from sets import TEN, chinese_rows, newsgroups
 
-from rung.runtime.encoder import OnnxEncoder
-from rung.runtime.encoder_export import encoder_folder
-from rung.runtime.static_embedding import StaticEmbedding
-from rung.runtime.weights import local
+from rung.modalities.text.onnx_encoder import OnnxEncoder
+from rung.modalities.text.static_embedding import StaticEmbedding
+from rung.runtime.weights.store import local
+from rung.training.text.encoder_export import encoder_folder
 
 RESULT = Path(__file__).parent / "results" / "encoders.md"
 REPEATS = 3

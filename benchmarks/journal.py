@@ -23,10 +23,10 @@ from typing import Any
 
 from sqlalchemy import text
 
-from rung.runtime.journal.subject_keys import VARIABLE, new_master_key
-from rung.serve import subjects
-from rung.serve.journal import NAME, Journal
-from rung.serve.journal_rows import Feedback, Served, new_id
+from rung.journal import data_subjects
+from rung.journal.encryption import VARIABLE, new_master_key
+from rung.journal.records import Feedback, Served, new_id
+from rung.journal.writer import NAME, Journal
 
 WORDS = "the striker scored twice in the cup final and the coach praised his young team after a long evening match"
 DAYS = 100
@@ -155,9 +155,9 @@ def questions(journal: Journal, rows: int) -> dict[str, Callable[[], Any]]:
     journal.rows.subject_id = lambda subject: subject  # type: ignore[method-assign]
     recent = {"model": "model-1", "since": now - 86_400}
     return {
-        "one prediction with its feedback": lambda: subjects.prediction(journal, one),
-        f"export of a subject with {rows // SUBJECTS} predictions": lambda: subjects.export(journal, whose()),
-        "erasing such a subject, log emptied": lambda: subjects.erase(journal, whose(), "admin"),
+        "one prediction with its feedback": lambda: data_subjects.prediction(journal, one),
+        f"export of a subject with {rows // SUBJECTS} predictions": lambda: data_subjects.export(journal, whose()),
+        "erasing such a subject, log emptied": lambda: data_subjects.erase(journal, whose(), "admin"),
         "feedback for one prediction": lambda: journal.write(
             Feedback(new_id(), time.time(), one, '"label-2"', "user", "shop")
         ),
@@ -176,7 +176,7 @@ def questions(journal: Journal, rows: int) -> dict[str, Callable[[], Any]]:
             "SELECT count(*), sum(price_usd) FROM predictions WHERE at >= :since AND at < :until",
             since=now - 50 * 86_400, until=now - 49 * 86_400,
         ),
-        "one portion of what keep_days takes away": lambda: subjects.expire_some(journal, now - 90 * 86_400),
+        "one portion of what keep_days takes away": lambda: data_subjects.expire_some(journal, now - 90 * 86_400),
     }  # fmt: skip
 
 

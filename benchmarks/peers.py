@@ -16,7 +16,7 @@ import numpy as np
 from leaderboard import Result
 from sets import CACHE, Split
 
-from rung.runtime.weights import local
+from rung.runtime.weights.store import local
 
 HERE = Path(__file__).parent
 # A fit of SetFit that would take longer is not run to its end.

@@ -26,9 +26,9 @@ from pathlib import Path
 
 from sets import _unique, chinese_rows, member, rotten_rows
 
-from rung.runtime.personal import PLAIN_KINDS, Span, find
-from rung.runtime.personal.card import luhn
-from rung.runtime.personal.cn_id import is_valid
+from rung.privacy import PLAIN_KINDS, Span, find
+from rung.privacy.card import luhn
+from rung.privacy.cn_id import is_valid
 
 RESULTS = Path(__file__).parent / "results" / "privacy.md"
 PACKAGE = ("presidio-evaluator==0.3.2", "57614fe604e52b78e6de25b767c59265886b93bbcdc6c7e43ab2657d3f6302be")

@@ -68,7 +68,7 @@ def lines() -> Iterator[tuple[str, str]]:
 def build_one(rung_name: str, path: Path) -> None:
     """Build one rung and print its figures as JSON: run in a process of its own."""
     import rung
-    from rung.core.product import Located, Product
+    from rung.core.spec.product import Located, Product
 
     spec = {
         "name": "scale", "task": "text_classification", "data": {"path": str(path)},

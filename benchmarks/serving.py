@@ -28,7 +28,7 @@ from serving_bundle import bundle as own_bundle
 from serving_servers import TEXT, Running, Server, servers
 
 import rung
-from rung.serve.keys import KeyStore
+from rung.serving.http.api_keys import KeyStore
 
 CONNECTIONS = (1, 32)
 RESULTS = Path(__file__).parent / "results" / "serving.md"

@@ -9,7 +9,7 @@ from pathlib import Path
 from sets import CACHE, newsgroups
 
 import rung
-from rung.core.product import Product
+from rung.core.spec.product import Product
 
 EACH = 60
 WORDS = 20

@@ -19,7 +19,7 @@ from peers import PEERS, Peer, PeerError, environment
 from tabular_data import PANDAS, Table
 
 import rung
-from rung.core.product import Located, Product
+from rung.core.spec.product import Located, Product
 
 HERE = Path(__file__).parent
 THREADS = 2

@@ -47,7 +47,7 @@ from peers import PEERS, PeerError, run_peer, versions
 from sets import CASES, Split
 
 import rung
-from rung.core.product import Located, Product
+from rung.core.spec.product import Located, Product
 
 RUNGS: dict[str, str | dict[str, object]] = {
     "tfidf_linear": "tfidf_linear",
@@ -105,7 +105,7 @@ def training_file(split: Split) -> Iterator[Path]:
     """Yield a CSV file of the training rows in a folder of its own, where embeddings begin with an empty cache."""
     with (
         tempfile.TemporaryDirectory() as scratch,
-        mock.patch("rung.pipeline.cache_folder", lambda: Path(scratch)),
+        mock.patch("rung.workflows.build.cache_folder", lambda: Path(scratch)),
     ):
         path = Path(scratch) / "train.csv"
         with path.open("w", encoding="utf-8", newline="") as file:

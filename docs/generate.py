@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
+from rung.building.report import KEYS
 from rung.cli import COMMANDS, root
 from rung.core import registry
-from rung.core.product import Product, keys_of
-from rung.stages.report import KEYS
+from rung.core.spec.product import Product, keys_of
 
 REFERENCE = Path(__file__).parent / "reference"
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rung.core.lock import CertificateLock
-from rung.core.product import Product
+from rung.core.certificate_lock import CertificateLock
+from rung.core.spec.product import Product
 from rung.core.types import Dataset, Examples
-from rung.data.prepare import prepare
-from rung.data.tables import read_examples
+from rung.data.prepare.parquet import read_examples
+from rung.data.prepare.prepare import prepare
 from rung.tasks.text_classification import TextClassification
 
 

@@ -15,10 +15,10 @@ import urllib.request
 from contextlib import contextmanager
 
 import rung
-from rung.reviewing import open_review
-from rung.runtime.journal.subject_keys import new_master_key
-from rung.serve.journal import Journal
-from rung.serve.journal_rows import Feedback, Served, new_id
+from rung.journal.encryption import new_master_key
+from rung.journal.records import Feedback, Served, new_id
+from rung.journal.writer import Journal
+from rung.workflows.review import open_review
 from waiting import LONG, wait_until
 
 

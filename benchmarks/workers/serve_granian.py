@@ -13,12 +13,12 @@ from granian import Granian
 def make() -> Any:
     """Return the application as `rung serve` makes it."""
     import rung
-    from rung.core.serve_spec import ServeSpec
-    from rung.serve.app import create_app
-    from rung.serve.journal import Journal
-    from rung.serve.keys import KeyStore
-    from rung.serve.logs import log_to_stderr
-    from rung.serve.service import Service
+    from rung.core.logs import log_to_stderr
+    from rung.core.spec.serve import ServeSpec
+    from rung.journal.writer import Journal
+    from rung.serving.http.api_keys import KeyStore
+    from rung.serving.http.app import create_app
+    from rung.serving.service import Service
 
     folder = Path(os.environ["SERVICE"])
     service = Service(

@@ -10,32 +10,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rung.building.proposal import Proposal
     from rung.core.errors import RungError
-    from rung.core.product import Product
-    from rung.improving import Improvement, improve
-    from rung.pipeline import Build, build
-    from rung.planning import plan
-    from rung.serve.predictor import Predictor
-    from rung.serve.predictor import open_bundle as load
-    from rung.serve.server import serve
-    from rung.stages.propose import Proposal
+    from rung.core.spec.product import Product
+    from rung.serving.http.server import serve
+    from rung.serving.predictor import Predictor
+    from rung.serving.predictor import open_bundle as load
+    from rung.workflows.build import Build, build
+    from rung.workflows.improve import Improvement, improve
+    from rung.workflows.plan import plan
 
 __all__ = [
     "Build", "Improvement", "Predictor", "Product", "Proposal", "RungError", "build", "improve", "load", "plan", "serve",
 ]  # fmt: skip
 
 _HOMES = {
-    "Build": ("rung.pipeline", "Build"),
-    "Improvement": ("rung.improving", "Improvement"),
-    "Predictor": ("rung.serve.predictor", "Predictor"),
-    "Product": ("rung.core.product", "Product"),
-    "Proposal": ("rung.stages.propose", "Proposal"),
+    "Build": ("rung.workflows.build", "Build"),
+    "Improvement": ("rung.workflows.improve", "Improvement"),
+    "Predictor": ("rung.serving.predictor", "Predictor"),
+    "Product": ("rung.core.spec.product", "Product"),
+    "Proposal": ("rung.building.proposal", "Proposal"),
     "RungError": ("rung.core.errors", "RungError"),
-    "build": ("rung.pipeline", "build"),
-    "improve": ("rung.improving", "improve"),
-    "load": ("rung.serve.predictor", "open_bundle"),
-    "plan": ("rung.planning", "plan"),
-    "serve": ("rung.serve.server", "serve"),
+    "build": ("rung.workflows.build", "build"),
+    "improve": ("rung.workflows.improve", "improve"),
+    "load": ("rung.serving.predictor", "open_bundle"),
+    "plan": ("rung.workflows.plan", "plan"),
+    "serve": ("rung.serving.http.server", "serve"),
 }
 
 

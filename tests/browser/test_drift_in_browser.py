@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from rung.loop.value import month_cost
+from rung.journal.writer import Journal
+from rung.monitoring.value import month_cost
 from rung.pages import drift, value
-from rung.serve.journal import Journal
-from rung.watching import appraise, watch
+from rung.workflows.monitor import appraise, watch
 from support import ROOT
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rung.loop.label_app import create_label_app
+from rung.annotation.app import create_label_app
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "loop"))

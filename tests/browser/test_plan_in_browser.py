@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from rung.building.plan_summary import Wishes
 from rung.pages.plan import render_plan
-from rung.planning import plan
-from rung.stages.brief import Wishes
+from rung.workflows.plan import plan
 
 sys.path.insert(0, str(Path(__file__).parent))
 from looks import check_laid_open, every_look

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from rung.loop.label_app import create_label_app
-from rung.reviewing import open_review, reviewer
-from rung.serve.keys import KeyStore
-from rung.serve.served_answers import read_said
-from rung.serve.sources import crown
+from rung.annotation.app import create_label_app
+from rung.journal.reader import read_said
+from rung.serving.bundle_source import crown
+from rung.serving.http.api_keys import KeyStore
+from rung.workflows.review import open_review, reviewer
 from support import write_spec
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 import rung
-from rung.serve.app import create_app
-from rung.serve.keys import KeyStore
-from rung.serve.service import Service
-from rung.serve.try_page import language_of
+from rung.serving.http.api_keys import KeyStore
+from rung.serving.http.app import create_app
+from rung.serving.http.playground import language_of
+from rung.serving.service import Service
 
 sys.path.insert(0, str(Path(__file__).parent))
 from app_in_thread import answering

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rung.runtime.weights import fetch
+from rung.runtime.weights.store import fetch
 
 
 @pytest.fixture(scope="session", autouse=True)

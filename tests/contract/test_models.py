@@ -15,7 +15,7 @@ from rung.core import registry
 from rung.core.model import Cost, DataFacts, Explains, FitContext, Probabilities
 from rung.core.params import make_params
 from rung.core.types import Examples
-from rung.runtime.cells import cell_text
+from rung.modalities.tables.parsing import cell_text
 from ways_in import WAYS_IN
 
 

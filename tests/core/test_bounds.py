@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from rung.core import bounds
-from rung.core.metric import MacroF1, MeanMetric, RocAuc
+from rung.core.metrics.base import MacroF1, MeanMetric, RocAuc
+from rung.core.stats import confidence_bounds
 from rung.core.types import Field, Prediction, Schema
 
 ALPHA = 0.05
@@ -25,7 +25,7 @@ def most_errors(draws, alpha):
 @pytest.mark.parametrize("alpha", [0.05, 0.01, 1e-6])
 @pytest.mark.parametrize("n", [1, 2, 7, 59, 400])
 def test_proportion_errs_at_most_alpha_at_every_truth(n, alpha):
-    lower = np.array([bounds.proportion_lower(hits, n, alpha) for hits in range(n + 1)])
+    lower = np.array([confidence_bounds.proportion_lower(hits, n, alpha) for hits in range(n + 1)])
     # Just below each bound is where that bound starts to be wrong: nowhere is the error larger.
     for truth in [*np.linspace(0.001, 0.999, 97), *(lower[lower > 0] * (1 - 1e-9))]:
         wrong = lower > truth
@@ -34,7 +34,7 @@ def test_proportion_errs_at_most_alpha_at_every_truth(n, alpha):
 
 def test_proportion_is_the_largest_valid_bound():
     for hits, n in [(1, 1), (3, 10), (57, 60), (380, 400)]:
-        lower = bounds.proportion_lower(hits, n, ALPHA)
+        lower = confidence_bounds.proportion_lower(hits, n, ALPHA)
         assert binom.sf(hits - 1, n, lower) == pytest.approx(ALPHA, rel=1e-9)
 
 
@@ -42,54 +42,59 @@ def test_proportion_is_the_largest_valid_bound():
 def test_proportion_at_the_tiny_errors_of_late_looks(alpha):
     previous = 0.0
     for hits in range(0, 401, 20):
-        lower = bounds.proportion_lower(hits, 400, alpha)
+        lower = confidence_bounds.proportion_lower(hits, 400, alpha)
         assert math.isfinite(lower) and previous <= lower < 1.0
         previous = lower
-    assert bounds.proportion_lower(400, 400, alpha) == pytest.approx(math.exp(math.log(alpha) / 400))
+    assert confidence_bounds.proportion_lower(400, 400, alpha) == pytest.approx(
+        math.exp(math.log(alpha) / 400)
+    )
 
 
 def test_nothing_is_claimed_without_rows_or_hits():
-    assert bounds.proportion_lower(0, 0, ALPHA) == 0.0
-    assert bounds.proportion_lower(0, 10, ALPHA) == 0.0
-    assert bounds.f1_lower(0, 0, ALPHA) == 0.0
-    assert bounds.macro_f1_lower([(0, 0), (5, 0)], ALPHA) == bounds.f1_lower(5, 0, ALPHA / 2) / 2
-    assert bounds.auc_lower(np.zeros(0), np.ones(3), ALPHA, 0) == 0.0
-    assert bounds.mean_lower(np.zeros(0), -1.0, 1.0, ALPHA) == -1.0
+    assert confidence_bounds.proportion_lower(0, 0, ALPHA) == 0.0
+    assert confidence_bounds.proportion_lower(0, 10, ALPHA) == 0.0
+    assert confidence_bounds.f1_lower(0, 0, ALPHA) == 0.0
+    assert (
+        confidence_bounds.macro_f1_lower([(0, 0), (5, 0)], ALPHA)
+        == confidence_bounds.f1_lower(5, 0, ALPHA / 2) / 2
+    )
+    assert confidence_bounds.auc_lower(np.zeros(0), np.ones(3), ALPHA, 0) == 0.0
+    assert confidence_bounds.mean_lower(np.zeros(0), -1.0, 1.0, ALPHA) == -1.0
 
 
 def test_59_faultless_rows_certify_95_percent_and_58_do_not():
-    assert bounds.proportion_lower(59, 59, ALPHA) >= 0.95
-    assert bounds.proportion_lower(58, 58, ALPHA) < 0.95
-    assert bounds.rows_needed(1.0, 0.95, ALPHA) == 59
+    assert confidence_bounds.proportion_lower(59, 59, ALPHA) >= 0.95
+    assert confidence_bounds.proportion_lower(58, 58, ALPHA) < 0.95
+    assert confidence_bounds.rows_needed(1.0, 0.95, ALPHA) == 59
 
 
 @given(st.integers(1, 500), st.data(), st.floats(1e-9, 0.5))
 @settings(max_examples=100, deadline=None)
 def test_proportion_grows_with_hits_and_error_and_shrinks_with_misses(n, data, alpha):
     hits = data.draw(st.integers(0, n))
-    lower = bounds.proportion_lower(hits, n, alpha)
+    lower = confidence_bounds.proportion_lower(hits, n, alpha)
     assert 0.0 <= lower <= hits / n
-    assert lower <= bounds.proportion_lower(hits + 1, n + 1, alpha) + 1e-12
-    assert lower >= bounds.proportion_lower(hits, n + 1, alpha) - 1e-12
-    assert lower <= bounds.proportion_lower(hits, n, min(2 * alpha, 0.9)) + 1e-12
+    assert lower <= confidence_bounds.proportion_lower(hits + 1, n + 1, alpha) + 1e-12
+    assert lower >= confidence_bounds.proportion_lower(hits, n + 1, alpha) - 1e-12
+    assert lower <= confidence_bounds.proportion_lower(hits, n, min(2 * alpha, 0.9)) + 1e-12
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.data())
 @settings(max_examples=60, deadline=None)
 def test_mean_grows_with_the_error_and_stays_below_the_mean(values, data):
     x = np.array(values)
-    lower = bounds.mean_lower(x, 0.0, 1.0, 0.05)
+    lower = confidence_bounds.mean_lower(x, 0.0, 1.0, 0.05)
     assert 0.0 <= lower <= x.mean() + 1e-9
     # Against a tighter demand the stakes differ, so only the ends are ordered for certain.
-    assert bounds.mean_lower(x, 0.0, 1.0, 1e-30) <= x.mean() + 1e-9
-    scaled = bounds.mean_lower(3.0 + 4.0 * x, 3.0, 7.0, 0.05)
+    assert confidence_bounds.mean_lower(x, 0.0, 1.0, 1e-30) <= x.mean() + 1e-9
+    scaled = confidence_bounds.mean_lower(3.0 + 4.0 * x, 3.0, 7.0, 0.05)
     assert scaled == pytest.approx(3.0 + 4.0 * lower, abs=1e-6)
 
 
 def test_f1_errs_at_most_alpha_by_enumeration():
     n = 30
     cells = [(tp, m) for tp in range(n + 1) for m in range(n + 1 - tp)]
-    lower = {cell: bounds.f1_lower(*cell, ALPHA) for cell in cells}
+    lower = {cell: confidence_bounds.f1_lower(*cell, ALPHA) for cell in cells}
     for p_tp, p_miss in [(0.3, 0.1), (0.05, 0.01), (0.9, 0.05), (0.01, 0.2), (0.5, 0.5), (0.02, 0.0005)]:
         truth = 2 * p_tp / (2 * p_tp + p_miss)
         wrong = 0.0
@@ -119,7 +124,7 @@ def test_macro_f1_errs_at_most_alpha(joint):
     for counts in draws:
         tp = counts.diagonal()
         misses = counts.sum(0) + counts.sum(1) - 2 * tp
-        wrong += bounds.macro_f1_lower(list(zip(tp, misses, strict=True)), ALPHA) > f1.mean()
+        wrong += confidence_bounds.macro_f1_lower(list(zip(tp, misses, strict=True)), ALPHA) > f1.mean()
     assert wrong <= most_errors(len(draws), ALPHA)
 
 
@@ -142,13 +147,13 @@ def test_auc_errs_at_most_alpha(positive, negative, share):
         pos = rng.binomial(120, share)
         a = rng.choice(len(positive), pos, p=positive).astype(float)
         b = rng.choice(len(negative), 120 - pos, p=negative).astype(float)
-        wrong += bounds.auc_lower(a, b, ALPHA, draw) > truth
+        wrong += confidence_bounds.auc_lower(a, b, ALPHA, draw) > truth
     assert wrong <= most_errors(draws, ALPHA)
 
 
 def _betting_is_wrong(rows, truth, alpha):
     """Whether the betting bound of each row of values exceeds the truth: she is ruined there, or not."""
-    return np.array([bounds.mean_lower(row, 0.0, 1.0, alpha) > truth for row in rows])
+    return np.array([confidence_bounds.mean_lower(row, 0.0, 1.0, alpha) > truth for row in rows])
 
 
 @pytest.mark.parametrize("draw", [
@@ -175,7 +180,7 @@ def test_mean_errs_at_most_alpha_by_enumeration():
         truth = sum(v * p for v, p in zip(values, chances, strict=True))
         wrong = 0.0
         for picks in itertools.product((0, 1), repeat=n):
-            if bounds.mean_lower(np.array([values[i] for i in picks]), 0.0, 1.0, alpha) > truth:
+            if confidence_bounds.mean_lower(np.array([values[i] for i in picks]), 0.0, 1.0, alpha) > truth:
                 wrong += math.prod(chances[i] for i in picks)
         assert wrong <= alpha
 
@@ -183,24 +188,24 @@ def test_mean_errs_at_most_alpha_by_enumeration():
 def test_mean_refuses_values_outside_its_range():
     for values in ([0.5, 1.2], [-0.1, 0.5], [math.nan, 0.5]):
         with pytest.raises(ValueError, match="must lie in"):
-            bounds.mean_lower(np.array(values), 0.0, 1.0, ALPHA)
+            confidence_bounds.mean_lower(np.array(values), 0.0, 1.0, ALPHA)
 
 
 def test_rows_needed_suffice_and_hardly_fewer_do():
     for rate, bar in [(1.0, 0.95), (0.97, 0.95), (0.95, 0.9), (0.99, 0.9), (0.93, 0.92)]:
-        n = bounds.rows_needed(rate, bar, 0.025)
+        n = confidence_bounds.rows_needed(rate, bar, 0.025)
         assert n is not None
-        assert bounds.proportion_lower(math.ceil(rate * n), n, 0.025) >= bar
-        assert bounds.proportion_lower(math.floor(rate * (n - 1)), n - 1, 0.025) < bar
-    assert bounds.rows_needed(0.9, 0.9, ALPHA) is None
-    assert bounds.rows_needed(0.9001, 0.9, ALPHA, most=10_000) is None
+        assert confidence_bounds.proportion_lower(math.ceil(rate * n), n, 0.025) >= bar
+        assert confidence_bounds.proportion_lower(math.floor(rate * (n - 1)), n - 1, 0.025) < bar
+    assert confidence_bounds.rows_needed(0.9, 0.9, ALPHA) is None
+    assert confidence_bounds.rows_needed(0.9001, 0.9, ALPHA, most=10_000) is None
 
 
 @given(st.floats(0.6, 1.0), st.floats(0.5, 0.95))
 @settings(max_examples=60, deadline=None)
 def test_a_better_model_needs_no_more_rows(rate, bar):
-    needed = bounds.rows_needed(rate, bar, ALPHA)
-    better = bounds.rows_needed(min(rate + 0.01, 1.0), bar, ALPHA)
+    needed = confidence_bounds.rows_needed(rate, bar, ALPHA)
+    better = confidence_bounds.rows_needed(min(rate + 0.01, 1.0), bar, ALPHA)
     if needed is not None:
         assert better is not None and better <= needed
 
@@ -219,8 +224,8 @@ def test_grouped_rows_count_as_groups():
     truths, answers = ["a"] * 100, _answers(["a"] * 100)
     alone = metric.bound(truths, answers, LABELS, [_unit(i) for i in range(100)], ALPHA)
     grouped = metric.bound(truths, answers, LABELS, [_unit(i // 10) for i in range(100)], ALPHA)
-    assert alone.value == bounds.proportion_lower(100, 100, ALPHA)
-    assert grouped.value == bounds.mean_lower(np.ones(10), 0.0, 1.0, ALPHA)
+    assert alone.value == confidence_bounds.proportion_lower(100, 100, ALPHA)
+    assert grouped.value == confidence_bounds.mean_lower(np.ones(10), 0.0, 1.0, ALPHA)
     assert grouped.exact and grouped.value < alone.value
     assert (
         not MacroF1("macro_f1")
@@ -234,7 +239,7 @@ def test_the_bound_is_chosen_by_the_metric_never_by_the_values():
     metric = MeanMetric("overlap", lambda t, a: a.value)
     units = [_unit(i) for i in range(40)]
     found = metric.bound([0] * 40, _answers([1.0] * 40), LABELS, units, ALPHA)
-    assert found.value == bounds.mean_lower(np.ones(40), 0.0, 1.0, ALPHA)
+    assert found.value == confidence_bounds.mean_lower(np.ones(40), 0.0, 1.0, ALPHA)
 
 
 def test_one_unit_claims_next_to_nothing():
@@ -271,7 +276,7 @@ def test_an_estimated_bound_falls_with_the_error_of_every_look():
     def score(rows):
         return float(values[rows].mean())
 
-    found = [bounds.bootstrap_lower(score, groups, 0.05 / 4.0**look, 0) for look in range(12)]
+    found = [confidence_bounds.bootstrap_lower(score, groups, 0.05 / 4.0**look, 0) for look in range(12)]
     assert all(later < earlier for earlier, later in itertools.pairwise(found))
     assert values.mean() - 0.06 < found[0] < values.mean()
-    assert math.isfinite(bounds.bootstrap_lower(score, groups, 0.05 * 2.0**-1000, 0))
+    assert math.isfinite(confidence_bounds.bootstrap_lower(score, groups, 0.05 * 2.0**-1000, 0))

@@ -6,9 +6,9 @@ import string
 import pytest
 
 from rung.core import messages, registry
-from rung.core.duties import kinds
 from rung.core.errors import RungError
 from rung.core.messages import catalogue, say
+from rung.core.regulation import kinds
 from support import ROOT
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from rung.core.label_metrics import (
+from rung.core.metrics.classification import (
     Brier,
     ExpectedCost,
     Ks,
@@ -13,7 +13,7 @@ from rung.core.label_metrics import (
     RecallAtAlerts,
     RecallAtPrecision,
 )
-from rung.core.number_metrics import mae, r2, rmse, within
+from rung.core.metrics.regression import mae, r2, rmse, within
 from rung.core.types import Field, Prediction, Schema
 
 SCHEMA = Schema((), (Field("label", "category", "output", ("no", "yes")),))

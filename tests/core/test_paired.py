@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from rung.core.bounds import mean_exceeds
-from rung.core.paired import no_worse
+from rung.core.stats.confidence_bounds import mean_exceeds
+from rung.core.stats.noninferiority import no_worse
 
 
 def rejected(n, margin, alpha):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rung.core.errors import SpecError
-from rung.core.product import Product, keys_of, load_product, parse_product, safe_name
+from rung.core.spec.product import Product, keys_of, load_product, parse_product, safe_name
 
 GOOD = "task: text_classification\ndata: {path: tickets.csv}\nbar: {metric: accuracy, at_least: 0.9}\n"
 

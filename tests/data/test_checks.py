@@ -9,9 +9,9 @@ import random
 
 import pytest
 
-from rung.core.product import load_product
+from rung.core.spec.product import load_product
 from rung.data.checks import checks, names, run_checks
-from rung.data.view import View
+from rung.data.profile.view import View
 from support import write_spec
 
 WORDS = """the parcel came late and nobody told me why it was so last week my neighbour asked whether you could help with
@@ -259,7 +259,7 @@ def test_checks_of_targets_are_left_out_where_there_are_none(look, plain, tmp_pa
 def test_evidence_comes_from_training_rows_alone(look, plain, tmp_path, prepared):
     rows = [(f"<p>{text}</p>", y) for text, y in plain]
     found = look(rows, clean=[])["markup"]
-    from rung.data.tables import read_places
+    from rung.data.prepare.parquet import read_places
 
     dataset = prepared(None).dataset
     trains, certifies = read_places(dataset, "train"), read_places(dataset, "certification")

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rung import checking
 from rung.core import registry
-from rung.core.lock import CertificateLock
-from rung.core.product import load_product
-from rung.data.audit import AUDIT
-from rung.data.pool import read_pool
-from rung.data.prepare import prepare
+from rung.core.certificate_lock import CertificateLock
+from rung.core.spec.product import load_product
+from rung.data.labels.audit_sample import AUDIT
+from rung.data.labels.pool import read_pool
+from rung.data.prepare.prepare import prepare
+from rung.workflows import check
 
 WORDS = [
     "alpha",
@@ -66,7 +66,7 @@ def test_a_text_that_certifies_anywhere_is_asked_about_without_a_guess(tmp_path,
     )
     pool = read_pool(product, base, task, lock)
     border = pool.zones.audit * 2.0**64
-    from rung.data.hashing import hash64
+    from rung.data.prepare.hashing import hash64
 
     strictest: dict[str, int] = {}
     for text, group in rows:
@@ -111,8 +111,8 @@ def test_corrections_of_tables_reach_their_rows(tmp_path):
     )
     world(tmp_path, ["weight", "since", "z", "y"], rows, spec % "")
     path = tmp_path / "product.yaml"
-    checking.write_findings(checking.check(path, labels=True), tmp_path)
-    done = checking.correct(path, tmp_path / "labels.csv", accept=True)
+    check.write_findings(check.check(path, labels=True), tmp_path)
+    done = check.correct(path, tmp_path / "labels.csv", accept=True)
     assert done.rows > 5
     path.write_text(spec % ", input: [weight, since, z], corrections: corrections.csv", encoding="utf-8")
     product, base = load_product(path)
@@ -137,7 +137,7 @@ def test_unlabelled_rows_are_held_against_training_rows_as_mended(tmp_path):
         "name: t\ntask: text_classification\ndata: {path: d.csv, target: y}\nprivacy: {mask: all}\n"
         "bar: {metric: accuracy, at_least: 0.6}\n",
     )
-    found = checking.check(tmp_path / "product.yaml").as_dict()
+    found = check.check(tmp_path / "product.yaml").as_dict()
     assert "sides_differ" not in {finding["check"] for finding in found["findings"]}
     assert "13800138000" not in json.dumps(found) and "boss" not in json.dumps(found)
 
@@ -161,7 +161,7 @@ def test_no_example_of_mending_shows_personal_data(tmp_path):
 
 
 def test_numbers_too_large_for_any_column_are_missing_not_a_crash():
-    from rung.runtime.cells import number
+    from rung.modalities.tables.parsing import number
 
     assert number(10**400) is None
     assert np.isfinite(number("1e300") or 0.0)

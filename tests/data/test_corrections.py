@@ -6,11 +6,11 @@ import random
 import pytest
 
 import rung
-from rung.checking import check, correct, write_findings
 from rung.core.errors import DataError
-from rung.core.product import load_product
-from rung.data.corrections import COLUMNS, read_corrections
-from rung.data.prepare import fingerprint_data
+from rung.core.spec.product import load_product
+from rung.data.labels.corrections import COLUMNS, read_corrections
+from rung.data.prepare.prepare import fingerprint_data
+from rung.workflows.check import check, correct, write_findings
 from support import run_cli, write_csv, write_spec
 
 
@@ -65,8 +65,8 @@ def test_from_the_list_to_a_corrected_build(noisy, tmp_path):
 
 
 def test_certification_rows_keep_their_label(prepared, tmp_path, table, rows):
-    from rung.data.hashing import hash64
-    from rung.runtime.ngrams import fold
+    from rung.data.prepare.hashing import hash64
+    from rung.modalities.text.ngrams import fold
 
     before = prepared(table)
     flip = {"sea": "land", "land": "sea"}

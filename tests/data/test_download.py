@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rung.core.arrivals import watched
+from rung.core.download_progress import watched
 from rung.core.errors import DataError
-from rung.data import download
-from rung.data.read import open_source, read_rows
-from rung.data.rows import Reading
+from rung.data.sources import download
+from rung.data.sources.read import open_source, read_rows
+from rung.data.sources.rows import Reading
 
 TABLE = b"text,label\none,x\ntwo,y\n"
 

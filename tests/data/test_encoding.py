@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from rung.core.errors import DataError
-from rung.data.encoding import Encoding, decode, detect
-from rung.data.files import File
-from rung.data.read import open_source, read_rows
+from rung.data.sources.encoding import Encoding, decode, detect
+from rung.data.sources.files import File
+from rung.data.sources.read import open_source, read_rows
 
 CHINESE = [
     "今天天气很好,我们去公园散步。",

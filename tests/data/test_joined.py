@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from rung.core import registry
-from rung.core.improve_spec import JoinedSpec
-from rung.core.lock import CertificateLock
-from rung.core.product import parse_product
-from rung.data.hashing import hash64
-from rung.data.prepare import fingerprint_data, prepare
-from rung.data.tables import read_examples
+from rung.core.certificate_lock import CertificateLock
+from rung.core.spec.improve import JoinedSpec
+from rung.core.spec.product import parse_product
+from rung.data.prepare.hashing import hash64
+from rung.data.prepare.parquet import read_examples
+from rung.data.prepare.prepare import fingerprint_data, prepare
 
 SPEC = """name: desk
 task: text_classification

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from preparing import Prepared
+from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import RungError, SpecError
-from rung.core.lock import CertificateLock
-from rung.core.product import parse_product
-from rung.data.prepare import prepare
+from rung.core.spec.product import parse_product
+from rung.data.prepare.prepare import prepare
 from rung.tasks.text_classification import TextClassification
 
 SPEC = "task: text_classification\ndata: {path: data.csv}\nbar: {metric: accuracy, at_least: 0.9}\n"

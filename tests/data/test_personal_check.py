@@ -7,9 +7,9 @@ import random
 
 import pytest
 
-from rung.core.product import load_product
+from rung.core.spec.product import load_product
 from rung.data.checks import run_checks
-from rung.data.view import View
+from rung.data.profile.view import View
 
 
 @pytest.fixture

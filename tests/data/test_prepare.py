@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from rung.core.errors import DataError
-from rung.core.product import Product
-from rung.data.hashing import hash64
-from rung.data.prepare import dataset_from, fingerprint_data
+from rung.core.spec.product import Product
+from rung.data.prepare.hashing import hash64
+from rung.data.prepare.prepare import dataset_from, fingerprint_data
 
 Prepare = Callable[..., Any]
 ALL_TRAIN = {"fraction": 0.0}
@@ -43,7 +43,7 @@ def test_the_order_of_rows_is_kept_across_row_groups(
     prepared: Prepare, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
     whole = prepared(table, certify=ALL_TRAIN)
-    monkeypatch.setattr("rung.data.tables._ROWS", 7)
+    monkeypatch.setattr("rung.data.prepare.parquet._ROWS", 7)
     pieces = prepared(table, certify=ALL_TRAIN)
     assert list(pieces.train.rows) == list(whole.train.rows) == list(range(1, 81))
     assert pieces.train.units == whole.train.units
@@ -253,7 +253,7 @@ def test_near_duplicates_change_no_side(prepared: Prepare, tmp_path: Path) -> No
     rows += [row.replace(" at once", " now") for row in rows]
     table = "text,label\n" + "".join(f"{row},{'ab'[i % 2]}\n" for i, row in enumerate(rows))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rung.data.prepare.near_copies", lambda *_: __import__("numpy").zeros(0, int))
+        patch.setattr("rung.data.prepare.prepare.near_copies", lambda *_: __import__("numpy").zeros(0, int))
         before = prepared(table)
     (tmp_path / "certificate.lock").unlink()
     after = prepared(table)

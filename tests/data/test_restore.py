@@ -7,9 +7,9 @@ import pytest
 
 import rung
 from rung.core.errors import RunError
-from rung.core.product import load_product
 from rung.core.registry import task
-from rung.data.restore import restore
+from rung.core.spec.product import load_product
+from rung.data.prepare.restore import restore
 from support import run_cli, write_csv, write_spec
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from rung.core.task import ColumnProfile
-from rung.data.profile import profile
-from rung.data.read import open_source
-from rung.data.roles import suggest_group, suggest_time
+from rung.data.profile.columns import profile
+from rung.data.profile.roles import suggest_group, suggest_time
+from rung.data.sources.read import open_source
 from support import write_csv
 
 

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from packing import pack
-from rung.core.product import Product
-from rung.data.prepare import fingerprint_data
-from rung.data.read import open_source, read_rows
+from rung.core.spec.product import Product
+from rung.data.prepare.prepare import fingerprint_data
+from rung.data.sources.read import open_source, read_rows
 
 TABLE = "text,label\none,x\ntwo,y\n"
 WANTED = [{"text": "one", "label": "x"}, {"text": "two", "label": "y"}]

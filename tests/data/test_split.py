@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import DataError, RunError
-from rung.core.lock import CertificateLock
-from rung.core.product import Product
-from rung.data.hashing import hash64
-from rung.data.split import CERTIFICATION, TRAIN, Keys, decide, freeze, parse_time
+from rung.core.spec.product import Product
+from rung.data.prepare.hashing import hash64
+from rung.data.prepare.split import CERTIFICATION, TRAIN, Keys, decide, freeze, parse_time
 
 Prepare = Callable[..., Any]
 

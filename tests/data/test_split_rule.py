@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import RunError
-from rung.core.lock import CertificateLock
-from rung.core.product import Product
-from rung.data.split import CERTIFICATION, TRAIN, Keys, decide, freeze
+from rung.core.spec.product import Product
+from rung.data.prepare.split import CERTIFICATION, TRAIN, Keys, decide, freeze
 
 UNITS = np.random.default_rng(0).integers(0, 2**64, 1_000, dtype=np.uint64)
 

@@ -10,14 +10,14 @@ from datetime import date, timedelta
 import pytest
 
 from rung.core import registry
-from rung.core.lock import CertificateLock
+from rung.core.certificate_lock import CertificateLock
 from rung.core.messages import say
-from rung.core.product import Product
-from rung.data.association import bins_of, explained, moves
+from rung.core.spec.product import Product
 from rung.data.checks import run_checks
-from rung.data.prepare import prepare
-from rung.data.typed import with_inputs
-from rung.data.view import View
+from rung.data.prepare.cast import with_inputs
+from rung.data.prepare.prepare import prepare
+from rung.data.profile.association import bins_of, explained, moves
+from rung.data.profile.view import View
 from support import ROOT, write_csv
 
 LEAKS = {"leak_alone", "leak_missing", "leak_future", "leak_drift", "leak_column", "leak_time"}

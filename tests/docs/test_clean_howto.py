@@ -9,11 +9,11 @@ import shlex
 import pytest
 
 import rung
-from rung.core.clean_spec import KINDS, PrivacySpec
-from rung.core.product import parse_product
+from rung.cleaning.pipeline import Chain
+from rung.cleaning.steps import SAFE, make_step, modules
+from rung.core.spec.cleaning import KINDS, PrivacySpec
+from rung.core.spec.product import parse_product
 from rung.models.tfidf_linear import TfidfLinear
-from rung.runtime.mending.chain import Chain
-from rung.runtime.mending.steps import SAFE, make_step, modules
 from support import ROOT, run_cli, write_csv, write_spec
 
 PAGES = [ROOT / "docs" / "howto" / name for name in ("clean-your-data.md", "clean-your-data.zh.md")]

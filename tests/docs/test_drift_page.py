@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from rung.serve.journal import Journal
+from rung.journal.writer import Journal
 from support import ROOT, run_cli, write_spec
 
 sys.path.insert(0, str(ROOT / "tests" / "loop"))
@@ -42,7 +42,7 @@ def test_the_page_is_followed(page, built, news_csv, news_folder, tmp_path):
 
 
 def test_both_pages_show_the_same_commands_and_the_defaults_of_the_code():
-    from rung.core.drift_spec import DriftSpec
+    from rung.core.spec.drift import DriftSpec
 
     spec = DriftSpec()
     shown = [

@@ -12,7 +12,7 @@ import yaml
 
 from rung.cli import COMMANDS
 from rung.core.errors import SpecError
-from rung.core.product import parse_product
+from rung.core.spec.product import parse_product
 from support import ROOT
 
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```[ ]*$", re.S | re.M)

@@ -13,10 +13,10 @@ import pytest
 
 import rung
 from rung.core import registry
-from rung.core.product import Product, parse_product
-from rung.data.prepare import fingerprint_data
-from rung.data.read import open_source, read_rows
-from rung.data.rows import Reading
+from rung.core.spec.product import Product, parse_product
+from rung.data.prepare.prepare import fingerprint_data
+from rung.data.sources.read import open_source, read_rows
+from rung.data.sources.rows import Reading
 from support import ROOT, run_cli, write_csv
 
 BLOCK = re.compile(r"""```python title="(\S+)"\n(.*?)```""", re.S)

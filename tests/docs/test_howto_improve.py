@@ -10,7 +10,7 @@ import pytest
 from test_howto_label import fill
 
 import rung
-from rung.runtime.journal.subject_keys import VARIABLE, new_master_key
+from rung.journal.encryption import VARIABLE, new_master_key
 from served_products import remember
 from support import ROOT, run_cli, write_csv
 

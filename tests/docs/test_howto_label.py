@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from rung.core.clean_spec import PrivacySpec
-from rung.runtime.mending.chain import Chain
+from rung.cleaning.pipeline import Chain
+from rung.core.spec.cleaning import PrivacySpec
 from support import ROOT, run_cli, write_csv
 
 sys.path.insert(0, str(ROOT / "benchmarks"))

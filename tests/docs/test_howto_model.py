@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import rung
-from rung.runtime.weights import cache_folder
+from rung.runtime.weights.store import cache_folder
 from support import ROOT, run_cli
 
 PAGE = (ROOT / "docs" / "howto" / "bring-your-own-model.md").read_text(encoding="utf-8")

@@ -12,9 +12,9 @@ from fastapi.testclient import TestClient
 
 import rung
 from rung.core.errors import SpecError
-from rung.core.product import load_product, parse_product
-from rung.runtime.rules import Rule, Rules
-from rung.serve.app import create_app
+from rung.core.spec.product import load_product, parse_product
+from rung.modalities.text.rules import Rule, Rules
+from rung.serving.http.app import create_app
 from support import ROOT, run_cli
 
 HOWTO = ROOT / "docs" / "howto"
@@ -150,7 +150,7 @@ def test_the_table_of_the_rules_page_says_what_rules_do(page):
     quoted = re.compile(r"[\"“]([^\"”]+)[\"”]")
     for kind, pattern, yes, no in rows:
         rules = Rules([Rule(kind, pattern, "yes")])
-        from rung.runtime.ngrams import fold
+        from rung.modalities.text.ngrams import fold
 
         assert all(rules.first(fold(example)) == 0 for example in quoted.findall(yes)), (pattern, yes)
         assert quoted.findall(no) and all(rules.first(fold(x)) is None for x in quoted.findall(no)), (

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 import rung
-from rung.core.product import Product, load_product, parse_product
-from rung.runtime.cells import date, number
+from rung.core.spec.product import Product, load_product, parse_product
+from rung.modalities.tables.parsing import date, number
 from support import ROOT
 
 PAGES = [

@@ -9,7 +9,7 @@ import yaml
 from fastapi.testclient import TestClient
 
 import rung
-from rung.serve.app import create_app
+from rung.serving.http.app import create_app
 from support import ROOT, run_cli, write_csv
 
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.S)

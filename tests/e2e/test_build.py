@@ -11,10 +11,10 @@ import urllib.request
 import pytest
 
 import rung
-from rung.core.product import load_product
+from rung.building.report import KEYS
+from rung.core.spec.product import load_product
 from rung.core.types import Prediction
-from rung.data.finding import Finding
-from rung.stages.report import KEYS
+from rung.data.profile.finding import Finding
 from support import run_cli, write_csv, write_spec
 from waiting import LONG, wait_until
 

@@ -6,9 +6,9 @@ import pytest
 
 import rung
 from rung.core.errors import SpecError
-from rung.core.product import Product
-from rung.runtime import encoder
-from rung.runtime.weights import fetch
+from rung.core.spec.product import Product
+from rung.modalities.text import onnx_encoder
+from rung.runtime.weights.store import fetch
 from support import run_cli, write_csv
 
 CHINESE = {
@@ -68,15 +68,15 @@ def test_a_chinese_product_gets_the_many_language_encoder(tmp_path, monkeypatch)
 def test_no_text_is_embedded_twice(news_rows, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # Weights stay where they are; the embeddings of this test begin empty.
-    monkeypatch.setattr("rung.pipeline.cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr("rung.workflows.build.cache_folder", lambda: tmp_path / "cache")
     seen = []
-    real = encoder.OnnxEncoder.encode
+    real = onnx_encoder.OnnxEncoder.encode
 
     def counting(self, texts, *args, **kwargs):
         seen.extend(texts)
         return real(self, texts, *args, **kwargs)
 
-    monkeypatch.setattr(encoder.OnnxEncoder, "encode", counting)
+    monkeypatch.setattr(onnx_encoder.OnnxEncoder, "encode", counting)
     data = write_csv(tmp_path / "few.csv", ["text", "label"], news_rows[::6])
     rung.build(
         spec(data, ["frozen_encoder", "blend"], certify={"fraction": 0}), run=tmp_path / "one", all_rungs=True

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from rung.serve.keys import KeyStore
+from rung.serving.http.api_keys import KeyStore
 from served_products import answer_page, ask, reviewing, served
 from support import ROOT, run_cli, write_csv
 from waiting import wait_until

@@ -6,9 +6,9 @@ import random
 import pytest
 
 import rung
-from rung.core.clean_spec import PrivacySpec
-from rung.runtime.mending.chain import Chain
-from rung.serve.keys import KeyStore
+from rung.cleaning.pipeline import Chain
+from rung.core.spec.cleaning import PrivacySpec
+from rung.serving.http.api_keys import KeyStore
 from served_products import answer_page, ask, reviewing, served
 from support import run_cli, write_csv
 from waiting import wait_until

@@ -5,11 +5,11 @@ import random
 import time
 
 import rung
-from rung.core.clean_spec import PrivacySpec
-from rung.improving import improve
-from rung.runtime.journal.subject_keys import VARIABLE, new_master_key
-from rung.runtime.mending.chain import Chain
-from rung.serve.promotion import history
+from rung.cleaning.pipeline import Chain
+from rung.core.spec.cleaning import PrivacySpec
+from rung.journal.encryption import VARIABLE, new_master_key
+from rung.serving.promotion import history
+from rung.workflows.improve import improve
 from served_products import ask, remember, review_all, served
 from support import run_cli, write_csv
 

@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 import rung
-from rung.serve.app import create_app
+from rung.serving.http.app import create_app
 from support import run_cli, write_csv, write_spec
 
 RULES = """rules:

@@ -6,10 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import rung
+from rung.cleaning.pipeline import Chain
 from rung.core.errors import BundleError, InputError
 from rung.core.manifest import seal
 from rung.pages.report import render
-from rung.runtime.mending.chain import Chain
 from support import run_cli, write_csv, write_spec
 
 

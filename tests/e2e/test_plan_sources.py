@@ -15,7 +15,7 @@ import pytest
 
 import rung
 from rung.core.errors import RungError
-from rung.core.product import load_product
+from rung.core.spec.product import load_product
 from support import run_cli, write_csv
 
 HEADER = ["ticket", "customer_id", "opened", "body", "queue", "paid"]

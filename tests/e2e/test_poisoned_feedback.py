@@ -6,11 +6,11 @@ import random
 import pytest
 
 import rung
-from rung.core.clean_spec import PrivacySpec
-from rung.improving import improve
-from rung.runtime.mending.chain import Chain
-from rung.serve.promotion import history
-from rung.serve.sources import champion
+from rung.cleaning.pipeline import Chain
+from rung.core.spec.cleaning import PrivacySpec
+from rung.serving.bundle_source import champion
+from rung.serving.promotion import history
+from rung.workflows.improve import improve
 from served_products import remember, review_all, say_so
 from support import write_csv
 

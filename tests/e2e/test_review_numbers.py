@@ -8,12 +8,12 @@ from fastapi.testclient import TestClient
 from sklearn.datasets import load_diabetes
 
 import rung
+from rung.annotation.app import create_label_app
+from rung.annotation.csv_io import export_rows, import_labels
 from rung.core.errors import DataError, InputError
-from rung.improving import improve
-from rung.loop.label_app import create_label_app
-from rung.loop.label_csv import export_rows, import_labels
-from rung.reviewing import open_review
-from rung.runtime.journal.subject_keys import VARIABLE, new_master_key
+from rung.journal.encryption import VARIABLE, new_master_key
+from rung.workflows.improve import improve
+from rung.workflows.review import open_review
 from served_products import remember
 from support import write_csv
 

@@ -12,8 +12,8 @@ from sklearn.datasets import load_diabetes
 
 import rung
 from rung.core.errors import InputError
-from rung.planning import plan
-from rung.serve.app import create_app
+from rung.serving.http.app import create_app
+from rung.workflows.plan import plan
 from support import ROOT, run_cli
 
 pytest.importorskip("lightgbm")
@@ -163,8 +163,8 @@ def test_columns_of_a_data_frame_are_answered_in_several_threads_alike(credit, c
     model = rung.load(credit.bundle)
     columns = {name: [row[name] for row in rows] for name in model.schema.input_names}
     one = model.predict_columns(columns)
-    monkeypatch.setattr("rung.serve.predictor._BLOCK", 64)
-    monkeypatch.setattr("rung.serve.predictor._CHUNK", 64)
+    monkeypatch.setattr("rung.serving.predictor._BLOCK", 64)
+    monkeypatch.setattr("rung.serving.predictor._CHUNK", 64)
     numbers = {f.name for f in model.schema.inputs if f.kind == "number"}
     arrays = {
         n: np.array(c, dtype=float) if n in numbers else np.array(c, dtype=object) for n, c in columns.items()

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import RungError
-from rung.core.lock import CertificateLock
-from rung.core.product import Product, load_product, parse_product
-from rung.data.prepare import prepare
+from rung.core.spec.product import Product, load_product, parse_product
+from rung.data.prepare.prepare import prepare
 from rung.tasks.text_classification import TextClassification
 
 HEAD = "text,label\n"
@@ -300,7 +300,7 @@ def test_quote_that_is_never_closed(tmp_path: Path, bad: str) -> None:
 
 
 def test_a_line_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rung.data.text_lines.MAX_LINE", 1 << 20)
+    monkeypatch.setattr("rung.data.sources.text_lines.MAX_LINE", 1 << 20)
     assert message(tmp_path, many(3, 2) + "x" * 2_000_000) == (
         "data.csv: line 5 has more than 1 million characters\n"
         "Is this the table? Each row must be on a line of its own."

@@ -18,11 +18,11 @@ import pytest
 
 from packing import pack
 from rung.core.errors import RungError
-from rung.core.product import Product
-from rung.core.source_names import masked
-from rung.data import files
-from rung.data.read import open_source, read_rows
-from rung.data.rows import Reading
+from rung.core.spec.product import Product
+from rung.core.spec.source_names import masked
+from rung.data.sources import files
+from rung.data.sources.read import open_source, read_rows
+from rung.data.sources.rows import Reading
 
 TABLE = "text,label\none,x\n"
 
@@ -303,7 +303,7 @@ def test_a_password_stands_in_nothing_that_is_written(monkeypatch: pytest.Monkey
 
 
 def test_a_driver_that_repeats_the_password_is_silenced(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rung.core.source_names import scrubbed, without_secrets
+    from rung.core.spec.source_names import scrubbed, without_secrets
 
     monkeypatch.setenv("DESK_PASSWORD", "ge/heim")
     address = "postgresql://desk:${DESK_PASSWORD}@h/shop"

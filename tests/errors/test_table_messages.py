@@ -6,13 +6,13 @@ from collections import Counter
 import pytest
 
 import rung
+from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import DataError, RungError, SpecError
-from rung.core.lock import CertificateLock
-from rung.core.product import Product
 from rung.core.registry import task as task_of
-from rung.data.prepare import prepare
-from rung.data.tables import read_examples
-from rung.data.typed import with_inputs
+from rung.core.spec.product import Product
+from rung.data.prepare.cast import with_inputs
+from rung.data.prepare.parquet import read_examples
+from rung.data.prepare.prepare import prepare
 
 
 def write(folder, header, rows):
@@ -270,7 +270,7 @@ def test_a_file_that_changed_between_plan_and_build(tmp_path, monkeypatch):
     """A column that the plan saw is gone: the build says which, and what there is instead."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path, ["size", "age", "y"], [[i, i % 7, "ab"[i % 2]] for i in range(200)])
-    from rung.planning import plan
+    from rung.workflows.plan import plan
     from support import run_cli
 
     assert plan(tmp_path / "t.csv").guess.target == "y"

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import rung
 from rung.core.types import Field, Prediction, Schema
-from rung.loop.served_rows import ServedRow
-from rung.runtime.drift.reference import make_reference
-from rung.serve.journal_rows import Served, new_id
+from rung.journal.records import Served, new_id
+from rung.journal.served_rows import ServedRow
+from rung.monitoring.drift.reference import make_reference
 
 TEXT = Schema((Field("text", "text", "input"),), (Field("label", "category", "output", ("a", "b")),))
 

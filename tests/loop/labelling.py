@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from pathlib import Path
 
-from rung.labelling import open_desk
+from rung.workflows.label import open_desk
 from support import write_csv
 
 LABELS = {"ships": "boats, harbours, the sea", "trees": "forests, wood, leaves", "gold": "money, coins"}

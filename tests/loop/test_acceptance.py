@@ -2,7 +2,7 @@
 
 import pytest
 
-from rung.loop.acceptance import (
+from rung.improvement.feedback_filter import (
     AUTHOR_SHARE,
     CERTIFIES,
     CONTRADICTED,

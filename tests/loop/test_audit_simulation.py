@@ -7,8 +7,8 @@ ones, so on 0.836 of all. The bar is 0.85: every certificate is false.
 import numpy as np
 import pytest
 
-from rung.core.bounds import proportion_lower
-from rung.data.audit import Zones, census
+from rung.core.stats.confidence_bounds import proportion_lower
+from rung.data.labels.audit_sample import Zones, census
 
 ZONES = Zones(first=0.02, audit=0.2, random=0.4)
 ROWS, WORLDS, BAR, ALPHA = 3_000, 600, 0.85, 0.05

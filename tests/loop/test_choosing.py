@@ -6,11 +6,11 @@ from scipy.stats import beta
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score
 
-from rung.data.verdicts import Verdict
-from rung.loop.agreement import agreements, kappa
-from rung.loop.learning import HeldOut, curve, held_out, outlook, proportion_upper, stability
-from rung.loop.quick_head import fit_head
-from rung.loop.selection import cover, turn, useful
+from rung.annotation.cohen_kappa import agreements, kappa
+from rung.annotation.learning_curve import HeldOut, curve, held_out, outlook, proportion_upper, stability
+from rung.annotation.logistic_regression import fit_head
+from rung.annotation.query_strategy import cover, turn, useful
+from rung.data.labels.consensus import Verdict
 
 
 @pytest.fixture

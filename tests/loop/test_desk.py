@@ -6,12 +6,12 @@ import pytest
 from labelling import desk_in, label_on, truth_of, write_world
 
 import rung
+from rung.building.certify import next_alpha
+from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import InputError, RungError, SpecError
-from rung.core.lock import CertificateLock
-from rung.data.audit import AUDIT, RANDOM
-from rung.data.label_store import Entry, LabelStore
-from rung.labelling import open_desk
-from rung.stages.certify import next_alpha
+from rung.data.labels.audit_sample import AUDIT, RANDOM
+from rung.data.labels.store import Entry, LabelStore
+from rung.workflows.label import open_desk
 from support import write_csv
 
 

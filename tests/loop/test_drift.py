@@ -9,16 +9,16 @@ import pytest
 from drifting import TEXT, manifest, reference_of, row, write_rows
 
 import rung
-from rung.core.drift_spec import DriftSpec
 from rung.core.errors import RungError
+from rung.core.spec.drift import DriftSpec
 from rung.core.types import Field, Schema
-from rung.loop.drift import Monitor, allowed_misses, begin
-from rung.loop.served_rows import JournalReader
-from rung.runtime.drift.reference import NAME, read_reference
-from rung.runtime.journal.subject_keys import VARIABLE, new_master_key
-from rung.serve.journal import Journal
-from rung.serve.journal_rows import Feedback, new_id
-from rung.watching import acknowledge, watch
+from rung.journal.encryption import VARIABLE, new_master_key
+from rung.journal.records import Feedback, new_id
+from rung.journal.served_rows import JournalReader
+from rung.journal.writer import Journal
+from rung.monitoring.drift.reference import NAME, read_reference
+from rung.monitoring.drift_monitor import Monitor, allowed_misses, begin
+from rung.workflows.monitor import acknowledge, watch
 
 SPEC = DriftSpec()
 
@@ -195,8 +195,8 @@ def test_the_certificate_says_how_much_may_be_wrong():
 
 def test_numbers_are_missed_when_they_are_further_off_than_most():
     from rung.core.types import Prediction
-    from rung.loop.drift import is_miss
-    from rung.runtime.drift.reference import learn_answers
+    from rung.monitoring.drift.reference import learn_answers
+    from rung.monitoring.drift_monitor import is_miss
 
     schema = Schema((Field("x", "number", "input"),), (Field("value", "number", "output"),))
     truths = np.random.default_rng(0).normal(size=400)

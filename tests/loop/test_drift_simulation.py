@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from drifting import manifest, row
 
-from rung.core.drift_spec import DriftSpec
+from rung.core.spec.drift import DriftSpec
 from rung.core.types import Field, Prediction, Schema
-from rung.loop.drift import Monitor, begin
-from rung.runtime.drift.mean_test import MeanTest
-from rung.runtime.drift.reference import Reference, learn_answers
-from rung.runtime.drift.sketch import Sketch
+from rung.monitoring.drift.mean_test import MeanTest
+from rung.monitoring.drift.reference import Reference, learn_answers
+from rung.monitoring.drift.statistics import Sketch
+from rung.monitoring.drift_monitor import Monitor, begin
 
 ALARMS = 0.1
 COUNTED, STREAM = 300, 700

@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from rung.runtime.drift.betting import Capital, released, sleeping
-from rung.runtime.drift.mean_test import MeanTest, chernoff
-from rung.runtime.drift.rank_test import KINDS, NO_VALUE, RankTest
+from rung.monitoring.drift.betting import Capital, released, sleeping
+from rung.monitoring.drift.mean_test import MeanTest, chernoff
+from rung.monitoring.drift.rank_test import KINDS, NO_VALUE, RankTest
 
 
 def streams(count, rows, reference_rows, bins, seed):

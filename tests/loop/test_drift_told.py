@@ -7,14 +7,14 @@ import threading
 import pytest
 from drifting import write_rows
 
-from rung.core.drift_spec import DriftSpec
 from rung.core.errors import RungError, SpecError
 from rung.core.messages import LANGUAGES
-from rung.core.product import parse_product
-from rung.loop.webhook import send
+from rung.core.spec.drift import DriftSpec
+from rung.core.spec.product import parse_product
+from rung.journal.writer import Journal
+from rung.monitoring.webhook import send
 from rung.pages.drift import render
-from rung.serve.journal import Journal
-from rung.watching import watch
+from rung.workflows.monitor import watch
 from support import run_cli, write_spec
 
 SECRET = "T0KEN-8f3a"

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from rung.core.bounds import mean_exceeds, mean_lower
+from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import RungError
-from rung.core.label_metrics import ExpectedCost
-from rung.core.lock import CertificateLock
-from rung.core.metric import LogLoss, MeanMetric
+from rung.core.metrics.base import LogLoss, MeanMetric
+from rung.core.metrics.classification import ExpectedCost
+from rung.core.stats.confidence_bounds import mean_exceeds, mean_lower
 from rung.core.types import Prediction
-from rung.loop.gate import (
+from rung.improvement.noninferiority_test import (
     FRESH,
     REUSED,
     Pair,

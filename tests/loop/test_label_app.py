@@ -8,9 +8,9 @@ import pytest
 from fastapi.testclient import TestClient
 from labelling import desk_in, label_on, truth_of
 
+from rung.annotation import app
+from rung.annotation.app import PAGE_WORDS, create_label_app
 from rung.core.messages import LANGUAGES, catalogue
-from rung.loop import label_app
-from rung.loop.label_app import PAGE_WORDS, create_label_app
 from support import ROOT
 
 TOKEN = "secret-word-of-the-address"
@@ -97,7 +97,7 @@ def test_the_page_is_whole_and_nothing_of_the_data_is_code(tmp_path):
     extra = ""
     with desk_in(tmp_path, extra=extra) as desk:
         desk.pool.labels[evil] = evil  # type: ignore[index]
-        page, headers = label_app.label_page(desk, "zh", evil, evil)
+        page, headers = app.label_page(desk, "zh", evil, evil)
     assert "alert(1)</script>" not in page and page.count("<script") == 2
     assert 'lang="zh-CN"' in page and not re.search(r'(src|href)="', page)
     assert "'unsafe-inline'" not in headers["Content-Security-Policy"]
@@ -118,10 +118,10 @@ def test_the_script_says_only_words_it_is_given():
 
 
 def test_an_answer_never_waits_for_a_fit(tmp_path, monkeypatch):
-    from rung.loop import tutor
+    from rung.annotation import active_learner
 
-    real = tutor.fit_head
-    monkeypatch.setattr(tutor, "fit_head", lambda *a: (time.sleep(0.5), real(*a))[1])
+    real = active_learner.fit_head
+    monkeypatch.setattr(active_learner, "fit_head", lambda *a: (time.sleep(0.5), real(*a))[1])
     with desk_in(tmp_path, background=True) as desk:
         begun = time.monotonic()
         label_on(desk, "Ana", 30)

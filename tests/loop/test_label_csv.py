@@ -6,8 +6,8 @@ import json
 import pytest
 from labelling import desk_in, truth_of, write_world
 
+from rung.annotation.csv_io import export_rows, import_labels
 from rung.core.errors import DataError
-from rung.loop.label_csv import export_rows, import_labels
 from support import run_cli, write_csv
 
 

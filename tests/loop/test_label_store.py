@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from rung.core.errors import DataError
-from rung.data.label_store import Entry, LabelStore
-from rung.data.verdicts import CANNOT, digest, last_by, verdicts
+from rung.data.labels.consensus import CANNOT, digest, last_by, verdicts
+from rung.data.labels.store import Entry, LabelStore
 
 
 def entry(text="a" * 16, label="x", author="Ana", kind="label", **more):
@@ -21,7 +21,7 @@ def entry(text="a" * 16, label="x", author="Ana", kind="label", **more):
 WRITER = """
 import sys, os
 from pathlib import Path
-from rung.data.label_store import Entry, LabelStore
+from rung.data.labels.store import Entry, LabelStore
 store = LabelStore(Path(sys.argv[1]))
 for i in range(100000):
     number = store.add(Entry(sys.argv[2], "label", f"{i:016x}", "rows.csv", i, "x"))[0]

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rung.core.lock import CertificateLock
-from rung.core.metric import MeanMetric
-from rung.core.paired import no_worse
-from rung.core.product import Condition
+from rung.building import certify
+from rung.core.certificate_lock import CertificateLock
+from rung.core.metrics.base import MeanMetric
+from rung.core.spec.product import Condition
+from rung.core.stats.noninferiority import no_worse
 from rung.core.types import Examples, Field, Prediction, Schema
-from rung.loop.gate import FRESH, REUSED, Pair, check, shares
-from rung.stages import certify
+from rung.improvement.noninferiority_test import FRESH, REUSED, Pair, check, shares
 
 MARGIN, CONFIDENCE, IMPROVEMENTS, ALPHA = 0.03, 0.95, 10, 0.05
 FRESH_ROWS, OLD_ROWS, TRAFFIC = 400, 400, 1_500
@@ -53,9 +53,9 @@ class Books(CertificateLock):
 
 @pytest.fixture(autouse=True)
 def no_disk(monkeypatch):
-    monkeypatch.setattr("rung.core.lock.write_json", lambda path, content: None)
+    monkeypatch.setattr("rung.core.certificate_lock.write_json", lambda path, content: None)
     # The same counts come again and again: each is tested once.
-    monkeypatch.setattr("rung.loop.gate.no_worse", NO_WORSE)
+    monkeypatch.setattr("rung.improvement.noninferiority_test.no_worse", NO_WORSE)
 
 
 class World:

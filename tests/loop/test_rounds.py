@@ -3,9 +3,16 @@
 import numpy as np
 import pytest
 
+from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import RungError
-from rung.core.lock import CertificateLock
-from rung.loop.rounds import form_rounds, is_audited, pay_for_stops, read_rounds, unused_rounds, usable
+from rung.improvement.audit_rounds import (
+    form_rounds,
+    is_audited,
+    pay_for_stops,
+    read_rounds,
+    unused_rounds,
+    usable,
+)
 
 
 def arrived(count, begin=0):

@@ -8,14 +8,14 @@ from drifting import write_rows
 
 from rung.core.messages import LANGUAGES
 from rung.core.prices import load_prices
-from rung.core.value_spec import ValueSpec
-from rung.loop.served_rows import ServedRow
-from rung.loop.value import Tally, month_cost, pays_from, right_rate, value
+from rung.core.spec.value import ValueSpec
+from rung.journal.records import Feedback, new_id
+from rung.journal.served_rows import ServedRow
+from rung.journal.writer import Journal
+from rung.monitoring.drift.reference import read_reference
+from rung.monitoring.value import Tally, month_cost, pays_from, right_rate, value
 from rung.pages.value import llm_lines, render, summary
-from rung.runtime.drift.reference import read_reference
-from rung.serve.journal import Journal
-from rung.serve.journal_rows import Feedback, new_id
-from rung.watching import appraise
+from rung.workflows.monitor import appraise
 from support import run_cli, write_spec
 
 SPEC = ValueSpec(per_correct=0.3, per_error=-2.0, fixed_per_month=10.0)

@@ -12,10 +12,10 @@ from rung.core.errors import RungError
 from rung.core.model import FitContext
 from rung.core.params import make_params
 from rung.core.types import Examples
-from rung.runtime.row_balance import balanced, level
-from rung.runtime.table_candidates import candidates
-from rung.runtime.table_features import Cells
-from rung.runtime.table_search import Goal
+from rung.modalities.tables.features import Cells
+from rung.training.tables.candidates import candidates
+from rung.training.tables.class_balance import balanced, level
+from rung.training.tables.model_selection import Goal
 from support import ROOT
 
 pytest.importorskip("lightgbm")

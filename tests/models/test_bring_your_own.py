@@ -12,10 +12,10 @@ from onnx_files import FLOAT, STRING, text_file, token_file, value, word_nodes, 
 from rung.core.errors import RungError, SpecError
 from rung.core.model import DataFacts, FitContext
 from rung.core.params import make_params
-from rung.core.product import Product
+from rung.core.spec.product import Product
 from rung.core.types import Examples
 from rung.models.bring_your_own import BringYourOwn, BringYourOwnParams
-from rung.runtime import onnx_file
+from rung.runtime.onnx import session
 from rung.tasks.text_classification import TextClassification
 from support import write_csv
 
@@ -233,9 +233,9 @@ def test_messages_about_the_file(tmp_path, monkeypatch):
         onnx.load(path), tmp_path / "split.onnx", save_as_external_data=True, location="w", size_threshold=0
     )
     assert "its weights ('weight', say) lie in another file" in refused(tmp_path, path="split.onnx")
-    monkeypatch.setattr(onnx_file, "MOST_BYTES", 10)
+    monkeypatch.setattr(session, "MOST_BYTES", 10)
     with pytest.raises(RungError, match=r"GB, more than"):
-        onnx_file.OnnxFile.open(path)
+        session.OnnxFile.open(path)
 
 
 def test_a_file_that_changes_in_use_is_noticed(tmp_path):

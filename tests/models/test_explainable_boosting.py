@@ -10,10 +10,10 @@ from sklearn.datasets import load_breast_cancer
 from rung.core import registry
 from rung.core.errors import MissingExtra
 from rung.core.model import DataFacts, FitContext
-from rung.runtime.additive_fit import fit_additive, without_margins
-from rung.runtime.additive_part import AdditivePart
-from rung.runtime.table_features import Cells
-from rung.runtime.table_search import Goal
+from rung.modalities.tables.additive import AdditivePart
+from rung.modalities.tables.features import Cells
+from rung.training.tables.ebm import fit_additive, without_margins
+from rung.training.tables.model_selection import Goal
 
 pytest.importorskip("interpret")
 
@@ -38,11 +38,11 @@ def made(rows=400, labels=2, seed=0):
 
 @pytest.mark.parametrize("labels", [0, 2, 3])
 def test_answers_are_those_of_the_library(labels, monkeypatch):
-    from rung.runtime import additive_fit
+    from rung.training.tables import ebm
 
     kept = []
-    whole = additive_fit._boosted
-    monkeypatch.setattr(additive_fit, "_boosted", lambda *args: kept.append(whole(*args)) or kept[0])
+    whole = ebm._boosted
+    monkeypatch.setattr(ebm, "_boosted", lambda *args: kept.append(whole(*args)) or kept[0])
     cells, goal = made(labels=labels)
     part = fit_additive(cells, goal, {"pairs": 2, "bags": 2}, FitContext())
     rows = np.hstack([cells.numbers, cells.codes.astype(float)])

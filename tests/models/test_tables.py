@@ -9,7 +9,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 from rung.core import registry
 from rung.core.model import FitContext
 from rung.core.types import Examples
-from rung.runtime.cells import cell_text
+from rung.modalities.tables.parsing import cell_text
 
 pytest.importorskip("lightgbm")
 

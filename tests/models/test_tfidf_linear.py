@@ -9,8 +9,8 @@ from sklearn.svm import LinearSVC
 
 from rung.core.model import FitContext
 from rung.core.types import Examples, Schema
+from rung.modalities.text.ngrams import fold, word_spans
 from rung.models.tfidf_linear import TfidfLinear, TfidfLinearParams
-from rung.runtime.ngrams import fold, word_spans
 from rung.tasks.text_classification import TextClassification
 
 
@@ -71,7 +71,7 @@ def test_scores_equal_the_scikit_learn_pipeline(news_rows, language, head):
     assert len(texts) <= 1000  # all rows are searched on, so C is used as given
     # The features, one by one, first: sorted, since columns stand in another order.
     theirs = np.sort(union.fit_transform(texts).toarray(), axis=1)[:, ::-1]
-    from rung.runtime.tfidf import transform
+    from rung.modalities.text.tfidf import transform
 
     sparse = transform(texts, model._blocks)
     ours = np.zeros((len(texts), sparse.width))

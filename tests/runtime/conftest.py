@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from rung.core.errors import RungError
-from rung.runtime import weights
+from rung.runtime.weights import store
 
 
 def _fetch(name: str) -> Path:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("tokenizers")
     try:
-        return weights.fetch(name)
+        return store.fetch(name)
     except RungError as error:
         pytest.skip(f"weights cannot be fetched here: {error.problem}")
 

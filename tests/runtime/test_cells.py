@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from rung.runtime.cells import category_text, date, is_missing, number
-from rung.runtime.column_kinds import described_field
+from rung.modalities.tables.parsing import category_text, date, is_missing, number
+from rung.modalities.tables.type_inference import described_field
 
 
 @pytest.mark.parametrize(

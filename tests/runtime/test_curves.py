@@ -6,11 +6,11 @@ import pytest
 pytest.importorskip("sklearn", reason="fitting needs rung[build]")
 
 from rung.core.model import FitContext
-from rung.runtime import curves as curves_module
-from rung.runtime.bending import bend
-from rung.runtime.curves import Curves, learn_curves
-from rung.runtime.feature_matrix import FeatureMatrix
-from rung.runtime.head_search import Candidate, Found, fit_head
+from rung.runtime.linear import nystroem as curves_module
+from rung.runtime.linear.nystroem import Curves, learn_curves
+from rung.training.linear.feature_matrix import FeatureMatrix
+from rung.training.linear.search import Candidate, Found, fit_head
+from rung.training.text.nystroem_search import bend
 
 EFFORT = FitContext(effort=2)
 

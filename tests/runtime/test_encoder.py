@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from rung.core.errors import DataError, RungError
-from rung.runtime.bert_weights import FloatTable, to_int8_table
-from rung.runtime.calibration_texts import CALIBRATION_TEXTS
-from rung.runtime.e5_file import read_e5, unigram_tokenizer
-from rung.runtime.encoder import OnnxEncoder
-from rung.runtime.encoder_export import encoder_folder
-from rung.runtime.encoder_int8 import quantise_columns
-from rung.runtime.vocabulary import prune_vocabulary
+from rung.modalities.text.onnx_encoder import OnnxEncoder
+from rung.training.text.bert_weights import FloatTable, to_int8_table
+from rung.training.text.calibration_texts import CALIBRATION_TEXTS
+from rung.training.text.e5_format import read_e5, unigram_tokenizer
+from rung.training.text.encoder_export import encoder_folder
+from rung.training.text.encoder_quantize import quantise_columns
+from rung.training.text.vocabulary_pruning import prune_vocabulary
 
 TEXTS = [
     "The cat sat on the mat.",

@@ -2,10 +2,10 @@
 
 import pytest
 
-from rung.runtime import encoder_choice
-from rung.runtime.encoder import EncoderConfig
-from rung.runtime.encoder_choice import best_encoder, measured
-from rung.runtime.weights import cache_folder
+from rung.modalities.text.onnx_encoder import EncoderConfig
+from rung.runtime.weights.store import cache_folder
+from rung.training.text import encoder_precision
+from rung.training.text.encoder_precision import best_encoder, measured
 
 
 @pytest.fixture
@@ -19,9 +19,9 @@ def test_it_is_measured_once_and_holds_for_this_processor(minilm, own_cache, mon
     found = measured(minilm)
     assert found["least_cosine"] > 0.99 and found["speed_up"] > 0
     assert EncoderConfig.read(best_encoder(minilm)).variant == found["variant"]
-    monkeypatch.setattr(encoder_choice, "_seconds", lambda _: pytest.fail("measured again"))
+    monkeypatch.setattr(encoder_precision, "_seconds", lambda _: pytest.fail("measured again"))
     assert measured(minilm) == found
-    monkeypatch.setattr(encoder_choice, "_processor", lambda: "another")
+    monkeypatch.setattr(encoder_precision, "_processor", lambda: "another")
     with pytest.raises(pytest.fail.Exception):
         measured(minilm)
 
@@ -30,16 +30,16 @@ def test_it_is_measured_once_and_holds_for_this_processor(minilm, own_cache, mon
 def test_float32_where_8_bits_do_not_pay(minilm, own_cache, monkeypatch, cause):
     if cause == "slower":
         seconds = iter([1.0, 1.5])
-        monkeypatch.setattr(encoder_choice, "_seconds", lambda _: next(seconds))
+        monkeypatch.setattr(encoder_precision, "_seconds", lambda _: next(seconds))
     else:
         monkeypatch.setattr(
-            encoder_choice, "_seconds", lambda encoder: 2.0 if encoder.config.variant == "float32" else 1.0
+            encoder_precision, "_seconds", lambda encoder: 2.0 if encoder.config.variant == "float32" else 1.0
         )
-        monkeypatch.setattr(encoder_choice, "AS_GOOD", 0.99999)
+        monkeypatch.setattr(encoder_precision, "AS_GOOD", 0.99999)
     folder = best_encoder(minilm)
     assert EncoderConfig.read(folder).variant == "float32" and measured(minilm)["variant"] == "float32"
 
 
 def test_what_is_published_as_it_is_is_not_measured(bge_small, monkeypatch):
-    monkeypatch.setattr(encoder_choice, "measured", lambda _: pytest.fail("measured"))
+    monkeypatch.setattr(encoder_precision, "measured", lambda _: pytest.fail("measured"))
     assert EncoderConfig.read(best_encoder(bge_small)).variant == "as published"

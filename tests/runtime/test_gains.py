@@ -6,12 +6,12 @@ import pytest
 from rung.core.model import FitContext
 from rung.core.types import Examples
 from rung.models.tfidf_linear import TfidfLinear, TfidfLinearParams
-from rung.runtime.augment import augmented
-from rung.runtime.feature_matrix import FeatureMatrix
-from rung.runtime.gains import accuracy, gains, macro_f1
-from rung.runtime.head_search import Candidate, fit_weights, row_weights
-from rung.runtime.ridge import dual_ridge
 from rung.tasks.text_classification import TextClassification
+from rung.training.linear.feature_matrix import FeatureMatrix
+from rung.training.linear.paired_gain import accuracy, gains, macro_f1
+from rung.training.linear.ridge import dual_ridge
+from rung.training.linear.search import Candidate, fit_weights, row_weights
+from rung.training.text.augmentation import augmented
 
 
 @pytest.mark.parametrize("score", [accuracy, macro_f1], ids=["accuracy", "macro_f1"])
@@ -139,10 +139,12 @@ def test_variants_are_deterministic_and_keep_most_of_the_text():
 
 def test_varied_copies_join_the_fit_only_where_they_gain(skewed, monkeypatch):
     for verdict, kept in ((False, "none"), (True, "words")):
-        monkeypatch.setattr("rung.runtime.head_augment.gains", lambda *args, verdict=verdict: verdict)
+        monkeypatch.setattr(
+            "rung.training.text.augmentation_search.gains", lambda *args, verdict=verdict: verdict
+        )
         model = TfidfLinear.fit(skewed, TfidfLinearParams(augment="auto"), FitContext(effort=0))
         assert model.chosen["augment"] == kept
     plain = TfidfLinear.fit(skewed, TfidfLinearParams(), FitContext(effort=0))
-    monkeypatch.setattr("rung.runtime.head_augment.gains", lambda *args: False)
+    monkeypatch.setattr("rung.training.text.augmentation_search.gains", lambda *args: False)
     refused = TfidfLinear.fit(skewed, TfidfLinearParams(augment="chars"), FitContext(effort=0))
     assert (refused.scores(skewed.inputs) == plain.scores(skewed.inputs)).all()

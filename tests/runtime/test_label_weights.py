@@ -7,14 +7,14 @@ pytest.importorskip("sklearn", reason="fitting needs rung[build]")
 
 from rung.core.model import FitContext
 from rung.core.types import Examples, Field, Schema
+from rung.modalities.text.ngrams import NgramSpec
+from rung.modalities.text.tfidf import learn_block, transform
 from rung.models.tfidf_linear import TfidfLinear, TfidfLinearParams
-from rung.runtime import label_weights
-from rung.runtime.feature_matrix import FeatureMatrix
-from rung.runtime.head_search import Candidate, Found
-from rung.runtime.label_weights import weigh_by_label
-from rung.runtime.ngram_sets import words_in_a_row
-from rung.runtime.ngrams import NgramSpec
-from rung.runtime.tfidf import learn_block, transform
+from rung.training.linear.feature_matrix import FeatureMatrix
+from rung.training.linear.search import Candidate, Found
+from rung.training.text import term_weighting
+from rung.training.text.ngram_candidates import words_in_a_row
+from rung.training.text.term_weighting import weigh_by_label
 
 
 def rows(labels: int, count: int = 400) -> tuple[list[str], np.ndarray]:
@@ -47,7 +47,7 @@ def weighed(labels: int, shuffled: bool = False):
 
 @pytest.mark.parametrize("at_once", [7, 20_000])
 def test_what_leans_to_a_label_counts_more_and_rows_stay_as_long(monkeypatch, at_once):
-    monkeypatch.setattr(label_weights, "_ROWS_AT_ONCE", at_once)
+    monkeypatch.setattr(term_weighting, "_ROWS_AT_ONCE", at_once)
     texts, before, after = weighed(2)
     assert after is not None
     lengths = [np.sqrt((m.blocks[0].multiply(m.blocks[0])).sum(axis=1)) for m in (before, after.matrix)]

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rung.core.clean_spec import PrivacySpec, StepSpec
+from rung.cleaning import simplified
+from rung.cleaning.pipeline import Chain
+from rung.cleaning.steps import SAFE, make_step, modules
 from rung.core.errors import BundleError, SpecError
-from rung.runtime.mending import simplified
-from rung.runtime.mending.chain import Chain
-from rung.runtime.mending.steps import SAFE, make_step, modules
+from rung.core.spec.cleaning import PrivacySpec, StepSpec
 
 SAFE_CHAIN = Chain.from_spec(None, PrivacySpec())
 ALL = Chain.from_spec(

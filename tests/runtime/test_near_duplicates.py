@@ -8,9 +8,17 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from rung.runtime import near_duplicates
-from rung.runtime.near_duplicates import LEAST_WORDS, SIMILAR, Index, Sketcher, clusters, needed, pairs_within
-from rung.runtime.ngrams import fold
+from rung.modalities.text import near_duplicates
+from rung.modalities.text.near_duplicates import (
+    LEAST_WORDS,
+    SIMILAR,
+    Index,
+    Sketcher,
+    clusters,
+    needed,
+    pairs_within,
+)
+from rung.modalities.text.ngrams import fold
 
 
 @pytest.fixture(scope="module")

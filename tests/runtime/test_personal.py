@@ -2,12 +2,12 @@
 
 import pytest
 
-from rung.core.clean_spec import KINDS, PLAIN_KINDS
 from rung.core.errors import RungError
-from rung.runtime.personal import find, require
-from rung.runtime.personal.card import luhn
-from rung.runtime.personal.cn_id import is_valid
-from rung.runtime.personal.masking import Marks
+from rung.core.spec.cleaning import KINDS, PLAIN_KINDS
+from rung.privacy import find, require
+from rung.privacy.card import luhn
+from rung.privacy.cn_id import is_valid
+from rung.privacy.masking import Marks
 from support import ROOT
 
 

@@ -7,10 +7,10 @@ pytest.importorskip("sklearn", reason="fitting needs rung[build]")
 from scipy.sparse import random as random_sparse
 from sklearn.linear_model import Ridge
 
-from rung.runtime import feature_matrix
-from rung.runtime import ridge as module
-from rung.runtime.feature_matrix import FeatureMatrix, SampledRows, inner_products
-from rung.runtime.ridge import ridge
+from rung.training.linear import feature_matrix
+from rung.training.linear import ridge as module
+from rung.training.linear.feature_matrix import FeatureMatrix, SampledRows, inner_products
+from rung.training.linear.ridge import ridge
 
 
 @pytest.fixture

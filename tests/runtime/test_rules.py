@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rung.runtime.ngrams import fold
-from rung.runtime.rules import Rule, Rules, contains, matches
+from rung.modalities.text.ngrams import fold
+from rung.modalities.text.rules import Rule, Rules, contains, matches
 
 
 def fits(kind, pattern, text):

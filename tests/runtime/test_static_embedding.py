@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from rung.core.errors import DataError, RungError
-from rung.runtime import static_embedding
-from rung.runtime.static_embedding import StaticEmbedding, split_words
+from rung.modalities.text import static_embedding
+from rung.modalities.text.static_embedding import StaticEmbedding, split_words
 
 ODD = [
     "hello world",

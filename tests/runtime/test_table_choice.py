@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from rung.core.model import FitContext
-from rung.runtime.head_calibration import calibrate
-from rung.runtime.linear_head import Calibration
-from rung.runtime.table_features import Cells
-from rung.runtime.table_search import Candidate, Goal, Tried, _without_slower, choose
-from rung.runtime.tree_fit import TreeFolds
+from rung.modalities.tables.features import Cells
+from rung.runtime.linear.head import Calibration
+from rung.training.linear.calibration import calibrate
+from rung.training.tables.lightgbm_trees import TreeFolds
+from rung.training.tables.model_selection import Candidate, Goal, Tried, _without_slower, choose
 
 
 def tried(name, loss, **settings):

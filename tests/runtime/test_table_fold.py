@@ -2,7 +2,7 @@
 
 import pytest
 
-from rung.runtime.table_task import _folded, _folded_cell
+from rung.modalities.tables.task import _folded, _folded_cell
 
 CELLS = ["1", " 1 ", "1.0", "1e3", "1_000", "nan", "inf", "-inf", "", "NA", "?", "１２", "¥1,200", "3.5%", "2024-01-31",
          "Red", " red  wine ", "0x10", "infinity", "-0", "1" * 400, "٣"]  # fmt: skip

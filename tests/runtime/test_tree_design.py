@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rung.runtime.table_features import Cells
-from rung.runtime.tree_part import encoded_apart, learn_tree_design
+from rung.modalities.tables.features import Cells
+from rung.modalities.tables.tree_ensemble import encoded_apart, learn_tree_design
 
 
 def column_of(codes, positive):

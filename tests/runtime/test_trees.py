@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from rung.runtime.leaf_masks import leaf_masks
-from rung.runtime.onnx_file import OnnxFile
-from rung.runtime.tree_shap import TreeShap
-from rung.runtime.trees import Trees, from_lightgbm, joined
-from rung.runtime.trees_onnx import OnnxTrees, _varints, onnx_bytes
+from rung.modalities.tables.quickscorer import leaf_masks
+from rung.modalities.tables.tree_arrays import Trees, from_lightgbm, joined
+from rung.modalities.tables.tree_onnx import OnnxTrees, _varints, onnx_bytes
+from rung.modalities.tables.tree_shap import TreeShap
+from rung.runtime.onnx.session import OnnxFile
 
 lgb = pytest.importorskip("lightgbm")
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from rung.runtime.two_samples import tell_apart
+from rung.training.text.two_sample_test import tell_apart
 
 WORDS = {
     "en": [

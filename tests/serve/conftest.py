@@ -7,11 +7,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 import rung
-from rung.core.serve_spec import ServeSpec
-from rung.serve.app import create_app
-from rung.serve.journal import Journal
-from rung.serve.keys import ROLES, KeyStore
-from rung.serve.service import Service
+from rung.core.spec.serve import ServeSpec
+from rung.journal.writer import Journal
+from rung.serving.http.api_keys import ROLES, KeyStore
+from rung.serving.http.app import create_app
+from rung.serving.service import Service
 
 
 @pytest.fixture(scope="session")

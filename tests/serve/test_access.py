@@ -7,10 +7,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from rung.core.errors import RungError
-from rung.serve.access import ADMIN, ANY, ENDPOINTS, PUBLIC, REVIEW
-from rung.serve.app import create_app
-from rung.serve.keys import Allowance, KeyStore
-from rung.serve.service import Service
+from rung.serving.http.access import ADMIN, ANY, ENDPOINTS, PUBLIC, REVIEW
+from rung.serving.http.api_keys import Allowance, KeyStore
+from rung.serving.http.app import create_app
+from rung.serving.service import Service
 from support import run_cli
 
 ASK = {"inputs": {"text": "The striker scored twice"}}

@@ -6,8 +6,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 import rung
-from rung.serve import app as served
-from rung.serve.app import create_app
+from rung.serving.http import app as served
+from rung.serving.http.app import create_app
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_description_page_and_docs(client):
 
 def test_a_column_name_that_is_no_python_name(built):
     from rung.core.types import Field, Schema
-    from rung.serve.app import _row_model
+    from rung.serving.http.app import _row_model
 
     schema = Schema((Field("正文 (body)", "text", "input"), Field("class", "text", "input")), ())
     row = _row_model("m", schema).model_validate({"正文 (body)": "a", "class": "b"})

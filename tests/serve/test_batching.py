@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from test_gate import URL
 
-from rung.serve.batching import Batching
+from rung.serving.batching import Batching
 from waiting import LONG, wait_until
 
 TEXTS = ["The striker scored twice", "Shares fell after the bank's results", "A new phone for the web",

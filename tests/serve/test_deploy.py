@@ -8,7 +8,7 @@ import click
 import yaml
 
 from rung.cli import root
-from rung.serve.access import ENDPOINTS, PUBLIC
+from rung.serving.http.access import ENDPOINTS, PUBLIC
 from support import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -89,7 +89,7 @@ def test_every_command_that_is_told_exists():
 
 
 def test_a_server_may_take_as_long_to_end_as_it_needs():
-    from rung.serve.server import _FAREWELL_SECONDS
+    from rung.serving.http.server import _FAREWELL_SECONDS
 
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]["server"]
     unit = (DEPLOY / "rung.service").read_text(encoding="utf-8")

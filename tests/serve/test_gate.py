@@ -10,14 +10,14 @@ import time
 import pytest
 
 import rung
-from rung.core.clean_spec import PrivacySpec
+from rung.cleaning.pipeline import Chain
 from rung.core.errors import BundleError
-from rung.core.serve_spec import ServeSpec
-from rung.runtime.mending.chain import Chain
-from rung.serve.gate import Gate
-from rung.serve.hosted import Models
-from rung.serve.service import Service
-from rung.serve.sources import crown, settings_of, source_of
+from rung.core.spec.cleaning import PrivacySpec
+from rung.core.spec.serve import ServeSpec
+from rung.serving.bundle_source import crown, settings_of, source_of
+from rung.serving.http.middleware import Gate
+from rung.serving.model_registry import Models
+from rung.serving.service import Service
 from support import write_spec
 from waiting import LONG, wait_until
 
@@ -135,7 +135,7 @@ def test_a_bug_is_said_without_its_words(opened, desk, monkeypatch, caplog):
 def test_the_line_of_a_request_is_json_and_worth_less_than_its_answer(opened, monkeypatch):
     import io
 
-    from rung.serve import logs
+    from rung.core import logs
 
     stream = io.StringIO()
     monkeypatch.setattr(logs._REQUESTS, "stream", stream)
@@ -192,7 +192,7 @@ def gate(receive, **limits):
 
 
 def test_a_slow_body_and_one_that_breaks_off(monkeypatch):
-    monkeypatch.setattr("rung.serve.gate._BODY_SECONDS", 0.1)
+    monkeypatch.setattr("rung.serving.http.middleware._BODY_SECONDS", 0.1)
 
     async def trickle():
         await asyncio.sleep(0.03)

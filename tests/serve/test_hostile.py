@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from test_kill import free_port, start
 
 from rung.core.types import Field, Schema
-from rung.serve.predicting import parse
-from rung.serve.request_models import FeedbackRequest, request_model
+from rung.serving.batch_predict import parse
+from rung.serving.http.schemas import FeedbackRequest, request_model
 from waiting import LONG
 
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=30))
@@ -166,9 +166,9 @@ def test_hostile_heads(port, lines, length, words):
 def test_heads_that_do_not_come_are_hung_up(built):
     import asyncio
 
-    from rung.serve import wire
+    from rung.serving.http import protocol
 
-    made = wire.protocol()
+    made = protocol.protocol()
     if made == "h11":
         pytest.skip("httptools is missing: pip install 'rung[ops]'")
 
@@ -190,7 +190,7 @@ def test_heads_that_do_not_come_are_hung_up(built):
             writer.close()
             server.close()
 
-    before, wire._HEAD_SECONDS = wire._HEAD_SECONDS, 0.2
+    before, protocol._HEAD_SECONDS = protocol._HEAD_SECONDS, 0.2
     try:
         found = []
         # A thread of its own: the browser tests leave a running event loop in this one.
@@ -199,4 +199,4 @@ def test_heads_that_do_not_come_are_hung_up(built):
         thread.join(LONG)
         assert found == [b""]
     finally:
-        wire._HEAD_SECONDS = before
+        protocol._HEAD_SECONDS = before

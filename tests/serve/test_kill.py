@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from rung.serve.keys import KeyStore
+from rung.serving.http.api_keys import KeyStore
 from waiting import LONG, wait_until
 
 CLIENTS = 4

@@ -18,10 +18,10 @@ from sqlalchemy import create_engine, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from rung.core.errors import RungError
-from rung.runtime.journal.schema import FEEDBACK, FORMAT, PREDICTIONS, SETTINGS, TABLES
-from rung.runtime.journal.subject_keys import VARIABLE, new_master_key
-from rung.serve import subjects
-from rung.serve.journal_rows import Added, Feedback, Rows, Served, new_id
+from rung.journal import data_subjects
+from rung.journal.encryption import VARIABLE, new_master_key
+from rung.journal.records import Added, Feedback, Rows, Served, new_id
+from rung.journal.schema import FEEDBACK, FORMAT, PREDICTIONS, SETTINGS, TABLES
 from waiting import LONG
 
 SECRET = "Ann of 12 Elm Street wants a refund 退款 \ud800"
@@ -67,7 +67,7 @@ def database():
 
 
 class Kept:
-    """What `rung.serve.subjects` asks of a journal, over any database."""
+    """What `rung.journal.data_subjects` asks of a journal, over any database."""
 
     def __init__(self, address):
         self.engine = create_engine(address)
@@ -115,16 +115,16 @@ def test_predictions_feedback_and_people(kept):
     add_predictions, add_feedback = Added(PREDICTIONS, kept.engine), Added(FEEDBACK, kept.engine)
     kept.run(lambda c, rows: add_predictions(c, [rows.prediction(c, one) for one in (mine, old)]))
     kept.run(lambda c, rows: add_feedback(c, [vars(said)]))
-    found = subjects.prediction(kept, mine.id)
+    found = data_subjects.prediction(kept, mine.id)
     assert found["input"] == {"text": SECRET} and found["at"] == mine.at and found["price_usd"] == 1e-7
     assert [one["answer"] for one in found["feedback"]] == ["tech"]
-    assert json.dumps(subjects.export(kept, "ann")["predictions"])
-    assert subjects.expire(kept) == 1 and subjects.prediction(kept, old.id)["input"] is None
-    assert subjects.erase(kept, "ann", "admin")["erased_predictions"] == 1
-    gone = subjects.prediction(kept, mine.id)
+    assert json.dumps(data_subjects.export(kept, "ann")["predictions"])
+    assert data_subjects.expire(kept) == 1 and data_subjects.prediction(kept, old.id)["input"] is None
+    assert data_subjects.erase(kept, "ann", "admin")["erased_predictions"] == 1
+    gone = data_subjects.prediction(kept, mine.id)
     assert gone["input"] is None and gone["input_hash"] is None and gone["feedback"]
     kept.run(lambda c, rows: add_predictions(c, [rows.prediction(c, served("ann"))]))
-    assert subjects.export(kept, "ann")["predictions"] == [], "erased for good"
+    assert data_subjects.export(kept, "ann")["predictions"] == [], "erased for good"
 
 
 @pytest.mark.parametrize("statement", ["update feedback set answer = '1'", "delete from feedback", "truncate feedback"])  # fmt: skip
@@ -145,4 +145,4 @@ def test_another_master_key_opens_nothing(kept, monkeypatch):
     monkeypatch.setenv(VARIABLE, new_master_key())
     kept.rows = Rows(kept.rows.settings, "encrypted")
     with pytest.raises(RungError, match="another master key"):
-        subjects.prediction(kept, record.id)
+        data_subjects.prediction(kept, record.id)

@@ -9,8 +9,8 @@ from test_kill import Client, free_port, start
 
 import rung
 from rung.core.errors import BundleError, RungError
-from rung.serve import promotion
-from rung.serve.sources import champion, source_of
+from rung.serving import promotion
+from rung.serving.bundle_source import champion, source_of
 from support import run_cli, write_spec
 from waiting import LONG, wait_until
 

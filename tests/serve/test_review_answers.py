@@ -4,12 +4,12 @@ import sqlite3
 
 import pytest
 
+from rung.annotation.journal_store import JournalAnswers, require_readable
 from rung.core.errors import InputError
-from rung.data.label_store import LABEL, SETTLE, SKIP, UNCLEAR, UNDO, Entry
-from rung.data.verdicts import CANNOT, last_by, verdicts
-from rung.serve.journal import Journal
-from rung.serve.review_answers import JournalAnswers, require_readable
-from rung.serve.served_answers import read_inputs, read_said, read_served
+from rung.data.labels.consensus import CANNOT, last_by, verdicts
+from rung.data.labels.store import LABEL, SETTLE, SKIP, UNCLEAR, UNDO, Entry
+from rung.journal.reader import read_inputs, read_said, read_served
+from rung.journal.writer import Journal
 from served_products import remember, say_so
 
 

@@ -16,7 +16,7 @@ from test_kill import free_port, start
 import rung
 from rung.core.errors import RungError
 from rung.core.manifest import seal
-from rung.serve.hosted import Models
+from rung.serving.model_registry import Models
 from waiting import LONG
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from test_kill import free_port, start
 
-from rung.runtime.journal.subject_keys import VARIABLE, new_master_key
-from rung.serve.keys import KeyStore
+from rung.journal.encryption import VARIABLE, new_master_key
+from rung.serving.http.api_keys import KeyStore
 from waiting import LONG
 
 CASES = int(os.environ.get("RUNG_FUZZ_CASES", "10000"))

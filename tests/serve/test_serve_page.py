@@ -59,7 +59,7 @@ def test_the_page_is_followed(page, built, news_csv, tmp_path):
 
 
 def test_the_table_of_roles_is_the_one_of_the_code():
-    from rung.serve.access import ENDPOINTS, PUBLIC
+    from rung.serving.http.access import ENDPOINTS, PUBLIC
 
     for page in PAGES:
         rows = re.findall(

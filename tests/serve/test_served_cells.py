@@ -5,7 +5,7 @@ import pytest
 
 from rung.core.errors import InputError
 from rung.core.types import Field
-from rung.serve.cells import read_column, reader
+from rung.modalities.tables.fast_parsing import read_column, reader
 
 CELLS = [
     ("number", ["1", " 2.5 ", "3e2", "-0"]),

@@ -15,21 +15,21 @@ from sqlalchemy import func, select
 
 import rung
 from rung.core.errors import RungError
-from rung.core.improve_spec import ShadowSpec
-from rung.core.product import load_product
-from rung.runtime.journal.schema import SHADOWS
-from rung.serve import promotion
-from rung.serve.app import create_app
-from rung.serve.hosted import Hosted
-from rung.serve.journal import Journal
-from rung.serve.journal_rows import Served, Shadowed, new_id
-from rung.serve.service import Service
-from rung.serve.shadow import Shadows, Worker
-from rung.serve.shadow_results import read_results
-from rung.serve.shadow_state import NAME, read_shadows
-from rung.serve.shadow_worker import shadowed
-from rung.serve.subjects import export
-from rung.shadowing import GO, SERVE, WAIT, act, standing
+from rung.core.spec.improve import ShadowSpec
+from rung.core.spec.product import load_product
+from rung.journal.data_subjects import export
+from rung.journal.records import Served, Shadowed, new_id
+from rung.journal.schema import SHADOWS
+from rung.journal.writer import Journal
+from rung.serving import promotion
+from rung.serving.http.app import create_app
+from rung.serving.model_registry import Hosted
+from rung.serving.service import Service
+from rung.serving.shadow import Shadows, Worker
+from rung.serving.shadow_results import read_results
+from rung.serving.shadow_state import NAME, read_shadows
+from rung.serving.shadow_worker import shadowed
+from rung.workflows.shadow import GO, SERVE, WAIT, act, standing
 from support import run_cli, write_spec
 
 TEXTS = [

@@ -13,8 +13,8 @@ import pytest
 from test_gate import ASK, URL
 from test_kill import free_port, start
 
-from rung.runtime.journal.subject_keys import VARIABLE, new_master_key
-from rung.serve.keys import KeyStore
+from rung.journal.encryption import VARIABLE, new_master_key
+from rung.serving.http.api_keys import KeyStore
 from waiting import LONG
 
 SECONDS = float(os.environ.get("RUNG_SOAK_SECONDS", "600"))

@@ -2,7 +2,7 @@
 
 import threading
 
-from rung.serve.workers import Workers
+from rung.serving.workers import Workers
 from waiting import LONG, wait_until
 
 

@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from rung.core.duties import detect
+from rung.building.plan_summary import Wishes, propose_bar
 from rung.core.errors import RungError
 from rung.core.prices import load_prices
 from rung.core.priors import expected
-from rung.data.survey import Agreement
+from rung.core.regulation import detect
+from rung.data.profile.summary import Agreement
 from rung.pages.plan import render_plan
-from rung.planning import plan
-from rung.stages.brief import Wishes, propose_bar
+from rung.workflows.plan import plan
 from support import run_cli, write_csv
 
 EVIL = "<script>alert(1)</script>"

@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rung.core.bounds import mean_lower, proportion_lower
+from rung.building import certify
+from rung.building.certify import Requirement, outcomes
+from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import RunError, RungError
-from rung.core.lock import CertificateLock
-from rung.core.product import Condition
+from rung.core.spec.product import Condition
+from rung.core.stats.confidence_bounds import mean_lower, proportion_lower
 from rung.core.types import Examples, Field, Prediction, Schema
-from rung.stages import certify
-from rung.stages.certify import Requirement, outcomes
 from rung.tasks.text_classification import TextClassification
 
 SCHEMA = Schema((Field("text", "text", "input"),), (Field("label", "category", "output", ("no", "yes")),))
@@ -235,7 +235,7 @@ def test_a_damaged_lock_is_an_error_in_words(lock, damage, why):
 
 def test_two_processes_at_once_lose_no_look(lock):
     code = (
-        "import sys; from pathlib import Path; from rung.core.lock import CertificateLock\n"
+        "import sys; from pathlib import Path; from rung.core.certificate_lock import CertificateLock\n"
         "lock = CertificateLock(Path(sys.argv[1]))\n"
         "for turn in range(25):\n"
         "    what = {'bundle': f'{sys.argv[2]}-{turn}', 'bar': [], 'content': ''}\n"

@@ -11,12 +11,12 @@ import math
 import numpy as np
 import pytest
 
-from rung.core.bounds import proportion_lower
-from rung.core.lock import CertificateLock
-from rung.core.product import Condition
+from rung.building import certify
+from rung.building.certify import STEP, Requirement
+from rung.core.certificate_lock import CertificateLock
+from rung.core.spec.product import Condition
+from rung.core.stats.confidence_bounds import proportion_lower
 from rung.core.types import Examples, Field, Prediction, Schema
-from rung.stages import certify
-from rung.stages.certify import STEP, Requirement
 from rung.tasks.text_classification import TextClassification
 
 CONFIDENCE = 0.95

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
+from rung.building.evaluate import count_folds, folds
 from rung.core.types import Examples, Field, Schema
-from rung.stages.evaluate import count_folds, folds
 
 SCHEMA = Schema((Field("text", "text", "input"),), (Field("label", "category", "output", ("a", "b")),))
 

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
+from rung.building.ladder import check_rules, ladder, recognise
 from rung.core.errors import DataError, RungError, SpecError
 from rung.core.model import DataFacts, FitContext
 from rung.core.params import make_params
 from rung.core.prices import load_prices
-from rung.core.product import Product
+from rung.core.spec.product import Product
 from rung.core.task import ColumnProfile
 from rung.models.tfidf_linear import TfidfLinearParams
-from rung.stages.plan import check_rules, ladder, recognise
 
 FACTS = DataFacts(1000, 4, 200.0)
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from rung.core.metric import MeanMetric
+from rung.building.diagnostics import learning_curve, reliability
+from rung.building.explain import Explanations
+from rung.core.metrics.base import MeanMetric
 from rung.core.model import Reason
 from rung.core.types import Examples, Field, Prediction, Schema
-from rung.stages.explain import Explanations
-from rung.stages.study import learning_curve, reliability
 
 SCHEMA = Schema((Field("text", "text", "input"),), (Field("label", "category", "output", ("a", "b")),))
 ACCURACY = MeanMetric("accuracy", lambda truth, answer: float(answer.value == truth), binary=True)

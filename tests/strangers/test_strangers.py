@@ -13,8 +13,8 @@ from fastapi.testclient import TestClient
 import rung
 from rung.core import registry
 from rung.core.model import Streams
-from rung.core.product import Product
-from rung.serve.app import create_app
+from rung.core.spec.product import Product
+from rung.serving.http.app import create_app
 
 PLUGIN = Path(__file__).parent / "plugin"
 

@@ -30,10 +30,10 @@ from rung.cli.options import as_json, lang, print_json
 @as_json
 def command(product: Path, run: Path | None, all_rungs: bool, track: tuple[str, ...], as_json: bool) -> None:
     """Build PRODUCT (default product.yaml). Exits 3 when no rung clears the bar; the best one is packed all the same."""
+    from rung.building.report import is_unasked
     from rung.cli.leaderboard import print_outcome
     from rung.cli.progress import Progress
-    from rung.pipeline import build
-    from rung.stages.report import is_unasked
+    from rung.workflows.build import build
 
     words = lang()
     with Progress(words, quiet=as_json) as progress:

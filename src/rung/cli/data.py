@@ -31,9 +31,9 @@ def check(product: Path, labels: bool, out: Path | None, as_json: bool) -> None:
     Rows that certify are looked at without their labels, and none of them is shown. Nothing is changed: without
     --labels not even certificate.lock, so what the checks say may still change the spec.
     """
-    from rung.checking import check as check_data
-    from rung.checking import write_findings
     from rung.cli.findings import Checking, print_findings
+    from rung.workflows.check import check as check_data
+    from rung.workflows.check import write_findings
 
     words = lang()
     with Checking(words, quiet=as_json) as progress:
@@ -59,8 +59,8 @@ def correct(product: Path, labels: Path, accept: bool, as_json: bool) -> None:
     Your data stays as it is. A build reads the file when the spec names it (`data: {corrections: corrections.csv}`)
     and gives the corrected labels to training rows; rows that certify keep their own.
     """
-    from rung.checking import correct as correct_data
     from rung.core.messages import say
+    from rung.workflows.check import correct as correct_data
 
     words = lang()
     done = correct_data(product, labels, accept)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rung.cli.options import console
-from rung.core.arrivals import watched
+from rung.core.download_progress import watched
 from rung.core.messages import say
 
 

@@ -37,22 +37,22 @@ def command(
     as_json: bool,
 ) -> None:
     """Hold what PRODUCT's champion answered (default product.yaml) against what it was built on."""
-    from rung import watching
     from rung.core.files import write_text
     from rung.core.messages import say
     from rung.pages.drift import against as held_against
     from rung.pages.drift import render
+    from rung.workflows import monitor
 
     words = lang()
     if acknowledge is not None:
-        line = watching.acknowledge(product, acknowledge, against, folder)
+        line = monitor.acknowledge(product, acknowledge, against, folder)
         if as_json:
             print_json(line)
         else:
             told = held_against(against, line["reference_rows"], words)
             click.echo(say("drift.acknowledged", words, n=line["number"], who=acknowledge, against=told))
         return
-    found = watching.watch(product, folder)
+    found = monitor.watch(product, folder)
     if html:
         write_text(html, render(found.report, words))
         click.echo(say("term.wrote", words, path=html), err=True)

@@ -16,8 +16,8 @@ from rung.cli.options import as_json, console, lang, print_json
 def command(product: Path, as_json: bool) -> None:
     """Show every promotion, rollback and refused challenger of PRODUCT (default product.yaml), oldest first."""
     from rung.core.messages import say
-    from rung.core.product import load_product
-    from rung.serve import promotion
+    from rung.core.spec.product import load_product
+    from rung.serving import promotion
 
     spec, base = load_product(product)
     changes = promotion.history(base / spec.serve.folder, spec.name)

@@ -12,7 +12,7 @@ import click
 from rung.cli.options import as_json, console, lang, print_json
 
 if TYPE_CHECKING:
-    from rung.improving import Improvement
+    from rung.workflows.improve import Improvement
 
 
 def _span(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
@@ -75,8 +75,8 @@ def command(
 
 def _end_shadow(product: Path, by: str, as_json: bool, words: str) -> None:
     from rung.core.messages import say
-    from rung.improving import leave_shadow
-    from rung.serve.promotion import as_dict
+    from rung.serving.promotion import as_dict
+    from rung.workflows.improve import leave_shadow
 
     change = leave_shadow(product, by, words)
     if as_json:
@@ -88,7 +88,7 @@ def _end_shadow(product: Path, by: str, as_json: bool, words: str) -> None:
 def _drifted(product: Path, as_json: bool, words: str) -> bool:
     """Return whether what is served has drifted; say so where it has not."""
     from rung.core.messages import say
-    from rung.watching import watch
+    from rung.workflows.monitor import watch
 
     report = watch(product).report
     if not report["drifted"]:
@@ -104,7 +104,7 @@ def _drifted(product: Path, as_json: bool, words: str) -> bool:
 def _once(product: Path, by: str, status: bool, as_json: bool, words: str) -> Improvement:
     """Return what came of one attempt, told."""
     from rung.cli.progress import Progress
-    from rung.improving import as_dict, improve
+    from rung.workflows.improve import as_dict, improve
 
     with Progress(words, quiet=as_json) as progress:
         found = improve(product, who=by, dry=status, on_event=progress, lang=words)
@@ -117,8 +117,8 @@ def _once(product: Path, by: str, status: bool, as_json: bool, words: str) -> Im
 
 def _tell(found: Improvement, words: str) -> None:
     from rung.core.messages import say
-    from rung.improving import in_words
-    from rung.shadowing import in_words as shadow_in_words
+    from rung.workflows.improve import in_words
+    from rung.workflows.shadow import in_words as shadow_in_words
 
     screen = console()
 

@@ -11,7 +11,7 @@ import click
 from rung.cli.options import as_json, print_json
 
 if TYPE_CHECKING:
-    from rung.serve.keys import Key
+    from rung.serving.http.api_keys import Key
 
 _ACTOR = "command line"
 
@@ -47,8 +47,8 @@ def create(
     name: str, role: str, per_minute: int | None, days: float | None, folder: Path, as_json: bool
 ) -> None:
     """Make a key called NAME and show it, this once."""
-    from rung.serve.audit import record
-    from rung.serve.keys import KeyStore
+    from rung.serving.audit_log import record
+    from rung.serving.http.api_keys import KeyStore
 
     expires = time.time() + days * 86_400 if days else None
     key, shown = KeyStore(folder).create(name, role, per_minute, expires)
@@ -61,7 +61,7 @@ def create(
 @as_json
 def list_(folder: Path, as_json: bool) -> None:
     """List the keys, without their secrets."""
-    from rung.serve.keys import KeyStore
+    from rung.serving.http.api_keys import KeyStore
 
     keys = KeyStore(folder).all()
     if as_json:
@@ -79,8 +79,8 @@ def list_(folder: Path, as_json: bool) -> None:
 @_folder
 def revoke(name: str, folder: Path) -> None:
     """Let the key called NAME open nothing from now on."""
-    from rung.serve.audit import record
-    from rung.serve.keys import KeyStore
+    from rung.serving.audit_log import record
+    from rung.serving.http.api_keys import KeyStore
 
     key = KeyStore(folder).revoke(name)
     record(folder, _ACTOR, "keys revoke", key.name, id=key.id)
@@ -96,8 +96,8 @@ def revoke(name: str, folder: Path) -> None:
 @as_json
 def rotate(name: str, overlap: float, folder: Path, as_json: bool) -> None:
     """Make a new key in the place of NAME and show it, this once."""
-    from rung.serve.audit import record
-    from rung.serve.keys import KeyStore
+    from rung.serving.audit_log import record
+    from rung.serving.http.api_keys import KeyStore
 
     key, shown = KeyStore(folder).rotate(name, overlap * 3600)
     record(folder, _ACTOR, "keys rotate", key.name, id=key.id, overlap_hours=overlap)
@@ -107,7 +107,7 @@ def rotate(name: str, overlap: float, folder: Path, as_json: bool) -> None:
 @command.command()
 def master() -> None:
     """Print a new master key for the journal: put it into RUNG_MASTER_KEY and into a safe."""
-    from rung.runtime.journal.subject_keys import new_master_key
+    from rung.journal.encryption import new_master_key
 
     click.echo(new_master_key())
 

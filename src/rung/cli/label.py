@@ -10,7 +10,7 @@ import click
 from rung.cli.options import as_json, console, lang, own_name, print_json
 
 if TYPE_CHECKING:
-    from rung.loop.desk import Desk
+    from rung.annotation.session import Desk
 
 
 @click.command(
@@ -47,11 +47,11 @@ def command(
 
     Random rows certify once all of an interval are labelled; chosen ones train. Then `rung build` as ever.
     """
+    from rung.annotation.csv_io import export_rows, import_labels
+    from rung.annotation.serializers import progress_dict
     from rung.core.errors import RungError
     from rung.core.messages import say
-    from rung.labelling import open_desk
-    from rung.loop.label_csv import export_rows, import_labels
-    from rung.loop.label_view import progress_dict
+    from rung.workflows.label import open_desk
 
     words = lang()
     if export is not None and labels is not None:
@@ -89,8 +89,8 @@ def command(
 
 def _serve(desk: Desk, port: int, author: str, words: str) -> None:
     """Show the page until Ctrl-C."""
+    from rung.annotation.app import create_label_app, serve_label
     from rung.core.messages import say
-    from rung.loop.label_app import create_label_app, serve_label
 
     screen = console(stderr=True)
     reader = desk.tutor.reader_name

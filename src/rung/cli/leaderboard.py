@@ -9,10 +9,10 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from rung.building.report import is_unasked
 from rung.cli.options import console
 from rung.core.messages import metric_name, say, sentences
 from rung.pages.report import claim, status
-from rung.stages.report import is_unasked
 
 # Columns at which all metrics fit beside the prices.
 _WIDE = 110

@@ -54,15 +54,15 @@ def command(
     databases with --query, data sets (hf:owner/name). Writes a product.yaml with a comment beside every guess, and
     plan.html and plan.json beside it; what you name with an option is not guessed.
     """
+    from rung.building.plan_summary import Wishes
     from rung.cli.downloads import shown_downloads
     from rung.cli.plan_page import print_plan
     from rung.core.errors import RungError
     from rung.core.files import write_json, write_text
     from rung.core.messages import say
-    from rung.core.source_names import PASSWORD, without_secrets
+    from rung.core.spec.source_names import PASSWORD, without_secrets
     from rung.pages.plan import render_plan
-    from rung.planning import plan
-    from rung.stages.brief import Wishes
+    from rung.workflows.plan import plan
 
     words = lang()
     target = out or Path("product.yaml")
@@ -100,7 +100,7 @@ def _from(target: Path, path: str) -> str:
     import os
     import re
 
-    from rung.core.source_names import is_address, is_hub
+    from rung.core.spec.source_names import is_address, is_hub
 
     def moved(name: str) -> str:
         return Path(os.path.relpath(Path(name).resolve(), target.resolve().parent)).as_posix()

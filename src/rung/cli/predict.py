@@ -17,7 +17,7 @@ import click
 from rung.cli.options import as_json, print_json
 
 if TYPE_CHECKING:
-    from rung.serve.predictor import Predictor
+    from rung.serving.predictor import Predictor
 
 
 @click.command(
@@ -51,7 +51,7 @@ def command(
     encoding: str | None, as_json: bool, **shown: Any,
 ) -> None:  # fmt: skip
     """Answer with BUNDLE: a text, or every row of a file, in order. A row that cannot be read gets an error."""
-    from rung.serve.predictor import open_bundle
+    from rung.serving.predictor import open_bundle
 
     if (text is None) == (source is None):
         raise click.UsageError("Give either --text or -i.")
@@ -108,8 +108,8 @@ def _answer_file(
 ) -> tuple[int, int]:
     """Stream the rows of a file through the model; returns (rows with an error, rows)."""
     from rung.core.errors import InputError
-    from rung.data.read import open_source, read_rows
-    from rung.data.rows import Reading
+    from rung.data.sources.read import open_source, read_rows
+    from rung.data.sources.rows import Reading
 
     id_column = shown.id_column
     source = open_source(path, Reading(encoding))

@@ -12,7 +12,7 @@ from rich.status import Status
 
 from rung.cli.downloads import in_words
 from rung.cli.options import console
-from rung.core.arrivals import watched
+from rung.core.download_progress import watched
 from rung.core.messages import count, duration, metric_name, money, percent, say, say_or
 from rung.pages.findings import head
 

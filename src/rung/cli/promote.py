@@ -24,11 +24,11 @@ from rung.cli.options import as_json, console, lang, own_name, print_json
 def command(bundle: Path, product: Path, by: str | None, why: str, shadow: bool, as_json: bool) -> None:
     """Let BUNDLE (or a run's, or a product's newest) serve PRODUCT (default product.yaml). Servers follow within a second."""
     from rung.core.errors import RungError
-    from rung.core.improve_spec import ShadowSpec
     from rung.core.messages import say
-    from rung.core.product import load_product
-    from rung.serve import promotion
-    from rung.serve.sources import newest_cleared
+    from rung.core.spec.improve import ShadowSpec
+    from rung.core.spec.product import load_product
+    from rung.serving import promotion
+    from rung.serving.bundle_source import newest_cleared
 
     if (
         bundle.suffix in {".yaml", ".yml"}

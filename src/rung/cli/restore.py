@@ -15,7 +15,7 @@ import click
 from rung.cli.options import as_json, lang, print_json
 
 if TYPE_CHECKING:
-    from rung.data.restore import Restored
+    from rung.data.prepare.restore import Restored
 
 _OURS = ("file", "row", "reason", "detail", "state")
 
@@ -40,10 +40,10 @@ def restore(
     from rung.core import registry
     from rung.core.errors import InputError
     from rung.core.messages import say
-    from rung.core.product import load_product
-    from rung.data.prepare import sources
-    from rung.data.restore import restore as restore_rows
-    from rung.data.typed import with_inputs
+    from rung.core.spec.product import load_product
+    from rung.data.prepare.cast import with_inputs
+    from rung.data.prepare.prepare import sources
+    from rung.data.prepare.restore import restore as restore_rows
 
     words = lang()
     spec, base = load_product(product)

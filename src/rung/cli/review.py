@@ -10,8 +10,8 @@ import click
 from rung.cli.options import as_json, console, lang, own_name, print_json
 
 if TYPE_CHECKING:
-    from rung.loop.review_desk import ReviewDesk
-    from rung.reviewing import Served
+    from rung.annotation.review_session import ReviewDesk
+    from rung.workflows.review import Served
 
 
 @click.command(
@@ -50,11 +50,11 @@ def command(
 
     Only the audit's rows certify, once all of a round are decided; what else is said teaches. Then `rung improve`.
     """
+    from rung.annotation.csv_io import export_rows, import_labels
+    from rung.annotation.serializers import progress_dict
     from rung.core.errors import RungError
     from rung.core.messages import say
-    from rung.loop.label_csv import export_rows, import_labels
-    from rung.loop.label_view import progress_dict
-    from rung.reviewing import open_review
+    from rung.workflows.review import open_review
 
     words = lang()
     if export is not None and labels is not None:
@@ -95,9 +95,9 @@ def command(
 
 def _serve(served: Served, desk: ReviewDesk, port: int, author: str, words: str) -> None:
     """Show the page until Ctrl-C."""
+    from rung.annotation.app import create_label_app, serve_label
     from rung.core.messages import say
-    from rung.loop.label_app import create_label_app, serve_label
-    from rung.reviewing import reviewer
+    from rung.workflows.review import reviewer
 
     screen = console(stderr=True)
     who = reviewer(served)

@@ -19,8 +19,8 @@ from rung.cli.options import as_json, console, lang, own_name, print_json
 def command(product: Path, by: str | None, why: str, as_json: bool) -> None:
     """Let what served PRODUCT (default product.yaml) before the last promotion serve again, within a second."""
     from rung.core.messages import say
-    from rung.core.product import load_product
-    from rung.serve import promotion
+    from rung.core.spec.product import load_product
+    from rung.serving import promotion
 
     spec, base = load_product(product)
     change = promotion.rollback(base / spec.serve.folder, spec.name, by or own_name(), why)

@@ -38,7 +38,7 @@ def command(
     folder: Path | None, no_journal: bool, tls_cert: str | None, tls_key: str | None,
 ) -> None:  # fmt: skip
     """Serve BUNDLES, or products by their champion: POST /v1/models/{name}/predict, GET /docs, and / to try it."""
-    from rung.serve.server import serve
+    from rung.serving.http.server import serve
 
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("Give both --tls-cert and --tls-key.")

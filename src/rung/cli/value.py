@@ -28,9 +28,9 @@ def command(product: Path, folder: Path | None, html: Path | None, as_json: bool
     """Say what PRODUCT (default product.yaml) cost and brought, and what a large language model would have cost."""
     from rung.core.files import write_text
     from rung.core.messages import say
-    from rung.loop.value import month_cost
+    from rung.monitoring.value import month_cost
     from rung.pages.value import llm_lines, render, summary
-    from rung.watching import appraise
+    from rung.workflows.monitor import appraise
 
     words = lang()
     report = appraise(product, folder)

@@ -15,7 +15,7 @@ from rung.cli.options import as_json, print_json
 def command(bundle: Path, as_json: bool) -> None:
     """Check BUNDLE: every file against its hash, format, schema, and ten packed examples."""
     from rung.core.errors import BundleError
-    from rung.serve.predictor import open_bundle
+    from rung.serving.predictor import open_bundle
 
     model = open_bundle(bundle)
     manifest = model.manifest

@@ -27,7 +27,7 @@ def command() -> None:
 @as_json
 def list_command(as_json: bool) -> None:
     """Show every known set of weights: what it is, its licence and size, and whether it is here."""
-    from rung.runtime.weights import list_weights
+    from rung.runtime.weights.store import list_weights
 
     found = list_weights()
     if as_json:
@@ -45,7 +45,7 @@ def fetch_command(names: tuple[str, ...], as_json: bool) -> None:
     """Download NAMES into the cache, each file checked against its SHA-256."""
     from rich.progress import Progress
 
-    from rung.runtime.weights import fetch, list_weights
+    from rung.runtime.weights.store import fetch, list_weights
 
     licences = {item.name: item.licence for item in list_weights()}
     folders = {}
@@ -72,7 +72,7 @@ def _show(bar: Progress, task: TaskID, message: str, done: float) -> None:
 @as_json
 def remove_command(names: tuple[str, ...], as_json: bool) -> None:
     """Delete NAMES from the cache; a later fetch brings them back."""
-    from rung.runtime.weights import remove
+    from rung.runtime.weights.store import remove
 
     freed = {name: remove(name) for name in names}
     if as_json:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from rung.core.messages import LANGUAGES, day, words_in
-from rung.core.packaged import packaged_table
+from rung.core.package_data import packaged_table
 
 
 def prior_source(task: str) -> Mapping[str, str]:

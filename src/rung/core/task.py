@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from rung.core.metric import Metric
+from rung.core.metrics.base import Metric
 from rung.core.types import Field, Prediction, Schema
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from rung.core.errors import RungError
 from rung.core.model import Cost, DataFacts, FitContext
 from rung.core.types import Examples
-from rung.runtime.embedding_model import (
+from rung.modalities.text.embedding_model import (
     MOST_ROWS,
     EmbeddingModel,
     absent,
@@ -22,7 +22,7 @@ from rung.runtime.embedding_model import (
     scaled,
     training_sample,
 )
-from rung.runtime.ngrams import fold, join_fields
+from rung.modalities.text.ngrams import fold, join_fields
 
 # How far the encoder's vectors spread around their mean beside n-grams of length 1: encoders differ in that, not in
 # what spread suits a head.
@@ -78,11 +78,11 @@ class Blend(EmbeddingModel):
     @classmethod
     def fit(cls, examples: Examples, params: BlendParams, context: FitContext) -> Self:
         cls.require()
-        from rung.runtime.bending import bend
-        from rung.runtime.feature_matrix import FeatureMatrix
-        from rung.runtime.head_search import choices, choose_heads, fit_head, label_codes, search
-        from rung.runtime.label_weights import weigh_by_label
-        from rung.runtime.ngram_sets import learn_sets
+        from rung.training.linear.feature_matrix import FeatureMatrix
+        from rung.training.linear.search import choices, choose_heads, fit_head, label_codes, search
+        from rung.training.text.ngram_candidates import learn_sets
+        from rung.training.text.nystroem_search import bend
+        from rung.training.text.term_weighting import weigh_by_label
 
         examples = training_sample(examples, params.most_rows, context)
         texts = join_fields(examples.inputs)

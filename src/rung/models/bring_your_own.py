@@ -15,9 +15,9 @@ import numpy.typing as npt
 from rung.core.errors import BundleError, RungError, did_you_mean
 from rung.core.model import Cost, DataFacts, FitContext, Model, Reason, answers_from
 from rung.core.types import Columns, Examples, Prediction, Schema
-from rung.runtime.onnx_file import MOST_BYTES, OnnxFile, too_large
-from rung.runtime.onnx_inputs import Reader, reader_of, takes_one_row
-from rung.runtime.onnx_outputs import Output, output_of
+from rung.modalities.text.onnx_inputs import Reader, reader_of, takes_one_row
+from rung.runtime.onnx.outputs import Output, output_of
+from rung.runtime.onnx.session import MOST_BYTES, OnnxFile, too_large
 
 Probability = npt.NDArray[np.float64]
 _NAME = "bring_your_own"
@@ -177,7 +177,7 @@ class BringYourOwn(Model):
 
     def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
         """Return the words whose absence costs the answer most, field by field."""
-        from rung.runtime.occlusion import occlude
+        from rung.modalities.text.occlusion import occlude
 
         names, reasons = list(inputs), []
         for cells in zip(*inputs.values(), strict=True):

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from rung.core.errors import MissingExtra, RungError
 from rung.core.model import DataFacts, FitContext
-from rung.runtime.table_model import TableModel
+from rung.modalities.tables.model import TableModel
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from rung.core.errors import RungError
 from rung.core.model import Cost, DataFacts, FitContext
 from rung.core.types import Examples
-from rung.runtime.embedding_model import (
+from rung.modalities.text.embedding_model import (
     MOST_ROWS,
     EmbeddingModel,
     absent,
@@ -20,7 +20,7 @@ from rung.runtime.embedding_model import (
     open_encoder,
     training_sample,
 )
-from rung.runtime.ngrams import join_fields
+from rung.modalities.text.ngrams import join_fields
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class FrozenEncoder(EmbeddingModel):
     @classmethod
     def fit(cls, examples: Examples, params: FrozenEncoderParams, context: FitContext) -> Self:
         cls.require()
-        from rung.runtime.feature_matrix import FeatureMatrix
-        from rung.runtime.head_search import choices, choose_heads, fit_head, label_codes, search
+        from rung.training.linear.feature_matrix import FeatureMatrix
+        from rung.training.linear.search import choices, choose_heads, fit_head, label_codes, search
 
         examples = training_sample(examples, params.most_rows, context)
         texts = join_fields(examples.inputs)

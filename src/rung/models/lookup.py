@@ -17,8 +17,8 @@ from rung.core.errors import BundleError, RungError, did_you_mean
 from rung.core.model import Cost, DataFacts, Explains, FitContext, Model, Probabilities, Reason, answers_from
 from rung.core.params import make_params
 from rung.core.types import Columns, Examples, Prediction, Schema
-from rung.runtime.ngrams import fold, join_fields
-from rung.runtime.rules import KINDS, Rule, Rules
+from rung.modalities.text.ngrams import fold, join_fields
+from rung.modalities.text.rules import KINDS, Rule, Rules
 
 Probability = npt.NDArray[np.float64]
 _NAME = "lookup"

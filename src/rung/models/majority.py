@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from rung.core.model import Cost, DataFacts, FitContext, Model, NoParams
 from rung.core.types import Columns, Examples, Prediction, Schema
-from rung.runtime.decisions import Decision, by_costs
+from rung.runtime.classification.decision_threshold import Decision, by_costs
 
 
 class Majority(Model):

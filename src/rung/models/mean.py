@@ -10,7 +10,7 @@ import numpy as np
 
 from rung.core.model import Cost, DataFacts, FitContext, Model, NoParams
 from rung.core.types import Columns, Examples, Prediction, Schema
-from rung.runtime.number_scale import COVERAGE
+from rung.modalities.tables.target_transform import COVERAGE
 
 
 class Mean(Model):

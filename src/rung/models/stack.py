@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rung.runtime.table_model import TableModel
+from rung.modalities.tables.model import TableModel
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import numpy as np
 from rung.core.errors import RungError
 from rung.core.model import Cost, DataFacts, FitContext
 from rung.core.types import Examples
-from rung.runtime.embedder import looks_english, open_embedder
-from rung.runtime.embedding_model import MOST_ROWS, EmbeddingModel, absent, training_sample
-from rung.runtime.ngrams import join_fields
-from rung.runtime.weights import local
+from rung.modalities.text.embedder import looks_english, open_embedder
+from rung.modalities.text.embedding_model import MOST_ROWS, EmbeddingModel, absent, training_sample
+from rung.modalities.text.ngrams import join_fields
+from rung.runtime.weights.store import local
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class StaticEmbedding(EmbeddingModel):
     @classmethod
     def fit(cls, examples: Examples, params: StaticEmbeddingParams, context: FitContext) -> Self:
         cls.require()
-        from rung.runtime.feature_matrix import FeatureMatrix
-        from rung.runtime.head_search import choices, choose_heads, fit_head, label_codes, search
+        from rung.training.linear.feature_matrix import FeatureMatrix
+        from rung.training.linear.search import choices, choose_heads, fit_head, label_codes, search
 
         examples = training_sample(examples, params.most_rows or 10 * MOST_ROWS[context.effort], context)
         texts = join_fields(examples.inputs)

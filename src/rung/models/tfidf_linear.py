@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from rung.core.model import Cost, DataFacts, FitContext, Model, Reason, answers_from
 from rung.core.types import Columns, Examples, Prediction, Schema
-from rung.runtime.linear_head import LinearHead
-from rung.runtime.ngram_sets import CHARS_TRIED
-from rung.runtime.ngrams import fold, join_fields, occurrences, word_spans
-from rung.runtime.tfidf import Block, blocks_from, blocks_to, find, transform
+from rung.modalities.text.ngrams import fold, join_fields, occurrences, word_spans
+from rung.modalities.text.tfidf import Block, blocks_from, blocks_to, find, transform
+from rung.runtime.linear.head import LinearHead
+from rung.training.text.ngram_candidates import CHARS_TRIED
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ class TfidfLinear(Model):
     @classmethod
     def fit(cls, examples: Examples, params: TfidfLinearParams, context: FitContext) -> Self:
         cls.require()
-        from rung.runtime.head_augment import extra_rows, stacked
-        from rung.runtime.head_search import choose_heads, fit_head, label_codes, search
-        from rung.runtime.label_weights import weigh_by_label
-        from rung.runtime.ngram_sets import learn_sets
+        from rung.training.linear.search import choose_heads, fit_head, label_codes, search
+        from rung.training.text.augmentation_search import extra_rows, stacked
+        from rung.training.text.ngram_candidates import learn_sets
+        from rung.training.text.term_weighting import weigh_by_label
 
         texts = [fold(text) for text in join_fields(examples.inputs)]
         labels = examples.schema.labels

@@ -1,1 +1,1 @@
-"""What models share and core must not carry."""
+"""What all modalities share when they answer."""

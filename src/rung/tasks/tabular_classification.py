@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from rung.core.errors import DataError, RungError, did_you_mean
-from rung.core.label_metrics import (
+from rung.core.metrics.base import Metric
+from rung.core.metrics.classification import (
     Brier,
     ExpectedCost,
     Ks,
@@ -19,12 +20,11 @@ from rung.core.label_metrics import (
     RecallAtAlerts,
     RecallAtPrecision,
 )
-from rung.core.metric import Metric
 from rung.core.task import ColumnProfile, Guess
 from rung.core.types import Field, Prediction, Schema
-from rung.runtime.label_task import MOST_LABELS, LabelTask
-from rung.runtime.table_task import TableTask, input_columns, is_prose, is_row_name, target_column
-from rung.runtime.threshold_tables import threshold_tables
+from rung.modalities.tables.task import TableTask, input_columns, is_prose, is_row_name, target_column
+from rung.runtime.classification.task import MOST_LABELS, LabelTask
+from rung.runtime.classification.threshold_report import threshold_tables
 
 # Of two labels the second is the one that matters, whichever is rarer.
 _PAIRS = {

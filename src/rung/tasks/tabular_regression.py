@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from rung.core.errors import DataError, RungError, did_you_mean
-from rung.core.metric import Metric
-from rung.core.number_metrics import covered, mae, r2, rmse, within
+from rung.core.metrics.base import Metric
+from rung.core.metrics.regression import covered, mae, r2, rmse, within
 from rung.core.task import ColumnProfile, Guess
 from rung.core.types import Field, Prediction, Schema
-from rung.runtime.cells import is_missing, number, unit_of
-from rung.runtime.table_task import TableTask, input_columns, target_column
+from rung.modalities.tables.parsing import is_missing, number, unit_of
+from rung.modalities.tables.task import TableTask, input_columns, target_column
 
 _WORST = 20
 

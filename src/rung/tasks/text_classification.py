@@ -7,8 +7,8 @@ from typing import Any
 
 from rung.core.task import ColumnProfile, Guess
 from rung.core.types import Field, Schema
-from rung.runtime.label_task import MOST_LABELS, LabelTask
-from rung.runtime.ngrams import fold, join_fields
+from rung.modalities.text.ngrams import fold, join_fields
+from rung.runtime.classification.task import MOST_LABELS, LabelTask
 
 # Words a row, and unevenness of their length, from which on short values are phrases. Said to a call centre in Chinese:
 # 2.9 words, 0.54; Chinese names of people and of cities: 1.3 words, 0.25 and 0.32.

@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 
 from rung.core.errors import RungError, did_you_mean
 from rung.core.run import Listener
-from rung.core.source_names import is_address, masked, scrubbed
+from rung.core.spec.source_names import is_address, masked, scrubbed
 from rung.tracking.facts import Begun
 from rung.tracking.mlflow_runs import MlflowRuns
 from rung.tracking.tensorboard_events import TensorboardEvents

@@ -13,7 +13,7 @@ from typing import Any
 
 from rung.core.errors import MissingExtra, RungError
 from rung.core.files import read_json, write_json
-from rung.core.source_names import expanded, masked
+from rung.core.spec.source_names import expanded, masked
 from rung.tracking import facts
 from rung.tracking.facts import Begun
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rung.core.errors import MissingExtra
-from rung.core.source_names import expanded
+from rung.core.spec.source_names import expanded
 from rung.tracking import facts
 from rung.tracking.facts import Begun
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from rung.core.metric import MeanMetric
+from rung.core.metrics.base import MeanMetric
 from rung.core.model import Cost, Model, answers_from
 from rung.core.task import Task
 from rung.core.types import Field, Schema

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Self
 
-from rung.core.metric import MeanMetric
+from rung.core.metrics.base import MeanMetric
 from rung.core.model import Cost, Model
 from rung.core.task import Task
 from rung.core.types import Field, Prediction, Schema

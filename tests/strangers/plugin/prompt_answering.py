@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from rung.core.metric import MeanMetric
+from rung.core.metrics.base import MeanMetric
 from rung.core.model import Cost, Model
 from rung.core.task import Task
 from rung.core.types import Field, Prediction, Schema

@@ -11,8 +11,8 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Literal, Protocol, cast
 
-from rung.data.finding import Finding
-from rung.data.view import View
+from rung.data.profile.finding import Finding
+from rung.data.profile.view import View
 
 # When a check runs: in every build, when `rung data check` is called, or only when it is asked for labels,
 # because it publishes how a model did on rows.

@@ -7,8 +7,8 @@ import re
 import unicodedata
 from collections import Counter
 
-from rung.data.finding import Finding, Level
-from rung.data.view import View
+from rung.data.profile.finding import Finding, Level
+from rung.data.profile.view import View
 
 KINDS = frozenset({"text"})
 TARGETS = False

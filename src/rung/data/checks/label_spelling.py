@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter, defaultdict
 
-from rung.data.finding import Finding
-from rung.data.view import View
+from rung.data.profile.finding import Finding
+from rung.data.profile.view import View
 
 KINDS: frozenset[str] = frozenset()
 TARGETS = True

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from rung.data.finding import Finding
-from rung.data.view import View, share_words
+from rung.data.profile.finding import Finding
+from rung.data.profile.view import View, share_words
 
 KINDS = frozenset({"text"})
 TARGETS = False

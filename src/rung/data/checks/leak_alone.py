@@ -5,9 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from rung.core.types import Field
-from rung.data.association import Ints, as_numbers, bins_of, can_be_explained, explained, target_matrix
-from rung.data.finding import Finding
-from rung.data.view import View, spread
+from rung.data.profile.association import (
+    Ints,
+    as_numbers,
+    bins_of,
+    can_be_explained,
+    explained,
+    target_matrix,
+)
+from rung.data.profile.finding import Finding
+from rung.data.profile.view import View, spread
 
 KINDS = frozenset({"number", "category", "time"})
 TARGETS = False

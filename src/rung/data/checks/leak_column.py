@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rung.data.finding import Finding
-from rung.data.split import parse_time
-from rung.data.view import View, spread
+from rung.data.prepare.split import parse_time
+from rung.data.profile.finding import Finding
+from rung.data.profile.view import View, spread
 
 KINDS: frozenset[str] = frozenset()
 TARGETS = True

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rung.data.association import as_numbers
-from rung.data.finding import Finding
-from rung.data.view import View, spread
+from rung.data.profile.association import as_numbers
+from rung.data.profile.finding import Finding
+from rung.data.profile.view import View, spread
 
 KINDS = frozenset({"time"})
 TARGETS = False

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from rung.data.association import can_be_explained, explained, target_matrix
-from rung.data.finding import Finding
-from rung.data.view import View, spread
+from rung.data.profile.association import can_be_explained, explained, target_matrix
+from rung.data.profile.finding import Finding
+from rung.data.profile.view import View, spread
 
 KINDS = frozenset({"number", "category", "time", "text"})
 TARGETS = False

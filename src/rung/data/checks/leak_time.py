@@ -6,13 +6,13 @@ from itertools import islice
 
 import numpy as np
 
-from rung.data.finding import Finding, Level
-from rung.data.profile import profile
-from rung.data.read import read_rows
-from rung.data.roles import suggest_time
-from rung.data.split import parse_time
-from rung.data.tables import read_places
-from rung.data.view import View, evidence
+from rung.data.prepare.parquet import read_places
+from rung.data.prepare.split import parse_time
+from rung.data.profile.columns import profile
+from rung.data.profile.finding import Finding, Level
+from rung.data.profile.roles import suggest_time
+from rung.data.profile.view import View, evidence
+from rung.data.sources.read import read_rows
 
 KINDS: frozenset[str] = frozenset()
 TARGETS = False

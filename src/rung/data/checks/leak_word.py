@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from rung.data.finding import Finding
-from rung.data.view import View, spread
-from rung.runtime.ngrams import fold, word_spans
+from rung.data.profile.finding import Finding
+from rung.data.profile.view import View, spread
+from rung.modalities.text.ngrams import fold, word_spans
 
 KINDS = frozenset({"text"})
 TARGETS = True

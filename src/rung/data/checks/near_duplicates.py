@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from rung.data.finding import Finding, Level
-from rung.data.view import View, evidence, joined, spread
-from rung.runtime.near_duplicates import Sketcher, clusters, pairs_within
+from rung.data.profile.finding import Finding, Level
+from rung.data.profile.view import View, evidence, joined, spread
+from rung.modalities.text.near_duplicates import Sketcher, clusters, pairs_within
 
 KINDS = frozenset({"text"})
 TARGETS = False

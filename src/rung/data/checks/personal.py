@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from rung.core.clean_spec import PLAIN_KINDS
-from rung.data.finding import Finding
-from rung.data.view import View
-from rung.runtime.personal import find
-from rung.runtime.personal.masking import hide
+from rung.core.spec.cleaning import PLAIN_KINDS
+from rung.data.profile.finding import Finding
+from rung.data.profile.view import View
+from rung.privacy import find
+from rung.privacy.masking import hide
 
 KINDS = frozenset({"text"})
 TARGETS = False

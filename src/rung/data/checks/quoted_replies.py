@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from rung.data.finding import Finding
-from rung.data.view import View
+from rung.data.profile.finding import Finding
+from rung.data.profile.view import View
 
 KINDS = frozenset({"text"})
 TARGETS = False

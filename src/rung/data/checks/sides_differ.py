@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rung.data.finding import Finding
-from rung.data.view import View, joined
-from rung.runtime.two_samples import Told, tell_apart
+from rung.data.profile.finding import Finding
+from rung.data.profile.view import View, joined
+from rung.training.text.two_sample_test import Told, tell_apart
 
 KINDS = frozenset({"text"})
 TARGETS = False

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rung.data.finding import Finding
-from rung.data.view import View
+from rung.data.profile.finding import Finding
+from rung.data.profile.view import View
 
 KINDS: frozenset[str] = frozenset()
 TARGETS = True

@@ -7,8 +7,8 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Protocol, cast
 
-from rung.data.files import File
-from rung.data.rows import Reading, Table
+from rung.data.sources.files import File
+from rung.data.sources.rows import Reading, Table
 
 
 class Reader(Protocol):

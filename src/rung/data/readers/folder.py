@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rung.core.errors import DataError
 from rung.core.files import sha256
-from rung.data.encoding import decode
-from rung.data.hashing import hash64
-from rung.data.rows import MAX_CELL, TOO_LARGE, Row, Table
+from rung.data.prepare.hashing import hash64
+from rung.data.sources.encoding import decode
+from rung.data.sources.rows import MAX_CELL, TOO_LARGE, Row, Table
 
 
 class FolderTable(Table):

@@ -9,9 +9,9 @@ from typing import Any
 
 from rung.core.errors import DataError, MissingExtra
 from rung.core.files import sha256
-from rung.data.files import File
-from rung.data.hashing import hash64
-from rung.data.rows import Reading, Row, Table, header, plain
+from rung.data.prepare.hashing import hash64
+from rung.data.sources.files import File
+from rung.data.sources.rows import Reading, Row, Table, header, plain
 
 SUFFIXES = (".parquet", ".pq")
 _BATCH = 1000

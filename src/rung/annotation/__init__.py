@@ -1,0 +1,1 @@
+"""Labelling and review sessions, and the active learner that chooses their rows."""

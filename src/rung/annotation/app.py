@@ -1,0 +1,266 @@
+"""The labelling page over HTTP, for this machine alone.
+
+The address holds a random word, so that no other page or user of this machine finds it; the Host header must be ours
+(against names that are pointed here), a request that changes something must be JSON from our own origin, and no body is
+large. The page loads nothing from anywhere, and shows texts as text.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import secrets
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from importlib import resources
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rung.annotation.serializers import asked_dict, disagreement_dicts, progress_dict
+from rung.annotation.session import Asked, Desk, name_of
+from rung.core.errors import InputError, RungError
+from rung.core.messages import LANGUAGES, catalogue
+from rung.core.spec.labelling import KEYS
+
+MAX_BODY_BYTES = 1 << 16
+# What the page's script says.
+PAGE_WORDS = (
+    "label.agreement", "label.alone", "label.audit", "label.audit_whole", "label.audit_why",
+    "label.back", "label.begin", "label.by", "label.cannot", "label.changed",
+    "label.curve", "label.curve_at", "label.curve_wait", "label.disagreements", "label.done",
+    "label.enough", "label.go_on", "label.guess", "label.guidelines", "label.hardly",
+    "label.key", "label.key_cannot",
+    "label.key_settle", "label.key_skip", "label.key_undo", "label.labelled", "label.language",
+    "label.none", "label.not_number", "label.nothing", "label.number", "label.of_rows", "label.offline",
+    "label.outlook", "label.progress",
+    "label.saved", "label.settle_how", "label.skipped", "label.to_settle", "label.undone",
+)  # fmt: skip
+
+
+# Who somebody is, by what they typed: their name, or a key.
+Who = Callable[[str], str]
+LONGEST_KEY = 200
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    by: str = Field(min_length=1, max_length=LONGEST_KEY)
+
+
+class _Answer(_Body):
+    text: str = Field(max_length=32)
+    kind: str = Field(max_length=16)
+    label: str | None = Field(default=None, max_length=300)
+    token: str = Field(min_length=8, max_length=64)
+
+
+class _Undo(_Body):
+    token: str = Field(min_length=8, max_length=64)
+
+
+def create_label_app(
+    desk: Desk,
+    token: str,
+    hosts: Sequence[str],
+    lang: str = "en",
+    author: str = "",
+    title: str = "",
+    who: Who | None = None,
+) -> FastAPI:
+    """Return the page and its requests, below /<token>/. hosts: what the Host header may be ("127.0.0.1:8765").
+
+    who: gives the name of whoever presents a key, and raises InputError for one that may not review; None: people say their
+    names, and are believed.
+    """
+    app = FastAPI(title="rung label", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(_Guard, token=token, hosts=frozenset(hosts))
+    app.add_exception_handler(RungError, _answer_error)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http)
+    page, headers = label_page(desk, lang, author, title, who is not None)
+    name = who or name_of
+
+    @app.get(f"/{token}/", response_class=HTMLResponse)
+    def show() -> HTMLResponse:
+        return HTMLResponse(page, headers=headers)
+
+    @app.post(f"/{token}/next")
+    def ask(body: _Body) -> dict[str, Any]:
+        by = name(body.by)
+        return _state(desk, by, desk.next(by))
+
+    @app.post(f"/{token}/answer")
+    def answer(body: _Answer) -> dict[str, Any]:
+        by = name(body.by)
+        desk.answer(by, body.text, body.kind, body.label, body.token)
+        if body.kind == "settle":
+            return {"disagreements": disagreement_dicts(desk)}
+        return _state(desk, by, desk.next(by))
+
+    @app.post(f"/{token}/undo")
+    def undo(body: _Undo) -> dict[str, Any]:
+        by = name(body.by)
+        back = desk.undo(by, body.token)
+        return _state(desk, by, back or desk.next(by)) | {"undone": back is not None}
+
+    @app.post(f"/{token}/disagreements")
+    def disagreements(body: _Body) -> dict[str, Any]:
+        name(body.by)
+        return {"disagreements": disagreement_dicts(desk)}
+
+    return app
+
+
+def _state(desk: Desk, by: str, asked: Asked | None) -> dict[str, Any]:
+    return {"row": asked_dict(asked) if asked else None, "progress": progress_dict(desk, by)}
+
+
+def serve_label(
+    make: Callable[[str, Sequence[str]], FastAPI], port: int, told: Callable[[str], None]
+) -> None:
+    """Answer on 127.0.0.1 until interrupted. make: an app from its token and hosts; told: gets the address; port 0: a free one."""
+    import uvicorn
+
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind(("127.0.0.1", port))
+            # Whoever follows the address at once waits for the server instead of being refused.
+            listening.listen(128)
+        except OSError as error:
+            raise RungError(
+                f"cannot listen there: {error.strerror}", f"127.0.0.1:{port}", "Choose another --port."
+            ) from None
+        port = listening.getsockname()[1]
+        token = secrets.token_urlsafe(18)
+        app = make(token, [f"127.0.0.1:{port}", f"localhost:{port}"])
+        told(f"http://127.0.0.1:{port}/{token}/")
+        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def label_page(
+    desk: Desk, lang: str, author: str, title: str, keyed: bool = False
+) -> tuple[str, dict[str, str]]:
+    """Return the page, whole in one file and in both languages, and the headers it is sent with.
+
+    keyed: it asks for a key, which it does not keep, instead of a name.
+    """
+    folder = resources.files("rung.annotation")
+    page = (folder / "label_page.html").read_text(encoding="utf-8")
+    script, style = ((folder / f"label_page.{end}").read_text(encoding="utf-8") for end in ("js", "css"))
+    words = {code: _words(catalogue(code)) for code in LANGUAGES}
+    facts = {
+        "lang": lang, "by": author, "title": title, "words": words, "guidelines": desk.spec.guidelines, "keyed": keyed,
+        "numbers": desk.pool.of_numbers,
+        "labels": [
+            {"key": KEYS[number], "name": name, "about": about} for number, (name, about) in enumerate(desk.pool.labels.items())
+        ],
+    }  # fmt: skip
+    # Inside a script element only "<" could end it.
+    data = json.dumps(facts, ensure_ascii=False).replace("<", "\\u003c")
+    parts = {
+        "lang": "zh-CN" if lang == "zh" else "en",
+        "title": escape(title),
+        "style": style,
+        "script": script,
+        "data": data,
+    }
+    # In one pass: what a part holds is never taken for a place of another.
+    page = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], page)
+    policy = (
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    headers = {
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+    }
+    return page, headers
+
+
+def _words(messages: Mapping[str, Any]) -> dict[str, Any]:
+    return {key.removeprefix("label."): messages[key] for key in PAGE_WORDS}
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+class _Guard:
+    """Lets through only what our own page asks for: see the head of this module."""
+
+    def __init__(self, app: ASGIApp, token: str, hosts: frozenset[str]) -> None:
+        self._app, self._token, self._hosts = app, token, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        refused = self._refused(request)
+        body = b""
+        while refused is None and request.method == "POST":
+            message = await receive()
+            body += message.get("body", b"")
+            if len(body) > MAX_BODY_BYTES:
+                refused = (413, f"the request is larger than {MAX_BODY_BYTES >> 10} kB")
+            if message["type"] == "http.disconnect" or not message.get("more_body"):
+                break
+        if refused is not None:
+            error = InputError(refused[1], "request", "Use the address that the command printed.").as_dict()
+            await JSONResponse(error, status_code=refused[0])(scope, receive, send)
+            return
+
+        async def again() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self._app(scope, again if request.method == "POST" else receive, send)
+
+    def _refused(self, request: Request) -> tuple[int, str] | None:
+        host, origin = request.headers.get("host", ""), request.headers.get("origin")
+        if host not in self._hosts:
+            return 403, "this name is not served here"
+        first = request.url.path.lstrip("/").split("/")[0]
+        if not secrets.compare_digest(first.encode(), self._token.encode()):
+            return 404, "there is nothing here"
+        if request.method not in {"GET", "HEAD", "POST"}:
+            return 405, "not a request of the page"
+        if request.method == "POST":
+            if origin is not None and origin not in {f"http://{name}" for name in self._hosts}:
+                return 403, "the request comes from another page"
+            if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
+                return 415, "the request is not JSON"
+        return None
+
+
+async def _answer_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RungError)  # noqa: S101 - the handler is registered for this type alone
+    return JSONResponse(error.as_dict(), status_code=422)
+
+
+async def _answer_http(request: Request, error: Exception) -> JSONResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    problem = InputError("the request cannot be answered", "request", "Use the page.")
+    return JSONResponse(problem.as_dict(), status_code=status)
+
+
+async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    where = "; ".join(dict.fromkeys(".".join(map(str, item["loc"])) for item in error.errors()[:5]))
+    return JSONResponse(
+        InputError("the request is not understood", where, "Use the page.").as_dict(), status_code=422
+    )

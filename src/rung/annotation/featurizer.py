@@ -1,0 +1,120 @@
+"""Rows as vectors, and a first guess at a label before anybody has given one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.errors import RungError
+from rung.modalities.text.embedder import Embedder, during_build, looks_english, open_embedder
+from rung.modalities.text.embedding_model import open_encoder
+from rung.modalities.text.ngrams import NgramSpec, batches, fold, occurrences
+from rung.runtime.weights.store import cache_folder, local
+
+Vectors = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+# Without an encoder: words and pieces of words, hashed into so many numbers.
+_HASHED = 1_024
+_SPEC = NgramSpec(word_max=2, char_min=2, char_max=4)
+# How sharply nearness becomes probability: cosines of an encoder lie close together.
+_SHARPNESS = 25.0
+_LONGEST_CHARS = 20_000
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Turns texts into vectors of length 1. name: of the weights, or "words". embedder: None for hashed words."""
+
+    name: str
+    embedder: Embedder | None
+
+    def vectors(self, texts: Sequence[str], threads: int = 1) -> Vectors:
+        """Return [rows, width], the mean taken off: encoders put all texts into one corner of their space."""
+        if self.embedder is None:
+            found = _hashed([text[:_LONGEST_CHARS] for text in texts])
+        else:
+            with during_build(cache_folder() / "embeddings", threads):
+                found = self.embedder.embed(list(texts))
+        found = found - found.mean(axis=0)
+        return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9), np.float32)
+
+    def nearness(self, texts: Sequence[str]) -> Floats | None:
+        """Return vectors made for comparing texts with each other; None when words alone are known."""
+        if self.embedder is None:
+            return None
+        clean = [text[:_LONGEST_CHARS].encode("utf-8", "replace").decode("utf-8") for text in texts]
+        return np.asarray(self.embedder.engine.encode(clean), np.float64)
+
+
+def open_reader(weights: str, texts: Sequence[str]) -> Reader:
+    """Return what reads these texts: weights of a name, the best that is here for "auto", or words for "none".
+
+    Raises RungError when weights were named that are not here; "auto" then falls back to words.
+    """
+    if weights == "none":
+        return Reader("words", None)
+    if weights != "auto":
+        return _named(weights, texts)
+    names = ["auto", "wordllama"] if looks_english(list(texts[:200])) else ["auto"]
+    for name in names:
+        try:
+            return _named(name, texts)
+        except RungError:
+            continue
+    return Reader("words", None)
+
+
+def _named(weights: str, texts: Sequence[str]) -> Reader:
+    if weights == "wordllama":
+        return Reader(weights, open_embedder("static", local(weights)))
+    with during_build(cache_folder() / "embeddings", 1):
+        name, embedder = open_encoder(weights, list(texts[:200]))
+    return Reader(name, embedder)
+
+
+class ZeroShot:
+    """Guesses labels from their names and descriptions alone, by nearness in an encoder's space."""
+
+    def __init__(self, reader: Reader, labels: Mapping[str, str]) -> None:
+        self._reader = reader
+        self._labels = reader.nearness([f"{name}: {text}" if text else name for name, text in labels.items()])
+
+    def probabilities(self, texts: Sequence[str]) -> Floats | None:
+        """Return [rows, labels]; None where no encoder is here. They are guesses, not calibrated."""
+        found = self._reader.nearness(texts)
+        if found is None or self._labels is None:
+            return None
+        near = found @ self._labels.T * _SHARPNESS
+        raised = np.exp(near - near.max(axis=1, keepdims=True))
+        return np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float64)
+
+
+def _hashed(texts: Sequence[str]) -> Vectors:
+    """Return TF-IDF over n-grams, added up with random signs in a fixed number of places (Weinberger et al. 2009)."""
+    folded = [fold(text) for text in texts]
+    rows: list[npt.NDArray[np.int64]] = []
+    grams: list[npt.NDArray[np.int64]] = []
+    for begin, end in batches(folded):
+        found = occurrences(folded[begin:end], _SPEC)
+        rows.append(found.rows + begin)
+        grams.append(found.buckets)
+    out = np.zeros((len(texts), _HASHED), np.float32)
+    if not rows:
+        return out
+    pair, times = np.unique(np.concatenate(rows) * (1 << 24) + np.concatenate(grams), return_counts=True)
+    row, gram = pair >> 24, pair & ((1 << 24) - 1)
+    _, member, held = np.unique(gram, return_inverse=True, return_counts=True)
+    weight = (1 + np.log(times)) * np.log((1 + len(texts)) / (1 + held[member]))
+    weight[held[member] < 2] = 0.0
+    sign = np.where((gram >> 11) & 1, 1.0, -1.0)
+    np.add.at(out, (row, gram % _HASHED), (weight * sign).astype(np.float32))
+    return out
+
+
+def as_code(labels: Sequence[str]) -> dict[str, Any]:
+    """Return label -> its number."""
+    return {label: number for number, label in enumerate(labels)}

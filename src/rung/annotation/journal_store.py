@@ -1,0 +1,143 @@
+"""Reviewers' labels in the journal: feedback of the source `review` or `audit`, only ever added.
+
+A label is feedback like any other: its answer is the label. What is no label (put off, no label fits, settled, taken back)
+is an object: {"rung": "undo", "of": id}. An undo is a later record; nothing is changed. `Answers` of `loop.desk`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from rung.core.errors import InputError
+from rung.data.labels.consensus import number_text
+from rung.data.labels.store import KINDS, LABEL, SETTLE, SKIP, UNCLEAR, UNDO, Entry
+from rung.journal.reader import Said, read_said
+from rung.journal.records import Feedback, new_id
+from rung.journal.schema import FEEDBACK, WORD
+from rung.journal.writer import Journal
+
+REVIEW, AUDIT = "review", "audit"
+# The same answer sent again within a day, by a page whose network broke, is written once.
+_AGAIN_SECONDS = 86_400.0
+
+
+class JournalAnswers:
+    """The labels of one product's reviewers, in its journal.
+
+    texts: prediction -> hash of its text, of all that can be reviewed. audited: texts of the audit, for which only what was
+    said on the page or by CSV counts, where no answer of a model stands beside them. of_numbers: answers are numbers; the
+    journal keeps them as such, the lines as `number_text`.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        name: str,
+        texts: Mapping[str, str],
+        audited: Collection[str] = (),
+        of_numbers: bool = False,
+    ) -> None:
+        self._of_numbers = of_numbers
+        self._journal, self._name, self._texts, self._audited = journal, name, texts, frozenset(audited)
+        self._numbers: dict[str, int] = {}
+        self._ids: dict[int, str] = {}
+
+    def add(self, *entries: Entry) -> list[int]:
+        """Write lines, all or none, and return their numbers once they are safe. A line's `file` is its prediction."""
+        records = [self._record(entry) for entry in entries]
+
+        def write(connection: Connection, _: Any) -> list[str]:
+            ids = []
+            for entry, record in zip(entries, records, strict=True):
+                known = self._known(connection, entry)
+                if known is None:
+                    connection.execute(FEEDBACK.insert().values(**vars(record)))
+                ids.append(known or record.id)
+            return ids
+
+        ids: list[str] = self._journal.run(write)
+        self.entries(0 if not self._numbers else max(self._numbers.values()))
+        return [self._numbers[id] for id in ids]
+
+    def entries(self, after: int = 0) -> list[Entry]:
+        """Return all lines of reviewers with a number above `after`, in order."""
+        found = []
+        for said in read_said(self._journal, self._name, after):
+            self._numbers[said.id], self._ids[said.number] = said.number, said.id
+            entry = self._entry(said)
+            if entry is not None:
+                found.append(entry)
+        return found
+
+    def _record(self, entry: Entry) -> Feedback:
+        if entry.kind not in KINDS:
+            raise ValueError(f"'{entry.kind}' is no kind of entry")
+        answer: Any = float(entry.label) if self._of_numbers and entry.label is not None else entry.label
+        if entry.kind == UNDO:
+            answer = {WORD: UNDO, "of": self._ids.get(entry.of or 0, "")}
+        elif entry.kind != LABEL:
+            answer = {WORD: entry.kind, "label": answer}
+        made = new_id()
+        if entry.token:
+            # The second half is the token's, so that the same line is known again.
+            made = made[:16] + _mark(entry)
+        source = AUDIT if entry.how == "audit" else REVIEW
+        return Feedback(
+            made, time.time(), entry.file, json.dumps(answer, ensure_ascii=False), source, entry.author
+        )
+
+    def _known(self, connection: Connection, entry: Entry) -> str | None:
+        if not entry.token:
+            return None
+        f = FEEDBACK.c
+        same = select(f.id).where(
+            f.at > time.time() - _AGAIN_SECONDS,
+            f.author == entry.author,
+            func.substr(f.id, 17) == _mark(entry),
+        )
+        found: str | None = connection.scalar(same)
+        return found
+
+    def _entry(self, said: Said) -> Entry | None:
+        text = self._texts.get(said.prediction)
+        if text is None or said.source != (AUDIT if text in self._audited else REVIEW):
+            return None
+        kind: Any = LABEL
+        label, of = said.answer, None
+        if isinstance(said.answer, dict):
+            kind, label = said.answer.get(WORD), said.answer.get("label")
+            of = self._numbers.get(said.answer.get("of", ""))
+        if self._of_numbers and label is not None:
+            label = number_text(label)
+            if label is None:
+                return None
+        if kind not in {LABEL, SKIP, UNCLEAR, SETTLE, UNDO} or not isinstance(label, str | None):
+            return None
+        how = "audit" if said.source == AUDIT else "review"
+        return Entry(
+            said.author, kind, text, said.prediction, 0, label, how, None, of, None, said.number, str(said.at)
+        )
+
+
+def _mark(entry: Entry) -> str:
+    return hashlib.sha256(f"{entry.author}\n{entry.token}".encode()).hexdigest()[:16]
+
+
+def require_readable(rows: int, without_input: int, where: str) -> None:
+    """Raise InputError when nothing that was served can be shown to anybody."""
+    if rows:
+        return
+    if without_input:
+        fix = "Set RUNG_MASTER_KEY before `rung serve` (`rung keys master` prints one), or write `serve: {inputs: plain}`."
+        raise InputError(
+            f"none of the {without_input:,} served rows can be read: their inputs are not kept", where, fix
+        )
+    raise InputError(
+        "nothing has been served yet", where, "Serve the product first: rung serve product.yaml."
+    )

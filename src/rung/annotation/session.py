@@ -1,0 +1,388 @@
+"""The desk at which people label: what each is asked next, what was said, and what is known by now.
+
+It takes any rows (`Pool`) and any place for answers (`Answers`): those of a file without labels, or of a served
+product's journal. Asking and answering never wait for a model: `Tutor` learns in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from rung.annotation.active_learner import Lesson
+from rung.annotation.cohen_kappa import Kappa, agreements
+from rung.annotation.query_strategy import turn
+from rung.core.errors import InputError, did_you_mean
+from rung.core.spec.labelling import LabellingSpec
+from rung.data.labels.audit_sample import AUDIT, CHOSEN, RANDOM, Census, census
+from rung.data.labels.consensus import CANNOT, Verdict, last_by, number_text, verdicts
+from rung.data.labels.pool import Pool, PoolRow
+from rung.data.labels.store import LABEL, SETTLE, SKIP, UNCLEAR, UNDO, Entry
+
+# A row shown to somebody is kept from others for so long.
+_HELD_SECONDS = 600.0
+LONGEST_NAME = 60
+
+
+class Answers(Protocol):
+    """Where answers are kept: `LabelStore`, or what a journal has."""
+
+    def add(self, *entries: Entry) -> list[int]:
+        """Write lines, all or none, and return their numbers once they are safe."""
+
+    def entries(self, after: int = 0) -> list[Entry]:
+        """Return all lines with a number above `after`, in order."""
+
+
+class Chooses(Protocol):
+    """Who says what to ask about next: `Tutor`, or what looks at served rows."""
+
+    reader_name: str
+
+    @property
+    def lesson(self) -> Lesson:
+        """Return what is known by now."""
+
+    def learn(self, training: list[tuple[int, str]]) -> None:
+        """Take the labelled rows."""
+
+    def queue(self) -> Sequence[int]:
+        """Return places of chosen rows in the order to ask about them."""
+
+    def how(self, text: str) -> str:
+        """Return how a chosen row came to be chosen."""
+
+    def guess(self, place: int) -> tuple[str, float] | None:
+        """Return the likeliest label of a row and its probability."""
+
+    def wait(self, seconds: float = 60.0) -> bool:
+        """Wait until all labels are learned."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A row to label. how: audit, random, cluster or useful, again (somebody else labelled it too). guess: a label and
+    its probability; never for random rows, so that no answer follows a model's."""
+
+    row: PoolRow
+    how: str
+    guess: tuple[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Counts of labels that stand. audit: how far the rows that certify have come. mine: lines of one person."""
+
+    labelled: int
+    random: int
+    cannot: int
+    disagreements: int
+    by_label: Mapping[str, int]
+    audit: Census
+    mine: int
+    rows: int
+
+
+@dataclass
+class _State:
+    """What the lines say; made anew when there are more of them."""
+
+    entries: list[Entry] = field(default_factory=list)
+    found: dict[str, Verdict] = field(default_factory=dict)
+
+
+class Desk:
+    """Asks, and takes answers. Safe to share between threads."""
+
+    def __init__(
+        self, pool: Pool, answers: Answers, spec: LabellingSpec, tutor: Chooses, title: str = ""
+    ) -> None:
+        self.pool, self.spec, self.tutor, self.title = pool, spec, tutor, title
+        self._answers = answers
+        self._place = pool.by_text()
+        self._units = np.array([row.unit for row in pool.rows], np.uint64)
+        self._zone = {
+            name: [place for place, row in enumerate(pool.rows) if row.zone == zone]
+            for name, zone in (("audit", AUDIT), ("random", RANDOM))
+        }
+        self._given = [place for place, row in enumerate(pool.rows) if row.given is not None]
+        self._lock = threading.RLock()
+        self._held: dict[str, tuple[str, float]] = {}
+        self._state = _State()
+        self._look()
+
+    @property
+    def labels(self) -> list[str]:
+        return list(self.pool.labels)
+
+    def next(self, author: str) -> Asked | None:
+        """Return what to ask a person now, kept from others for ten minutes; None when nothing is left."""
+        author = name_of(author)
+        with self._lock:
+            self._look()
+            asked = next(iter(self._draw(author, 1)), None)
+            if asked is not None:
+                self._held = {text: held for text, held in self._held.items() if held[0] != author}
+                self._held[asked.row.text] = (author, time.monotonic())
+            return asked
+
+    def draw(self, author: str, count: int) -> list[Asked]:
+        """Return up to `count` rows to ask a person about, as `next` would if each were answered; for a file to fill in."""
+        with self._lock:
+            self._look()
+            return self._draw(name_of(author), count)
+
+    def answer(
+        self, author: str, text: str, kind: str, label: str | None = None, token: str | None = None
+    ) -> int:
+        """Write what a person says of a row and return the line's number. kind: label, skip, unclear or settle.
+
+        token: the same one sent again writes nothing. Raises InputError for rows and labels that are not here.
+        """
+        author = name_of(author)
+        if kind not in {LABEL, SKIP, UNCLEAR, SETTLE}:
+            raise InputError(
+                f"'{kind}' is no kind of answer", "kind", did_you_mean(kind, (LABEL, SKIP, UNCLEAR, SETTLE))
+            )
+        if kind == LABEL or (kind == SETTLE and label is not None):
+            label = self.read_label(label)
+        entry = self.entry(author, text, kind, label if kind in {LABEL, SETTLE} else None, token)
+        with self._lock:
+            number = self._answers.add(entry)[0]
+            self._held.pop(text, None)
+            self._look()
+            return number
+
+    def read_label(self, label: str | None) -> str:
+        """Return a label as it is kept; raises InputError unless it is one of the labels, or a number where those are asked."""
+        if self.pool.of_numbers:
+            number = number_text(label)
+            if number is None:
+                raise InputError(f"'{str(label)[:60]}' is no number", "label", "Write it like 12.5.")
+            return number
+        if label is None or label not in self.pool.labels:
+            raise InputError(
+                f"'{label}' is not one of the labels", "label", did_you_mean(str(label), self.labels)
+            )
+        return label
+
+    def entry(self, author: str, text: str, kind: str, label: str | None, token: str | None = None) -> Entry:
+        """Return the line for an answer, with how its row came to be asked about: that goes by its place alone."""
+        if text not in self._place:
+            raise InputError(
+                f"there is no row '{text[:20]}' here",
+                "text",
+                "Has the file changed? Start `rung label` again.",
+            )
+        row = self.pool.rows[self._place[text]]
+        how = {AUDIT: "audit", RANDOM: "random"}.get(row.zone) or self.tutor.how(text)
+        inclusion = self.pool.zones.inclusion(row.zone)
+        return Entry(author, kind, text, row.file, row.row, label, how, inclusion, token=token)
+
+    def undo(self, author: str, token: str | None = None) -> Asked | None:
+        """Take back a person's last line by a new one, and return its row to be asked again; None when there is none."""
+        author = name_of(author)
+        with self._lock:
+            self._look()
+            last = last_by(self._state.entries, author)
+            if last is None or last.text not in self._place:
+                return None
+            self._answers.add(
+                Entry(author, UNDO, last.text, last.file, last.row, None, last.how, None, last.id, token)
+            )
+            self._look()
+            self._held[last.text] = (author, time.monotonic())
+            return self._asked(self._place[last.text], last.how)
+
+    def progress(self, author: str = "") -> Progress:
+        """Return how far the labels have come."""
+        with self._lock:
+            self._look()
+            found = self._state.found
+            answers = {text: verdict.answer for text, verdict in found.items() if text in self._place}
+            by_label = {name: sum(answer == name for answer in answers.values()) for name in self.labels}
+            random = sum(
+                answer not in (None, CANNOT) and self.pool.rows[self._place[text]].zone == RANDOM
+                for text, answer in answers.items()
+            )
+            numbers = sum(answer not in (None, CANNOT) for answer in answers.values())
+            return Progress(
+                numbers if self.pool.of_numbers else sum(by_label.values()),
+                random,
+                sum(answer == CANNOT for answer in answers.values()),
+                sum(verdict.disagree for verdict in found.values()),
+                by_label,
+                self._census(),
+                sum(entry.author == author and entry.kind != UNDO for entry in self._state.entries),
+                self.pool.texts,
+            )
+
+    def disagreements(self) -> list[tuple[PoolRow, Verdict]]:
+        """Return the rows that people label differently and nobody has settled."""
+        with self._lock:
+            self._look()
+            return [
+                (self.pool.rows[self._place[text]], verdict)
+                for text, verdict in self._state.found.items()
+                if verdict.disagree and text in self._place
+            ]
+
+    def agreement(self) -> list[Kappa]:
+        """Return how far every two people agree."""
+        with self._lock:
+            self._look()
+            return agreements(self._state.found.values())
+
+    def said_by(self, author: str) -> dict[str, str]:
+        """Return text hash -> what a person says of it now."""
+        with self._lock:
+            self._look()
+            return {text: v.said[author] for text, v in self._state.found.items() if author in v.said}
+
+    def add_all(self, entries: Sequence[Entry]) -> None:
+        """Write many lines, all or none."""
+        with self._lock:
+            self._answers.add(*entries)
+            self._look()
+
+    def _look(self) -> None:
+        """Read what was written since, here or by another process, and hand it to the tutor."""
+        last = self._state.entries[-1].id if self._state.entries else 0
+        more = self._answers.entries(last)
+        if more or not self._state.found:
+            entries = self._state.entries + more
+            self._state = _State(entries, verdicts(entries))
+            self.tutor.learn(self._training())
+
+    def _training(self) -> list[tuple[int, str]]:
+        """Return (place, label) of the rows that train, in the order they were labelled; those of the file first."""
+        found = self._state.found
+        rows: list[tuple[int, int, str]] = []
+        for place in {*self._given, *(self._place[text] for text in found if text in self._place)}:
+            row = self.pool.rows[place]
+            verdict = found.get(row.text)
+            answer = verdict.answer if verdict is not None else row.given
+            if answer is None and verdict is not None and not verdict.disagree:
+                answer = row.given
+            if answer and row.zone != AUDIT:
+                rows.append((verdict.first if verdict is not None else 0, place, answer))
+        return [(place, label) for _, place, label in sorted(rows)]
+
+    def _is_open(self, place: int) -> bool:
+        """Return whether nobody has decided a row: no label of people's, and none in the file."""
+        row = self.pool.rows[place]
+        verdict = self._state.found.get(row.text)
+        if verdict is None or not (verdict.said or verdict.settled is not None):
+            return row.given is None
+        return False
+
+    def _census(self) -> Census:
+        rows = self.pool.rows
+        undecided = [
+            rows[place].unit
+            for place in self._zone["audit"]
+            if self._is_open(place) or self._disagree(rows[place].text)
+        ]
+        return census(self._units, np.array(undecided, np.uint64), self.pool.zones)
+
+    def _disagree(self, text: str) -> bool:
+        verdict = self._state.found.get(text)
+        return verdict is not None and verdict.disagree
+
+    def _draw(self, author: str, count: int) -> list[Asked]:
+        now = time.monotonic()
+        taken = {
+            text for text, (who, since) in self._held.items() if who != author and now - since < _HELD_SECONDS
+        }
+        last = last_by(self._state.entries, author)
+        just_skipped = last.text if last is not None and last.kind == SKIP else None
+        asked: list[Asked] = []
+        counts = self._counts()
+        mine = self.said_by(author)
+        both = sum(len(self._state.found[text].said) > 1 for text in mine)
+        while len(asked) < count:
+            again = both + 1 <= self.spec.overlap * (len(mine) + len(asked) + 1)
+            found = self._again(author, taken) if again else None
+            if found is not None:
+                both += 1
+                asked.append(Asked(self.pool.rows[found], "again"))
+            else:
+                zone = turn((counts[0], counts[1], counts[2]), self.spec.audit_share, self.spec.random_share)
+                pick = self._pick(author, zone, taken, just_skipped)
+                if pick is None:
+                    break
+                asked.append(pick)
+                counts[{AUDIT: 0, RANDOM: 1}.get(pick.row.zone, 2)] += 1
+            taken.add(asked[-1].row.text)
+        return asked
+
+    def _counts(self) -> list[int]:
+        """Return labels by people in the audit, random and chosen zones."""
+        counts = [0, 0, 0]
+        for text, verdict in self._state.found.items():
+            if (verdict.said or verdict.settled is not None) and text in self._place:
+                counts[self.pool.rows[self._place[text]].zone] += 1
+        return counts
+
+    def _again(self, author: str, taken: set[str]) -> int | None:
+        """Return a row that exactly one other person has labelled."""
+        for text, verdict in self._state.found.items():
+            one = len(verdict.said) == 1 and author not in verdict.said and verdict.settled is None
+            if one and text not in taken and author not in verdict.skipped and text in self._place:
+                return self._place[text]
+        return None
+
+    def _pick(self, author: str, zone: str, taken: set[str], just_skipped: str | None) -> Asked | None:
+        """Return the next row of a zone, else of another; rows this person put off come last, the one just put off after all."""
+        put_off: list[int] = []
+        for name in dict.fromkeys((zone, "chosen", "random", "audit")):
+            for place in self._line(name):
+                row = self.pool.rows[place]
+                if row.text in taken or not self._is_open(place):
+                    continue
+                verdict = self._state.found.get(row.text)
+                if verdict is not None and author in verdict.skipped:
+                    put_off.append(place)
+                    continue
+                # Beyond a border nothing is asked before the interval below it is whole: what was put off comes back.
+                waiting = [p for p in put_off if self.pool.rows[p].text != just_skipped]
+                if name == "audit" and waiting and self._crosses(waiting[0], place):
+                    return self._asked(waiting[0], "audit")
+                return self._asked(place, name)
+            if name == zone == "audit" and put_off and self.pool.rows[put_off[0]].text != just_skipped:
+                return self._asked(put_off[0], "audit")
+        put_off.sort(key=lambda place: self.pool.rows[place].text == just_skipped)
+        return self._asked(put_off[0], zone) if put_off else None
+
+    def _crosses(self, one: int, other: int) -> bool:
+        """Return whether a border of the audit lies between two rows."""
+        a, b = (self.pool.rows[place].unit / 2.0**64 for place in (one, other))
+        return any(a < border <= b for border in self.pool.zones.borders())
+
+    def _line(self, zone: str) -> Sequence[int]:
+        """Return the rows of a zone in the order to ask about them."""
+        return self.tutor.queue() if zone == "chosen" else self._zone[zone]
+
+    def _asked(self, place: int, how: str) -> Asked:
+        row = self.pool.rows[place]
+        if row.zone != CHOSEN:
+            return Asked(row, "audit" if row.zone == AUDIT else "random")
+        return Asked(row, self.tutor.how(row.text) if how == "chosen" else how, self.tutor.guess(place))
+
+
+def name_of(author: str) -> str:
+    """Return a person's name as it is kept; raises InputError for one that is empty or too long."""
+    name = " ".join(str(author).split())
+    if not name or len(name) > LONGEST_NAME:
+        raise InputError("who labels is not said", "by", f"A name of 1 to {LONGEST_NAME} characters.")
+    return name
+
+
+def as_dict(value: Any) -> dict[str, Any]:
+    """Return a dataclass's fields, for JSON."""
+    return dict(vars(value))

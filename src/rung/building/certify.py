@@ -1,0 +1,236 @@
+"""Certify a packed bundle on rows that no choice has seen, and keep the books of every look.
+
+Why the certificates are valid
+------------------------------
+*One look.* The bundle was fixed before its answers on the certification rows were seen, units are drawn
+independently (or the claim says for which period), and every bound in `core.bounds` that is marked exact
+satisfies P(bound > truth) <= alpha for every truth. The look decides at its alpha and states the number at a
+smaller error:
+
+1. It passes if the bound of each of the K conditions, each at the full alpha, clears its level. If some level
+   lies above its truth, the bound of that condition alone must be wrong: probability at most alpha.
+2. What it publishes of a condition is its bound at alpha / (2 K), rounded down to half points, or the level if
+   that is higher. If all truths reach their levels, some published number is too high with probability at
+   most alpha / 2.
+
+*Many looks, and people who learn from them.* After a look somebody may change anything and look again. What
+they do may depend on what earlier looks published, and on nothing else of these rows. So think of the tree of
+transcripts: a node is the sequence of outcomes published so far, and at each node the next bundle, bar and
+choice of rows are fixed before the rows are drawn. Say a node has the budget B if the chance that it or a look
+after it publishes a falsehood is at most B. A look with alpha = B / 2 keeps it, if "failed" passes on B / 2 and
+each of the H different passes B / (4 H):
+
+- Some level lies above its truth. Then every pass is a falsehood already, and what follows it costs nothing
+  more: B / 2 for the look, B / 2 for what follows a failure.
+- All truths reach their levels. Then the look errs with B / 4, and B / 2 + H * B / (4 H) is left for what
+  follows.
+
+Written out: look j spends alpha / (2**j T), where T is the product over earlier looks of 1 (failed) or 2 H
+(passed; H counts the different lists of numbers it could have published). See docs/decisions/003-error-budget.md
+for what simpler rules get wrong or cost.
+
+*Which looks are earlier.* All that share a unit with these rows, found by the units' hashes, across builds,
+products and changed files: certificate.lock remembers them. A look is written down before its outcome exists,
+so a crash or kill cannot buy a free one, and looking at the same bundle, bar, rows and labels again is no new
+look: the first outcome stands. What holds, then: looks that share rows with each other are all true together
+with the stated confidence, and any single certificate is, whatever shares rows with whatever. A deleted lock
+cannot be noticed; every report says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rung.core.certificate_lock import CertificateLock
+from rung.core.errors import RungError
+from rung.core.metrics.base import Metric
+from rung.core.spec.product import Condition
+from rung.core.types import Examples, Prediction, Schema
+
+STEP = 0.005
+LOCK_NOTE = "Valid as long as certificate.lock is kept: a deleted lock forgets earlier looks, and that cannot be noticed."
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A condition of the bar with the metric it speaks of."""
+
+    condition: Condition
+    metric: Metric
+
+    def __post_init__(self) -> None:
+        # A bound speaks of the side that matters; held against the other side it would pass for nothing.
+        if self.condition.higher_is_better != self.metric.higher_is_better:
+            good, asked = ("high", "at_most") if self.metric.higher_is_better else ("low", "at_least")
+            other = "at_least" if asked == "at_most" else "at_most"
+            raise RungError(
+                f"`{asked}` for {self.metric.name}, which is good when it is {good}",
+                "bar",
+                f"Write `{other}: {self.condition.level:g}`.",
+            )
+
+
+@dataclass(frozen=True)
+class Look:
+    """A look about to be taken: which it is among all at these rows, and the error it may spend."""
+
+    number: int
+    alpha: float
+    record_id: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a look publishes: passed or not, and only if passed the rounded bounds, one a condition."""
+
+    passed: bool
+    look: Look
+    published: tuple[float, ...]
+    exact: tuple[bool, ...]
+    rows: int
+    units: int
+
+
+def next_alpha(units: Sequence[str], lock: CertificateLock, confidence: float) -> float:
+    """Return the error the next look at these rows could spend, without taking it."""
+    return _alpha(lock.earlier(units), confidence)
+
+
+def begin_look(
+    rows: Examples,
+    bundle: str,
+    requirements: Sequence[Requirement],
+    confidence: float,
+    lock: CertificateLock,
+) -> Look:
+    """Return a look at these rows for this bundle, written into the lock before any answer is seen."""
+    what = _look(rows, bundle, requirements, confidence)
+    record, earlier = lock.take(rows.units, what, lambda before: _alpha(before, confidence))
+    return Look(len(earlier) + 1, record["alpha"], record["id"])
+
+
+def is_known(
+    rows: Examples,
+    bundle: str,
+    requirements: Sequence[Requirement],
+    confidence: float,
+    lock: CertificateLock,
+) -> bool:
+    """Return whether this look was taken before: `begin_look` then gives it back and spends nothing."""
+    return lock.has(rows.units, _look(rows, bundle, requirements, confidence))
+
+
+def _look(
+    rows: Examples, bundle: str, requirements: Sequence[Requirement], confidence: float
+) -> dict[str, Any]:
+    """Return what makes two looks the same."""
+    bar = [
+        [r.condition.metric, "min" if r.condition.higher_is_better else "max", r.condition.level, confidence]
+        for r in requirements
+    ]
+    return {"bundle": bundle, "bar": bar, "content": _content(rows)}
+
+
+def certify(
+    look: Look,
+    requirements: Sequence[Requirement],
+    truths: Sequence[Any],
+    answers: Sequence[Prediction],
+    units: Sequence[str],
+    schema: Schema,
+    lock: CertificateLock,
+) -> Outcome:
+    """Return whether the bundle's answers certify the bar, and write it into the lock before returning.
+
+    answers: of the packed bundle, loaded in a fresh process. Nothing else of these rows is returned. A look
+    that has its outcome already keeps it.
+    """
+    bounds = [r.metric.bound(truths, answers, schema, units, look.alpha) for r in requirements]
+    published: tuple[float, ...] = ()
+    if all(r.condition.met_by(b.value) for r, b in zip(requirements, bounds, strict=True)):
+        share = look.alpha / (2 * len(requirements))
+        stated = [r.metric.bound(truths, answers, schema, units, share).value for r in requirements]
+        published = tuple(_rounded(r, value) for r, value in zip(requirements, stated, strict=True))
+    transcripts = 2 * math.prod(outcomes(r) for r in requirements) if published else 1
+    record = lock.settle(look.record_id, "passed" if published else "failed", published, transcripts)
+    exact = tuple(b.exact for b in bounds)
+    passed, numbers = record["outcome"] == "passed", tuple(record["published"] or ())
+    return Outcome(passed, look, numbers, exact, len(truths), len(set(units)))
+
+
+def _content(rows: Examples) -> str:
+    """Return a hash of the rows, in any order: with other labels or other rows of a group it is a new look."""
+    cells = zip(rows.units, rows.targets, *rows.inputs.values(), strict=True)
+    as_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
+    lines = sorted(as_json(row) for row in cells)
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def outcomes(requirement: Requirement) -> int:
+    """Return H: how many different bounds a passing look at this condition could publish."""
+    condition, metric = requirement.condition, requirement.metric
+    if not (condition.higher_is_better and math.isfinite(metric.greatest)):
+        return 1
+    points = math.floor(metric.greatest / STEP + 1e-9) - math.floor(condition.level / STEP + 1e-9)
+    return max(points, 0) + 1
+
+
+def _rounded(requirement: Requirement, bound: float) -> float:
+    """Return the bound rounded down to half points, never below the bar it has cleared."""
+    level = requirement.condition.level
+    if outcomes(requirement) == 1:
+        return level
+    return max(level, round(math.floor(bound / STEP + 1e-9) * STEP, 6))
+
+
+def _alpha(earlier: Sequence[dict[str, Any]], confidence: float) -> float:
+    # A look whose outcome was never settled has published nothing; it is counted like a failed one.
+    shares = (math.log2(int(look.get("transcripts") or 1)) for look in earlier)
+    halvings = len(earlier) + 1 + math.fsum(shares)
+    # Beyond a thousand halvings nothing can pass any more; the floor only keeps the arithmetic finite.
+    return float((1.0 - confidence) * 2.0 ** -min(halvings, 1_000.0))
+
+
+def certificate(
+    outcome: Outcome,
+    requirements: Sequence[Requirement],
+    confidence: float,
+    split: dict[str, Any],
+    grouped: bool,
+    premise: str = "",
+) -> dict[str, Any]:
+    """Return the certificate of a passed look as report, manifest and card show it.
+
+    premise: what the model asks to be taken for granted.
+    """
+    conditions = [
+        {"metric": r.condition.metric, "bound": bound, "level": r.condition.level, "exact": exact}
+        for r, bound, exact in zip(requirements, outcome.published, outcome.exact, strict=True)
+    ]
+    words = " and ".join(
+        f"{r.condition.metric} is {'at least' if r.condition.higher_is_better else 'at most'} {bound:g}"
+        for r, bound in zip(requirements, outcome.published, strict=True)
+    )
+    of_what = "groups, each counted alike," if grouped else "different rows"
+    period = " of the period after the cut-off" if split.get("by") == "time" else ""
+    kind = "" if all(outcome.exact) else " (estimated by bootstrap, not exact)"
+    return {
+        "metric": conditions[0]["metric"],
+        "bound": conditions[0]["bound"],
+        "confidence": confidence,
+        "rows": outcome.rows,
+        "units": outcome.units,
+        "looks": outcome.look.number,
+        "alpha": outcome.look.alpha,
+        "exact": all(outcome.exact),
+        "of": "groups" if grouped else "rows",
+        "period": bool(period),
+        "conditions": conditions,
+        "claim": f"with {confidence:.4g} confidence {words} on {of_what}{period} drawn like the "
+        f"{outcome.units:,} that certified{kind}. {LOCK_NOTE}" + (f" {premise}" if premise else ""),
+    }

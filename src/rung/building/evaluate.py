@@ -1,0 +1,245 @@
+"""Score a rung on training rows it was not fitted on, through the same export that ships.
+
+Every published score, interval and mistake comes from here; certification rows are never read.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rung.core import registry
+from rung.core.messages import say
+from rung.core.metrics.base import MeanMetric, Metric
+from rung.core.stats.confidence_bounds import Bound
+from rung.core.task import Task
+from rung.core.types import Examples, Prediction
+
+# Rows of the rarest label that a score should rest on, and what is held out to have them.
+_ONE_PART = 5_000
+_HELD_OUT, _RARE_ROWS, _MOST_HELD_OUT = 5_000, 50, 100_000
+Fit = Callable[[Examples], Any]
+# Called with a fold's model, its held-out rows and its answers, while the model is there.
+_LEAST_RANDOM = 30
+OnFold = Callable[[object, Examples, Sequence[Prediction]], None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Answers on held-out training rows. `rows` indexes the training examples; answers align with it.
+
+    held_out: how (folds, part, latest) and in how many folds; method: the same in words.
+    """
+
+    rows: tuple[int, ...]
+    truths: tuple[Any, ...]
+    units: tuple[str, ...]
+    answers: tuple[Prediction, ...]
+    held_out: Mapping[str, Any]
+
+    @property
+    def method(self) -> str:
+        return say(f"method.{self.held_out['how']}", "en", n=self.held_out["folds"])
+
+
+def folds(examples: Examples) -> tuple[list[tuple[list[int], list[int]]], dict[str, Any]]:
+    """Return (train, test) row numbers of each fold, and how the rows were held out.
+
+    Under 1,000 rows five folds, under 5,000 three, else one part of a fifth, at most 5,000 rows (more where a label
+    is rare); with a time column the latest fifth. A unit stays whole; targets are spread evenly.
+    """
+    n = len(examples)
+    if _has_times(examples):
+        order = sorted(range(n), key=lambda i: examples.times[i])
+        test = order[n - max(n // 5, 1) :]
+        return [(order[: n - len(test)], test)], {"how": "latest", "folds": 1}
+    part = _deal(examples, _dealt(n))
+    count = max(part) + 1
+    split = [
+        ([i for i in range(n) if part[i] != k], [i for i in range(n) if part[i] == k]) for k in range(count)
+    ]
+    if n < _ONE_PART:
+        return split, {"how": "folds", "folds": count}
+    train, test = split[0]
+    # Spread over the whole source: its first rows may be of one time, one author, one label.
+    kept = test[:: -(-len(test) // _most_held_out(examples))]
+    return [(sorted({*train, *test} - {*kept}), kept)], {"how": "part", "folds": 1}
+
+
+def count_folds(examples: Examples) -> int:
+    """Return how many folds `folds` makes at most."""
+    one = _has_times(examples) or len(examples) >= _ONE_PART
+    return 1 if one else _dealt(len(examples))
+
+
+def _has_times(examples: Examples) -> bool:
+    return len(set(examples.times)) > 1
+
+
+def _dealt(rows: int) -> int:
+    """Return into how many parts rows are dealt; of many rows one alone is held out."""
+    return 5 if rows < 1_000 or rows >= _ONE_PART else 3
+
+
+def _most_held_out(examples: Examples) -> int:
+    """Return how many rows to hold out: more than 5,000 where a rare label of few would hardly be among them."""
+    counts = Counter(map(str, examples.targets)) if 0 < len(examples.schema.labels) <= 10 else Counter("?")
+    needed = _RARE_ROWS * len(examples) // max(min(counts.values()), 1)
+    return min(max(_HELD_OUT, needed), _MOST_HELD_OUT) if len(counts) > 1 else _HELD_OUT
+
+
+def _deal(examples: Examples, count: int) -> list[int]:
+    """Return a fold for each row: whole units, dealt out label by label in the order of their hash."""
+    first: dict[str, str] = {}
+    for unit, target in zip(examples.units, examples.targets, strict=True):
+        first.setdefault(unit, str(target))
+    ordered = sorted(first, key=lambda unit: (first[unit], unit))
+    fold_of = {unit: place % count for place, unit in enumerate(ordered)}
+    return [fold_of[unit] for unit in examples.units]
+
+
+def evaluate(model_name: str, examples: Examples, fit: Fit, *on_fold: OnFold) -> Evaluation:
+    """Return the answers of a rung on rows held out of its training.
+
+    fit: returns a fitted model for the rows given. Each is saved, loaded and asked as a bundle's would be.
+    """
+    family = registry.model(model_name)
+    split, held_out = folds(examples)
+    answers: dict[int, Prediction] = {}
+    for train, test in split:
+        fitted = fit(examples.take(train))
+        with tempfile.TemporaryDirectory(prefix="rung-") as scratch:
+            fitted.save(Path(scratch))
+            model = family.load(Path(scratch), examples.schema)
+            for start in range(0, len(test), 512):
+                piece = test[start : start + 512]
+                answers |= dict(zip(piece, model.predict(examples.take(piece).inputs), strict=True))
+            for look in on_fold:
+                look(model, examples.take(test), [answers[i] for i in test])
+    rows = sorted(answers)
+    return Evaluation(
+        tuple(rows),
+        tuple(examples.targets[i] for i in rows),
+        tuple(examples.units[i] for i in rows),
+        tuple(answers[i] for i in rows),
+        held_out,
+    )
+
+
+def among(evaluation: Evaluation, units: Sequence[str]) -> Evaluation:
+    """Return the answers on rows of these units alone: the random ones, where others were chosen to be labelled.
+
+    A score on chosen rows says little of others. Fewer than 30 random rows say less still: all are kept then.
+    """
+    places = _of_units(evaluation.units, units)
+    return Evaluation(
+        tuple(evaluation.rows[i] for i in places),
+        tuple(evaluation.truths[i] for i in places),
+        tuple(evaluation.units[i] for i in places),
+        tuple(evaluation.answers[i] for i in places),
+        evaluation.held_out,
+    )
+
+
+def first_fold(examples: Examples, units: Sequence[str] | None) -> tuple[list[int], list[int]]:
+    """Return the rows of the first fold to learn from, and those to score on: of `among` the same as it keeps."""
+    split, _ = folds(examples)
+    learn, test = split[0]
+    if units is not None:
+        asked = [row for _, rows in split for row in rows]
+        kept = {asked[place] for place in _of_units([examples.units[row] for row in asked], units)}
+        test = [row for row in test if row in kept] or test
+    return learn, test
+
+
+def _of_units(held: Sequence[str], units: Sequence[str]) -> list[int]:
+    """Return the places of these units; every place where they are too few to say anything."""
+    wanted = set(units)
+    places = [place for place, unit in enumerate(held) if unit in wanted]
+    return places if len(places) >= _LEAST_RANDOM else list(range(len(held)))
+
+
+def scores(evaluation: Evaluation, metrics: Sequence[Metric], examples: Examples) -> dict[str, float]:
+    """Return each metric's value on the held-out rows."""
+    return {
+        m.name: round(m.score(evaluation.truths, evaluation.answers, examples.schema), 5) for m in metrics
+    }
+
+
+def first_fold_score(evaluation: Evaluation, metric: Metric, examples: Examples) -> float:
+    """Return the score on the first fold's held-out rows alone: where its learning curve ends."""
+    test = set(folds(examples)[0][0][1])
+    places = [place for place, row in enumerate(evaluation.rows) if row in test] or list(
+        range(len(evaluation.rows))
+    )
+    truths = [evaluation.truths[place] for place in places]
+    return metric.score(truths, [evaluation.answers[place] for place in places], examples.schema)
+
+
+def interval(
+    evaluation: Evaluation, metric: Metric, examples: Examples, confidence: float
+) -> tuple[float, float]:
+    """Return a two-sided interval of the score for the leaderboard: an estimate, not a certificate."""
+    tail = (1.0 - confidence) / 2.0
+    truths, answers, units = evaluation.truths, evaluation.answers, evaluation.units
+    if isinstance(metric, MeanMetric) and len(set(units)) == len(units):
+        values = metric.values(truths, answers)
+        mean, n = float(values.mean()), len(values)
+        # Wilson's interval, with the spread of the values where they are not only 0 and 1.
+        z = _normal_quantile(1.0 - tail)
+        centre, wide = (mean + z * z / (2 * n)) / (1 + z * z / n), z / (1 + z * z / n)
+        half = wide * math.sqrt(float(values.var()) / n + z * z / (4 * n * n))
+        return round(centre - half, 5), round(centre + half, 5)
+    rng = np.random.default_rng(0)
+    _, member = np.unique(np.asarray(units), return_inverse=True)
+    groups = [np.flatnonzero(member == g).tolist() for g in range(member.max() + 1)]
+    drawn = []
+    for _ in range(200):
+        picked = [i for g in rng.integers(0, len(groups), len(groups)) for i in groups[g]]
+        drawn.append(metric.score([truths[i] for i in picked], [answers[i] for i in picked], examples.schema))
+    low, high = np.quantile(drawn, [tail, 1.0 - tail])
+    return round(float(low), 5), round(float(high), 5)
+
+
+def predicted_bound(
+    evaluation: Evaluation, metric: Metric, examples: Examples, units: int, alpha: float
+) -> Bound:
+    """Return the bound to expect on that many certification units: the estimate's margin, scaled to them.
+
+    A margin shrinks with the square root of the number of units.
+    """
+    score = metric.score(evaluation.truths, evaluation.answers, examples.schema)
+    here = metric.bound(evaluation.truths, evaluation.answers, examples.schema, evaluation.units, alpha)
+    scale = math.sqrt(len(set(evaluation.units)) / max(units, 1))
+    return Bound(score - (score - here.value) * scale, here.exact)
+
+
+def details(evaluation: Evaluation, task: Task, examples: Examples) -> dict[str, Any]:
+    """Return what the task shows beside the scores; a mistake's index becomes its file and row."""
+    found = task.details(evaluation.truths, evaluation.answers, examples.schema)
+    for mistake in [*found.get("mistakes", []), *found.get("misses", [])]:
+        place = evaluation.rows[mistake.pop("index")]
+        mistake |= {"row": examples.rows[place], "input": examples.excerpt(place)}
+        if examples.files:
+            mistake["file"] = examples.files[place]
+    return found
+
+
+def _normal_quantile(p: float) -> float:
+    from statistics import NormalDist
+
+    return NormalDist().inv_cdf(p)
+
+
+def best(trials: Sequence[Mapping[str, Any]], metric: str, higher_is_better: bool) -> str | None:
+    """Return the rung with the best score on held-out training rows; the cheaper one in a tie; None when all exports broke."""
+    sound = [trial for trial in trials if not trial["differing"]]
+    sign = 1.0 if higher_is_better else -1.0
+    return str(max(sound, key=lambda trial: sign * trial["scores"][metric])["rung"]) if sound else None

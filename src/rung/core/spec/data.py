@@ -1,0 +1,144 @@
+"""The sections of a spec that say where rows come from: `data` and `certify`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, model_validator
+from pydantic_core import PydanticKnownError
+
+from rung.core.spec.source_names import masked, short_name
+
+
+def as_tuple(value: Any) -> Any:
+    """Return a list as a tuple, and what is neither as a tuple of one."""
+    return tuple(value) if isinstance(value, list) else value if isinstance(value, tuple) else (value,)
+
+
+def _as_paths(value: Any) -> Any:
+    """Return one path, or several as a tuple; says in words what is neither."""
+    if not isinstance(value, list | tuple):
+        if value == "":
+            raise PydanticKnownError("string_too_short", {"min_length": 1})
+        if not isinstance(value, str):
+            raise PydanticKnownError("string_type")
+        return value
+    if not value or not all(isinstance(item, str) and item for item in value):
+        raise ValueError("a list of sources must hold paths")
+    return tuple(value)
+
+
+def _as_sheet(value: Any) -> Any:
+    if value is None or (isinstance(value, str) and value) or (type(value) is int and value >= 1):
+        return value
+    raise ValueError("must be the name of a sheet, or its number from 1")
+
+
+Paths = Annotated[str | tuple[str, ...], BeforeValidator(_as_paths)]
+
+
+class Section(BaseModel):
+    """A part of the spec: no other keys, no values of another type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=False)
+
+
+class _SourceSpec(Section):
+    """Where rows come from. What is shown or written of it holds no password: see `masked`."""
+
+    # Here so that it comes first; each section says what it may be.
+    path: Any = None
+    query: str | None = Field(
+        default=None, min_length=1, description="what to select, when the path is that of a database"
+    )
+    sheet: Annotated[int | str | None, BeforeValidator(_as_sheet)] = Field(
+        default=None, description="a workbook's sheet, by name or by number from 1; default: the first"
+    )
+    split: str | None = Field(
+        default=None, min_length=1, description="of a Hugging Face data set; default: train, or the only one"
+    )
+
+    @field_serializer("path")
+    def _without_secrets(self, value: str | tuple[str, ...] | None) -> str | list[str] | None:
+        return (
+            value if value is None else masked(value) if isinstance(value, str) else list(map(masked, value))
+        )
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        return [
+            (name, self.model_dump()[name] if name == "path" else value)
+            for name, value in super().__repr_args__()
+        ]
+
+
+class DataSpec(_SourceSpec):
+    """Where the examples are and what each column means."""
+
+    path: Paths = Field(
+        description="a file (CSV, TSV, JSON lines, Parquet, Excel; also .gz .bz2 .xz .zst .zip), a folder with one "
+        "sub-folder per class, a pattern such as `data/2024-*.csv`, an http(s) address, a database "
+        "(`sqlite:///tickets.db`), a data set (`hf:owner/name`), or a list of these"
+    )
+    input: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = Field(
+        default=("text",),
+        min_length=1,
+        description="column, or list of columns, that the model reads; of a table all but target, group and time",
+    )
+    target: str = Field(default="label", min_length=1, description="column that the model predicts")
+    group: str | None = Field(
+        default=None,
+        description="column of what rows share (a customer, a thread): a group stays on one side",
+    )
+    time: str | None = Field(
+        default=None, description="column of dates: certify on the latest rows instead of random ones"
+    )
+    corrections: str | None = Field(
+        default=None,
+        min_length=1,
+        description="file of corrected labels, as `rung data correct` writes it; changes training rows alone",
+    )
+    encoding: Literal["utf-8", "utf-16", "gb18030", "cp1252", "latin-1"] | None = Field(
+        default=None, description="character encoding, when detection is wrong"
+    )
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Return the paths, one or several."""
+        return (self.path,) if isinstance(self.path, str) else self.path
+
+    @property
+    def shown(self) -> str:
+        """Return what the source is called in messages."""
+        return short_name(self.path)
+
+    @property
+    def identity(self) -> str:
+        """Return what tells this source from others in certificate.lock: paths without secrets, sheet, split, query."""
+        parts = [", ".join(map(masked, self.paths)), self.sheet, self.split, self.query]
+        return " | ".join(str(part) for part in parts if part is not None)
+
+
+class CertifySpec(_SourceSpec):
+    """Which rows certify. Without either key a share of the data, clamp(400 / n, 0.1, 0.3), is held out."""
+
+    fraction: float | None = Field(
+        default=None, ge=0.0, le=0.9, description="share of units; 0: no certificate"
+    )
+    path: str | None = Field(
+        default=None, description="rows of yours that certify instead: what `data.path` may be"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> CertifySpec:
+        if self.path is not None and self.fraction is not None:
+            raise ValueError("give fraction or path, not both")
+        return self
+
+    @property
+    def identity(self) -> str | None:
+        """Return what tells these rows from others in certificate.lock, without secrets; None when there are none."""
+        if self.path is None:
+            return None
+        parts = [masked(self.path), self.sheet, self.split, self.query]
+        return " | ".join(str(part) for part in parts if part is not None)

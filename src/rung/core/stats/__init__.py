@@ -1,0 +1,1 @@
+"""Confidence bounds and the paired non-inferiority test."""

@@ -1,0 +1,1 @@
+"""Labels people gave: overlay, consensus, audit sample, corrections."""

@@ -1,0 +1,56 @@
+"""Served rows as a build would read them: which text, which unit, so that they are known again in data and lock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rung.core.spec.product import Product
+from rung.core.task import Task
+from rung.data.labels.corrections import Corrections
+from rung.data.prepare.ingest import Intake
+from rung.data.prepare.quarantine import Quarantine
+from rung.data.sources.rows import Row
+
+
+@dataclass(frozen=True)
+class Known:
+    """text, unit: hashes, 16 hex digits each."""
+
+    text: str
+    unit: str
+
+
+class _Passing:
+    """Sits where a build has its labels and its table, and notes whose row passes."""
+
+    def __init__(self) -> None:
+        self.now: tuple[int, int] = (0, 0)
+        self.found: dict[str, Known] = {}
+
+    def target(self, text: int, unit: int, target: Any) -> tuple[Any, str]:
+        self.now = (text, unit)
+        return "?", ""
+
+    def add(self, values: Sequence[Any]) -> None:
+        self.found[str(values[0])] = Known(*(f"{number:016x}" for number in self.now))
+
+
+def identify(rows: Iterable[tuple[str, Mapping[str, Any]]], product: Product, task: Task) -> dict[str, Known]:
+    """Return name -> what the row is known by; rows that a build would leave out are not in it.
+
+    rows: (name, inputs). The product names its inputs (`data.typed.with_inputs`). A served row has no group: it is one of
+    its own.
+    """
+    passing = _Passing()
+    schema = task.schema(product.data.input, [])
+    # Rows are served in no period of the data.
+    plain = product.model_copy(update={"data": product.data.model_copy(update={"time": None})})
+    with Quarantine(Path(os.devnull)) as nowhere:
+        intake = Intake(plain, task, schema, passing, nowhere, Corrections([]), passing)
+        for number, (name, inputs) in enumerate(rows, 1):
+            intake.add(Row(name, number, dict(inputs)), False)
+    return passing.found

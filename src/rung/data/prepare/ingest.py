@@ -1,0 +1,175 @@
+"""The first pass over the data: every row goes to the staged table or to quarantine; only hashes are kept."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.spec.product import Product
+from rung.core.task import Task
+from rung.core.types import Schema
+from rung.data.labels.corrections import Corrections
+from rung.data.prepare.cleaning_log import Mending, chain_of
+from rung.data.prepare.hashing import hash64
+from rung.data.prepare.parquet import to_cell
+from rung.data.prepare.quarantine import Quarantine
+from rung.data.prepare.split import Keys, parse_time
+from rung.data.sources.rows import Row
+from rung.modalities.tables.parsing import cell_text
+
+
+def staged_columns(schema: Schema) -> list[str]:
+    """Return the columns of the staged table. A prefix keeps the user's apart from ours."""
+    return ["file", "row", "target", *(f"input:{name}" for name in schema.input_names)]
+
+
+class Sink(Protocol):
+    """Where staged rows go: a `TableWriter`, or whoever looks at them as they pass."""
+
+    def add(self, values: Sequence[Any]) -> None:
+        """Take one row: a value for each of `staged_columns`."""
+
+
+class Labels(Protocol):
+    """Who may have another target for a row than the file: see `Overlay.target`."""
+
+    def target(self, text: int, unit: int, target: Any) -> tuple[Any, str]:
+        """Return the target of a row, and why it has none: "reason: detail", or ""."""
+
+
+class Intake:
+    """Checks rows one by one. rows: seen so far; targets: each target's number, in order of appearance."""
+
+    def __init__(
+        self,
+        product: Product,
+        task: Task,
+        schema: Schema,
+        table: Sink,
+        quarantine: Quarantine,
+        corrections: Corrections,
+        overlay: Labels | None = None,
+    ) -> None:
+        self._data = product.data
+        self._overlay = overlay
+        self._task = task
+        self._fields = [(field.name, field.kind) for field in schema.inputs]
+        self._names = schema.input_names
+        self._texts = [field.name for field in schema.inputs if field.kind in {"text", "category"}]
+        # What a column holds may only show in the data (a schema of categories): such cells stay as they come.
+        self._mended = [field.name for field in schema.inputs if field.kind == "text"]
+        self._as_text = {f.name: cell_text if f.kind == "category" else str for f in schema.inputs}
+        self._target_kind = schema.outputs[0].kind
+        self._table = table
+        self._quarantine = quarantine
+        self._mending = Mending(chain_of(product, task))
+        self._corrections = corrections
+        self._text, self._unit = array("Q"), array("Q")
+        self._target, self._when, self._own = array("q"), array("d"), array("b")
+        self.targets: dict[str, int] = {}
+        self._chars = array("q")
+        self.rows = 0
+
+    @property
+    def staged(self) -> int:
+        """Return how many rows are staged by now."""
+        return len(self._text)
+
+    def keys(self) -> Keys:
+        """Return what is known of each staged row, in order."""
+
+        def view(values: array[Any], kind: str) -> Any:
+            return np.frombuffer(values, dtype=kind) if len(values) else np.zeros(0, kind)
+
+        own = view(self._own, "i1").astype(bool)
+        text, unit = view(self._text, "u8"), view(self._unit, "u8")
+        if not self._data.group and len(text):
+            # What was one text before mending stays one after it: a unit never has two.
+            _, first, member = np.unique(unit, return_index=True, return_inverse=True)
+            text = text[first][member]
+        return Keys(
+            text,
+            unit,
+            view(self._target, "i8"),
+            view(self._when, "f8"),
+            own,
+        )
+
+    def chars_per_row(self, kept: npt.NDArray[np.bool_]) -> float:
+        """Return the mean length of the folded text of these staged rows."""
+        chars = np.frombuffer(self._chars, dtype="i8")[kept]
+        return round(float(chars.mean()), 1) if len(chars) else 0.0
+
+    def mended(self, trains: npt.NDArray[np.bool_]) -> list[dict[str, Any]]:
+        """Return what each step of mending did; examples are of these staged rows only."""
+        return self._mending.facts(lambda index: bool(trains[index]))
+
+    def add(self, row: Row, own: bool) -> None:
+        """Stage one row, or quarantine it. own: it comes from the user's certification file."""
+        self.rows += 1
+        values = row.values
+        if values is None:
+            self._quarantine.add(row.file, row.number, row.problem, row.hash)
+            return
+        inputs = {name: values.get(name) for name in self._names}
+        for name in self._texts:
+            if type(inputs[name]) is not str:
+                inputs[name] = _flat(inputs[name], self._as_text[name])
+        raw = inputs
+        mended = self._mending.apply(raw, self._mended)
+        inputs = mended.values
+        target = self._task.parse_target(values.get(self._data.target))
+        when = parse_time(values.get(self._data.time)) if self._data.time and not own else 0.0
+        problem = f"personal_data: {mended.refused}" if mended.refused else self._problem(inputs, when)
+        aside = ""
+        if not problem:
+            folded = self._task.fold(inputs)
+            text = hash64(folded)
+            # The unit goes by the text as it came: with other steps of mending, rows would change sides.
+            unit = self._unit_of(values, text if inputs == raw else hash64(self._task.fold(raw)))
+            if self._overlay is not None and not own:
+                target, aside = self._overlay.target(text, unit, target)
+            if target is None:
+                problem = aside or f"missing_target: no label in '{self._data.target}'"
+        if problem:
+            content = text if aside else hash64(json.dumps(values, ensure_ascii=False, default=str))
+            self._quarantine.add(row.file, row.number, problem, content)
+            return
+        self._mending.staged(len(self._text), row.file, row.number)
+        self._text.append(text)
+        self._unit.append(unit)
+        cell = to_cell(self._target_kind, target)
+        # The number is of the label a training row would learn; the staged cell keeps the row's own. Only rows
+        # that train take theirs from the number, so no correction ever reaches a row that certifies.
+        learned = cell if own else self._corrections.of(text, cell)
+        self._target.append(self.targets.setdefault(learned, len(self.targets)))
+        self._when.append(when or 0.0)
+        self._own.append(own)
+        self._chars.append(len(folded))
+        cells = [to_cell(kind, "" if inputs[name] is None else inputs[name]) for name, kind in self._fields]
+        self._table.add([row.file, row.number, cell, *cells])
+
+    def _unit_of(self, values: dict[str, Any], text: int) -> int:
+        group = values.get(self._data.group) if self._data.group else None
+        group = "" if group is None else str(group).strip()
+        # A row without a group is a group of its own: its text.
+        return hash64(f"group:{group}") if group else text
+
+    def _problem(self, inputs: dict[str, Any], when: float | None) -> str:
+        for name in self._texts:
+            if isinstance(inputs[name], list | dict):
+                return f"bad_input: '{name}' holds a JSON {type(inputs[name]).__name__}, not text"
+        refused = self._task.refuse_input(inputs)
+        if refused:
+            return f"empty_input: {refused}"
+        return "bad_time: not a date or number" if when is None else ""
+
+
+def _flat(value: Any, as_text: Callable[[Any], str]) -> Any:
+    """Return a value as a served model would get it: numbers and truth values become text."""
+    return value if value is None or isinstance(value, list | dict) else as_text(value)

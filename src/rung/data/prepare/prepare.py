@@ -1,0 +1,330 @@
+"""From the user's files to two tables on disk: rows that train and rows that certify.
+
+The source is read once, row by row; only hashes stay in memory. A second pass over the staged table writes
+the rows that are kept to their side. What is left out is listed in quarantine.jsonl.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.certificate_lock import CertificateLock
+from rung.core.errors import DataError
+from rung.core.files import sha256
+from rung.core.spec.product import Product
+from rung.core.spec.source_names import short_name
+from rung.core.task import Task
+from rung.core.types import Dataset, Schema
+from rung.data.labels.corrections import Corrections, read_corrections
+from rung.data.labels.overlay import Overlay, open_overlay
+from rung.data.prepare.cast import cells_of, is_typed, typed, unreadable
+from rung.data.prepare.feedback_rows import (
+    certifying,
+    joined_facts,
+    joined_sources,
+    own_rows,
+    stage,
+    with_joined,
+)
+from rung.data.prepare.ingest import Intake, staged_columns
+from rung.data.prepare.near_duplicates import near_copies
+from rung.data.prepare.parquet import TableWriter, row_groups
+from rung.data.prepare.quarantine import Quarantine
+from rung.data.prepare.split import CERTIFICATION, HELD, TRAIN, Keys, Sides, decide, freeze
+from rung.data.sources.read import Source, open_source, read_rows
+from rung.data.sources.rows import Reading
+
+_STAGED = "staged.parquet"
+_TABLES = {TRAIN: "train", CERTIFICATION: "certification", HELD: "held"}
+NO_LABELS = "No labels yet? `rung label product.yaml` asks for them."
+
+
+def fingerprint_data(product: Product, base: Path) -> str:
+    """Return a hash of all that the sources hold now; a run folder belongs to one state of the data."""
+    digest = hashlib.sha256()
+    for source in [*(source for source, _ in sources(product, base)), *joined_sources(product, base)]:
+        try:
+            for name, content in source.hashes():
+                digest.update(f"{name}\n{content}\n".encode())
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise DataError(
+                f"it cannot be read: {reason}", str(error.filename), "Mend its permissions."
+            ) from None
+    if product.data.corrections:
+        read_corrections(base / product.data.corrections)
+        digest.update(sha256(base / product.data.corrections).encode())
+    overlay = open_overlay(product, base)
+    if overlay is not None:
+        digest.update(overlay.hash.encode())
+    return digest.hexdigest()
+
+
+def sources(product: Product, base: Path) -> list[tuple[Source, bool]]:
+    """Return what is to be read, and whether it is the user's own certification rows."""
+    data, certify = product.data, product.certify
+    found = [
+        (open_source(data.paths, Reading(data.encoding, data.sheet, data.query, data.split), base), False)
+    ]
+    if certify.path:
+        reading = Reading(data.encoding, certify.sheet, certify.query, certify.split)
+        found.append((open_source(certify.path, reading, base), True))
+    return found
+
+
+def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, folder: Path) -> Dataset:
+    """Read, check, deduplicate and split the product's data into tables below `folder`.
+
+    Raises DataError when a column is missing, or too little is left to train or to certify.
+    """
+    found = sources(product, base)
+    overlay = open_overlay(product, base)
+    for source, own in found:
+        _require_columns(source, product, own, overlay)
+    schema = task.schema(product.data.input, [])
+    corrections = Corrections(read_corrections(base / named) if (named := product.data.corrections) else [])
+    with Quarantine(folder / "quarantine.jsonl") as quarantine:
+        with TableWriter(folder / _STAGED, staged_columns(schema)) as table:
+            intake = Intake(product, task, schema, table, quarantine, corrections, overlay)
+            for source, own in found:
+                for row in read_rows(source):
+                    intake.add(row, own)
+            marks = stage(product, base, intake)
+        keys = intake.keys()
+        _require_rows(keys, intake.rows, quarantine.counts, product)
+        sides, audit = _sides(own_rows(keys, marks), product, base, task, lock, overlay)
+        sides = with_joined(sides, keys, marks, lock)
+        sides = sides.without(near_copies(folder / _STAGED, schema, certifying(sides.side)), keys)
+        names = list(intake.targets)
+        final, unread = _described(folder / _STAGED, schema, task, sides, (keys, names, product))
+        copies = sides.copies(keys)
+        corrected = _write_sides(folder, (schema, final), sides, keys, names, copies, quarantine)
+    (folder / _STAGED).unlink()
+    train, certification = (int((sides.side == side).sum()) for side in (TRAIN, CERTIFICATION))
+    training = _training(sides, keys, names)
+    _require_training(train, certification, product)
+    task.check(training, found[0][0].name)
+    if audit is None or audit["wanted"] == audit["done"]:
+        _require_certification(train, certification, product)
+    freeze(sides, lock)
+    facts = {
+        "rows": intake.rows,
+        "used": train + certification,
+        "train": train,
+        "certification": certification,
+        "quarantined": dict(sorted(quarantine.counts.items())),
+        "corrected": corrected,
+        "corrections_unused": len(corrections) - len(corrections.used),
+        "labels": training if final.labels else {},
+        # The plan orders rungs by it: a choice, so certification rows have no say.
+        "chars_per_row": intake.chars_per_row(sides.side == TRAIN),
+        "clean": intake.mended(sides.side == TRAIN),
+        "repeated": _repeated(copies[sides.side == TRAIN], product.repeats),
+        "encoding": _encodings(found),
+        "split": sides.rule,
+        # Only where people label: how far the random rows that certify have come.
+        "audit": audit,
+        "unreadable": unread,
+        "schema": final.as_dict(),
+        "tables": _tables(sides.side),
+        **joined_facts(product, sides.side, marks),
+    }
+    return dataset_from(folder, facts)
+
+
+def prepare_once(
+    product: Product, base: Path, task: Task, lock: CertificateLock, fingerprint: str, folder: Path
+) -> dict[str, Any]:
+    """Return the facts of `prepare`; raises DataError when the sources are not, or no longer, those of a fingerprint."""
+    facts = dict(prepare(product, base, task, lock, folder).facts)
+    if fingerprint_data(product, base) != fingerprint:
+        fix = "Wait until it is written, or build from a copy."
+        raise DataError("the data changed while it was read", ", ".join(map(str, product.data.paths)), fix)
+    return facts
+
+
+def _tables(side: npt.NDArray[np.int8]) -> dict[str, str]:
+    """Return table -> its file, of those that have rows; training rows there are always."""
+    return {
+        name: f"{name}.parquet" for which, name in _TABLES.items() if which == TRAIN or (side == which).any()
+    }
+
+
+def _encodings(found: list[tuple[Source, bool]]) -> dict[str, str]:
+    """Return table -> its character encoding, where it has one."""
+    return {table.name: table.encoding for source, _ in found for table in source.tables if table.encoding}
+
+
+def dataset_from(folder: Path, facts: dict[str, Any]) -> Dataset:
+    """Return the handle of a prepared folder."""
+    return Dataset(folder, Schema.from_dict(facts["schema"]), facts["tables"], facts)
+
+
+def _sides(
+    keys: Keys, product: Product, base: Path, task: Task, lock: CertificateLock, overlay: Overlay | None
+) -> tuple[Sides, dict[str, Any] | None]:
+    """Return the sides of the rows, and how far the audit of those that people label has come."""
+    if overlay is None:
+        return decide(keys, product, base, lock, task.repeats_are_copies), None
+    overlay.zones(lock)  # Frozen by all rows, not by those that have labels.
+    return overlay.finish(decide(keys, product, base, lock, task.repeats_are_copies), keys, lock)
+
+
+def _training(sides: Sides, keys: Keys, names: list[str]) -> dict[str, int]:
+    """Return target -> training rows."""
+    counts = np.bincount(keys.target[sides.side == TRAIN], minlength=len(names)).tolist()
+    return {name: count for name, count in zip(names, counts, strict=True) if count}
+
+
+def _described(
+    staged: Path, schema: Schema, task: Task, sides: Sides, known: tuple[Keys, list[str], Product]
+) -> tuple[Schema, dict[str, int]]:
+    """Return the schema with what training rows show, and how many cells of each column cannot be read.
+
+    Rows with such a cell are left out on both sides: a served model refuses them too.
+    """
+    keys, names, product = known
+    training = _training(sides, keys, names)
+    plain = task.schema(product.data.input, list(training))
+    cells = cells_of(staged, schema, sides.side == TRAIN)
+    costs = product.costs.model_dump(exclude_none=True) if product.costs else {}
+    final = task.described(plain, training, cells, costs)
+    unread = unreadable(staged, final, schema)
+    if unread is None:
+        return final, {}
+    sides.side[unread.bad & (sides.side >= 0)] = -8
+    sides.side[unread.empty & (sides.side >= 0)] = -9
+    return final, unread.counts
+
+
+def _require_columns(source: Source, product: Product, own: bool, overlay: Overlay | None) -> None:
+    data = product.data
+    for column in data.input:
+        source.require(column, "data.input")
+    if overlay is None or own:
+        try:
+            source.require(data.target, "data.target")
+        except DataError as error:
+            if own:
+                raise
+            raise DataError(error.problem, error.where, f"{error.fix} {NO_LABELS}") from None
+    if data.group:
+        source.require(data.group, "data.group")
+    if data.time and not own:
+        source.require(data.time, "data.time")
+
+
+def _repeated(copies: npt.NDArray[np.int64], least: int) -> float:
+    """Return the share of the training side's rows, repeats counted, whose text stood there at least so often."""
+    often = copies[copies >= least] if least else copies[:0]
+    return round(float(often.sum() / max(copies.sum(), 1)), 4)
+
+
+def _write_sides(
+    folder: Path,
+    schemas: tuple[Schema, Schema],
+    sides: Sides,
+    keys: Keys,
+    targets: list[str],
+    copies: npt.NDArray[np.int64],
+    quarantine: Quarantine,
+) -> int:
+    """Write the two tables from the staged one, in the order of the source; return how many labels were corrected.
+
+    schemas: as staged, as described.
+    """
+    before, schema = schemas
+    inputs = [f"input:{name}" for name in schema.input_names]
+    fields = [f for f in schema.inputs if is_typed(f, before)]
+    numbers = {f"input:{f.name}" for f in fields if f.kind == "number"}
+    columns = ["file", "row", "unit", "text", "time", "copies", "target", *inputs]
+    begin = corrected = 0
+    with ExitStack() as stack:
+        wanted = [side for side in _TABLES if side != HELD or (sides.side == HELD).any()]
+        tables = {
+            side: stack.enter_context(TableWriter(folder / f"{_TABLES[side]}.parquet", columns, numbers))
+            for side in wanted
+        }
+        for group in row_groups(folder / _STAGED):
+            side = sides.side[begin : begin + len(group)]
+            for which, table in tables.items():
+                places = np.flatnonzero(side == which)
+                if len(places):
+                    kept = group.take(places)
+                    units = [f"{unit:016x}" for unit in keys.unit[begin + places].tolist()]
+                    ours: dict[str, Any] = {
+                        "unit": units,
+                        "text": [f"{text:016x}" for text in keys.text[begin + places].tolist()],
+                        "time": keys.when[begin + places],
+                        "copies": copies[begin + places],
+                    }
+                    if which == TRAIN:
+                        ours["target"] = [targets[number] for number in keys.target[begin + places].tolist()]
+                        own = kept["target"].to_pylist()
+                        corrected += sum(a != b for a, b in zip(ours["target"], own, strict=True))
+                    ours |= {f"input:{f.name}": typed(f, kept[f"input:{f.name}"])[0] for f in fields}
+                    table.add_columns(
+                        {name: kept[name] for name in ("file", "row", "target", *inputs)} | ours
+                    )
+            left_out = np.flatnonzero(side < 0)
+            where = group.select(["file", "row"]).take(left_out).to_pylist()
+            for place, row in zip((begin + left_out).tolist(), where, strict=True):
+                quarantine.add(row["file"], row["row"], sides.reason(place), int(keys.text[place]))
+            begin += len(group)
+    return corrected
+
+
+def _require_rows(keys: Keys, rows: int, reasons: Counter[str], product: Product) -> None:
+    """Raise DataError when no row of a source can be used, with the reasons."""
+    listed = ", ".join(f"{reason}: {count:,}" for reason, count in reasons.most_common())
+    if not len(keys.text):
+        raise DataError(
+            f"none of the {rows:,} rows can be used ({listed})",
+            product.data.shown,
+            _hint(reasons, product),
+        )
+    if product.certify.path and not keys.own.any():
+        raise DataError(
+            f"none of its rows can be used to certify (all rows left out: {listed})",
+            short_name(product.certify.path),
+            "It needs the columns of the training data, filled.",
+        )
+
+
+def _require_training(train: int, certification: int, product: Product) -> None:
+    if not train:
+        raise DataError(
+            f"no row is left to train on: all that can be used ({certification:,}) certify",
+            product.data.shown,
+            "The certification file must hold other rows than the training data."
+            if product.certify.path
+            else "Collect more rows.",
+        )
+
+
+def _require_certification(train: int, certification: int, product: Product) -> None:
+    """Raise DataError when a certificate is wanted and nothing could give one."""
+    if not certification and product.certify.fraction != 0.0:
+        raise DataError(
+            f"none of the {train:,} usable rows fell to certification, so nothing could be certified",
+            product.data.shown,
+            "Collect more rows, or ask for no certificate: `certify: {fraction: 0}`.",
+        )
+
+
+def _hint(reasons: Counter[str], product: Product) -> str:
+    most = reasons.most_common(1)[0][0] if reasons else ""
+    hints = {
+        "empty_input": f"Check `data.input`: is '{', '.join(product.data.input)}' the column that holds the text?",
+        "missing_target": f"Check `data.target`: is '{product.data.target}' the column that holds the answer? {NO_LABELS}",
+        "not_labelled": "Label some first: `rung label product.yaml`.",
+        "bad_time": f"Check `data.time`: is '{product.data.time}' a column of dates?",
+    }
+    return hints.get(most, "Open the file in an editor: is it the table you meant?")

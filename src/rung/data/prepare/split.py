@@ -1,0 +1,232 @@
+"""Decide on which side each row stands: training, certification, or quarantine.
+
+A keyed hash of the unit decides, never the label, so that a row keeps its side when data is added. The rule
+(share, cut-off, column) is frozen in certificate.lock at the first build: rows whose scores a person has
+read must not certify later.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.certificate_lock import CertificateLock
+from rung.core.errors import DataError, RunError
+from rung.core.spec.product import Product
+
+TRAIN, CERTIFICATION = 0, 1
+# Certified an earlier model and now serves only to compare: see `data.joined`.
+HELD = 2
+DUPLICATE, IN_CERTIFICATION, TRAINED, CERTIFIES_LATER = -1, -3, -5, -10
+_REASONS = {
+    -1: "duplicate: the same input stands in an earlier row",
+    -2: "contradictory_labels: the same input stands under two labels",
+    -3: "also_in_certification: the same text certifies, so this copy must not train",
+    -7: "not_audited: random rows certify together, and some of its interval are not labelled yet",
+    -5: "trained_before: an earlier build trained on this text, so its score may have been read",
+    -6: "near_duplicate: nearly the same text certifies, so this copy must not train",
+    -4: "group_spans_cutoff: other rows of its group certify, so this one must not train",
+    -10: "certification_side: by its hash this text certifies if it ever stands in the data, so feedback on it must not train",
+    -9: "empty_input: nothing is left once its cells are read",
+    -8: "bad_value: a cell is not the number or date that its column holds",
+}
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Per staged row: hash of its text, hash of its unit, number of its target, time, and whether it came
+    from the user's own certification file."""
+
+    text: npt.NDArray[np.uint64]
+    unit: npt.NDArray[np.uint64]
+    target: npt.NDArray[np.int64]
+    when: npt.NDArray[np.float64]
+    own: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """side: 0 trains, 1 certifies, negative is left out. rule: how it was decided, for the report.
+
+    frozen: what certificate.lock will hold, by key, once the data is found good (`freeze`). trained: the units
+    that train.
+    """
+
+    side: npt.NDArray[np.int8]
+    rule: dict[str, Any]
+    frozen: dict[str, dict[str, Any]]
+    trained: npt.NDArray[np.uint64]
+
+    def without(self, rows: npt.NDArray[np.int64], keys: Keys) -> Sides:
+        """Return the sides with these training rows left out as near duplicates; no row changes to the other side."""
+        side = self.side.copy()
+        side[rows[side[rows] == TRAIN]] = -6
+        return replace(self, side=side, trained=np.unique(keys.unit[side == TRAIN]))
+
+    def copies(self, keys: Keys) -> npt.NDArray[np.int64]:
+        """Return how often the source has each staged row's text among the rows that train or repeat one that does."""
+        ours = (self.side == TRAIN) | (self.side == -1)
+        counts = np.zeros(len(keys.text), np.int64)
+        _, member, times = np.unique(keys.text[ours], return_inverse=True, return_counts=True)
+        counts[ours] = times[member]
+        return np.maximum(counts, 1)
+
+    def reason(self, index: int) -> str:
+        """Return why a row is left out, as "reason: detail"."""
+        return _REASONS[int(self.side[index])]
+
+
+def decide(
+    keys: Keys, product: Product, base: Path, lock: CertificateLock, repeats_are_copies: bool = True
+) -> Sides:
+    """Return the side of each row, the same for a row in every later build of this product.
+
+    repeats_are_copies: see `Task`. Rows that only happen to agree all train; of those that certify each unit has
+    one, whatever its target, so that bounds stay exact.
+    """
+    rule, frozen = _rule(keys, product, lock)
+    if rule["by"] == "file":
+        certifies = keys.own
+    elif rule["by"] == "time":
+        certifies = keys.when >= rule["cutoff"]
+    else:
+        certifies = keys.unit.astype(np.float64) < rule["fraction"] * 2.0**64
+    # Whatever the file is called now, what an earlier build trained on never certifies.
+    seen = np.isin(keys.unit, lock.trained())
+    if rule["by"] != "file":
+        certifies = certifies & ~seen
+    side = certifies.astype(np.int8)
+    # The training copy of a unit on both sides goes: it would tell the model the answer.
+    spans = ~certifies & np.isin(keys.unit, keys.unit[certifies])
+    side[spans] = -4 if product.data.group else -3
+    side[(side == TRAIN) & np.isin(keys.text, keys.text[certifies])] = -3
+    side[certifies & seen] = -5
+    # Certification rows keep the first copy whatever its label: only label-free steps may touch them.
+    _drop_repeats(side, keys, CERTIFICATION)
+    if repeats_are_copies:
+        _drop_contradictions(side, keys)
+        _drop_repeats(side, keys, TRAIN)
+    return Sides(side, rule, frozen, np.unique(keys.unit[side == TRAIN]))
+
+
+def freeze(sides: Sides, lock: CertificateLock) -> None:
+    """Write the rule and the units that train into certificate.lock for ever. Not before the data is found good: a first try with three
+    rows must not fix the share of a million."""
+    for key, rule in sides.frozen.items():
+        if lock.freeze(key, rule) != rule:
+            raise RunError(
+                "another build of this product has just fixed another split", lock.path.name, "Build again."
+            )
+    lock.remember_trained(sides.trained)
+
+
+def _rule(
+    keys: Keys, product: Product, lock: CertificateLock
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return the rule, and what to freeze; raises RunError when the spec now asks for rows that choices have seen."""
+    data, asked = product.data, product.certify.fraction
+    key = f"{data.identity} -> {data.target}"
+    all_train = f"{key}: all rows train"
+    # What makes a unit. With other columns the same rows would have other hashes: they would change sides, and
+    # the lock could not tell that they were looked at before.
+    wish: dict[str, Any] = {"by": "hash", "group": data.group, "input": None if data.group else [*data.input]}
+    if product.certify.path or asked == 0.0:
+        # From now on scores of every row may be read, so none of them can certify in a later build.
+        if asked == 0.0:
+            rule = wish | {"fraction": 0.0}
+            return rule, {all_train: lock.rule(all_train) or rule}
+        rule = {"by": "file", "path": product.certify.identity}
+        columns = wish | rule
+        own = f"certification file {product.certify.identity}"
+        _refuse_other_columns(lock.rule(own) or columns, columns, lock)
+        return rule, {all_train: lock.rule(all_train) or rule, own: columns}
+    fraction = asked if asked is not None else min(max(400 / max(len(np.unique(keys.unit)), 1), 0.1), 0.3)
+    if data.time:
+        wish |= {"by": "time", "time": data.time, "cutoff": _cutoff(keys.when, fraction)}
+    wish |= {"fraction": round(fraction, 6)}
+    if lock.rule(all_train) is not None:
+        raise RunError(
+            "an earlier build trained on all these rows: their scores may have been read, so none can certify",
+            lock.path.name,
+            f"{_FRESH[0].upper()}{_FRESH[1:]}",
+        )
+    frozen = lock.rule(key) or wish
+    _refuse_other_columns(frozen, wish, lock)
+    if asked is not None and asked > frozen["fraction"] + 1e-9:
+        raise _seen("certify.fraction", frozen["fraction"], lock)
+    if asked is not None and frozen["by"] == "hash":
+        # Rows that leave certification to train have their scores read as well: the smaller share stays.
+        frozen = frozen | {"fraction": wish["fraction"]}
+    return frozen, {key: frozen}
+
+
+_FRESH = "certify on fresh rows: `certify: {path: fresh.csv}`."
+
+
+def _refuse_other_columns(frozen: dict[str, Any], wish: dict[str, Any], lock: CertificateLock) -> None:
+    names = {"by": "data.time", "group": "data.group", "time": "data.time", "input": "data.input"}
+    changed = [name for name in names if frozen.get(name) != wish.get(name)]
+    if changed:
+        what = names[changed[0]]
+        raise _seen(what, frozen.get(what.split(".")[1]), lock)
+
+
+def _seen(what: str, was: Any, lock: CertificateLock) -> RunError:
+    shown = ", ".join(was) if isinstance(was, list) else was or "not set"
+    return RunError(
+        f"`{what}` was {shown} in an earlier build: rows whose scores you may have read would certify",
+        lock.path.name,
+        f"Go back to the old setting, or {_FRESH}",
+    )
+
+
+def _cutoff(when: npt.NDArray[np.float64], fraction: float) -> float:
+    cutoff = float(np.quantile(when, 1.0 - fraction, method="higher"))
+    if not (when < cutoff).any():
+        raise DataError(
+            "all rows have the same time, so none are later than others", "data.time", "Leave out `time`."
+        )
+    return cutoff
+
+
+def _drop_repeats(side: npt.NDArray[np.int8], keys: Keys, which: int) -> None:
+    """Mark all but the first row of each text on one side as duplicates."""
+    rows = np.flatnonzero(side == which)
+    _, first = np.unique(keys.text[rows], return_index=True)
+    repeated = np.ones(len(rows), dtype=bool)
+    repeated[first] = False
+    side[rows[repeated]] = -1
+
+
+def _drop_contradictions(side: npt.NDArray[np.int8], keys: Keys) -> None:
+    """Mark training rows whose text stands under two targets."""
+    rows = np.flatnonzero(side == TRAIN)
+    _, member = np.unique(keys.text[rows], return_inverse=True)
+    if not len(member):
+        return
+    low = np.full(member.max() + 1, np.iinfo(np.int64).max)
+    high = np.full(member.max() + 1, -1)
+    np.minimum.at(low, member, keys.target[rows])
+    np.maximum.at(high, member, keys.target[rows])
+    side[rows[(low != high)[member]]] = -2
+
+
+def parse_time(raw: Any) -> float | None:
+    """Return seconds since 1970 of an ISO 8601 date or time, or a number as it is; None when it is neither."""
+    text = str(raw).strip() if raw is not None else ""
+    try:
+        number = float(text)
+        return number if math.isfinite(number) else None
+    except ValueError:
+        pass
+    try:
+        when = datetime.fromisoformat(text.replace("/", "-"))
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None

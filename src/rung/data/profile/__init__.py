@@ -1,0 +1,1 @@
+"""What a source looks like before anything is trained: column types, roles, associations."""

@@ -1,0 +1,63 @@
+"""Look at the first rows of a table: what each column seems to hold."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from itertools import islice
+
+from rung.core.task import ColumnProfile
+from rung.core.types import is_number
+from rung.data.prepare.split import parse_time
+from rung.data.sources.read import Source, read_rows
+
+# Scripts that are written without spaces: Chinese and Japanese.
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+_WORD = re.compile(r"\S*[^\W\d_]\S*")
+# Enough of a text to count its words.
+_BEGINNING = 200
+
+
+def profile(source: Source, most_rows: int = 20_000) -> tuple[list[ColumnProfile], int]:
+    """Return a profile of each column and the number of readable rows looked at, at most `most_rows`."""
+    values: dict[str, Counter[str]] = {name: Counter() for name in source.columns}
+    rows = 0
+    for row in islice(read_rows(source), most_rows):
+        if row.values is None:
+            continue
+        rows += 1
+        for name, counter in values.items():
+            cell = row.values.get(name)
+            text = "" if cell is None else str(cell).strip()
+            if text:
+                counter[text[:2000]] += 1
+    return [_column(name, counter) for name, counter in values.items()], rows
+
+
+def _column(name: str, counter: Counter[str]) -> ColumnProfile:
+    filled = counter.total()
+    chars = sum(len(text) * count for text, count in counter.items())
+    numeric = sum(count for text, count in counter.items() if is_number(text))
+    # Longer than any date: not worth a try.
+    dates = sum(
+        count
+        for text, count in counter.items()
+        if len(text) <= 40 and not is_number(text) and parse_time(text) is not None
+    )
+    examples = tuple(text for text, _ in counter.most_common(5))
+    some = max(filled, 1)
+    words = sum(_words(text) * count for text, count in counter.items())
+    mean = chars / some
+    square = sum((len(text) - mean) ** 2 * count for text, count in counter.items()) / some
+    return ColumnProfile(
+        name, filled, len(counter), mean, numeric / some, examples, dates / some,
+        words=words / some, spread=math.sqrt(square) / mean if mean else 0.0,
+    )  # fmt: skip
+
+
+def _words(text: str) -> float:
+    """Return the words of a text's beginning: runs between spaces that hold a letter; half a word a Chinese character."""
+    beginning = text[:_BEGINNING]
+    unspaced = len(_UNSPACED.findall(beginning))
+    return len(_WORD.findall(_UNSPACED.sub(" ", beginning) if unspaced else beginning)) + unspaced / 2

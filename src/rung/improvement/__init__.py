@@ -1,0 +1,1 @@
+"""What decides whether a challenger replaces the champion."""

@@ -1,0 +1,192 @@
+"""May the challenger take the champion's place? Paired checks on the same rows, and how their error is spent for life.
+
+What is claimed
+---------------
+Both models answer the same rows; a row's *gain* is what the challenger's answer is worth there minus what the
+champion's is, as a share of the metric's range: for accuracy -1, 0 or 1. A check passes when the mean gain is shown to lie above minus
+the margin: where a row is right or wrong, by an exact test of what was won and lost (`core.paired`); else, and beyond 5,000
+rows, by an exact lower bound of the mean (`core.bounds.mean_lower`, a betting bound). Which of them is settled by metric and
+units, before any answer. Two checks must pass, after the certificate itself (`stages.certify`) has:
+
+*fresh*: rows of a random audit of what was served lately, at which nobody looked before. *reused*: the product's old
+certification rows, so that what is new is not learned at the price of what was known; they were looked at before, and
+are called reused.
+
+With the stated confidence **no improvement of the product's whole life** passes the fresh check though it is worse than
+the champion by more than the margin on rows like the fresh ones; and the same, separately, of the reused ones.
+
+Why it holds
+------------
+*Fresh.* Champion and challenger are fixed before the rows' labels meet any answer, and each round of rows is used once. So
+whatever was published before, check j errs with at most its own error, and errors a / (j (j + 1)) sum to a over any
+number of improvements. A climb may look several times at the same rows: rung after rung is certified there until one
+passes, and the challenger is the one that does. Which one that is depends on how often a look failed: if k did, the check
+gets the share 3/4 * 4**-k, and these shares sum to 1 over k. (What the passing look publishes changes nothing: the
+challenger is fixed by then.)
+
+*Reused.* The same rows every time, so what a challenger is may depend on what earlier checks published: passed or not,
+nothing else. Think of the tree of these outcomes, with the budget B at a node: B / 2 is spent on its check, and B / 2 is
+left after either outcome. If the challenger is worse by more than the margin, passing is the error already, and what
+follows it costs nothing more: B / 2 + B / 2. If it is not, the check cannot err, and what follows the two outcomes errs
+with at most B / 2 + B / 2. So check m spends a / 2**m, whatever came out before (`stages.certify` has the same tree with
+numbers in it). What certificates once published of these rows is *not* in the tree: that nobody steers challengers by
+those numbers is taken for granted, and said. In turn each check halves what certificates on these rows may still spend.
+
+*No sliding.* Ten challengers that each lose almost a margin would lose ten of them. What stops that is the certificate: each
+one proves the bar again, on rows nobody had seen.
+
+Which rows are fresh is not for this module to judge: see `loop.rounds`. `tests/loop/test_lifetimes_simulation.py` attacks
+all this, and shows what happens when queue picks stand in for random rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.certificate_lock import CertificateLock
+from rung.core.errors import RungError
+from rung.core.metrics.base import Answers, MeanMetric, Metric, Truths, per_unit
+from rung.core.stats.confidence_bounds import mean_exceeds
+from rung.core.stats.noninferiority import MOST_ROWS, no_worse
+
+FloatArray = npt.NDArray[np.float64]
+FRESH, REUSED = "fresh", "reused"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Who is compared: versions of the packed bundles. margin: a share of the metric's range. confidence: of the whole life.
+    binary: an answer is right or wrong, nothing between."""
+
+    product: str
+    metric: str
+    champion: str
+    challenger: str
+    margin: float
+    confidence: float
+    binary: bool = False
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a paired check publishes. number: which of its kind in the product's life. rows_needed: that would do at this error if
+    both models answered alike: known before any answer."""
+
+    kind: str
+    passed: bool
+    number: int
+    alpha: float
+    rows: int
+    rows_needed: int
+
+
+def shares(metric: MeanMetric, truths: Truths, answers: Answers) -> FloatArray:
+    """Return what each answer is worth as a share of the metric's range: 1 is best."""
+    width = metric.greatest - metric.least
+    found = (metric.values(truths, answers) - metric.least) / width
+    return np.asarray((found if metric.higher_is_better else 1.0 - found).clip(0.0, 1.0), np.float64)
+
+
+def is_comparable(metric: Metric) -> bool:
+    """Return whether answers can be compared row by row: a mean of values whose range is known."""
+    return isinstance(metric, MeanMetric) and math.isfinite(metric.greatest - metric.least)
+
+
+def fresh_alpha(pair: Pair, earlier_of_product: int, failed_looks: int) -> float:
+    """Return the error of a check on fresh rows: see the head of this module."""
+    j = earlier_of_product + 1
+    return (1.0 - pair.confidence) / (j * (j + 1)) * 0.75 * 4.0 ** -min(failed_looks, 200)
+
+
+def reused_alpha(pair: Pair, earlier_on_rows: int) -> float:
+    """Return the error of a check on rows that earlier checks have used."""
+    return float((1.0 - pair.confidence) * 2.0 ** -min(earlier_on_rows + 1, 1_000))
+
+
+def check(
+    kind: str,
+    pair: Pair,
+    units: Sequence[str],
+    worth: tuple[FloatArray, FloatArray],
+    lock: CertificateLock,
+) -> Check:
+    """Return whether the challenger is shown to be no worse than the champion by more than the margin.
+
+    worth: `shares` of the champion's and of the challenger's answers on the same rows. The check is written into the
+    lock before its outcome exists; asked again, the first outcome stands. Raises RungError without rows.
+    """
+    if not len(units):
+        raise RungError(
+            f"there are no {kind} rows to compare on", pair.product, "Build with a certificate first."
+        )
+    what = {
+        "bundle": pair.challenger,
+        "bar": [[f"paired {kind}", pair.metric, pair.margin, pair.confidence]],
+        "content": _content(pair, units, worth),
+        "product": pair.product,
+    }
+
+    def is_one(look: dict[str, Any], sort: str) -> bool:
+        return look.get("product") == pair.product and look["bar"][0][0] == f"paired {sort}"
+
+    lived = sum(is_one(look, kind) for look in lock.looks())
+
+    def spend(earlier: list[dict[str, Any]]) -> float:
+        if kind == REUSED:
+            return reused_alpha(pair, sum(is_one(look, REUSED) for look in earlier))
+        # All looks of the climb but the one that let this challenger through.
+        failed = [look for look in earlier if look["bundle"] != pair.challenger]
+        return fresh_alpha(pair, lived, len(failed))
+
+    record, _ = lock.take(units, what, spend)
+    number = 1 + sum(is_one(look, kind) for look in lock.looks() if look["id"] < record["id"])
+    alpha = float(record["alpha"])
+    gains = per_unit(worth[1] - worth[0], units).clip(-1.0, 1.0)
+    counted = pair.binary and len(gains) == len(units)
+    passed = _shown(gains, pair.margin, alpha, counted)
+    record = lock.settle(record["id"], "passed" if passed else "failed", (), 1)
+    passed = record["outcome"] == "passed"
+    return Check(kind, passed, number, alpha, len(gains), rows_needed(pair.margin, alpha, counted))
+
+
+def _shown(gains: FloatArray, margin: float, alpha: float, counted: bool) -> bool:
+    """Return whether gains show a mean above minus the margin. counted: each is -1, 0 or 1 by its nature."""
+    if counted and len(gains) <= MOST_ROWS:
+        won, lost = int((gains > 0.5).sum()), int((gains < -0.5).sum())
+        return no_worse(won, lost, len(gains), margin, alpha)
+    return mean_exceeds(gains, -margin, -1.0, 1.0, alpha)
+
+
+@lru_cache(maxsize=1_000)
+def rows_needed(margin: float, alpha: float, counted: bool = False, most: int = 10_000_000) -> int:
+    """Return the fewest rows that pass when both models answer every one of them alike. counted: each is right or wrong."""
+
+    def enough(n: int) -> bool:
+        return _shown(np.zeros(n), margin, alpha, counted)
+
+    high = 1
+    while not enough(high):
+        high *= 2
+        if high > most:
+            return most
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def _content(pair: Pair, units: Sequence[str], worth: tuple[FloatArray, FloatArray]) -> str:
+    """Return a hash of what is compared: the champion, the rows, and what both answers are worth there."""
+    digest = hashlib.sha256(pair.champion.encode())
+    for unit, one, other in sorted(zip(units, worth[0].tolist(), worth[1].tolist(), strict=True)):
+        digest.update(f"\n{unit} {one:.9g} {other:.9g}".encode())
+    return digest.hexdigest()[:16]

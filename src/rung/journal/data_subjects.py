@@ -1,0 +1,143 @@
+"""What people may ask of a journal about themselves, and what time does to it: export, erasure, expiry."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select, update
+
+from rung.journal.records import Rows
+from rung.journal.schema import FEEDBACK, PREDICTIONS, SETTINGS, SHADOWS, SUBJECTS
+from rung.journal.writer import Journal
+
+_CHUNK = 5_000
+_NOTHING = {"input": None, "input_hash": None, "input_kept": "none", "subject": None}
+
+
+def prediction(journal: Journal, id: str) -> dict[str, Any] | None:
+    """Return one prediction with its input, where it is kept, and all its feedback; None when there is none."""
+
+    def query(connection: Connection) -> dict[str, Any] | None:
+        row = connection.execute(select(PREDICTIONS).where(PREDICTIONS.c.id == id)).first()
+        return _shown(connection, journal.rows, row) if row else None
+
+    found: dict[str, Any] | None = journal.read(query)
+    return found
+
+
+def export(journal: Journal, subject: str) -> dict[str, Any]:
+    """Return everything the journal holds of a subject, oldest first."""
+    subject_id = journal.rows.subject_id(subject)
+
+    def query(connection: Connection) -> dict[str, Any]:
+        entry = connection.execute(select(SUBJECTS).where(SUBJECTS.c.id == subject_id)).first()
+        wanted = select(PREDICTIONS).where(PREDICTIONS.c.subject == subject_id).order_by(PREDICTIONS.c.id)
+        rows = connection.execute(wanted).all()
+        return {
+            "subject": subject,
+            "erased_at": entry.erased_at if entry else None,
+            "predictions": [_shown(connection, journal.rows, row) for row in rows],
+        }
+
+    found: dict[str, Any] = journal.read(query)
+    return found
+
+
+def erase(journal: Journal, subject: str, author: str) -> dict[str, Any]:
+    """Destroy a subject's key, inputs and hashes; return the tombstone. Answers and feedback stay, about nobody.
+
+    A subject never seen gets a tombstone too: nothing of theirs is written from then on.
+    """
+    subject_id = journal.rows.subject_id(subject)
+
+    def job(connection: Connection, rows: Rows) -> dict[str, Any]:
+        mine = PREDICTIONS.c.subject == subject_id
+        count = connection.scalar(select(func.count()).where(mine)) or 0
+        before = connection.execute(select(SUBJECTS).where(SUBJECTS.c.id == subject_id)).first()
+        stone = {"wrapped_key": None, "erased_at": time.time(), "erased_by": author}
+        if before is None:
+            made = {"id": subject_id, "made_at": time.time(), "erased_predictions": 0}
+            connection.execute(SUBJECTS.insert().values(**stone, **made))
+        else:
+            stone["erased_predictions"] = count + (before.erased_predictions or 0)
+            connection.execute(update(SUBJECTS).where(SUBJECTS.c.id == subject_id).values(**stone))
+        connection.execute(update(PREDICTIONS).where(mine).values(**_NOTHING))
+        rows.forget()
+        return {"erased_predictions": count, "erased_at": stone["erased_at"], "erased_by": author}
+
+    found: dict[str, Any] = journal.run(job)
+    # The log still holds the pages as they were.
+    journal.empty_log()
+    return found
+
+
+def expire(journal: Journal, now: float | None = None) -> int:
+    """Take inputs, hashes and subjects of predictions past `keep_days` away; return how many predictions."""
+    until = (time.time() if now is None else now) - journal.keep_days * 86_400
+    taken = 0
+    while count := expire_some(journal, until):
+        taken += count
+
+    def close(connection: Connection, rows: Rows) -> None:
+        _expired_until(connection, until)
+        used = select(PREDICTIONS.c.id).where(PREDICTIONS.c.subject == SUBJECTS.c.id).exists()
+        connection.execute(
+            delete(SUBJECTS).where(SUBJECTS.c.erased_at.is_(None), SUBJECTS.c.made_at < until, ~used)
+        )
+        rows.forget()
+
+    journal.run(close)
+    return taken
+
+
+def expire_some(journal: Journal, until: float) -> int:
+    """Take one portion, so that answers need not wait for all; return how many predictions, 0 when none is left."""
+
+    def job(connection: Connection, rows: Rows) -> int:
+        begun = float(
+            connection.scalar(select(SETTINGS.c.value).where(SETTINGS.c.name == "expired_until")) or 0
+        )
+        p = PREDICTIONS.c
+        old = select(p.id, p.at).where(p.at >= begun, p.at < until, p.input_kept != "none")
+        portion = old.order_by(p.at).limit(_CHUNK).subquery()
+        # Where this one ends the next begins: none goes over what is done again.
+        reached = connection.scalar(select(func.max(portion.c.at)))
+        if reached is None:
+            return 0
+        ids = select(portion.c.id)
+        count = connection.execute(update(PREDICTIONS).where(p.id.in_(ids)).values(**_NOTHING)).rowcount
+        _expired_until(connection, reached)
+        return count
+
+    count: int = journal.run(job)
+    return count
+
+
+def _expired_until(connection: Connection, at: float) -> None:
+    connection.execute(
+        update(SETTINGS).where(SETTINGS.c.name == "expired_until").values(value=repr(at).encode())
+    )
+
+
+def _shown(connection: Connection, rows: Rows, row: Any) -> dict[str, Any]:
+    said = connection.execute(
+        select(FEEDBACK).where(FEEDBACK.c.prediction == row.id).order_by(FEEDBACK.c.id)
+    ).all()
+    beside = connection.execute(
+        select(SHADOWS.c.version, SHADOWS.c.output)
+        .where(SHADOWS.c.prediction == row.id)
+        .order_by(SHADOWS.c.id)
+    ).all()
+    shown = {key: value for key, value in row._mapping.items() if key not in {"input", "subject", "output"}}
+    return shown | {
+        "input": rows.input_of(connection, row),
+        "output": json.loads(row.output),
+        "feedback": [{**item._mapping, "answer": json.loads(item.answer)} for item in said],
+        "shadows": [
+            {"version": item.version, "output": json.loads(item.output)}
+            for item in beside
+            if item.output is not None
+        ],
+    }

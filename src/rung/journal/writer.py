@@ -1,0 +1,308 @@
+"""The journal: every answer and all feedback, written in batches, acknowledged only when committed.
+
+Whoever hands in a record is told when its batch is committed: what was acknowledged survives kill -9. Who hands one in
+while nobody writes, writes at once, in its own thread: no other has to be woken. Who comes while another writes leaves
+the record to that one's next commit. A thread syncs the log to the disk within 50 ms, for power cuts.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from rung.core.errors import RungError
+from rung.core.files import writing
+from rung.core.logs import log
+from rung.journal.records import Added, Feedback, Rows, Served, Shadowed
+from rung.journal.schema import FEEDBACK, FORMAT, PREDICTIONS, SETTINGS, SHADOWS, TABLES
+from rung.journal.sync import LogSync
+
+NAME = "journal.db"
+# Longest wait for another process that holds the database.
+_BUSY_MS = 2_000
+_MOST_RECORDS = 1_000
+_EMPTY_SECONDS = 10.0
+# A commit checkpoints only a log that LogSync did not get small: 32 MB.
+_LOG_PAGES = 8_192
+Record = Served | Feedback | Shadowed
+Done = Callable[[BaseException | None], None]
+Job = Callable[[Connection, Rows], Any]
+
+
+class JournalError(RungError):
+    """The journal cannot be written or read now. HTTP says 503: nothing was acknowledged, asking again is safe."""
+
+
+class Journal:
+    """The journal of one service folder. Safe to share between threads; `close` writes what waits.
+
+    inputs: how inputs are kept. Raises RungError where the folder cannot be written, a journal of a newer format
+    lies there, or encryption is asked for without a master key.
+    """
+
+    def __init__(self, folder: Path, inputs: str | None = None, keep_days: int = 90) -> None:
+        self.path = folder / NAME
+        self.problem = ""
+        self.keep_days = keep_days
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._engine = _engine(self.path)
+        try:
+            with self._engine.begin() as connection:
+                TABLES.create_all(connection)
+                self.rows = Rows(_settings(connection), inputs)
+        except DatabaseError as error:
+            self._engine.dispose()
+            raise _in_words(error, self.path) from None
+        self.path.chmod(0o600)
+        self._queue: queue.SimpleQueue[tuple[Sequence[Record] | Job, Done]] = queue.SimpleQueue()
+        self._add_predictions = Added(PREDICTIONS, self._engine)
+        self._add_feedback = Added(FEEDBACK, self._engine)
+        self._add_shadows = Added(SHADOWS, self._engine)
+        # Two at once get in each other's way, and SQLite does not wait then.
+        self._checkpointing = threading.Lock()
+        self._sync = LogSync(self.path.with_name(NAME + "-wal"), self._checkpoint)
+        self._closed = False
+        # Held by whoever writes; the connection is theirs alone.
+        self._writing = threading.Lock()
+        self._connection: Connection | None = None
+
+    def submit(self, records: Sequence[Record], done: Done) -> None:
+        """Hand in records; `done` is called by whoever writes: with None once all are committed, else with why not."""
+        self.submit_all([(records, done)])
+
+    def submit_all(self, work: Sequence[tuple[Sequence[Record], Done]]) -> None:
+        """Hand in records of several, each with its own `done`: one commit, but what is wrong with one is its own."""
+        for records, done in work:
+            if self._closed:
+                done(JournalError("the journal is closed", str(self.path.name), "The server is stopping."))
+            else:
+                self._queue.put((records, done))
+        self._write_waiting()
+
+    def write(self, *records: Record) -> None:
+        """Return once the records are committed. Raises JournalError when they are not."""
+        self._wait(lambda done: self.submit(records, done))
+
+    def run(self, job: Job) -> Any:
+        """Return what a change of the journal's own returns, made in its turn, committed on its own."""
+        found: list[Any] = []
+
+        def keep(connection: Connection, rows: Rows) -> None:
+            found.append(job(connection, rows))
+
+        def hand_in(done: Done) -> None:
+            self._queue.put((keep, done))
+            self._write_waiting()
+
+        self._wait(hand_in)
+        return found[0]
+
+    def read(self, query: Callable[[Connection], Any]) -> Any:
+        """Return what a query returns. Raises JournalError when the journal cannot be read."""
+        try:
+            with self._engine.connect() as connection:
+                return query(connection)
+        except DatabaseError as error:
+            raise _in_words(error, self.path) from None
+
+    def check(self) -> str:
+        """Return what is wrong with writing, "" when nothing is; after a failure it tries again."""
+        if self.problem:
+            with suppress(RungError):
+                self.run(lambda connection, _: connection.execute(_probe(connection)))
+        return self.problem
+
+    def empty_log(self) -> None:
+        """Bring the log into the database and empty it: pages as they were are in no file any more.
+
+        Raises JournalError when readers or another program keep it from that for long.
+        """
+        until = time.monotonic() + _EMPTY_SECONDS
+        while self._checkpoint("TRUNCATE"):
+            if time.monotonic() > until:
+                raise JournalError(
+                    "what was erased is still in the log: the journal is being read",
+                    self.path.name,
+                    "Ask again.",
+                )
+            time.sleep(0.05)
+
+    def _checkpoint(self, mode: str = "PASSIVE") -> bool:
+        """Return whether something kept the log from being brought into the database whole."""
+        with self._checkpointing, suppress(DatabaseError), self._engine.connect() as connection:
+            busy, pages, done = connection.exec_driver_sql(f"PRAGMA wal_checkpoint({mode})").one()
+            return bool(busy) or pages != done
+        return True
+
+    def close(self) -> None:
+        """Write what waits, and let go of the file."""
+        if not self._closed:
+            self._closed = True
+            self._write_waiting()
+            with self._writing:  # Whoever wrote has ended.
+                self._start_afresh()
+            self._sync.close()
+            self._engine.dispose()
+
+    def _wait(self, hand_in: Callable[[Done], None]) -> None:
+        finished = threading.Event()
+        failed: list[BaseException] = []
+
+        def done(error: BaseException | None) -> None:
+            if error:
+                failed.append(error)
+            finished.set()
+
+        hand_in(done)
+        finished.wait()
+        if failed:
+            raise failed[0]
+
+    def _write_waiting(self) -> None:
+        """Write what waits, unless another thread does.
+
+        That one looks again after it has let go, so that what came in meanwhile never stays.
+        """
+        while not self._queue.empty() and self._writing.acquire(blocking=False):
+            try:
+                self._write_some()
+            finally:
+                self._writing.release()
+
+    def _write_some(self) -> None:
+        """Write records up to the next change, or as many as a commit may carry; then that change."""
+        batch: list[tuple[Sequence[Record], Done]] = []
+        change: tuple[Job, Done] | None = None
+        size = 0
+        while size < _MOST_RECORDS and change is None:
+            try:
+                work, done = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if callable(work):
+                change = (work, done)
+            else:
+                batch.append((work, done))
+                size += len(work)
+        if batch:
+            self._commit(batch)
+        if change is not None:
+            change[1](self._attempt(change[0]))
+
+    def _commit(self, batch: list[tuple[Sequence[Record], Done]]) -> None:
+        records = [record for work, _ in batch for record in work]
+        error = self._attempt(lambda connection, rows: self._insert(connection, rows, records))
+        if error is not None and len(batch) > 1 and not isinstance(error.__cause__, OperationalError):
+            # One record may be what the database refuses: the others must not pay for it.
+            for item in batch:
+                self._commit([item])
+            return
+        for _, done in batch:
+            try:
+                done(error)
+            except Exception:
+                # Whoever asked has gone, its event loop closed; the record is committed all the same.
+                log("nobody waits for this record", logging.DEBUG)
+
+    def _attempt(self, job: Job) -> BaseException | None:
+        try:
+            if self._connection is None:
+                self._connection = self._engine.connect()
+            with self._connection.begin():
+                job(self._connection, self.rows)
+        except OperationalError as error:
+            self._start_afresh()
+            found = _in_words(error, self.path)
+            self.problem = found.problem
+            log("journal failed", logging.ERROR, problem=found.problem)
+            return found
+        except RungError as error:
+            self._start_afresh()
+            return error
+        except Exception as error:
+            self._start_afresh()
+            log("journal refused a record", logging.ERROR, error=type(error).__name__)
+            failed = JournalError("the record cannot be written", self.path.name, "Report this as a bug.")
+            failed.__cause__ = error
+            return failed
+        self.problem = ""
+        self._sync.wanted()
+        return None
+
+    def _insert(self, connection: Connection, rows: Rows, records: Sequence[Record]) -> None:
+        served = [rows.prediction(connection, record) for record in records if isinstance(record, Served)]
+        self._add_predictions(connection, served)
+        self._add_feedback(connection, [vars(record) for record in records if isinstance(record, Feedback)])
+        self._add_shadows(connection, [vars(record) for record in records if isinstance(record, Shadowed)])
+
+    def _start_afresh(self) -> None:
+        """Forget what a transaction that failed may have left in memory: keys it made, and its connection."""
+        self.rows.forget()
+        if self._connection is not None:
+            with suppress(DatabaseError):
+                self._connection.close()
+            self._connection = None
+
+
+def _probe(connection: Connection) -> Any:
+    name = SETTINGS.c.name
+    known = connection.execute(select(name).where(name == "probe")).first()
+    value = str(time.time()).encode()
+    if known:
+        return SETTINGS.update().where(name == "probe").values(value=value)
+    return insert(SETTINGS).values(name="probe", value=value)
+
+
+def _settings(connection: Connection) -> dict[str, bytes]:
+    """Return the journal's own settings, made when it is new; raises RungError for one of a newer format."""
+    from secrets import token_bytes
+
+    found = {row.name: row.value for row in connection.execute(select(SETTINGS))}
+    if not found:
+        found = {"format": str(FORMAT).encode(), "salt": token_bytes(32), "expired_until": b"0"}
+        connection.execute(insert(SETTINGS), [{"name": k, "value": v} for k, v in found.items()])
+    if int(found["format"]) > FORMAT:
+        raise RungError(
+            f"the journal has format {int(found['format'])}, this rung reads up to {FORMAT}", NAME, "pip install -U rung"
+        )  # fmt: skip
+    return found
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_MS / 1000})
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _: Any) -> None:
+        # NORMAL: a commit is in the system's hands, which kill -9 does not reach; LogSync sees to power cuts.
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON",
+                       f"wal_autocheckpoint={_LOG_PAGES}"):  # fmt: skip
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    return engine
+
+
+def _in_words(error: DatabaseError, path: Path) -> JournalError:
+    text = str(error.orig).lower()
+    if "full" in text or "disk i/o" in text:
+        words = ("the disk is full or refuses writing", "Free some space; the server goes on by itself.")
+    elif "locked" in text:
+        words = ("another program holds the journal", "Let it finish; the server goes on by itself.")
+    elif "readonly" in text or "unable to open" in text:
+        words = ("the journal's folder cannot be written", "Mend its permissions.")
+    elif "malformed" in text or "not a database" in text:
+        words = ("the file is damaged", "Put back a copy, or move it away: a new one is begun.")
+    else:
+        words = ("the database reports an error", "Look at the server's log.")
+    made = JournalError(words[0], path.name, words[1])
+    made.__cause__ = error
+    return made

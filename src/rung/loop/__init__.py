@@ -1,1 +1,0 @@
-"""What goes round: rows are chosen, people answer, models learn."""

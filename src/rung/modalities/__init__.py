@@ -1,0 +1,1 @@
+"""What ships with a bundle, one package a kind of data."""

@@ -1,0 +1,1 @@
+"""Tables: parsing, features, fitted models and their predictors."""

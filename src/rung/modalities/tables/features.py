@@ -1,0 +1,260 @@
+"""One packed description of a table's columns for all families: the same numpy code when a model is fitted and asked.
+
+Numbers stay as they are, dates become parts of the calendar, categories become codes, and a column of free text
+becomes what a linear model of its words says of the target.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.types import Columns, Field, Schema
+from rung.modalities.tables.parsing import date
+from rung.modalities.tables.text_feature import TextScores
+from rung.modalities.tables.type_inference import is_id
+
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int32]
+# A value in fewer rows may name somebody: a bundle holds its digest at most.
+FEWEST_ROWS = 3
+_MOST_VALUES = 10_000
+_PARTS = ("day", "month", "weekday", "hour")
+_NONE = np.zeros(0, dtype=np.uint64)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Rows ready for a model. numbers: [rows, p], NaN where missing. codes: [rows, q], from 0: the known values in
+    order, then "another one", last "missing". sizes: how many codes each of the q columns has."""
+
+    numbers: Floats
+    codes: Codes
+    sizes: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Cells:
+        """Return these rows."""
+        return Cells(self.numbers[rows], self.codes[rows], self.sizes)
+
+    def merged(self, fewest: int) -> Cells:
+        """Return rows with "another one" for each value that fewer of them have."""
+        codes = self.codes.copy()
+        for j, size in enumerate(self.sizes):
+            known = np.append(np.bincount(codes[:, j], minlength=size)[:-1] >= fewest, True)
+            codes[:, j] = np.where(known[codes[:, j]], codes[:, j], size - 2)
+        return Cells(self.numbers, codes, self.sizes)
+
+
+class _Codes(dict[Any, int]):
+    """The code of each of a category's values, of any other one, and of nothing."""
+
+    def __init__(self, name: str, values: Sequence[str], digests: npt.NDArray[np.uint64]) -> None:
+        super().__init__({value: code for code, value in enumerate(values)})
+        self._name = name
+        self._digested = {digest: len(values) + place for place, digest in enumerate(digests.tolist())}
+        self._other = len(values) + len(digests)
+        self.update(dict.fromkeys((None, ""), self._other + 1))
+
+    def __missing__(self, value: Any) -> int:
+        if not self._digested:
+            return self._other
+        return self._digested.get(_digest(self._name, value), self._other)
+
+
+def _digest(name: str, value: Any) -> int:
+    """Return what a rare value of a column is known by.
+
+    It hides a value only from those who cannot guess it: whoever holds a bundle may try all that a column could hold,
+    and learn of each whether a training row had it, and of which label.
+    """
+    text = f"{name}\0{value}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8, key=b"rung-category").digest(), "little")
+
+
+@dataclass(frozen=True)
+class TableFeatures:
+    """What is read of each column. numbers: (column, part), the part "" for the number itself. categories: column ->
+    its known values. digests: column -> those of known values that too few rows have to be held. texts: column -> its
+    scores. left_out: column -> why it is not read."""
+
+    numbers: tuple[tuple[str, str], ...]
+    categories: Mapping[str, tuple[str, ...]]
+    digests: Mapping[str, npt.NDArray[np.uint64]]
+    texts: Mapping[str, TextScores]
+    left_out: Mapping[str, str]
+
+    @property
+    def number_sources(self) -> tuple[str, ...]:
+        """Return the column that each number of `Cells` comes from."""
+        scores = [name for name, text in self.texts.items() for _ in range(text.width + 1)]
+        return (*(name for name, _ in self.numbers), *scores)
+
+    @cached_property
+    def _known(self) -> dict[str, _Codes]:
+        return {name: _Codes(name, values, self.digests[name]) for name, values in self.categories.items()}
+
+    def encode(self, inputs: Columns, text_scores: Mapping[str, Floats] | None = None) -> Cells:
+        """Return rows as a model reads them. text_scores: of training rows, by models that had not seen them."""
+        rows = len(next(iter(inputs.values()))) if inputs else 0
+        columns: list[Floats] = []
+        times: dict[str, dict[str, Floats]] = {}
+        for name, part in self.numbers:
+            if not part:
+                columns.append(as_floats(inputs[name]))
+                continue
+            if name not in times:
+                times[name] = calendar(inputs[name])
+            columns.append(times[name][part])
+        blocks = [np.column_stack(columns) if columns else np.zeros((rows, 0))]
+        for name, text in self.texts.items():
+            found = (text_scores or {}).get(name)
+            blocks.append(text.scores(inputs[name]) if found is None else found)
+            blocks.append(
+                np.array([[len(str(cell or ""))] for cell in inputs[name]], np.float64).reshape(rows, 1)
+            )
+        codes = np.zeros((rows, len(self.categories)), dtype=np.int32)
+        for place, name in enumerate(self.categories):
+            codes[:, place] = np.fromiter(map(self._known[name].__getitem__, inputs[name]), np.int32, rows)
+        sizes = (len(values) + len(self.digests[name]) + 2 for name, values in self.categories.items())
+        return Cells(np.hstack(blocks), codes, tuple(sizes))
+
+    def shown(self, inputs: Columns, row: int) -> dict[str, str]:
+        """Return each column of a row as people read it: "age = 34"."""
+        return {name: f"{name} = {_shown(column[row])}" for name, column in inputs.items()}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything but digests and the text models' arrays, for JSON."""
+        return {
+            "numbers": [list(pair) for pair in self.numbers],
+            "categories": {name: list(values) for name, values in self.categories.items()},
+            "texts": {name: text.as_dict() for name, text in self.texts.items()},
+            "left_out": dict(self.left_out),
+        }
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the digests and the arrays of the text models, for safetensors."""
+        found: dict[str, npt.NDArray[Any]] = {}
+        for place, name in enumerate(self.categories):
+            found |= {f"digests.{place}": self.digests[name]} if len(self.digests[name]) else {}
+        for place, text in enumerate(self.texts.values()):
+            found |= {f"text.{place}.{key}": array for key, array in text.arrays().items()}
+        return found
+
+    @staticmethod
+    def from_parts(raw: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> TableFeatures:
+        """Return what `as_dict` and `arrays` gave."""
+        texts = {}
+        for place, (name, facts) in enumerate(raw["texts"].items()):
+            prefix = f"text.{place}."
+            own = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
+            texts[name] = TextScores.from_parts(facts, own)
+        return TableFeatures(
+            tuple((name, part) for name, part in raw["numbers"]),
+            {name: tuple(values) for name, values in raw["categories"].items()},
+            {name: arrays.get(f"digests.{place}", _NONE) for place, name in enumerate(raw["categories"])},
+            texts,
+            dict(raw["left_out"]),
+        )
+
+
+def learn(schema: Schema, inputs: Columns, texts: Mapping[str, TextScores], fewest: int) -> TableFeatures:
+    """Return the description that training rows give. texts: the fitted scores of text columns. fewest: from how many
+    rows on a category's value is known.
+
+    A column that never changes, or that only names its rows, is left out.
+    """
+    numbers: list[tuple[str, str]] = []
+    categories: dict[str, tuple[str, ...]] = {}
+    digests: dict[str, npt.NDArray[np.uint64]] = {}
+    left_out: dict[str, str] = {}
+    for field in schema.inputs:
+        column = inputs[field.name]
+        if field.kind == "text":
+            continue
+        why = ""
+        if field.kind == "number":
+            values = as_floats(column)
+            why = _useless_number(field, values)
+            numbers += [] if why else [(field.name, "")]
+        elif field.kind == "time":
+            parts = {part: v for part, v in calendar(column).items() if len(np.unique(v[~np.isnan(v)])) > 1}
+            why = "" if parts else "the same in every row"
+            numbers += [(field.name, part) for part in parts]
+        else:
+            counts = Counter(value for value in column if value not in (None, ""))
+            why = _useless_category(field, counts, len(column))
+            if not why:
+                known = [(value, n) for value, n in counts.most_common(_MOST_VALUES) if n >= fewest]
+                categories[field.name] = tuple(sorted(value for value, n in known if n >= FEWEST_ROWS))
+                rare = sorted(_digest(field.name, value) for value, n in known if n < FEWEST_ROWS)
+                digests[field.name] = np.array(rare, dtype=np.uint64)
+        if why:
+            left_out[field.name] = why
+    return TableFeatures(tuple(numbers), categories, digests, dict(texts), left_out)
+
+
+def as_floats(column: Sequence[Any]) -> Floats:
+    """Return a column of numbers as an array, NaN where one is missing."""
+    if isinstance(column, np.ndarray):
+        return column.astype(np.float64)
+    return np.array([np.nan if value is None or value == "" else value for value in column], dtype=np.float64)
+
+
+def calendar(column: Sequence[Any]) -> dict[str, Floats]:
+    """Return days since 1970, month, weekday (Monday 0) and hour of a column of ISO dates; NaN where none stands."""
+    cells = [_iso(cell) for cell in column]
+    when = np.array(cells, dtype="datetime64[s]")
+    missing = np.isnat(when)
+    seconds = np.where(missing, 0, when.astype(np.int64)).astype(np.float64)
+    day = np.floor(seconds / 86_400)
+    month = when.astype("datetime64[M]").astype(np.int64) % 12 + 1.0
+    found = {"day": day, "month": month, "weekday": (day + 3) % 7, "hour": np.floor(seconds % 86_400 / 3_600)}
+    return {part: np.where(missing, np.nan, found[part]) for part in _PARTS}
+
+
+def _iso(cell: Any) -> str:
+    """Return a date that numpy can read; what is none counts as missing."""
+    if not cell:
+        return "NaT"
+    text = str(cell)
+    return (
+        text
+        if len(text) in (10, 19) and text[4] == "-" == text[7] and text[:4].isdigit()
+        else date(text) or "NaT"
+    )
+
+
+def _useless_number(field: Field, values: Floats) -> str:
+    filled = values[~np.isnan(values)]
+    distinct = len(np.unique(filled))
+    if distinct == 0:
+        return "empty in every row"
+    if distinct == 1 and len(filled) == len(values):
+        return "the same in every row"
+    whole = bool((filled == np.floor(filled)).all())
+    return "an id: it differs in every row" if is_id(field, distinct, len(filled), whole) else ""
+
+
+def _useless_category(field: Field, counts: Mapping[str, int], rows: int) -> str:
+    filled = sum(counts.values())
+    if not counts:
+        return "empty in every row"
+    if len(counts) == 1 and filled == rows:
+        return "the same in every row"
+    return "an id: it differs in every row" if is_id(field, len(counts), filled, False) else ""
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == "" or value != value:
+        return "?"
+    return f"{float(value):.6g}" if isinstance(value, int | float | np.floating) else str(value)[:40]

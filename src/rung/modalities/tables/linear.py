@@ -1,0 +1,160 @@
+"""A linear model of a table's cells: standardised numbers bent at a few knots, one weight a category."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.modalities.tables.features import Cells
+
+Floats = npt.NDArray[np.float64]
+# Categories in fewer training rows share one weight.
+_FEWEST_ROWS = 5
+
+
+@dataclass(frozen=True)
+class LinearDesign:
+    """How cells become columns of a linear model.
+
+    fill: what stands for a missing number. knots: [numbers, k], where its line may bend; NaN for no bend. gaps: which
+    numbers have a column "is missing". shift, scale: of the dense columns. kept: per category column, the code ->
+    place of its weight (the last place is shared by the rare and the unseen).
+    """
+
+    fill: Floats
+    knots: Floats
+    gaps: npt.NDArray[np.int64]
+    shift: Floats
+    scale: Floats
+    kept: tuple[npt.NDArray[np.int64], ...]
+
+    @property
+    def dense_width(self) -> int:
+        return len(self.shift)
+
+    @property
+    def width(self) -> int:
+        return self.dense_width + sum(int(places.max(initial=-1)) + 1 for places in self.kept)
+
+    def dense(self, cells: Cells) -> Floats:
+        """Return [rows, dense columns]: numbers, their bends, their gaps; each with mean 0 and spread 1."""
+        return (self._raw(cells) - self.shift) / self.scale
+
+    def _raw(self, cells: Cells) -> Floats:
+        missing = np.isnan(cells.numbers)
+        values = np.where(missing, self.fill, cells.numbers)
+        blocks = [values]
+        if self.knots.shape[1]:
+            # Between the outer knots alone: a wild value must not pull the line along.
+            low, high = self.knots[:, 0], self.knots[:, -1]
+            held = np.clip(values, low, high)
+            blocks[0] = held
+            inner = self.knots[:, 1:-1]
+            blocks += [np.maximum(held - inner[:, k], 0.0) for k in range(inner.shape[1])]
+        blocks.append(missing[:, self.gaps].astype(np.float64))
+        return np.hstack(blocks)
+
+    def places(self, cells: Cells) -> npt.NDArray[np.int64]:
+        """Return [rows, category columns]: the place of each cell's weight among all columns."""
+        found = np.empty(cells.codes.shape, dtype=np.int64)
+        begin = self.dense_width
+        for j, places in enumerate(self.kept):
+            found[:, j] = begin + places[cells.codes[:, j]]
+            begin += int(places.max(initial=-1)) + 1
+        return found
+
+
+@dataclass(frozen=True)
+class LinearPart:
+    """A fitted linear model: raw scores [rows, outputs]. centre: [categories, outputs], a category column's mean weight."""
+
+    design: LinearDesign
+    weights: npt.NDArray[np.float32]
+    bias: npt.NDArray[np.float32]
+    centre: npt.NDArray[np.float32]
+
+    def raw(self, cells: Cells) -> Floats:
+        """Return [rows, outputs]."""
+        weights = self.weights.astype(np.float64)
+        scores = self.design.dense(cells) @ weights[: self.design.dense_width] + self.bias
+        for column in self.design.places(cells).T:
+            scores += weights[column]
+        return np.asarray(scores, dtype=np.float64)
+
+    def contributions(self, cells: Cells) -> Floats:
+        """Return [rows, numbers + categories, outputs]: what each column adds to the score, against its mean.
+
+        Of a linear model these are its Shapley values, columns taken as independent (Lundberg & Lee 2017).
+        """
+        weights = self.weights.astype(np.float64)
+        numbers, knots = cells.numbers.shape[1], max(self.design.knots.shape[1] - 2, 0)
+        dense = self.design.dense(cells)
+        found = np.zeros((len(cells), numbers + cells.codes.shape[1], weights.shape[1]))
+        for k in range(knots + 1):
+            part = slice(k * numbers, (k + 1) * numbers)
+            found[:, :numbers] += dense[:, part, None] * weights[part]
+        begin = (knots + 1) * numbers
+        for place, number in enumerate(self.design.gaps.tolist()):
+            found[:, number] += dense[:, begin + place, None] * weights[begin + place]
+        for j, column in enumerate(self.design.places(cells).T):
+            found[:, numbers + j] = weights[column] - self.centre[j]
+        return found
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return everything, for safetensors."""
+        design = self.design
+        found: dict[str, npt.NDArray[Any]] = {
+            "weights": self.weights, "bias": self.bias, "centre": self.centre, "fill": design.fill, "knots": design.knots,
+            "gaps": design.gaps, "shift": design.shift, "scale": design.scale,
+        }  # fmt: skip
+        return found | {f"kept.{j}": places for j, places in enumerate(design.kept)}
+
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> LinearPart:
+        """Return what `arrays` gave."""
+        kept = tuple(arrays[f"kept.{j}"] for j in range(sum(key.startswith("kept.") for key in arrays)))
+        own: list[Any] = [arrays[key] for key in ("fill", "knots", "gaps", "shift", "scale")]
+        own.append(kept)
+        design = LinearDesign(*own)
+        return LinearPart(design, arrays["weights"], arrays["bias"], arrays["centre"])
+
+
+def learn_design(cells: Cells, bends: int) -> LinearDesign:
+    """Return the design of training cells. bends: inner knots a number gets, at its quantiles; 0 for a straight line."""
+    numbers = cells.numbers
+    missing = np.isnan(numbers)
+    width = numbers.shape[1]
+    fill = np.array([_median(numbers[:, j]) for j in range(width)])
+    gaps = np.flatnonzero(missing.any(axis=0) & ~missing.all(axis=0))
+    knots = np.zeros((width, 0))
+    if bends and width:
+        shares = np.concatenate([[0.01], np.linspace(0.0, 1.0, bends + 2)[1:-1], [0.99]])
+        knots = np.array([_quantiles(numbers[:, j], shares) for j in range(width)])
+    kept = tuple(_places(cells.codes[:, j], size) for j, size in enumerate(cells.sizes))
+    plain = LinearDesign(fill, knots, gaps, np.zeros(1), np.ones(1), kept)
+    raw = plain._raw(cells)
+    spread = raw.std(axis=0)
+    return LinearDesign(fill, knots, gaps, raw.mean(axis=0), np.where(spread > 1e-12, spread, 1.0), kept)
+
+
+def _median(values: Floats) -> float:
+    filled = values[~np.isnan(values)]
+    return float(np.median(filled)) if len(filled) else 0.0
+
+
+def _quantiles(values: Floats, shares: Floats) -> Floats:
+    filled = values[~np.isnan(values)]
+    return np.quantile(filled, shares) if len(filled) else np.zeros(len(shares))
+
+
+def _places(codes: npt.NDArray[np.int32], size: int) -> npt.NDArray[np.int64]:
+    """Return code -> place of its weight, for all `size` codes; the last place is the rare and unseen one."""
+    counts = np.bincount(codes, minlength=size)
+    common = np.flatnonzero(counts >= _FEWEST_ROWS)
+    places = np.full(size, len(common), dtype=np.int64)
+    places[common] = np.arange(len(common))
+    return places

@@ -1,0 +1,181 @@
+"""The model that all families of tables share: packed features, one or a few parts, calibration, thresholds, reasons."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.errors import BundleError
+from rung.core.model import Cost, DataFacts, FitContext, Model, Reason
+from rung.core.types import Columns, Examples, Prediction, Schema
+from rung.modalities.tables.additive import AdditivePart
+from rung.modalities.tables.features import TableFeatures
+from rung.modalities.tables.fitted import Part, TableParts
+from rung.modalities.tables.linear import LinearPart
+from rung.modalities.tables.target_transform import NumberScale
+from rung.modalities.tables.tree_ensemble import TreePart
+from rung.runtime.classification.decision_threshold import Decision
+from rung.runtime.linear.head import Calibration
+
+Floats = npt.NDArray[np.float64]
+_KINDS: dict[str, type[LinearPart] | type[TreePart] | type[AdditivePart]] = {
+    "linear": LinearPart,
+    "trees": TreePart,
+    "additive": AdditivePart,
+}
+
+
+class TableModel(Model):
+    """A row of a table to a label or a number; families differ in which parts a fit may choose.
+
+    FAMILIES: kinds of parts that are tried. MIXES: whether several may answer together.
+    """
+
+    NEEDS = "tables"
+    TASKS = frozenset({"tabular_classification", "tabular_regression"})
+    FAMILIES: ClassVar[tuple[str, ...]] = ()
+    MIXES: ClassVar[bool] = False
+
+    def __init__(self, schema: Schema, fitted: TableParts) -> None:
+        self._schema = schema
+        self._fitted = fitted
+
+    @classmethod
+    def name(cls) -> str:
+        """Return the family's name: that of its file."""
+        return cls.__module__.rsplit(".", 1)[-1]
+
+    @classmethod
+    def fit(cls, examples: Examples, params: Any, context: FitContext) -> Self:
+        cls.require()
+        from rung.training.tables.fit import fit_table
+
+        return cls(examples.schema, fit_table(examples, cls.FAMILIES, cls.MIXES, params, context))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self._schema.labels
+
+    @property
+    def chosen(self) -> Mapping[str, Any]:
+        return self._fitted.chosen
+
+    def raw(self, inputs: Columns) -> Floats:
+        """Return [rows, outputs]: the parts' scores, each by its weight, before calibration."""
+        cells = self._fitted.features.encode(inputs)
+        pairs = zip(self._fitted.parts, self._fitted.weights, strict=True)
+        return np.asarray(sum(weight * part.raw(cells) for part, weight in pairs))
+
+    def probabilities(self, inputs: Columns) -> Floats:
+        """Return [rows, labels] for labels; a model of numbers has none."""
+        return self._fitted.calibration.apply(self.raw(inputs))
+
+    def predict(self, inputs: Columns) -> list[Prediction]:
+        if not inputs or not len(next(iter(inputs.values()))):
+            return []
+        if self.labels:
+            return self._fitted.decision.answers(self.probabilities(inputs), self.labels, self.name())
+        return self._fitted.scale.answers(self.raw(inputs)[:, 0], self.name())
+
+    def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
+        """Return how far each column moved the answer: in log odds towards the label given, or in the target's units.
+
+        Exact Shapley values of the trees and of the linear parts, by their weights. For a target learned on a
+        logarithmic scale they are shares: 0.1 is a tenth more.
+        """
+        features, rows = self._fitted.features, len(next(iter(inputs.values()), ()))
+        if not rows:
+            return []
+        cells = features.encode(inputs)
+        pairs = zip(self._fitted.parts, self._fitted.weights, strict=True)
+        found = np.asarray(sum(weight * part.contributions(cells) for part, weight in pairs))
+        names = [*features.number_sources, *features.categories]
+        reasons = []
+        for row, answer in enumerate(self.predict(inputs)):
+            moved = self._towards(found[row], answer)
+            total: dict[str, float] = {}
+            for name, weight in zip(names, moved.tolist(), strict=True):
+                total[name] = total.get(name, 0.0) + weight
+            shown = features.shown(inputs, row)
+            strongest = sorted(total.items(), key=lambda item: (-abs(item[1]), item[0]))[:most]
+            reasons.append([Reason(shown[n], _short(w)) for n, w in strongest if abs(w) > 1e-9])
+        return reasons
+
+    def _towards(self, moved: Floats, answer: Prediction) -> Floats:
+        """Return one weight a column: of the label given over the mean of the others, or of the number."""
+        if not self.labels:
+            return np.asarray(moved[:, 0] * self._fitted.scale.unit)
+        own = self.labels.index(answer.value)
+        others = (moved.sum(axis=1) - moved[:, own]) / max(len(self.labels) - 1, 1)
+        return np.asarray((moved[:, own] - others) * self._fitted.calibration.scale)
+
+    def save(self, folder: Path) -> None:
+        from safetensors.numpy import save_file
+
+        fitted = self._fitted
+        arrays = dict(fitted.features.arrays())
+        kinds = []
+        for place, part in enumerate(fitted.parts):
+            kinds.append(next(kind for kind, family in _KINDS.items() if isinstance(part, family)))
+            arrays |= {f"part.{place}.{key}": array for key, array in part.arrays().items()}
+        for place, (x, y) in enumerate(fitted.calibration.knots):
+            arrays |= {f"knots.{place}.x": x, f"knots.{place}.y": y}
+        kept = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+        save_file(kept, folder / "table.safetensors")
+        facts = {
+            "features": fitted.features.as_dict(),
+            "parts": kinds,
+            "weights": list(fitted.weights),
+            "calibration": {"kind": fitted.calibration.kind, "scale": fitted.calibration.scale},
+            "decision": fitted.decision.as_dict(),
+            "scale": fitted.scale.as_dict(),
+            "chosen": dict(fitted.chosen),
+        }
+        (folder / "table.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema) -> Self:
+        from safetensors.numpy import load_file
+
+        facts = json.loads((folder / "table.json").read_text(encoding="utf-8"))
+        arrays = load_file(folder / "table.safetensors")
+        parts: list[Part] = []
+        for place, kind in enumerate(facts["parts"]):
+            prefix = f"part.{place}."
+            own = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
+            part = _KINDS[kind].from_arrays(own)
+            parts.append(part.opened() if isinstance(part, TreePart) else part)
+        knots = tuple(
+            (arrays[f"knots.{i}.x"], arrays[f"knots.{i}.y"]) for i in range(len(schema.labels))
+            if facts["calibration"]["kind"] == "isotonic"
+        )  # fmt: skip
+        features = TableFeatures.from_parts(facts["features"], arrays)
+        unknown = {name for name, _ in features.numbers} | set(features.categories) | set(features.texts)
+        if not unknown <= set(schema.input_names):
+            raise BundleError("the model reads columns that the schema lacks", folder.name, "Build it again.")
+        calibration = Calibration(facts["calibration"]["kind"], float(facts["calibration"]["scale"]), knots)
+        decision, scale = Decision.from_dict(facts["decision"]), NumberScale.from_dict(facts["scale"])
+        fitted = TableParts(
+            features, tuple(parts), tuple(facts["weights"]), calibration, decision, scale, facts["chosen"]
+        )
+        return cls(schema, fitted)
+
+    @classmethod
+    def cost(cls, facts: DataFacts, params: Any, context: FitContext) -> Cost:
+        cells = facts.rows * max(facts.chars_per_row / 8, 1)
+        each = {"linear": (8e-7, 0.0, 0.02), "additive": (6e-5, 4e-5, 0.1), "trees": (3e-6, 8e-5, 0.4)}
+        a_cell, a_row, mb = (max(each[family][i] for family in cls.FAMILIES) for i in range(3))
+        tried = (1 + context.effort) * (2 if cls.MIXES else 1)
+        fit = 0.3 + cells * a_cell * tried * max(facts.labels / 2, 1)
+        answer = 1.5e-4 + a_row + (1.2e-4 if cls.MIXES else 0.0) + facts.chars_per_row * 2e-7
+        size = mb * (3 if cls.MIXES else 1)
+        return Cost(fit, answer * 1000, 60 + 3 * size + cells * 1e-5, size)
+
+
+def _short(weight: float) -> float:
+    return float(f"{weight:.4g}")

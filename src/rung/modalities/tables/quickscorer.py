@@ -1,0 +1,153 @@
+"""Boosted trees without a step: every number rules out leaves, and the first leaf left is the answer.
+
+QuickScorer (Lucchese et al., SIGIR 2015) in numpy. A tree's leaves are bits from left to right. For a feature, a table
+says for each place between its thresholds which leaves of every tree a row there can still reach; what all features
+leave is combined with "and", and the lowest bit that stands is the leaf. Features of few thresholds share a table, which
+says it for each combination of their places. Nothing branches on data, so a batch runs two to three times as fast as node by
+node in ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.modalities.tables.tree_arrays import Trees
+
+Floats = npt.NDArray[np.float64]
+Single = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+# The features that share a table, and the table.
+Shared = tuple[tuple[int, ...], npt.NDArray[Any]]
+# Larger tables than this, and trees of more leaves than a word has bits, are for ONNX Runtime.
+_MOST_BYTES = 32_000_000
+# A table that features share stays this small, so that it lies near the processor.
+_SHARED_BYTES = 524_288
+# Bytes of masks made at a time: they stay near the processor, and are many enough for two threads to work side by side.
+_BLOCK = 262_144
+_ALL = ~np.uint64(0)
+
+
+@dataclass(frozen=True)
+class LeafMasks:
+    """Trees as tables, trees of one output next to each other.
+
+    thresholds: of each feature that is asked at all, in order. A cell's place is how many of them lie below it, a missing
+    one's their number and one more. masks: tables [places, trees], each with the features that share it; a row of it is
+    for one place of the first feature and one of each other, the last counting fastest. value: the leaves of all trees,
+    tree after tree. first: where a tree's leaves begin in `value`, less one. bounds: where the trees of an output begin,
+    and the end.
+    """
+
+    thresholds: Mapping[int, Single]
+    masks: tuple[Shared, ...]
+    value: Single
+    first: Ints
+    bounds: tuple[int, ...]
+
+    def raw(self, rows: Single) -> Floats:
+        """Return [rows, outputs]: the sum of the leaves that each row falls into."""
+        outputs, trees = len(self.bounds) - 1, len(self.first)
+        found = np.zeros((len(rows), outputs))
+        if not self.masks:
+            leaves = self.value[self.first + 1]
+            for k in range(outputs):
+                found[:, k] = leaves[self.bounds[k] : self.bounds[k + 1]].sum(dtype=np.float64)
+            return found
+        tables = [(self._places(rows, features), mask) for features, mask in self.masks]
+        kind = tables[0][1].dtype
+        most = min(max(_BLOCK // (trees * kind.itemsize), 1), max(len(rows), 1))
+        # Made once and used for every block: fresh memory costs more than what is done with it.
+        shape = (most, trees)
+        left, other = np.empty(shape, kind), np.empty(shape, kind)
+        zeros, leaf, leaves = (
+            np.empty(shape, np.uint8),
+            np.empty(shape, np.int64),
+            np.empty(shape, np.float32),
+        )
+        for begin in range(0, len(rows), most):
+            part, n = slice(begin, begin + most), min(most, len(rows) - begin)
+            a, b = left[:n], other[:n]
+            # Places lie within the tables; "clip" keeps numpy from copying what it takes.
+            place, mask = tables[0]
+            mask.take(place[part], axis=0, out=a, mode="clip")
+            for place, mask in tables[1:]:
+                mask.take(place[part], axis=0, out=b, mode="clip")
+                np.bitwise_and(a, b, out=a)
+            # The bits up to the lowest that stands, counted, are one more than the leaf's place in its tree.
+            np.bitwise_xor(a, np.subtract(a, a.dtype.type(1), out=b), out=a)
+            np.add(np.bitwise_count(a, out=zeros[:n]), self.first, out=leaf[:n])
+            self.value.take(leaf[:n], out=leaves[:n], mode="clip")
+            for k in range(outputs):
+                found[part, k] = leaves[:n, self.bounds[k] : self.bounds[k + 1]].sum(axis=1, dtype=np.float64)
+        return found
+
+    def _places(self, rows: Single, features: tuple[int, ...]) -> Ints:
+        """Return for each row which row of the table of these features is its own."""
+        found = np.zeros(len(rows), dtype=np.int64)
+        for feature in features:
+            cells, thresholds = rows[:, feature], self.thresholds[feature]
+            place = np.searchsorted(thresholds, cells)
+            place[np.isnan(cells)] = len(thresholds) + 1
+            found = found * (len(thresholds) + 2) + place
+        return found
+
+
+def leaf_masks(trees: Trees) -> LeafMasks | None:
+    """Return trees as tables, or None where they are too large for it."""
+    count = np.diff(np.append(trees.roots, len(trees.feature)))
+    is_leaf = trees.feature < 0
+    before = np.concatenate([[0], np.cumsum(is_leaf)])
+    size = before[trees.roots + count] - before[trees.roots]
+    inside = np.flatnonzero(~is_leaf)
+    features = np.unique(trees.feature[inside]).tolist()
+    steps = [np.unique(trees.threshold[inside[trees.feature[inside] == f]]) for f in features]
+    most = int(size.max(initial=1))
+    width = next((width for width in (1, 2, 4, 8) if most <= 8 * width), None)
+    if width is None or sum(len(t) + 2 for t in steps) * len(size) * width > _MOST_BYTES:
+        return None
+    order = np.argsort(trees.output, kind="stable")
+    column_of = np.empty(len(order), dtype=np.int64)
+    column_of[order] = np.arange(len(order))
+    tree = np.repeat(np.arange(len(count)), count)
+    # A node that sends a row right rules out the leaves of its left side.
+    ruled_out = np.full(len(trees.feature), _ALL)
+    wide = (before[trees.right[inside]] - before[trees.left[inside]]).astype(np.uint64)
+    begin = (before[inside] - before[trees.roots[tree[inside]]]).astype(np.uint64)
+    ruled_out[inside] = ~(((np.uint64(1) << wide) - np.uint64(1)) << begin)
+    masks = []
+    for feature, thresholds in zip(features, steps, strict=True):
+        nodes = inside[trees.feature[inside] == feature]
+        mask = np.full((len(thresholds) + 2, len(count)), _ALL)
+        rank = np.searchsorted(thresholds, trees.threshold[nodes])
+        np.bitwise_and.at(mask, (rank + 1, column_of[tree[nodes]]), ruled_out[nodes])
+        mask[:-1] = np.bitwise_and.accumulate(mask[:-1], axis=0)
+        right = nodes[~trees.missing_left[nodes]]
+        np.bitwise_and.at(mask, (len(thresholds) + 1, column_of[tree[right]]), ruled_out[right])
+        masks.append(((feature,), mask.astype(f"u{width}")))
+    leaf = np.flatnonzero(is_leaf)
+    by_column = leaf[np.argsort(column_of[tree[leaf]], kind="stable")]
+    first = np.concatenate([[0], np.cumsum(size[order])])[:-1]
+    bounds = np.searchsorted(trees.output[order], np.arange(trees.outputs + 1)).tolist()
+    return LeafMasks(
+        dict(zip(features, steps, strict=True)), _shared(masks), trees.value[by_column],
+        first.astype(np.int64) - 1, tuple(bounds),
+    )  # fmt: skip
+
+
+def _shared(masks: Sequence[Shared]) -> tuple[Shared, ...]:
+    """Return tables joined two by two, the smallest first, as long as they stay small: each costs every row a look."""
+    found = sorted(masks, key=lambda one: len(one[1]))
+    total = sum(mask.nbytes for _, mask in masks)
+    while len(found) > 1:
+        (some, a), (others, b) = found[:2]
+        total += a.nbytes * len(b) - a.nbytes - b.nbytes
+        if a.nbytes * len(b) > _SHARED_BYTES or total > _MOST_BYTES:
+            break
+        both = (a[:, None] & b[None]).reshape(-1, a.shape[1])
+        found = sorted([(some + others, both), *found[2:]], key=lambda one: len(one[1]))
+    return tuple(found)

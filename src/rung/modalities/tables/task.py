@@ -1,0 +1,132 @@
+"""What tasks share that read the columns of a table: which ones, of what kind, and what makes two rows the same."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from math import isfinite
+from typing import Any
+
+from rung.core.errors import DataError
+from rung.core.task import ColumnProfile, Task
+from rung.core.types import Field, Schema
+from rung.modalities.tables.parsing import cell_text, is_missing, number
+from rung.modalities.tables.type_inference import described_field
+
+MOST_COLUMNS = 5_000
+_TARGET_NAMES = (
+    "label", "class", "target", "churn", "outcome", "result", "default", "fraud", "survived", "income", "diagnosis",
+    "response", "status", "price", "amount", "cost", "sales", "demand", "score", "value", "revenue", "salary", "rent",
+    "creditability", "y", "标签", "类别", "目标", "结果", "是否", "价格", "金额", "销量",
+)  # fmt: skip
+
+
+class TableTask(Task):
+    """A row of named cells goes in. Kinds of columns are found in training rows."""
+
+    repeats_are_copies = False
+
+    def default_inputs(self, columns: Sequence[str]) -> tuple[str, ...]:
+        return tuple(columns)
+
+    def raw_inputs(self, inputs: Sequence[str]) -> tuple[Field, ...]:
+        """Return the fields before anything is known of them: whatever stands in a cell, as text."""
+        return tuple(Field(name, "category", "input") for name in inputs)
+
+    def with_kinds(self, schema: Schema, cells: Callable[[], Mapping[str, Mapping[str, int]]]) -> Schema:
+        """Return the schema with the kind of every input column, as its training cells show it."""
+        if len(schema.inputs) > MOST_COLUMNS:
+            raise DataError(
+                f"{len(schema.inputs):,} columns are too many: at most {MOST_COLUMNS:,} are read",
+                "data.input",
+                "Name the columns that matter in `data.input`.",
+            )
+        found = cells()
+        fields = tuple(described_field(f.name, found[f.name]) for f in schema.inputs)
+        if all(all(is_missing(text) for text in found[f.name]) for f in fields) and any(found.values()):
+            raise DataError(
+                "all inputs of all training rows are empty", "data.input", "Choose columns that are filled."
+            )
+        return replace(schema, inputs=fields)
+
+    def refuse_input(self, inputs: Mapping[str, Any]) -> str:
+        if all(is_missing(value) for value in inputs.values()):
+            names = ", ".join(list(inputs)[:5]) + (", ..." if len(inputs) > 5 else "")
+            return f"nothing in {names}"
+        return ""
+
+    def fold(self, inputs: Mapping[str, Any]) -> str:
+        """Return the cells as one text: equal for rows whose numbers and words are, however they are written."""
+        return "\x1f".join(_folded(value) for value in inputs.values())
+
+
+def _folded(value: Any) -> str:
+    if type(value) is not str:
+        return _folded_cell(value)
+    try:
+        plain = float(value)
+    except ValueError:
+        return _folded_text(value)
+    # What `number` reads as well: most cells of most tables, and twenty times as fast.
+    return repr(plain) if isfinite(plain) and "_" not in value else _folded_text(value)
+
+
+@lru_cache(maxsize=1 << 16)
+def _folded_text(value: str) -> str:
+    return _folded_cell(value)
+
+
+def _folded_cell(value: Any) -> str:
+    if is_missing(value):
+        return ""
+    text = cell_text(value)
+    found = number(text)
+    if found is not None:
+        return repr(found)
+    return " ".join((text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold().split())
+
+
+def target_column(
+    columns: Sequence[ColumnProfile], fits: Callable[[ColumnProfile], bool]
+) -> tuple[ColumnProfile | None, bool]:
+    """Return the column most like a target among those that fit, and whether its name says so.
+
+    The one the user chose wins; else one that is called like a target; else the last, where people put it.
+    """
+    chosen = next((c for c in columns if c.role == "target"), None)
+    if chosen:
+        return (chosen if fits(chosen) else None), True
+    likely = [c for c in columns if not c.role and fits(c)]
+    for column in likely:
+        if column.name.casefold() in _TARGET_NAMES:
+            return column, True
+    last = likely[-1] if likely and likely[-1] is columns[-1] else None
+    for column in [last] if last else likely:
+        if any(word in _name_words(column.name) for word in _TARGET_NAMES):
+            return column, True
+    return last, False
+
+
+def input_columns(columns: Sequence[ColumnProfile], target: ColumnProfile) -> list[ColumnProfile]:
+    """Return the columns a table would be read with: the ones the user chose, else all that hold anything."""
+    chosen = [c for c in columns if c.role == "input"]
+    return chosen or [c for c in columns if not c.role and c is not target and c.filled]
+
+
+def is_prose(column: ColumnProfile) -> bool:
+    """Return whether a column holds texts, hardly two alike."""
+    return column.mean_chars >= 8 and column.distinct > column.filled * 0.5 and column.numeric < 0.5
+
+
+def is_row_name(column: ColumnProfile) -> bool:
+    """Return whether a column looks like the number or the code of a row."""
+    whole = all(text.lstrip("-").isdigit() for text in column.examples)
+    return column.distinct == column.filled > 1 and (column.numeric < 0.5 or whole)
+
+
+def _name_words(name: str) -> set[str]:
+    folded = name.casefold()
+    parts = set(folded.replace("-", "_").replace(" ", "_").replace(".", "_").split("_"))
+    return parts | {folded} | {word for word in _TARGET_NAMES if not word.isascii() and word in folded}

@@ -1,0 +1,1 @@
+"""Text: n-grams, embeddings, encoders and their predictors."""

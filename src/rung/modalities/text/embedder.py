@@ -1,0 +1,132 @@
+"""Texts to vectors for a model: a sentence encoder or static token vectors, cached on disk while a build runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.errors import RungError
+from rung.modalities.text.embedding_cache import EmbeddingCache
+from rung.modalities.text.onnx_encoder import OnnxEncoder
+from rung.modalities.text.static_embedding import StaticEmbedding
+
+Vectors = npt.NDArray[np.float32]
+# While a build runs: where embeddings are kept and how many threads encode. A server has neither.
+_BUILDING: ContextVar[tuple[Path, int] | None] = ContextVar("rung_building", default=None)
+_FILES = ("model.onnx", "tokenizer.json", "encoder.json", "embedding.safetensors")
+_ENGLISH = frozenset(
+    [
+        "the",
+        "of",
+        "and",
+        "to",
+        "in",
+        "a",
+        "is",
+        "that",
+        "it",
+        "for",
+        "was",
+        "on",
+        "are",
+        "with",
+        "as",
+        "be",
+        "this",
+        "have",
+        "not",
+        "you",
+        "i",
+    ]
+)
+
+
+@contextmanager
+def during_build(cache: Path, threads: int) -> Iterator[None]:
+    """Keep every embedding made inside the block below `cache`, so that no text is embedded twice."""
+    token = _BUILDING.set((cache, threads))
+    try:
+        yield
+    finally:
+        _BUILDING.reset(token)
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """An opened encoder. kind: "encoder" or "static". folder: its files. pool_chunks: read long texts whole."""
+
+    kind: str
+    folder: Path
+    width: int
+    pool_chunks: bool
+    engine: Any
+    cache: EmbeddingCache | None
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return [rows, width], each row of length 1."""
+        if not texts:
+            return np.zeros((0, self.width), np.float32)
+        return self.cache.embed(texts, self._encode) if self.cache is not None else self._encode(list(texts))
+
+    def save(self, folder: Path) -> None:
+        """Copy the encoder's own files into an empty folder, with how it is used."""
+        for name in _FILES:
+            if (self.folder / name).is_file():
+                shutil.copyfile(self.folder / name, folder / name)
+        use = {"kind": self.kind, "pool_chunks": self.pool_chunks}
+        (folder / "embedder.json").write_text(json.dumps(use), encoding="utf-8")
+
+    def _encode(self, texts: list[str]) -> Vectors:
+        # Half of a surrogate pair is no text to a tokeniser.
+        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        if self.kind == "static":
+            return np.asarray(self.engine.encode(clean), np.float32)
+        vectors = self.engine.encode(clean, pool_chunks=self.pool_chunks, all_layers=True)
+        return np.asarray(vectors, np.float32)
+
+
+def open_embedder(kind: str, folder: Path, pool_chunks: bool = False) -> Embedder:
+    """Return the embedder of a folder of files; raises RungError when they do not fit."""
+    building = _BUILDING.get()
+    if kind == "static":
+        static = StaticEmbedding.open(folder)
+        return Embedder(kind, folder, static.width, False, static, None)  # Faster than any cache.
+    encoder = OnnxEncoder.open(folder, threads=building[1] if building else 1)
+    width = encoder.full_width
+    cache = None
+    if building:
+        what = f"{encoder.config.id}-{'chunks' if pool_chunks else 'first'}"
+        # Single precision: a build's embeddings must be the served ones, bit for bit.
+        cache = EmbeddingCache(building[0], what, width, kind="float32")
+    return Embedder(kind, folder, width, pool_chunks, encoder, cache)
+
+
+def load_embedder(folder: Path) -> Embedder:
+    """Return what `Embedder.save` wrote."""
+    use = json.loads((folder / "embedder.json").read_text(encoding="utf-8"))
+    if use["kind"] not in {"encoder", "static"}:
+        raise RungError(
+            f"'{use['kind']}' is not a kind of embedder", "embedder.json", "Build the bundle again."
+        )
+    return open_embedder(use["kind"], folder, bool(use["pool_chunks"]))
+
+
+def looks_english(texts: Sequence[str]) -> bool:
+    """Return whether these texts are English: by the share of its commonest words among theirs."""
+    words = [word for text in texts for word in re.findall(r"[^\W\d_]+", text[:2_000].lower())]
+    plain = sum(
+        text[:2_000].isascii() or len(re.findall(r"[^\x00-\u024f]", text[:2_000])) < 0.05 * len(text)
+        for text in texts
+    )
+    common = sum(word in _ENGLISH for word in words)
+    return bool(texts) and plain > 0.9 * len(texts) and common > 0.08 * max(len(words), 1)

@@ -1,0 +1,213 @@
+"""Give rows to an ONNX file in the form it reads: texts, or token ids with what stands beside them."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from rung.core.errors import RungError, did_you_mean
+from rung.core.types import Columns
+from rung.modalities.text.ngrams import MAX_CHARS, join_fields
+
+Batch = tuple[list[int], dict[str, Any]]
+_TEXT = "tensor(string)"
+_NUMBERS = {
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+}
+_MASK, _TYPES = "attention_mask", "token_type_ids"
+_PADS = ("[PAD]", "<pad>", "<PAD>")
+_TEXTS_A_BATCH, _TOKENS_A_BATCH = 64, 2048
+_MOST_TOKENS = 512
+
+
+class Reader(Protocol):
+    """How a file reads rows."""
+
+    def batches(self, inputs: Columns, alone: bool) -> Iterator[Batch]:
+        """Yield (row numbers, what the session reads for them); one row a batch when `alone`."""
+        ...
+
+
+@dataclass(frozen=True)
+class TextReader:
+    """Texts go in as they are. columns: input of the file -> field of the product, None for all joined; its rank."""
+
+    columns: Mapping[str, tuple[str | None, int]]
+
+    def batches(self, inputs: Columns, alone: bool) -> Iterator[Batch]:
+        joined = join_fields(inputs)
+        texts = {
+            name: joined if field is None else ["" if cell is None else str(cell) for cell in inputs[field]]
+            for name, (field, _) in self.columns.items()
+        }
+        size = 1 if alone else _TEXTS_A_BATCH
+        for start in range(0, len(joined), size):
+            rows = list(range(start, min(start + size, len(joined))))
+            yield (
+                rows,
+                {
+                    name: _column([clean(texts[name][row]) for row in rows], rank)
+                    for name, (_, rank) in self.columns.items()
+                },
+            )
+
+
+@dataclass(frozen=True)
+class TokenReader:
+    """Token ids go in: of one fixed length, padded and cut, or of each text's own length, never padded.
+
+    kinds: input of the file -> its numpy type; ids: which of them takes the ids; length: the fixed one, or None.
+    """
+
+    tokenizer: Any
+    kinds: Mapping[str, type]
+    ids: str
+    length: int | None
+    pad: int
+    pad_left: bool
+
+    def batches(self, inputs: Columns, alone: bool) -> Iterator[Batch]:
+        encoded = self.tokenizer.encode_batch([clean(text) for text in join_fields(inputs)])
+        # A file without a mask cannot tell padding from text: rows of one length go together instead.
+        by_length: dict[int, list[int]] = defaultdict(list)
+        tokens = [item.ids or [self.pad] for item in encoded]
+        for row, ids in enumerate(tokens):
+            by_length[self.length or len(ids)].append(row)
+        for length, group in by_length.items():
+            size = 1 if alone else max(1, _TOKENS_A_BATCH // length)
+            for start in range(0, len(group), size):
+                rows = group[start : start + size]
+                yield rows, self._feed([tokens[row] for row in rows], length)
+
+    def _feed(self, tokens: Sequence[list[int]], length: int) -> dict[str, Any]:
+        ids = np.full((len(tokens), length), self.pad, np.int64)
+        mask = np.zeros_like(ids)
+        for row, own in enumerate(tokens):
+            place = slice(length - len(own), length) if self.pad_left else slice(0, len(own))
+            ids[row, place], mask[row, place] = own, 1
+        known = {self.ids: ids, _MASK: mask, _TYPES: np.zeros_like(ids)}
+        return {name: known[name].astype(kind) for name, kind in self.kinds.items()}
+
+
+def reader_of(
+    inputs: Sequence[Any], fields: Sequence[str], tokenizer: str | None, max_tokens: int | None, where: str
+) -> Reader:
+    """Return how to feed a session with such inputs.
+
+    fields: the product's inputs. tokenizer: the text of a tokenizer.json. Raises RungError when the file reads
+    something else than texts or token ids.
+    """
+    if all(item.type == _TEXT for item in inputs):
+        if tokenizer is not None or max_tokens is not None:
+            raise RungError(
+                f"the file reads texts (input {_listed(inputs)}), not tokens",
+                where,
+                "Leave out `tokenizer` and `max_tokens`.",
+            )
+        return _text_reader(inputs, fields, where)
+    return _token_reader(inputs, tokenizer, max_tokens, where)
+
+
+def takes_one_row(inputs: Sequence[Any], where: str) -> bool:
+    """Return whether the graph reads one row at a time; raises RungError for any other fixed number of rows."""
+    fixed = {item.shape[0] for item in inputs if item.shape and isinstance(item.shape[0], int)}
+    if fixed - {1}:
+        raise RungError(
+            f"the graph reads exactly {max(fixed)} rows at a time",
+            where,
+            "Export it with a free first dimension: None, or `dynamic_axes`.",
+        )
+    return bool(fixed)
+
+
+def clean(text: str) -> str:
+    """Return a text that can be written as UTF-8, at most MAX_CHARS characters."""
+    text = text[:MAX_CHARS]
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _text_reader(inputs: Sequence[Any], fields: Sequence[str], where: str) -> TextReader:
+    for item in inputs:
+        if len(item.shape) > 2 or (len(item.shape) == 2 and item.shape[1] in range(2, 1 << 31)):
+            raise RungError(
+                f"the input '{item.name}' has the shape {item.shape}",
+                where,
+                "Texts go in as [rows] or [rows, 1].",
+            )
+    if len(inputs) == 1:
+        return TextReader({inputs[0].name: (None, len(inputs[0].shape))})
+    for item in inputs:
+        if item.name not in fields:
+            raise RungError(
+                f"the file reads '{item.name}', and the product has no input of that name",
+                where,
+                f"{did_you_mean(item.name, fields)} Several text inputs are named as in data.input.",
+            )
+    return TextReader({item.name: (item.name, len(item.shape)) for item in inputs})
+
+
+def _token_reader(
+    inputs: Sequence[Any], tokenizer: str | None, max_tokens: int | None, where: str
+) -> TokenReader:
+    main = [item for item in inputs if item.name not in (_MASK, _TYPES)]
+    strange = [item for item in inputs if item.type not in _NUMBERS or len(item.shape) != 2]
+    if len(main) != 1 or strange:
+        raise RungError(
+            f"it is not known how to fill its inputs: {_listed(inputs)}",
+            where,
+            "A file reads texts as [rows] or [rows, 1], or token ids as [rows, tokens], with attention_mask and "
+            "token_type_ids of the same shape beside them.",
+        )
+    if tokenizer is None:
+        raise RungError(
+            f"the file reads token ids ({_listed(main)}), and no tokenizer is named",
+            where,
+            "Name it: params: {path: model.onnx, tokenizer: tokenizer.json}.",
+        )
+    fixed = main[0].shape[1] if isinstance(main[0].shape[1], int) else None
+    if fixed and max_tokens and max_tokens > fixed:
+        raise RungError(
+            f"max_tokens is {max_tokens}, and the graph reads {fixed}", where, "Leave max_tokens out."
+        )
+    opened, pad, left = _tokenizer(tokenizer, max_tokens or fixed, where)
+    kinds = {item.name: _NUMBERS[item.type] for item in inputs}
+    return TokenReader(opened, kinds, main[0].name, fixed, pad, left)
+
+
+def _tokenizer(text: str, most: int | None, where: str) -> tuple[Any, int, bool]:
+    """Return the tokenizer, set to cut but not to pad, its padding id, and whether it pads on the left."""
+    # The tokenizer's own pool reads this once; left alone it takes every core of the machine.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from tokenizers import Tokenizer
+
+    try:
+        found = Tokenizer.from_str(text)
+        padding, cutting = found.padding or {}, found.truncation or {}
+        found.no_padding()
+        found.enable_truncation(
+            most or cutting.get("max_length", _MOST_TOKENS), direction=cutting.get("direction", "right")
+        )
+    except Exception as error:  # the package raises plain Exceptions
+        raise RungError(
+            f"its tokenizer cannot be used: {error}", where, "Save it with Tokenizer.save('tokenizer.json')."
+        ) from None
+    known = (found.token_to_id(token) for token in _PADS)
+    pad = padding.get("pad_id", next((number for number in known if number is not None), 0))
+    return found, int(pad), padding.get("direction") == "left"
+
+
+def _column(texts: Sequence[str], rank: int) -> Any:
+    column = np.array(texts, dtype=object)
+    return column if rank == 1 else column[:, None]
+
+
+def _listed(items: Sequence[Any]) -> str:
+    return ", ".join(f"'{item.name}' {item.type} {item.shape}" for item in items)

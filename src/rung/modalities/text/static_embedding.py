@@ -1,0 +1,180 @@
+"""Static token embeddings: a text is the mean of its tokens' vectors, looked up by whole words."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import chain, count, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.core.errors import DataError, MissingExtra, RungError
+from rung.modalities.text.tokenize import token_ids
+
+Float = NDArray[np.float32]
+
+_SPACE = "\u2581"
+_MOST_STEPS = 16  # words of more tokens are summed one by one
+_WINDOW = 2048  # texts handled at a time: bounds the gathered vectors in memory
+_MOST_WORDS = 200_000  # remembered words (1 kB each at 256 wide); beyond, the memory starts anew
+_MOST_LETTERS = 20_000_000  # of all remembered words: text without spaces is one long word a time
+
+
+class StaticEmbedding:
+    """Mean of static token vectors. The sum over each word's tokens is remembered, so text is read by words.
+
+    That gives the packaged loader's vectors exactly, because no token of such a vocabulary spans a space: checked
+    when it is opened.
+    """
+
+    def __init__(self, table: Float, tokenizer: Any) -> None:
+        self.width = int(table.shape[1])
+        self._table = table
+        self._tokenizer = tokenizer
+        self._space_id = tokenizer.token_to_id(_SPACE)
+        self._lock = threading.Lock()
+        self._forget()
+
+    @classmethod
+    def open(cls, folder: Path | str) -> StaticEmbedding:
+        """Return the embedding of a folder with embedding.safetensors ([vocabulary, width]) and tokenizer.json.
+
+        Raises MissingExtra without tokenizers, RungError when the files do not fit this reading.
+        """
+        try:
+            from safetensors.numpy import load_file
+            from tokenizers import Tokenizer
+        except ImportError as error:
+            raise MissingExtra("static embedding", "build", str(error.name)) from None
+        folder = Path(folder)
+        try:
+            tensors = load_file(folder / "embedding.safetensors")
+            settings = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        except OSError as error:
+            raise RungError(
+                f"cannot read the static embedding: {error}", str(folder), "Fetch it again."
+            ) from error
+        tables = [tensor for tensor in tensors.values() if tensor.ndim == 2]
+        if len(tables) != 1:
+            raise RungError("not one table of token vectors.", str(folder), "Name another file.")
+        if any(_SPACE in token.lstrip(_SPACE) for token in settings["model"]["vocab"]):
+            raise RungError("tokens of this vocabulary span spaces.", str(folder), "Name another model.")
+        tokenizer = Tokenizer.from_str(json.dumps({**settings, "padding": None, "truncation": None}))
+        return cls(np.asarray(tables[0], dtype=np.float32), tokenizer)
+
+    def encode(self, texts: Sequence[str], normalise: bool = True) -> Float:
+        """Return float32 [rows, width]; rows of length 1 unless normalise is off. Empty texts are not special.
+
+        Raises DataError on a row that is not text.
+        """
+        result = np.empty((len(texts), self.width), np.float32)
+        for start in range(0, len(texts), _WINDOW):
+            part = texts[start : start + _WINDOW]
+            for row, text in enumerate(part, start):
+                if not isinstance(text, str):
+                    raise DataError(
+                        f"not a text but {type(text).__name__}.", f"row {row}", "Remove such rows."
+                    )
+            result[start : start + len(part)] = self._means(part)
+        if normalise:
+            result /= np.maximum(np.linalg.norm(result, axis=1, keepdims=True), 1e-12)
+        return result
+
+    def _forget(self) -> None:
+        # A word met for the first time takes the next number while it is looked up.
+        self._numbers: defaultdict[str, int] = defaultdict(count().__next__)
+        self._letters = 0
+        self._sums = np.zeros((1024, self.width), np.float32)
+        self._counts = np.zeros(1024, np.float32)
+
+    def _means(self, texts: Sequence[str]) -> Float:
+        words = [split_words(text) for text in texts]
+        lengths = [len(item) for item in words]
+        sums = np.zeros((len(texts), self.width), np.float32)
+        counts = np.ones(len(texts), np.float32)
+        with self._lock:
+            numbers = self._look_up(words)
+            end = 0
+            for row, length in enumerate(lengths):
+                # One text's vectors at a time stay in the processor's cache; a gather of all texts does not.
+                start, end = end, end + length
+                if length:
+                    part = numbers[start:end]
+                    np.add.reduce(self._sums[part], axis=0, out=sums[row])
+                    counts[row] = max(1.0, self._counts[part].sum())
+        sums /= counts[:, None]
+        return sums
+
+    def _look_up(self, words: list[list[str]]) -> NDArray[np.int64]:
+        """Return the numbers of all words in order; the vectors of new ones are ready when it returns."""
+        if len(self._numbers) > _MOST_WORDS or self._letters > _MOST_LETTERS:
+            self._forget()
+        first = len(self._numbers)
+        try:
+            found = np.fromiter(map(self._numbers.__getitem__, chain.from_iterable(words)), np.int64)
+            self._remember(list(islice(self._numbers, first, None)), first)
+        except BaseException:
+            self._forget()  # numbers without vectors would be read as zeros
+            raise
+        return found
+
+    def _remember(self, words: list[str], first: int) -> None:
+        if not words:
+            return
+        encoded = token_ids(self._tokenizer, words)
+        ids = [item if word else [self._space_id] for word, item in zip(words, encoded, strict=True)]
+        end = first + len(words)
+        if end > len(self._counts):
+            more = max(end, 2 * len(self._counts)) - len(self._counts)
+            self._sums = np.concatenate([self._sums, np.zeros((more, self.width), np.float32)])
+            self._counts = np.concatenate([self._counts, np.zeros(more, np.float32)])
+        self._counts[first:end] = [len(item) for item in ids]
+        self._sums[first:end] = _sum_rows(self._table, ids)
+        self._letters += sum(map(len, words))
+
+
+def _sum_rows(table: Float, ids: list[list[int]]) -> Float:
+    """Return the sum of the table's rows for each list of ids: [lists, width]."""
+    order = sorted(range(len(ids)), key=lambda number: -len(ids[number]))
+    sums = np.zeros((len(ids), table.shape[1]), np.float32)
+    rows = [ids[number] for number in order]  # longest first
+    long = next((number for number, row in enumerate(rows) if len(row) <= _MOST_STEPS), len(rows))
+    for number in range(long):
+        sums[number] = table[rows[number]].sum(axis=0)
+    # All first tokens in one step, then all second ones of the lists that have two, and so on.
+    for step in range(_MOST_STEPS):
+        column = [row[step] for row in rows[long:] if len(row) > step]
+        if not column:
+            break
+        sums[long : long + len(column)] += table[column]
+    unsorted = np.empty_like(sums)
+    unsorted[order] = sums
+    return unsorted
+
+
+def split_words(text: str) -> list[str]:
+    """Return the words of a text so that tokenising each alone gives the tokens of the whole.
+
+    Splits at single spaces; further spaces of a run stay in front of the next word; an empty word is one space at
+    the end of the text.
+    """
+    if not text:
+        return []
+    if "  " not in text and text[0] != " " and text[-1] != " ":
+        return text.split(" ")
+    words: list[str] = []
+    spaces = 0
+    for piece in text.split(" "):
+        if piece:
+            words.append(" " * spaces + piece)
+            spaces = 0
+        else:
+            spaces += 1
+    if spaces:
+        words.append(" " * (spaces - 1))
+    return words

@@ -1,0 +1,172 @@
+"""TF-IDF over hashed n-grams: learn a vocabulary of buckets, then turn texts into sparse rows.
+
+The numbers are those of scikit-learn's TfidfVectorizer(sublinear_tf=True, smooth_idf=True, norm="l2") over
+the same n-grams; several blocks (words, characters) are normalised each for itself and stand side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.modalities.text.ngrams import BITS, NgramSpec, batches, fold, occurrences
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Block:
+    """One kind of n-grams: the buckets it knows (ascending), their idf, and the block's weight."""
+
+    spec: NgramSpec
+    buckets: npt.NDArray[np.int32]
+    idf: Floats
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class SparseRows:
+    """Rows in compressed form: row i has columns[starts[i]:starts[i + 1]] with those values."""
+
+    starts: Ints
+    columns: npt.NDArray[np.int32]
+    values: Floats
+    width: int
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def dot(self, weights: Floats) -> npt.NDArray[np.float64]:
+        """Return [rows, outputs] = rows @ weights, in double precision."""
+        out = np.zeros((len(self), weights.shape[1]))
+        # As many rows at a time as keep the gathered weights within a few megabytes.
+        most = max(1, 500_000 // max(weights.shape[1], 1))
+        row = 0
+        while row < len(self):
+            limit = self.starts[row] + most
+            stop = max(int(np.searchsorted(self.starts, limit, "right")) - 1, row + 1)
+            piece = slice(self.starts[row], self.starts[stop])
+            gathered = weights[self.columns[piece]].astype(np.float64) * self.values[piece, None]
+            filled = np.flatnonzero(np.diff(self.starts[row : stop + 1]))
+            if len(filled):
+                edges = self.starts[row:stop][filled] - self.starts[row]
+                out[row + filled] = np.add.reduceat(gathered, edges, axis=0)
+            row = stop
+        return out
+
+
+def learn_block(
+    texts: Sequence[str], spec: NgramSpec, min_rows: int, most: int, weight: float
+) -> tuple[Block, SparseRows]:
+    """Return a vocabulary learned from folded texts, and these texts as rows of it.
+
+    min_rows: an n-gram must stand in this many rows. most: only the most frequent so many are kept.
+    """
+    counted = list(_count(texts, spec))
+    seen = np.zeros(1 << BITS, dtype=np.int32)
+    for _, buckets, _ in counted:
+        np.add.at(seen, buckets, 1)
+    kept = np.flatnonzero(seen >= min_rows)
+    if len(kept) > most:
+        kept = np.sort(kept[np.argsort(-seen[kept], kind="stable")[:most]])
+    idf = (np.log((1.0 + len(texts)) / (1.0 + seen[kept])) + 1.0).astype(np.float32)
+    block = Block(spec, kept.astype(np.int32), idf, weight)
+    # While training a direct table is faster than searching; a server has no 64 MB to spare for it.
+    table = np.full(1 << BITS, -1, dtype=np.int32)
+    table[kept] = np.arange(len(kept), dtype=np.int32)
+    pieces = [_weigh(rows, table[buckets], counts, block) for rows, buckets, counts in counted]
+    return block, _stack(pieces, len(texts), len(kept))
+
+
+def transform(texts: Sequence[str], blocks: Sequence[Block]) -> SparseRows:
+    """Return raw texts as rows over all blocks, side by side."""
+    folded = [fold(text) for text in texts]
+    return beside([_transform_block(folded, block) for block in blocks])
+
+
+def beside(parts: Sequence[SparseRows]) -> SparseRows:
+    """Return blocks of the same rows side by side."""
+    if len(parts) == 1:
+        return parts[0]
+    offsets = np.cumsum([0, *(part.width for part in parts)])
+    rows = np.concatenate([np.repeat(np.arange(len(part)), np.diff(part.starts)) for part in parts])
+    columns = np.concatenate([part.columns + off for part, off in zip(parts, offsets, strict=False)])
+    values = np.concatenate([part.values for part in parts])
+    order = np.argsort(rows, kind="stable")
+    starts = np.sum([part.starts for part in parts], axis=0)
+    return SparseRows(starts, columns[order].astype(np.int32), values[order], int(offsets[-1]))
+
+
+def find(buckets: Ints, block: Block) -> Ints:
+    """Return the column of each bucket within the block, -1 where the block does not know it."""
+    if not len(block.buckets):
+        return np.full(len(buckets), -1)
+    at = np.minimum(np.searchsorted(block.buckets, buckets), len(block.buckets) - 1)
+    return np.where(block.buckets[at] == buckets, at, -1)
+
+
+def _transform_block(folded: Sequence[str], block: Block) -> SparseRows:
+    counted = _count(folded, block.spec)
+    pieces = [_weigh(rows, find(buckets, block), counts, block) for rows, buckets, counts in counted]
+    return _stack(pieces, len(folded), len(block.buckets))
+
+
+def _count(folded: Sequence[str], spec: NgramSpec) -> Iterator[tuple[Ints, Ints, Floats]]:
+    """Yield (rows, buckets, counts) of batches of texts, ordered by row and bucket."""
+    for begin, end in batches(folded):
+        found = occurrences(folded[begin:end], spec)
+        keys = (found.rows << BITS) | found.buckets
+        keys.sort()
+        first = np.flatnonzero(np.diff(keys, prepend=-1))
+        counts = np.diff(np.append(first, len(keys))).astype(np.float32)
+        keys = keys[first]
+        yield (keys >> BITS) + begin, keys & ((1 << BITS) - 1), counts
+
+
+def _weigh(
+    rows: Ints, found: Ints | npt.NDArray[np.int32], counts: Floats, block: Block
+) -> tuple[Ints, Ints, Floats]:
+    known = found >= 0
+    rows, counts = rows[known], counts[known]
+    columns: Ints = found[known].astype(np.int64)
+    values = (1.0 + np.log(counts.astype(np.float64))) * block.idf[columns]
+    if not len(rows):
+        return rows, columns, values.astype(np.float32)
+    local = rows - rows[0]
+    norm = np.sqrt(np.bincount(local, weights=values * values))
+    return rows, columns, (block.weight * values / norm[local]).astype(np.float32)
+
+
+def _stack(pieces: list[tuple[Ints, Ints, Floats]], rows: int, width: int) -> SparseRows:
+    starts = np.zeros(rows + 1, dtype=np.int64)
+    for row, _, _ in pieces:
+        starts[1:] += np.bincount(row, minlength=rows)
+    np.cumsum(starts, out=starts)
+    columns = np.concatenate([c.astype(np.int32) for _, c, _ in pieces] or [np.zeros(0, np.int32)])
+    values = np.concatenate([v for _, _, v in pieces] or [np.zeros(0, np.float32)])
+    return SparseRows(starts, columns, values, width)
+
+
+def blocks_to(blocks: Sequence[Block]) -> tuple[list[dict[str, Any]], dict[str, npt.NDArray[Any]]]:
+    """Return blocks as JSON and arrays, for a head to keep beside its weights."""
+    specs = [{**asdict(block.spec), "weight": block.weight} for block in blocks]
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for i, block in enumerate(blocks):
+        arrays |= {f"buckets.{i}": block.buckets, f"idf.{i}": block.idf}
+    return specs, arrays
+
+
+def blocks_from(
+    specs: Sequence[Mapping[str, Any]], arrays: Mapping[str, npt.NDArray[Any]]
+) -> tuple[Block, ...]:
+    """Return what `blocks_to` was given."""
+    found = []
+    for i, spec in enumerate(specs):
+        grams = NgramSpec(spec["word_max"], spec["char_min"], spec["char_max"])
+        found.append(Block(grams, arrays[f"buckets.{i}"], arrays[f"idf.{i}"], float(spec["weight"])))
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""Drift, business value and webhooks of served models."""

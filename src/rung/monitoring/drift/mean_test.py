@@ -1,0 +1,94 @@
+"""Has the mean of a value in [0, 1] left an interval that was stated beforehand? A bet against it, valid for ever.
+
+Null hypothesis: rows are drawn from one source, and their mean lies in [low, high]. The factors 1 + s (x - high) and
+1 + s (low - x) with 0 < s small enough never to be negative have mean at most 1 under it, so the capital is a
+nonnegative supermartingale (Waudby-Smith & Ramdas 2024). The interval is a number that the alarm repeats: what is
+certain is "the share of what is served is outside of what is stated", wherever the statement came from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rung.monitoring.drift.betting import Capital, Floats
+
+# Stakes as shares of the largest that cannot ruin.
+_STAKES = (0.03, 0.1, 0.3, 0.7)
+
+
+@dataclass
+class MeanTest:
+    """The test of one mean. low, high: the interval; 0 and 1 are no limit on that side. total, rows: what was seen."""
+
+    low: float
+    high: float
+    total: float = 0.0
+    rows: int = 0
+    capital: Capital = field(default_factory=lambda: Capital.of(2 * len(_STAKES)))
+
+    def take(self, values: Floats) -> Floats:
+        """Return the log capital after each row; values: in [0, 1], in the order they came."""
+        x = np.asarray(values, dtype=np.float64)
+        if len(x) and not (x.min() >= 0.0 and x.max() <= 1.0):
+            raise ValueError("values must lie in [0, 1]")
+        up = [np.log1p(s / max(self.high, 1e-9) * (x - self.high)) for s in _STAKES]
+        down = [np.log1p(s / max(1 - self.low, 1e-9) * (self.low - x)) for s in _STAKES]
+        # At its end an interval allows everything on that side: there is nothing to bet against.
+        none = np.zeros_like(x)
+        sides = (up if self.high < 1.0 else [none] * len(up)) + (
+            down if self.low > 0.0 else [none] * len(down)
+        )
+        self.total += float(x.sum())
+        self.rows += len(x)
+        return self.capital.bet(np.column_stack(sides))
+
+    @property
+    def mean(self) -> float | None:
+        """Return the mean of what was seen; None before the first row."""
+        return self.total / self.rows if self.rows else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the test as JSON."""
+        return {
+            "low": self.low,
+            "high": self.high,
+            "total": self.total,
+            "rows": self.rows,
+            "capital": self.capital.as_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> MeanTest:
+        """Return what `as_dict` wrote."""
+        return cls(raw["low"], raw["high"], raw["total"], raw["rows"], Capital.from_dict(raw["capital"]))
+
+
+def chernoff(mean: float, rows: int, alpha: float) -> tuple[float, float]:
+    """Return an interval of the true mean of independent values in [0, 1], wrong with probability at most alpha.
+
+    Chernoff's bound by Kullback-Leibler divergence (Hoeffding 1963, theorem 1): exact at every size, without SciPy.
+    """
+    if rows == 0:
+        return 0.0, 1.0
+    room = math.log(2 / alpha) / rows
+
+    def edge(outer: float) -> float:
+        inner = mean
+        for _ in range(60):
+            middle = (inner + outer) / 2
+            inner, outer = (middle, outer) if _divergence(mean, middle) <= room else (inner, middle)
+        return outer
+
+    return edge(0.0) if mean > 0 else 0.0, edge(1.0) if mean < 1 else 1.0
+
+
+def _divergence(p: float, q: float) -> float:
+    """Return the divergence of a coin of p from one of q, in nats."""
+    q = min(max(q, 1e-15), 1 - 1e-15)
+    first = p * math.log(p / q) if p > 0 else 0.0
+    return first + ((1 - p) * math.log((1 - p) / (1 - q)) if p < 1 else 0.0)

@@ -1,0 +1,169 @@
+"""The reference that ships with a bundle: what rows and answers looked like when the model was built.
+
+`drift.json` and `drift.safetensors` beside the model, hashed in the manifest: edges of bins, counts, word buckets. It
+holds no text, no row, and no value of a row; well under 200 KB.
+
+Why the counts are a fair reference: the training rows are dealt at random into two parts. One fixes every function
+from a row to a bin, the other is only counted. So the counted rows relate to those functions as rows that come later
+do, and exchangeability of rows carries over to their bins; rows that had helped to choose the bins would not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rung.core.errors import BundleError, RungError
+from rung.core.files import write_json
+from rung.core.types import Columns, Prediction, Schema
+from rung.monitoring.drift.binning import Binned, Given, Quantiles, from_dict
+from rung.monitoring.drift.statistics import Sketch, not_watched
+
+FORMAT = 1
+NAME, ARRAYS = "drift.json", "drift.safetensors"
+# Rows that fix the bins, and rows that are counted.
+MOST_LEARNED, MOST_COUNTED = 2_400, 2_400
+_MOST_LABELS = 20
+_BAD_MISS = 0.9
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers on held-out training rows. value, sureness: how to bin them; the latter None where none is given.
+
+    labels: the frequent ones, with how many of `rows` answers each had. sure: mean probability. missed: answers that
+    were wrong, or of numbers further off than `miss_above`.
+    """
+
+    rows: int
+    value: Binned
+    sureness: Binned | None
+    labels: Mapping[str, int]
+    sure: float | None
+    missed: int
+    miss_above: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        kept = {key: value for key, value in vars(self).items() if key not in {"value", "sureness"}}
+        sureness = self.sureness.as_dict() if self.sureness else None
+        return {**kept, "value": self.value.as_dict(), "sureness": sureness}
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Answers:
+        """Return what `as_dict` wrote."""
+        binned = {
+            "value": from_dict(raw["value"]),
+            "sureness": from_dict(raw["sureness"]) if raw["sureness"] else None,
+        }
+        return cls(**{**raw, **binned})
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The sketch, the counts of each statistic in the rows it did not see, and the answers on held-out rows."""
+
+    sketch: Sketch
+    counts: Mapping[str, Sequence[int]]
+    rows: int
+    answers: Answers
+    not_watched: Sequence[str]
+
+    def write(self, folder: Path) -> None:
+        """Write both files into a bundle's folder, before its manifest is made."""
+        from safetensors.numpy import save_file
+
+        said = {
+            "format": FORMAT,
+            "rows": self.rows,
+            "sketch": self.sketch.as_dict(),
+            "counts": {key: list(map(int, value)) for key, value in self.counts.items()},
+            "answers": self.answers.as_dict(),
+            "not_watched": list(self.not_watched),
+        }
+        write_json(folder / NAME, said)
+        if self.sketch.words is not None:
+            save_file(self.sketch.words.arrays(), folder / ARRAYS)
+
+
+def learn_inputs(schema: Schema, columns: Columns, seed: int) -> tuple[Sketch, dict[str, list[int]], int]:
+    """Return the sketch of training rows, the counts of the rows that did not make it, and how many those are."""
+    rows = len(next(iter(columns.values()), ()))
+    order = np.random.default_rng([seed, 1]).permutation(rows)
+    learned, counted = np.split(order, [(rows + 1) // 2])
+    parts = [
+        {name: [cells[i] for i in part.tolist()] for name, cells in columns.items()}
+        for part in (learned[:MOST_LEARNED], counted[:MOST_COUNTED])
+    ]
+    sketch = Sketch.learn(schema, parts[0], seed)
+    bins = sketch.bins(schema, parts[1])
+    sizes = {item.key: item.binned.size for item in sketch.statistics}
+    counts = {key: np.bincount(found, minlength=sizes[key]).tolist() for key, found in bins.items()}
+    return sketch, counts, min(len(counted), MOST_COUNTED)
+
+
+def learn_answers(schema: Schema, truths: Sequence[Any], answers: Sequence[Prediction]) -> Answers:
+    """Return what held-out answers look like."""
+    values = [answer.value for answer in answers]
+    scores = [answer.score for answer in answers if answer.score is not None]
+    sureness = Quantiles.learn(scores) if scores and len(scores) == len(answers) else None
+    sure = round(float(np.mean(scores)), 6) if sureness is not None else None
+    if schema.labels:
+        counts = dict.fromkeys(schema.labels, 0)
+        for value in values:
+            counts[value] = counts.get(value, 0) + 1
+        frequent = sorted(counts, key=lambda label: -counts[label])[:_MOST_LABELS]
+        wrong = sum(value != truth for value, truth in zip(values, truths, strict=True))
+        labels = {label: counts[label] for label in frequent}
+        return Answers(len(values), Given(schema.labels), sureness, labels, sure, wrong, None)
+    if not all(isinstance(value, int | float) for value in [*values, *truths]):
+        return Answers(len(values), Given([]), sureness, {}, sure, 0, None)
+    off = np.abs(np.asarray(values, dtype=float) - np.asarray(truths, dtype=float))
+    # Half of the rows say how far off is bad; the other half are counted.
+    limit = float(np.quantile(off[::2], _BAD_MISS)) if len(off) else 0.0
+    missed = int((off[1::2] > limit).sum())
+    return Answers(len(off[1::2]), Quantiles.learn(values), None, {}, None, missed, limit)
+
+
+def read_reference(bundle: Path) -> Reference:
+    """Return the reference of a bundle whose files were checked; raises RungError where it has none, BundleError
+    where it cannot be read."""
+    path = bundle / NAME
+    if not path.is_file():
+        raise RungError(
+            "this bundle has no reference to hold served rows against: it was built before rung made one",
+            str(path),
+            "Build it again: rung build. The certificate stays, for the same bundle needs no new look.",
+        )
+    try:
+        from safetensors.numpy import load_file
+
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if raw["format"] > FORMAT:
+            raise BundleError(
+                f"the reference has format {raw['format']}, this rung reads up to {FORMAT}", path.name, "pip install -U rung"
+            )  # fmt: skip
+        arrays = load_file(bundle / ARRAYS) if raw["sketch"]["word_rows"] else {}
+        sketch = Sketch.from_dict(raw["sketch"], arrays)
+        return Reference(
+            sketch, raw["counts"], raw["rows"], Answers.from_dict(raw["answers"]), raw["not_watched"]
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise BundleError(
+            f"the reference cannot be read: {type(error).__name__} {error}",
+            path.name,
+            "Build the bundle again.",
+        ) from None
+
+
+def make_reference(
+    schema: Schema, columns: Columns, truths: Sequence[Any], answers: Sequence[Prediction], seed: int
+) -> Reference:
+    """Return the reference of a model. columns: inputs of its training rows. truths, answers: of held-out ones."""
+    sketch, counts, rows = learn_inputs(schema, columns, seed)
+    return Reference(sketch, counts, rows, learn_answers(schema, truths, answers), not_watched(schema))

@@ -1,0 +1,141 @@
+"""What is watched of a row, statistic by statistic: each a function from a row to a bin, learned once and then fixed.
+
+Of fields: length and script of a text, the value of a number or category. Of whole rows: how rare their words are, how
+far they are from every topic and which topic is nearest; of a table, how unusual its cells are taken together. Times
+are not watched: they move on by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.types import Columns, Schema
+from rung.modalities.text.drift_statistics import WordSpace
+from rung.monitoring.drift.binning import (
+    Binned,
+    Categories,
+    Given,
+    Ints,
+    Lengths,
+    Quantiles,
+    Scripts,
+    from_dict,
+)
+
+# Of the rows used to learn, so many fix the functions; the rest their edges.
+_FIRST = 2 / 3
+_WATCHED = {"text", "number", "category"}
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """One thing that is watched. name: of a field, or "" for the whole row. what: length, script, value, words, ..."""
+
+    what: str
+    field: str
+    binned: Binned
+
+    @property
+    def key(self) -> str:
+        """Return the statistic's name in files and messages."""
+        return f"{self.what}:{self.field}" if self.field else self.what
+
+
+class Sketch:
+    """The statistics of a model's inputs. shares: of a table, of each cell statistic the share of rows in each bin."""
+
+    def __init__(
+        self,
+        statistics: Sequence[Statistic],
+        words: WordSpace | None,
+        shares: Mapping[str, Sequence[float]],
+    ) -> None:
+        self.statistics = tuple(statistics)
+        self.words = words
+        self.shares = {key: np.asarray(value, dtype=np.float64) for key, value in shares.items()}
+
+    @classmethod
+    def learn(cls, schema: Schema, columns: Columns, seed: int = 0) -> Sketch:
+        """Return the statistics of these rows. Some fix what is common, others the edges between bins."""
+        rows = len(next(iter(columns.values()), ()))
+        order = np.random.default_rng(seed).permutation(rows)
+        first, second = (_pick(columns, part) for part in np.split(order, [max(round(rows * _FIRST), 1)]))
+        found, shares = [], {}
+        for field in schema.inputs:
+            cells = list(columns[field.name]) if field.kind in _WATCHED else []
+            if field.kind == "text":
+                found += [Statistic("length", field.name, Lengths.learn(cells)), Statistic("script", field.name, Scripts())]  # fmt: skip
+            elif field.kind in _WATCHED:
+                made = (Quantiles if field.kind == "number" else Categories).learn(cells)
+                found.append(Statistic("value", field.name, made))
+                counts = np.bincount(made.bins(list(first[field.name])), minlength=made.size) + 0.5
+                shares[field.name] = (counts / counts.sum()).tolist()
+        texts = _joined(schema, first)
+        words = WordSpace.learn(texts, seed) if texts else None
+        sketch = cls(found, words, shares)
+        if words is not None:
+            rarity, distance, _ = words.look(_joined(schema, second))
+            found += [Statistic("words", "", Quantiles.learn(rarity.tolist())), Statistic("distance", "", Quantiles.learn(distance.tolist()))]  # fmt: skip
+            found.append(Statistic("topic", "", Given([str(topic) for topic in range(words.topics)])))
+        if len(shares) > 1:
+            found.append(Statistic("cells", "", Quantiles.learn(sketch.surprise(second).tolist())))
+        return cls(found, words, shares)
+
+    def bins(self, schema: Schema, columns: Columns) -> dict[str, Ints]:
+        """Return of each statistic the bin of each row. Raises KeyError for a column that is not there."""
+        found: dict[str, Ints] = {}
+        whole: dict[str, Any] = {}
+        if self.words is not None:
+            whole["words"], whole["distance"], topic = self.words.look(_joined(schema, columns))
+            whole["topic"] = topic.tolist()
+        if any(item.what == "cells" for item in self.statistics):
+            whole["cells"] = self.surprise(columns)
+        for item in self.statistics:
+            cells = columns[item.field] if item.field else whole[item.what]
+            found[item.key] = item.binned.bins(cells)
+        return found
+
+    def surprise(self, columns: Columns) -> npt.NDArray[np.float64]:
+        """Return how unusual each row's cells are, the mean of -log of the share of each cell's bin."""
+        total = np.zeros(len(next(iter(columns.values()), ())))
+        for item in self.statistics:
+            if item.what == "value":
+                total -= np.log(self.shares[item.field][item.binned.bins(columns[item.field])])
+        return total / max(len(self.shares), 1)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all but the arrays of the words as JSON."""
+        return {
+            "statistics": [
+                {"what": s.what, "field": s.field, "bins": s.binned.as_dict()} for s in self.statistics
+            ],
+            "shares": {key: [round(float(v), 6) for v in value] for key, value in self.shares.items()},
+            "word_rows": self.words.rows if self.words else 0,
+        }
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[np.generic]]) -> Sketch:
+        """Return what `as_dict` and the arrays say."""
+        words = WordSpace.from_arrays(raw["word_rows"], arrays) if raw["word_rows"] else None
+        statistics = [Statistic(s["what"], s["field"], from_dict(s["bins"])) for s in raw["statistics"]]
+        return cls(statistics, words, raw["shares"])
+
+
+def not_watched(schema: Schema) -> list[str]:
+    """Return the inputs that nothing watches: times, which move on by themselves, and kinds without a statistic."""
+    return [field.name for field in schema.inputs if field.kind not in _WATCHED]
+
+
+def _pick(columns: Columns, rows: npt.NDArray[np.int64]) -> dict[str, list[Any]]:
+    return {name: [cells[i] for i in rows.tolist()] for name, cells in columns.items()}
+
+
+def _joined(schema: Schema, columns: Columns) -> list[str]:
+    """Return the texts of each row as one; [] where no field is a text."""
+    texts = [columns[field.name] for field in schema.inputs if field.kind == "text"]
+    return ["\n".join("" if cell is None else str(cell) for cell in row) for row in zip(*texts, strict=True)]

@@ -1,0 +1,145 @@
+"""What is known of drift, as a value that is ready for JSON: terminal, page and alert are made of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rung.core.manifest import Manifest
+from rung.core.spec.drift import DriftSpec
+from rung.journal.served_rows import Said
+from rung.monitoring.drift.binning import SCRIPTS, Categories, Quantiles
+from rung.monitoring.drift.mean_test import MeanTest
+from rung.monitoring.drift.reference import Reference
+from rung.monitoring.drift_monitor import Period, Watched, is_miss
+from rung.monitoring.drift_state import DriftState
+
+FORMAT = 1
+# Bars of a picture.
+_BARS = 10
+
+
+def report(
+    manifest: Manifest, spec: DriftSpec, state: DriftState, reference: Reference, said: Sequence[Said]
+) -> dict[str, Any]:
+    """Return everything that a look found. evidence is in powers of ten: 3 is 1,000 times the stake."""
+    period = state.period
+    tests = [_test(item, period, spec, reference) for item in period.watched]
+    tests.sort(key=lambda test: (not test["alarmed"], test["needed"] - test["evidence"]))
+    alarms = sorted((w.alarm for w in period.watched if w.alarm), key=lambda alarm: alarm["at"])
+    return {
+        "format": FORMAT,
+        "model": manifest.name,
+        "version": manifest.version,
+        "drifted": bool(alarms),
+        "false_alarms": spec.false_alarms,
+        "tolerance": spec.tolerance,
+        "period": {
+            "number": period.number,
+            "against": period.against,
+            "rows": period.rows,
+            "repeats": period.repeats,
+            "first_at": period.first_at,
+            "last_at": period.last_at,
+        },
+        "reference_rows": reference.rows,
+        "without_input": dict(period.without_input),
+        "not_watched": list(reference.not_watched),
+        "alarms": alarms,
+        "tests": tests,
+        "feedback": _feedback(said, period, reference, manifest),
+        "ended": state.ended,
+    }
+
+
+def _test(watched: Watched, period: Period, spec: DriftSpec, reference: Reference) -> dict[str, Any]:
+    what, _, name = watched.key.partition(":")
+    capital = watched.test.capital
+    ten = math.log(10)
+    found: dict[str, Any] = {
+        "key": watched.key,
+        "kind": watched.kind,
+        "what": what,
+        "name": name,
+        "rows": capital.rows,
+        "evidence": round(capital.peak / ten, 3),
+        "needed": round(period.needed(watched, spec.false_alarms) / ten, 3),
+        "alarmed": watched.alarm is not None,
+        "trail": [[rows, round(value / ten, 3)] for rows, value in watched.trail.points],
+    }
+    if isinstance(watched.test, MeanTest):
+        return found | {"mean": watched.test.mean, "low": watched.test.low, "high": watched.test.high}
+    served = watched.test.counts - watched.test.begun
+    return found | {"bars": _bars(watched, served, reference)}
+
+
+def _bars(watched: Watched, served: np.ndarray, reference: Reference) -> list[dict[str, Any]]:
+    """Return a statistic's shares in the reference and in what was served, in at most a dozen groups."""
+    before = watched.test.begun  # type: ignore[union-attr]
+    if watched.key == "answer" and reference.answers.labels:
+        # To look at: the test itself holds answers against each other.
+        held_out = reference.answers.labels
+        before = np.array(
+            [held_out.get(label, 0) for label in getattr(reference.answers.value, "names", ())] + [0]
+        )
+    names, groups = _groups(watched, reference, len(served))
+    found = []
+    for name, members in zip(names, groups, strict=True):
+        expected, seen = int(before[members].sum()), int(served[members].sum())
+        if expected or seen:
+            found.append(
+                {
+                    "name": name,
+                    "expected": round(expected / before.sum(), 5) if before.sum() else None,
+                    "seen": round(seen / max(served.sum(), 1), 5),
+                }
+            )
+    return found
+
+
+def _groups(watched: Watched, reference: Reference, size: int) -> tuple[list[Any], list[list[int]]]:
+    """Return what each bar stands for and its bins. A name is text, or {low, high} of an interval."""
+    what = watched.key.partition(":")[0]
+    binned = next((s.binned for s in reference.sketch.statistics if s.key == watched.key), None)
+    if watched.key == "answer":
+        binned = reference.answers.value
+    if watched.key == "sureness":
+        binned = reference.answers.sureness
+    if what == "script":
+        return [*(name.title() if name.isupper() else name for name in SCRIPTS)], [
+            [3 * i, 3 * i + 1, 3 * i + 2] for i in range(len(SCRIPTS))
+        ]
+    if isinstance(binned, Quantiles) and len(binned.edges):
+        parts = [part.tolist() for part in np.array_split(np.arange(size - 1), min(_BARS, size - 1))]
+        edges = binned.edges.tolist()
+        names: list[Any] = [
+            {"low": edges[part[0] - 1] if part[0] else None, "high": edges[part[-1]] if part[-1] < len(edges) else None}
+            for part in parts
+        ]  # fmt: skip
+        return [*names, "missing"], [*parts, [size - 1]]
+    if isinstance(binned, Categories):
+        shown = min(_BARS, len(binned.hashes))
+        # Which categories these are stands in no file of the reference: they are known by how frequent they were.
+        return [*(f"#{i + 1}" for i in range(shown)), "others", "missing"], [
+            *([i] for i in range(shown)), list(range(shown, size - 1)), [size - 1]
+        ]  # fmt: skip
+    labels = list(getattr(binned, "names", ()))[:_BARS]
+    shown_as = [f"#{int(label) + 1}" if what == "topic" else label for label in labels]
+    return [*shown_as, "others"], [*([i] for i in range(len(labels))), list(range(len(labels), size))]
+
+
+def _feedback(
+    said: Sequence[Said], period: Period, reference: Reference, manifest: Manifest
+) -> dict[str, dict[str, int]]:
+    """Return how many reviewed rows were right: of the random audit, and of all others."""
+    found = {"audit": {"rows": 0, "right": 0}, "chosen": {"rows": 0, "right": 0}}
+    output = manifest.schema.outputs[0].name
+    for item in said:
+        if item.at >= period.since:
+            part = found["audit" if item.source == "audit" else "chosen"]
+            part["rows"] += 1
+            part["right"] += not is_miss(item, reference, output)
+    return found

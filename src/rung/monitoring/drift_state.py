@@ -1,0 +1,68 @@
+"""What watching for drift remembers between two looks: `drift-<model>-<version>.json` in the service folder.
+
+The evidence must not be computed anew each time: inputs leave the journal after a while, and a second draw of the
+random numbers that break ties would be a second chance.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rung.core.errors import RungError
+from rung.core.files import read_json, write_json
+from rung.monitoring.drift_monitor import Period
+
+FORMAT = 1
+
+
+@dataclass
+class DriftState:
+    """The running period, and the ended ones in a line each: number, rows, alarms, who ended it, when."""
+
+    period: Period
+    ended: list[dict[str, Any]] = field(default_factory=list)
+
+
+def path_of(folder: Path, model: str, version: str) -> Path:
+    """Return the file of a model's version."""
+    return folder / f"drift-{model}-{version[:16]}.json"
+
+
+def read_state(path: Path) -> DriftState | None:
+    """Return what was remembered; None at the first look. Raises RungError when it cannot be read."""
+    if not path.is_file():
+        return None
+    try:
+        raw = read_json(path)
+        if raw["format"] > FORMAT:
+            raise RungError(
+                f"it has format {raw['format']}, this rung reads up to {FORMAT}", path.name, "pip install -U rung"
+            )  # fmt: skip
+        return DriftState(Period.from_dict(raw["period"]), list(raw["ended"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        fix = "Put back a copy, or move it away: a new period begins with the oldest row of the journal."
+        raise RungError(f"it cannot be read: {type(error).__name__} {error}", path.name, fix) from None
+
+
+def write_state(path: Path, state: DriftState) -> None:
+    """Write it, whole or not at all."""
+    write_json(path, {"format": FORMAT, "period": state.period.as_dict(), "ended": state.ended})
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold the folder's drift files against a second look at the same time; the second waits."""
+    handle = os.open(folder / "drift.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if os.name != "nt":
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

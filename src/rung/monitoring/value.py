@@ -1,0 +1,226 @@
+"""What a product costs and brings, from what it really answered: requests a month, money, and the volume that pays.
+
+Every number has its source beside it: prices are dated list prices, tokens a rule of thumb over the inputs that can be
+read, and the rate of right answers says whether it is audited, certified or estimated, with its interval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rung.core.manifest import Manifest
+from rung.core.prices import BUSY_SHARE, Prices, tokens
+from rung.core.spec.value import ValueSpec
+from rung.journal.served_rows import Said, ServedRow
+from rung.monitoring.drift.mean_test import chernoff
+from rung.monitoring.drift.reference import Reference
+from rung.monitoring.drift_monitor import is_miss
+
+FORMAT = 1
+DAYS = 30
+_CONFIDENCE = 0.95
+# Fewer audited rows say less than the certificate does.
+_LEAST_AUDITED = 30
+
+
+@dataclass
+class Tally:
+    """What was served, counted row by row. tokens are of the rows whose input can be read."""
+
+    rows: int = 0
+    usd: float = 0.0
+    first_at: float = math.inf
+    last_at: float = -math.inf
+    readable: int = 0
+    tokens: float = 0.0
+
+    def take(self, rows: Iterable[ServedRow]) -> None:
+        """Count more rows."""
+        for row in rows:
+            self.rows += 1
+            self.usd += row.price_usd
+            self.first_at, self.last_at = min(self.first_at, row.at), max(self.last_at, row.at)
+            if row.input is not None:
+                self.readable += 1
+                self.tokens += tokens([_as_text(row.input)])
+
+    @property
+    def days(self) -> float:
+        """Return the time from the first row to the last, in days; 0.0 with fewer than two rows."""
+        return max(self.last_at - self.first_at, 0.0) / 86_400 if self.rows > 1 else 0.0
+
+    @property
+    def per_month(self) -> float | None:
+        """Return the rows of 30 days at the pace so far; None where no time has passed."""
+        return (self.rows - 1) / self.days * DAYS if self.days else None
+
+
+def right_rate(
+    said: Sequence[Said], manifest: Manifest, reference: Reference | None
+) -> dict[str, Any] | None:
+    """Return the rate of right answers as source, low, high and rows; None where nothing says it.
+
+    audit: of randomly drawn rows, by Chernoff's interval, 95 %. certificate: at least its bound. held_out: of models
+    on training rows they had not seen, 95 %, an estimate.
+    """
+    if reference is not None:
+        output = manifest.schema.outputs[0].name
+        audited = [not is_miss(item, reference, output) for item in said if item.source == "audit"]
+        if len(audited) >= _LEAST_AUDITED:
+            low, high = chernoff(sum(audited) / len(audited), len(audited), 1 - _CONFIDENCE)
+            return {
+                "source": "audit",
+                "low": low,
+                "high": high,
+                "rows": len(audited),
+                "confidence": _CONFIDENCE,
+            }
+    certificate = manifest.certificate or {}
+    for condition in certificate.get("conditions", ()):
+        if condition["metric"] == "accuracy":
+            return {
+                "source": "certificate", "low": condition["bound"], "high": 1.0, "rows": certificate["units"],
+                "confidence": certificate["confidence"],
+            }  # fmt: skip
+    if reference is not None and reference.answers.rows and reference.answers.labels:
+        answers = reference.answers
+        low, high = chernoff(1 - answers.missed / answers.rows, answers.rows, 1 - _CONFIDENCE)
+        return {
+            "source": "held_out",
+            "low": low,
+            "high": high,
+            "rows": answers.rows,
+            "confidence": _CONFIDENCE,
+        }
+    return None
+
+
+def value(
+    manifest: Manifest,
+    tally: Tally,
+    prices: Prices,
+    spec: ValueSpec | None,
+    right: Mapping[str, Any] | None,
+    floor: float | None,
+) -> dict[str, Any]:
+    """Return what the product costs and brings. floor: the share that is right when nothing is looked at.
+
+    A core is kept running all month, busy at most 30 % of the time: that is what a month costs, not the seconds that
+    answers took. Amounts are US dollars.
+    """
+    month = tally.per_month
+    per_request = tally.usd / tally.rows if tally.rows else 0.0
+    fixed = spec.fixed_per_month if spec else 0.0
+    found: dict[str, Any] = {
+        "format": FORMAT,
+        "model": manifest.name,
+        "rows": tally.rows,
+        "first_at": tally.first_at if tally.rows else None,
+        "last_at": tally.last_at if tally.rows else None,
+        "days": round(tally.days, 4),
+        "per_month": None if month is None else round(month, 1),
+        "usd_spent": tally.usd,
+        "usd_per_request": per_request,
+        "usd_per_core_month": round(prices.usd_per_cpu_hour * 24 * DAYS, 6),
+        "busy_share": BUSY_SHARE,
+        "fixed_per_month": fixed,
+        "prices": dict(prices.notes),
+        "right": dict(right) if right else None,
+        "floor": floor,
+        "value": None,
+        "llm": None,
+    }
+    if month is not None:
+        found["usd_per_month"] = month_cost(found, month)
+    if spec and right and (spec.per_correct or spec.per_error):
+        found["value"] = _worth(found, spec, right, month, floor)
+    if prices.llm and tally.readable:
+        found["llm"] = _llm(found, prices, tally, month)
+    return found
+
+
+def month_cost(found: Mapping[str, Any], requests: float) -> float:
+    """Return what a month of so many requests costs: cores that are kept running, and what is fixed."""
+    core = found["usd_per_core_month"]
+    cores = math.ceil(requests * found["usd_per_request"] / (core * BUSY_SHARE) - 1e-9) if core else 0
+    return float(max(cores, 1) * core + found["fixed_per_month"])
+
+
+def pays_from(found: Mapping[str, Any], usd_per_request: float) -> int | None:
+    """Return the requests a month from which a month costs no more than they bring at that much each; None if never."""
+    if usd_per_request <= 0:
+        return None
+    core, own = float(found["usd_per_core_month"]), float(found["usd_per_request"])
+    requests = math.ceil((core + float(found["fixed_per_month"])) / usd_per_request - 1e-9)
+    # More cores than one: each must bring in what it costs.
+    if month_cost(found, requests) > requests * usd_per_request + 1e-9:
+        gain = usd_per_request - own / BUSY_SHARE
+        if gain <= 0:
+            return None
+        requests = math.ceil((core + float(found["fixed_per_month"])) / gain - 1e-9)
+    return int(max(requests, 1))
+
+
+def _worth(
+    found: Mapping[str, Any],
+    spec: ValueSpec,
+    right: Mapping[str, Any],
+    month: float | None,
+    floor: float | None,
+) -> dict[str, Any]:
+    """Return what answers bring at both ends of the rate's interval."""
+    ends = sorted(
+        rate * spec.per_correct + (1 - rate) * spec.per_error for rate in (right["low"], right["high"])
+    )
+    worth: dict[str, Any] = {
+        "per_correct": spec.per_correct,
+        "per_error": spec.per_error,
+        "usd_per_request": ends,
+        "usd_so_far": [end * found["rows"] for end in ends],
+        "pays_from": pays_from(found, ends[0]),
+    }
+    if month is not None:
+        worth["usd_per_month"] = [end * month for end in ends]
+        worth["net_per_month"] = [end * month - month_cost(found, month) for end in ends]
+        if floor is not None:
+            avoided = [max(right[end] - floor, 0.0) * month for end in ("low", "high")]
+            worth["errors_avoided_per_month"] = avoided
+    return worth
+
+
+def _llm(found: Mapping[str, Any], prices: Prices, tally: Tally, month: float | None) -> dict[str, Any]:
+    """Return what the same answers would have cost from large language models at list prices."""
+    llm = prices.llm
+    assert llm is not None  # noqa: S101 - asked for where there is one
+    each = tally.tokens / tally.readable
+    models = []
+    for name in llm.models:
+        usd = llm.usd_per_1k(name, each) / 1_000
+        models.append(
+            {
+                "name": name,
+                "usd_per_request": usd,
+                "usd_so_far": usd * tally.rows,
+                "usd_per_month": None if month is None else usd * month,
+                "cheaper_from": pays_from(found, usd),
+            }
+        )
+    return {
+        "date": llm.date,
+        "source": llm.source,
+        "input_tokens": round(each, 1),
+        "readable": tally.readable,
+        "prompt_tokens": llm.prompt_tokens,
+        "answer_tokens": llm.answer_tokens,
+        "models": models,
+    }
+
+
+def _as_text(values: Mapping[str, Any]) -> str:
+    """Return an input as it would stand in a prompt: a single text as it is, of several each with its name."""
+    if len(values) == 1:
+        return str(next(iter(values.values())))
+    return "\n".join(f"{name}: {'' if cell is None else cell}" for name, cell in values.items())

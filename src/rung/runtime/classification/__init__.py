@@ -1,0 +1,1 @@
+"""What classifiers of every modality share: thresholds, threshold reports, confident learning."""

@@ -1,0 +1,1 @@
+"""Linear heads and kernel features, predicted with numpy alone."""

@@ -1,0 +1,111 @@
+"""What `rung serve` is given: bundles, runs, or products, of which it serves the champion."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rung.core.errors import BundleError, RungError
+from rung.core.files import read_json, write_json
+from rung.core.spec.serve import ServeSpec
+from rung.serving.model_registry import Find
+
+CHAMPIONS = "champions.json"
+
+
+@dataclass(frozen=True)
+class Source:
+    """find: where the bundle lies now. spec, base: of a product, else None."""
+
+    find: Find
+    spec: ServeSpec | None = None
+    base: Path | None = None
+
+
+def source_of(path: Path, folder: Path | None = None) -> Source:
+    """Return what a path means. folder: the service's, where it is not the product's own.
+
+    Raises RungError for a product that has no certified run yet, and for a path that is nothing of the kind.
+    """
+    if (path / "manifest.json").is_file():
+        return Source(lambda: path)
+    if (path / "bundle" / "manifest.json").is_file():
+        return Source(lambda: path / "bundle")
+    is_spec = path.suffix in {".yaml", ".yml"} or (path / "product.yaml").is_file()
+    if not is_spec:
+        return Source(lambda: path)  # Opening it says what is wrong.
+    # Checking a whole spec is much to import, and a server that is given bundles reads none.
+    from rung.core.spec.product import load_product
+
+    product, base = load_product(path)
+    service = folder or base / product.serve.folder
+    first: list[Path] = []
+
+    def find() -> Path:
+        chosen = champion(service, product.name)
+        if chosen is not None:
+            return (base / chosen).resolve() if not chosen.is_absolute() else chosen
+        if not first:
+            # Looked for once: a build that ends later serves only when it is made the champion.
+            first.append(newest_cleared(base / "runs", product.name))
+        return first[0]
+
+    find()
+    return Source(find, product.serve, base)
+
+
+def champion(folder: Path, name: str) -> Path | None:
+    """Return the bundle that a service folder says is to serve under a name; None when it says nothing."""
+    path = folder / CHAMPIONS
+    if not path.is_file():
+        return None
+    try:
+        said: Any = read_json(path)
+        return Path(said[name]) if name in said else None
+    except (ValueError, TypeError) as error:
+        raise RungError(
+            f"it cannot be read: {type(error).__name__}", str(path), "Write {name: bundle folder} as JSON."
+        ) from None
+
+
+def crown(folder: Path, name: str, bundle: Path) -> None:
+    """Make a bundle the one that serves under a name: servers that run exchange it within a second."""
+    path = folder / CHAMPIONS
+    said = read_json(path) if path.is_file() else {}
+    write_json(path, {**said, name: str(bundle.resolve())})
+
+
+def settings_of(sources: Sequence[Source]) -> tuple[ServeSpec, Path | None]:
+    """Return the limits and the service folder of what is served together.
+
+    Raises RungError when two products say different things under `serve`.
+    """
+    products = [source for source in sources if source.spec is not None and source.base is not None]
+    if not products:
+        return ServeSpec(), None
+    first = products[0]
+    if any(other.spec != first.spec for other in products):
+        fix = "Write the same in both, or serve them apart."
+        raise RungError("two products say different things", "serve", fix)
+    assert first.spec is not None and first.base is not None  # noqa: S101 - filtered above
+    return first.spec, first.base / first.spec.folder
+
+
+def newest_cleared(runs: Path, name: str) -> Path:
+    """Return the bundle of the newest run that cleared its bar."""
+    found = {}
+    for folder in runs.glob(f"{name}-*"):
+        number = re.fullmatch(rf"{re.escape(name)}-(\d{{3,}})", folder.name)
+        report = folder / "report.json"
+        if number and (folder / "bundle" / "manifest.json").is_file() and report.is_file():
+            found[int(number[1])] = (folder / "bundle", bool(read_json(report).get("cleared")))
+    cleared = [found[number][0] for number in sorted(found) if found[number][1]]
+    if cleared:
+        return cleared[-1]
+    if found:
+        fix = f"Serve one all the same: rung serve {runs / name}-NNN/bundle --uncertified"
+        raise BundleError(f"no run of '{name}' cleared its bar", str(runs), fix)
+    raise BundleError(f"there is no finished run of '{name}'", str(runs), "Build it first: rung build.")

@@ -1,0 +1,1 @@
+"""The HTTP server: authentication, limits, routes, pages, OpenAPI."""

@@ -1,0 +1,152 @@
+"""A server that stays: what it serves, from where it may be asked, and how it ends."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rung.core.errors import MissingExtra, RungError
+from rung.core.logs import log, log_to_stderr
+from rung.serving.bundle_source import settings_of, source_of
+from rung.serving.http.api_keys import KeyStore
+from rung.serving.http.app import create_app
+from rung.serving.http.middleware import is_loopback
+from rung.serving.http.protocol import protocol
+from rung.serving.model_registry import Models
+from rung.serving.predictor import open_bundle
+from rung.serving.service import Service
+
+if TYPE_CHECKING:
+    from rung.journal.writer import Journal
+
+# Requests under way may finish within this after SIGTERM.
+_FAREWELL_SECONDS = 30
+
+
+def serve(
+    bundles: Sequence[str | Path],
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    uncertified: bool = False,
+    folder: str | Path | None = None,
+    journal: bool = True,
+    tls: tuple[str, str] | None = None,
+) -> None:
+    """Answer requests until interrupted; then finish what was begun.
+
+    bundles: bundles, runs or products. folder: where keys, journal and audit trail lie; by default the product's
+    `serve.folder`, and none for bundles alone. tls: files of certificate and key. Raises BundleError for an
+    uncertified bundle unless `uncertified`; RungError to listen beyond this machine without keys.
+    """
+    _require_certificate(tls)
+    given = Path(folder) if folder is not None else None
+    sources = [source_of(Path(bundle), given) for bundle in bundles]
+    limits, own = settings_of(sources)
+    place = given or own
+    # Hashing files and opening a network leave a core to what else there is to import.
+    with ThreadPoolExecutor(1) as aside:
+        opening = aside.submit(lambda: [open_bundle(source.find()) for source in sources])
+        _import_what_comes(journal and place is not None)
+        predictors = opening.result()
+    keys = KeyStore(place) if place is not None else None
+    _require_keys(host, keys, place)
+    service = Service(limits=limits, keys=keys, folder=place, local_only=is_loopback(host), watch=True)
+    # Made before the journal is opened: what is refused leaves no trace.
+    finds = {p.manifest.name: s.find for p, s in reversed(list(zip(predictors, sources, strict=True)))}
+    Models(predictors, uncertified)
+    _require_free(host, port)
+    if journal and place is not None:
+        service = replace(service, journal=_open_journal(place, service))
+    app = create_app(predictors, uncertified, service, finds)
+    log_to_stderr()
+    import uvicorn
+
+    if keys is None or not keys.in_use():
+        log("development mode: no keys, so this machine alone is answered", logging.WARNING, host=host)
+    log(
+        "serving", host=host, port=port, models=[p.manifest.name for p in predictors],
+        journal=str(service.journal.path) if service.journal else None,
+        inputs=service.journal.rows.kept if service.journal else None,
+    )  # fmt: skip
+    _take_all_files()
+    uvicorn.run(
+        app, host=host, port=port, log_config=None, access_log=False, server_header=False, proxy_headers=False,
+        timeout_graceful_shutdown=_FAREWELL_SECONDS, http=protocol(), ssl_certfile=tls[0] if tls else None, ssl_keyfile=tls[1] if tls else None,
+    )  # fmt: skip
+
+
+def _require_certificate(tls: tuple[str, str] | None) -> None:
+    """Raise RungError unless certificate and key are files that belong together."""
+    if tls is None:
+        return
+    import ssl
+
+    fix = "Give certificate and key as PEM files."
+    for file in tls:
+        if not Path(file).is_file():
+            raise RungError("there is no such file", file, fix)
+    try:
+        # Without a password to give, a locked key would be asked for at a terminal, and wait.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*tls, password="")
+    except (OSError, ValueError) as error:
+        raise RungError(f"it cannot be used: {error}", f"{tls[0]}, {tls[1]}", fix) from None
+
+
+def _import_what_comes(journal: bool) -> None:
+    """Import the server and, where it is wanted and there, the journal."""
+    import uvicorn  # noqa: F401
+
+    with suppress(ImportError):
+        if journal:
+            import rung.journal.writer  # noqa: F401
+
+
+def _open_journal(place: Path, service: Service) -> Journal:
+    try:
+        from rung.journal.writer import Journal
+    except ImportError:
+        raise MissingExtra("the journal (else: --no-journal)", "ops", "SQLAlchemy") from None
+    return Journal(place, service.limits.inputs, service.limits.keep_days)
+
+
+def _require_keys(host: str, keys: KeyStore | None, place: Path | None) -> None:
+    """Raise RungError where anyone on the network could ask."""
+    if is_loopback(host) or (keys is not None and keys.in_use()):
+        if keys is not None:
+            keys.all()  # A damaged file is said now, not at the first request.
+        return
+    where = f" --folder {place}" if place is not None else " --folder service"
+    raise RungError(
+        "without keys only this machine may ask", f"--host {host}",
+        f"Make one: rung keys create NAME --role predict{where}" + ("" if place else ", and serve with that --folder."),
+    )  # fmt: skip
+
+
+def _take_all_files() -> None:
+    """Let as many connections be open as the system allows this process; often it starts with 1,024."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _require_free(host: str, port: int) -> None:
+    """Raise RungError when nothing can listen there."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise RungError(
+            f"cannot listen there: {error.strerror}", f"{host}:{port}", "Choose another --port or --host."
+        ) from None

@@ -1,0 +1,277 @@
+"""A challenger in shadow: it answers the requests its champion has answered, where it can neither slow nor break an answer.
+
+The champion's answer is out, and in the journal, before its request is handed in here. Handing in never waits: the queue is
+bounded, and what does not fit is skipped and counted. The challenger itself lives in a process of the lowest priority
+(`serve.shadow_worker`): of this process it takes a thread that passes bytes on. One that crashes or hangs costs itself
+errors, and after a few in a row it is asked no more.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rung.core.errors import RungError
+from rung.core.logs import log
+from rung.serving.model_registry import Hosted
+from rung.serving.service import Service
+from rung.serving.shadow_state import NAME, Shadow, read_shadows
+
+if TYPE_CHECKING:
+    from rung.journal.writer import Journal
+
+_LOOK_SECONDS = 0.25
+# Opening a bundle may take long at the lowest priority of a busy machine.
+_OPEN_SECONDS = 300.0
+_MOST_FAILURES = 3
+# Bodies and answers that wait, of all challengers together.
+_MOST_BYTES = 32 << 20
+BROKE, SLOW = "broke", "slow"
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A request that was answered, and is to be shown to the challenger beside it."""
+
+    name: str
+    shadow: Shadow
+    body: bytes
+    answer: bytes
+
+
+class Worker:
+    """The process of a challenger. Raises ChildProcessError when it ended, TimeoutError when it takes too long."""
+
+    def __init__(self, bundle: str, most_rows: int) -> None:
+        command = [sys.executable, "-m", "rung.serving.shadow_worker", bundle, str(most_rows)]
+        env = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
+        self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read, name="rung-shadow-read", daemon=True)
+        self._reader.start()
+        self._is_open = False
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ask(self, body: bytes, answer: bytes, seconds: float) -> dict[str, Any]:
+        """Return what `shadow_worker.shadowed` returns. The first time it waits until the bundle is open."""
+        if not self._is_open and "version" not in self._next(_OPEN_SECONDS):
+            raise ChildProcessError("the bundle does not open")
+        self._is_open = True
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        head = json.dumps({"body": len(body), "answer": len(answer)}).encode()
+        try:
+            self._process.stdin.write(head + b"\n" + body + answer)
+            self._process.stdin.flush()
+        except (OSError, ValueError):  # A broken pipe, or one that was closed.
+            raise ChildProcessError("it ended") from None
+        return self._next(seconds)
+
+    def close(self) -> None:
+        """End it: at once, for nothing it does is of use any more."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with suppress(OSError):
+                if pipe is not None:
+                    pipe.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        with suppress(OSError, ValueError):
+            for line in self._process.stdout:
+                self._lines.put(line)
+        self._lines.put(b"")
+
+    def _next(self, seconds: float) -> dict[str, Any]:
+        try:
+            line = self._lines.get(timeout=seconds)
+            if line:
+                found: dict[str, Any] = json.loads(line)
+                return found
+        except queue.Empty:
+            self.close()
+            raise TimeoutError from None
+        self.close()
+        raise ChildProcessError("it ended")
+
+
+class Shadows:
+    """The challengers in shadow of a server, as `shadows.json` says. Needs a journal: without one nothing is shadowed."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._lock = threading.Lock()
+        self._mark: Any = None
+        self._wanted: dict[str, Shadow] = {}
+        self._workers: dict[str, Worker] = {}
+        self._failures: dict[str, int] = {}
+        self._skipped: dict[str, int] = {}
+        self._waiting: dict[str, int] = {}
+        self._bytes = 0
+        self._queue: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
+        self._stop = threading.Event()
+
+    def offer(self, hosted: Hosted, body: bytes, answer: bytes) -> None:
+        """Hand in a request that was answered and is in the journal. Never waits, and never raises."""
+        name = hosted.manifest.name
+        shadow = self._wanted.get(name)
+        if shadow is None or shadow.champion != hosted.manifest.version:
+            return
+        size = len(body) + len(answer)
+        with self._lock:
+            waits = self._waiting.get(name, 0)
+            fits = waits < shadow.waiting and self._bytes + size <= _MOST_BYTES
+            if fits:
+                self._waiting[name] = waits + 1
+                self._bytes += size
+            else:
+                self._skipped[name] = self._skipped.get(name, 0) + 1
+        if fits:
+            self._queue.put(_Asked(name, shadow, body, answer))
+        else:
+            self._service.metrics.shadow_skipped.add(name, shadow.version)
+
+    def run(self) -> None:
+        """Show what is handed in to the challengers, until told to stop; run it in a thread of its own."""
+        looked = 0.0
+        try:
+            while not self._stop.is_set():
+                if time.monotonic() - looked >= _LOOK_SECONDS:
+                    self._look()
+                    looked = time.monotonic()
+                try:
+                    asked = self._queue.get(timeout=_LOOK_SECONDS)
+                except queue.Empty:
+                    continue
+                if asked is None:
+                    continue
+                with self._lock:
+                    self._waiting[asked.name] -= 1
+                    self._bytes -= len(asked.body) + len(asked.answer)
+                if self._wanted.get(asked.name) == asked.shadow:
+                    self._show(asked)
+        except Exception as error:
+            # A bug of ours: the shadow ends, and answers go on.
+            self._wanted = {}
+            log("shadow failed", logging.ERROR, error=type(error).__name__)
+        finally:
+            self._wanted = {}
+            for name in list(self._workers):
+                self._end(name)
+
+    def stop(self) -> None:
+        """Let `run` end, also from the middle of a request."""
+        self._stop.set()
+        self._queue.put(None)
+        for worker in list(self._workers.values()):
+            worker.close()
+
+    def _look(self) -> None:
+        """Follow `shadows.json`."""
+        if self._service.folder is None or self._service.journal is None:
+            return
+        path = self._service.folder / NAME
+        mark = _mark(path)
+        if mark == self._mark:
+            return
+        self._mark = mark
+        try:
+            wanted = read_shadows(self._service.folder)
+        except RungError as error:
+            log("shadow not followed", logging.ERROR, problem=error.problem)
+            wanted = {}
+        for name in {*self._workers, *wanted}:
+            if wanted.get(name) != self._wanted.get(name):
+                self._end(name)
+                self._failures.pop(name, None)
+                with self._lock:
+                    self._skipped.pop(name, None)
+                if name in wanted:
+                    log("shadow begins", model=name, version=wanted[name].version)
+        self._wanted = wanted
+
+    def _show(self, asked: _Asked) -> None:
+        """Ask the challenger, and write down what it said."""
+        name, shadow = asked.name, asked.shadow
+        try:
+            if name not in self._workers:
+                self._workers[name] = Worker(shadow.bundle, self._service.limits.rows)
+            said = self._workers[name].ask(asked.body, asked.answer, self._service.limits.seconds)
+            self._failures[name] = 0
+        except (OSError, ValueError) as error:
+            if self._stop.is_set():
+                return
+            why = SLOW if isinstance(error, TimeoutError) else BROKE
+            said = {"rows": _none_of(asked.answer, why), "cpu_s": 0.0}
+            self._end(name)
+            self._failures[name] = self._failures.get(name, 0) + 1
+            log("shadow broke", logging.WARNING, model=name, version=shadow.version, why=why)
+        self._write(asked, said)
+        if self._failures[name] >= _MOST_FAILURES:
+            log("shadow given up", logging.ERROR, model=name, version=shadow.version)
+            self._wanted = {other: one for other, one in self._wanted.items() if other != name}
+
+    def _write(self, asked: _Asked, said: dict[str, Any]) -> None:
+        from rung.journal.records import Shadowed, as_json, new_id
+
+        name, version, metrics = asked.name, asked.shadow.version, self._service.metrics
+        rows: Sequence[dict[str, Any]] = said["rows"]
+        if not rows:
+            return
+        metrics.shadow_seconds.observe(said["cpu_s"], name, version)
+        each, price = said["cpu_s"] / len(rows), self._service.prices.usd(said["cpu_s"] / len(rows))
+        with self._lock:
+            skipped = self._skipped.pop(name, 0)
+        records = []
+        for nth, row in enumerate(rows):
+            outcome = {None: "answered", True: "same", False: "differs"}[row["same"]]
+            metrics.shadow_rows.add(name, version, "error" if row["error"] else outcome)
+            output = None if row["output"] is None else as_json(row["output"])
+            records.append(
+                Shadowed(
+                    new_id(), time.time(), row["id"], version, output, row["error"], round(each * 1000, 4), price,
+                    0 if nth else skipped,
+                )
+            )  # fmt: skip
+        journal: Journal | None = self._service.journal
+        if journal is not None:
+            journal.submit(records, _tell_of_failure)
+
+    def _end(self, name: str) -> None:
+        worker = self._workers.pop(name, None)
+        if worker is not None:
+            worker.close()
+
+
+def _none_of(answer: bytes, why: str) -> list[dict[str, Any]]:
+    """Return a request's rows as not answered by the challenger."""
+    rows = json.loads(answer)["predictions"]
+    return [{"id": r["id"], "output": None, "same": None, "error": why} for r in rows if "error" not in r]
+
+
+def _tell_of_failure(error: BaseException | None) -> None:
+    if error is not None:
+        log("shadow not written", logging.WARNING, error=type(error).__name__)
+
+
+def _mark(path: Path) -> Any:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size

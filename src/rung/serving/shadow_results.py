@@ -1,0 +1,83 @@
+"""What a journal holds of a challenger in shadow: how often it answered as the champion did, how fast, at what price."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, select
+
+from rung.journal.reader import answer_of
+from rung.journal.schema import PREDICTIONS, SHADOWS
+from rung.journal.writer import Journal
+from rung.serving.shadow_state import Shadow
+
+# Numbers agree when they lie within this share of the spread of the champion's answers.
+_NEAR = 0.1
+
+
+@dataclass(frozen=True)
+class Results:
+    """rows: asked, those with errors among them. agreement: share of the answered rows on which both say the same; of numbers,
+    those within a tenth of the standard deviation of the champion's answers. skipped: requests, where too many waited.
+
+    compute_ms: processor time of a row, median and 95th percentile. usd_per_1k: of the challenger and of the champion.
+    """
+
+    rows: int = 0
+    errors: Mapping[str, int] | None = None
+    agreement: float | None = None
+    skipped: int = 0
+    compute_ms_p50: float = 0.0
+    compute_ms_p95: float = 0.0
+    usd_per_1k: float = 0.0
+    champion_usd_per_1k: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures for JSON."""
+        return {**asdict(self), "errors": dict(self.errors or {})}
+
+
+def read_results(journal: Journal, shadow: Shadow) -> Results:
+    """Return what a challenger did since it stands in shadow."""
+    s, p = SHADOWS.c, PREDICTIONS.c
+    wanted = (
+        select(s.output, s.error, s.compute_ms, s.price_usd, s.skipped, p.output.label("his"), p.price_usd.label("his_price"))
+        .join(PREDICTIONS, p.id == s.prediction)
+        .where(s.version == shadow.version, s.at >= shadow.since, p.version == shadow.champion)
+    )  # fmt: skip
+
+    def query(connection: Connection) -> Sequence[Any]:
+        return connection.execute(wanted).all()
+
+    rows: Sequence[Any] = journal.read(query)
+    if not rows:
+        return Results()
+    answered = [row for row in rows if row.output is not None]
+    pairs = [(answer_of(json.loads(row.output)), answer_of(json.loads(row.his))) for row in answered]
+    compute = np.array([row.compute_ms for row in answered] or [0.0])
+    return Results(
+        len(rows),
+        dict(Counter(row.error for row in rows if row.error)),
+        _agreement(pairs),
+        sum(row.skipped for row in rows),
+        round(float(np.median(compute)), 4),
+        round(float(np.quantile(compute, 0.95)), 4),
+        1000.0 * float(np.mean([row.price_usd for row in answered] or [0.0])),
+        1000.0 * float(np.mean([row.his_price for row in rows])),
+    )
+
+
+def _agreement(pairs: Sequence[tuple[Any, Any]]) -> float | None:
+    if not pairs:
+        return None
+    if all(
+        isinstance(value, int | float) and not isinstance(value, bool) for pair in pairs for value in pair
+    ):
+        own, his = np.array(pairs, dtype=np.float64).T
+        return round(float(np.mean(np.abs(own - his) <= _NEAR * his.std() + 1e-12)), 6)
+    return round(float(np.mean([own == his for own, his in pairs])), 6)

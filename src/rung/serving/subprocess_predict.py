@@ -1,0 +1,177 @@
+"""Predict and measure a bundle in a process of its own: `python -m rung.serving.subprocess_predict BUNDLE ROWS ANSWERS`.
+
+What is measured is what ships: the process imports what a server imports, opens the packed files and
+answers; nothing of the training run is left in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rung.core.errors import RunError
+from rung.core.types import Prediction
+
+_SINGLE_ROWS, _BULK_ROWS = 200, 2_000
+# A slow model is timed on fewer rows: so many single ones at least, and no more once they took so many seconds. What
+# its answers took in batches is then its throughput.
+_FEWEST_SINGLES, _SECONDS = 40, 2.0
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Predictions in order, and what the process took: see `Measured` keys in docs/reference/report.md."""
+
+    answers: list[Prediction]
+    measured: dict[str, Any]
+
+    @property
+    def cpu_per_1k(self) -> float:
+        """Return the CPU seconds of 1,000 single rows."""
+        return float(self.measured["cpu_seconds_per_1k"])
+
+
+def predict_fresh(bundle: Path, rows: Iterable[Mapping[str, Any]], measure: bool = False) -> Fresh:
+    """Return the bundle's predictions of these rows, made in a new process, one thread.
+
+    measure: also time single rows and batches. Raises RunError with the process's last words if it fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="rung-") as scratch:
+        asked, answered = Path(scratch) / "rows.jsonl", Path(scratch) / "answers.jsonl"
+        with asked.open("w", encoding="utf-8") as file:
+            for row in rows:
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        command = [
+            sys.executable,
+            "-m",
+            "rung.serving.subprocess_predict",
+            str(bundle),
+            str(asked),
+            str(answered),
+        ]
+        done = subprocess.run(
+            command + (["--measure"] if measure else []),
+            env=_one_thread(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RunError(f"the packed model failed in a fresh process: {done.stderr[-2000:]}", str(bundle))
+        with answered.open(encoding="utf-8") as file:
+            measured = json.loads(next(file))
+            answers = [_prediction(json.loads(line)) for line in file]
+    return Fresh(answers, measured)
+
+
+def _one_thread() -> dict[str, str]:
+    quiet = dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+    )
+    # The child finds rung, and plugins that are only on sys.path, where this process found them.
+    return {**os.environ, **quiet, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "PYTHONUTF8": "1"}
+
+
+def _prediction(raw: dict[str, Any]) -> Prediction:
+    extra = raw.pop("extra")
+    if "probabilities" in extra:
+        extra["probabilities"] = np.array(extra["probabilities"])
+    return Prediction(**raw, extra=extra)
+
+
+def _main(bundle: str, asked: str, answered: str, measure: bool) -> None:
+    begun = time.perf_counter()
+    from rung.serving.predictor import open_bundle
+
+    model = open_bundle(bundle)
+    measured: dict[str, Any] = {"load_seconds": round(time.perf_counter() - begun, 4)}
+    with Path(asked).open(encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    answers: list[Prediction] = []
+    if measure and rows:
+        model.predict(rows[:1])  # What the first answer sets up is none of a later one's cost.
+    begun = time.perf_counter()
+    for start in range(0, len(rows), 512):
+        answers.extend(model.predict(rows[start : start + 512]))
+    taken = time.perf_counter() - begun
+    if measure and rows:
+        if taken < _SECONDS:
+            rows_timed, taken = _bulk(model.predict, rows)
+        else:
+            rows_timed = len(rows)
+        measured |= {**_timings(model.predict, rows), "throughput_per_s": round(rows_timed / taken, 1)}
+    measured["peak_memory_mb"] = round(_peak_memory_mb(), 1)
+    with Path(answered).open("w", encoding="utf-8") as file:
+        file.write(json.dumps(measured) + "\n")
+        for answer in answers:
+            file.write(json.dumps({**vars(answer), "extra": dict(answer.extra)}, default=_plain) + "\n")
+
+
+def _timings(predict: Any, rows: list[Any]) -> dict[str, Any]:
+    """Return latency and CPU seconds of single rows."""
+    singles = [rows[i % len(rows)] for i in range(_SINGLE_ROWS)]
+    begun = time.perf_counter()
+    for row in singles[:20]:
+        predict([row])
+        if time.perf_counter() - begun > _SECONDS / 10:
+            break
+    seconds: list[float] = []
+    cpu = time.process_time()
+    for row in singles:
+        begun = time.perf_counter()
+        predict([row])
+        seconds.append(time.perf_counter() - begun)
+        if len(seconds) >= _FEWEST_SINGLES and sum(seconds) > _SECONDS:
+            break
+    cpu = time.process_time() - cpu
+    p50, p95 = np.percentile(seconds, [50, 95]) * 1000
+    return {
+        "latency_ms": {"p50": round(float(p50), 3), "p95": round(float(p95), 3)},
+        "cpu_seconds_per_1k": round(cpu / len(seconds) * 1000, 5),
+        "measured_on_rows": len(seconds),
+    }
+
+
+def _bulk(predict: Any, rows: list[Any]) -> tuple[int, float]:
+    """Return how many rows were answered in batches, and the seconds that took."""
+    bulk = [rows[i % len(rows)] for i in range(min(_BULK_ROWS, max(len(rows), 256)))]
+    begun = time.perf_counter()
+    for start in range(0, len(bulk), 512):
+        predict(bulk[start : start + 512])
+    return len(bulk), time.perf_counter() - begun
+
+
+def _peak_memory_mb() -> float:
+    status = Path("/proc/self/status")
+    if status.is_file():
+        # Of this program alone; `ru_maxrss` also counts the process that started it.
+        high = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(high.split()[1]) / 1e3
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(peak / 1e6 if sys.platform == "darwin" else peak / 1e3)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1], sys.argv[2], sys.argv[3], "--measure" in sys.argv[4:])

@@ -1,1 +1,0 @@
-"""The steps of a build, each taking values and returning a new one; pipeline.py alone knows their order."""

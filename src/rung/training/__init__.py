@@ -1,0 +1,1 @@
+"""What only builds need: fitting, search, calibration, export."""

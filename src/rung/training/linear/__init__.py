@@ -1,0 +1,1 @@
+"""Fitting linear models: search, calibration, ridge regression."""

@@ -1,0 +1,87 @@
+"""Turn a head's scores into honest probabilities: one scale, or monotone curves, chosen out of fold."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.runtime.linear.head import Calibration
+from rung.training.linear.stratified import stratified_folds
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+def calibrate(
+    scores: Floats, codes: Ints, seed: int, curves: bool = True, careful: bool = False
+) -> Calibration:
+    """Return the calibration with the lower log loss on rows it was not fitted on (two halves, swapped).
+
+    curves: whether monotone curves may be chosen; the one scale never changes which label is likeliest. careful: the one
+    scale takes labels for a little less than certain, as `_temperature` says, and curves must gain more than twice the
+    noise of the rows: their steps to 0 and 1 cost most where the final model, fitted on more rows, is surer.
+    """
+    plain = _temperature(scores, codes, careful)
+    counts = np.bincount(codes, minlength=scores.shape[1])
+    if not curves or counts.min() < 30 or len(codes) < 200:
+        return plain  # Steps through a handful of rows would only remember them.
+    halves = stratified_folds(codes, 2, seed)
+    one, curve = (
+        np.concatenate([_losses(fit(scores[a], codes[a]).apply(scores[b]), codes[b]) for a, b in halves])
+        for fit in (_temperature, _isotonic)
+    )
+    gain = one - curve
+    least = 2.0 * gain.std() / np.sqrt(len(gain)) if careful else 0.0
+    return _isotonic(scores, codes) if gain.mean() > least else plain
+
+
+def _temperature(scores: Floats, codes: Ints, doubt: bool = False) -> Calibration:
+    """Return the one scale that minimises log loss: golden-section search over its logarithm.
+
+    doubt: labels count as Platt's (1999) targets, a little less than certain where their rows are few. On rows that are
+    all right but one or two, the plain loss would ask for more certainty than so few can show.
+    """
+    low, high = np.log(1e-2), np.log(1e3)
+    ratio = (np.sqrt(5.0) - 1) / 2
+    wrong = 1.0 / (np.bincount(codes, minlength=scores.shape[1]) + 2.0)[codes]
+
+    def loss(log_scale: float) -> float:
+        found = Calibration(scale=float(np.exp(log_scale))).apply(scores)
+        if not doubt:
+            return _log_loss(found, codes)
+        said = np.log(np.maximum(found, 1e-12))
+        own = said[np.arange(len(codes)), codes]
+        others = (said.sum(axis=1) - own) / max(scores.shape[1] - 1, 1)
+        return float(-((1 - wrong) * own + wrong * others).mean())
+
+    for _ in range(40):
+        left, right = high - ratio * (high - low), low + ratio * (high - low)
+        if loss(left) < loss(right):
+            high = right
+        else:
+            low = left
+    # Rows that are all right would ask for boundless certainty; a pinch of doubt keeps the scale finite.
+    return Calibration(scale=float(min(np.exp((low + high) / 2), 100.0)))
+
+
+def _isotonic(scores: Floats, codes: Ints) -> Calibration:
+    from sklearn.isotonic import IsotonicRegression
+
+    plain = _temperature(scores, codes)
+    raw, knots = plain.apply(scores), []
+    for label in range(scores.shape[1]):
+        curve = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(
+            raw[:, label], codes == label
+        )
+        knots.append(
+            (np.asarray(curve.X_thresholds_, np.float64), np.asarray(curve.y_thresholds_, np.float64))
+        )
+    return Calibration("isotonic", plain.scale, tuple(knots))
+
+
+def _losses(probabilities: Floats, codes: Ints) -> Floats:
+    return np.asarray(-np.log(np.maximum(probabilities[np.arange(len(codes)), codes], 1e-12)))
+
+
+def _log_loss(probabilities: Floats, codes: Ints) -> float:
+    return float(_losses(probabilities, codes).mean())

@@ -1,0 +1,146 @@
+"""Fit a sum of tables with interpret's Explainable Boosting Machine (Nori et al. 2019), and take it out as arrays."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.model import FitContext
+from rung.modalities.tables.additive import AdditivePart, Axis, Term
+from rung.modalities.tables.features import FEWEST_ROWS, Cells
+from rung.modalities.tables.fitted import Part
+from rung.training.linear.stratified import sample
+from rung.training.tables.class_balance import balanced, moved
+
+if TYPE_CHECKING:
+    from rung.training.tables.model_selection import Goal
+
+Floats = npt.NDArray[np.float64]
+# It costs rows times columns times bags; a curve of 256 bins does not move with more rows than these.
+_MOST_ROWS = {0: 10_000, 1: 20_000, 2: 50_000, 3: 100_000, 4: 200_000, 5: 500_000}
+_PAIRS, _MOST_COLUMNS_FOR_PAIRS = 10, 150
+# Rows that can be told apart without fault would go on to 50,000; others were seen to stop by 300.
+_MOST_ROUNDS = 1_000
+_ABSENT = -10.0
+
+
+def fit_additive(cells: Cells, goal: Goal, settings: Mapping[str, Any], context: FitContext) -> Part:
+    """Return a sum of tables. settings: `pairs` of columns at most, `bags` that are fitted and averaged, `balance`."""
+    shown = balanced(cells, goal, settings, context.seed)
+    cells, goal, weights = shown.cells, shown.goal, shown.weights
+    most = _MOST_ROWS[context.effort]
+    if len(cells) > most:
+        codes = goal.codes if goal.codes is not None else np.zeros(len(cells), dtype=np.int64)
+        rows = sample(codes, most, context.seed)
+        cells, goal = cells.take(rows), goal.take(rows)
+        weights = None if weights is None else weights[rows]
+    cells = cells.merged(FEWEST_ROWS)
+    present = np.zeros(1) if goal.codes is None else np.unique(goal.codes)
+    if goal.codes is not None and len(present) == 1:
+        intercept = np.where(np.arange(goal.outputs) == present[0], -_ABSENT, _ABSENT)
+        return AdditivePart((), (), intercept, goal.outputs)
+    return moved(_packed(_boosted(cells, goal, weights, settings, context), cells, goal), shown.shift)
+
+
+def _boosted(
+    cells: Cells, goal: Goal, weights: Floats | None, settings: Mapping[str, Any], context: FitContext
+) -> Any:
+    from interpret.glassbox import ExplainableBoostingClassifier, ExplainableBoostingRegressor
+
+    numbers, width = cells.numbers.shape[1], cells.numbers.shape[1] + cells.codes.shape[1]
+    family = ExplainableBoostingRegressor if goal.codes is None else ExplainableBoostingClassifier
+    pairs = min(int(settings.get("pairs", _PAIRS)), width * (width - 1) // 2)
+    model = family(
+        feature_types=["continuous"] * numbers + ["nominal"] * (width - numbers),
+        interactions=pairs if width <= _MOST_COLUMNS_FOR_PAIRS else 0, outer_bags=int(settings.get("bags", 1)),
+        # Three times the default's step in a third of its rounds; finer ones were not seen to answer better.
+        learning_rate=float(settings.get("learning_rate", 0.05)), max_bins=256, max_interaction_bins=32,
+        max_rounds=_MOST_ROUNDS,         n_jobs=1, random_state=context.seed,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        # It warns of columns with many values and of few rows; its answers out of fold are the judge.
+        warnings.simplefilter("ignore")
+        rows = np.hstack([cells.numbers, cells.codes.astype(np.float64)])
+        target = goal.targets[:, 0] if goal.codes is None else goal.codes
+        return model.fit(rows, target, sample_weight=weights)
+
+
+def _packed(model: Any, cells: Cells, goal: Goal) -> AdditivePart:
+    """Return the model's bins and tables as arrays, every pair made to have mean 0 along both of its columns."""
+    axes: list[Axis] = []
+    place: dict[tuple[int, int], int] = {}
+    intercept = np.atleast_1d(np.asarray(model.intercept_, dtype=np.float64))
+    tables: dict[tuple[int, ...], Floats] = {}
+
+    def add(term: tuple[int, ...], table: Floats) -> None:
+        tables[term] = tables[term] + table if term in tables else table
+
+    for columns, scores, weights in zip(
+        model.term_features_, model.term_scores_, model.bin_weights_, strict=True
+    ):
+        term = []
+        for column in columns:
+            levels = model.bins_[column]
+            level = min(len(columns), len(levels)) - 1
+            if (column, level) not in place:
+                place[column, level] = len(axes)
+                axes.append(Axis(column, _places(levels[level], cells, column)))
+            term.append(place[column, level])
+        table = np.asarray(scores, dtype=np.float64).reshape(*weights.shape, len(intercept))
+        if len(term) == 1:
+            add((term[0],), table)
+            continue
+        first, second, both, mean = without_margins(table, np.asarray(weights, dtype=np.float64))
+        add((term[0],), first)
+        add((term[1],), second)
+        add((term[0], term[1]), both)
+        intercept = intercept + mean
+    return _spread(axes, tables, intercept, goal)
+
+
+def without_margins(table: Floats, weights: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return what a pair's table says of its first column alone, of its second, of both together, and of all rows.
+
+    table: [a, b, outputs]; weights: [a, b], training rows. The functional ANOVA decomposition over independent
+    columns: the third part has mean 0 along each axis, the first two over their own.
+    """
+    total = max(float(weights.sum()), 1e-300)
+    p, q = weights.sum(axis=1) / total, weights.sum(axis=0) / total
+    rows, columns = np.einsum("abk,b->ak", table, q), np.einsum("abk,a->bk", table, p)
+    mean = p @ rows
+    return rows - mean, columns - mean, table - rows[:, None] - columns[None] + mean, mean
+
+
+def _places(bins: Any, cells: Cells, column: int) -> npt.NDArray[Any]:
+    """Return a number's cuts; of a category the bin of each code: those that have none of their own, a gap too, share that
+    of "another one"."""
+    if not isinstance(bins, dict):
+        return np.asarray(bins, dtype=np.float64)
+    unknown = max(bins.values(), default=0) + 1
+    found = np.full(cells.sizes[column - cells.numbers.shape[1]], unknown, dtype=np.int64)
+    for text, place in bins.items():
+        found[int(float(text))] = place
+    return np.where(found == unknown, found[-2], found)
+
+
+def _spread(
+    axes: list[Axis], tables: Mapping[tuple[int, ...], Floats], intercept: Floats, goal: Goal
+) -> AdditivePart:
+    """Return the part with an output for each label; a label without rows scores low."""
+    if goal.codes is not None and goal.outputs > 2:
+        present = np.unique(goal.codes)
+        mix = np.zeros((len(intercept), goal.outputs))
+        if len(present) == 2:
+            mix[0, present] = -0.5, 0.5
+        else:
+            mix[np.arange(len(present)), present] = 1.0
+        absent = np.full(goal.outputs, _ABSENT)
+        absent[present] = 0.0
+        intercept = intercept @ mix + absent
+        tables = {term: table @ mix for term, table in tables.items()}
+    terms = tuple(Term(term, table.astype(np.float32)) for term, table in tables.items())
+    return AdditivePart(tuple(axes), terms, intercept, goal.outputs)

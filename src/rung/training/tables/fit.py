@@ -1,0 +1,107 @@
+"""From training rows of a table to a fitted model: features, folds, candidates, the choice, the final fit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.model import FitContext
+from rung.core.types import Examples
+from rung.modalities.tables.features import FEWEST_ROWS, TableFeatures, learn
+from rung.modalities.tables.fitted import TableParts
+from rung.modalities.tables.target_transform import NumberScale, learn_scale, with_residuals
+from rung.modalities.tables.text_feature import TextScores, fit_text_scores
+from rung.runtime.classification.decision_threshold import Decision, cheapest
+from rung.runtime.linear.head import Calibration
+from rung.training.linear.calibration import calibrate
+from rung.training.linear.search import label_codes
+from rung.training.tables.candidates import candidates
+from rung.training.tables.class_balance import level, moved
+from rung.training.tables.model_selection import Goal, bags_within, choose, fit_member, story, unit_folds
+
+Floats = npt.NDArray[np.float64]
+
+
+def fit_table(
+    examples: Examples, families: Sequence[str], mixes: bool, params: Any, context: FitContext
+) -> TableParts:
+    """Return features, parts and calibration fitted on these rows alone. families: kinds of parts to try."""
+    begun = time.monotonic()
+    goal, scale = _goal(examples)
+    codes = goal.codes if goal.codes is not None else _levels(goal.targets[:, 0])
+    folds = unit_folds(codes, examples.units, context.effort, context.seed)
+    # Only trees, which see a value as a number, learn from those of one or two rows.
+    fewest = (getattr(params, "fewest_rows", None) or 1) if "trees" in families else FEWEST_ROWS
+    features, apart = _features(examples, goal, fewest, context)
+    cells = features.encode(examples.inputs, apart)
+    wanted = candidates(families, mixes, len(cells), goal, params, context)
+    found = choose(cells, goal, folds, wanted, context, mixes)
+    truth = goal.take(found.rows)
+    calibration, decision, even = Calibration(), Decision(), np.zeros(goal.outputs)
+    if truth.codes is not None:
+        calibration = calibrate(found.raw, truth.codes, context.seed, careful=True)
+        if any(member.settings.get("balance", "none") != "none" for member, _ in found.members):
+            even = level(found.raw, truth.codes, calibration.scale)
+            calibration = calibrate(found.raw + even, truth.codes, context.seed, careful=True)
+        if goal.outputs == 2:
+            said = calibration.apply(found.raw + even)
+            decision = cheapest(said, truth.codes == 1, examples.schema.costs)
+    else:
+        values = np.array([examples.targets[i] for i in found.rows.tolist()], dtype=np.float64)
+        scale = with_residuals(scale, found.raw[:, 0], values)
+    bags = bags_within(found, folds, len(cells), time.monotonic() - begun, context)
+    parts = [fit_member(cells, goal, member, bags, context) for member, _ in found.members]
+    parts[0] = moved(parts[0], even / found.members[0][1])
+    chosen = story(found) | {"left_out": dict(features.left_out)}
+    if goal.codes is not None:
+        chosen |= {"calibration": calibration.kind}
+    if decision.threshold is not None:
+        chosen |= {"threshold": round(decision.threshold, 5)}
+    weights = tuple(weight for _, weight in found.members)
+    return TableParts(features, tuple(parts), weights, calibration, decision, scale, chosen)
+
+
+def _goal(examples: Examples) -> tuple[Goal, NumberScale]:
+    labels = examples.schema.labels
+    if labels:
+        codes = label_codes(examples.targets, labels)
+        return Goal(np.eye(len(labels))[codes], codes), NumberScale()
+    values = np.array(examples.targets, dtype=np.float64)
+    scale = learn_scale(values)
+    return Goal(scale.learned(values)[:, None], None), scale
+
+
+def _levels(targets: Floats) -> npt.NDArray[np.int64]:
+    """Return which tenth of the range by rank each number is in: folds then get small and large ones alike."""
+    rank = np.argsort(np.argsort(targets, kind="stable"), kind="stable")
+    return np.asarray(rank * 10 // max(len(targets), 1), dtype=np.int64)
+
+
+def _features(
+    examples: Examples, goal: Goal, fewest: int, context: FitContext
+) -> tuple[TableFeatures, dict[str, Floats]]:
+    """Return the packed features, and scores of each text column by models that had not seen the row."""
+    names = [f.name for f in examples.schema.inputs if f.kind == "text"]
+    texts: dict[str, TextScores] = {}
+    apart: dict[str, Floats] = {}
+    if names:
+        codes = goal.codes if goal.codes is not None else _levels(goal.targets[:, 0])
+        folds = _whole_folds(codes, examples.units, context)
+        targets = goal.targets[:, 1:] if goal.outputs == 2 else goal.targets
+        for name in names:
+            texts[name], apart[name] = fit_text_scores(examples.inputs[name], targets, folds)
+    return learn(examples.schema, examples.inputs, texts, fewest), apart
+
+
+def _whole_folds(
+    codes: npt.NDArray[np.int64], units: Sequence[str], context: FitContext
+) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Return folds whose tests hold every row once, units whole."""
+    _, member = np.unique(np.asarray(units), return_inverse=True)
+    shuffled = np.random.default_rng(context.seed + 7).permutation(int(member.max(initial=0)) + 1)
+    fold = shuffled[member] % 5
+    return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(5) if (fold == k).any()]

@@ -1,0 +1,100 @@
+"""Fit a linear model of a table's cells with scikit-learn: logistic regression for labels, ridge for numbers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.model import FitContext
+from rung.modalities.tables.features import Cells
+from rung.modalities.tables.fitted import Part
+from rung.modalities.tables.linear import LinearDesign, LinearPart, learn_design
+from rung.training.linear.stratified import sample
+from rung.training.tables.class_balance import balanced, moved
+
+if TYPE_CHECKING:
+    from rung.training.tables.model_selection import Goal
+
+Floats = npt.NDArray[np.float64]
+# More rows move a linear model's weights no further than their noise.
+_MOST_ROWS = 100_000
+_DENSE_COLUMNS = 200
+
+
+def fit_linear(cells: Cells, goal: Goal, settings: Mapping[str, Any], context: FitContext) -> Part:
+    """Return a linear model. settings: `c`, the inverse of the penalty, `bends`, knots a number, and `balance`."""
+    shown = balanced(cells, goal, settings, context.seed)
+    cells, goal, weights = shown.cells, shown.goal, shown.weights
+    if len(cells) > _MOST_ROWS:
+        codes = goal.codes if goal.codes is not None else np.zeros(len(cells), dtype=np.int64)
+        rows = sample(codes, _MOST_ROWS, context.seed)
+        cells, goal = cells.take(rows), goal.take(rows)
+        weights = None if weights is None else weights[rows]
+    design = learn_design(cells, int(settings.get("bends", 0)))
+    matrix = _matrix(design, cells)
+    c = float(settings.get("c", 1.0))
+    found, bias = (
+        _ridge(matrix, goal, c) if goal.codes is None else _logistic(matrix, goal, c, weights, context)
+    )
+    centre = [found[column].mean(axis=0) for column in design.places(cells).T]
+    part = LinearPart(
+        design,
+        found.astype(np.float32),
+        bias.astype(np.float32),
+        np.array(centre, dtype=np.float32).reshape(len(centre), goal.outputs),
+    )
+    return moved(part, shown.shift)
+
+
+def _matrix(design: LinearDesign, cells: Cells) -> Any:
+    """Return the rows as columns of the design: dense while that is small, else sparse."""
+    dense = design.dense(cells)
+    if not design.kept:
+        return dense
+    from scipy.sparse import csr_matrix, hstack
+
+    places = design.places(cells) - design.dense_width
+    width = design.width - design.dense_width
+    rows = np.repeat(np.arange(len(cells)), places.shape[1])
+    ones = np.ones(len(rows))
+    hot = csr_matrix((ones, (rows, places.ravel())), shape=(len(cells), width))
+    if design.width <= _DENSE_COLUMNS:
+        return np.hstack([dense, hot.toarray()])
+    return hstack([csr_matrix(dense), hot], format="csr")
+
+
+def _logistic(
+    matrix: Any, goal: Goal, c: float, row_weights: Floats | None, context: FitContext
+) -> tuple[Floats, Floats]:
+    """Return weights [columns, labels] and bias [labels]; a label without rows gets a bias of -10."""
+    from sklearn.linear_model import LogisticRegression
+
+    assert goal.codes is not None  # noqa: S101 - numbers go to `_ridge`
+    present = np.unique(goal.codes)
+    weights, bias = np.zeros((matrix.shape[1], goal.outputs)), np.full(goal.outputs, -10.0)
+    if len(present) == 1:
+        bias[present] = 10.0
+        return weights, bias
+    model = LogisticRegression(C=c, max_iter=200, tol=1e-4, random_state=context.seed)
+    with warnings.catch_warnings():
+        # A fit that stops early is judged like every other, by its answers out of fold.
+        warnings.simplefilter("ignore")
+        model.fit(matrix, goal.codes, sample_weight=row_weights)
+    coefficients, intercepts = model.coef_, model.intercept_
+    if len(present) == 2:
+        coefficients = np.vstack([-coefficients[0], coefficients[0]]) / 2
+        intercepts = np.array([-intercepts[0], intercepts[0]]) / 2
+    weights[:, present], bias[present] = coefficients.T, intercepts
+    return weights, bias
+
+
+def _ridge(matrix: Any, goal: Goal, c: float) -> tuple[Floats, Floats]:
+    from sklearn.linear_model import Ridge
+
+    solver = "sparse_cg" if hasattr(matrix, "tocsr") else "cholesky"
+    model = Ridge(alpha=1.0 / c, solver=solver, tol=1e-4).fit(matrix, goal.targets)
+    return np.atleast_2d(model.coef_).T, np.atleast_1d(model.intercept_)

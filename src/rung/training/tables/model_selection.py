@@ -1,0 +1,236 @@
+"""Try linear models and boosted trees on a table, out of fold, and fit what answers best: one model or a few mixed.
+
+Every configuration answers training rows that its fit had not seen, on the same folds; all choices, the mixture
+and the calibration come from these answers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.model import FitContext
+from rung.modalities.tables.features import Cells
+from rung.modalities.tables.fitted import Part
+from rung.training.tables.ebm import fit_additive
+from rung.training.tables.lightgbm_trees import TreeFolds, fit_trees
+from rung.training.tables.linear import fit_linear
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Folds = Sequence[tuple[Ints, Ints]]
+# Rows that configurations are compared on: a table of more is compared on a part of it.
+_ROWS = {0: 5_000, 1: 10_000, 2: 40_000, 3: 80_000, 4: 150_000, 5: 300_000}
+# A mixture takes up to so many steps, and a step must lower the loss by this share.
+_STEPS, _LEAST_GAIN = 25, 3e-4
+# Where rows are many, below effort 3, a step must bring more, since every member costs rows a second; and of candidates
+# this near to the best the quickest to answer is taken.
+MANY, _LEAST_OF_MANY, _NEAR = 20_000, 1e-3, 2e-3
+# Nor is a gain, whatever its share, that makes all the labels seen likelier by less than this factor's logarithm: where
+# labels all but separate, shares are of nothing. For the same reason trees are added only while their last rounds make them
+# likelier by the second.
+_EVIDENCE, _EVIDENCE_OF_ROUNDS = 1.0, 0.3
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is learned. targets: [rows, outputs] as parts are fitted to them: one column of 0 and 1 a label, or the
+    standardised number. codes: label of each row; None for numbers."""
+
+    targets: Floats
+    codes: Ints | None
+
+    @property
+    def outputs(self) -> int:
+        return int(self.targets.shape[1])
+
+    def take(self, rows: Ints) -> Goal:
+        """Return these rows."""
+        return Goal(self.targets[rows], None if self.codes is None else self.codes[rows])
+
+    def loss(self, raw: Floats) -> float:
+        """Return log loss of scores, or the mean squared error of numbers."""
+        if self.codes is None:
+            return float(((raw - self.targets) ** 2).mean())
+        shifted = raw - raw.max(axis=1, keepdims=True)
+        normal = np.log(np.exp(shifted).sum(axis=1))
+        return float((normal - shifted[np.arange(len(raw)), self.codes]).mean())
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A configuration: its family ("linear", "additive" or "trees"), a name for the report, and its settings."""
+
+    family: str
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A candidate's answers to rows its fits had not seen, its loss on them, settings the folds decided, and what
+    fitting them took."""
+
+    candidate: Candidate
+    raw: Floats
+    loss: float
+    settings: Mapping[str, Any]
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The chosen candidates with their weights, and the mixture's own out-of-fold answers on `rows`."""
+
+    members: tuple[tuple[Tried, float], ...]
+    raw: Floats
+    rows: Ints
+    loss: float
+    tried: tuple[Tried, ...]
+
+
+def choose(
+    cells: Cells, goal: Goal, folds: Folds, candidates: Sequence[Candidate], context: FitContext, mix: bool
+) -> Mixture:
+    """Return the best candidate, or with `mix` the best mixture (Caruana et al. 2004), by out-of-fold loss.
+
+    folds: (train, test) rows of `cells`; tests may leave rows out. Candidates are tried in their order until the
+    time is up; the first always is.
+    """
+    rows = np.concatenate([test for _, test in folds])
+    truth = goal.take(rows)
+    thrifty = context.effort < 3 and len(cells) > MANY
+    evident = thrifty and goal.codes is not None
+    trees = TreeFolds(cells, goal, folds, context, _EVIDENCE_OF_ROUNDS / len(rows) if evident else 0.0)
+    begun = time.monotonic()
+    tried: list[Tried] = []
+    for candidate in candidates:
+        started = time.monotonic()
+        late = context.seconds is not None and time.monotonic() - begun > context.seconds / 3
+        if tried and late:
+            break
+        if candidate.family == "trees":
+            raw, settings = trees.answers(candidate.settings)
+        else:
+            # One bag tells configurations apart; the final fit averages as many as are wanted.
+            settings, fit = candidate.settings, _FITS[candidate.family]
+            once = {**settings, "bags": 1}
+            raw = np.vstack(
+                [fit(cells.take(a), goal.take(a), once, context).raw(cells.take(b)) for a, b in folds]
+            )
+        tried.append(Tried(candidate, raw, truth.loss(raw), settings, time.monotonic() - started))
+    floor = _EVIDENCE / len(rows) if evident else 0.0
+    kept = _without_slower(tried, floor) if thrifty else tried
+    if not mix:
+        best = min(kept, key=lambda t: t.loss)
+        return Mixture(((best, 1.0),), best.raw, rows, best.loss, tuple(tried))
+    members, raw = _mixed(kept, truth, _LEAST_OF_MANY if thrifty else _LEAST_GAIN, floor)
+    return Mixture(members, raw, rows, truth.loss(raw), tuple(tried))
+
+
+def _without_slower(tried: Sequence[Tried], floor: float) -> list[Tried]:
+    """Return candidates without those that answer more slowly than another one about as good as the best.
+
+    floor: a difference in loss that says nothing.
+    """
+
+    def steps(one: Tried) -> float:
+        """Return about how many decisions a row takes; a linear model's count as none."""
+        leaves = float(np.log2(one.settings.get("num_leaves", 15)))
+        return float(one.settings.get("rounds", 0)) * leaves
+
+    best = min(t.loss for t in tried)
+    enough = best + max(best * _NEAR, floor)
+    quickest = min((t for t in tried if t.loss <= enough), key=lambda t: (steps(t), t.loss))
+    return [t for t in tried if t is quickest or t.loss > enough]
+
+
+def _mixed(
+    tried: Sequence[Tried], truth: Goal, least: float, floor: float
+) -> tuple[tuple[tuple[Tried, float], ...], Floats]:
+    """Return the members of a greedy mixture with replacement, and its answers. least, floor: the gain that a step must
+    bring, as a share of the loss and as it is."""
+    counts = [0] * len(tried)
+    total = np.zeros_like(tried[0].raw)
+    loss = np.inf
+    for step in range(1, _STEPS + 1):
+        losses = [truth.loss((total + t.raw) / step) for t in tried]
+        best = int(np.argmin(losses))
+        if step > 1 and losses[best] > loss - max(loss * least, floor):
+            break
+        counts[best] += 1
+        total += tried[best].raw
+        loss = losses[best]
+    # A member of a twentieth part or less costs its price and moves nothing.
+    counts = [n if n > 0.05 * sum(counts) else 0 for n in counts]
+    steps = sum(counts)
+    members = tuple((t, n / steps) for t, n in zip(tried, counts, strict=True) if n)
+    return members, np.asarray(sum(weight * t.raw for t, weight in members))
+
+
+def bags_within(mixture: Mixture, folds: Folds, rows: int, spent: float, context: FitContext) -> int:
+    """Return how many fits of each kind of trees to average: by effort, and what time allows where it is limited.
+
+    spent: seconds since the fit began. A tenth of the time is left for the rest.
+    """
+    wanted = (1, 1, 1, 2, 4, 8)[context.effort]
+    if context.seconds is None or wanted == 1:
+        return wanted
+    share = rows / max(sum(len(train) for train, _ in folds), 1)
+    once = sum(t.seconds for t, _ in mixture.members if t.candidate.family == "trees") * share
+    return max(min(wanted, int((0.9 * context.seconds - spent) / max(once, 1e-3))), 1)
+
+
+def fit_member(cells: Cells, goal: Goal, member: Tried, bags: int, context: FitContext) -> Part:
+    """Return a chosen candidate fitted on all rows. bags: of trees that do not say themselves how many."""
+    settings = {"bags": bags, **member.settings}
+    return _FITS[member.candidate.family](cells, goal, settings, context)
+
+
+_FITS: Mapping[str, Callable[..., Part]] = {
+    "linear": fit_linear,
+    "additive": fit_additive,
+    "trees": fit_trees,
+}
+
+
+def unit_folds(codes: Ints, units: Sequence[str], effort: int, seed: int) -> list[tuple[Ints, Ints]]:
+    """Return (train, test) rows of each fold; a unit stays whole, labels are spread evenly.
+
+    Small tables get five folds (three at low effort), larger ones one part of a fifth, very large ones a fixed
+    number of rows.
+    """
+    n = len(codes)
+    count = 3 if effort < 2 or n > 10_000 else 5 if n > 300 or effort < 3 else 10
+    _, member = np.unique(np.asarray(units), return_inverse=True)
+    rng = np.random.default_rng(seed)
+    shuffled = rng.permutation(int(member.max(initial=-1)) + 1)
+    first = np.zeros(len(shuffled), dtype=np.int64)
+    first[member[::-1]] = codes[::-1]
+    order = np.lexsort((shuffled, first))
+    fold_of_unit = np.empty(len(order), dtype=np.int64)
+    fold_of_unit[order] = np.arange(len(order)) % count
+    fold = fold_of_unit[member]
+    most = _ROWS[effort]
+    if n <= 10_000:
+        return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(count)]
+    # One part is enough to tell candidates apart; its share of a larger table shrinks.
+    test = np.flatnonzero(fold == 0)
+    test = test[:: max(len(test) * 4 // most, 1)]
+    train = np.flatnonzero(fold != 0)
+    return [(train[:: max(len(train) // most, 1)], test)]
+
+
+def story(mixture: Mixture) -> dict[str, Any]:
+    """Return what a search chose, for report and card."""
+    return {
+        "mixture": {t.candidate.name: round(weight, 3) for t, weight in mixture.members},
+        "search_loss": round(mixture.loss, 5),
+        "search_rows": len(mixture.rows),
+        "tried": {t.candidate.name: round(t.loss, 5) for t in mixture.tried},
+    }

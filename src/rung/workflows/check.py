@@ -1,0 +1,129 @@
+"""Before a product is built: what is wrong with its data, and corrections taken in, on one page like the pipeline."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rung.core import registry
+from rung.core.certificate_lock import CertificateLock
+from rung.core.files import write_json, write_text
+from rung.core.spec.product import load_product, naming_lines
+from rung.data.checks import each_check, gravest_first
+from rung.data.labels.corrections import Correction, merge, read_answers, write_corrections
+from rung.data.prepare.cast import with_inputs
+from rung.data.prepare.prepare import prepare
+from rung.data.profile.finding import Finding
+from rung.data.profile.view import View
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What checks found. facts: of the prepared data: rows, train, certification, quarantined."""
+
+    findings: tuple[Finding, ...]
+    facts: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return findings.json as a value."""
+        shown = ("rows", "used", "train", "certification", "quarantined", "labels")
+        return {
+            "data": {key: self.facts[key] for key in shown},
+            "findings": [finding.as_dict() for finding in self.findings],
+        }
+
+
+def check(path: Path, labels: bool = False, on_check: Callable[[str], None] = lambda _: None) -> Checked:
+    """Return what is wrong with the data of a product.yaml, the gravest first.
+
+    labels: also look for likely wrong labels. That publishes how a model did on training rows, so the sides are
+    fixed in certificate.lock first, as a build would; without it the lock is read and left as it is, and `time`,
+    `group` and `input` may still be changed by what the checks say. on_check: told of each check when it is done.
+    """
+    product, base = load_product(path)
+    task = registry.task(product.task)
+    product = with_inputs(product, base, task)
+    with tempfile.TemporaryDirectory(prefix="rung-") as scratch, naming_lines(path):
+        lock = base / "certificate.lock"
+        if not labels:
+            copy = Path(scratch) / lock.name
+            if lock.is_file():
+                shutil.copyfile(lock, copy)
+            lock = copy
+        folder = Path(scratch) / "data"
+        folder.mkdir()
+        data = prepare(product, base, task, CertificateLock(lock), folder)
+        found = []
+        for name, finding in each_check(View(product, base, data), "labels" if labels else "check"):
+            on_check(name)
+            found += [finding] if finding else []
+    return Checked(tuple(gravest_first(found)), data.facts)
+
+
+def write_findings(checked: Checked, folder: Path) -> list[Path]:
+    """Write findings.json and a CSV of the rows of each finding; return the files.
+
+    labels.csv lists likely wrong labels with an empty column `correct` to fill.
+    """
+    write_json(folder / "findings.json", checked.as_dict())
+    files = [folder / "findings.json"]
+    for finding in checked.findings:
+        rows = finding.table or [item.as_dict() for item in finding.evidence]
+        if rows:
+            name = "labels" if finding.check == "wrong_labels" else finding.check
+            files.append(folder / f"{name}.csv")
+            write_text(files[-1], as_csv(rows))
+    return files
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as CSV with a mark of UTF-8, without which spreadsheets take Chinese for Latin.
+
+    A cell that a spreadsheet would run as a formula gets a quote before it.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = list(rows[0])
+    writer.writerow(names)
+    # `label`, `suggested` and `hash` come back to us as they are.
+    free = {"text", "excerpt", "note"}
+    for row in rows:
+        writer.writerow([_harmless(row[name]) if name in free else row[name] for name in names])
+    return "\ufeff" + text.getvalue()
+
+
+def _harmless(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in {"=", "+", "-", "@", "\t"} else cell
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """What `rung data correct` did. file: the overlay. rows: corrections it holds now; new: of these, added or changed.
+
+    named: whether product.yaml names the file already.
+    """
+
+    file: Path
+    rows: int
+    new: int
+    named: bool
+
+
+def correct(path: Path, answers: Path, accept: bool = False, out: str = "corrections.csv") -> Corrected:
+    """Take the column `correct` of a labels.csv into the overlay beside product.yaml.
+
+    accept: take the suggestion where `correct` is empty. The source stays as it is; a build that names the file
+    under `data.corrections` reads it and changes training rows alone. Raises DataError for a file of another shape.
+    """
+    product, base = load_product(path)
+    given: list[Correction] = read_answers(answers, registry.task(product.task), accept)
+    target = base / (product.data.corrections or out)
+    merged, new = merge(target, given)
+    write_corrections(target, merged)
+    return Corrected(target, len(merged), new, product.data.corrections is not None)

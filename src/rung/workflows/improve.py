@@ -1,0 +1,360 @@
+"""improve() on one page: accepted feedback joins the training rows, a challenger is built, and the gate has the word.
+
+journal ─> accept ─┐
+                   ├─> build (certified on fresh audit rows) ─> paired: fresh, then reused ─> promote (or shadow), or keep
+audit rounds ──────┘
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rung.core.errors import RungError
+from rung.core.files import write_text, writing
+from rung.core.manifest import read_manifest
+from rung.core.messages import language, say, sentences
+from rung.core.metrics.base import MeanMetric
+from rung.core.run import Listener
+from rung.core.spec.improve import JoinedSpec
+from rung.core.spec.product import Located, Product, load_product
+from rung.core.task import Task
+from rung.core.types import Schema
+from rung.data.labels.consensus import CANNOT, Verdict
+from rung.data.prepare.parquet import read_examples
+from rung.data.prepare.prepare import dataset_from
+from rung.improvement.audit_rounds import Round, pay_for_stops, usable
+from rung.improvement.feedback_filter import Acceptance, Opinion, Rules, accept
+from rung.improvement.noninferiority_test import FRESH, REUSED, Check, Pair, check, is_comparable, shares
+from rung.serving.promotion import KEPT, Change, Terms, begin_shadow, end_shadow, note, promote
+from rung.serving.shadow_state import read_shadows
+from rung.serving.subprocess_predict import predict_fresh
+from rung.workflows.build import Build, build
+from rung.workflows.review import Served, open_served, require_champion
+from rung.workflows.shadow import SERVE, WAIT, Standing, act, standing
+
+PROMOTED, KEPT_, WAITING, SHADOWED = "promoted", "kept", "waiting", "shadowed"
+_FOLDER = "improve"
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """What an improvement came to. verdict: promoted, kept, shadowed (it passed, and answers in shadow first), or waiting (too
+    little to learn from yet, or too few rows in shadow; nothing was built).
+
+    reasons: (key of the catalogue below `improve.`, its values). facts: counts of feedback and audit, for `--json`.
+    """
+
+    verdict: str
+    reasons: tuple[tuple[str, Mapping[str, Any]], ...]
+    facts: Mapping[str, Any]
+    checks: tuple[Check, ...] = ()
+    build: Build | None = None
+    change: Change | None = None
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """What is there to improve with. rounds: of the audit, that may certify now. done, wanted: rows of the oldest open round."""
+
+    acceptance: Acceptance
+    rounds: tuple[Round, ...]
+    done: int
+    wanted: int
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+
+    def facts(self, served: Served) -> dict[str, Any]:
+        """Return the counts, for people and programs."""
+        return {
+            "accepted": len(self.acceptance.learned),
+            "aside": self.acceptance.counts(),
+            "audit": {"done": self.done, "wanted": self.wanted, "rounds": len(self.rounds)},
+            "without_input": served.gone,
+        }
+
+
+def improve(
+    product: str | Path,
+    *,
+    who: str = "rung improve",
+    dry: bool = False,
+    on_event: Listener | None = None,
+    lang: str | None = None,
+    track: Sequence[str] = (),
+) -> Improvement:
+    """Return what came of one attempt to replace what serves by a model that learned from feedback.
+
+    product: the path of a product.yaml that is, or was, served with a journal. who: for the history. dry: only say what is
+    there to learn from. Raises RungError where nothing serves, or there is no journal that can be read.
+    """
+    with open_served(product) as served, _alone(served.folder):
+        beside = standing(served)
+        if beside is not None:
+            return _go_on(served, beside, who, dry, language(lang))
+        ready = readiness(served)
+        facts = ready.facts(served)
+        missing = _missing(served.product, ready)
+        if missing or dry:
+            return Improvement(WAITING, tuple(missing or [("ready", {"n": facts["accepted"]})]), facts)
+        done, folder = _build(served, ready, on_event, lang, track)
+        result = _judge(served, done, facts)
+        write_text(folder / "verdict.json", json.dumps(as_dict(result), ensure_ascii=False, indent=1))
+        return _act(served, result, who, language(lang))
+
+
+def _go_on(served: Served, beside: Standing, who: str, dry: bool, lang: str) -> Improvement:
+    """Return what comes of a challenger that stands in shadow: until it serves or goes, no other is built."""
+    facts = {**readiness(served).facts(served), "shadow": beside.facts()}
+    if dry or beside.verdict == WAIT:
+        return Improvement(WAITING, beside.reasons, facts)
+    verdict = PROMOTED if beside.verdict == SERVE else KEPT_
+    found = Improvement(verdict, beside.reasons, facts)
+    why = in_words(found, lang)
+    if verdict == PROMOTED:
+        why = sentences(lang, beside.shadow.why, why)
+    return replace(found, change=act(served, beside, who, why))
+
+
+def leave_shadow(product: str | Path, who: str, lang: str) -> Change | None:
+    """Take a challenger out of shadow by hand; return the line of the history, None where there is none."""
+    spec, base = load_product(Path(product))
+    folder = base / spec.serve.folder
+    shadow = read_shadows(folder).get(spec.name)
+    if shadow is None:
+        return None
+    with _alone(folder):
+        return end_shadow(folder, spec.name, shadow, who, say("improve.shadow_ended", lang))
+
+
+def readiness(served: Served) -> Readiness:
+    """Return what is there to improve with. Raises RungError where nothing serves yet."""
+    found = served.verdicts()
+    manifest = read_manifest(require_champion(served))
+    own = served.product.labelling
+    known = manifest.schema.labels
+    wanted = {*known, *served.product.improve.labels, *(own.labels if own else ())}
+    spec = served.product.improve
+    rules = Rules(wanted if known else None, known, spec.sure, spec.author_share)
+    answers = {served.known[id].text: (row.answer, row.probability or 0.0) for id, row in served.rows.items()}
+    acceptance = accept(opinions(served, found), answers, served.audited, rules)
+    decided = served.decided(found)
+    rounds = usable(served.rounds, decided, served.lock)
+    open_ = [one for one in served.open_rounds() if not decided.issuperset(one.predictions)]
+    if open_:
+        done, size = len(decided & set(open_[0].predictions)), len(open_[0].predictions)
+    else:
+        # The next round is not full: its rows may be reviewed already.
+        said = [
+            id for id in served.waiting if (v := found.get(served.known[id].text)) and v.answer is not None
+        ]
+        done, size = len(said), served.round_size
+    return Readiness(acceptance, tuple(rounds), done, size, found)
+
+
+def opinions(served: Served, found: Mapping[str, Verdict]) -> list[Opinion]:
+    """Return what everybody says now of texts outside the audit: the last word of each author on each text."""
+    from rung.journal.reader import read_said
+
+    said: dict[tuple[str, str], Opinion] = {}
+    for one in read_said(served.journal, served.product.name):
+        known = served.known.get(one.prediction)
+        label = served.task.parse_target(one.answer)
+        if known is None or label is None or isinstance(one.answer, dict | list):
+            continue
+        if one.source in {"user", "system"}:
+            said[known.text, one.author] = Opinion(one.prediction, known.text, one.author, False, label)
+    for text, verdict in found.items():
+        if text in served.audited:
+            continue
+        words = {"settled": verdict.settled} if verdict.settled is not None else verdict.said
+        for author, word in words.items():
+            label = CANNOT if word == CANNOT else served.task.parse_target(word)
+            said[text, f"{author} (review)"] = Opinion(verdict.file, text, author, True, label)
+    return list(said.values())
+
+
+def _missing(product: Product, ready: Readiness) -> list[tuple[str, dict[str, Any]]]:
+    """Return what there is too little of, in words."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    accepted, least = len(ready.acceptance.learned), product.improve.min_feedback
+    if accepted < least:
+        found.append(("few", {"n": accepted, "least": least}))
+    if not ready.rounds:
+        found.append(("no_audit", {"done": ready.done, "wanted": ready.wanted}))
+    return found
+
+
+def _build(
+    served: Served, ready: Readiness, on_event: Listener | None, lang: str | None, track: Sequence[str]
+) -> tuple[Build, Path]:
+    """Return the challenger, built in the service folder: what a build leaves there never serves by itself."""
+    home = served.folder / _FOLDER
+    number = max((int(p.name) for p in home.glob("*") if p.name.isdigit()), default=0) + 1
+    folder = home / f"{number:03d}"
+    _forget_inputs(home, served.champion)
+    with writing(home):
+        folder.mkdir(parents=True, mode=0o700)
+    labels = {item.prediction: item.label for item in ready.acceptance.learned}
+    _write_rows(folder / "feedback.jsonl", served, labels)
+    audited = {}
+    for one in ready.rounds:
+        for id in one.predictions:
+            known = served.known.get(id)
+            answer = ready.verdicts[known.text].answer if known and known.text in ready.verdicts else None
+            if answer not in (None, CANNOT):
+                audited[id] = answer
+    _write_rows(folder / "audit.jsonl", served, audited)
+    lines = [
+        {"prediction": i.prediction, "text": i.text, "label": i.label, "authors": i.authors, "aside": reason}
+        for reason, items in [("", ready.acceptance.learned), *ready.acceptance.aside.items()]
+        for i in items
+    ]
+    write_text(
+        folder / "provenance.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    )
+    pay_for_stops(ready.rounds, served.lock, served.product.confidence)
+    names = (os.path.relpath(folder / name, served.base) for name in ("feedback.jsonl", "audit.jsonl"))
+    joined = served.product.model_copy(update={"joined": JoinedSpec(feedback=next(names), audit=next(names))})
+    run = folder / "run"
+    done = build(Located(joined, served.base), run=run, on_event=on_event, lang=lang, track=track)
+    return done, folder
+
+
+def _write_rows(path: Path, served: Served, labels: Mapping[str, Any]) -> None:
+    target = served.product.data.target
+    rows = ({**served.rows[id].input, target: label} for id, label in labels.items() if id in served.rows)
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    path.chmod(0o600)
+
+
+def _forget_inputs(home: Path, champion: Path | None) -> None:
+    """Delete the copies of inputs that earlier improvements made, but for the champion's: the journal has them, as long as it
+    may."""
+    for folder in home.glob("*"):
+        if champion is not None and champion.is_relative_to(folder.resolve()):
+            continue
+        for name in ("feedback.jsonl", "audit.jsonl"):
+            (folder / name).unlink(missing_ok=True)
+        shutil.rmtree(folder / "run" / "data", ignore_errors=True)
+
+
+def _judge(served: Served, done: Build, facts: Mapping[str, Any]) -> Improvement:
+    """Return whether the challenger earned its place. The certificate, and limits, are the build's; the paired checks are here."""
+    if not done.cleared:
+        statuses = {trial["rung"]: trial["status"] for trial in done.report["trials"]}
+        why = ", ".join(f"{rung}: {status}" for rung, status in statuses.items())
+        return Improvement(KEPT_, (("not_certified", {"why": why}),), facts, (), done)
+    champion = require_champion(served)
+    data = dataset_from(
+        done.folder / "data", json.loads((done.folder / "data" / "done.json").read_text("utf-8"))
+    )
+    old, new = read_manifest(champion), read_manifest(done.bundle)
+    metric = compared_metric(served.product, served.task, new.schema)
+    spec = served.product.improve
+    binary = _metric(served.task, metric, new.schema).is_binary
+    pair = Pair(served.product.name, metric, old.version, new.version, spec.margin, spec.confidence, binary)
+    checks: list[Check] = []
+    for kind, table in ((FRESH, "certification"), (REUSED, "held")):
+        rows = read_examples(data, table)
+        if not len(rows) and kind == REUSED:
+            told = {"margin": spec.margin, "fresh": checks[0].rows, "metric": metric}
+            return Improvement(PROMOTED, (("no_worse_fresh", told),), facts, tuple(checks), done)
+        worth = tuple(
+            shares(
+                _metric(served.task, metric, schema),
+                rows.targets,
+                predict_fresh(bundle, rows.records()).answers,
+            )
+            for bundle, schema in ((champion, old.schema), (done.bundle, new.schema))
+        )
+        checks.append(check(kind, pair, rows.units, (worth[0], worth[1]), served.lock))
+        if not checks[-1].passed:
+            one = checks[-1]
+            told = {"margin": spec.margin, "rows": one.rows, "needed": one.rows_needed, "metric": metric}
+            return Improvement(KEPT_, ((f"worse_{kind}", told),), facts, tuple(checks), done)
+    told = {"margin": spec.margin, "fresh": checks[0].rows, "reused": checks[1].rows, "metric": metric}
+    return Improvement(PROMOTED, (("no_worse", told),), facts, tuple(checks), done)
+
+
+def compared_metric(product: Product, task: Task, schema: Schema) -> str:
+    """Return the metric that champion and challenger are compared by; raises RungError where none will do."""
+    asked = product.improve.metric
+    names = (
+        [asked]
+        if asked
+        else [*(item.metric for item in product.bar), *(m.name for m in task.metrics(schema))]
+    )
+    for name in names:
+        if is_comparable(task.metric(name, schema)):
+            return name
+    fix = "Name one that is a mean over rows with a known range, such as accuracy, brier or expected_cost."
+    raise RungError(
+        f"answers cannot be compared row by row with {', '.join(dict.fromkeys(names))}", "improve.metric", fix
+    )
+
+
+def _metric(task: Task, name: str, schema: Schema) -> MeanMetric:
+    found = task.metric(name, schema)
+    assert isinstance(found, MeanMetric)  # noqa: S101 - compared_metric() chose it
+    return found
+
+
+def _act(served: Served, result: Improvement, who: str, lang: str) -> Improvement:
+    """Promote, or write down that nothing changed and why."""
+    assert result.build is not None  # noqa: S101 - only a challenger is judged
+    why = in_words(result, lang)
+    name, bundle = served.product.name, result.build.bundle
+    if result.verdict == PROMOTED and served.product.improve.shadow is not None:
+        terms = Terms(served.product.improve.shadow, who, why)
+        change = begin_shadow(served.folder, name, bundle, require_champion(served), terms)
+        return replace(result, verdict=SHADOWED, change=change)
+    if result.verdict == PROMOTED:
+        change = promote(served.folder, name, bundle, served.champion, who, why)
+    else:
+        version = read_manifest(bundle).version if (bundle / "manifest.json").is_file() else ""
+        facts = {"bundle": str(bundle), "version": version, "previous": str(served.champion)}
+        change = note(served.folder, name, KEPT, who, why, **facts)
+    return Improvement(result.verdict, result.reasons, result.facts, result.checks, result.build, change)
+
+
+def in_words(found: Improvement, lang: str) -> str:
+    """Return the reasons as sentences."""
+    return sentences(lang, *(say(f"improve.{key}", lang, **values) for key, values in found.reasons))
+
+
+def as_dict(found: Improvement) -> dict[str, Any]:
+    """Return an improvement for JSON."""
+    return {
+        "verdict": found.verdict,
+        "reasons": [{"key": key, **values} for key, values in found.reasons],
+        **found.facts,
+        "checks": [vars(one) for one in found.checks],
+        "run": str(found.build.folder) if found.build else None,
+        "bundle": str(found.build.bundle) if found.build else None,
+        "certificate": found.build.report.get("certificate") if found.build and found.build.cleared else None,
+    }
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the service folder against a second improvement, for as long as this process lives."""
+    if os.name == "nt":  # Windows has no such lock.
+        yield
+        return
+    import fcntl
+
+    handle = os.open(folder / "improving.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RungError("another improvement is under way", str(folder), "Let it finish.") from None
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,54 @@
+"""Labels for a product whose rows have none: from its spec to a desk at which people label, on one page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rung.annotation.active_learner import Tutor
+from rung.annotation.featurizer import open_reader
+from rung.annotation.session import Desk
+from rung.core import registry
+from rung.core.certificate_lock import CertificateLock
+from rung.core.errors import Problem, SpecError
+from rung.core.spec.product import Product, load_product
+from rung.data.labels.pool import read_pool
+from rung.data.labels.store import LabelStore
+from rung.data.prepare.cast import with_inputs
+
+_HOW = """Add, with your own labels:
+labelling:
+  labels:
+    billing: money, invoices, refunds
+    delivery: where a parcel is
+"""
+
+
+@contextmanager
+def open_desk(product: Product | str | Path, *, background: bool = True) -> Iterator[Desk]:
+    """Yield the desk of a product, closed at the end. background: learn in a thread, as a page needs it.
+
+    product: a Product, or the path of a product.yaml. Raises SpecError when it names no labels, DataError when its
+    rows cannot be read or are too few, RungError when the weights it names are not here.
+    """
+    base, where = Path.cwd(), "product.yaml"
+    if not isinstance(product, Product):
+        where = Path(product).name
+        product, base = load_product(Path(product))
+    spec = product.labelling
+    if spec is None:
+        raise SpecError([Problem(0, "labelling", "is missing: which labels are there?", _HOW)], where)
+    task = registry.task(product.task)
+    product = with_inputs(product, base, task)
+    pool = read_pool(product, base, task, CertificateLock(base / "certificate.lock"))
+    texts = [row.joined() for row in pool.rows]
+    reader = open_reader(spec.weights, texts)
+    vectors = reader.vectors(texts, product.budget.threads or os.cpu_count() or 1)
+    tutor = Tutor(pool, vectors, reader, background)
+    try:
+        with LabelStore(base / spec.store) as store:
+            yield Desk(pool, store, spec, tutor, product.name)
+    finally:
+        tutor.stop()

@@ -1,0 +1,88 @@
+"""Before a product exists: what data could become, on one page like the pipeline."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rung.building.ladder import fit_context, ladder, recognise
+from rung.building.plan_summary import Wishes, brief, of_cases
+from rung.building.proposal import Proposal
+from rung.core import registry
+from rung.core.model import DataFacts
+from rung.core.prices import load_prices
+from rung.core.spec.product import check_product, safe_name
+from rung.core.spec.source_names import masked, short_name, stem
+from rung.data.profile.columns import profile
+from rung.data.profile.roles import suggest_group, suggest_time, with_roles
+from rung.data.profile.summary import survey
+from rung.data.readers import readers
+from rung.data.sources.read import open_source
+from rung.data.sources.rows import Reading
+
+# Rows that are read: enough to tell columns apart, in about a second.
+_PLAN_ROWS = 20_000
+
+
+def plan(
+    path: str | Path | Sequence[str],
+    *,
+    task: str | None = None,
+    data: Mapping[str, Any] | None = None,
+    wishes: Wishes | None = None,
+) -> Proposal:
+    """Return what data could become: task, columns, ladder, bar, duties. Spends nothing.
+
+    path: whatever `data.path` may be, from the current folder. task and data (keys of the spec's `data`: target,
+    group, sheet, query, ...) are what you know better than a guess. wishes: what an error costs, what the product
+    touches. Raises DataError when the data cannot be read or fits no task, SpecError when what you gave cannot be.
+    """
+    paths = [str(path)] if isinstance(path, str | Path) else [str(item) for item in path]
+    given: dict[str, Any] = {**(data or {}), "path": paths[0] if len(paths) == 1 else paths}
+    name = safe_name(stem(paths[0], readers()))
+    spec = {"name": name, "task": task or "unknown", "bar": {"metric": "accuracy", "at_least": 0.9}}
+    # Until they are guessed, input and target stand for no column.
+    asked = check_product({**spec, "data": {"input": "?input", "target": "?target", **given}}, "plan").data
+    source = open_source(paths, Reading(asked.encoding, asked.sheet, asked.query, asked.split))
+    columns, rows = profile(source, _PLAN_ROWS)
+    columns = with_roles(columns, source, asked, given)
+    guesses = recognise(columns, rows, source.name, task)
+    guess = guesses[0]
+    by_name = {column.name: column for column in columns}
+    chars = sum(by_name[name].mean_chars for name in guess.inputs)
+    sample = tuple(text for name in guess.inputs for text in by_name[name].examples)
+    kind = registry.task(guess.task)
+    labelled = bool(kind.schema(guess.inputs, ("a", "b")).labels)
+    size = DataFacts(rows, by_name[guess.target].distinct if labelled else 1, chars, sample)
+    found = given | {"input": list(guess.inputs), "target": guess.target}
+    product = check_product({**spec, "task": guess.task, "data": found}, "plan")
+    threads = os.cpu_count() or 1
+    rungs = ladder(
+        product,
+        registry.task(guess.task).floor,
+        size,
+        load_prices(),
+        fit_context(product, threads, Path.cwd()),
+    )
+    free = [c for c in columns if c.name not in {*guess.inputs, guess.target}]
+    roles = {"group": suggest_group(free), "time": suggest_time(free)}
+    suggested = {key: role for key, role in roles.items() if role and not given.get(key)}
+    seen = survey(source, guess.inputs, guess.target, kind.parse_target, kind.fold, _PLAN_ROWS)
+    told = brief(
+        guess.task,
+        kind.floor_score(seen.labels),
+        seen,
+        list(by_name),
+        rungs,
+        load_prices(),
+        wishes or Wishes(),
+    )
+    if not kind.repeats_are_copies:
+        told["readiness"] = of_cases(told["readiness"])
+    shown = tuple(by_name[column] for column in (*guess.inputs, guess.target))
+    return Proposal(
+        short_name(paths) if len(paths) > 1 else masked(paths[0]),
+        rows, rows < _PLAN_ROWS, tuple(guesses), rungs, name, given, suggested, kind.title, shown, told,
+    )  # fmt: skip

@@ -1,0 +1,286 @@
+"""What a product served, as people review it: its journal read, the audit's rounds formed, the desk opened; on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rung.annotation.featurizer import Reader
+from rung.annotation.review_session import MOST_ROWS, Candidate, ReviewDesk, ReviewTutor, novelty, review_pool
+from rung.core import registry
+from rung.core.certificate_lock import CertificateLock
+from rung.core.errors import InputError, MissingExtra, RungError
+from rung.core.files import read_json
+from rung.core.manifest import read_manifest
+from rung.core.spec.labelling import KEYS, LabellingSpec
+from rung.core.spec.product import Product, load_product
+from rung.core.task import Task
+from rung.data.labels.audit_sample import first_audit
+from rung.data.labels.consensus import Verdict, verdicts
+from rung.data.prepare.cast import with_inputs
+from rung.data.prepare.identify import Known, identify
+from rung.data.prepare.parquet import read_sample
+from rung.data.prepare.prepare import dataset_from
+from rung.improvement.audit_rounds import Round, form_rounds, is_audited, read_rounds, unused_rounds
+from rung.serving.http.access import REVIEW
+from rung.serving.http.api_keys import KeyStore
+from rung.serving.promotion import current_champion
+
+if TYPE_CHECKING:
+    from rung.annotation.journal_store import JournalAnswers
+    from rung.journal.reader import Answered
+    from rung.journal.writer import Journal
+
+
+@dataclass(frozen=True)
+class Served:
+    """A product's served rows. rows, known: by prediction, of those that can still be read. rounds:
+    those of the audit; waiting: predictions that wait for the next one to fill. gone: rows nobody can read."""
+
+    product: Product
+    path: Path
+    base: Path
+    task: Task
+    journal: Journal
+    answers: JournalAnswers
+    champion: Path | None
+    rows: Mapping[str, Answered]
+    known: Mapping[str, Known]
+    rounds: tuple[Round, ...]
+    waiting: tuple[str, ...]
+    audited: frozenset[str]
+    round_size: int
+    gone: int
+
+    @property
+    def folder(self) -> Path:
+        return self.base / self.product.serve.folder
+
+    @property
+    def lock(self) -> CertificateLock:
+        return CertificateLock(self.base / "certificate.lock")
+
+    def is_audited(self, prediction: str) -> bool:
+        """Return whether a prediction's text belongs to the audit."""
+        return self.known[prediction].text in self.audited
+
+    def open_rounds(self) -> list[Round]:
+        """Return the rounds that have not certified anything yet."""
+        return unused_rounds(self.rounds, self.lock)
+
+    def verdicts(self) -> dict[str, Verdict]:
+        """Return text -> what reviewers say of it."""
+        return verdicts(self.answers.entries())
+
+    def decided(self, found: Mapping[str, Verdict]) -> set[str]:
+        """Return the predictions of rounds that are decided, or that nobody can decide any more."""
+        done = set()
+        for one in self.rounds:
+            for prediction in one.predictions:
+                if (
+                    prediction not in self.known
+                    or (verdict := found.get(self.known[prediction].text)) is not None
+                    and verdict.answer is not None
+                ):
+                    done.add(prediction)
+        return done
+
+
+@contextmanager
+def open_served(product: str | Path) -> Iterator[Served]:
+    """Yield what a product served, its journal open for reviews. Forms the audit rounds that are full by now.
+
+    Raises RungError where there is no journal, or its inputs cannot be read.
+    """
+    try:
+        from rung.annotation.journal_store import JournalAnswers, require_readable
+        from rung.journal.reader import read_inputs, read_served
+        from rung.journal.writer import Journal
+    except ImportError:
+        raise MissingExtra("the journal", "ops", "SQLAlchemy") from None
+    path = Path(product)
+    spec, base = load_product(path)
+    task = registry.task(spec.task)
+    spec = with_inputs(spec, base, task)
+    folder, lock = base / spec.serve.folder, CertificateLock(base / "certificate.lock")
+    journal = Journal(folder, spec.serve.inputs, spec.serve.keep_days)
+    try:
+        rounds = read_rounds(folder, spec.name)
+        since = max((one.predictions[-1] for one in rounds), default="")
+        served = read_served(journal, spec.name, since, MOST_ROWS)
+        rows = {row.id: row for row in served.rows}
+        drawn = [prediction for one in rounds for prediction in one.predictions]
+        rows |= read_inputs(journal, [prediction for prediction in drawn if prediction not in rows])
+        require_readable(len(rows), served.without_input, spec.name)
+        known = identify(((id, row.input) for id, row in rows.items()), spec, task)
+        rows = {id: rows[id] for id in sorted(rows) if id in known}
+        size = round_size(spec)
+        share = spec.improve.audit_share
+        arrived = _arrived(rows, known, _seen(lock), lambda unit: is_audited(journal.rows.salt, unit, share))
+        formed, waiting = form_rounds(folder, spec.name, arrived, size)
+        texts = {id: item.text for id, item in known.items()}
+        # Also what was drawn when the share was larger: drawn once, a row never trains.
+        drawn_units = {unit for one in formed for unit in one.units}
+        audited = frozenset(
+            item.text
+            for item in known.values()
+            if item.unit in drawn_units or is_audited(journal.rows.salt, item.unit, share)
+        )
+        champion = current_champion(path, folder, base, spec.name)
+        yield Served(
+            spec, path, base, task, journal, JournalAnswers(journal, spec.name, texts, audited, _of_numbers(champion)),
+            champion, rows, known, tuple(formed), tuple(waiting), audited, size,
+            served.without_input,
+        )  # fmt: skip
+    finally:
+        journal.close()
+
+
+@contextmanager
+def open_review(product: str | Path) -> Iterator[tuple[Served, ReviewDesk]]:
+    """Yield what a product served, and the desk at which people review it: labels, or numbers.
+
+    Raises RungError for a product whose answers are neither, or which nobody serves.
+    """
+    with open_served(product) as served:
+        labels = review_labels(served)
+        candidates = _candidates(served)
+        reader = Reader("words", None)
+        chosen = [one for one in candidates if one.turn is None]
+        far = novelty([one.joined() for one in chosen], _trained_on(served), reader)
+        pool = replace(
+            review_pool(candidates, labels, served.round_size), of_numbers=_of_numbers(served.champion)
+        )
+        new = dict(zip((one.text for one in chosen), far.tolist(), strict=True))
+        tutor = ReviewTutor(pool, {one.text: one for one in candidates}, new)
+        own, spec = served.product.labelling, served.product.improve
+        # Not checked: a product that answers with numbers has no labels.
+        guide = LabellingSpec.model_construct(
+            labels=labels,
+            guidelines=own.guidelines if own else "",
+            overlap=spec.overlap,
+            audit_share=spec.audit_share,
+        )
+        yield served, ReviewDesk(pool, served.answers, guide, tutor, served.product.name, served.round_size)
+
+
+def reviewer(served: Served) -> Callable[[str], str] | None:
+    """Return what gives the name of whoever presents a key; None while the service has no keys and everyone may review."""
+    keys = KeyStore(served.folder)
+    if not keys.in_use():
+        return None
+
+    def name(presented: str) -> str:
+        key = keys.find(presented.strip())
+        if key is None or key.role not in REVIEW:
+            fix = "Use a key of the role review or admin: rung keys create NAME --role review."
+            raise InputError("this key may not review", "key", fix)
+        return key.name
+
+    return name
+
+
+def review_labels(served: Served) -> dict[str, str]:
+    """Return the labels reviewers may give: those the model knows, and those the spec adds."""
+    own = served.product.labelling
+    known = read_manifest(require_champion(served)).schema.labels
+    names = dict.fromkeys([*(own.labels if own else ()), *known, *served.product.improve.labels])
+    if _of_numbers(served.champion):
+        return {}
+    if not known and not own:
+        fix = "Send what would have been right to POST /v1/feedback; `rung improve` learns from it."
+        raise RungError(
+            "its answers are neither labels nor numbers, so there is no page to review them on",
+            served.product.name,
+            fix,
+        )
+    if len(names) > len(KEYS):
+        fix = "Send what would have been right to POST /v1/feedback, with a key of the role review."
+        raise RungError(
+            f"{len(names)} labels are more than the page has keys for ({len(KEYS)})", served.product.name, fix
+        )
+    return {name: own.labels.get(name, "") if own else "" for name in names}
+
+
+def _candidates(served: Served) -> list[Candidate]:
+    """Return what may be reviewed: open rounds and what waits for the next, and of the rest the latest."""
+    from rung.journal.reader import read_said
+
+    turns = [id for one in served.open_rounds() for id in one.predictions] + list(served.waiting)
+    turn = {served.known[id].text: place for place, id in enumerate(turns) if id in served.known}
+    said: dict[str, set[str]] = {}
+    for one in read_said(served.journal, served.product.name):
+        known, row = served.known.get(one.prediction), served.rows.get(one.prediction)
+        if known and row and one.source in {"user", "system"} and one.answer != row.answer:
+            said.setdefault(known.text, set()).add(str(one.answer))
+    side = certification_share(served)
+    found: dict[str, Candidate] = {}
+    for id in reversed(list(served.rows)):
+        row, text = served.rows[id], served.known[id].text
+        if text in found or (text in served.audited and text not in turn):
+            continue
+        if text not in turn and int(served.known[id].unit, 16) < side * 2.0**64:
+            continue  # What is said of it could not be learned: see `data.joined`.
+        if text not in turn and len(found) - len(turn) >= MOST_ROWS:
+            continue
+        found[text] = Candidate(
+            id, text, row.input, row.answer, row.probability, len(said.get(text, ())), turn.get(text)
+        )
+    return list(found.values())
+
+
+def _of_numbers(champion: Path | None) -> bool:
+    """Return whether a bundle answers with numbers."""
+    if champion is None or not (champion / "manifest.json").is_file():
+        return False
+    return read_manifest(champion).schema.outputs[0].kind == "number"
+
+
+def require_champion(served: Served) -> Path:
+    """Return the bundle that serves; raises RungError where none does yet."""
+    if served.champion is None:
+        fix = "Build and serve it first: rung build, then rung serve."
+        raise RungError("nothing serves yet", served.product.name, fix)
+    return served.champion
+
+
+def certification_share(served: Served) -> float:
+    """Return the share of the line of hashes on which a text of the product's data would certify; 0 where no share does."""
+    data = served.product.data
+    rule = served.lock.rule(f"{data.identity} -> {data.target}") or {}
+    return float(rule.get("fraction", 0.0)) if rule.get("by") == "hash" else 0.0
+
+
+def _trained_on(served: Served) -> list[str]:
+    """Return a sample of the champion's training rows as texts; [] where its run is not here."""
+    if served.champion is None or not (served.champion.parent / "data" / "done.json").is_file():
+        return []
+    folder = served.champion.parent / "data"
+    rows = read_sample(dataset_from(folder, read_json(folder / "done.json")), "train", 2_000)
+    return ["\n".join(str(cell) for cell in row.values() if cell is not None) for row in rows.records()]
+
+
+def round_size(product: Product) -> int:
+    """Return the rows of an audit round: what the spec says, else what its bar needs."""
+    bar = product.bar[0]
+    return product.improve.audit_rows or first_audit(bar.level, bar.higher_is_better, bar.confidence)
+
+
+def _seen(lock: CertificateLock) -> set[str]:
+    """Return the units that some build has trained on or some look has seen: no fresh rows."""
+    return {f"{unit:016x}" for unit in [*lock.trained().tolist(), *lock.looked().tolist()]}
+
+
+def _arrived(
+    rows: Mapping[str, Answered], known: Mapping[str, Known], seen: set[str], audited: Callable[[str], bool]
+) -> list[tuple[str, str, float]]:
+    """Return (prediction, unit, time) of the audit's rows in the order they first came."""
+    found: dict[str, tuple[str, str, float]] = {}
+    for id, row in rows.items():
+        unit = known[id].unit
+        if unit not in found and unit not in seen and audited(unit):
+            found[unit] = (id, unit, row.at)
+    return list(found.values())

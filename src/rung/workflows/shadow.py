@@ -1,0 +1,113 @@
+"""A challenger that passed the gate, in shadow: is it to serve, to wait, or to go? On one page.
+
+gate passed ─> shadow ─> enough rows, no errors, within limits ─> promote
+                 │
+                 └─> an error, a limit broken, too little agreement, another champion ─> kept
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rung.core.manifest import read_manifest
+from rung.core.messages import say
+from rung.serving.promotion import Change, end_shadow, promote
+from rung.serving.shadow_state import Shadow, read_shadows
+
+if TYPE_CHECKING:
+    from rung.serving.shadow_results import Results
+    from rung.workflows.review import Served
+
+WAIT, SERVE, GO = "wait", "serve", "go"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a challenger in shadow stands. verdict: wait, serve or go. reasons: as those of `improving.Improvement`."""
+
+    shadow: Shadow
+    results: Results
+    verdict: str
+    reasons: tuple[tuple[str, Mapping[str, Any]], ...]
+
+    def facts(self) -> dict[str, Any]:
+        """Return the figures, for people and programs."""
+        own = {"version": self.shadow.version, "bundle": self.shadow.bundle, "since": self.shadow.since}
+        return {**own, "wanted": self.shadow.rows, **self.results.as_dict()}
+
+
+def in_words(facts: Mapping[str, Any], lang: str) -> str:
+    """Return the figures of `Standing.facts` as one line."""
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(facts["since"]))
+    share = facts["agreement"]
+    return say(
+        "improve.shadow", lang, when=when, version=facts["version"][:12], rows=facts["rows"], wanted=facts["wanted"],
+        agree="-" if share is None else f"{share:.1%}", errors=sum(facts["errors"].values()),
+        ms=f"{facts['compute_ms_p50']:.3g}", p95=f"{facts['compute_ms_p95']:.3g}", usd=f"{facts['usd_per_1k']:.3g}",
+        his_usd=f"{facts['champion_usd_per_1k']:.3g}", skipped=facts["skipped"],
+    )  # fmt: skip
+
+
+def standing(served: Served) -> Standing | None:
+    """Return how a product's challenger in shadow stands; None where there is none."""
+    from rung.serving.shadow_results import read_results
+
+    shadow = read_shadows(served.folder).get(served.product.name)
+    if shadow is None:
+        return None
+    results = read_results(served.journal, shadow)
+    against = _against(served, shadow, results)
+    told = _told(results)
+    if against:
+        return Standing(shadow, results, GO, tuple(against))
+    if results.rows < shadow.rows:
+        return Standing(shadow, results, WAIT, (("shadow_waits", {**told, "wanted": shadow.rows}),))
+    return Standing(shadow, results, SERVE, (("shadow_passed", told),))
+
+
+def act(served: Served, found: Standing, who: str, why: str) -> Change | None:
+    """Do what the verdict says; return the line of the history, None where it waits."""
+    name, shadow = served.product.name, found.shadow
+    if found.verdict == SERVE:
+        return promote(served.folder, name, Path(shadow.bundle), served.champion, who, why)
+    if found.verdict == GO:
+        return end_shadow(served.folder, name, shadow, who, why)
+    return None
+
+
+def _against(served: Served, shadow: Shadow, results: Results) -> list[tuple[str, dict[str, Any]]]:
+    """Return why a challenger in shadow must go. Errors and another champion at once, the rest once there are enough rows."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    champion = served.champion
+    if champion is None or read_manifest(champion).version != shadow.champion:
+        return [("shadow_other_champion", {"version": shadow.champion[:12]})]
+    if results.errors:
+        kinds = ", ".join(f"{kind} {n}" for kind, n in results.errors.items())
+        return [("shadow_errors", {"n": sum(results.errors.values()), "rows": results.rows, "kinds": kinds})]
+    if results.rows < shadow.rows:
+        return []
+    limits = served.product.limits
+    measured = {"latency_ms": results.compute_ms_p95, "usd_per_1k": results.usd_per_1k}
+    for name, value in measured.items():
+        limit = getattr(limits, name)
+        if limit is not None and value > limit:
+            found.append(("shadow_limit", {"limit": name, "value": round(value, 6), "most": limit}))
+    if results.agreement is not None and results.agreement < shadow.agreement:
+        told = {"share": f"{results.agreement:.1%}", "least": f"{shadow.agreement:.1%}"}
+        found.append(("shadow_agreement", told))
+    return found
+
+
+def _told(results: Results) -> dict[str, Any]:
+    return {
+        "n": results.rows,
+        "agree": "-" if results.agreement is None else f"{results.agreement:.1%}",
+        "ms": f"{results.compute_ms_p50:.3g}",
+        "usd": f"{results.usd_per_1k:.3g}",
+        "his_usd": f"{results.champion_usd_per_1k:.3g}",
+        "skipped": results.skipped,
+    }
