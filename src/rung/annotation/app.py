@@ -157,8 +157,8 @@ def label_page(
     keyed: it asks for a key, which it does not keep, instead of a name.
     """
     folder = resources.files("rung.annotation")
-    page = (folder / "label_page.html").read_text(encoding="utf-8")
-    script, style = ((folder / f"label_page.{end}").read_text(encoding="utf-8") for end in ("js", "css"))
+    page = (folder / "page.html").read_text(encoding="utf-8")
+    script, style = ((folder / f"page.{end}").read_text(encoding="utf-8") for end in ("js", "css"))
     words = {code: _words(catalogue(code)) for code in LANGUAGES}
     facts = {
         "lang": lang, "by": author, "title": title, "words": words, "guidelines": desk.spec.guidelines, "keyed": keyed,

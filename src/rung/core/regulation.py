@@ -15,7 +15,7 @@ _FEWEST = 3
 
 def kinds() -> tuple[str, ...]:
     """Return what a product can be said to touch."""
-    return tuple(packaged_table("duties"))
+    return tuple(packaged_table("regulation"))
 
 
 def detect(names: Iterable[str], texts: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -25,7 +25,7 @@ def detect(names: Iterable[str], texts: Sequence[str]) -> dict[str, dict[str, An
     """
     found: dict[str, dict[str, Any]] = {}
     named = [name for name in names if len(name) <= 60]
-    for kind, signs in packaged_table("duties").items():
+    for kind, signs in packaged_table("regulation").items():
         hit = next((name for name in named if any(_named(word, name) for word in signs["names"])), None)
         if hit is not None:
             found[kind] = {"name": hit}

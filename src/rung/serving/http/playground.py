@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rung.core.messages import LANGUAGES, catalogue
 
-_PAGE = Path(__file__).with_name("page.html")
+_PAGE = Path(__file__).with_name("playground.html")
 _PREFIX = "serve.try."
 _WORDS = (
     "serve.try.title", "serve.try.key", "serve.try.open", "serve.try.model", "serve.try.ask", "serve.try.docs",
