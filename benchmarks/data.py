@@ -39,11 +39,11 @@ from sets import archive, chinese_rows, rotten_rows
 from rung.core.model import FitContext
 from rung.core.spec.product import Product
 from rung.core.types import Examples
+from rung.data.labels.confident_learning import error_rate, suspects
 from rung.data.profile.out_of_fold import out_of_fold
 from rung.modalities.text import near_duplicates
 from rung.modalities.text.near_duplicates import Index, Sketcher, clusters, pairs_within
 from rung.models.tfidf_linear import TfidfLinear, TfidfLinearParams
-from rung.runtime.classification.confident_learning import error_rate, suspects
 from rung.runtime.weights.store import local
 from rung.tasks.text_classification import TextClassification
 from rung.training.linear.search import label_codes

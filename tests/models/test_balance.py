@@ -15,7 +15,7 @@ from rung.core.types import Examples
 from rung.modalities.tables.features import Cells
 from rung.training.tables.candidates import candidates
 from rung.training.tables.class_balance import balanced, level
-from rung.training.tables.model_selection import Goal
+from rung.training.tables.objective import Goal
 from support import ROOT
 
 pytest.importorskip("lightgbm")

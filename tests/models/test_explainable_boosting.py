@@ -13,7 +13,7 @@ from rung.core.model import DataFacts, FitContext
 from rung.modalities.tables.additive import AdditivePart
 from rung.modalities.tables.features import Cells
 from rung.training.tables.ebm import fit_additive, without_margins
-from rung.training.tables.model_selection import Goal
+from rung.training.tables.objective import Goal
 
 pytest.importorskip("interpret")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rung.runtime.classification.confident_learning import confident_joint, error_rate, suspects
+from rung.data.labels.confident_learning import confident_joint, error_rate, suspects
 
 
 def test_the_joint_of_a_worked_example():

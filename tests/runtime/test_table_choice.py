@@ -8,7 +8,8 @@ from rung.modalities.tables.features import Cells
 from rung.runtime.linear.head import Calibration
 from rung.training.linear.calibration import calibrate
 from rung.training.tables.lightgbm_trees import TreeFolds
-from rung.training.tables.model_selection import Candidate, Goal, Tried, _without_slower, choose
+from rung.training.tables.model_selection import Candidate, Tried, _without_slower, choose
+from rung.training.tables.objective import Goal
 
 
 def tried(name, loss, **settings):

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from rung.core.errors import RungError
 from rung.modalities.text.embedder import Embedder, during_build, looks_english, open_embedder
-from rung.modalities.text.embedding_model import open_encoder
 from rung.modalities.text.ngrams import NgramSpec, batches, fold, occurrences
 from rung.runtime.weights.store import cache_folder, local
+from rung.training.text.encoders import open_encoder
 
 Vectors = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]

@@ -11,18 +11,9 @@ import numpy as np
 from rung.core.errors import RungError
 from rung.core.model import Cost, DataFacts, FitContext
 from rung.core.types import Examples
-from rung.modalities.text.embedding_model import (
-    MOST_ROWS,
-    EmbeddingModel,
-    absent,
-    encoder_mb,
-    encoder_name,
-    encoder_seconds,
-    open_encoder,
-    scaled,
-    training_sample,
-)
+from rung.modalities.text.embedding_model import EmbeddingModel
 from rung.modalities.text.ngrams import fold, join_fields
+from rung.runtime.linear.head import LinearHead
 
 # How far the encoder's vectors spread around their mean beside n-grams of length 1: encoders differ in that, not in
 # what spread suits a head.
@@ -73,6 +64,8 @@ class Blend(EmbeddingModel):
 
     @classmethod
     def unavailable(cls, facts: DataFacts, params: BlendParams, context: FitContext) -> RungError | None:
+        from rung.training.text.encoders import absent
+
         return absent(params.weights, facts.sample)
 
     @classmethod
@@ -80,6 +73,7 @@ class Blend(EmbeddingModel):
         cls.require()
         from rung.training.linear.feature_matrix import FeatureMatrix
         from rung.training.linear.search import choices, choose_heads, fit_head, label_codes, search
+        from rung.training.text.encoders import open_encoder, training_sample
         from rung.training.text.ngram_candidates import learn_sets
         from rung.training.text.nystroem_search import bend
         from rung.training.text.term_weighting import weigh_by_label
@@ -120,7 +114,7 @@ class Blend(EmbeddingModel):
         if weighed:
             matrix, used, found = weighed.matrix, weighed.blocks, weighed.found
         head = fit_head(matrix, codes, len(labels), found, context)
-        head = bent.unfolded(head) if bent else scaled(head, embedder.width, factor)
+        head = bent.unfolded(head) if bent else _scaled(head, embedder.width, factor)
         chosen = {
             "weights": name,
             "rows": len(examples),
@@ -132,6 +126,8 @@ class Blend(EmbeddingModel):
 
     @classmethod
     def cost(cls, facts: DataFacts, params: BlendParams, context: FitContext) -> Cost:
+        from rung.training.text.encoders import MOST_ROWS, encoder_mb, encoder_name, encoder_seconds
+
         name = encoder_name(params.weights, facts.sample)
         each = encoder_seconds(name, facts.chars_per_row) + 2e-4 + facts.chars_per_row * 9e-7
         size = (
@@ -144,6 +140,13 @@ class Blend(EmbeddingModel):
             200 + 3 * size,
             size,
         )
+
+
+def _scaled(head: LinearHead, width: int, factor: float) -> LinearHead:
+    """Return the head with its last `width` weights times a factor: vectors are then used as they come."""
+    weights = head.weights.copy()
+    weights[-width:] *= factor
+    return LinearHead(weights, head.bias, head.calibration)
 
 
 def _most_features(params: BlendParams, rows: int) -> int:

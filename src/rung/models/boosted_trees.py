@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
+from rung.core.model import FitContext
+from rung.core.types import Examples
 from rung.modalities.tables.model import TableModel
 
 
@@ -31,3 +33,10 @@ class BoostedTrees(TableModel):
     PACKAGES = ("lightgbm", "sklearn", "scipy")
     Params = BoostedTreesParams
     FAMILIES = ("trees",)
+
+    @classmethod
+    def fit(cls, examples: Examples, params: BoostedTreesParams, context: FitContext) -> Self:
+        cls.require()
+        from rung.training.tables.fit import fit_table
+
+        return cls(examples.schema, fit_table(examples, cls.FAMILIES, cls.MIXES, params, context))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from rung.core.errors import MissingExtra, RungError
 from rung.core.model import DataFacts, FitContext
+from rung.core.types import Examples
 from rung.modalities.tables.model import TableModel
 
 
@@ -30,6 +31,13 @@ class ExplainableBoosting(TableModel):
     NEEDS = "ebm"
     Params = ExplainableBoostingParams
     FAMILIES = ("additive",)
+
+    @classmethod
+    def fit(cls, examples: Examples, params: ExplainableBoostingParams, context: FitContext) -> Self:
+        cls.require()
+        from rung.training.tables.fit import fit_table
+
+        return cls(examples.schema, fit_table(examples, cls.FAMILIES, cls.MIXES, params, context))
 
     @classmethod
     def unavailable(cls, facts: DataFacts, params: Any, context: FitContext) -> RungError | None:

@@ -10,16 +10,7 @@ import numpy as np
 from rung.core.errors import RungError
 from rung.core.model import Cost, DataFacts, FitContext
 from rung.core.types import Examples
-from rung.modalities.text.embedding_model import (
-    MOST_ROWS,
-    EmbeddingModel,
-    absent,
-    encoder_mb,
-    encoder_name,
-    encoder_seconds,
-    open_encoder,
-    training_sample,
-)
+from rung.modalities.text.embedding_model import EmbeddingModel
 from rung.modalities.text.ngrams import join_fields
 
 
@@ -51,6 +42,8 @@ class FrozenEncoder(EmbeddingModel):
     def unavailable(
         cls, facts: DataFacts, params: FrozenEncoderParams, context: FitContext
     ) -> RungError | None:
+        from rung.training.text.encoders import absent
+
         return absent(params.weights, facts.sample)
 
     @classmethod
@@ -58,6 +51,7 @@ class FrozenEncoder(EmbeddingModel):
         cls.require()
         from rung.training.linear.feature_matrix import FeatureMatrix
         from rung.training.linear.search import choices, choose_heads, fit_head, label_codes, search
+        from rung.training.text.encoders import open_encoder, training_sample
 
         examples = training_sample(examples, params.most_rows, context)
         texts = join_fields(examples.inputs)
@@ -80,6 +74,8 @@ class FrozenEncoder(EmbeddingModel):
 
     @classmethod
     def cost(cls, facts: DataFacts, params: FrozenEncoderParams, context: FitContext) -> Cost:
+        from rung.training.text.encoders import MOST_ROWS, encoder_mb, encoder_name, encoder_seconds
+
         name = encoder_name(params.weights, facts.sample)
         each = encoder_seconds(name, facts.chars_per_row)
         size = encoder_mb(name)

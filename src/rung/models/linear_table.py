@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
+from rung.core.model import FitContext
+from rung.core.types import Examples
 from rung.modalities.tables.model import TableModel
 
 
@@ -28,3 +30,10 @@ class LinearTable(TableModel):
     NEEDS = "build"
     Params = LinearTableParams
     FAMILIES = ("linear",)
+
+    @classmethod
+    def fit(cls, examples: Examples, params: LinearTableParams, context: FitContext) -> Self:
+        cls.require()
+        from rung.training.tables.fit import fit_table
+
+        return cls(examples.schema, fit_table(examples, cls.FAMILIES, cls.MIXES, params, context))

@@ -11,7 +11,7 @@ from rung.core.errors import RungError
 from rung.core.model import Cost, DataFacts, FitContext
 from rung.core.types import Examples
 from rung.modalities.text.embedder import looks_english, open_embedder
-from rung.modalities.text.embedding_model import MOST_ROWS, EmbeddingModel, absent, training_sample
+from rung.modalities.text.embedding_model import EmbeddingModel
 from rung.modalities.text.ngrams import join_fields
 from rung.runtime.weights.store import local
 
@@ -38,6 +38,8 @@ class StaticEmbedding(EmbeddingModel):
     def unavailable(
         cls, facts: DataFacts, params: StaticEmbeddingParams, context: FitContext
     ) -> RungError | None:
+        from rung.training.text.encoders import absent
+
         if params == StaticEmbeddingParams() and facts.sample and not looks_english(facts.sample):
             return RungError(
                 "its token vectors know English only",
@@ -51,6 +53,7 @@ class StaticEmbedding(EmbeddingModel):
         cls.require()
         from rung.training.linear.feature_matrix import FeatureMatrix
         from rung.training.linear.search import choices, choose_heads, fit_head, label_codes, search
+        from rung.training.text.encoders import MOST_ROWS, training_sample
 
         examples = training_sample(examples, params.most_rows or 10 * MOST_ROWS[context.effort], context)
         texts = join_fields(examples.inputs)

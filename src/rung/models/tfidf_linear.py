@@ -15,7 +15,10 @@ from rung.core.types import Columns, Examples, Prediction, Schema
 from rung.modalities.text.ngrams import fold, join_fields, occurrences, word_spans
 from rung.modalities.text.tfidf import Block, blocks_from, blocks_to, find, transform
 from rung.runtime.linear.head import LinearHead
-from rung.training.text.ngram_candidates import CHARS_TRIED
+
+# Characters of training text up to which character n-grams are tried, by effort: they cost the most time
+# and gain most on short and few texts.
+_CHARS_TRIED = {0: 0, 1: 0, 2: 6_000_000, 3: 20_000_000, 4: 60_000_000, 5: 200_000_000}
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class TfidfLinear(Model):
         texts = [fold(text) for text in join_fields(examples.inputs)]
         labels = examples.schema.labels
         codes = label_codes(examples.targets, labels)
-        sets, blocks = learn_sets(texts, params, CHARS_TRIED[context.effort])
+        sets, blocks = learn_sets(texts, params, _CHARS_TRIED[context.effort])
         heads = choose_heads(params.head, params.c, context.effort)
         found = search(sets, codes, len(labels), heads, context, params.class_weight)
         name = found.candidate.features
@@ -154,7 +157,7 @@ class TfidfLinear(Model):
     @classmethod
     def cost(cls, facts: DataFacts, params: TfidfLinearParams, context: FitContext) -> Cost:
         chars = facts.rows * facts.chars_per_row
-        with_chars = 0 < chars <= CHARS_TRIED[context.effort]
+        with_chars = 0 < chars <= _CHARS_TRIED[context.effort]
         per_char = 1.5e-6 if with_chars else 4e-7
         fit = 0.5 + chars * per_char * (1 + facts.labels / 10)
         features = min(params.most_features * (2 if with_chars else 1), chars * 0.05 + 2_000)

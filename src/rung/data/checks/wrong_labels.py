@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from rung.core.messages import percent
+from rung.data.labels.confident_learning import error_rate, suspects
 from rung.data.prepare.parquet import read_hashes
 from rung.data.profile.finding import Finding
 from rung.data.profile.out_of_fold import out_of_fold
 from rung.data.profile.view import View, evidence, joined, spread
 from rung.modalities.text.near_duplicates import Sketcher, clusters, pairs_within
-from rung.runtime.classification.confident_learning import error_rate, suspects
 from rung.training.linear.search import label_codes
 
 KINDS: frozenset[str] = frozenset()

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rung.core.errors import BundleError
 from rung.core.model import Cost, DataFacts, FitContext, Model, Reason
-from rung.core.types import Columns, Examples, Prediction, Schema
+from rung.core.types import Columns, Prediction, Schema
 from rung.modalities.tables.additive import AdditivePart
 from rung.modalities.tables.features import TableFeatures
 from rung.modalities.tables.fitted import Part, TableParts
@@ -49,13 +49,6 @@ class TableModel(Model):
     def name(cls) -> str:
         """Return the family's name: that of its file."""
         return cls.__module__.rsplit(".", 1)[-1]
-
-    @classmethod
-    def fit(cls, examples: Examples, params: Any, context: FitContext) -> Self:
-        cls.require()
-        from rung.training.tables.fit import fit_table
-
-        return cls(examples.schema, fit_table(examples, cls.FAMILIES, cls.MIXES, params, context))
 
     @property
     def labels(self) -> tuple[str, ...]:

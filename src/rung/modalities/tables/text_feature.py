@@ -9,15 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rung.modalities.text.ngrams import NgramSpec, fold
-from rung.modalities.text.tfidf import Block, blocks_from, blocks_to, learn_block, transform
+from rung.modalities.text.tfidf import Block, blocks_from, blocks_to, transform
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-# Words and pairs of words; an ideograph is a word. Characters of words help short codes and endings.
-_SPEC = NgramSpec(2, 2, 4)
-_MOST_FEATURES = 30_000
-_ALPHA = 1.0
 
 
 @dataclass(frozen=True)
@@ -54,36 +48,3 @@ class TextScores:
         """Return what `as_dict` and `arrays` gave."""
         (block,) = blocks_from(raw["block"], arrays)
         return TextScores(block, arrays["weights"], arrays["bias"])
-
-
-def fit_text_scores(
-    texts: Sequence[Any], targets: Floats, folds: Sequence[tuple[Ints, Ints]]
-) -> tuple[TextScores, Floats]:
-    """Return the scores of a column and, for each training row, those of a model that had not seen it.
-
-    targets: [rows, outputs], about as wide as 1. A model over the scores of seen rows would trust them too much.
-    """
-    folded = [fold(str(text or "")) for text in texts]
-    block, rows = learn_block(folded, _SPEC, 2 if len(texts) > 200 else 1, _MOST_FEATURES, 1.0)
-    matrix = _sparse(rows)
-    apart = np.zeros(targets.shape)
-    for train, test in folds:
-        weights, bias = _ridge(matrix[train], targets[train])
-        apart[test] = matrix[test] @ weights + bias
-    weights, bias = _ridge(matrix, targets)
-    return TextScores(block, weights.astype(np.float32), bias.astype(np.float32)), apart
-
-
-def _sparse(rows: Any) -> Any:
-    from scipy.sparse import csr_matrix
-
-    shape = (len(rows), max(rows.width, 1))
-    return csr_matrix((rows.values.astype(np.float64), rows.columns, rows.starts), shape=shape)
-
-
-def _ridge(matrix: Any, targets: Floats) -> tuple[Floats, Floats]:
-    from sklearn.linear_model import Ridge
-
-    model = Ridge(alpha=_ALPHA, solver="sparse_cg", tol=1e-3).fit(matrix, targets)
-    weights = np.atleast_2d(model.coef_)
-    return weights.T, np.atleast_1d(model.intercept_)

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from rung.core.errors import DataError, MissingExtra, RungError
 from rung.modalities.text.tokenize import token_ids
-from rung.training.text.bert_onnx import LAYERS
 
 Float = NDArray[np.float32]
 
+# The output that gives several depths of the network side by side.
+LAYERS = "layers"
 _WINDOW = 8192  # texts tokenised and grouped at a time: bounds memory
 _BATCH_TOKENS = 512  # beyond this, activations leave the processor's cache and the rate falls
 _CHARACTERS_PER_TOKEN = 6  # what a token hardly ever exceeds on average; where it does, nothing is lost

@@ -9,7 +9,8 @@ import numpy as np
 
 from rung.core.model import FitContext
 from rung.training.tables.class_balance import RARE, rarest_share
-from rung.training.tables.model_selection import MANY, Candidate, Goal
+from rung.training.tables.model_selection import MANY, Candidate
+from rung.training.tables.objective import Goal
 
 # Shallow and restrained for few rows, deep for many; the extremely randomised ones differ most from the rest.
 _TREES: dict[str, dict[str, Any]] = {

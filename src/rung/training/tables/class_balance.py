@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +15,8 @@ from rung.modalities.tables.linear import LinearPart
 from rung.modalities.tables.tree_arrays import shifted
 from rung.modalities.tables.tree_ensemble import TreePart
 from rung.runtime.linear.head import Calibration
+from rung.training.tables.objective import Floats, Goal, Ints
 
-if TYPE_CHECKING:
-    from rung.training.tables.model_selection import Goal
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 # Thinned, a label keeps at most so many rows for one of the rarest, and never fewer than these in all.
 _TO_ONE, _FEWEST = 20, 2_000
 # A label in a smaller share of the rows than this is rare: weighting is then worth a try.

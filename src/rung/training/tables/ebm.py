@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +15,8 @@ from rung.modalities.tables.features import FEWEST_ROWS, Cells
 from rung.modalities.tables.fitted import Part
 from rung.training.linear.stratified import sample
 from rung.training.tables.class_balance import balanced, moved
+from rung.training.tables.objective import Floats, Goal
 
-if TYPE_CHECKING:
-    from rung.training.tables.model_selection import Goal
-
-Floats = npt.NDArray[np.float64]
 # It costs rows times columns times bags; a curve of 256 bins does not move with more rows than these.
 _MOST_ROWS = {0: 10_000, 1: 20_000, 2: 50_000, 3: 100_000, 4: 200_000, 5: 500_000}
 _PAIRS, _MOST_COLUMNS_FOR_PAIRS = 10, 150

@@ -14,16 +14,16 @@ from rung.core.types import Examples
 from rung.modalities.tables.features import FEWEST_ROWS, TableFeatures, learn
 from rung.modalities.tables.fitted import TableParts
 from rung.modalities.tables.target_transform import NumberScale, learn_scale, with_residuals
-from rung.modalities.tables.text_feature import TextScores, fit_text_scores
+from rung.modalities.tables.text_feature import TextScores
 from rung.runtime.classification.decision_threshold import Decision, cheapest
 from rung.runtime.linear.head import Calibration
 from rung.training.linear.calibration import calibrate
 from rung.training.linear.search import label_codes
 from rung.training.tables.candidates import candidates
 from rung.training.tables.class_balance import level, moved
-from rung.training.tables.model_selection import Goal, bags_within, choose, fit_member, story, unit_folds
-
-Floats = npt.NDArray[np.float64]
+from rung.training.tables.model_selection import bags_within, choose, fit_member, story, unit_folds
+from rung.training.tables.objective import Floats, Goal
+from rung.training.tables.text_feature import fit_text_scores
 
 
 def fit_table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +22,8 @@ from rung.modalities.tables.tree_ensemble import (
     learn_tree_design,
 )
 from rung.training.tables.class_balance import Balanced, balanced, moved
+from rung.training.tables.objective import Floats, Goal, Ints
 
-if TYPE_CHECKING:
-    from rung.training.tables.model_selection import Goal
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 _MOST_ROUNDS = {0: 100, 1: 200, 2: 400, 3: 600, 4: 1000, 5: 1500}
 _PATIENCE = 30
 # Below so many cells a second thread waits more than it works.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from rung.core.model import FitContext
 from rung.modalities.tables.features import Cells
@@ -15,11 +14,8 @@ from rung.modalities.tables.fitted import Part
 from rung.modalities.tables.linear import LinearDesign, LinearPart, learn_design
 from rung.training.linear.stratified import sample
 from rung.training.tables.class_balance import balanced, moved
+from rung.training.tables.objective import Floats, Goal
 
-if TYPE_CHECKING:
-    from rung.training.tables.model_selection import Goal
-
-Floats = npt.NDArray[np.float64]
 # More rows move a linear model's weights no further than their noise.
 _MOST_ROWS = 100_000
 _DENSE_COLUMNS = 200

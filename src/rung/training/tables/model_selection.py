@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from rung.core.model import FitContext
 from rung.modalities.tables.features import Cells
@@ -20,10 +19,8 @@ from rung.modalities.tables.fitted import Part
 from rung.training.tables.ebm import fit_additive
 from rung.training.tables.lightgbm_trees import TreeFolds, fit_trees
 from rung.training.tables.linear import fit_linear
+from rung.training.tables.objective import Floats, Folds, Goal, Ints
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Folds = Sequence[tuple[Ints, Ints]]
 # Rows that configurations are compared on: a table of more is compared on a part of it.
 _ROWS = {0: 5_000, 1: 10_000, 2: 40_000, 3: 80_000, 4: 150_000, 5: 300_000}
 # A mixture takes up to so many steps, and a step must lower the loss by this share.
@@ -35,31 +32,6 @@ MANY, _LEAST_OF_MANY, _NEAR = 20_000, 1e-3, 2e-3
 # labels all but separate, shares are of nothing. For the same reason trees are added only while their last rounds make them
 # likelier by the second.
 _EVIDENCE, _EVIDENCE_OF_ROUNDS = 1.0, 0.3
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What is learned. targets: [rows, outputs] as parts are fitted to them: one column of 0 and 1 a label, or the
-    standardised number. codes: label of each row; None for numbers."""
-
-    targets: Floats
-    codes: Ints | None
-
-    @property
-    def outputs(self) -> int:
-        return int(self.targets.shape[1])
-
-    def take(self, rows: Ints) -> Goal:
-        """Return these rows."""
-        return Goal(self.targets[rows], None if self.codes is None else self.codes[rows])
-
-    def loss(self, raw: Floats) -> float:
-        """Return log loss of scores, or the mean squared error of numbers."""
-        if self.codes is None:
-            return float(((raw - self.targets) ** 2).mean())
-        shifted = raw - raw.max(axis=1, keepdims=True)
-        normal = np.log(np.exp(shifted).sum(axis=1))
-        return float((normal - shifted[np.arange(len(raw)), self.codes]).mean())
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.modalities.text.onnx_encoder import LAYERS
 from rung.training.text.bert_weights import (
     BertWeights,
     FloatTable,
@@ -28,7 +29,6 @@ from rung.training.text.bert_weights import (
 # processor than Add and LayerNormalization do.
 ORT_DOMAIN = "com.microsoft"
 _OPSET = 21
-LAYERS = "layers"
 _IR_VERSION = 10
 
 

@@ -11,10 +11,6 @@ from rung.modalities.text.ngrams import NgramSpec, stands_alone
 from rung.modalities.text.tfidf import Block, learn_block
 from rung.training.linear.feature_matrix import FeatureMatrix
 
-# Characters of training text up to which character n-grams are tried, by effort: they cost the most time
-# and gain most on short and few texts.
-CHARS_TRIED = {0: 0, 1: 0, 2: 6_000_000, 3: 20_000_000, 4: 60_000_000, 5: 200_000_000}
-
 # Texts that are read to tell the script.
 _SCRIPT_ROWS = 500
 

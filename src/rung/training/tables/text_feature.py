@@ -1,0 +1,49 @@
+"""Fit the linear model that turns a column of free text into scores of the target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rung.modalities.tables.text_feature import TextScores
+from rung.modalities.text.ngrams import NgramSpec, fold
+from rung.modalities.text.tfidf import learn_block
+from rung.training.tables.objective import Floats, Folds
+
+# Words and pairs of words; an ideograph is a word. Characters of words help short codes and endings.
+_SPEC = NgramSpec(2, 2, 4)
+_MOST_FEATURES = 30_000
+_ALPHA = 1.0
+
+
+def fit_text_scores(texts: Sequence[Any], targets: Floats, folds: Folds) -> tuple[TextScores, Floats]:
+    """Return the scores of a column and, for each training row, those of a model that had not seen it.
+
+    targets: [rows, outputs], about as wide as 1. A model over the scores of seen rows would trust them too much.
+    """
+    folded = [fold(str(text or "")) for text in texts]
+    block, rows = learn_block(folded, _SPEC, 2 if len(texts) > 200 else 1, _MOST_FEATURES, 1.0)
+    matrix = _sparse(rows)
+    apart = np.zeros(targets.shape)
+    for train, test in folds:
+        weights, bias = _ridge(matrix[train], targets[train])
+        apart[test] = matrix[test] @ weights + bias
+    weights, bias = _ridge(matrix, targets)
+    return TextScores(block, weights.astype(np.float32), bias.astype(np.float32)), apart
+
+
+def _sparse(rows: Any) -> Any:
+    from scipy.sparse import csr_matrix
+
+    shape = (len(rows), max(rows.width, 1))
+    return csr_matrix((rows.values.astype(np.float64), rows.columns, rows.starts), shape=shape)
+
+
+def _ridge(matrix: Any, targets: Floats) -> tuple[Floats, Floats]:
+    from sklearn.linear_model import Ridge
+
+    model = Ridge(alpha=_ALPHA, solver="sparse_cg", tol=1e-3).fit(matrix, targets)
+    weights = np.atleast_2d(model.coef_)
+    return weights.T, np.atleast_1d(model.intercept_)

@@ -1,0 +1,75 @@
+"""Which encoder a build uses for its texts, on how many rows, and what it is planned to cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rung.core.errors import RungError
+from rung.core.model import FitContext
+from rung.core.types import Examples
+from rung.modalities.text.embedder import Embedder, looks_english, open_embedder
+from rung.runtime.weights.store import local
+from rung.training.linear.stratified import sample
+from rung.training.text.encoder_precision import best_encoder
+
+# Texts read to tell the language.
+_SAMPLE = 200
+# Rows that a head over an encoder learns from, by effort: encoding more takes hours and gains tenths of a point.
+MOST_ROWS = {0: 5_000, 1: 10_000, 2: 30_000, 3: 60_000, 4: 200_000, 5: 1_000_000}
+# What a text costs beside minilm, whose six layers are the least, and what a bundle carries.
+_TIMES_MINILM = {"e5_small": 2.5, "bge_small": 3.0}
+_SIZE_MB = {"minilm": 24.0, "bge_small": 35.0}
+
+
+def training_sample(examples: Examples, most: int | None, context: FitContext) -> Examples:
+    """Return the rows to learn from: all of them, or as many as set or fit the effort, every label in its share."""
+    number = {label: i for i, label in enumerate(examples.schema.labels)}
+    codes = np.array([number[target] for target in examples.targets], dtype=np.int64)
+    most = most or MOST_ROWS[context.effort]
+    return examples if len(codes) <= most else examples.take(sample(codes, most, context.seed).tolist())
+
+
+def encoder_name(wanted: str, texts: Sequence[str]) -> str:
+    """Return the weights to use: those asked for, or by the language of the first texts.
+
+    "auto" is the small encoder of the language, "auto_large" the next larger one. Raises RungError when there is
+    no larger one.
+    """
+    english = wanted.startswith("auto") and looks_english(texts[:_SAMPLE])
+    if wanted == "auto":
+        return "minilm" if english else "e5_small"
+    if wanted == "auto_large":
+        if not english:
+            raise RungError(
+                "no encoder larger than e5_small is known for this language.", fix="Name its weights."
+            )
+        return "bge_small"
+    return wanted
+
+
+def open_encoder(wanted: str, texts: Sequence[str], pool_chunks: bool = False) -> tuple[str, Embedder]:
+    """Return the name and the embedder of a sentence encoder for these texts; never downloads."""
+    name = encoder_name(wanted, texts)
+    return name, open_embedder("encoder", best_encoder(name), pool_chunks)
+
+
+def absent(wanted: str, texts: Sequence[str] = ()) -> RungError | None:
+    """Return why the weights for these texts cannot be used here, None when they can."""
+    try:
+        local(encoder_name(wanted, texts))
+    except RungError as error:
+        return error
+    return None
+
+
+def encoder_seconds(name: str, chars: float) -> float:
+    """Return the planned CPU seconds of encoding one text of so many characters."""
+    tokens = min(chars / 4.0, 256.0)
+    return (0.0008 + tokens * 7e-5) * _TIMES_MINILM.get(name, 1.0)
+
+
+def encoder_mb(name: str) -> float:
+    """Return the planned size of an encoder's files."""
+    return _SIZE_MB.get(name, 90.0)
