@@ -7,7 +7,7 @@ import pytest
 
 from rung.annotation.app import create_label_app
 from rung.journal.reader import read_said
-from rung.serving.bundle_source import crown
+from rung.serving.bundle_source import set_champion
 from rung.serving.http.api_keys import KeyStore
 from rung.workflows.review import open_review, reviewer
 from support import write_spec
@@ -28,7 +28,7 @@ def page_of(built, news_csv, news_rows, tmp_path):
     spec = write_spec(tmp_path, news_csv, extra=EXTRA)
     folder = tmp_path / "service"
     remember(folder, built.bundle, [{"text": text} for text, _ in news_rows[::10]])
-    crown(folder, "desk", built.bundle)
+    set_champion(folder, "desk", built.bundle)
     keys = {role: KeyStore(folder).create(role, role)[1] for role in ("predict", "review", "admin")}
     with open_review(spec) as (served, desk):
 

@@ -8,7 +8,7 @@ import pytest
 import rung
 from rung.serving.http.api_keys import KeyStore
 from rung.serving.http.app import create_app
-from rung.serving.http.playground import language_of
+from rung.serving.http.playground import preferred_language
 from rung.serving.service import Service
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -59,4 +59,4 @@ def test_a_model_is_tried(chromium, server, width, lang, scheme):
 
 def test_the_language_is_the_reader_s():
     for header, lang in (("", "en"), ("zh-CN,zh;q=0.9,en;q=0.8", "zh"), ("en-US,en", "en"), ("de, zh;q=0.5", "zh"), ("*", "en"), ("x" * 9_000, "en")):  # fmt: skip
-        assert language_of(header) == lang
+        assert preferred_language(header) == lang

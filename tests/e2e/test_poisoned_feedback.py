@@ -8,7 +8,7 @@ import pytest
 import rung
 from rung.cleaning.pipeline import Chain
 from rung.core.spec.cleaning import PrivacySpec
-from rung.serving.bundle_source import champion
+from rung.serving.bundle_source import read_champion
 from rung.serving.promotion import history
 from rung.workflows.improve import improve
 from served_products import remember, review_all, say_so
@@ -99,6 +99,6 @@ def test_without_limits_the_gate_keeps_the_worse_model_out(rows, tmp_path):
         for m in (before, challenger)
     ]
     assert right[1] < right[0] - 0.1 * len(test), "and made a worse model"
-    assert found.verdict == "kept" and champion(tmp_path / "service", "news") is None
+    assert found.verdict == "kept" and read_champion(tmp_path / "service", "news") is None
     (line,) = history(tmp_path / "service")
     assert line.action == "kept" and line.who == "rung improve"

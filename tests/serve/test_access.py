@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from rung.core.errors import RungError
 from rung.serving.http.access import ADMIN, ANY, ENDPOINTS, PUBLIC, REVIEW
-from rung.serving.http.api_keys import Allowance, KeyStore
+from rung.serving.http.api_keys import KeyStore, RateLimit
 from rung.serving.http.app import create_app
 from rung.serving.service import Service
 from support import run_cli
@@ -144,11 +144,11 @@ def test_the_command_line(tmp_path):
 
 def test_limits_of_a_key(opened):
     now = [0.0]
-    allowance = Allowance(lambda: now[0])
-    assert [allowance.take("a", 60) for _ in range(6)] == [0.0] * 6
-    assert allowance.take("a", 60) == pytest.approx(1.0) and allowance.take("b", 60) == 0.0
+    limit = RateLimit(lambda: now[0])
+    assert [limit.acquire("a", 60) for _ in range(6)] == [0.0] * 6
+    assert limit.acquire("a", 60) == pytest.approx(1.0) and limit.acquire("b", 60) == 0.0
     now[0] = 1.01
-    assert allowance.take("a", 60) == 0.0
+    assert limit.acquire("a", 60) == 0.0
     with opened(per_minute=1) as server:
         codes = [server.client.get("/v1/models", headers=server.headers["predict"]) for _ in range(2)]
         assert [reply.status_code for reply in codes] == [200, 429]

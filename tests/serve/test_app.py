@@ -96,10 +96,10 @@ def test_description_page_and_docs(client):
 
 def test_a_column_name_that_is_no_python_name(built):
     from rung.core.types import Field, Schema
-    from rung.serving.http.app import _row_model
+    from rung.serving.http.app import row_model
 
     schema = Schema((Field("正文 (body)", "text", "input"), Field("class", "text", "input")), ())
-    row = _row_model("m", schema).model_validate({"正文 (body)": "a", "class": "b"})
+    row = row_model("m", schema).model_validate({"正文 (body)": "a", "class": "b"})
     assert row.model_dump(by_alias=True) == {"正文 (body)": "a", "class": "b"}
 
 

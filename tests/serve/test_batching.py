@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from test_gate import URL
 
-from rung.serving.batching import Batching
+from rung.serving.batching import BatchSizer
 from waiting import LONG, wait_until
 
 TEXTS = ["The striker scored twice", "Shares fell after the bank's results", "A new phone for the web",
@@ -18,28 +18,28 @@ def learned(batching, cost, waiting=32, turns=400):
     sizes = []
     for _ in range(turns):
         size = batching.size(waiting)
-        batching.took(size, cost(size))
+        batching.record(size, cost(size))
         sizes.append(size)
     last = sizes[turns // 2 :]
     return {size: last.count(size) / len(last) for size in set(last)}
 
 
 def test_it_learns_what_pays():
-    assert learned(Batching(8), lambda size: 1.0 / size)[8] > 0.9
-    assert learned(Batching(8), lambda size: 1.0 + 0.1 * size)[1] > 0.9
-    assert learned(Batching(8), lambda size: abs(size - 4) + 1.0)[4] > 0.9
-    assert max(learned(Batching(8), lambda size: 1.0 / size, waiting=3)) == 2, "no more than wait"
+    assert learned(BatchSizer(8), lambda size: 1.0 / size)[8] > 0.9
+    assert learned(BatchSizer(8), lambda size: 1.0 + 0.1 * size)[1] > 0.9
+    assert learned(BatchSizer(8), lambda size: abs(size - 4) + 1.0)[4] > 0.9
+    assert max(learned(BatchSizer(8), lambda size: 1.0 / size, waiting=3)) == 2, "no more than wait"
 
 
 def test_it_learns_anew():
-    batching = Batching(4)
+    batching = BatchSizer(4)
     assert learned(batching, lambda size: 1.0 / size)[4] > 0.9
     assert learned(batching, float, turns=4_000)[1] > 0.9
 
 
 def test_it_can_be_switched_off():
-    assert learned(Batching(1), lambda size: 1.0 / size) == {1: 1.0}
-    assert Batching(8).size(1) == 1
+    assert learned(BatchSizer(1), lambda size: 1.0 / size) == {1: 1.0}
+    assert BatchSizer(8).size(1) == 1
 
 
 @pytest.fixture

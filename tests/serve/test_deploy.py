@@ -89,11 +89,11 @@ def test_every_command_that_is_told_exists():
 
 
 def test_a_server_may_take_as_long_to_end_as_it_needs():
-    from rung.serving.http.server import _FAREWELL_SECONDS
+    from rung.serving.http.server import _SHUTDOWN_SECONDS
 
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]["server"]
     unit = (DEPLOY / "rung.service").read_text(encoding="utf-8")
     notes = (DEPLOY / "kubernetes.md").read_text(encoding="utf-8")
     granted = [compose["stop_grace_period"].removesuffix("s"), re.search(r"TimeoutStopSec=(\d+)", unit)[1],
                re.search(r"terminationGracePeriodSeconds: (\d+)", notes)[1]]  # fmt: skip
-    assert all(int(seconds) > _FAREWELL_SECONDS for seconds in granted)
+    assert all(int(seconds) > _SHUTDOWN_SECONDS for seconds in granted)

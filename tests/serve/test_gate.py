@@ -14,9 +14,9 @@ from rung.cleaning.pipeline import Chain
 from rung.core.errors import BundleError
 from rung.core.spec.cleaning import PrivacySpec
 from rung.core.spec.serve import ServeSpec
-from rung.serving.bundle_source import crown, settings_of, source_of
-from rung.serving.http.middleware import Gate
-from rung.serving.model_registry import Models
+from rung.serving.bundle_source import find_bundle_source, set_champion, shared_settings
+from rung.serving.http.middleware import RequestMiddleware
+from rung.serving.model_registry import ModelRegistry
 from rung.serving.service import Service
 from support import write_spec
 from waiting import LONG, wait_until
@@ -180,7 +180,7 @@ def gate(receive, **limits):
         sent.append(message)
 
     async def run():
-        await Gate(app, Service(limits=ServeSpec(**limits)), None)(
+        await RequestMiddleware(app, Service(limits=ServeSpec(**limits)), None)(
             {"type": "http", "method": "POST", "path": "/v1/feedback", "headers": []}, receive, send
         )
 
@@ -266,7 +266,7 @@ def test_a_model_is_exchanged_and_no_request_is_dropped(opened, built, tmp_path)
 def test_a_bundle_that_is_replaced_is_noticed(built, tmp_path):
     place, coming = tmp_path / "place", tmp_path / "coming"
     place.symlink_to(repacked(built.bundle, tmp_path / "first", "v1"))
-    models = Models([rung.load(place)])
+    models = ModelRegistry([rung.load(place)])
     stop, told, noticed = threading.Event(), [], threading.Event()
 
     def swapped(name, hosted, problem):
@@ -287,18 +287,21 @@ def test_a_bundle_that_is_replaced_is_noticed(built, tmp_path):
 def test_a_product_is_served_by_its_champion(built, news_csv, tmp_path):
     write_spec(tmp_path, news_csv, extra="serve: {folder: kept, rows: 5}\n")
     with pytest.raises(BundleError, match="no finished run of 'desk'"):
-        source_of(tmp_path)
+        find_bundle_source(tmp_path)
     run = tmp_path / "runs" / "desk-001"
     shutil.copytree(built.bundle, run / "bundle")
     (run / "report.json").write_text('{"cleared": false}')
     with pytest.raises(BundleError, match="cleared its bar"):
-        source_of(tmp_path / "product.yaml")
+        find_bundle_source(tmp_path / "product.yaml")
     (run / "report.json").write_text('{"cleared": true}')
-    source = source_of(tmp_path)
-    assert source.find() == run / "bundle" and settings_of([source]) == (source.spec, tmp_path / "kept")
+    source = find_bundle_source(tmp_path)
+    assert source.find() == run / "bundle" and shared_settings([source]) == (source.spec, tmp_path / "kept")
     shutil.copytree(run, tmp_path / "runs" / "desk-002")
     assert source.find() == run / "bundle", "a later build does not serve by itself"
     (tmp_path / "kept").mkdir()
-    crown(tmp_path / "kept", "desk", tmp_path / "runs" / "desk-002" / "bundle")
+    set_champion(tmp_path / "kept", "desk", tmp_path / "runs" / "desk-002" / "bundle")
     assert source.find() == tmp_path / "runs" / "desk-002" / "bundle"
-    assert source_of(run).find() == run / "bundle" and source_of(run / "bundle").find() == run / "bundle"
+    assert (
+        find_bundle_source(run).find() == run / "bundle"
+        and find_bundle_source(run / "bundle").find() == run / "bundle"
+    )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from test_kill import free_port, start
 
 from rung.core.types import Field, Schema
-from rung.serving.batch_predict import parse
+from rung.serving.batch_predict import parse_body
 from rung.serving.http.schemas import FeedbackRequest, request_model
 from waiting import LONG
 
@@ -88,12 +88,12 @@ def test_numbers_that_are_none():
     model = request_model("m", schema, 10)
     from rung.core.errors import InputError
 
-    assert parse(model, b'{"inputs": {"x": 1, "y": [1]}}').inputs
+    assert parse_body(model, b'{"inputs": {"x": 1, "y": [1]}}').inputs
     for body in (b'{"inputs": {"x": NaN, "y": 1}}', b'{"inputs": {"x": 1, "y": [1e999]}}'):
         with pytest.raises(InputError):
-            parse(model, body)
+            parse_body(model, body)
     with pytest.raises(InputError):
-        parse(FeedbackRequest, b"\xff")
+        parse_body(FeedbackRequest, b"\xff")
 
 
 def test_an_answer_repeats_no_header_and_no_body(opened):
@@ -190,7 +190,7 @@ def test_heads_that_do_not_come_are_hung_up(built):
             writer.close()
             server.close()
 
-    before, protocol._HEAD_SECONDS = protocol._HEAD_SECONDS, 0.2
+    before, protocol._HEADER_TIMEOUT_SECONDS = protocol._HEADER_TIMEOUT_SECONDS, 0.2
     try:
         found = []
         # A thread of its own: the browser tests leave a running event loop in this one.
@@ -199,4 +199,4 @@ def test_heads_that_do_not_come_are_hung_up(built):
         thread.join(LONG)
         assert found == [b""]
     finally:
-        protocol._HEAD_SECONDS = before
+        protocol._HEADER_TIMEOUT_SECONDS = before

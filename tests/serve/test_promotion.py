@@ -10,7 +10,7 @@ from test_kill import Client, free_port, start
 import rung
 from rung.core.errors import BundleError, RungError
 from rung.serving import promotion
-from rung.serving.bundle_source import champion, source_of
+from rung.serving.bundle_source import find_bundle_source, read_champion
 from support import run_cli, write_spec
 from waiting import LONG, wait_until
 
@@ -39,12 +39,12 @@ def test_promote_rollback_and_their_history(place, built, other):
     first = place.parent / "runs" / "desk-001" / "bundle"
     assert promotion.current_champion(place, folder, place.parent, "desk") == first.resolve()
     promotion.promote(folder, "desk", other.bundle, first, "ann", "better")
-    assert source_of(place).find() == other.bundle.resolve()
+    assert find_bundle_source(place).find() == other.bundle.resolve()
     promotion.promote(folder, "desk", built.bundle, None, "bo", "")
     promotion.rollback(folder, "desk", "cy", "complaints")
-    assert champion(folder, "desk") == other.bundle.resolve()
+    assert read_champion(folder, "desk") == other.bundle.resolve()
     promotion.rollback(folder, "desk", "cy", "still")
-    assert source_of(place).find() == first.resolve()
+    assert find_bundle_source(place).find() == first.resolve()
     with pytest.raises(RungError, match="nothing served 'desk' before"):
         promotion.rollback(folder, "desk", "cy", "once more")
     found = promotion.history(folder, "desk")
@@ -57,7 +57,9 @@ def test_promote_rollback_and_their_history(place, built, other):
     ]
     promotion.promote(folder, "desk", built.bundle, None, "bo", "again")
     promotion.rollback(folder, "desk", "cy", "")
-    assert champion(folder, "desk") == first.resolve(), "back to what served, not to what was promoted before"
+    assert read_champion(folder, "desk") == first.resolve(), (
+        "back to what served, not to what was promoted before"
+    )
 
 
 def test_what_may_not_serve_is_refused_and_leaves_no_line(place, built, other, tmp_path):
@@ -77,7 +79,7 @@ def test_what_may_not_serve_is_refused_and_leaves_no_line(place, built, other, t
     (copy / "schema.json" if (copy / "schema.json").is_file() else copy / "selftest.jsonl").write_text("{}")
     with pytest.raises(BundleError):
         promotion.rollback(folder, "desk", "ann", "")
-    assert champion(folder, "desk") == built.bundle.resolve() and len(promotion.history(folder)) == 3
+    assert read_champion(folder, "desk") == built.bundle.resolve() and len(promotion.history(folder)) == 3
 
 
 def test_a_damaged_history_is_named(tmp_path):

@@ -16,7 +16,7 @@ from test_kill import free_port, start
 import rung
 from rung.core.errors import RungError
 from rung.core.manifest import seal
-from rung.serving.model_registry import Models
+from rung.serving.model_registry import ModelRegistry
 from waiting import LONG
 
 
@@ -66,7 +66,7 @@ def gone(place):
 )
 def test_a_spoilt_bundle_never_takes_the_place_of_a_good_one(built, tmp_path, spoil):
     place = repacked(built.bundle, tmp_path / "place", "v1")
-    models = Models([rung.load(place)])
+    models = ModelRegistry([rung.load(place)])
     spoil(place)
     with pytest.raises(RungError) as error:
         models.reload("desk")

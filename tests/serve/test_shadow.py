@@ -23,12 +23,12 @@ from rung.journal.schema import SHADOWS
 from rung.journal.writer import Journal
 from rung.serving import promotion
 from rung.serving.http.app import create_app
-from rung.serving.model_registry import Hosted
+from rung.serving.model_registry import LoadedModel
 from rung.serving.service import Service
-from rung.serving.shadow import Shadows, Worker
+from rung.serving.shadow import ShadowProcess, ShadowRunner
 from rung.serving.shadow_results import read_results
 from rung.serving.shadow_state import NAME, read_shadows
-from rung.serving.shadow_worker import shadowed
+from rung.serving.shadow_worker import compare_answers
 from rung.workflows.shadow import GO, SERVE, WAIT, act, standing
 from support import run_cli, write_spec
 
@@ -49,7 +49,7 @@ def other(news_csv, tmp_path_factory):
 
 
 def begin(folder, built, other, **terms):
-    terms = promotion.Terms(ShadowSpec(**terms), "ann", "it passed")
+    terms = promotion.ShadowTerms(ShadowSpec(**terms), "ann", "it passed")
     return promotion.begin_shadow(folder, "desk", other.bundle, built.bundle, terms)
 
 
@@ -119,9 +119,9 @@ def test_it_answers_what_was_answered(shop, built, other):
 @pytest.mark.skipif(os.name == "nt", reason="stops a process by signal")
 def test_one_that_hangs_takes_nothing_from_answers(shop, built, other, monkeypatch):
     started = []
-    plain = Worker.__init__
+    plain = ShadowProcess.__init__
     monkeypatch.setattr(
-        Worker, "__init__", lambda self, *given: (plain(self, *given), started.append(self))[0]
+        ShadowProcess, "__init__", lambda self, *given: (plain(self, *given), started.append(self))[0]
     )
     begin(shop.folder, built, other, waiting=3)
     wait_until(lambda: ask(shop, TEXTS[:1]) and count(shop.journal))
@@ -137,13 +137,13 @@ def test_one_that_hangs_takes_nothing_from_answers(shop, built, other, monkeypat
 
 @pytest.mark.skipif(os.name == "nt", reason="kills a process by signal")
 def test_one_that_crashes_is_counted_and_given_up(shop, built, other, monkeypatch):
-    plain = Worker.__init__
+    plain = ShadowProcess.__init__
 
     def doomed(self, *given):
         plain(self, *given)
         os.kill(self.pid, signal.SIGKILL)
 
-    monkeypatch.setattr(Worker, "__init__", doomed)
+    monkeypatch.setattr(ShadowProcess, "__init__", doomed)
     begin(shop.folder, built, other)
     wait_until(lambda: ask(shop, TEXTS) and count(shop.journal) >= 15)
     for _ in range(5):
@@ -157,32 +157,32 @@ def test_one_that_crashes_is_counted_and_given_up(shop, built, other, monkeypatc
 def test_a_worker_that_ends_or_takes_too_long(built):
     answer = json.dumps({"predictions": [{"label": "tech", "id": "1"}]}).encode()
     body = json.dumps({"inputs": [{"text": "a"}]}).encode()
-    worker = Worker(str(built.bundle), 10)
+    worker = ShadowProcess(str(built.bundle), 10)
     assert [row["error"] for row in worker.ask(body, answer, 60.0)["rows"]] == [""]
     os.kill(worker.pid, signal.SIGSTOP)
     with pytest.raises(TimeoutError):
         worker.ask(body, answer, 0.2)
     with pytest.raises(ChildProcessError):
         worker.ask(body, answer, 60.0)
-    nothing = Worker(str(built.folder), 10)
+    nothing = ShadowProcess(str(built.folder), 10)
     with pytest.raises(ChildProcessError, match="does not open"):
         nothing.ask(body, answer, 60.0)
     nothing.close()
 
 
 def test_rows_it_cannot_answer_are_errors_and_those_of_the_champion_none(built):
-    hosted = Hosted(rung.load(built.bundle), 10)
+    hosted = LoadedModel(rung.load(built.bundle), 10)
     answer = json.dumps(
         {"predictions": [{"label": "tech", "id": "1"}, {"error": "no text"}, {"label": "x", "id": "3"}]}
     )
-    said = shadowed(
+    said = compare_answers(
         hosted,
         json.dumps({"inputs": [{"text": "a phone"}, {"text": ""}, {"text": " "}]}).encode(),
         answer.encode(),
         10,
     )
     assert [(row["id"], row["error"]) for row in said["rows"]] == [("1", ""), ("3", "refused")]
-    other = shadowed(
+    other = compare_answers(
         hosted, b'{"inputs": [{"title": "a"}, {"title": "b"}, {"title": "c"}]}', answer.encode(), 10
     )
     assert [(row["error"], row["output"], row["same"]) for row in other["rows"]] == [
@@ -191,8 +191,8 @@ def test_rows_it_cannot_answer_are_errors_and_those_of_the_champion_none(built):
 
 
 def test_without_a_shadow_or_beside_another_version_nothing_waits(desk, tmp_path):
-    shadows = Shadows(Service(folder=tmp_path))
-    shadows.offer(Hosted(desk, 10), b"{}", b"{}")
+    shadows = ShadowRunner(Service(folder=tmp_path))
+    shadows.submit(LoadedModel(desk, 10), b"{}", b"{}")
     assert shadows._bytes == 0 and shadows._queue.empty()
 
 

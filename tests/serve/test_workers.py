@@ -2,12 +2,12 @@
 
 import threading
 
-from rung.serving.workers import Workers
+from rung.serving.workers import WorkerPool
 from waiting import LONG, wait_until
 
 
 def test_everything_is_done_once_though_many_hand_in():
-    workers, done, lock = Workers(3, "test"), [], threading.Lock()
+    workers, done, lock = WorkerPool(3, "test"), [], threading.Lock()
 
     def work(n):
         with lock:
@@ -27,7 +27,7 @@ def test_everything_is_done_once_though_many_hand_in():
 
 
 def test_threads_work_beside_each_other():
-    workers, meet = Workers(2, "test"), threading.Barrier(3)
+    workers, meet = WorkerPool(2, "test"), threading.Barrier(3)
     for _ in range(2):
         workers.submit(lambda: meet.wait(LONG))
     meet.wait(LONG)
@@ -35,7 +35,7 @@ def test_threads_work_beside_each_other():
 
 
 def test_one_at_a_time_is_done_by_one_thread():
-    workers, by = Workers(4, "test"), []
+    workers, by = WorkerPool(4, "test"), []
     for _ in range(50):
         done = threading.Event()
         workers.submit(lambda done=done: (by.append(threading.current_thread().name), done.set()))
@@ -47,7 +47,7 @@ def test_one_at_a_time_is_done_by_one_thread():
 
 
 def test_closing_does_what_was_handed_in():
-    workers, go, done = Workers(1, "test"), threading.Event(), []
+    workers, go, done = WorkerPool(1, "test"), threading.Event(), []
     workers.submit(lambda: go.wait(LONG))
     for n in range(20):
         workers.submit(lambda n=n: done.append(n))

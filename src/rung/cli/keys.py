@@ -11,7 +11,7 @@ import click
 from rung.cli.options import as_json, print_json
 
 if TYPE_CHECKING:
-    from rung.serving.http.api_keys import Key
+    from rung.serving.http.api_keys import ApiKey
 
 _ACTOR = "command line"
 
@@ -112,7 +112,7 @@ def master() -> None:
     click.echo(new_master_key())
 
 
-def _show_once(key: Key, shown: str, as_json: bool) -> None:
+def _show_once(key: ApiKey, shown: str, as_json: bool) -> None:
     if as_json:
         print_json({"id": key.id, "name": key.name, "role": key.role, "key": shown})
     else:

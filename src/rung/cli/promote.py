@@ -28,7 +28,7 @@ def command(bundle: Path, product: Path, by: str | None, why: str, shadow: bool,
     from rung.core.spec.improve import ShadowSpec
     from rung.core.spec.product import load_product
     from rung.serving import promotion
-    from rung.serving.bundle_source import newest_cleared
+    from rung.serving.bundle_source import newest_cleared_bundle
 
     if (
         bundle.suffix in {".yaml", ".yml"}
@@ -37,7 +37,7 @@ def command(bundle: Path, product: Path, by: str | None, why: str, shadow: bool,
     ):
         product = bundle
         spec, base = load_product(product)
-        chosen = newest_cleared(base / "runs", spec.name)
+        chosen = newest_cleared_bundle(base / "runs", spec.name)
     else:
         spec, base = load_product(product)
         chosen = promotion.bundle_in(bundle)
@@ -46,7 +46,7 @@ def command(bundle: Path, product: Path, by: str | None, why: str, shadow: bool,
     if shadow:
         if now is None:
             raise RungError("nothing serves yet", spec.name, "Promote it without --shadow.")
-        terms = promotion.Terms(spec.improve.shadow or ShadowSpec(), by or own_name(), why)
+        terms = promotion.ShadowTerms(spec.improve.shadow or ShadowSpec(), by or own_name(), why)
         change = promotion.begin_shadow(folder, spec.name, chosen, now, terms)
     else:
         change = promotion.promote(folder, spec.name, chosen, now, by or own_name(), why)

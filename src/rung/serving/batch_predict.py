@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from rung.core.errors import InputError
-from rung.serving.http.schemas import rows_of
-from rung.serving.model_registry import Hosted
+from rung.serving.http.schemas import request_rows
+from rung.serving.model_registry import LoadedModel
 from rung.serving.service import Service
 
 if TYPE_CHECKING:
@@ -20,48 +20,48 @@ if TYPE_CHECKING:
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-class Asked:
+class PredictRequest:
     """A request for predictions on its way to a thread.
 
     alone: it is not answered together with others: it has several rows, or wants reasons, which take far longer.
     """
 
     def __init__(
-        self, hosted: Hosted, body: bytes, explain: bool, caller: str, request_id: str, deadline: float
+        self, loaded: LoadedModel, body: bytes, explain: bool, caller: str, request_id: str, deadline: float
     ) -> None:
-        self.hosted, self.body = hosted, body
+        self.loaded, self.body = loaded, body
         self.caller, self.request_id, self.deadline = caller, request_id, deadline
-        self.explain = self.alone = explain
+        self.explain = self.runs_alone = explain
         self.scores = False
         self.subject: str | None = None
         self.rows: list[dict[str, Any]] | None = None
 
-    def read(self, most_rows: int) -> None:
+    def read(self, max_rows: int) -> None:
         """Check the body, once. Raises InputError."""
         if self.rows is not None:
             return
-        said = parse(self.hosted.request, self.body)
+        said = parse_body(self.loaded.request, self.body)
         self.explain = self.explain or said.explain
         self.scores, self.subject = said.scores, said.subject
-        self.rows = rows_of(said, most_rows, self.explain)
-        self.alone = self.explain or len(self.rows) != 1
+        self.rows = request_rows(said, max_rows, self.explain)
+        self.runs_alone = self.explain or len(self.rows) != 1
 
 
-def predict_together(service: Service, group: list[Asked]) -> list[tuple[bytes, list[Served]]]:
+def predict_batch(service: Service, group: list[PredictRequest]) -> list[tuple[bytes, list[Served]]]:
     """Return the JSON answer of each request that was read, and its rows for the journal: none without a journal.
 
     All are of one model and agree in `scores`; one that wants reasons comes alone.
     """
-    hosted = group[0].hosted
-    predictor, manifest = hosted.predictor, hosted.manifest
-    rows = [row for asked in group for row in asked.rows or ()]
+    loaded = group[0].loaded
+    predictor, manifest = loaded.predictor, loaded.manifest
+    rows = [row for request in group for row in request.rows or ()]
     as_read: list[dict[str, Any]] = []
-    begun = time.perf_counter()
+    started = time.perf_counter()
     scores, explain = group[0].scores, group[0].explain
     answers = list(predictor.respond(rows, scores, answered_by=True, read=as_read.append, explain=explain))
-    seconds = time.perf_counter() - begun
-    if not group[0].alone:
-        hosted.batching.took(len(group), seconds / len(group))
+    seconds = time.perf_counter() - started
+    if not group[0].runs_alone:
+        loaded.batch_sizer.record(len(group), seconds / len(group))
     metrics = service.metrics
     for _ in group:
         metrics.predict_seconds.observe(seconds, manifest.name, manifest.version)
@@ -70,12 +70,12 @@ def predict_together(service: Service, group: list[Asked]) -> list[tuple[bytes, 
     price = service.prices.usd(seconds) / max(len(rows), 1)
     read, left = iter(as_read), iter(answers)
     made = []
-    for asked in group:
-        own = [next(left) for _ in asked.rows or ()]
+    for request in group:
+        own = [next(left) for _ in request.rows or ()]
         records: list[Served] = []
         if service.journal is not None:
             good_rows = [(next(read), answer) for answer in own if "error" not in answer]
-            records = _records(asked, good_rows, seconds, price)
+            records = _records(request, good_rows, seconds, price)
         answer = {
             "model": manifest.name,
             "version": manifest.version,
@@ -87,7 +87,10 @@ def predict_together(service: Service, group: list[Asked]) -> list[tuple[bytes, 
 
 
 def _records(
-    asked: Asked, answered: list[tuple[dict[str, Any], dict[str, Any]]], seconds: float, price: float
+    request: PredictRequest,
+    answered: list[tuple[dict[str, Any], dict[str, Any]]],
+    seconds: float,
+    price: float,
 ) -> list[Served]:
     """Return what the journal keeps of each answered row, and give each answer its id.
 
@@ -96,22 +99,22 @@ def _records(
     """
     from rung.journal.records import Served, new_id
 
-    now, manifest = time.time(), asked.hosted.manifest
+    now, manifest = time.time(), request.loaded.manifest
     records = []
     for row, answer in answered:
         output = dict(answer)
         answer["id"] = new_id()
         records.append(
             Served(
-                answer["id"], now, asked.request_id, manifest.name, manifest.version,
-                str(answer.get("answered_by", "")), asked.caller, asked.subject, row, output,
+                answer["id"], now, request.request_id, manifest.name, manifest.version,
+                str(answer.get("answered_by", "")), request.caller, request.subject, row, output,
                 round(seconds * 1000, 3), price,
             )
         )  # fmt: skip
     return records
 
 
-def parse(model: type[BaseModel], body: bytes) -> Any:
+def parse_body(model: type[BaseModel], body: bytes) -> Any:
     """Return a body as its model; raises InputError in our words, which do not repeat what was sent."""
     try:
         return model.model_validate_json(body)

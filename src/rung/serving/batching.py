@@ -6,13 +6,13 @@ import threading
 
 _SIZES = (1, 2, 4, 8, 16, 32)
 # Tried so often before it is judged: a first time pays for memory, and any may have waited for a core.
-_FIRST_LOOKS = 3
+_MIN_SAMPLES = 3
 # Every so many times another size has its turn again: what else the machine does changes what pays.
-_LOOK_AGAIN = 32
+_EXPLORE_EVERY = 32
 _WEIGHT = 0.1
 
 
-class Batching:
+class BatchSizer:
     """What answering together costs one model. Safe to share between threads.
 
     most: never more requests than this at a time; 1 switches it off.
@@ -31,21 +31,21 @@ class Batching:
         if len(open_) < 2:
             return 1
         with self._lock:
-            fresh = next((size for size in open_ if self._looks[size] < _FIRST_LOOKS), None)
+            fresh = next((size for size in open_ if self._looks[size] < _MIN_SAMPLES), None)
             if fresh is not None:
                 return fresh
             self._turn += 1
-            if self._turn % _LOOK_AGAIN == 0:
-                return open_[self._turn // _LOOK_AGAIN % len(open_)]
+            if self._turn % _EXPLORE_EVERY == 0:
+                return open_[self._turn // _EXPLORE_EVERY % len(open_)]
             return min(open_, key=self._seconds.__getitem__)
 
-    def took(self, size: int, seconds_a_row: float) -> None:
+    def record(self, size: int, seconds_a_row: float) -> None:
         """Remember what a row of so many requests together has cost; between two sizes it counts for the smaller."""
         size = max(known for known in self._sizes if known <= size)
         with self._lock:
             self._looks[size] += 1
             known = self._seconds.get(size)
-            if known is None or self._looks[size] <= _FIRST_LOOKS:
+            if known is None or self._looks[size] <= _MIN_SAMPLES:
                 # The best of the first looks: what disturbs only ever adds.
                 self._seconds[size] = min(seconds_a_row, known or seconds_a_row)
             else:

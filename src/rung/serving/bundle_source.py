@@ -11,32 +11,32 @@ from typing import Any
 from rung.core.errors import BundleError, RungError
 from rung.core.files import read_json, write_json
 from rung.core.spec.serve import ServeSpec
-from rung.serving.model_registry import Find
+from rung.serving.model_registry import BundleLocator
 
 CHAMPIONS = "champions.json"
 
 
 @dataclass(frozen=True)
-class Source:
+class BundleSource:
     """find: where the bundle lies now. spec, base: of a product, else None."""
 
-    find: Find
+    find: BundleLocator
     spec: ServeSpec | None = None
     base: Path | None = None
 
 
-def source_of(path: Path, folder: Path | None = None) -> Source:
+def find_bundle_source(path: Path, folder: Path | None = None) -> BundleSource:
     """Return what a path means. folder: the service's, where it is not the product's own.
 
     Raises RungError for a product that has no certified run yet, and for a path that is nothing of the kind.
     """
     if (path / "manifest.json").is_file():
-        return Source(lambda: path)
+        return BundleSource(lambda: path)
     if (path / "bundle" / "manifest.json").is_file():
-        return Source(lambda: path / "bundle")
+        return BundleSource(lambda: path / "bundle")
     is_spec = path.suffix in {".yaml", ".yml"} or (path / "product.yaml").is_file()
     if not is_spec:
-        return Source(lambda: path)  # Opening it says what is wrong.
+        return BundleSource(lambda: path)  # Opening it says what is wrong.
     # Checking a whole spec is much to import, and a server that is given bundles reads none.
     from rung.core.spec.product import load_product
 
@@ -45,19 +45,19 @@ def source_of(path: Path, folder: Path | None = None) -> Source:
     first: list[Path] = []
 
     def find() -> Path:
-        chosen = champion(service, product.name)
+        chosen = read_champion(service, product.name)
         if chosen is not None:
             return (base / chosen).resolve() if not chosen.is_absolute() else chosen
         if not first:
             # Looked for once: a build that ends later serves only when it is made the champion.
-            first.append(newest_cleared(base / "runs", product.name))
+            first.append(newest_cleared_bundle(base / "runs", product.name))
         return first[0]
 
     find()
-    return Source(find, product.serve, base)
+    return BundleSource(find, product.serve, base)
 
 
-def champion(folder: Path, name: str) -> Path | None:
+def read_champion(folder: Path, name: str) -> Path | None:
     """Return the bundle that a service folder says is to serve under a name; None when it says nothing."""
     path = folder / CHAMPIONS
     if not path.is_file():
@@ -71,14 +71,14 @@ def champion(folder: Path, name: str) -> Path | None:
         ) from None
 
 
-def crown(folder: Path, name: str, bundle: Path) -> None:
+def set_champion(folder: Path, name: str, bundle: Path) -> None:
     """Make a bundle the one that serves under a name: servers that run exchange it within a second."""
     path = folder / CHAMPIONS
     said = read_json(path) if path.is_file() else {}
     write_json(path, {**said, name: str(bundle.resolve())})
 
 
-def settings_of(sources: Sequence[Source]) -> tuple[ServeSpec, Path | None]:
+def shared_settings(sources: Sequence[BundleSource]) -> tuple[ServeSpec, Path | None]:
     """Return the limits and the service folder of what is served together.
 
     Raises RungError when two products say different things under `serve`.
@@ -94,7 +94,7 @@ def settings_of(sources: Sequence[Source]) -> tuple[ServeSpec, Path | None]:
     return first.spec, first.base / first.spec.folder
 
 
-def newest_cleared(runs: Path, name: str) -> Path:
+def newest_cleared_bundle(runs: Path, name: str) -> Path:
     """Return the bundle of the newest run that cleared its bar."""
     found = {}
     for folder in runs.glob(f"{name}-*"):

@@ -7,8 +7,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-Labels = tuple[str, ...]
+DURATION_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+LabelValues = tuple[str, ...]
 
 
 class Counter:
@@ -19,7 +19,7 @@ class Counter:
     def __init__(self, name: str, help: str, labels: Sequence[str] = ()) -> None:
         self.name, self.help, self.labels = name, help, tuple(labels)
         self._lock = threading.Lock()
-        self._values: dict[Labels, float] = {}
+        self._values: dict[LabelValues, float] = {}
 
     def add(self, *values: str, amount: float = 1.0) -> None:
         """Add to the count of these label values, which must come from a short fixed list."""
@@ -34,7 +34,7 @@ class Counter:
         """Return the samples as text."""
         with self._lock:
             found = sorted(self._values.items())
-        return [f"{self.name}{_written(self.labels, values)} {count:g}" for values, count in found]
+        return [f"{self.name}{_format_labels(self.labels, values)} {count:g}" for values, count in found]
 
 
 class Gauge:
@@ -58,14 +58,14 @@ class Histogram:
     def __init__(self, name: str, help: str, labels: Sequence[str] = ()) -> None:
         self.name, self.help, self.labels = name, help, tuple(labels)
         self._lock = threading.Lock()
-        self._counts: dict[Labels, list[int]] = {}
-        self._sums: dict[Labels, float] = {}
+        self._counts: dict[LabelValues, list[int]] = {}
+        self._sums: dict[LabelValues, float] = {}
 
     def observe(self, seconds: float, *values: str) -> None:
         """Count one duration."""
         with self._lock:
-            counts = self._counts.setdefault(values, [0] * (len(SECONDS) + 1))
-            counts[bisect_left(SECONDS, seconds)] += 1
+            counts = self._counts.setdefault(values, [0] * (len(DURATION_BUCKETS_S) + 1))
+            counts[bisect_left(DURATION_BUCKETS_S, seconds)] += 1
             self._sums[values] = self._sums.get(values, 0.0) + seconds
 
     def lines(self) -> list[str]:
@@ -77,12 +77,12 @@ class Histogram:
         lines = []
         for values, counts, total in found:
             so_far = 0
-            for bound, count in zip((*map(str, SECONDS), "+Inf"), counts, strict=True):
+            for bound, count in zip((*map(str, DURATION_BUCKETS_S), "+Inf"), counts, strict=True):
                 so_far += count
-                labels = _written((*self.labels, "le"), (*values, bound))
+                labels = _format_labels((*self.labels, "le"), (*values, bound))
                 lines.append(f"{self.name}_bucket{labels} {so_far}")
-            lines.append(f"{self.name}_sum{_written(self.labels, values)} {total:.6f}")
-            lines.append(f"{self.name}_count{_written(self.labels, values)} {so_far}")
+            lines.append(f"{self.name}_sum{_format_labels(self.labels, values)} {total:.6f}")
+            lines.append(f"{self.name}_count{_format_labels(self.labels, values)} {so_far}")
         return lines
 
 
@@ -125,12 +125,12 @@ class Metrics:
         return "\n".join(lines) + "\n"
 
 
-def _written(names: Sequence[str], values: Sequence[str]) -> str:
+def _format_labels(names: Sequence[str], values: Sequence[str]) -> str:
     if not names:
         return ""
-    pairs = (f'{name}="{_escaped(value)}"' for name, value in zip(names, values, strict=True))
+    pairs = (f'{name}="{_escape(value)}"' for name, value in zip(names, values, strict=True))
     return "{" + ",".join(pairs) + "}"
 
 
-def _escaped(value: str) -> str:
+def _escape(value: str) -> str:
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

@@ -15,32 +15,32 @@ from pydantic import BaseModel
 
 from rung.core.errors import BundleError, RungError, did_you_mean
 from rung.core.logs import log
-from rung.serving.batching import Batching
+from rung.serving.batching import BatchSizer
 from rung.serving.http.schemas import request_model
 from rung.serving.predictor import Predictor, open_bundle
 
-Find = Callable[[], Path]
+BundleLocator = Callable[[], Path]
 # A look costs two `stat`s; `rung rollback` is to count within a second.
-_LOOK_SECONDS = 0.25
+_POLL_SECONDS = 0.25
 # A copy may be under way: what failed is tried again.
-_AGAIN_LOOKS = 40
+_RETRY_POLLS = 40
 
 
-class NoSuchModel(RungError):
+class ModelNotFound(RungError):
     """Answered with 404."""
 
 
-class Hosted:
+class LoadedModel:
     """One open model, the requests it takes, and how many of them at a time."""
 
-    def __init__(self, predictor: Predictor, most_rows: int, together: int = 1) -> None:
+    def __init__(self, predictor: Predictor, max_rows: int, max_batch_size: int = 1) -> None:
         self.predictor = predictor
-        self.batching = Batching(together)
+        self.batch_sizer = BatchSizer(max_batch_size)
         self.manifest = predictor.manifest
-        self.request: type[BaseModel] = request_model(predictor.manifest.name, predictor.schema, most_rows)
+        self.request: type[BaseModel] = request_model(predictor.manifest.name, predictor.schema, max_rows)
 
 
-class Models:
+class ModelRegistry:
     """All models of a server; the first of a name is the one its plain address means.
 
     finds: name -> where its bundle lies now; by default where it was opened.
@@ -51,48 +51,48 @@ class Models:
         self,
         predictors: Sequence[Predictor],
         uncertified: bool = False,
-        finds: Mapping[str, Find] | None = None,
-        most_rows: int = 1_000,
-        together: int = 1,
+        locators: Mapping[str, BundleLocator] | None = None,
+        max_rows: int = 1_000,
+        max_batch_size: int = 1,
     ) -> None:
         self._uncertified = uncertified
-        self._most_rows, self._together = most_rows, together
-        self._finds = dict(finds or {})
+        self._max_rows, self._max_batch_size = max_rows, max_batch_size
+        self._finds = dict(locators or {})
         self._lock = threading.Lock()
-        self._models: dict[str, list[Hosted]] = {}
-        self._marks: dict[str, Any] = {}
+        self._models: dict[str, list[LoadedModel]] = {}
+        self._file_states: dict[str, Any] = {}
         for predictor in predictors:
             name, version = predictor.manifest.name, predictor.manifest.version
-            if any(hosted.manifest.version == version for hosted in self._models.get(name, [])):
+            if any(loaded.manifest.version == version for loaded in self._models.get(name, [])):
                 raise BundleError(f"two bundles are called '{name}'", name, "Serve one of them.")
-            self._may_serve(predictor)
-            self._models.setdefault(name, []).append(Hosted(predictor, most_rows, together))
-            self._finds.setdefault(name, _same(predictor.folder))
+            self._require_certified(predictor)
+            self._models.setdefault(name, []).append(LoadedModel(predictor, max_rows, max_batch_size))
+            self._finds.setdefault(name, _fixed_location(predictor.folder))
         for name in self._models:
-            self._marks[name] = self._mark(name)
+            self._file_states[name] = self._file_state(name)
 
-    def all(self) -> list[Hosted]:
+    def all(self) -> list[LoadedModel]:
         """Return every model, those of plain addresses first within their name."""
-        return [hosted for versions in self._models.values() for hosted in versions]
+        return [loaded for versions in self._models.values() for loaded in versions]
 
-    def get(self, name: str, version: str | None = None) -> Hosted:
+    def get(self, name: str, version: str | None = None) -> LoadedModel:
         """Return a model; raises NoSuchModel."""
         versions = self._models.get(name)
         if not versions:
-            raise NoSuchModel(
+            raise ModelNotFound(
                 f"there is no model '{name[:64]}' here", "name", did_you_mean(name[:64], self._models)
             )
         if version is None:
             return versions[0]
-        found = next((hosted for hosted in versions if hosted.manifest.version == version), None)
+        found = next((loaded for loaded in versions if loaded.manifest.version == version), None)
         if found is None:
-            known = [hosted.manifest.version for hosted in versions]
-            raise NoSuchModel(
+            known = [loaded.manifest.version for loaded in versions]
+            raise ModelNotFound(
                 f"'{name}' has no version '{version[:64]}' here", "version", f"Here are: {', '.join(known)}."
             )
         return found
 
-    def reload(self, name: str) -> Hosted:
+    def reload(self, name: str) -> LoadedModel:
         """Open a model's bundle again and let it take the old one's place; return what serves now.
 
         Everything is checked first, its packed examples too. Raises RungError and changes nothing when the bundle
@@ -100,13 +100,13 @@ class Models:
         """
         self.get(name)
         with self._lock:
-            mark = self._mark(name)
+            mark = self._file_state(name)
             predictor = open_bundle(self._finds[name]())
             if predictor.manifest.name != name:
                 raise BundleError(
                     f"the bundle is of '{predictor.manifest.name}', not of '{name}'", name, "Put the right one there."
                 )  # fmt: skip
-            self._may_serve(predictor)
+            self._require_certified(predictor)
             differs = predictor.selftest()
             if differs:
                 raise BundleError(
@@ -114,37 +114,37 @@ class Models:
                     name,
                     "Build it again.",
                 )
-            hosted = Hosted(predictor, self._most_rows, self._together)
+            loaded = LoadedModel(predictor, self._max_rows, self._max_batch_size)
             # One assignment: a request sees the old list or the new one.
-            self._models[name] = [hosted, *self._models[name][1:]]
-            self._marks[name] = mark
-        return hosted
+            self._models[name] = [loaded, *self._models[name][1:]]
+            self._file_states[name] = mark
+        return loaded
 
-    def watch(self, stop: threading.Event, swapped: Callable[[str, Hosted | None, str], None]) -> None:
+    def watch(self, stop: threading.Event, on_reload: Callable[[str, LoadedModel | None, str], None]) -> None:
         """Look every second whether a bundle was replaced, until told to stop; run it in a thread of its own.
 
         swapped: told the name, what serves now, and what was wrong ("" when nothing was).
         """
         failed: dict[str, tuple[Any, int]] = {}
-        while not stop.wait(_LOOK_SECONDS):
+        while not stop.wait(_POLL_SECONDS):
             for name in list(self._models):
                 try:
-                    mark = self._mark(name)
-                    if mark == self._marks[name]:
+                    mark = self._file_state(name)
+                    if mark == self._file_states[name]:
                         continue
                     last, looks = failed.get(name, (None, 0))
-                    if last == mark and looks < _AGAIN_LOOKS:
+                    if last == mark and looks < _RETRY_POLLS:
                         failed[name] = (mark, looks + 1)
                         continue
                     failed[name] = (mark, 0)
-                    swapped(name, self.reload(name), "")
+                    on_reload(name, self.reload(name), "")
                     failed.pop(name)
                 except RungError as error:
-                    swapped(name, None, error.problem)
+                    on_reload(name, None, error.problem)
                 except Exception as error:
                     log("watching failed", logging.ERROR, model=name, error=type(error).__name__)
 
-    def _may_serve(self, predictor: Predictor) -> None:
+    def _require_certified(self, predictor: Predictor) -> None:
         if not (predictor.manifest.certified or self._uncertified):
             raise BundleError(
                 "the bundle is not certified: nothing has been proven about its quality",
@@ -152,15 +152,15 @@ class Models:
                 "Serve it all the same with --uncertified.",
             )
 
-    def _mark(self, name: str) -> Any:
+    def _file_state(self, name: str) -> Any:
         """Return what changes when a bundle is replaced; None while there is none."""
         try:
             manifest = (self._finds[name]() / "manifest.json").resolve()
             stat = manifest.stat()
         except (OSError, RungError):
-            return self._marks.get(name)
+            return self._file_states.get(name)
         return manifest, stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
-def _same(folder: Path) -> Find:
+def _fixed_location(folder: Path) -> BundleLocator:
     return lambda: folder

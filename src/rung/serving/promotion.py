@@ -19,7 +19,7 @@ from rung.core.errors import BundleError, RungError
 from rung.core.files import writing
 from rung.core.manifest import Manifest, read_manifest, verify_files
 from rung.core.spec.improve import ShadowSpec
-from rung.serving.bundle_source import champion, crown, source_of
+from rung.serving.bundle_source import find_bundle_source, read_champion, set_champion
 from rung.serving.predictor import open_bundle
 from rung.serving.shadow_state import Shadow, clear_shadow, write_shadow
 
@@ -46,7 +46,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Terms:
+class ShadowTerms:
     """Who lets a challenger stand in shadow, why, and what it must show there."""
 
     spec: ShadowSpec
@@ -69,7 +69,7 @@ def history(folder: Path, name: str | None = None) -> list[Change]:
     return [change for change in found if name is None or change.product == name]
 
 
-def note(folder: Path, product: str, action: str, who: str, why: str, **facts: str) -> Change:
+def append_change(folder: Path, product: str, action: str, who: str, why: str, **facts: str) -> Change:
     """Append a change, on the disk when this returns."""
     change = Change(
         round(time.time(), 3), product, action, who, why, **{"bundle": "", "version": "", **facts}
@@ -92,26 +92,26 @@ def promote(folder: Path, name: str, bundle: Path, current: Path | None, who: st
     current: what serves now, where `champions.json` does not say. Everything a server would check is checked first.
     Raises BundleError for a bundle that is damaged, uncertified, another product's, or answers its examples otherwise.
     """
-    manifest = _fit_to_serve(name, bundle)
-    with changing(folder):
-        before = champion(folder, name) or current
+    manifest = _check_servable(name, bundle)
+    with service_lock(folder):
+        before = read_champion(folder, name) or current
         if before is not None and before.resolve() == bundle.resolve():
             raise RungError("this bundle serves already", str(bundle), "`rung history` shows since when.")
         previous = str(before.resolve()) if before is not None else ""
         facts = {"bundle": str(bundle.resolve()), "version": manifest.version, "previous": previous}
-        change = note(folder, name, PROMOTE, who, why, **facts)
-        crown(folder, name, bundle)
+        change = append_change(folder, name, PROMOTE, who, why, **facts)
+        set_champion(folder, name, bundle)
         clear_shadow(folder, name)
     return change
 
 
-def begin_shadow(folder: Path, name: str, bundle: Path, current: Path, terms: Terms) -> Change:
+def begin_shadow(folder: Path, name: str, bundle: Path, current: Path, terms: ShadowTerms) -> Change:
     """Let a bundle answer beside the champion; servers that run follow within a second.
 
     current: what serves now. Checked like a promotion, and the same raised. Another challenger in shadow gives way.
     """
-    manifest = _fit_to_serve(name, bundle)
-    with changing(folder):
+    manifest = _check_servable(name, bundle)
+    with service_lock(folder):
         if current.resolve() == bundle.resolve():
             raise RungError("this bundle serves already", str(bundle), "`rung history` shows since when.")
         facts = {
@@ -119,7 +119,7 @@ def begin_shadow(folder: Path, name: str, bundle: Path, current: Path, terms: Te
             "version": manifest.version,
             "previous": str(current.resolve()),
         }
-        change = note(folder, name, SHADOW, terms.who, terms.why, **facts)
+        change = append_change(folder, name, SHADOW, terms.who, terms.why, **facts)
         champion_version = read_manifest(current).version
         spec = terms.spec
         write_shadow(
@@ -134,9 +134,9 @@ def begin_shadow(folder: Path, name: str, bundle: Path, current: Path, terms: Te
 
 def end_shadow(folder: Path, name: str, shadow: Shadow, who: str, why: str) -> Change:
     """Let a challenger in shadow answer no more, and say in the history why it did not come to serve."""
-    with changing(folder):
+    with service_lock(folder):
         facts = {"bundle": shadow.bundle, "version": shadow.version}
-        change = note(folder, name, KEPT, who, why, **facts)
+        change = append_change(folder, name, KEPT, who, why, **facts)
         clear_shadow(folder, name)
     return change
 
@@ -147,8 +147,8 @@ def rollback(folder: Path, name: str, who: str, why: str) -> Change:
     Only its files are checked: it has served before, and a server checks the rest when it opens it. Raises RungError
     when there is nothing to go back to, BundleError when the files are gone or changed.
     """
-    with changing(folder):
-        line = served(history(folder, name))
+    with service_lock(folder):
+        line = champion_stack(history(folder, name))
         if len(line) < 2:
             fix = "Only `rung promote` and `rung improve` put one bundle in the place of another."
             raise RungError(f"nothing served '{name}' before what serves now", str(folder / NAME), fix)
@@ -156,13 +156,13 @@ def rollback(folder: Path, name: str, who: str, why: str) -> Change:
         manifest = read_manifest(bundle)
         verify_files(bundle, manifest)
         facts = {"bundle": str(bundle), "version": manifest.version, "previous": line[-1]}
-        change = note(folder, name, ROLLBACK, who, why, **facts)
-        crown(folder, name, bundle)
+        change = append_change(folder, name, ROLLBACK, who, why, **facts)
+        set_champion(folder, name, bundle)
         clear_shadow(folder, name)
     return change
 
 
-def served(changes: list[Change]) -> list[str]:
+def champion_stack(changes: list[Change]) -> list[str]:
     """Return the bundles one would go back through, the one that serves last."""
     line: list[str] = []
     for change in changes:
@@ -177,11 +177,11 @@ def served(changes: list[Change]) -> list[str]:
 
 def current_champion(path: Path, folder: Path, base: Path, name: str) -> Path | None:
     """Return the bundle that serves, or would if the product was served now; None when there is none."""
-    chosen = champion(folder, name)
+    chosen = read_champion(folder, name)
     if chosen is not None:
         return chosen if chosen.is_absolute() else (base / chosen).resolve()
     try:
-        return source_of(path).find().resolve()
+        return find_bundle_source(path).find().resolve()
     except BundleError:
         return None
 
@@ -194,7 +194,7 @@ def bundle_in(path: Path) -> Path:
     raise BundleError("there is no bundle here", str(path), "Give a bundle, or a run that packed one.")
 
 
-def _fit_to_serve(name: str, bundle: Path) -> Manifest:
+def _check_servable(name: str, bundle: Path) -> Manifest:
     """Return the manifest of a bundle, after everything a server would check; raises BundleError."""
     predictor = open_bundle(bundle)
     manifest = predictor.manifest
@@ -213,7 +213,7 @@ def _fit_to_serve(name: str, bundle: Path) -> Manifest:
 
 
 @contextmanager
-def changing(folder: Path) -> Iterator[None]:
+def service_lock(folder: Path) -> Iterator[None]:
     """Hold the service folder against a second change at the same time."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

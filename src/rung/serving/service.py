@@ -35,13 +35,13 @@ class Service:
     metrics: Metrics = field(default_factory=Metrics)
     prices: Prices = field(default_factory=load_prices)
 
-    def audited(self, caller: Caller, action: str, target: str, **facts: Any) -> None:
+    def audit(self, caller: Caller, action: str, target: str, **facts: Any) -> None:
         """Write an action down where there is a folder for it."""
         if self.folder is not None:
             audit_log.record(self.folder, caller.name, action, target, **facts)
 
 
-class Refused(RungError):
+class HttpError(RungError):
     """A request that is turned away: the HTTP status, and when to ask again."""
 
     def __init__(

@@ -24,24 +24,24 @@ from typing import TYPE_CHECKING, Any
 
 from rung.core.errors import RungError
 from rung.core.logs import log
-from rung.serving.model_registry import Hosted
+from rung.serving.model_registry import LoadedModel
 from rung.serving.service import Service
 from rung.serving.shadow_state import NAME, Shadow, read_shadows
 
 if TYPE_CHECKING:
     from rung.journal.writer import Journal
 
-_LOOK_SECONDS = 0.25
+_POLL_SECONDS = 0.25
 # Opening a bundle may take long at the lowest priority of a busy machine.
 _OPEN_SECONDS = 300.0
-_MOST_FAILURES = 3
+_MAX_FAILURES = 3
 # Bodies and answers that wait, of all challengers together.
-_MOST_BYTES = 32 << 20
-BROKE, SLOW = "broke", "slow"
+_MAX_QUEUED_BYTES = 32 << 20
+CRASHED, TIMED_OUT = "broke", "slow"
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _ShadowRequest:
     """A request that was answered, and is to be shown to the challenger beside it."""
 
     name: str
@@ -50,11 +50,11 @@ class _Asked:
     answer: bytes
 
 
-class Worker:
+class ShadowProcess:
     """The process of a challenger. Raises ChildProcessError when it ended, TimeoutError when it takes too long."""
 
-    def __init__(self, bundle: str, most_rows: int) -> None:
-        command = [sys.executable, "-m", "rung.serving.shadow_worker", bundle, str(most_rows)]
+    def __init__(self, bundle: str, max_rows: int) -> None:
+        command = [sys.executable, "-m", "rung.serving.shadow_worker", bundle, str(max_rows)]
         env = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
         self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -68,7 +68,7 @@ class Worker:
 
     def ask(self, body: bytes, answer: bytes, seconds: float) -> dict[str, Any]:
         """Return what `shadow_worker.shadowed` returns. The first time it waits until the bundle is open."""
-        if not self._is_open and "version" not in self._next(_OPEN_SECONDS):
+        if not self._is_open and "version" not in self._read_line(_OPEN_SECONDS):
             raise ChildProcessError("the bundle does not open")
         self._is_open = True
         assert self._process.stdin is not None  # noqa: S101 - it is a pipe
@@ -78,7 +78,7 @@ class Worker:
             self._process.stdin.flush()
         except (OSError, ValueError):  # A broken pipe, or one that was closed.
             raise ChildProcessError("it ended") from None
-        return self._next(seconds)
+        return self._read_line(seconds)
 
     def close(self) -> None:
         """End it: at once, for nothing it does is of use any more."""
@@ -97,7 +97,7 @@ class Worker:
                 self._lines.put(line)
         self._lines.put(b"")
 
-    def _next(self, seconds: float) -> dict[str, Any]:
+    def _read_line(self, seconds: float) -> dict[str, Any]:
         try:
             line = self._lines.get(timeout=seconds)
             if line:
@@ -110,39 +110,39 @@ class Worker:
         raise ChildProcessError("it ended")
 
 
-class Shadows:
+class ShadowRunner:
     """The challengers in shadow of a server, as `shadows.json` says. Needs a journal: without one nothing is shadowed."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._lock = threading.Lock()
-        self._mark: Any = None
-        self._wanted: dict[str, Shadow] = {}
-        self._workers: dict[str, Worker] = {}
+        self._file_state: Any = None
+        self._active: dict[str, Shadow] = {}
+        self._processes: dict[str, ShadowProcess] = {}
         self._failures: dict[str, int] = {}
         self._skipped: dict[str, int] = {}
-        self._waiting: dict[str, int] = {}
+        self._queued: dict[str, int] = {}
         self._bytes = 0
-        self._queue: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_ShadowRequest | None] = queue.SimpleQueue()
         self._stop = threading.Event()
 
-    def offer(self, hosted: Hosted, body: bytes, answer: bytes) -> None:
+    def submit(self, loaded: LoadedModel, body: bytes, answer: bytes) -> None:
         """Hand in a request that was answered and is in the journal. Never waits, and never raises."""
-        name = hosted.manifest.name
-        shadow = self._wanted.get(name)
-        if shadow is None or shadow.champion != hosted.manifest.version:
+        name = loaded.manifest.name
+        shadow = self._active.get(name)
+        if shadow is None or shadow.champion != loaded.manifest.version:
             return
         size = len(body) + len(answer)
         with self._lock:
-            waits = self._waiting.get(name, 0)
-            fits = waits < shadow.waiting and self._bytes + size <= _MOST_BYTES
+            waits = self._queued.get(name, 0)
+            fits = waits < shadow.waiting and self._bytes + size <= _MAX_QUEUED_BYTES
             if fits:
-                self._waiting[name] = waits + 1
+                self._queued[name] = waits + 1
                 self._bytes += size
             else:
                 self._skipped[name] = self._skipped.get(name, 0) + 1
         if fits:
-            self._queue.put(_Asked(name, shadow, body, answer))
+            self._queue.put(_ShadowRequest(name, shadow, body, answer))
         else:
             self._service.metrics.shadow_skipped.add(name, shadow.version)
 
@@ -151,85 +151,85 @@ class Shadows:
         looked = 0.0
         try:
             while not self._stop.is_set():
-                if time.monotonic() - looked >= _LOOK_SECONDS:
-                    self._look()
+                if time.monotonic() - looked >= _POLL_SECONDS:
+                    self._reload_shadows()
                     looked = time.monotonic()
                 try:
-                    asked = self._queue.get(timeout=_LOOK_SECONDS)
+                    request = self._queue.get(timeout=_POLL_SECONDS)
                 except queue.Empty:
                     continue
-                if asked is None:
+                if request is None:
                     continue
                 with self._lock:
-                    self._waiting[asked.name] -= 1
-                    self._bytes -= len(asked.body) + len(asked.answer)
-                if self._wanted.get(asked.name) == asked.shadow:
-                    self._show(asked)
+                    self._queued[request.name] -= 1
+                    self._bytes -= len(request.body) + len(request.answer)
+                if self._active.get(request.name) == request.shadow:
+                    self._run_challenger(request)
         except Exception as error:
             # A bug of ours: the shadow ends, and answers go on.
-            self._wanted = {}
+            self._active = {}
             log("shadow failed", logging.ERROR, error=type(error).__name__)
         finally:
-            self._wanted = {}
-            for name in list(self._workers):
-                self._end(name)
+            self._active = {}
+            for name in list(self._processes):
+                self._stop_process(name)
 
     def stop(self) -> None:
         """Let `run` end, also from the middle of a request."""
         self._stop.set()
         self._queue.put(None)
-        for worker in list(self._workers.values()):
-            worker.close()
+        for process in list(self._processes.values()):
+            process.close()
 
-    def _look(self) -> None:
+    def _reload_shadows(self) -> None:
         """Follow `shadows.json`."""
         if self._service.folder is None or self._service.journal is None:
             return
         path = self._service.folder / NAME
-        mark = _mark(path)
-        if mark == self._mark:
+        mark = _file_state(path)
+        if mark == self._file_state:
             return
-        self._mark = mark
+        self._file_state = mark
         try:
-            wanted = read_shadows(self._service.folder)
+            shadows = read_shadows(self._service.folder)
         except RungError as error:
             log("shadow not followed", logging.ERROR, problem=error.problem)
-            wanted = {}
-        for name in {*self._workers, *wanted}:
-            if wanted.get(name) != self._wanted.get(name):
-                self._end(name)
+            shadows = {}
+        for name in {*self._processes, *shadows}:
+            if shadows.get(name) != self._active.get(name):
+                self._stop_process(name)
                 self._failures.pop(name, None)
                 with self._lock:
                     self._skipped.pop(name, None)
-                if name in wanted:
-                    log("shadow begins", model=name, version=wanted[name].version)
-        self._wanted = wanted
+                if name in shadows:
+                    log("shadow begins", model=name, version=shadows[name].version)
+        self._active = shadows
 
-    def _show(self, asked: _Asked) -> None:
+    def _run_challenger(self, request: _ShadowRequest) -> None:
         """Ask the challenger, and write down what it said."""
-        name, shadow = asked.name, asked.shadow
+        name, shadow = request.name, request.shadow
         try:
-            if name not in self._workers:
-                self._workers[name] = Worker(shadow.bundle, self._service.limits.rows)
-            said = self._workers[name].ask(asked.body, asked.answer, self._service.limits.seconds)
+            if name not in self._processes:
+                self._processes[name] = ShadowProcess(shadow.bundle, self._service.limits.rows)
+            said = self._processes[name].ask(request.body, request.answer, self._service.limits.seconds)
             self._failures[name] = 0
         except (OSError, ValueError) as error:
             if self._stop.is_set():
                 return
-            why = SLOW if isinstance(error, TimeoutError) else BROKE
-            said = {"rows": _none_of(asked.answer, why), "cpu_s": 0.0}
-            self._end(name)
+            why = TIMED_OUT if isinstance(error, TimeoutError) else CRASHED
+            said = {"rows": _failed_rows(request.answer, why), "cpu_s": 0.0}
+            self._stop_process(name)
             self._failures[name] = self._failures.get(name, 0) + 1
             log("shadow broke", logging.WARNING, model=name, version=shadow.version, why=why)
-        self._write(asked, said)
-        if self._failures[name] >= _MOST_FAILURES:
+        self._write(request, said)
+        if self._failures[name] >= _MAX_FAILURES:
             log("shadow given up", logging.ERROR, model=name, version=shadow.version)
-            self._wanted = {other: one for other, one in self._wanted.items() if other != name}
+            self._active = {other: one for other, one in self._active.items() if other != name}
 
-    def _write(self, asked: _Asked, said: dict[str, Any]) -> None:
+    def _write(self, request: _ShadowRequest, said: dict[str, Any]) -> None:
         from rung.journal.records import Shadowed, as_json, new_id
 
-        name, version, metrics = asked.name, asked.shadow.version, self._service.metrics
+        name, version, metrics = request.name, request.shadow.version, self._service.metrics
         rows: Sequence[dict[str, Any]] = said["rows"]
         if not rows:
             return
@@ -250,26 +250,26 @@ class Shadows:
             )  # fmt: skip
         journal: Journal | None = self._service.journal
         if journal is not None:
-            journal.submit(records, _tell_of_failure)
+            journal.submit(records, _log_write_failure)
 
-    def _end(self, name: str) -> None:
-        worker = self._workers.pop(name, None)
-        if worker is not None:
-            worker.close()
+    def _stop_process(self, name: str) -> None:
+        process = self._processes.pop(name, None)
+        if process is not None:
+            process.close()
 
 
-def _none_of(answer: bytes, why: str) -> list[dict[str, Any]]:
+def _failed_rows(answer: bytes, why: str) -> list[dict[str, Any]]:
     """Return a request's rows as not answered by the challenger."""
     rows = json.loads(answer)["predictions"]
     return [{"id": r["id"], "output": None, "same": None, "error": why} for r in rows if "error" not in r]
 
 
-def _tell_of_failure(error: BaseException | None) -> None:
+def _log_write_failure(error: BaseException | None) -> None:
     if error is not None:
         log("shadow not written", logging.WARNING, error=type(error).__name__)
 
 
-def _mark(path: Path) -> Any:
+def _file_state(path: Path) -> Any:
     try:
         stat = path.stat()
     except OSError:

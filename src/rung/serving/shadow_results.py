@@ -17,11 +17,11 @@ from rung.journal.writer import Journal
 from rung.serving.shadow_state import Shadow
 
 # Numbers agree when they lie within this share of the spread of the champion's answers.
-_NEAR = 0.1
+_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True)
-class Results:
+class ShadowResults:
     """rows: asked, those with errors among them. agreement: share of the answered rows on which both say the same; of numbers,
     those within a tenth of the standard deviation of the champion's answers. skipped: requests, where too many waited.
 
@@ -42,7 +42,7 @@ class Results:
         return {**asdict(self), "errors": dict(self.errors or {})}
 
 
-def read_results(journal: Journal, shadow: Shadow) -> Results:
+def read_results(journal: Journal, shadow: Shadow) -> ShadowResults:
     """Return what a challenger did since it stands in shadow."""
     s, p = SHADOWS.c, PREDICTIONS.c
     wanted = (
@@ -56,11 +56,11 @@ def read_results(journal: Journal, shadow: Shadow) -> Results:
 
     rows: Sequence[Any] = journal.read(query)
     if not rows:
-        return Results()
+        return ShadowResults()
     answered = [row for row in rows if row.output is not None]
     pairs = [(answer_of(json.loads(row.output)), answer_of(json.loads(row.his))) for row in answered]
     compute = np.array([row.compute_ms for row in answered] or [0.0])
-    return Results(
+    return ShadowResults(
         len(rows),
         dict(Counter(row.error for row in rows if row.error)),
         _agreement(pairs),
@@ -79,5 +79,5 @@ def _agreement(pairs: Sequence[tuple[Any, Any]]) -> float | None:
         isinstance(value, int | float) and not isinstance(value, bool) for pair in pairs for value in pair
     ):
         own, his = np.array(pairs, dtype=np.float64).T
-        return round(float(np.mean(np.abs(own - his) <= _NEAR * his.std() + 1e-12)), 6)
+        return round(float(np.mean(np.abs(own - his) <= _TOLERANCE * his.std() + 1e-12)), 6)
     return round(float(np.mean([own == his for own, his in pairs])), 6)

@@ -15,31 +15,31 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 
 from rung.core.errors import RungError
-from rung.serving.http.schemas import rows_of
-from rung.serving.model_registry import Hosted
+from rung.serving.http.schemas import request_rows
+from rung.serving.model_registry import LoadedModel
 from rung.serving.predictor import open_bundle
 
 REFUSED, FAILED = "refused", "failed"
 
 
-def shadowed(hosted: Hosted, body: bytes, answer: bytes, most_rows: int) -> dict[str, Any]:
+def compare_answers(loaded: LoadedModel, body: bytes, answer: bytes, max_rows: int) -> dict[str, Any]:
     """Return what a challenger answers to a request: {"rows": [...], "cpu_s": ...}, a row an answer of the champion.
 
     A row has `id`, `output` (None where it did not answer), `same` (None where that is no question of equality) and
     `error`. Rows that the champion could not answer are left out.
     """
     given = json.loads(answer)["predictions"]
-    begun = time.process_time()
+    started = time.process_time()
     try:
-        asked = rows_of(hosted.request.model_validate_json(body), most_rows, False)
-        own = list(hosted.predictor.respond(asked, answered_by=True))
+        asked = request_rows(loaded.request.model_validate_json(body), max_rows, False)
+        own = list(loaded.predictor.respond(asked, answered_by=True))
     except Exception as error:
         # Whatever it is, it is the challenger's fault, and counted. Its message may quote an input: its kind does not.
         own = [{"error": REFUSED if isinstance(error, RungError | ValueError) else FAILED}] * len(given)
-    seconds = time.process_time() - begun
+    seconds = time.process_time() - started
     if len(own) != len(given):
         own = [{"error": FAILED}] * len(given)
-    of_numbers = hosted.manifest.schema.outputs[0].kind == "number"
+    of_numbers = loaded.manifest.schema.outputs[0].kind == "number"
     rows = []
     for mine, his in zip(own, given, strict=True):
         if "error" in his:
@@ -56,22 +56,22 @@ def shadowed(hosted: Hosted, body: bytes, answer: bytes, most_rows: int) -> dict
     return {"rows": rows, "cpu_s": seconds}
 
 
-def answer_frames(source: BinaryIO, sink: BinaryIO, bundle: str, most_rows: int) -> None:
+def run_worker(source: BinaryIO, sink: BinaryIO, bundle: str, max_rows: int) -> None:
     """Answer frames until there are no more."""
     try:
-        hosted = Hosted(open_bundle(bundle), most_rows)
-        hosted.predictor.selftest()  # The first answer of a model takes longest: this one is nobody's.
-        _tell(sink, {"version": hosted.manifest.version})
+        loaded = LoadedModel(open_bundle(bundle), max_rows)
+        loaded.predictor.selftest()  # The first answer of a model takes longest: this one is nobody's.
+        _write_line(sink, {"version": loaded.manifest.version})
     except Exception as error:
-        _tell(sink, {"failed": type(error).__name__})
+        _write_line(sink, {"failed": type(error).__name__})
         return
     while head := source.readline():
         sizes = json.loads(head)
         body, answer = source.read(sizes["body"]), source.read(sizes["answer"])
-        _tell(sink, shadowed(hosted, body, answer, most_rows))
+        _write_line(sink, compare_answers(loaded, body, answer, max_rows))
 
 
-def _tell(sink: BinaryIO, said: dict[str, Any]) -> None:
+def _write_line(sink: BinaryIO, said: dict[str, Any]) -> None:
     sink.write(json.dumps(said, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace") + b"\n")
     sink.flush()
 
@@ -84,7 +84,7 @@ def main() -> None:
     sink = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     with suppress(BrokenPipeError, KeyboardInterrupt):
-        answer_frames(sys.stdin.buffer, sink, sys.argv[1], int(sys.argv[2]))
+        run_worker(sys.stdin.buffer, sink, sys.argv[1], int(sys.argv[2]))
 
 
 if __name__ == "__main__":

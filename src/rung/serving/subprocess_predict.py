@@ -29,7 +29,7 @@ _FEWEST_SINGLES, _SECONDS = 40, 2.0
 
 
 @dataclass(frozen=True)
-class Fresh:
+class SubprocessResult:
     """Predictions in order, and what the process took: see `Measured` keys in docs/reference/report.md."""
 
     answers: list[Prediction]
@@ -41,7 +41,9 @@ class Fresh:
         return float(self.measured["cpu_seconds_per_1k"])
 
 
-def predict_fresh(bundle: Path, rows: Iterable[Mapping[str, Any]], measure: bool = False) -> Fresh:
+def predict_in_subprocess(
+    bundle: Path, rows: Iterable[Mapping[str, Any]], measure: bool = False
+) -> SubprocessResult:
     """Return the bundle's predictions of these rows, made in a new process, one thread.
 
     measure: also time single rows and batches. Raises RunError with the process's last words if it fails.
@@ -61,7 +63,7 @@ def predict_fresh(bundle: Path, rows: Iterable[Mapping[str, Any]], measure: bool
         ]
         done = subprocess.run(
             command + (["--measure"] if measure else []),
-            env=_one_thread(),
+            env=_single_thread_env(),
             capture_output=True,
             text=True,
             check=False,
@@ -71,10 +73,10 @@ def predict_fresh(bundle: Path, rows: Iterable[Mapping[str, Any]], measure: bool
         with answered.open(encoding="utf-8") as file:
             measured = json.loads(next(file))
             answers = [_prediction(json.loads(line)) for line in file]
-    return Fresh(answers, measured)
+    return SubprocessResult(answers, measured)
 
 
-def _one_thread() -> dict[str, str]:
+def _single_thread_env() -> dict[str, str]:
     quiet = dict.fromkeys(
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
     )
@@ -90,23 +92,23 @@ def _prediction(raw: dict[str, Any]) -> Prediction:
 
 
 def _main(bundle: str, asked: str, answered: str, measure: bool) -> None:
-    begun = time.perf_counter()
+    started = time.perf_counter()
     from rung.serving.predictor import open_bundle
 
     model = open_bundle(bundle)
-    measured: dict[str, Any] = {"load_seconds": round(time.perf_counter() - begun, 4)}
+    measured: dict[str, Any] = {"load_seconds": round(time.perf_counter() - started, 4)}
     with Path(asked).open(encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     answers: list[Prediction] = []
     if measure and rows:
         model.predict(rows[:1])  # What the first answer sets up is none of a later one's cost.
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for start in range(0, len(rows), 512):
         answers.extend(model.predict(rows[start : start + 512]))
-    taken = time.perf_counter() - begun
+    taken = time.perf_counter() - started
     if measure and rows:
         if taken < _SECONDS:
-            rows_timed, taken = _bulk(model.predict, rows)
+            rows_timed, taken = _batch_throughput(model.predict, rows)
         else:
             rows_timed = len(rows)
         measured |= {**_timings(model.predict, rows), "throughput_per_s": round(rows_timed / taken, 1)}
@@ -114,23 +116,25 @@ def _main(bundle: str, asked: str, answered: str, measure: bool) -> None:
     with Path(answered).open("w", encoding="utf-8") as file:
         file.write(json.dumps(measured) + "\n")
         for answer in answers:
-            file.write(json.dumps({**vars(answer), "extra": dict(answer.extra)}, default=_plain) + "\n")
+            file.write(
+                json.dumps({**vars(answer), "extra": dict(answer.extra)}, default=_json_default) + "\n"
+            )
 
 
 def _timings(predict: Any, rows: list[Any]) -> dict[str, Any]:
     """Return latency and CPU seconds of single rows."""
     singles = [rows[i % len(rows)] for i in range(_SINGLE_ROWS)]
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for row in singles[:20]:
         predict([row])
-        if time.perf_counter() - begun > _SECONDS / 10:
+        if time.perf_counter() - started > _SECONDS / 10:
             break
     seconds: list[float] = []
     cpu = time.process_time()
     for row in singles:
-        begun = time.perf_counter()
+        started = time.perf_counter()
         predict([row])
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.perf_counter() - started)
         if len(seconds) >= _FEWEST_SINGLES and sum(seconds) > _SECONDS:
             break
     cpu = time.process_time() - cpu
@@ -142,13 +146,13 @@ def _timings(predict: Any, rows: list[Any]) -> dict[str, Any]:
     }
 
 
-def _bulk(predict: Any, rows: list[Any]) -> tuple[int, float]:
+def _batch_throughput(predict: Any, rows: list[Any]) -> tuple[int, float]:
     """Return how many rows were answered in batches, and the seconds that took."""
     bulk = [rows[i % len(rows)] for i in range(min(_BULK_ROWS, max(len(rows), 256)))]
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for start in range(0, len(bulk), 512):
         predict(bulk[start : start + 512])
-    return len(bulk), time.perf_counter() - begun
+    return len(bulk), time.perf_counter() - started
 
 
 def _peak_memory_mb() -> float:
@@ -165,7 +169,7 @@ def _peak_memory_mb() -> float:
     return float(peak / 1e6 if sys.platform == "darwin" else peak / 1e3)
 
 
-def _plain(value: Any) -> Any:
+def _json_default(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.tolist()
     if isinstance(value, np.generic):

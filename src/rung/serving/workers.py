@@ -6,10 +6,10 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-Work = Callable[[], None]
+Job = Callable[[], None]
 
 
-class Workers:
+class WorkerPool:
     """Threads that wait for work; the one that worked last is woken first: its core and memory are still warm.
 
     What is handed in must not raise.
@@ -17,8 +17,8 @@ class Workers:
 
     def __init__(self, threads: int, name: str) -> None:
         self._lock = threading.Lock()
-        self._work: deque[Work] = deque()
-        self._idle: list[_Place] = []
+        self._queue: deque[Job] = deque()
+        self._idle: list[_IdleSlot] = []
         self._closing = False
         self._threads = [
             threading.Thread(target=self._run, name=f"{name}-{n}", daemon=True) for n in range(threads)
@@ -26,53 +26,53 @@ class Workers:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, work: Work) -> None:
+    def submit(self, job: Job) -> None:
         """Hand in work."""
         with self._lock:
             if not self._idle:
-                self._work.append(work)
+                self._queue.append(job)
                 return
-            place = self._idle.pop()
-        place.give(work)
+            slot = self._idle.pop()
+        slot.give(job)
 
     def close(self) -> None:
         """Do what was handed in, then stop."""
         with self._lock:
             self._closing = True
             idle, self._idle = self._idle, []
-        for place in idle:
-            place.give(None)
+        for slot in idle:
+            slot.give(None)
         for thread in self._threads:
             thread.join()
 
     def _run(self) -> None:
-        place = _Place()
-        while (work := self._next(place)) is not None:
-            work()
+        slot = _IdleSlot()
+        while (job := self._next(slot)) is not None:
+            job()
 
-    def _next(self, place: _Place) -> Work | None:
+    def _next(self, slot: _IdleSlot) -> Job | None:
         with self._lock:
-            if self._work:
-                return self._work.popleft()
+            if self._queue:
+                return self._queue.popleft()
             if self._closing:
                 return None
-            self._idle.append(place)
-        return place.wait()
+            self._idle.append(slot)
+        return slot.wait()
 
 
-class _Place:
+class _IdleSlot:
     """Where one idle thread waits for its work; None means that there is none any more."""
 
     def __init__(self) -> None:
-        self._work: Work | None = None
+        self._job: Job | None = None
         self._given = threading.Lock()
         self._given.acquire()
 
-    def give(self, work: Work | None) -> None:
-        self._work = work
+    def give(self, job: Job | None) -> None:
+        self._job = job
         self._given.release()
 
-    def wait(self) -> Work | None:
+    def wait(self) -> Job | None:
         self._given.acquire()
-        work, self._work = self._work, None
-        return work
+        job, self._job = self._job, None
+        return job

@@ -45,7 +45,7 @@ from rung.engines.local import LocalEngine
 from rung.modalities.text.embedder import during_build
 from rung.pages.report import render
 from rung.runtime.weights.store import cache_folder
-from rung.serving.subprocess_predict import predict_fresh
+from rung.serving.subprocess_predict import predict_in_subprocess
 from rung.tracking.follow import Tracking
 
 # Rows of the training set that time the packed bundle and hold it against the fitted model: as many as are planned to
@@ -280,7 +280,7 @@ def _try(
     manifest = pack.pack(bundle, job.product, job.task, (rung.name, rung.model), fitted.model, train, shown)
     gate = int(min(max(_GATE_SECONDS / max(each, 1e-9), _FEWEST_GATE_ROWS), _GATE_ROWS))
     sample = train.take(list(range(0, len(train), max(len(train) // gate, 1)))[:gate])
-    fresh = predict_fresh(bundle, sample.records(), measure=True)
+    fresh = predict_in_subprocess(bundle, sample.records(), measure=True)
     pairs = zip(fitted.model.predict(sample.inputs), fresh.answers, strict=True)
     differing = sum(not job.task.same(a, b) for a, b in pairs)
     return {
@@ -343,7 +343,7 @@ def _judge(
         taken = certify.begin_look(
             certification, trial["version"], requirements, job.product.confidence, job.lock
         )
-        answers = predict_fresh(bundle, certification.records()).answers
+        answers = predict_in_subprocess(bundle, certification.records()).answers
         outcome = certify.certify(
             taken,
             requirements,

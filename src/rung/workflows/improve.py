@@ -32,9 +32,9 @@ from rung.data.prepare.prepare import dataset_from
 from rung.improvement.audit_rounds import Round, pay_for_stops, usable
 from rung.improvement.feedback_filter import Acceptance, Opinion, Rules, accept
 from rung.improvement.noninferiority_test import FRESH, REUSED, Check, Pair, check, is_comparable, shares
-from rung.serving.promotion import KEPT, Change, Terms, begin_shadow, end_shadow, note, promote
+from rung.serving.promotion import KEPT, Change, ShadowTerms, append_change, begin_shadow, end_shadow, promote
 from rung.serving.shadow_state import read_shadows
-from rung.serving.subprocess_predict import predict_fresh
+from rung.serving.subprocess_predict import predict_in_subprocess
 from rung.workflows.build import Build, build
 from rung.workflows.review import Served, open_served, require_champion
 from rung.workflows.shadow import SERVE, WAIT, Standing, act, standing
@@ -269,7 +269,7 @@ def _judge(served: Served, done: Build, facts: Mapping[str, Any]) -> Improvement
             shares(
                 _metric(served.task, metric, schema),
                 rows.targets,
-                predict_fresh(bundle, rows.records()).answers,
+                predict_in_subprocess(bundle, rows.records()).answers,
             )
             for bundle, schema in ((champion, old.schema), (done.bundle, new.schema))
         )
@@ -311,7 +311,7 @@ def _act(served: Served, result: Improvement, who: str, lang: str) -> Improvemen
     why = in_words(result, lang)
     name, bundle = served.product.name, result.build.bundle
     if result.verdict == PROMOTED and served.product.improve.shadow is not None:
-        terms = Terms(served.product.improve.shadow, who, why)
+        terms = ShadowTerms(served.product.improve.shadow, who, why)
         change = begin_shadow(served.folder, name, bundle, require_champion(served), terms)
         return replace(result, verdict=SHADOWED, change=change)
     if result.verdict == PROMOTED:
@@ -319,7 +319,7 @@ def _act(served: Served, result: Improvement, who: str, lang: str) -> Improvemen
     else:
         version = read_manifest(bundle).version if (bundle / "manifest.json").is_file() else ""
         facts = {"bundle": str(bundle), "version": version, "previous": str(served.champion)}
-        change = note(served.folder, name, KEPT, who, why, **facts)
+        change = append_change(served.folder, name, KEPT, who, why, **facts)
     return Improvement(result.verdict, result.reasons, result.facts, result.checks, result.build, change)
 
 

@@ -22,7 +22,7 @@ from rung.monitoring.drift_state import DriftState, alone, path_of, read_state, 
 from rung.monitoring.value import Tally, right_rate, value
 from rung.monitoring.webhook import send
 from rung.serving import audit_log
-from rung.serving.bundle_source import source_of
+from rung.serving.bundle_source import find_bundle_source
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def served(path: str | Path, folder: str | Path | None = None) -> Served:
     """
     path = Path(path)
     given = Path(folder) if folder is not None else None
-    source = source_of(path, given)
+    source = find_bundle_source(path, given)
     if source.base is None:
         if given is None:
             raise RungError(

@@ -19,7 +19,7 @@ from rung.serving.promotion import Change, end_shadow, promote
 from rung.serving.shadow_state import Shadow, read_shadows
 
 if TYPE_CHECKING:
-    from rung.serving.shadow_results import Results
+    from rung.serving.shadow_results import ShadowResults
     from rung.workflows.review import Served
 
 WAIT, SERVE, GO = "wait", "serve", "go"
@@ -30,7 +30,7 @@ class Standing:
     """How a challenger in shadow stands. verdict: wait, serve or go. reasons: as those of `improving.Improvement`."""
 
     shadow: Shadow
-    results: Results
+    results: ShadowResults
     verdict: str
     reasons: tuple[tuple[str, Mapping[str, Any]], ...]
 
@@ -79,7 +79,7 @@ def act(served: Served, found: Standing, who: str, why: str) -> Change | None:
     return None
 
 
-def _against(served: Served, shadow: Shadow, results: Results) -> list[tuple[str, dict[str, Any]]]:
+def _against(served: Served, shadow: Shadow, results: ShadowResults) -> list[tuple[str, dict[str, Any]]]:
     """Return why a challenger in shadow must go. Errors and another champion at once, the rest once there are enough rows."""
     found: list[tuple[str, dict[str, Any]]] = []
     champion = served.champion
@@ -102,7 +102,7 @@ def _against(served: Served, shadow: Shadow, results: Results) -> list[tuple[str
     return found
 
 
-def _told(results: Results) -> dict[str, Any]:
+def _told(results: ShadowResults) -> dict[str, Any]:
     return {
         "n": results.rows,
         "agree": "-" if results.agreement is None else f"{results.agreement:.1%}",

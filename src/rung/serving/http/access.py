@@ -40,10 +40,12 @@ ENDPOINTS = (
     Endpoint("POST", "/v1/subjects/export", ADMIN),
     Endpoint("POST", "/v1/subjects/erase", ADMIN),
 )
-_FIXED = {(e.method, e.path): e for e in ENDPOINTS if "{" not in e.path}
-_SHAPED = [(e.method, re.compile(re.sub(r"\{\w+\}", "[^/]+", e.path)), e) for e in ENDPOINTS if "{" in e.path]
+_STATIC_PATHS = {(e.method, e.path): e for e in ENDPOINTS if "{" not in e.path}
+_PATH_PATTERNS = [
+    (e.method, re.compile(re.sub(r"\{\w+\}", "[^/]+", e.path)), e) for e in ENDPOINTS if "{" in e.path
+]
 # What is asked most is looked up first.
-_SHAPED.sort(key=lambda item: not item[2].path.endswith("/predict"))
+_PATH_PATTERNS.sort(key=lambda item: not item[2].path.endswith("/predict"))
 
 
 @dataclass(frozen=True)
@@ -59,16 +61,16 @@ class Caller:
 DEVELOPER = Caller("development", "admin")
 
 
-def endpoint_of(method: str, path: str) -> Endpoint | None:
+def match_endpoint(method: str, path: str) -> Endpoint | None:
     """Return the table's line for a request; None when there is none."""
     method = "GET" if method == "HEAD" else method
-    found = _FIXED.get((method, path))
+    found = _STATIC_PATHS.get((method, path))
     if found is None:
-        found = next((e for verb, form, e in _SHAPED if verb == method and form.fullmatch(path)), None)
+        found = next((e for verb, form, e in _PATH_PATTERNS if verb == method and form.fullmatch(path)), None)
     return found
 
 
-def presented(headers: list[tuple[bytes, bytes]]) -> str:
+def presented_key(headers: list[tuple[bytes, bytes]]) -> str:
     """Return the key in `Authorization: Bearer` or `X-API-Key`; "" when there is none."""
     for name, value in headers:
         if name == b"authorization" and value[:7].lower() == b"bearer ":

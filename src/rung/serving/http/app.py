@@ -19,22 +19,22 @@ from starlette.routing import Route
 
 from rung.core.errors import RungError
 from rung.core.logs import log
-from rung.serving.batch_predict import parse
-from rung.serving.dispatcher import Answering
+from rung.serving.batch_predict import parse_body
+from rung.serving.dispatcher import Dispatcher
 from rung.serving.http.access import Caller
 from rung.serving.http.docs_page import docs_page
-from rung.serving.http.feedback import NoJournal, take_feedback
-from rung.serving.http.middleware import Gate
-from rung.serving.http.openapi import openapi
+from rung.serving.http.feedback import JournalDisabled, add_feedback
+from rung.serving.http.middleware import RequestMiddleware
+from rung.serving.http.openapi import build_openapi
 from rung.serving.http.schemas import MAX_EXPLAINED_CHARS, MAX_EXPLAINED_ROWS, SubjectRequest
-from rung.serving.http.schemas import row_model as _row_model
+from rung.serving.http.schemas import row_model as row_model
 from rung.serving.metrics import CONTENT_TYPE, Gauge
-from rung.serving.model_registry import Find, Hosted, Models
+from rung.serving.model_registry import BundleLocator, LoadedModel, ModelRegistry
 from rung.serving.predictor import Predictor
-from rung.serving.service import Refused, Service
-from rung.serving.shadow import Shadows
+from rung.serving.service import HttpError, Service
+from rung.serving.shadow import ShadowRunner
 
-__all__ = ["MAX_BODY_BYTES", "MAX_EXPLAINED_CHARS", "MAX_EXPLAINED_ROWS", "MAX_ROWS", "_row_model", "create_app"]  # fmt: skip
+__all__ = ["MAX_BODY_BYTES", "MAX_EXPLAINED_CHARS", "MAX_EXPLAINED_ROWS", "MAX_ROWS", "row_model", "create_app"]  # fmt: skip
 
 MAX_BODY_BYTES = 8 << 20
 MAX_ROWS = 1_000
@@ -47,7 +47,7 @@ def create_app(
     predictors: Sequence[Predictor],
     uncertified: bool = False,
     service: Service | None = None,
-    finds: Mapping[str, Find] | None = None,
+    locators: Mapping[str, BundleLocator] | None = None,
 ) -> Starlette:
     """Return the ASGI application that answers for these models, each under its product's name.
 
@@ -55,35 +55,35 @@ def create_app(
     asked again when it is to be exchanged; by default where it was opened.
     """
     service = service or Service()
-    models = Models(predictors, uncertified, finds, service.limits.rows, service.limits.together)
-    shadows = Shadows(service)
-    answering = Answering(service, shadows)
+    models = ModelRegistry(predictors, uncertified, locators, service.limits.rows, service.limits.together)
+    shadows = ShadowRunner(service)
+    dispatcher = Dispatcher(service, shadows)
     service.metrics.gauges += [
-        Gauge("rung_requests_at_work", "Requests being answered now.", lambda: answering.at_work),
+        Gauge("rung_requests_at_work", "Requests being answered now.", lambda: dispatcher.in_flight),
         Gauge("rung_models", "Models open.", lambda: len(models.all())),
     ]
 
     async def predict(
         name: str, version: str | None, explain: bool, body: bytes, caller: Caller, request_id: str
     ) -> bytes:
-        return await answering.answer(models.get(name, version), body, explain, caller, request_id)
+        return await dispatcher.answer(models.get(name, version), body, explain, caller, request_id)
 
     version = predictors[0].manifest.rung_version if predictors else ""
     return Starlette(
-        routes=[*_reading(models, service, version), *_changing(models, service)],
-        middleware=[Middleware(Gate, service=service, predict=predict)],
-        exception_handlers={HTTPException: _answer_http},
-        lifespan=_lifespan(service, models, answering, shadows),
+        routes=[*_read_routes(models, service, version), *_write_routes(models, service)],
+        middleware=[Middleware(RequestMiddleware, service=service, predict=predict)],
+        exception_handlers={HTTPException: _http_exception},
+        lifespan=_lifespan(service, models, dispatcher, shadows),
     )
 
 
-def _lifespan(service: Service, models: Models, answering: Answering, shadows: Shadows) -> Any:
+def _lifespan(service: Service, models: ModelRegistry, dispatcher: Dispatcher, shadows: ShadowRunner) -> Any:
     @asynccontextmanager
-    async def living(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
         stop = threading.Event()
 
-        def swapped(name: str, hosted: Hosted | None, problem: str) -> None:
-            _tell_of_swap(service, Caller("watch", "admin"), name, hosted, problem)
+        def on_reload(name: str, loaded: LoadedModel | None, problem: str) -> None:
+            _record_reload(service, Caller("watch", "admin"), name, loaded, problem)
 
         def expire() -> None:
             from rung.journal.data_subjects import expire
@@ -97,11 +97,11 @@ def _lifespan(service: Service, models: Models, answering: Answering, shadows: S
                     return
 
         threads = [threading.Thread(target=expire, name="rung-expire", daemon=True)]
-        beside = threading.Thread(target=shadows.run, name="rung-shadow", daemon=True)
+        shadow_thread = threading.Thread(target=shadows.run, name="rung-shadow", daemon=True)
         if service.watch:
             threads += [
-                threading.Thread(target=models.watch, args=(stop, swapped), daemon=True),
-                beside,
+                threading.Thread(target=models.watch, args=(stop, on_reload), daemon=True),
+                shadow_thread,
             ]
         for thread in threads:
             thread.start()
@@ -110,17 +110,17 @@ def _lifespan(service: Service, models: Models, answering: Answering, shadows: S
         finally:
             stop.set()
             # First what predicts, then what it writes to: nothing that was begun is lost.
-            answering.close()
-            if beside.is_alive():
+            dispatcher.close()
+            if shadow_thread.is_alive():
                 shadows.stop()
-                beside.join(_SHADOW_SECONDS)
+                shadow_thread.join(_SHADOW_SECONDS)
             if service.journal is not None:
                 service.journal.close()
 
-    return living
+    return lifespan
 
 
-def _reading(models: Models, service: Service, version: str) -> list[Route]:
+def _read_routes(models: ModelRegistry, service: Service, version: str) -> list[Route]:
     async def healthz(request: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
 
@@ -134,27 +134,27 @@ def _reading(models: Models, service: Service, version: str) -> list[Route]:
         return PlainTextResponse(service.metrics.text(), media_type=CONTENT_TYPE)
 
     async def list_models(request: Request) -> JSONResponse:
-        return JSONResponse({"models": [_describe(hosted) for hosted in models.all()]})
+        return JSONResponse({"models": [_model_info(loaded) for loaded in models.all()]})
 
     async def describe(request: Request) -> JSONResponse:
-        return JSONResponse(_describe(models.get(request.path_params["name"])))
+        return JSONResponse(_model_info(models.get(request.path_params["name"])))
 
     def prediction(request: Request) -> JSONResponse:
         from rung.journal.data_subjects import prediction
 
         found = prediction(_journal(service), request.path_params["id"])
         if found is None:
-            raise Refused(404, "there is no such prediction", "id", "Ids stand in the answers of predict.")
+            raise HttpError(404, "there is no such prediction", "id", "Ids stand in the answers of predict.")
         return JSONResponse(found)
 
     async def page(request: Request) -> HTMLResponse:
-        from rung.serving.http.playground import language_of, try_page
+        from rung.serving.http.playground import playground_page, preferred_language
 
-        lang = language_of(request.headers.get("accept-language", ""))
-        return HTMLResponse(try_page(lang), headers={**_PAGE_HEADERS, "Vary": "Accept-Language"})
+        lang = preferred_language(request.headers.get("accept-language", ""))
+        return HTMLResponse(playground_page(lang), headers={**_PAGE_HEADERS, "Vary": "Accept-Language"})
 
     def described() -> dict[str, Any]:
-        return openapi(models.all(), version, service.keys is not None and service.keys.in_use())
+        return build_openapi(models.all(), version, service.keys is not None and service.keys.in_use())
 
     async def document(request: Request) -> JSONResponse:
         return JSONResponse(described())
@@ -162,73 +162,75 @@ def _reading(models: Models, service: Service, version: str) -> list[Route]:
     async def docs(request: Request) -> HTMLResponse:
         return HTMLResponse(docs_page(described()), headers=_PAGE_HEADERS)
 
-    ways = {
+    handlers = {
         "/healthz": healthz, "/readyz": readyz, "/metrics": metrics, "/v1/models": list_models,
         "/v1/models/{name}": describe, "/v1/predictions/{id}": prediction, "/": page,
         "/openapi.json": document, "/docs": docs,
     }  # fmt: skip
-    return [Route(path, answer, methods=["GET"]) for path, answer in ways.items()]
+    return [Route(path, answer, methods=["GET"]) for path, answer in handlers.items()]
 
 
-def _changing(models: Models, service: Service) -> list[Route]:
+def _write_routes(models: ModelRegistry, service: Service) -> list[Route]:
     async def feedback(request: Request) -> JSONResponse:
         body = await request.body()
         caller, _ = request.scope["rung"]
         # Reading and writing the journal waits for a disk: not in the thread that answers everyone.
-        taken = await asyncio.to_thread(take_feedback, service, body, caller)
+        taken = await asyncio.to_thread(add_feedback, service, body, caller)
         return JSONResponse(taken, 201)
 
     async def reload(request: Request) -> JSONResponse:
         caller, _ = request.scope["rung"]
         name = request.path_params["name"]
         try:
-            hosted = await asyncio.to_thread(models.reload, name)
+            loaded = await asyncio.to_thread(models.reload, name)
         except RungError as error:
-            _tell_of_swap(service, caller, name, None, error.problem)
+            _record_reload(service, caller, name, None, error.problem)
             raise
-        _tell_of_swap(service, caller, name, hosted, "")
-        return JSONResponse(_describe(hosted))
+        _record_reload(service, caller, name, loaded, "")
+        return JSONResponse(_model_info(loaded))
 
     async def export(request: Request) -> JSONResponse:
         from rung.journal.data_subjects import export
 
         caller, _ = request.scope["rung"]
-        subject, journal = parse(SubjectRequest, await request.body()).subject, _journal(service)
-        service.audited(caller, "export", journal.rows.subject_id(subject))
+        subject, journal = parse_body(SubjectRequest, await request.body()).subject, _journal(service)
+        service.audit(caller, "export", journal.rows.subject_id(subject))
         return JSONResponse(await asyncio.to_thread(export, journal, subject))
 
     async def erase(request: Request) -> JSONResponse:
         from rung.journal.data_subjects import erase
 
         caller, _ = request.scope["rung"]
-        subject, journal = parse(SubjectRequest, await request.body()).subject, _journal(service)
+        subject, journal = parse_body(SubjectRequest, await request.body()).subject, _journal(service)
         stone = await asyncio.to_thread(erase, journal, subject, caller.name)
-        service.audited(caller, "erase", journal.rows.subject_id(subject), **stone)
+        service.audit(caller, "erase", journal.rows.subject_id(subject), **stone)
         return JSONResponse(stone)
 
-    ways = {
+    handlers = {
         "/v1/feedback": feedback, "/v1/models/{name}/reload": reload,
         "/v1/subjects/export": export, "/v1/subjects/erase": erase,
     }  # fmt: skip
-    return [Route(path, answer, methods=["POST"]) for path, answer in ways.items()]
+    return [Route(path, answer, methods=["POST"]) for path, answer in handlers.items()]
 
 
 def _journal(service: Service) -> Any:
     if service.journal is None:
-        raise NoJournal
+        raise JournalDisabled
     return service.journal
 
 
-def _tell_of_swap(service: Service, caller: Caller, name: str, hosted: Hosted | None, problem: str) -> None:
-    version = hosted.manifest.version if hosted else ""
+def _record_reload(
+    service: Service, caller: Caller, name: str, loaded: LoadedModel | None, problem: str
+) -> None:
+    version = loaded.manifest.version if loaded else ""
     outcome = "refused" if problem else "exchanged"
     service.metrics.reloads.add(name, outcome)
     log("model " + outcome, model=name, version=version, problem=problem)
-    service.audited(caller, "reload", name, outcome=outcome, version=version, problem=problem)
+    service.audit(caller, "reload", name, outcome=outcome, version=version, problem=problem)
 
 
-def _describe(hosted: Hosted) -> dict[str, Any]:
-    manifest = hosted.manifest
+def _model_info(loaded: LoadedModel) -> dict[str, Any]:
+    manifest = loaded.manifest
     return {
         "name": manifest.name,
         "version": manifest.version,
@@ -241,7 +243,7 @@ def _describe(hosted: Hosted) -> dict[str, Any]:
     }
 
 
-async def _answer_http(request: Request, error: Exception) -> JSONResponse:
+async def _http_exception(request: Request, error: Exception) -> JSONResponse:
     """Return what the framework refuses (no such path, not JSON) in the shape of all our errors."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     problem = str(getattr(error, "detail", "")) or "the request cannot be answered"

@@ -42,7 +42,7 @@ def _operation(path: str, verb: str, operation: Mapping[str, Any], openapi: Mapp
     schema = _resolve(body, openapi)
     required = set(schema.get("required", ()))
     rows = "".join(
-        f"<tr><td><code>{escape(name)}</code>{'' if name in required else ' (optional)'}</td><td>{escape(_kind(field, openapi))}</td>"
+        f"<tr><td><code>{escape(name)}</code>{'' if name in required else ' (optional)'}</td><td>{escape(_type_name(field, openapi))}</td>"
         f"<td>{escape(field.get('description', ''))}</td></tr>"
         for name, field in schema.get("properties", {}).items()
     )
@@ -66,16 +66,18 @@ def _resolve(schema: Mapping[str, Any], openapi: Mapping[str, Any]) -> Mapping[s
     return schema
 
 
-def _kind(schema: Mapping[str, Any], openapi: Mapping[str, Any]) -> str:
+def _type_name(schema: Mapping[str, Any], openapi: Mapping[str, Any]) -> str:
     schema = _resolve(schema, openapi)
     if "anyOf" in schema:
-        return " or ".join(_kind(choice, openapi) for choice in schema["anyOf"])
+        return " or ".join(_type_name(choice, openapi) for choice in schema["anyOf"])
     if schema.get("type") == "array":
-        return f"list of {_kind(schema.get('items', {}), openapi)}"
+        return f"list of {_type_name(schema.get('items', {}), openapi)}"
     if "properties" in schema:
         return (
             "{"
-            + ", ".join(f"{name}: {_kind(field, openapi)}" for name, field in schema["properties"].items())
+            + ", ".join(
+                f"{name}: {_type_name(field, openapi)}" for name, field in schema["properties"].items()
+            )
             + "}"
         )
     kind = str(schema.get("type", "any"))

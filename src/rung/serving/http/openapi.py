@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from rung.serving.http.access import ENDPOINTS, PUBLIC
 from rung.serving.http.schemas import FeedbackRequest, SubjectRequest
-from rung.serving.model_registry import Hosted
+from rung.serving.model_registry import LoadedModel
 
 _TEXT = {"type": "string"}
 _ERROR = {
@@ -41,27 +41,29 @@ _ERRORS = {
 }  # fmt: skip
 
 
-def openapi(models: Sequence[Hosted], version: str, keys: bool) -> dict[str, Any]:
+def build_openapi(models: Sequence[LoadedModel], version: str, keys: bool) -> dict[str, Any]:
     """Return the document, OpenAPI 3.1."""
     schemas: dict[str, Any] = {"Error": _ERROR}
     paths: dict[str, Any] = {}
     seen: set[str] = set()
-    for hosted in models:
-        name = hosted.manifest.name
+    for loaded in models:
+        name = loaded.manifest.name
         first = name not in seen
         seen.add(name)
-        base = f"/v1/models/{name}" + ("" if first else f"/versions/{hosted.manifest.version}")
-        for way, words in (("predict", f"Ask {name}"), ("explain", f"Ask {name}, with reasons")):
-            body = _component(hosted.request, schemas, suffix="" if first else f"-{hosted.manifest.version}")
-            plain = _operation(words, f"{way}_{name}" if first else f"{way}_{name}_{hosted.manifest.version}")
-            paths[f"{base}/{way}"] = {"post": plain | _takes(body)}
+        base = f"/v1/models/{name}" + ("" if first else f"/versions/{loaded.manifest.version}")
+        for action, words in (("predict", f"Ask {name}"), ("explain", f"Ask {name}, with reasons")):
+            body = _component(loaded.request, schemas, suffix="" if first else f"-{loaded.manifest.version}")
+            plain = _operation(
+                words, f"{action}_{name}" if first else f"{action}_{name}_{loaded.manifest.version}"
+            )
+            paths[f"{base}/{action}"] = {"post": plain | _request_body(body)}
     for endpoint in ENDPOINTS:
         if endpoint.path not in _SUMMARIES:
             continue
         verb = endpoint.method.lower()
         operation = _operation(_SUMMARIES[endpoint.path], f"{verb}{endpoint.path.replace('/', '_')}")
         if endpoint.path in _BODIES:
-            operation |= _takes(_component(_BODIES[endpoint.path], schemas))
+            operation |= _request_body(_component(_BODIES[endpoint.path], schemas))
         names = [part[1:-1] for part in endpoint.path.split("/") if part.startswith("{")]
         if names:
             operation["parameters"] = [
@@ -85,7 +87,7 @@ def _operation(summary: str, operation_id: str) -> dict[str, Any]:
     return {"summary": summary, "operationId": operation_id, "responses": responses}
 
 
-def _takes(reference: dict[str, str]) -> dict[str, Any]:
+def _request_body(reference: dict[str, str]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": reference}}}}
 
 

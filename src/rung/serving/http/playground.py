@@ -11,13 +11,13 @@ from rung.core.messages import LANGUAGES, catalogue
 
 _PAGE = Path(__file__).with_name("playground.html")
 _PREFIX = "serve.try."
-_WORDS = (
+_MESSAGE_KEYS = (
     "serve.try.title", "serve.try.key", "serve.try.open", "serve.try.model", "serve.try.ask", "serve.try.docs",
     "serve.try.certified", "serve.try.uncertified", "serve.try.json", "serve.try.decided",
 )  # fmt: skip
 
 
-def language_of(accept: str) -> str:
+def preferred_language(accept: str) -> str:
     """Return the first language of an Accept-Language header that the page speaks; English for none of them.
 
     Browsers write them most wanted first; weights that say otherwise are not looked at.
@@ -27,10 +27,10 @@ def language_of(accept: str) -> str:
 
 
 @cache
-def try_page(lang: str) -> str:
+def playground_page(lang: str) -> str:
     """Return the page as HTML."""
     said = catalogue(lang)
-    words = {key.removeprefix(_PREFIX): said[key] for key in _WORDS}
+    words = {key.removeprefix(_PREFIX): said[key] for key in _MESSAGE_KEYS}
     written = json.dumps(words, ensure_ascii=False).replace("<", "\\u003c")
     page = _PAGE.read_text(encoding="utf-8")
     return page.replace('lang="en"', f'lang="{lang}"', 1).replace("/*words*/{}", written, 1)

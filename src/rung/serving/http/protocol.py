@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 # A long address and the cookies of a browser fit in many times.
-_HEAD_BYTES = 64 << 10
-_HEAD_SECONDS = 30.0
+_MAX_HEADER_BYTES = 64 << 10
+_HEADER_TIMEOUT_SECONDS = 30.0
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -21,48 +21,48 @@ def protocol() -> Any:
     except ImportError:
         return "h11"
 
-    class Bounded(HttpToolsProtocol):
+    class LimitedProtocol(HttpToolsProtocol):
         """Ends a connection whose head is too large or does not come: an idle one too, after half a minute."""
 
-        _head_bytes = 0
-        _in_head = True
-        _too_slow: asyncio.TimerHandle | None = None
+        _header_bytes = 0
+        _in_header = True
+        _timer: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            self._wait()
+            self._start_timer()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._stop_waiting()
+            self._cancel_timer()
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
-            if not self._in_head:
+            if not self._in_header:
                 return
             # A body may have come and gone with these bytes: at worst one portion of the socket is counted too much.
-            self._head_bytes += len(data)
-            if self._head_bytes > _HEAD_BYTES + len(data):
+            self._header_bytes += len(data)
+            if self._header_bytes > _MAX_HEADER_BYTES + len(data):
                 self.transport.write(_TOO_LARGE)
                 self.transport.close()
-            elif self._too_slow is None and self._head_bytes:
-                self._wait()
+            elif self._timer is None and self._header_bytes:
+                self._start_timer()
 
         def on_message_begin(self) -> None:
-            self._in_head, self._head_bytes = True, 0
+            self._in_header, self._header_bytes = True, 0
             super().on_message_begin()
 
         def on_headers_complete(self) -> None:
-            self._in_head = False
-            self._stop_waiting()
+            self._in_header = False
+            self._cancel_timer()
             super().on_headers_complete()
 
-        def _wait(self) -> None:
-            self._too_slow = self.loop.call_later(_HEAD_SECONDS, self.transport.close)
+        def _start_timer(self) -> None:
+            self._timer = self.loop.call_later(_HEADER_TIMEOUT_SECONDS, self.transport.close)
 
-        def _stop_waiting(self) -> None:
-            if self._too_slow is not None:
-                self._too_slow.cancel()
-                self._too_slow = None
+        def _cancel_timer(self) -> None:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
 
-    return Bounded
+    return LimitedProtocol

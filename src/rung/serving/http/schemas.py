@@ -17,7 +17,7 @@ MAX_EXPLAINED_CHARS = 50_000
 MAX_ANSWER_CHARS = 10_000
 
 
-def _plain(value: Any) -> Any:
+def _require_json(value: Any) -> Any:
     """Return a value that is JSON for every reader; the parser also takes NaN, infinity and endless integers."""
     json.dumps(value, allow_nan=False)
     return value
@@ -25,13 +25,13 @@ def _plain(value: Any) -> Any:
 
 # A cell of a table may be missing; a number or a date may come as people write it.
 _Cell = str | bool | int | Annotated[float, Field(allow_inf_nan=False)] | None
-_Json = Annotated[Any, AfterValidator(_plain)]
-_KINDS: dict[str, Any] = {
+_Json = Annotated[Any, AfterValidator(_require_json)]
+_FIELD_TYPES: dict[str, Any] = {
     "text": str,
     "category": _Cell,
     "number": _Cell,
     "time": _Cell,
-    "list": Annotated[list[Any], AfterValidator(_plain)],
+    "list": Annotated[list[Any], AfterValidator(_require_json)],
     "json": _Json,
 }
 
@@ -60,18 +60,21 @@ def row_model(name: str, schema: types.Schema) -> type[BaseModel]:
     """Return the model of one row."""
     fields: dict[str, Any] = {
         # The user's column may be no Python name: it is the alias, and the alias is what travels.
-        f"field_{i}": (_KINDS.get(field.kind, str), Field(..., alias=field.name, description=field.kind))
+        f"field_{i}": (
+            _FIELD_TYPES.get(field.kind, str),
+            Field(..., alias=field.name, description=field.kind),
+        )
         for i, field in enumerate(schema.inputs)
     }
     config = ConfigDict(extra="ignore", title=f"{name}-row")
     return create_model(f"{name}-row", __config__=config, **fields)
 
 
-def request_model(name: str, schema: types.Schema, most_rows: int) -> type[BaseModel]:
+def request_model(name: str, schema: types.Schema, max_rows: int) -> type[BaseModel]:
     """Return the model of a request for predictions."""
     row = row_model(name, schema)
     fields: dict[str, Any] = {
-        "inputs": (list[row] | row, Field(description=f"one row, or up to {most_rows}")),  # type: ignore[valid-type]
+        "inputs": (list[row] | row, Field(description=f"one row, or up to {max_rows}")),  # type: ignore[valid-type]
         "scores": (bool, Field(False, description="also the probability of every label")),
         "explain": (bool, Field(False, description="also the parts of the input that decided")),
         "subject": (
@@ -84,11 +87,11 @@ def request_model(name: str, schema: types.Schema, most_rows: int) -> type[BaseM
     return create_model(f"{name}-request", __config__=ConfigDict(extra="forbid"), **fields)
 
 
-def rows_of(body: Any, most_rows: int, explain: bool) -> list[dict[str, Any]]:
+def request_rows(body: Any, max_rows: int, explain: bool) -> list[dict[str, Any]]:
     """Return the rows of a checked request; raises InputError for more than may be asked at a time."""
     rows = body.inputs if isinstance(body.inputs, list) else [body.inputs]
-    if len(rows) > most_rows:
-        raise InputError(f"{len(rows)} rows are too many", "inputs", f"Send at most {most_rows} at a time.")
+    if len(rows) > max_rows:
+        raise InputError(f"{len(rows)} rows are too many", "inputs", f"Send at most {max_rows} at a time.")
     asked = [item.model_dump(by_alias=True) for item in rows]
     chars = sum(len(value) for row in asked for value in row.values() if isinstance(value, str))
     if explain and (len(rows) > MAX_EXPLAINED_ROWS or chars > MAX_EXPLAINED_CHARS):

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from rung.core.errors import MissingExtra, RungError
 from rung.core.logs import log, log_to_stderr
-from rung.serving.bundle_source import settings_of, source_of
+from rung.serving.bundle_source import find_bundle_source, shared_settings
 from rung.serving.http.api_keys import KeyStore
 from rung.serving.http.app import create_app
 from rung.serving.http.middleware import is_loopback
 from rung.serving.http.protocol import protocol
-from rung.serving.model_registry import Models
+from rung.serving.model_registry import ModelRegistry
 from rung.serving.predictor import open_bundle
 from rung.serving.service import Service
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rung.journal.writer import Journal
 
 # Requests under way may finish within this after SIGTERM.
-_FAREWELL_SECONDS = 30
+_SHUTDOWN_SECONDS = 30
 
 
 def serve(
@@ -44,26 +44,26 @@ def serve(
     `serve.folder`, and none for bundles alone. tls: files of certificate and key. Raises BundleError for an
     uncertified bundle unless `uncertified`; RungError to listen beyond this machine without keys.
     """
-    _require_certificate(tls)
+    _check_tls_files(tls)
     given = Path(folder) if folder is not None else None
-    sources = [source_of(Path(bundle), given) for bundle in bundles]
-    limits, own = settings_of(sources)
+    sources = [find_bundle_source(Path(bundle), given) for bundle in bundles]
+    limits, own = shared_settings(sources)
     place = given or own
     # Hashing files and opening a network leave a core to what else there is to import.
     with ThreadPoolExecutor(1) as aside:
         opening = aside.submit(lambda: [open_bundle(source.find()) for source in sources])
-        _import_what_comes(journal and place is not None)
+        _preload_imports(journal and place is not None)
         predictors = opening.result()
     keys = KeyStore(place) if place is not None else None
     _require_keys(host, keys, place)
     service = Service(limits=limits, keys=keys, folder=place, local_only=is_loopback(host), watch=True)
     # Made before the journal is opened: what is refused leaves no trace.
-    finds = {p.manifest.name: s.find for p, s in reversed(list(zip(predictors, sources, strict=True)))}
-    Models(predictors, uncertified)
-    _require_free(host, port)
+    locators = {p.manifest.name: s.find for p, s in reversed(list(zip(predictors, sources, strict=True)))}
+    ModelRegistry(predictors, uncertified)
+    _require_free_port(host, port)
     if journal and place is not None:
         service = replace(service, journal=_open_journal(place, service))
-    app = create_app(predictors, uncertified, service, finds)
+    app = create_app(predictors, uncertified, service, locators)
     log_to_stderr()
     import uvicorn
 
@@ -74,14 +74,14 @@ def serve(
         journal=str(service.journal.path) if service.journal else None,
         inputs=service.journal.rows.kept if service.journal else None,
     )  # fmt: skip
-    _take_all_files()
+    _raise_file_limit()
     uvicorn.run(
         app, host=host, port=port, log_config=None, access_log=False, server_header=False, proxy_headers=False,
-        timeout_graceful_shutdown=_FAREWELL_SECONDS, http=protocol(), ssl_certfile=tls[0] if tls else None, ssl_keyfile=tls[1] if tls else None,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS, http=protocol(), ssl_certfile=tls[0] if tls else None, ssl_keyfile=tls[1] if tls else None,
     )  # fmt: skip
 
 
-def _require_certificate(tls: tuple[str, str] | None) -> None:
+def _check_tls_files(tls: tuple[str, str] | None) -> None:
     """Raise RungError unless certificate and key are files that belong together."""
     if tls is None:
         return
@@ -98,7 +98,7 @@ def _require_certificate(tls: tuple[str, str] | None) -> None:
         raise RungError(f"it cannot be used: {error}", f"{tls[0]}, {tls[1]}", fix) from None
 
 
-def _import_what_comes(journal: bool) -> None:
+def _preload_imports(journal: bool) -> None:
     """Import the server and, where it is wanted and there, the journal."""
     import uvicorn  # noqa: F401
 
@@ -128,7 +128,7 @@ def _require_keys(host: str, keys: KeyStore | None, place: Path | None) -> None:
     )  # fmt: skip
 
 
-def _take_all_files() -> None:
+def _raise_file_limit() -> None:
     """Let as many connections be open as the system allows this process; often it starts with 1,024."""
     try:
         import resource
@@ -139,7 +139,7 @@ def _take_all_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _require_free(host: str, port: int) -> None:
+def _require_free_port(host: str, port: int) -> None:
     """Raise RungError when nothing can listen there."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
