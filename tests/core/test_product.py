@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from rung.core.errors import SpecError
 from rung.core.spec.product import Product, keys_of, load_product, parse_product, safe_name
+from rung.core.spec.renamed import RenamedKeyWarning
+from rung.core.spec.serve import ServeSpec
 
 GOOD = "task: text_classification\ndata: {path: tickets.csv}\nbar: {metric: accuracy, at_least: 0.9}\n"
 
@@ -66,6 +68,44 @@ def test_the_folder_stands_for_its_product_yaml(tmp_path: Path) -> None:
     product, base = load_product(folder)
     assert product.name == "my-tickets"
     assert base == folder.resolve()
+
+
+def test_old_names_of_keys_are_read_with_a_warning() -> None:
+    with pytest.warns(RenamedKeyWarning) as caught:
+        product = parse_product(GOOD + "serve:\n  together: 4\n  waiting: 16\n")
+    assert (product.serve.max_batch_size, product.serve.max_in_flight) == (4, 16)
+    assert [str(warning.message) for warning in caught] == [
+        "product.yaml, line 5: `serve.together` is now called `serve.max_batch_size`. "
+        "The old name is still read; please rename it.",
+        "product.yaml, line 6: `serve.waiting` is now called `serve.max_in_flight`. "
+        "The old name is still read; please rename it.",
+    ]
+    # The spec that a run folder of version 0.1 holds.
+    assert ServeSpec.model_validate({"together": 4, "waiting": 16, "rows": 9}) == ServeSpec(
+        max_batch_size=4, max_in_flight=16, rows=9
+    )
+
+
+def test_new_names_of_keys_give_no_warning(recwarn: pytest.WarningsRecorder) -> None:
+    assert parse_product(GOOD + "serve: {max_batch_size: 4}\n").serve.max_batch_size == 4
+    assert not recwarn.list
+
+
+@pytest.mark.filterwarnings("ignore::rung.core.spec.renamed.RenamedKeyWarning")
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ("serve:\n  rows: 5\n  together: 99", "line 6, serve.max_batch_size: must be at most 32, not 99."),
+        (
+            "serve:\n  together: 4\n  max_batch_size: 8",
+            "line 4, serve: 'together' is the old name of 'max_batch_size': keep only the new one.",
+        ),
+    ],
+)
+def test_mistakes_in_old_keys_are_named_with_their_line(lines: str, problem: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_product(GOOD + lines + "\n")
+    assert problem in str(caught.value)
 
 
 def test_anchors_and_merges_are_read() -> None:

@@ -49,6 +49,15 @@ def test_a_terminal_gets_colour_unless_it_was_declined(run_folder, tmp_path):
     assert "\x1b[32m" not in in_terminal("--no-color", "show", run_folder, cwd=tmp_path)
 
 
+def test_an_old_key_is_named_in_a_notice(tmp_path):
+    spec = write_spec(tmp_path, tmp_path / "none.csv", extra="serve: {together: 4}\n")
+    told = run_cli("history", spec)
+    assert told.returncode == 0
+    assert told.stderr.splitlines()[0].startswith(
+        "Notice: product.yaml, line 7: `serve.together` is now called `serve.max_batch_size`."
+    )
+
+
 def test_chinese_on_the_line_and_by_variable(run_folder, tmp_path):
     for args, env in (
         (["--lang", "zh"], {}),

@@ -109,13 +109,13 @@ def test_everyone_gets_their_own_answer(opened, desk, held):
 
 def test_one_that_breaks_the_model_breaks_alone(opened, held):
     bodies = [{"inputs": {"text": text}} for text in [*TEXTS, "poison"]]
-    with opened(keys=False, threads=1, together=32) as server:
+    with opened(keys=False, threads=1, max_batch_size=32) as server:
         replies = ask_at_once(server, held, bodies)
         assert [reply.status_code for reply in replies] == [200] * 6 + [500]
         assert server.client.post(URL, json=bodies[0]).status_code == 200
 
 
 def test_none_together_where_that_is_switched_off(opened, held):
-    with opened(keys=False, threads=1, together=1) as server:
+    with opened(keys=False, threads=1, max_batch_size=1) as server:
         ask_at_once(server, held, [{"inputs": {"text": text}} for text in TEXTS])
         assert held[2] == [1] * 7

@@ -101,7 +101,7 @@ def test_too_much_at_once_is_refused_not_queued(opened, desk, monkeypatch):
         return true_respond(*args, **kwargs)
 
     monkeypatch.setattr(desk, "respond", slow)
-    with opened(keys=False, waiting=1, threads=1) as server:
+    with opened(keys=False, max_in_flight=1, threads=1) as server:
         first = threading.Thread(target=lambda: replies.append(server.client.post(URL, json=ASK)))
         replies = []
         first.start()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from importlib import import_module
+from typing import TextIO
 
 import click
 
 from rung.cli.options import colour_is_off, shared
 from rung.core.errors import RungError, SpecError, did_you_mean
+from rung.core.spec.renamed import RenamedKeyWarning
 
 # Written out so that `rung --help` loads no command; a test holds it against the modules.
 COMMANDS = {
@@ -31,6 +34,8 @@ COMMANDS = {
     "weights": "List, fetch and remove the weights that encoders need; nothing else downloads.",
     "verify": "Check a bundle: hashes, versions, schema, and ten packed examples.",
 }
+
+_show_other_warning = warnings.showwarning
 
 
 class _Commands(click.Group):
@@ -82,6 +87,7 @@ root.params += shared()
 
 def main() -> None:
     """Run the command line; a mistake of the user's prints problem and fix and exits 2."""
+    warnings.showwarning = _show_warning
     try:
         code = root.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -97,6 +103,17 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int,
+    file: TextIO | None = None, line: str | None = None,
+) -> None:  # fmt: skip
+    """Print a notice about a spec as one sentence, any other warning as Python does."""
+    if issubclass(category, RenamedKeyWarning):
+        click.echo(f"Notice: {message}", err=True)
+    else:
+        _show_other_warning(message, category, filename, lineno, file, line)
 
 
 def _print_error(error: RungError) -> None:

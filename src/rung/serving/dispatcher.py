@@ -24,7 +24,7 @@ ResultCallback = Callable[[BaseException | None, bytes], None]
 
 
 class Dispatcher:
-    """Predicts in a few threads. At most `limits.waiting` requests are at work; more are refused, not queued."""
+    """Predicts in a few threads. At most `limits.max_in_flight` requests are at work; more are refused, not queued."""
 
     def __init__(self, service: Service, shadows: ShadowRunner | None = None) -> None:
         self._service = service
@@ -58,7 +58,7 @@ class Dispatcher:
                 loop.call_soon_threadsafe(_resolve, future, error, answer)
 
         with self._lock:
-            if self.in_flight >= limits.waiting:
+            if self.in_flight >= limits.max_in_flight:
                 self._service.metrics.refused.add("busy")
                 again = math.ceil(min(self.in_flight * self._mean_seconds / self._threads, 30.0))
                 raise HttpError(

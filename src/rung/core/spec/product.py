@@ -25,6 +25,7 @@ from rung.core.spec.drift import DriftSpec
 from rung.core.spec.errors import at_line, in_words
 from rung.core.spec.improve import ImproveSpec, JoinedSpec, without_nothing
 from rung.core.spec.labelling import LabellingSpec
+from rung.core.spec.renamed import warn_of_old_names
 from rung.core.spec.rules import RuleSpec
 from rung.core.spec.serve import ServeSpec
 from rung.core.spec.value import ValueSpec
@@ -247,6 +248,7 @@ def parse_product(text: str, where: str = "product.yaml", default_name: str = "p
     """Return the product a YAML text specifies; raises SpecError with every problem found."""
     raw, lines, problems = read_yaml(text, where)
     raw.setdefault("name", default_name)
+    warn_of_old_names(raw, where, lines)
     return check_product(raw, where, lines, problems)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rung.core.spec.data import Section
+from rung.core.spec.renamed import with_new_names
 
 InputKept = Literal["encrypted", "hash", "plain"]
 
@@ -34,18 +35,26 @@ class ServeSpec(Section):
     seconds: float = Field(
         default=30, gt=0, le=3_600, description="longest a request may take, waiting included"
     )
-    waiting: int = Field(
-        default=128, ge=1, le=100_000, description="most requests at work at once; more are answered with 429"
+    max_in_flight: int = Field(
+        default=128,
+        ge=1,
+        le=100_000,
+        description="requests processed or queued at once; further ones are answered with 429",
     )
     per_minute: int | None = Field(
         default=None, ge=1, description="most requests of one key a minute; a key may have a limit of its own"
     )
-    together: int = Field(
+    max_batch_size: int = Field(
         default=8,
         ge=1,
         le=32,
-        description="most waiting requests answered at a time, where that is measured to be cheaper; 1: never",
+        description="queued requests predicted in one batch, where that is measured to be cheaper; 1: no batching",
     )
     threads: int | None = Field(
         default=None, ge=1, le=256, description="threads that predict; default: as many as cores"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_names(cls, values: Any) -> Any:
+        return with_new_names("serve", values)

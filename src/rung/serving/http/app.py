@@ -55,7 +55,9 @@ def create_app(
     asked again when it is to be exchanged; by default where it was opened.
     """
     service = service or Service()
-    models = ModelRegistry(predictors, uncertified, locators, service.limits.rows, service.limits.together)
+    models = ModelRegistry(
+        predictors, uncertified, locators, service.limits.rows, service.limits.max_batch_size
+    )
     shadows = ShadowRunner(service)
     dispatcher = Dispatcher(service, shadows)
     service.metrics.gauges += [
