@@ -39,14 +39,14 @@ from sets import archive, chinese_rows, rotten_rows
 from rung.core.model import FitContext
 from rung.core.spec.product import Product
 from rung.core.types import Examples
-from rung.data.labels.confident_learning import error_rate, suspects
+from rung.data.labels.confident_learning import error_rate, find_label_issues
 from rung.data.profile.out_of_fold import out_of_fold
 from rung.modalities.text import near_duplicates
-from rung.modalities.text.near_duplicates import Index, Sketcher, clusters, pairs_within
+from rung.modalities.text.near_duplicates import LshIndex, MinHasher, cluster_labels, near_duplicate_pairs
 from rung.models.tfidf_linear import TfidfLinear, TfidfLinearParams
-from rung.runtime.weights.store import local
+from rung.runtime.weights.store import weights_folder
 from rung.tasks.text_classification import TextClassification
-from rung.training.linear.search import label_codes
+from rung.training.linear.search import encode_labels
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "data.md"
@@ -136,11 +136,11 @@ def labels_section() -> str:
             noisy, wrong = wrong_labels(right, share, SEED)
             begun = time.perf_counter()
             data = examples(texts, noisy)
-            together = clusters(pairs_within(Sketcher(texts), texts), len(texts)).tolist()
+            together = cluster_labels(near_duplicate_pairs(MinHasher(texts), texts), len(texts)).tolist()
             probabilities = out_of_fold(Product.model_validate(PRODUCT), data, together)
             assert probabilities is not None
-            codes = label_codes(noisy, data.schema.labels)
-            ours, rate = suspects(codes, probabilities), error_rate(codes, probabilities)
+            codes = encode_labels(noisy, data.schema.labels)
+            ours, rate = find_label_issues(codes, probabilities), error_rate(codes, probabilities)
             seconds = time.perf_counter() - begun
             told = f"{rate.value:.1%} ({rate.low:.1%} to {rate.high:.1%})"
             if not wrong:
@@ -208,7 +208,7 @@ def copies_section() -> str:
             answer = ask({"peer": "datasketch", "known": known, "queries": queries, "shingles": shingles, "thresholds": [0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8]})  # fmt: skip
             runs[f"datasketch, {shingles}"] = answer
         thresholds = [0.7, 0.75, 0.8, 0.85, 0.875, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99]
-        runs["semhash"] = ask({"peer": "semhash", "known": known, "queries": queries, "thresholds": thresholds, "weights": str(local("wordllama"))})  # fmt: skip
+        runs["semhash"] = ask({"peer": "semhash", "known": known, "queries": queries, "thresholds": thresholds, "weights": str(weights_folder("wordllama"))})  # fmt: skip
         for method, answer in runs.items():
             out.append(_row(name, method, answer, len(fresh), {k: len(v) for k, v in planted.items()}))
             print(out[-1], flush=True)
@@ -237,20 +237,29 @@ def _unlike(texts: list[str], most: int) -> tuple[list[str], list[str]]:
 def _ours(known: list[str], queries: list[str]) -> dict[str, dict[str, Any]]:
     """Return what ours finds as it is shipped, and with one threshold for texts of all lengths, as the peers have it."""
     shipped, seconds = _hits(known, queries)
-    runs = {"rung, as shipped": {"found": {near_duplicates.SIMILAR: shipped}, "seconds": seconds}}
+    runs = {"rung, as shipped": {"found": {near_duplicates.MIN_SIMILARITY: shipped}, "seconds": seconds}}
     found: dict[float, list[bool]] = {}
-    saved = near_duplicates.SIMILAR, near_duplicates._SIMILAR_SHORT, near_duplicates.LEAST_WORDS
+    saved = (
+        near_duplicates.MIN_SIMILARITY,
+        near_duplicates._MIN_SIMILARITY_BY_WORDS,
+        near_duplicates.MIN_WORDS,
+    )
     for threshold in (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5):
-        near_duplicates.SIMILAR, near_duplicates._SIMILAR_SHORT = threshold, ((1, threshold),)
-        near_duplicates.LEAST_WORDS = 1
+        near_duplicates.MIN_SIMILARITY, near_duplicates._MIN_SIMILARITY_BY_WORDS = (
+            threshold,
+            ((1, threshold),),
+        )
+        near_duplicates.MIN_WORDS = 1
         found[threshold], seconds = _hits(known, queries)
-    near_duplicates.SIMILAR, near_duplicates._SIMILAR_SHORT, near_duplicates.LEAST_WORDS = saved
+    near_duplicates.MIN_SIMILARITY, near_duplicates._MIN_SIMILARITY_BY_WORDS, near_duplicates.MIN_WORDS = (
+        saved
+    )
     return {**runs, "rung, one threshold": {"found": found, "seconds": seconds}}
 
 
 def _hits(known: list[str], queries: list[str]) -> tuple[list[bool], float]:
     begun = time.perf_counter()
-    hit = set(Index(Sketcher(known), known).copies(queries).others.tolist())
+    hit = set(LshIndex(MinHasher(known), known).find_duplicates(queries).right.tolist())
     spent = time.perf_counter() - begun
     return [place in hit for place in range(len(queries))], spent
 

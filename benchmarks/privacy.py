@@ -26,7 +26,7 @@ from pathlib import Path
 
 from sets import _unique, chinese_rows, member, rotten_rows
 
-from rung.privacy import PLAIN_KINDS, Span, find
+from rung.privacy import PLAIN_KINDS, Span, find_personal_data
 from rung.privacy.card import luhn
 from rung.privacy.cn_id import is_valid
 
@@ -227,7 +227,7 @@ def measure(rows: list[Row], kinds: tuple[str, ...]) -> tuple[list[list[str]], d
     planted, caught, said, right = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     wrong: dict[str, list[str]] = defaultdict(list)
     begun = time.process_time()
-    found = [find(text, kinds) for text, _ in rows]
+    found = [find_personal_data(text, kinds) for text, _ in rows]
     seconds = (time.process_time() - begun) / len(rows) * 1000
     for (text, truths), spans in zip(rows, found, strict=True):
         for truth in truths:
@@ -297,7 +297,9 @@ def main() -> None:
         ("Chinese", list(_unique(chinese_rows()))),
     ):
         alarms = [
-            (span.kind, text[max(span.start - 12, 0) : span.end + 8]) for text in prose for span in find(text)
+            (span.kind, text[max(span.start - 12, 0) : span.end + 8])
+            for text in prose
+            for span in find_personal_data(text)
         ]
         counted = (
             ", ".join(f"{kind} {count}" for kind, count in Counter(kind for kind, _ in alarms).items())

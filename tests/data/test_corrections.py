@@ -66,11 +66,13 @@ def test_from_the_list_to_a_corrected_build(noisy, tmp_path):
 
 def test_certification_rows_keep_their_label(prepared, tmp_path, table, rows):
     from rung.data.prepare.hashing import hash64
-    from rung.modalities.text.ngrams import fold
+    from rung.modalities.text.ngrams import normalize_text
 
     before = prepared(table)
     flip = {"sea": "land", "land": "sea"}
-    lines = [["data.csv", i, f"{hash64(fold(t)):016x}", y, flip[y]] for i, (t, y) in enumerate(rows, 1)]
+    lines = [
+        ["data.csv", i, f"{hash64(normalize_text(t)):016x}", y, flip[y]] for i, (t, y) in enumerate(rows, 1)
+    ]
     write_csv(tmp_path / "corrections.csv", COLUMNS, lines)
     after = prepared(None, corrections="corrections.csv")
     assert after.certification.targets == before.certification.targets

@@ -9,8 +9,8 @@ import shlex
 import pytest
 
 import rung
-from rung.cleaning.pipeline import Chain
-from rung.cleaning.steps import SAFE, make_step, modules
+from rung.cleaning.pipeline import CleaningPipeline
+from rung.cleaning.steps import DEFAULT_STEPS, make_step, step_modules
 from rung.core.spec.cleaning import KINDS, PrivacySpec
 from rung.core.spec.product import parse_product
 from rung.models.tfidf_linear import TfidfLinear
@@ -29,8 +29,8 @@ def test_specs_parse_and_both_pages_show_the_same(page):
     clean, privacy, ladder = blocks(page, "yaml")
     assert [clean, privacy, ladder] == blocks(PAGES[0], "yaml")
     product = parse_product(SPEC + clean + privacy + ladder)
-    chain = Chain.from_spec(product.clean, product.privacy)
-    assert {step.name for step in chain.steps} == set(modules()) and len(chain.mask) == 6
+    chain = CleaningPipeline.from_spec(product.clean, product.privacy)
+    assert {step.name for step in chain.steps} == set(step_modules()) and len(chain.mask) == 6
     assert TfidfLinear.Params(**product.ladder[0].params).augment == "auto"
 
 
@@ -39,15 +39,15 @@ def test_tables_are_right(page):
     text = page.read_text(encoding="utf-8")
     for name, before, after in re.findall(r"^\| `(\w+)` \| .* \| `(.*)` → `(.*)` \|$", text, re.M):
         before = before.replace("\\u200b", "\u200b").replace("\\t", "\t")
-        assert name in SAFE and make_step(name, {}).apply(before).strip() == after
+        assert name in DEFAULT_STEPS and make_step(name, {}).apply(before).strip() == after
     for step, key, default in re.findall(r"^\| `(\w+)\.(\w+)`[^|]*\| `(\w+)` \|", text, re.M):
         shown = getattr(make_step(step, {}).params, key)
         assert (str(shown).lower() if isinstance(shown, bool) else shown) == default
     for kind in KINDS:
         assert f"| `{kind}` |" in text
-    for name in modules():
+    for name in step_modules():
         assert f"| `{name}` |" in text
-    lone = Chain.from_spec(None, PrivacySpec()).mend("a < b, and how to use <b>?")
+    lone = CleaningPipeline.from_spec(None, PrivacySpec()).clean_text("a < b, and how to use <b>?")
     assert lone == "a < b, and how to use <b>?"
 
 

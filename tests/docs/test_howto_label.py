@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from rung.cleaning.pipeline import Chain
+from rung.cleaning.pipeline import CleaningPipeline
 from rung.core.spec.cleaning import PrivacySpec
 from support import ROOT, run_cli, write_csv
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 HOWTO = ROOT / "docs" / "howto"
-DEFAULT = Chain.from_spec(None, PrivacySpec())
+DEFAULT = CleaningPipeline.from_spec(None, PrivacySpec())
 FAST = "budget: {effort: 0, threads: 1}\nladder: [majority, tfidf_linear]\n"
 
 
@@ -52,7 +52,7 @@ def fill(path, truth):
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     # People are shown texts as a build reads them.
-    mended = {DEFAULT.mend(text): label for text, label in truth.items()}
+    mended = {DEFAULT.clean_text(text): label for text, label in truth.items()}
     known = {**mended, **{f"'{text}": label for text, label in mended.items()}}
     write_csv(
         path, list(rows[0]), [[known[r["text"]] if k == "label" else v for k, v in r.items()] for r in rows]

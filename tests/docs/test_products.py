@@ -150,10 +150,15 @@ def test_the_table_of_the_rules_page_says_what_rules_do(page):
     quoted = re.compile(r"[\"“]([^\"”]+)[\"”]")
     for kind, pattern, yes, no in rows:
         rules = Rules([Rule(kind, pattern, "yes")])
-        from rung.modalities.text.ngrams import fold
+        from rung.modalities.text.ngrams import normalize_text
 
-        assert all(rules.first(fold(example)) == 0 for example in quoted.findall(yes)), (pattern, yes)
-        assert quoted.findall(no) and all(rules.first(fold(x)) is None for x in quoted.findall(no)), (
+        assert all(rules.first(normalize_text(example)) == 0 for example in quoted.findall(yes)), (
+            pattern,
+            yes,
+        )
+        assert quoted.findall(no) and all(
+            rules.first(normalize_text(x)) is None for x in quoted.findall(no)
+        ), (
             pattern,
             no,
         )

@@ -8,7 +8,7 @@ import yaml
 
 import rung
 from rung.core.spec.product import Product, load_product, parse_product
-from rung.modalities.tables.parsing import date, number
+from rung.modalities.tables.parsing import parse_date, parse_number
 from support import ROOT
 
 PAGES = [
@@ -25,9 +25,9 @@ def test_both_pages_run_the_same():
 def test_cells_become_what_the_page_says(page):
     numbers, dates = (line for line in page.splitlines() if line.startswith(("| `1200`", "| `2024")))
     cells = re.findall(r"`([^`]+)`", numbers.split("|")[1])
-    assert len(cells) == 7 and all(number(cell, "kg") is not None for cell in cells)
+    assert len(cells) == 7 and all(parse_number(cell, "kg") is not None for cell in cells)
     cells = re.findall(r"`([^`]+)`", dates.split("|")[1])
-    found = {date(cell, "mdy" if cell.startswith("01/") else "dmy") for cell in cells}
+    found = {parse_date(cell, "mdy" if cell.startswith("01/") else "dmy") for cell in cells}
     assert len(cells) == 6 and found == {"2024-01-31"}
 
 

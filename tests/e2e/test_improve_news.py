@@ -6,7 +6,7 @@ import random
 import pytest
 
 import rung
-from rung.cleaning.pipeline import Chain
+from rung.cleaning.pipeline import CleaningPipeline
 from rung.core.spec.cleaning import PrivacySpec
 from rung.serving.http.api_keys import KeyStore
 from served_products import answer_page, ask, reviewing, served
@@ -56,7 +56,7 @@ def test_the_circle_closes(articles, tmp_path):
     traffic = old[1100:1500] + [row for row in articles if row[1] == "tech"][:250]
     random.Random(1).shuffle(traffic)
     # People are shown texts as the model reads them.
-    mend = Chain.from_spec(None, PrivacySpec()).mend
+    mend = CleaningPipeline.from_spec(None, PrivacySpec()).clean_text
     truth = {mend(text): label for text, label in traffic}
     with served(spec) as (address, env):
         folder = tmp_path / "service"

@@ -5,7 +5,7 @@ import random
 import time
 
 import rung
-from rung.cleaning.pipeline import Chain
+from rung.cleaning.pipeline import CleaningPipeline
 from rung.core.spec.cleaning import PrivacySpec
 from rung.journal.encryption import VARIABLE, new_master_key
 from rung.serving.promotion import history
@@ -37,7 +37,7 @@ def test_in_shadow_first(news_folder, tmp_path, monkeypatch):
     first = rung.build(spec)
     assert first.cleared
     traffic = random.Random(1).sample(old[500:750] + new[:150], 400)
-    mend = Chain.from_spec(None, PrivacySpec()).mend
+    mend = CleaningPipeline.from_spec(None, PrivacySpec()).clean_text
     truth = {mend(text): label for text, label in traffic}
     remember(tmp_path / "service", first.bundle, [{"text": text} for text, _ in traffic], None)
     review_all(spec, lambda cells: truth[cells["text"]], most=260)

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import rung
-from rung.cleaning.pipeline import Chain
+from rung.cleaning.pipeline import CleaningPipeline
 from rung.core.errors import BundleError, InputError
 from rung.core.manifest import seal
 from rung.pages.report import render
@@ -27,7 +27,7 @@ def masked(news_rows, tmp_path_factory):
 
 def test_raw_and_mended_text_are_answered_alike(masked, news_rows):
     model = rung.load(masked.bundle)
-    chain = Chain.from_dict(model.manifest.clean)
+    chain = CleaningPipeline.from_dict(model.manifest.clean)
     for text, _ in news_rows[::40]:
         raw = f"<div>{text}&amp;</div>\u200b　ＣＡＬＬ 139-0013-9000"
         clean = chain.apply({"text": raw}, ["text"]).values["text"]

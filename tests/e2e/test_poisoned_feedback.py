@@ -6,7 +6,7 @@ import random
 import pytest
 
 import rung
-from rung.cleaning.pipeline import Chain
+from rung.cleaning.pipeline import CleaningPipeline
 from rung.core.spec.cleaning import PrivacySpec
 from rung.serving.bundle_source import read_champion
 from rung.serving.promotion import history
@@ -24,7 +24,7 @@ ladder: [majority, tfidf_linear]
 serve: {inputs: plain}
 improve: {audit_rows: 70, audit_share: 0.3, min_feedback: 40, margin: 0.05%s}
 """
-MEND = Chain.from_spec(None, PrivacySpec()).mend
+MEND = CleaningPipeline.from_spec(None, PrivacySpec()).clean_text
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from rung.core.model import FitContext
 from rung.core.params import make_params
 from rung.core.types import Examples
 from rung.modalities.tables.features import Cells
-from rung.training.tables.candidates import candidates
-from rung.training.tables.class_balance import balanced, level
-from rung.training.tables.objective import Goal
+from rung.training.tables.candidates import list_candidates
+from rung.training.tables.class_balance import balance_rows, prior_shift
+from rung.training.tables.objective import TrainingTargets
 from support import ROOT
 
 pytest.importorskip("lightgbm")
@@ -28,7 +28,7 @@ def simulated(n, seed):
     x = rng.normal(size=(n, 3))
     chance = 1 / (1 + np.exp(-(1.2 * x[:, 0] + 0.8 * x[:, 1] - 6.2)))
     codes = (rng.random(n) < chance).astype(np.int64)
-    return Cells(x, np.zeros((n, 0), np.int32), ()), Goal(np.eye(2)[codes], codes), chance
+    return Cells(x, np.zeros((n, 0), np.int32), ()), TrainingTargets(np.eye(2)[codes], codes), chance
 
 
 def as_examples(cells, goal):
@@ -59,21 +59,21 @@ def test_probabilities_stay_those_of_the_data(name, kind):
 def test_what_weights_and_thinning_do_to_rows():
     cells, goal, _ = simulated(60_000, 0)
     rare = int(goal.codes.sum())
-    heavy = balanced(cells, goal, {"balance": "weights"}, 0)
+    heavy = balance_rows(cells, goal, {"balance": "weights"}, 0)
     sums = [heavy.weights[goal.codes == k].sum() for k in (0, 1)]
     assert sums[0] == pytest.approx(sums[1]) and heavy.shift[1] < 0 < heavy.shift[0]
-    thin = balanced(cells, goal, {"balance": "thin"}, 0)
+    thin = balance_rows(cells, goal, {"balance": "thin"}, 0)
     counts = np.bincount(thin.goal.codes)
     assert counts[1] == rare and counts[0] == max(20 * rare, 2_000) and thin.weights is None
     assert thin.shift[0] - thin.shift[1] == pytest.approx(np.log((60_000 - rare) / counts[0]))
-    numbers = Goal(goal.targets[:, :1], None)
-    assert balanced(cells, numbers, {"balance": "weights"}, 0).goal is numbers
+    numbers = TrainingTargets(goal.targets[:, :1], None)
+    assert balance_rows(cells, numbers, {"balance": "weights"}, 0).goal is numbers
 
 
 def test_scores_are_levelled_to_the_labels_shares():
     rng = np.random.default_rng(0)
     raw, codes = rng.normal(size=(5_000, 3)), rng.choice(3, 5_000, p=[0.9, 0.09, 0.01])
-    shift = level(raw, codes, 2.0)
+    shift = prior_shift(raw, codes, 2.0)
     logits = 2.0 * (raw + shift)
     said = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert np.allclose(said.mean(axis=0), np.bincount(codes) / 5_000, atol=1e-5)
@@ -82,12 +82,14 @@ def test_scores_are_levelled_to_the_labels_shares():
 def test_weighting_is_tried_where_a_label_is_rare_and_set_where_it_is_asked_for():
     _, goal, _ = simulated(5_000, 0)
     params = registry.model("boosted_trees").Params
-    names = [c.name for c in candidates(("trees",), False, 5_000, goal, params(), FitContext())]
+    names = [c.name for c in list_candidates(("trees",), False, 5_000, goal, params(), FitContext())]
     assert any(name.endswith(", weights") for name in names)
-    asked = candidates(("trees",), False, 5_000, goal, params(balance="thin"), FitContext())
+    asked = list_candidates(("trees",), False, 5_000, goal, params(balance="thin"), FitContext())
     assert {c.settings["balance"] for c in asked} == {"thin"}
-    even = Goal(np.eye(2)[np.arange(100) % 2], np.arange(100) % 2)
-    assert not any("," in c.name for c in candidates(("trees",), False, 100, even, params(), FitContext()))
+    even = TrainingTargets(np.eye(2)[np.arange(100) % 2], np.arange(100) % 2)
+    assert not any(
+        "," in c.name for c in list_candidates(("trees",), False, 100, even, params(), FitContext())
+    )
     with pytest.raises(RungError) as error:
         make_params(params, {"balance": "smote"})
     assert "'none', 'weights' or 'thin'" in error.value.problem

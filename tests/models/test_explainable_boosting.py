@@ -10,10 +10,10 @@ from sklearn.datasets import load_breast_cancer
 from rung.core import registry
 from rung.core.errors import MissingExtra
 from rung.core.model import DataFacts, FitContext
-from rung.modalities.tables.additive import AdditivePart
+from rung.modalities.tables.additive import AdditiveModel
 from rung.modalities.tables.features import Cells
-from rung.training.tables.ebm import fit_additive, without_margins
-from rung.training.tables.objective import Goal
+from rung.training.tables.ebm import fit_additive, purify
+from rung.training.tables.objective import TrainingTargets
 
 pytest.importorskip("interpret")
 
@@ -31,9 +31,9 @@ def made(rows=400, labels=2, seed=0):
     numbers[::11, 1] = np.nan
     cells = Cells(numbers, codes, SIZES)
     if not labels:
-        return cells, Goal(score[:, None], None)
+        return cells, TrainingTargets(score[:, None], None)
     answer = np.searchsorted(np.quantile(score, np.linspace(0, 1, labels + 1)[1:-1]), score).astype(np.int64)
-    return cells, Goal(np.eye(labels)[answer], answer)
+    return cells, TrainingTargets(np.eye(labels)[answer], answer)
 
 
 @pytest.mark.parametrize("labels", [0, 2, 3])
@@ -41,8 +41,8 @@ def test_answers_are_those_of_the_library(labels, monkeypatch):
     from rung.training.tables import ebm
 
     kept = []
-    whole = ebm._boosted
-    monkeypatch.setattr(ebm, "_boosted", lambda *args: kept.append(whole(*args)) or kept[0])
+    whole = ebm._fit_ebm
+    monkeypatch.setattr(ebm, "_fit_ebm", lambda *args: kept.append(whole(*args)) or kept[0])
     cells, goal = made(labels=labels)
     part = fit_additive(cells, goal, {"pairs": 2, "bags": 2}, FitContext())
     rows = np.hstack([cells.numbers, cells.codes.astype(float)])
@@ -86,7 +86,7 @@ def test_reasons_are_the_shapley_values_of_independent_columns():
 def test_a_pair_is_taken_apart_into_columns_and_what_is_left():
     rng = np.random.default_rng(1)
     table, weights = rng.normal(size=(5, 4, 2)), rng.integers(0, 9, size=(5, 4)).astype(float)
-    first, second, both, mean = without_margins(table, weights)
+    first, second, both, mean = purify(table, weights)
     assert np.allclose(first[:, None] + second[None] + both + mean, table)
     p, q = weights.sum(axis=1) / weights.sum(), weights.sum(axis=0) / weights.sum()
     assert np.allclose(p @ first, 0) and np.allclose(q @ second, 0)
@@ -103,7 +103,7 @@ def test_a_label_that_a_fold_lacks_and_codes_never_seen():
     assert (fit_additive(cells.take(only), goal.take(only), {}, FitContext()).raw(cells).argmax(1) == 2).all()
     strange = Cells(np.array([[1e300, np.nan]]), np.array([[99, 99]], dtype=np.int32), SIZES)
     assert np.isfinite(part.raw(strange)).all()
-    again = AdditivePart.from_arrays(part.arrays())
+    again = AdditiveModel.from_arrays(part.arrays())
     assert np.array_equal(again.raw(cells), raw)
 
 
@@ -122,7 +122,10 @@ def test_categories_of_few_rows_are_answered_as_another_one():
 def test_tumours_are_told_apart():
     found = load_breast_cancer()
     codes = (found.target == 0).astype(np.int64)
-    goal, cells = Goal(np.eye(2)[codes], codes), Cells(found.data, np.zeros((len(codes), 0), np.int32), ())
+    goal, cells = (
+        TrainingTargets(np.eye(2)[codes], codes),
+        Cells(found.data, np.zeros((len(codes), 0), np.int32), ()),
+    )
     order = np.random.default_rng(0).permutation(len(codes))
     train, test = order[:300], order[300:]
     part = fit_additive(cells.take(train), goal.take(train), {"pairs": 0}, FitContext())

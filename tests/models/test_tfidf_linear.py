@@ -9,7 +9,7 @@ from sklearn.svm import LinearSVC
 
 from rung.core.model import FitContext
 from rung.core.types import Examples, Schema
-from rung.modalities.text.ngrams import fold, word_spans
+from rung.modalities.text.ngrams import normalize_text, word_spans
 from rung.models.tfidf_linear import TfidfLinear, TfidfLinearParams
 from rung.tasks.text_classification import TextClassification
 
@@ -22,13 +22,13 @@ def examples_from(rows):
 
 
 def words_and_pairs(text):
-    folded = fold(text)
+    folded = normalize_text(text)
     words = [folded[a:b] for a, b in word_spans(folded)]
     return words + [f"{a}\0{b}" for a, b in zip(words, words[1:], strict=False)]
 
 
 def chars(text):
-    padded = [f" {token} " for token in fold(text).split()]
+    padded = [f" {token} " for token in normalize_text(text).split()]
     return [token[i : i + n] for token in padded for n in (2, 3, 4) for i in range(len(token) - n + 1)]
 
 
@@ -106,7 +106,10 @@ def test_char_ngrams_are_those_of_char_wb():
     text = "The cat, naïve!  sat 北京 ok"
     ours = sorted(g for g in chars(text))
     theirs = sorted(
-        g for g in CountVectorizer(analyzer="char_wb", ngram_range=(2, 4)).build_analyzer()(fold(text))
+        g
+        for g in CountVectorizer(analyzer="char_wb", ngram_range=(2, 4)).build_analyzer()(
+            normalize_text(text)
+        )
     )
     assert ours == theirs
 

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from rung.modalities.tables.parsing import category_text, date, is_missing, number
-from rung.modalities.tables.type_inference import described_field
+from rung.modalities.tables.parsing import category_text, is_missing, parse_date, parse_number
+from rung.modalities.tables.type_inference import infer_field
 
 
 @pytest.mark.parametrize(
@@ -17,11 +17,11 @@ from rung.modalities.tables.type_inference import described_field
     ],
 )  # fmt: skip
 def test_numbers_with_currency_percent_and_units(text, value):
-    assert number(text) == (pytest.approx(value) if value is not None else None)
+    assert parse_number(text) == (pytest.approx(value) if value is not None else None)
 
 
 def test_a_unit_is_read_where_the_column_has_it():
-    assert number("12 kg", "kg") == 12.0 and number("12 g", "kg") is None
+    assert parse_number("12 kg", "kg") == 12.0 and parse_number("12 g", "kg") is None
 
 
 @pytest.mark.parametrize(
@@ -34,11 +34,11 @@ def test_a_unit_is_read_where_the_column_has_it():
     ],
 )  # fmt: skip
 def test_dates_of_three_formats_and_more(text, form, iso):
-    assert date(text, form) == iso
+    assert parse_date(text, form) == iso
 
 
 def kind_of(cells, name="x"):
-    return described_field(name, Counter(cells))
+    return infer_field(name, Counter(cells))
 
 
 def test_what_a_column_holds():

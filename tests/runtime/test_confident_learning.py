@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rung.data.labels.confident_learning import confident_joint, error_rate, suspects
+from rung.data.labels.confident_learning import confident_joint, error_rate, find_label_issues
 
 
 def test_the_joint_of_a_worked_example():
@@ -13,7 +13,7 @@ def test_the_joint_of_a_worked_example():
     joint = confident_joint(codes, sure)
     # The mean of label 0 is (8 * 0.9 + 2 * 0.05) / 10 = 0.73, of label 1 0.9: all rows reach one.
     assert joint == pytest.approx(np.array([[0.4, 0.1], [0.0, 0.5]]))
-    found = suspects(codes, sure)
+    found = find_label_issues(codes, sure)
     assert sorted(found.rows.tolist()) == [8, 9] and found.suggested.tolist() == [1, 1]
     assert found.margin == pytest.approx([0.9, 0.9])
 
@@ -21,7 +21,7 @@ def test_the_joint_of_a_worked_example():
 def test_clean_labels_and_labels_without_rows():
     codes = np.repeat([0, 2], 20)
     sure = np.tile([0.98, 0.01, 0.01], (20, 1)).tolist() + np.tile([0.01, 0.01, 0.98], (20, 1)).tolist()
-    found = suspects(codes, np.array(sure))
+    found = find_label_issues(codes, np.array(sure))
     assert len(found.rows) == 0
     rate = error_rate(codes, np.array(sure))
     assert rate.value == rate.low == 0.0 and 0.05 < rate.high < 0.12
@@ -66,7 +66,7 @@ def test_the_interval_holds_the_planted_rate(labels, rate, overlap):
 def test_planted_labels_come_first():
     rng = np.random.default_rng(1)
     codes, probabilities, right, wrong = planted(rng, 2_000, 4, 0.1, 1.5)
-    found = suspects(codes, probabilities)
+    found = find_label_issues(codes, probabilities)
     top = found.rows[: int(wrong.sum())]
     assert wrong[top].mean() > 0.9
     assert (found.suggested[:50] == right[found.rows[:50]]).mean() > 0.95
@@ -77,4 +77,4 @@ def test_planted_labels_come_first():
 def test_small_and_single():
     one = error_rate(np.zeros(3, int), np.ones((3, 1)))
     assert one.value == 0.0 and one.high < 0.75
-    assert len(suspects(np.zeros(0, int), np.zeros((0, 2))).rows) == 0
+    assert len(find_label_issues(np.zeros(0, int), np.zeros((0, 2))).rows) == 0

@@ -5,7 +5,7 @@ import pytest
 from rung.modalities.text.onnx_encoder import EncoderConfig
 from rung.runtime.weights.store import cache_folder
 from rung.training.text import encoder_precision
-from rung.training.text.encoder_precision import best_encoder, measured
+from rung.training.text.encoder_precision import best_encoder_folder, measure_int8
 
 
 @pytest.fixture
@@ -16,30 +16,32 @@ def own_cache(tmp_path, monkeypatch):
 
 
 def test_it_is_measured_once_and_holds_for_this_processor(minilm, own_cache, monkeypatch):
-    found = measured(minilm)
+    found = measure_int8(minilm)
     assert found["least_cosine"] > 0.99 and found["speed_up"] > 0
-    assert EncoderConfig.read(best_encoder(minilm)).variant == found["variant"]
-    monkeypatch.setattr(encoder_precision, "_seconds", lambda _: pytest.fail("measured again"))
-    assert measured(minilm) == found
-    monkeypatch.setattr(encoder_precision, "_processor", lambda: "another")
+    assert EncoderConfig.read(best_encoder_folder(minilm)).variant == found["variant"]
+    monkeypatch.setattr(encoder_precision, "_encoding_seconds", lambda _: pytest.fail("measured again"))
+    assert measure_int8(minilm) == found
+    monkeypatch.setattr(encoder_precision, "_processor_name", lambda: "another")
     with pytest.raises(pytest.fail.Exception):
-        measured(minilm)
+        measure_int8(minilm)
 
 
 @pytest.mark.parametrize("cause", ["slower", "worse"])
 def test_float32_where_8_bits_do_not_pay(minilm, own_cache, monkeypatch, cause):
     if cause == "slower":
         seconds = iter([1.0, 1.5])
-        monkeypatch.setattr(encoder_precision, "_seconds", lambda _: next(seconds))
+        monkeypatch.setattr(encoder_precision, "_encoding_seconds", lambda _: next(seconds))
     else:
         monkeypatch.setattr(
-            encoder_precision, "_seconds", lambda encoder: 2.0 if encoder.config.variant == "float32" else 1.0
+            encoder_precision,
+            "_encoding_seconds",
+            lambda encoder: 2.0 if encoder.config.variant == "float32" else 1.0,
         )
-        monkeypatch.setattr(encoder_precision, "AS_GOOD", 0.99999)
-    folder = best_encoder(minilm)
-    assert EncoderConfig.read(folder).variant == "float32" and measured(minilm)["variant"] == "float32"
+        monkeypatch.setattr(encoder_precision, "MIN_COSINE", 0.99999)
+    folder = best_encoder_folder(minilm)
+    assert EncoderConfig.read(folder).variant == "float32" and measure_int8(minilm)["variant"] == "float32"
 
 
 def test_what_is_published_as_it_is_is_not_measured(bge_small, monkeypatch):
-    monkeypatch.setattr(encoder_precision, "measured", lambda _: pytest.fail("measured"))
-    assert EncoderConfig.read(best_encoder(bge_small)).variant == "as published"
+    monkeypatch.setattr(encoder_precision, "measure_int8", lambda _: pytest.fail("measured"))
+    assert EncoderConfig.read(best_encoder_folder(bge_small)).variant == "as published"

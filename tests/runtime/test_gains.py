@@ -8,10 +8,10 @@ from rung.core.types import Examples
 from rung.models.tfidf_linear import TfidfLinear, TfidfLinearParams
 from rung.tasks.text_classification import TextClassification
 from rung.training.linear.feature_matrix import FeatureMatrix
-from rung.training.linear.paired_gain import accuracy, gains, macro_f1
+from rung.training.linear.paired_gain import accuracy, is_significant_gain, macro_f1
 from rung.training.linear.ridge import dual_ridge
-from rung.training.linear.search import Candidate, fit_weights, row_weights
-from rung.training.text.augmentation import augmented
+from rung.training.linear.search import HeadCandidate, balanced_row_weights, fit_weights
+from rung.training.text.augmentation import augment_texts
 
 
 @pytest.mark.parametrize("score", [accuracy, macro_f1], ids=["accuracy", "macro_f1"])
@@ -22,7 +22,7 @@ def test_a_choice_without_effect_is_kept_about_once_in_twenty(score):
     for turn in range(400):
         codes = rng.integers(0, 3, 300)
         one, other = (np.where(rng.random(300) < 0.8, codes, rng.integers(0, 3, 300)) for _ in range(2))
-        kept += gains(codes, one, other, 3, score, turn)
+        kept += is_significant_gain(codes, one, other, 3, score, turn)
     # Five in a hundred of 400 is 20; four standard deviations of chance above that.
     assert kept <= 38
 
@@ -31,8 +31,10 @@ def test_a_real_gain_is_kept_and_a_loss_is_not():
     rng = np.random.default_rng(1)
     codes = rng.integers(0, 2, 500)
     bad, good = (np.where(rng.random(500) < share, codes, 1 - codes) for share in (0.75, 0.85))
-    assert gains(codes, bad, good, 2, accuracy, 0) and not gains(codes, good, bad, 2, accuracy, 0)
-    assert not gains(codes, good, good, 2, accuracy, 0)
+    assert is_significant_gain(codes, bad, good, 2, accuracy, 0) and not is_significant_gain(
+        codes, good, bad, 2, accuracy, 0
+    )
+    assert not is_significant_gain(codes, good, good, 2, accuracy, 0)
 
 
 def test_macro_f1_is_the_metrics():
@@ -50,7 +52,7 @@ def test_weighted_ridge_is_scikit_learns():
 
     rng = np.random.default_rng(3)
     features, codes = rng.normal(size=(60, 8)), (rng.random(60) < 0.2).astype(np.int64)
-    targets, weights = np.where(codes[:, None] == [0, 1], 1.0, -1.0), row_weights(codes)
+    targets, weights = np.where(codes[:, None] == [0, 1], 1.0, -1.0), balanced_row_weights(codes)
     assert weights.mean() == pytest.approx(1) and weights[codes == 1].sum() == pytest.approx(
         weights[codes == 0].sum()
     )
@@ -61,8 +63,8 @@ def test_weighted_ridge_is_scikit_learns():
         and np.abs(bias - theirs.intercept_).max() < 1e-8
     )
     for head in ("svc", "ridge", "logistic"):
-        plain = fit_weights(FeatureMatrix((features,)), codes, 2, Candidate("x", head, 1.0), 0)[1]
-        even = fit_weights(FeatureMatrix((features,)), codes, 2, Candidate("x", head, 1.0, True), 0)[1]
+        plain = fit_weights(FeatureMatrix((features,)), codes, 2, HeadCandidate("x", head, 1.0), 0)[1]
+        even = fit_weights(FeatureMatrix((features,)), codes, 2, HeadCandidate("x", head, 1.0, True), 0)[1]
         assert even[1] - even[0] > plain[1] - plain[0]
 
 
@@ -129,22 +131,22 @@ def test_variants_are_deterministic_and_keep_most_of_the_text():
         "请问我的快递什么时候能送到，昨天就该到了" * 3,
     ]
     for kind in ("words", "chars"):
-        once = augmented(texts, kind, 7)
-        assert once == augmented(texts, kind, 7) and once[1:] != texts[1:] and once[0] != texts[0]
+        once = augment_texts(texts, kind, 7)
+        assert once == augment_texts(texts, kind, 7) and once[1:] != texts[1:] and once[0] != texts[0]
         assert all(
             0.7 * len(text) < len(other) < 1.2 * len(text) for text, other in zip(texts, once, strict=True)
         )
-    assert augmented(["word"], "words", 0) == ["word"] and augmented([""], "chars", 0) == [""]
+    assert augment_texts(["word"], "words", 0) == ["word"] and augment_texts([""], "chars", 0) == [""]
 
 
 def test_varied_copies_join_the_fit_only_where_they_gain(skewed, monkeypatch):
     for verdict, kept in ((False, "none"), (True, "words")):
         monkeypatch.setattr(
-            "rung.training.text.augmentation_search.gains", lambda *args, verdict=verdict: verdict
+            "rung.training.text.augmentation_search.is_significant_gain", lambda *args, verdict=verdict: verdict
         )
         model = TfidfLinear.fit(skewed, TfidfLinearParams(augment="auto"), FitContext(effort=0))
         assert model.chosen["augment"] == kept
     plain = TfidfLinear.fit(skewed, TfidfLinearParams(), FitContext(effort=0))
-    monkeypatch.setattr("rung.training.text.augmentation_search.gains", lambda *args: False)
+    monkeypatch.setattr("rung.training.text.augmentation_search.is_significant_gain", lambda *args: False)
     refused = TfidfLinear.fit(skewed, TfidfLinearParams(augment="chars"), FitContext(effort=0))
     assert (refused.scores(skewed.inputs) == plain.scores(skewed.inputs)).all()

@@ -8,13 +8,13 @@ pytest.importorskip("sklearn", reason="fitting needs rung[build]")
 from rung.core.model import FitContext
 from rung.core.types import Examples, Field, Schema
 from rung.modalities.text.ngrams import NgramSpec
-from rung.modalities.text.tfidf import learn_block, transform
+from rung.modalities.text.tfidf import fit_block, transform
 from rung.models.tfidf_linear import TfidfLinear, TfidfLinearParams
 from rung.training.linear.feature_matrix import FeatureMatrix
-from rung.training.linear.search import Candidate, Found
+from rung.training.linear.search import HeadCandidate, SearchResult
 from rung.training.text import term_weighting
-from rung.training.text.ngram_candidates import words_in_a_row
-from rung.training.text.term_weighting import weigh_by_label
+from rung.training.text.ngram_candidates import default_word_max
+from rung.training.text.term_weighting import weight_terms_by_label
 
 
 def rows(labels: int, count: int = 400) -> tuple[list[str], np.ndarray]:
@@ -33,16 +33,16 @@ def weighed(labels: int, shuffled: bool = False):
     texts, codes = rows(labels)
     if shuffled:
         codes = np.random.default_rng(1).permutation(codes)
-    block, found = learn_block(texts, NgramSpec(1), 1, 10_000, 0.7)
+    block, found = fit_block(texts, NgramSpec(1), 1, 10_000, 0.7)
     sparse = csr_matrix(
         (found.values.astype(np.float64), found.columns, found.starts), (len(texts), found.width)
     )
-    winner = Found(
-        Candidate("words", "ridge", 1.0), 0.5, (), np.zeros((len(texts), labels)), np.arange(len(texts))
+    winner = SearchResult(
+        HeadCandidate("words", "ridge", 1.0), 0.5, (), np.zeros((len(texts), labels)), np.arange(len(texts))
     )
     meaning = np.random.default_rng(2).normal(size=(len(texts), 3))
     matrix = FeatureMatrix((sparse, meaning))
-    return texts, matrix, weigh_by_label(matrix, (block,), codes, winner, FitContext())
+    return texts, matrix, weight_terms_by_label(matrix, (block,), codes, winner, FitContext())
 
 
 @pytest.mark.parametrize("at_once", [7, 20_000])
@@ -72,7 +72,7 @@ def test_scores_to_calibrate_on_come_from_other_folds():
     for shuffled in (False, True):
         _, _, after = weighed(2, shuffled)
         if after is not None:
-            scores, held = after.found.held
+            scores, held = after.found.calibration_scores
             codes = rows(2)[1] if not shuffled else np.random.default_rng(1).permutation(rows(2)[1])
             rights.append(float((scores.argmax(axis=1) == codes[held]).mean()))
     assert rights[0] > 0.75
@@ -100,4 +100,4 @@ def test_a_model_says_whether_it_weighed():
     [(["a plain text of words"], 2), (["酒店很干净，服务也好", "ok 不错"], 3), ([], 2), ([""], 2)],
 )
 def test_scripts_without_blanks_take_three_in_a_row(texts, words):
-    assert words_in_a_row(texts) == words
+    assert default_word_max(texts) == words

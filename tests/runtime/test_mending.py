@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rung.cleaning import simplified
-from rung.cleaning.pipeline import Chain
-from rung.cleaning.steps import SAFE, make_step, modules
+from rung.cleaning.pipeline import CleaningPipeline
+from rung.cleaning.steps import DEFAULT_STEPS, make_step, step_modules
 from rung.core.errors import BundleError, SpecError
 from rung.core.spec.cleaning import PrivacySpec, StepSpec
 
-SAFE_CHAIN = Chain.from_spec(None, PrivacySpec())
-ALL = Chain.from_spec(
-    [StepSpec(step=name) for name in (*SAFE[:3], "simplified", "quotes", "whitespace")],
+SAFE_CHAIN = CleaningPipeline.from_spec(None, PrivacySpec())
+ALL = CleaningPipeline.from_spec(
+    [StepSpec(step=name) for name in (*DEFAULT_STEPS[:3], "simplified", "quotes", "whitespace")],
     PrivacySpec(mask="all"),
 )
 # Pieces that steps look for, to be put together in every way.
@@ -41,7 +41,7 @@ def test_twice_is_once(chain, text):
     assert mended(chain, text) == once
 
 
-@pytest.mark.parametrize("name", sorted(modules()))
+@pytest.mark.parametrize("name", sorted(step_modules()))
 @settings(max_examples=150, deadline=None)
 @given(text=texts)
 def test_each_step_is_idempotent(name, text):
@@ -130,8 +130,8 @@ def test_a_megabyte_is_mended():
 
 
 def test_a_chain_survives_a_manifest():
-    assert Chain.from_dict(ALL.as_dict()) == ALL
-    assert Chain.from_dict({}) == Chain() and Chain().as_dict() == {}
+    assert CleaningPipeline.from_dict(ALL.as_dict()) == ALL
+    assert CleaningPipeline.from_dict({}) == CleaningPipeline() and CleaningPipeline().as_dict() == {}
     for broken in (
         {"steps": [{"step": "rot13", "params": {}}]},
         {"steps": 3},
@@ -139,12 +139,12 @@ def test_a_chain_survives_a_manifest():
         {"steps": ["html"]},
     ):
         with pytest.raises(BundleError, match="pip install -U rung|mended in a way"):
-            Chain.from_dict(broken)
+            CleaningPipeline.from_dict(broken)
 
 
 def test_mistakes_in_a_spec_are_said_all_at_once():
     with pytest.raises(SpecError) as caught:
-        Chain.from_spec(
+        CleaningPipeline.from_spec(
             [
                 StepSpec(step="htlm"),
                 StepSpec(step="width", params={"mark": True}),

@@ -4,15 +4,15 @@ import pytest
 
 from rung.core.errors import RungError
 from rung.core.spec.cleaning import KINDS, PLAIN_KINDS
-from rung.privacy import find, require
+from rung.privacy import find_personal_data, require_packages
 from rung.privacy.card import luhn
 from rung.privacy.cn_id import is_valid
-from rung.privacy.masking import Marks
+from rung.privacy.masking import RowMasker
 from support import ROOT
 
 
 def found(text, kinds=PLAIN_KINDS):
-    return [(span.kind, text[span.start : span.end]) for span in find(text, kinds)]
+    return [(span.kind, text[span.start : span.end]) for span in find_personal_data(text, kinds)]
 
 
 @pytest.mark.parametrize(
@@ -79,24 +79,24 @@ def test_the_check_digits():
 
 def test_the_same_value_has_the_same_mark_all_through_a_row():
     texts = ["call 13800138000 or 138-0013-8000", "or +86 13900139000, a@b.com, A@B.COM"]
-    marks = Marks(texts)
+    marks = RowMasker(texts)
     assert [marks.mask(text, PLAIN_KINDS) for text in texts] == [
         "call <PHONE_1> or <PHONE_1>", "or <PHONE_2>, <EMAIL_1>, <EMAIL_1>",
     ]  # fmt: skip
     assert marks.found == {"phone": 3, "email": 2}
     again = ["<PHONE_3> and 13800138000"]
-    assert Marks(again).mask(again[0], PLAIN_KINDS) == "<PHONE_3> and <PHONE_4>"
+    assert RowMasker(again).mask(again[0], PLAIN_KINDS) == "<PHONE_3> and <PHONE_4>"
 
 
 def test_one_file_a_kind():
-    files = {path.stem for path in (ROOT / "src/rung/runtime/personal").glob("*.py")}
+    files = {path.stem for path in (ROOT / "src/rung/privacy").glob("*.py")}
     assert set(KINDS) == files - {"__init__", "spans", "masking"}
 
 
 def test_names_need_an_extra():
-    require(PLAIN_KINDS)
+    require_packages(PLAIN_KINDS)
     try:
         import presidio_analyzer  # noqa: F401
     except ImportError:
         with pytest.raises(RungError, match="presidio-analyzer"):
-            require(["person"])
+            require_packages(["person"])

@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge
 
 from rung.training.linear import feature_matrix
 from rung.training.linear import ridge as module
-from rung.training.linear.feature_matrix import FeatureMatrix, SampledRows, inner_products
+from rung.training.linear.feature_matrix import FeatureMatrix, SampledRows, gram_matrix
 from rung.training.linear.ridge import ridge
 
 
@@ -58,7 +58,7 @@ def test_inner_products_do_not_depend_on_which_columns_are_common(problem, monke
     words = problem[0].blocks[0]
     monkeypatch.setattr(feature_matrix, "_COMMON", common)
     monkeypatch.setattr(feature_matrix, "_DENSE_CELLS", 50 * words.shape[0])
-    assert np.allclose(inner_products(words), (words @ words.T).toarray())
+    assert np.allclose(gram_matrix(words), (words @ words.T).toarray())
 
 
 def test_sampled_rows_multiply_a_shared_block_once(problem, monkeypatch):
@@ -67,9 +67,9 @@ def test_sampled_rows_multiply_a_shared_block_once(problem, monkeypatch):
 
     def counted(block):
         multiplied.append(type(block))
-        return inner_products(block)
+        return gram_matrix(block)
 
-    monkeypatch.setattr(feature_matrix, "inner_products", counted)
+    monkeypatch.setattr(feature_matrix, "gram_matrix", counted)
     rows = np.arange(5, 305, 3)
     sampled = SampledRows(rows)
     for factor in (0.5, 2.0):

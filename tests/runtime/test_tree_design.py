@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from rung.modalities.tables.features import Cells
-from rung.modalities.tables.tree_ensemble import encoded_apart, learn_tree_design
+from rung.modalities.tables.tree_ensemble import encode_out_of_fold, fit_tree_encoding
 
 
 def column_of(codes, positive):
     """Return the category's column in training, and as it is read later."""
     cells = Cells(np.zeros((len(codes), 0)), np.asarray(codes, np.int32)[:, None], (max(codes) + 3,))
     targets = np.eye(2)[positive.astype(int)]
-    design = learn_tree_design(cells, targets)
-    return encoded_apart(design, cells, targets, 0)[:, 0], design.rows(cells)[:, 0]
+    design = fit_tree_encoding(cells, targets)
+    return encode_out_of_fold(design, cells, targets, 0)[:, 0], design.rows(cells)[:, 0]
 
 
 def test_a_common_value_stands_as_it_is_read_later_and_a_rare_one_without_its_own_target():
@@ -38,7 +38,7 @@ def test_where_positives_are_rare_a_value_of_a_hundred_rows_does_not_give_them_a
 def test_values_that_a_fold_lacks_have_their_place():
     """The last values of a column may all be among the rows that a fold holds out."""
     cells = Cells(np.zeros((6, 0)), np.arange(6, dtype=np.int32)[:, None], (8,))
-    design = learn_tree_design(cells.take(np.array([0, 1])), np.eye(2)[[0, 1]])
+    design = fit_tree_encoding(cells.take(np.array([0, 1])), np.eye(2)[[0, 1]])
     assert design.rows(cells)[2:, 0] == pytest.approx(0.5)
 
 
@@ -53,8 +53,8 @@ def test_where_many_values_have_a_row_or_two_it_is_said_how_many_others_a_value_
     codes = np.concatenate([np.repeat([0, 1], 200), np.repeat([2, 3, 4], 2), [5]]).astype(np.int32)
     cells = Cells(np.zeros((len(codes), 0)), codes[:, None], (8,))
     targets = np.eye(2)[np.arange(len(codes)) % 2]
-    design = learn_tree_design(cells, targets)
-    apart = encoded_apart(design, cells, targets, 0)
+    design = fit_tree_encoding(cells, targets)
+    apart = encode_out_of_fold(design, cells, targets, 0)
     others = np.expm1(apart[:, -1])
     assert others == pytest.approx(np.where(codes < 2, 199, np.where(codes < 5, 1, 0)))
     # A new row has all of training as others: one that training never saw has none.
@@ -62,4 +62,4 @@ def test_where_many_values_have_a_row_or_two_it_is_said_how_many_others_a_value_
     assert np.expm1(design.rows(asked)[:, -1]) == pytest.approx([200, 1, 0], rel=1e-5)
     assert design.sources.tolist() == [0, 0]
     common = cells.take(np.arange(400))
-    assert learn_tree_design(common, targets[:400]).sources.tolist() == [0]
+    assert fit_tree_encoding(common, targets[:400]).sources.tolist() == [0]

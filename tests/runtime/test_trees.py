@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from rung.modalities.tables.quickscorer import leaf_masks
-from rung.modalities.tables.tree_arrays import Trees, from_lightgbm, joined
+from rung.modalities.tables.quickscorer import build_quickscorer
+from rung.modalities.tables.tree_arrays import Trees, concatenate_trees, trees_from_lightgbm
 from rung.modalities.tables.tree_onnx import OnnxTrees, _varints, onnx_bytes
 from rung.modalities.tables.tree_shap import TreeShap
 from rung.runtime.onnx.session import OnnxFile
@@ -31,7 +31,7 @@ def fitted():
         "deterministic": True,
     }
     booster = lgb.train(params, lgb.Dataset(rows, found.target), 40)
-    return rows, booster, from_lightgbm(booster.dump_model(), 1)
+    return rows, booster, trees_from_lightgbm(booster.dump_model(), 1)
 
 
 def test_numpy_and_onnx_answer_as_lightgbm_does(fitted):
@@ -66,8 +66,8 @@ def test_tables_of_leaves_answer_as_the_nodes_do(leaves, objective):
         target, outputs = target + (np.nan_to_num(rows[:, 4]) > 1), 3
         params["num_class"] = outputs
     booster = lgb.train(params, lgb.Dataset(rows, target), 20)
-    trees = from_lightgbm(booster.dump_model(), outputs)
-    tables = leaf_masks(trees)
+    trees = trees_from_lightgbm(booster.dump_model(), outputs)
+    tables = build_quickscorer(trees)
     asked = np.vstack(
         [rows, rng.normal(size=(500, 6)).astype(np.float32) * 3, np.full((1, 6), np.nan, np.float32)]
     )
@@ -85,8 +85,8 @@ def test_tables_of_leaves_are_for_trees_that_fit_a_word():
     rows = rng.normal(size=(2_000, 3)).astype(np.float32)
     params = {"num_leaves": 65, "verbosity": -1, "num_threads": 1, "min_data_in_leaf": 2}
     booster = lgb.train(params, lgb.Dataset(rows, rows.sum(axis=1)), 2)
-    trees = from_lightgbm(booster.dump_model(), 1)
-    assert leaf_masks(trees) is None
+    trees = trees_from_lightgbm(booster.dump_model(), 1)
+    assert build_quickscorer(trees) is None
     instead = OnnxTrees.of(trees, 3)
     assert np.abs(instead.raw(rows) - trees.raw(rows)).max() < 1e-4
     assert instead.raw(rows[:0]).shape == (0, 1)
@@ -96,7 +96,7 @@ def test_trees_that_never_ask_are_their_one_leaf():
     kinds = (np.int32, np.float32, np.int32, np.int32, np.bool_, np.float32, np.float32, np.int32, np.int32)
     columns = ([-1, -1], [0, 0], [-1, -1], [-1, -1], [False, False], [0.25, 0.5], [3, 3], [0, 1], [0, 0])
     stump = Trees(*(np.array(c, dtype=kind) for c, kind in zip(columns, kinds, strict=True)), 1)
-    assert leaf_masks(stump).raw(np.zeros((2, 1), np.float32)).tolist() == [[0.75], [0.75]]
+    assert build_quickscorer(stump).raw(np.zeros((2, 1), np.float32)).tolist() == [[0.75], [0.75]]
 
 
 def test_the_onnx_model_is_one_by_its_own_checker(fitted):
@@ -149,7 +149,7 @@ def test_contributions_are_shapley_values_by_definition():
     rows = rng.normal(size=(300, 4)).astype(np.float32)
     target = rows[:, 0] * rows[:, 1] + np.abs(rows[:, 2])
     booster = lgb.train({"num_leaves": 6, "verbosity": -1, "num_threads": 1}, lgb.Dataset(rows, target), 3)
-    trees = from_lightgbm(booster.dump_model(), 1)
+    trees = trees_from_lightgbm(booster.dump_model(), 1)
 
     def value(row, known):
         def walk(node):
@@ -175,4 +175,4 @@ def test_contributions_are_shapley_values_by_definition():
 
 def test_joined_trees_answer_the_sum(fitted):
     rows, _, trees = fitted
-    assert np.allclose(joined([trees, trees]).raw(rows[:50]), 2 * trees.raw(rows[:50]))
+    assert np.allclose(concatenate_trees([trees, trees]).raw(rows[:50]), 2 * trees.raw(rows[:50]))

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from rung.training.text.two_sample_test import tell_apart
+from rung.training.text.two_sample_test import two_sample_test
 
 WORDS = {
     "en": [
@@ -40,24 +40,24 @@ def test_alike_sides_raise_few_alarms(lang):
     alarms = 0
     for seed in range(200):
         sides = [[text(draw, lang) for _ in range(60)] for _ in range(2)]
-        told = tell_apart(*sides, seed=seed)
-        alarms += told is not None and told.p <= 0.05
+        told = two_sample_test(*sides, seed=seed)
+        alarms += told is not None and told.p_value <= 0.05
     assert alarms <= 200 * 0.05 + 3 * (200 * 0.05 * 0.95) ** 0.5
 
 
 @pytest.mark.parametrize("lang,more", [("en", ["parking", "pool"]), ("zh", ["停车", "泳池"])])
 def test_a_difference_is_seen_with_its_words(lang, more):
     draw = random.Random(1)
-    told = tell_apart(
+    told = two_sample_test(
         [text(draw, lang) for _ in range(300)], [text(draw, lang, more * 3) for _ in range(300)]
     )
-    assert told is not None and told.p < 1e-6 and told.right > 0.7 * told.n
+    assert told is not None and told.p_value < 1e-6 and told.correct > 0.7 * told.n
     assert set(more) & set(told.theirs) and not set(more) & set(told.ours)
 
 
 def test_few_rows_say_nothing_and_rare_words_are_not_shown():
     draw = random.Random(2)
-    assert tell_apart(["a b"] * 39, ["c d"] * 100) is None
+    assert two_sample_test(["a b"] * 39, ["c d"] * 100) is None
     named = [text(draw, "en") + (" Schmidtke" if i < 4 else "") for i in range(100)]
-    told = tell_apart([text(draw, "en") for _ in range(100)], named)
+    told = two_sample_test([text(draw, "en") for _ in range(100)], named)
     assert told is not None and "schmidtke" not in told.theirs

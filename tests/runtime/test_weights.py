@@ -56,18 +56,18 @@ def _carry(
 
 def test_absent_weights_name_the_command(cache: Path) -> None:
     with pytest.raises(RungError, match="rung weights fetch minilm"):
-        store.local("minilm")
+        store.weights_folder("minilm")
     with pytest.raises(RungError, match="rung weights fetch hub:a/b@v1"):
-        store.local("hub:a/b@v1")
+        store.weights_folder("hub:a/b@v1")
     assert not cache.exists()
 
 
 def test_unknown_names_are_refused(cache: Path) -> None:
     with pytest.raises(RungError, match="Known: minilm"):
-        store.local("minilmm")
+        store.weights_folder("minilmm")
     for name in ("hub:../x", "hub:a", "hub:a/b/../../c", "hub:a/.."):
         with pytest.raises(RungError, match="hub name"):
-            store.local(name)
+            store.weights_folder(name)
 
 
 def test_fetch_checks_and_reports(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,12 +76,12 @@ def test_fetch_checks_and_reports(cache: Path, monkeypatch: pytest.MonkeyPatch) 
     said: list[tuple[str, float]] = []
     folder = store.fetch("tiny", lambda message, done: said.append((message, done)))
     assert (folder / "w.bin").read_bytes() == content
-    assert store.local("tiny") == folder == store.fetch("tiny")
+    assert store.weights_folder("tiny") == folder == store.fetch("tiny")
     assert said[0][1] == 0.0 and said[-1][1] == 1.0 and "MIT" in said[0][0]
     assert [row.folder for row in store.list_weights()] == [folder]
     (folder / "w.bin").write_bytes(b"short")
     with pytest.raises(RungError, match="not on this machine"):
-        store.local("tiny")
+        store.weights_folder("tiny")
     assert store.fetch("tiny") == folder and (folder / "w.bin").stat().st_size == 100
     assert store.remove("tiny") > 0 and store.remove("tiny") == 0.0
     assert list((cache / "weights").iterdir()) == []
@@ -136,9 +136,9 @@ def test_a_download_tells_how_far_it_is(tmp_path: Path) -> None:
 
 def test_files_are_used_in_place(tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
-    assert store.local(f"file:{tmp_path / 'm'}") == tmp_path / "m"
+    assert store.weights_folder(f"file:{tmp_path / 'm'}") == tmp_path / "m"
     with pytest.raises(RungError, match="no such file"):
-        store.local(f"file:{tmp_path / 'none'}")
+        store.weights_folder(f"file:{tmp_path / 'none'}")
     with pytest.raises(RungError, match="not removed"):
         store.remove(f"file:{tmp_path / 'm'}")
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 import rung
-from rung.cleaning.pipeline import Chain
+from rung.cleaning.pipeline import CleaningPipeline
 from rung.core.errors import BundleError
 from rung.core.spec.cleaning import PrivacySpec
 from rung.core.spec.serve import ServeSpec
@@ -53,7 +53,7 @@ def test_an_answer_has_an_id_and_takes_feedback(opened):
 
 def test_what_is_masked_never_reaches_the_journal(opened, desk, monkeypatch):
     monkeypatch.setattr(
-        desk, "_chain", Chain.from_spec(None, PrivacySpec(mask=["phone", "email"], drop=["cn_id"]))
+        desk, "_chain", CleaningPipeline.from_spec(None, PrivacySpec(mask=["phone", "email"], drop=["cn_id"]))
     )
     said = "The striker called 13800138000 or ann@example.org"
     with opened(keys=False, inputs="plain") as server:

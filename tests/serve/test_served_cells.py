@@ -5,7 +5,7 @@ import pytest
 
 from rung.core.errors import InputError
 from rung.core.types import Field
-from rung.modalities.tables.fast_parsing import read_column, reader
+from rung.modalities.tables.fast_parsing import cell_parser, parse_column
 
 CELLS = [
     ("number", ["1", " 2.5 ", "3e2", "-0"]),
@@ -28,8 +28,8 @@ CELLS = [
 @pytest.mark.parametrize("kind,cells", CELLS)
 def test_a_column_is_read_like_its_cells(kind, cells):
     field = Field("x", kind, "input", ("old",) if "old" in cells else ())
-    read = reader(field)
-    found = read_column(field, read, cells, "t")
+    read = cell_parser(field)
+    found = parse_column(field, read, cells, "t")
     each = [read(cell, "t") for cell in cells]
     if kind == "number":  # An array, NaN where nothing stands.
         assert isinstance(found, np.ndarray)
@@ -39,18 +39,18 @@ def test_a_column_is_read_like_its_cells(kind, cells):
 
 def test_arrays_of_data_frames_are_read_like_lists():
     field = Field("x", "number", "input")
-    found = read_column(field, reader(field), np.array([1.5, np.nan, np.inf]), "t")
+    found = parse_column(field, cell_parser(field), np.array([1.5, np.nan, np.inf]), "t")
     np.testing.assert_array_equal(found, [1.5, np.nan, np.nan])
-    assert list(read_column(field, reader(field), np.array([1, 2]), "t")) == [1.0, 2.0]
+    assert list(parse_column(field, cell_parser(field), np.array([1, 2]), "t")) == [1.0, 2.0]
     words = np.array(["a", None, " a "], dtype=object)
     field = Field("x", "category", "input")
-    assert read_column(field, reader(field), words, "t") == ["a", None, "a"]
+    assert parse_column(field, cell_parser(field), words, "t") == ["a", None, "a"]
 
 
 def test_a_category_is_no_list():
     field = Field("x", "category", "input")
     with pytest.raises(InputError, match="must be a category, not list"):
-        read_column(field, reader(field), ["red", ["blue"]], "t")
+        parse_column(field, cell_parser(field), ["red", ["blue"]], "t")
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_a_category_is_no_list():
 def test_what_one_cell_refuses_a_column_refuses(cells):
     field = Field("x", "number", "input")
     with pytest.raises(InputError):
-        read_column(field, reader(field), cells, "t")
+        parse_column(field, cell_parser(field), cells, "t")

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.errors import RungError
-from rung.modalities.text.embedder import Embedder, during_build, looks_english, open_embedder
-from rung.modalities.text.ngrams import NgramSpec, batches, fold, occurrences
-from rung.runtime.weights.store import cache_folder, local
+from rung.modalities.text.embedder import Embedder, is_english, open_embedder, use_embedding_cache
+from rung.modalities.text.ngrams import NgramSpec, batches, normalize_text, occurrences
+from rung.runtime.weights.store import cache_folder, weights_folder
 from rung.training.text.encoders import open_encoder
 
 Vectors = npt.NDArray[np.float32]
@@ -37,7 +37,7 @@ class Reader:
         if self.embedder is None:
             found = _hashed([text[:_LONGEST_CHARS] for text in texts])
         else:
-            with during_build(cache_folder() / "embeddings", threads):
+            with use_embedding_cache(cache_folder() / "embeddings", threads):
                 found = self.embedder.embed(list(texts))
         found = found - found.mean(axis=0)
         return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9), np.float32)
@@ -59,7 +59,7 @@ def open_reader(weights: str, texts: Sequence[str]) -> Reader:
         return Reader("words", None)
     if weights != "auto":
         return _named(weights, texts)
-    names = ["auto", "wordllama"] if looks_english(list(texts[:200])) else ["auto"]
+    names = ["auto", "wordllama"] if is_english(list(texts[:200])) else ["auto"]
     for name in names:
         try:
             return _named(name, texts)
@@ -70,8 +70,8 @@ def open_reader(weights: str, texts: Sequence[str]) -> Reader:
 
 def _named(weights: str, texts: Sequence[str]) -> Reader:
     if weights == "wordllama":
-        return Reader(weights, open_embedder("static", local(weights)))
-    with during_build(cache_folder() / "embeddings", 1):
+        return Reader(weights, open_embedder("static", weights_folder(weights)))
+    with use_embedding_cache(cache_folder() / "embeddings", 1):
         name, embedder = open_encoder(weights, list(texts[:200]))
     return Reader(name, embedder)
 
@@ -95,7 +95,7 @@ class ZeroShot:
 
 def _hashed(texts: Sequence[str]) -> Vectors:
     """Return TF-IDF over n-grams, added up with random signs in a fixed number of places (Weinberger et al. 2009)."""
-    folded = [fold(text) for text in texts]
+    folded = [normalize_text(text) for text in texts]
     rows: list[npt.NDArray[np.int64]] = []
     grams: list[npt.NDArray[np.int64]] = []
     for begin, end in batches(folded):

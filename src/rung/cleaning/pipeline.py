@@ -11,21 +11,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rung.cleaning.steps import Step, make_step, steps_of
+from rung.cleaning.steps import Step, make_step, resolve_steps
 from rung.core.errors import BundleError, RungError
 from rung.core.messages import listed
 from rung.core.spec.cleaning import KINDS, PrivacySpec, StepSpec
-from rung.privacy import find, require
-from rung.privacy.masking import Marks
+from rung.privacy import find_personal_data, require_packages
+from rung.privacy.masking import RowMasker
 
 # Called with a step's name and the text before and after it, where the two differ.
-Watch = Callable[[str, str, str], None]
+StepObserver = Callable[[str, str, str], None]
 # One step can give another more to do (an entity that stands for a wide letter): twice in real text.
-_ROUNDS = 6
+_MAX_ROUNDS = 6
 
 
 @dataclass(frozen=True)
-class Mended:
+class CleanedRow:
     """A row after the chain. personal: what was found of the kinds that are masked or refused; refused: why, or ""."""
 
     values: dict[str, Any]
@@ -34,7 +34,7 @@ class Mended:
 
 
 @dataclass(frozen=True)
-class Chain:
+class CleaningPipeline:
     """Mending steps in order; then kinds of personal data that are masked, and those that refuse a row."""
 
     steps: tuple[Step, ...] = ()
@@ -42,13 +42,13 @@ class Chain:
     drop: tuple[str, ...] = ()
 
     @staticmethod
-    def from_spec(clean: Sequence[StepSpec] | None, privacy: PrivacySpec) -> Chain:
+    def from_spec(clean: Sequence[StepSpec] | None, privacy: PrivacySpec) -> CleaningPipeline:
         """Return the chain of a spec. Raises SpecError, or MissingExtra when a kind needs what is not installed."""
-        require({*privacy.mask, *privacy.drop})
-        return Chain(steps_of(clean), tuple(privacy.mask), tuple(privacy.drop))
+        require_packages({*privacy.mask, *privacy.drop})
+        return CleaningPipeline(resolve_steps(clean), tuple(privacy.mask), tuple(privacy.drop))
 
     @staticmethod
-    def from_dict(raw: Mapping[str, Any]) -> Chain:
+    def from_dict(raw: Mapping[str, Any]) -> CleaningPipeline:
         """Return the chain of a manifest; {} is an older bundle's: nothing is mended. Raises BundleError."""
         try:
             steps = tuple(make_step(item["step"], item["params"]) for item in raw.get("steps", ()))
@@ -66,8 +66,8 @@ class Chain:
                 "manifest.json",
                 "pip install -U rung",
             )
-        require({*mask, *drop})
-        return Chain(steps, mask, drop)
+        require_packages({*mask, *drop})
+        return CleaningPipeline(steps, mask, drop)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the chain for a manifest; {} when it does nothing."""
@@ -79,40 +79,42 @@ class Chain:
             "drop": list(self.drop),
         }
 
-    def apply(self, values: Mapping[str, Any], texts: Sequence[str], watch: Watch | None = None) -> Mended:
+    def apply(
+        self, values: Mapping[str, Any], texts: Sequence[str], watch: StepObserver | None = None
+    ) -> CleanedRow:
         """Return a row's values with the chain applied to the texts among them; never raises for what they hold."""
         mended = dict(values)
         names = [name for name in texts if isinstance(values.get(name), str)]
         for name in names:
-            mended[name] = self.mend(mended[name], watch)
+            mended[name] = self.clean_text(mended[name], watch)
         if not (self.mask or self.drop):
-            return Mended(mended)
+            return CleanedRow(mended)
         if refused := self._refused(mended, names):
             return refused
-        marks = Marks(mended[name] for name in names)
+        marks = RowMasker(mended[name] for name in names)
         for name in names:
             before = mended[name]
             mended[name] = self._masked(before, marks)
             if watch and mended[name] != before:
                 watch("mask", before, mended[name])
         # Where a mark now stands, what is beside it may read as something else.
-        return self._refused(mended, names) or Mended(mended, marks.found)
+        return self._refused(mended, names) or CleanedRow(mended, marks.found)
 
-    def _refused(self, mended: dict[str, Any], names: Sequence[str]) -> Mended | None:
+    def _refused(self, mended: dict[str, Any], names: Sequence[str]) -> CleanedRow | None:
         """Return the refusal of a row that holds what is to be dropped; None when it holds nothing of it."""
         found = (
-            Counter(span.kind for name in names for span in find(mended[name], self.drop))
+            Counter(span.kind for name in names for span in find_personal_data(mended[name], self.drop))
             if self.drop
             else None
         )
         if not found:
             return None
         kinds = listed([kind for kind in KINDS if kind in found], "en")
-        return Mended(mended, found, f"it holds personal data ({kinds}), which this product refuses")
+        return CleanedRow(mended, found, f"it holds personal data ({kinds}), which this product refuses")
 
-    def mend(self, text: str, watch: Watch | None = None) -> str:
+    def clean_text(self, text: str, watch: StepObserver | None = None) -> str:
         """Return a text after all mending steps, as often as they find something to do."""
-        for turn in range(2 * _ROUNDS):
+        for turn in range(2 * _MAX_ROUNDS):
             before = text
             for step in self.steps:
                 old = text
@@ -121,10 +123,10 @@ class Chain:
                     watch(step.name, old, text)
             if text == before:
                 return text
-            if turn == _ROUNDS:
+            if turn == _MAX_ROUNDS:
                 # Written to never end: without these nothing is left to unfold.
                 text = text.replace("&", " ").replace("<", " ")
         return text
 
-    def _masked(self, text: str, marks: Marks) -> str:
+    def _masked(self, text: str, marks: RowMasker) -> str:
         return marks.mask(text, self.mask) if self.mask else text

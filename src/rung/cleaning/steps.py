@@ -15,7 +15,7 @@ from rung.core.params import make_params
 from rung.core.spec.cleaning import StepSpec
 
 # In this order where a spec does not say: each leaves alone what is not surely noise.
-SAFE = ("unicode", "width", "html", "whitespace")
+DEFAULT_STEPS = ("unicode", "width", "html", "whitespace")
 
 
 class StepModule(Protocol):
@@ -36,7 +36,7 @@ class Step:
 
     def apply(self, text: str) -> str:
         """Return the text, mended."""
-        return modules()[self.name].apply(text, self.params)
+        return step_modules()[self.name].apply(text, self.params)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the step as a spec or a manifest writes it."""
@@ -44,7 +44,7 @@ class Step:
 
 
 @cache
-def modules() -> dict[str, StepModule]:
+def step_modules() -> dict[str, StepModule]:
     """Return each step's module by its name, every file of this folder asked."""
     found = {}
     for info in iter_modules(package.__path__):
@@ -56,16 +56,16 @@ def modules() -> dict[str, StepModule]:
 
 def make_step(name: str, params: Mapping[str, Any]) -> Step:
     """Return a step; raises RungError for a name or a parameter there is not."""
-    known = modules()
+    known = step_modules()
     if name not in known:
         raise RungError(f"there is no step '{name}'", fix=did_you_mean(name, known))
     return Step(name, make_params(known[name].Params, params))
 
 
-def steps_of(specs: Sequence[StepSpec] | None) -> tuple[Step, ...]:
+def resolve_steps(specs: Sequence[StepSpec] | None) -> tuple[Step, ...]:
     """Return the steps that a spec's `clean` names; the safe ones for None. Raises SpecError with all that is wrong."""
     if specs is None:
-        return tuple(make_step(name, {}) for name in SAFE)
+        return tuple(make_step(name, {}) for name in DEFAULT_STEPS)
     found: list[Step] = []
     problems: list[Problem] = []
     for place, spec in enumerate(specs):

@@ -12,7 +12,7 @@ from rung.core.errors import RungError
 from rung.core.model import Cost, DataFacts, FitContext
 from rung.core.types import Examples
 from rung.modalities.text.embedding_model import EmbeddingModel
-from rung.modalities.text.ngrams import fold, join_fields
+from rung.modalities.text.ngrams import join_fields, normalize_text
 from rung.runtime.linear.head import LinearHead
 
 # How far the encoder's vectors spread around their mean beside n-grams of length 1: encoders differ in that, not in
@@ -64,28 +64,36 @@ class Blend(EmbeddingModel):
 
     @classmethod
     def unavailable(cls, facts: DataFacts, params: BlendParams, context: FitContext) -> RungError | None:
-        from rung.training.text.encoders import absent
+        from rung.training.text.encoders import missing_weights
 
-        return absent(params.weights, facts.sample)
+        return missing_weights(params.weights, facts.sample)
 
     @classmethod
     def fit(cls, examples: Examples, params: BlendParams, context: FitContext) -> Self:
         cls.require()
         from rung.training.linear.feature_matrix import FeatureMatrix
-        from rung.training.linear.search import choices, choose_heads, fit_head, label_codes, search
+        from rung.training.linear.search import (
+            candidate_heads,
+            encode_labels,
+            fit_head,
+            search,
+            search_summary,
+        )
         from rung.training.text.encoders import open_encoder, training_sample
-        from rung.training.text.ngram_candidates import learn_sets
-        from rung.training.text.nystroem_search import bend
-        from rung.training.text.term_weighting import weigh_by_label
+        from rung.training.text.ngram_candidates import ngram_feature_sets
+        from rung.training.text.nystroem_search import search_nystroem
+        from rung.training.text.term_weighting import weight_terms_by_label
 
         examples = training_sample(examples, params.most_rows, context)
         texts = join_fields(examples.inputs)
         labels = examples.schema.labels
-        codes = label_codes(examples.targets, labels)
+        codes = encode_labels(examples.targets, labels)
         name, embedder = open_encoder(params.weights, texts)
         vectors = embedder.embed(texts).astype(np.float64)
         params = replace(params, most_features=_most_features(params, len(texts)))
-        ngrams, blocks = learn_sets([fold(text) for text in texts], params, _CHARS_TRIED[context.effort])
+        ngrams, blocks = ngram_feature_sets(
+            [normalize_text(text) for text in texts], params, _CHARS_TRIED[context.effort]
+        )
         features = list(ngrams)[-1]
         factors = (
             (params.encoder_weight,)
@@ -97,7 +105,7 @@ class Blend(EmbeddingModel):
             f"{features}+{f:g}*{name}": FeatureMatrix((*ngrams[features].blocks, (f / spread) * vectors))
             for f in factors
         }
-        heads = choose_heads(params.head, params.c, context.effort, restraint=_RESTRAINT)
+        heads = candidate_heads(params.head, params.c, context.effort, restraint=_RESTRAINT)
         if context.effort <= 2:
             # Ridge is solved for all labels at once. An SVC over a thousand dense columns takes ten times as long and
             # won on none of the benchmark's cases.
@@ -107,35 +115,35 @@ class Blend(EmbeddingModel):
         factor = dict(zip(sets, factors, strict=True))[key] / spread
         matrix, used = sets.pop(key), blocks[features]
         sets.clear()  # Each holds a copy of all vectors.
-        bent = bend(matrix, vectors, codes, found, params.curved, context, params.c)
+        bent = search_nystroem(matrix, vectors, codes, found, params.curved, context, params.c)
         if bent:
             matrix, found = bent.matrix, bent.found
-        weighed = weigh_by_label(matrix, used, codes, found, context) if params.by_label else None
+        weighed = weight_terms_by_label(matrix, used, codes, found, context) if params.by_label else None
         if weighed:
             matrix, used, found = weighed.matrix, weighed.blocks, weighed.found
         head = fit_head(matrix, codes, len(labels), found, context)
-        head = bent.unfolded(head) if bent else _scaled(head, embedder.width, factor)
+        head = bent.map_to_kernel(head) if bent else _scaled(head, embedder.width, factor)
         chosen = {
             "weights": name,
             "rows": len(examples),
-            **choices(found, head),
+            **search_summary(found, head),
             "by_label": weighed is not None,
             "curved": bent is not None,
         }
-        return cls(labels, used, embedder, head, chosen, bent.curves if bent else None)
+        return cls(labels, used, embedder, head, chosen, bent.nystroem if bent else None)
 
     @classmethod
     def cost(cls, facts: DataFacts, params: BlendParams, context: FitContext) -> Cost:
-        from rung.training.text.encoders import MOST_ROWS, encoder_mb, encoder_name, encoder_seconds
+        from rung.training.text.encoders import MAX_ROWS, encoder_size_mb, encoding_seconds, resolve_encoder
 
-        name = encoder_name(params.weights, facts.sample)
-        each = encoder_seconds(name, facts.chars_per_row) + 2e-4 + facts.chars_per_row * 9e-7
+        name = resolve_encoder(params.weights, facts.sample)
+        each = encoding_seconds(name, facts.chars_per_row) + 2e-4 + facts.chars_per_row * 9e-7
         size = (
-            encoder_mb(name)
+            encoder_size_mb(name)
             + min(2 * _most_features(params, facts.rows), facts.rows * 50) * facts.labels * 4e-6
         )
         return Cost(
-            3.0 + min(facts.rows, MOST_ROWS[context.effort]) * (each + 1e-3),
+            3.0 + min(facts.rows, MAX_ROWS[context.effort]) * (each + 1e-3),
             each * 1000,
             200 + 3 * size,
             size,

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from rung.core.errors import BundleError, RungError, did_you_mean
 from rung.core.model import Cost, DataFacts, FitContext, Model, Reason, answers_from
 from rung.core.types import Columns, Examples, Prediction, Schema
-from rung.modalities.text.onnx_inputs import Reader, reader_of, takes_one_row
-from rung.runtime.onnx.outputs import Output, output_of
+from rung.modalities.text.onnx_inputs import InputReader, has_batch_size_one, input_reader
+from rung.runtime.onnx.outputs import Output, select_output
 from rung.runtime.onnx.session import MOST_BYTES, OnnxFile, too_large
 
 Probability = npt.NDArray[np.float64]
@@ -58,7 +58,7 @@ class BringYourOwn(Model):
         self,
         labels: tuple[str, ...],
         file: OnnxFile,
-        reader: Reader,
+        reader: InputReader,
         output: Output,
         tokenizer: str | None,
         facts: Mapping[str, Any],
@@ -88,7 +88,7 @@ class BringYourOwn(Model):
             "output": params.output,
             "scores": params.scores,
             "max_tokens": params.max_tokens,
-            "alone": takes_one_row(file.session.get_inputs(), file.where),
+            "alone": has_batch_size_one(file.session.get_inputs(), file.where),
         }
         model = cls._of(examples.schema, file, tokenizer, facts)
         step = max(len(examples) // _TRIED, 1)
@@ -99,8 +99,8 @@ class BringYourOwn(Model):
     @classmethod
     def _of(cls, schema: Schema, file: OnnxFile, tokenizer: str | None, facts: Mapping[str, Any]) -> Self:
         session, where = file.session, file.where
-        reader = reader_of(session.get_inputs(), schema.input_names, tokenizer, facts["max_tokens"], where)
-        output = output_of(
+        reader = input_reader(session.get_inputs(), schema.input_names, tokenizer, facts["max_tokens"], where)
+        output = select_output(
             session.get_outputs(), facts["labels"], schema.labels, facts["output"], facts["scores"], where
         )
         return cls(schema.labels, file, reader, output, tokenizer, facts)
@@ -177,7 +177,7 @@ class BringYourOwn(Model):
 
     def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
         """Return the words whose absence costs the answer most, field by field."""
-        from rung.modalities.text.occlusion import occlude
+        from rung.modalities.text.occlusion import explain_by_occlusion
 
         names, reasons = list(inputs), []
         for cells in zip(*inputs.values(), strict=True):
@@ -185,7 +185,9 @@ class BringYourOwn(Model):
             found = [
                 reason
                 for name in names
-                for reason in occlude(str(row[name] or ""), partial(self._scores_with, row, name), most)
+                for reason in explain_by_occlusion(
+                    str(row[name] or ""), partial(self._scores_with, row, name), most
+                )
             ]
             reasons.append(sorted(found, key=lambda reason: -abs(reason.weight))[:most])
         return reasons

@@ -42,22 +42,28 @@ class FrozenEncoder(EmbeddingModel):
     def unavailable(
         cls, facts: DataFacts, params: FrozenEncoderParams, context: FitContext
     ) -> RungError | None:
-        from rung.training.text.encoders import absent
+        from rung.training.text.encoders import missing_weights
 
-        return absent(params.weights, facts.sample)
+        return missing_weights(params.weights, facts.sample)
 
     @classmethod
     def fit(cls, examples: Examples, params: FrozenEncoderParams, context: FitContext) -> Self:
         cls.require()
         from rung.training.linear.feature_matrix import FeatureMatrix
-        from rung.training.linear.search import choices, choose_heads, fit_head, label_codes, search
+        from rung.training.linear.search import (
+            candidate_heads,
+            encode_labels,
+            fit_head,
+            search,
+            search_summary,
+        )
         from rung.training.text.encoders import open_encoder, training_sample
 
         examples = training_sample(examples, params.most_rows, context)
         texts = join_fields(examples.inputs)
         labels = examples.schema.labels
-        codes = label_codes(examples.targets, labels)
-        heads = choose_heads(params.head, params.c, context.effort, dense=True)
+        codes = encode_labels(examples.targets, labels)
+        heads = candidate_heads(params.head, params.c, context.effort, dense=True)
         name, embedder = open_encoder(params.weights, texts)
         embedders = {"first": embedder}
         long = np.mean([len(text) > embedder.engine.config.max_tokens * 5 for text in texts])
@@ -69,16 +75,14 @@ class FrozenEncoder(EmbeddingModel):
         found = search(sets, codes, len(labels), heads, context)
         key = found.candidate.features
         head = fit_head(sets[key], codes, len(labels), found, context)
-        chosen = {"weights": name, "rows": len(examples), **choices(found, head)}
+        chosen = {"weights": name, "rows": len(examples), **search_summary(found, head)}
         return cls(labels, (), embedders[key], head, chosen)
 
     @classmethod
     def cost(cls, facts: DataFacts, params: FrozenEncoderParams, context: FitContext) -> Cost:
-        from rung.training.text.encoders import MOST_ROWS, encoder_mb, encoder_name, encoder_seconds
+        from rung.training.text.encoders import MAX_ROWS, encoder_size_mb, encoding_seconds, resolve_encoder
 
-        name = encoder_name(params.weights, facts.sample)
-        each = encoder_seconds(name, facts.chars_per_row)
-        size = encoder_mb(name)
-        return Cost(
-            2.0 + min(facts.rows, MOST_ROWS[context.effort]) * each, each * 1000, 120 + 3 * size, size
-        )
+        name = resolve_encoder(params.weights, facts.sample)
+        each = encoding_seconds(name, facts.chars_per_row)
+        size = encoder_size_mb(name)
+        return Cost(2.0 + min(facts.rows, MAX_ROWS[context.effort]) * each, each * 1000, 120 + 3 * size, size)

@@ -17,7 +17,7 @@ from rung.core.errors import BundleError, RungError, did_you_mean
 from rung.core.model import Cost, DataFacts, Explains, FitContext, Model, Probabilities, Reason, answers_from
 from rung.core.params import make_params
 from rung.core.types import Columns, Examples, Prediction, Schema
-from rung.modalities.text.ngrams import fold, join_fields
+from rung.modalities.text.ngrams import join_fields, normalize_text
 from rung.modalities.text.rules import KINDS, Rule, Rules
 
 Probability = npt.NDArray[np.float64]
@@ -86,7 +86,7 @@ class Lookup(Model):
         following = family.fit(examples, make_params(family.Params, params.params), context)
         number = {label: i for i, label in enumerate(labels)}
         codes = [number[target] for target in examples.targets]
-        folded = [fold(text) for text in join_fields(examples.inputs)]
+        folded = [normalize_text(text) for text in join_fields(examples.inputs)]
         seen = np.zeros((len(rules), 2), np.int64)
         known = Rules(rules)
         for text, code in zip(folded, codes, strict=True):
@@ -151,7 +151,7 @@ class Lookup(Model):
         """Return the probabilities and the reason of each row that needs no model."""
         found: dict[int, tuple[Probability, str]] = {}
         for row, text in enumerate(texts):
-            folded = fold(text)
+            folded = normalize_text(text)
             index = self._rules.first(folded)
             if index is not None:
                 found[row] = self._by_rule[index], str(self._rules.rules[index])

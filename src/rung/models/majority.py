@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from rung.core.model import Cost, DataFacts, FitContext, Model, NoParams
 from rung.core.types import Columns, Examples, Prediction, Schema
-from rung.runtime.classification.decision_threshold import Decision, by_costs
+from rung.runtime.classification.decision_threshold import DecisionThreshold, bayes_threshold
 
 
 class Majority(Model):
@@ -21,11 +21,14 @@ class Majority(Model):
     Params = NoParams
 
     def __init__(
-        self, labels: tuple[str, ...], shares: npt.NDArray[np.float64], decision: Decision | None = None
+        self,
+        labels: tuple[str, ...],
+        shares: npt.NDArray[np.float64],
+        decision: DecisionThreshold | None = None,
     ) -> None:
         self.labels = labels
         self._shares = shares
-        self._decision = decision or Decision()
+        self._decision = decision or DecisionThreshold()
 
     @classmethod
     def fit(cls, examples: Examples, params: Any, context: FitContext) -> Self:
@@ -33,14 +36,14 @@ class Majority(Model):
         labels = examples.schema.labels
         number = {label: i for i, label in enumerate(labels)}
         counts = np.bincount([number[t] for t in examples.targets], minlength=len(labels)) + 0.5
-        return cls(labels, counts / counts.sum(), by_costs(examples.schema.costs))
+        return cls(labels, counts / counts.sum(), bayes_threshold(examples.schema.costs))
 
     def probabilities(self, inputs: Columns) -> npt.NDArray[np.float64]:
         rows = len(next(iter(inputs.values())))
         return np.tile(self._shares, (rows, 1))
 
     def predict(self, inputs: Columns) -> list[Prediction]:
-        return self._decision.answers(self.probabilities(inputs), self.labels, "majority")
+        return self._decision.predictions(self.probabilities(inputs), self.labels, "majority")
 
     def save(self, folder: Path) -> None:
         (folder / "shares.json").write_text(json.dumps(self._shares.tolist()), encoding="utf-8")
@@ -48,7 +51,7 @@ class Majority(Model):
     @classmethod
     def load(cls, folder: Path, schema: Schema) -> Self:
         shares = json.loads((folder / "shares.json").read_text(encoding="utf-8"))
-        return cls(schema.labels, np.array(shares, dtype=np.float64), by_costs(schema.costs))
+        return cls(schema.labels, np.array(shares, dtype=np.float64), bayes_threshold(schema.costs))
 
     @classmethod
     def cost(cls, facts: DataFacts, params: Any, context: FitContext) -> Cost:

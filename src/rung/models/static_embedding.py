@@ -10,10 +10,10 @@ import numpy as np
 from rung.core.errors import RungError
 from rung.core.model import Cost, DataFacts, FitContext
 from rung.core.types import Examples
-from rung.modalities.text.embedder import looks_english, open_embedder
+from rung.modalities.text.embedder import is_english, open_embedder
 from rung.modalities.text.embedding_model import EmbeddingModel
 from rung.modalities.text.ngrams import join_fields
-from rung.runtime.weights.store import local
+from rung.runtime.weights.store import weights_folder
 
 
 @dataclass(frozen=True)
@@ -38,33 +38,39 @@ class StaticEmbedding(EmbeddingModel):
     def unavailable(
         cls, facts: DataFacts, params: StaticEmbeddingParams, context: FitContext
     ) -> RungError | None:
-        from rung.training.text.encoders import absent
+        from rung.training.text.encoders import missing_weights
 
-        if params == StaticEmbeddingParams() and facts.sample and not looks_english(facts.sample):
+        if params == StaticEmbeddingParams() and facts.sample and not is_english(facts.sample):
             return RungError(
                 "its token vectors know English only",
                 "static_embedding",
                 "frozen_encoder reads 100 languages.",
             )
-        return absent(params.weights)
+        return missing_weights(params.weights)
 
     @classmethod
     def fit(cls, examples: Examples, params: StaticEmbeddingParams, context: FitContext) -> Self:
         cls.require()
         from rung.training.linear.feature_matrix import FeatureMatrix
-        from rung.training.linear.search import choices, choose_heads, fit_head, label_codes, search
-        from rung.training.text.encoders import MOST_ROWS, training_sample
+        from rung.training.linear.search import (
+            candidate_heads,
+            encode_labels,
+            fit_head,
+            search,
+            search_summary,
+        )
+        from rung.training.text.encoders import MAX_ROWS, training_sample
 
-        examples = training_sample(examples, params.most_rows or 10 * MOST_ROWS[context.effort], context)
+        examples = training_sample(examples, params.most_rows or 10 * MAX_ROWS[context.effort], context)
         texts = join_fields(examples.inputs)
         labels = examples.schema.labels
-        codes = label_codes(examples.targets, labels)
-        embedder = open_embedder("static", local(params.weights))
+        codes = encode_labels(examples.targets, labels)
+        embedder = open_embedder("static", weights_folder(params.weights))
         sets = {"mean": FeatureMatrix((embedder.embed(texts).astype(np.float64),))}
-        heads = choose_heads(params.head, params.c, context.effort, dense=True)
+        heads = candidate_heads(params.head, params.c, context.effort, dense=True)
         found = search(sets, codes, len(labels), heads, context)
         head = fit_head(sets["mean"], codes, len(labels), found, context)
-        chosen = {"weights": params.weights, "rows": len(examples), **choices(found, head)}
+        chosen = {"weights": params.weights, "rows": len(examples), **search_summary(found, head)}
         return cls(labels, (), embedder, head, chosen)
 
     @classmethod

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from rung.core.model import Cost, DataFacts, FitContext, Model, Reason, answers_from
 from rung.core.types import Columns, Examples, Prediction, Schema
-from rung.modalities.text.ngrams import fold, join_fields, occurrences, word_spans
-from rung.modalities.text.tfidf import Block, blocks_from, blocks_to, find, transform
+from rung.modalities.text.ngrams import join_fields, normalize_text, occurrences, word_spans
+from rung.modalities.text.tfidf import TfidfBlock, dump_blocks, find_columns, load_blocks, transform
 from rung.runtime.linear.head import LinearHead
 
 # Characters of training text up to which character n-grams are tried, by effort: they cost the most time
@@ -50,7 +50,11 @@ class TfidfLinear(Model):
     Params = TfidfLinearParams
 
     def __init__(
-        self, labels: tuple[str, ...], blocks: tuple[Block, ...], head: LinearHead, chosen: Mapping[str, Any]
+        self,
+        labels: tuple[str, ...],
+        blocks: tuple[TfidfBlock, ...],
+        head: LinearHead,
+        chosen: Mapping[str, Any],
     ) -> None:
         self.labels = labels
         self._blocks = blocks
@@ -60,26 +64,26 @@ class TfidfLinear(Model):
     @classmethod
     def fit(cls, examples: Examples, params: TfidfLinearParams, context: FitContext) -> Self:
         cls.require()
-        from rung.training.linear.search import choose_heads, fit_head, label_codes, search
-        from rung.training.text.augmentation_search import extra_rows, stacked
-        from rung.training.text.ngram_candidates import learn_sets
-        from rung.training.text.term_weighting import weigh_by_label
+        from rung.training.linear.search import candidate_heads, encode_labels, fit_head, search
+        from rung.training.text.augmentation_search import search_augmentation, vstack_matrices
+        from rung.training.text.ngram_candidates import ngram_feature_sets
+        from rung.training.text.term_weighting import weight_terms_by_label
 
-        texts = [fold(text) for text in join_fields(examples.inputs)]
+        texts = [normalize_text(text) for text in join_fields(examples.inputs)]
         labels = examples.schema.labels
-        codes = label_codes(examples.targets, labels)
-        sets, blocks = learn_sets(texts, params, _CHARS_TRIED[context.effort])
-        heads = choose_heads(params.head, params.c, context.effort)
+        codes = encode_labels(examples.targets, labels)
+        sets, blocks = ngram_feature_sets(texts, params, _CHARS_TRIED[context.effort])
+        heads = candidate_heads(params.head, params.c, context.effort)
         found = search(sets, codes, len(labels), heads, context, params.class_weight)
         name = found.candidate.features
         matrix, used = sets[name], blocks[name]
-        weighed = weigh_by_label(matrix, used, codes, found, context) if params.by_label else None
+        weighed = weight_terms_by_label(matrix, used, codes, found, context) if params.by_label else None
         if weighed:
             matrix, used, found = weighed.matrix, weighed.blocks, weighed.found
-        extra = extra_rows(texts, used, codes, found, params.augment, context)
+        extra = search_augmentation(texts, used, codes, found, params.augment, context)
         last = None
         if extra is not None:
-            last = stacked(matrix, extra.matrix), np.concatenate([codes, extra.codes])
+            last = vstack_matrices(matrix, extra.matrix), np.concatenate([codes, extra.codes])
         head = fit_head(matrix, codes, len(labels), found, context, last)
         chosen = {
             **asdict(found.candidate),
@@ -117,7 +121,7 @@ class TfidfLinear(Model):
         return [self._explain_one(text, most) for text in join_fields(inputs)]
 
     def _explain_one(self, text: str, most: int) -> list[Reason]:
-        folded = fold(text)
+        folded = normalize_text(text)
         rows = transform([text], self._blocks)
         top = int((rows.dot(self._head.weights)[0] + self._head.bias).argmax())
         used = self._head.weights[rows.columns]
@@ -129,7 +133,7 @@ class TfidfLinear(Model):
         offset = 0
         for block in self._blocks:
             seen = occurrences([folded], block.spec)
-            columns = find(seen.buckets, block)
+            columns = find_columns(seen.buckets, block)
             known = np.flatnonzero(columns >= 0)
             counts = np.bincount(columns[known], minlength=1)
             for index in known.tolist():
@@ -146,13 +150,13 @@ class TfidfLinear(Model):
         return [Reason(piece, round(weight, 4)) for piece, weight in strongest if weight]
 
     def save(self, folder: Path) -> None:
-        specs, tensors = blocks_to(self._blocks)
+        specs, tensors = dump_blocks(self._blocks)
         self._head.save(folder, {"blocks": specs, "chosen": self._chosen}, tensors)
 
     @classmethod
     def load(cls, folder: Path, schema: Schema) -> Self:
         head, facts, arrays = LinearHead.load(folder, schema.labels)
-        return cls(schema.labels, blocks_from(facts["blocks"], arrays), head, facts["chosen"])
+        return cls(schema.labels, load_blocks(facts["blocks"], arrays), head, facts["chosen"])
 
     @classmethod
     def cost(cls, facts: DataFacts, params: TfidfLinearParams, context: FitContext) -> Cost:

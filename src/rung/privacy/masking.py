@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 
-from rung.privacy import find
-from rung.privacy.spans import MARK, Span, plain
+from rung.privacy import find_personal_data
+from rung.privacy.spans import MASK_PATTERN, Span, detector_text
 
 # What a mark replaces can have kept its neighbours from being seen; more rounds than this only a riddle needs.
-_ROUNDS = 6
+_MAX_ROUNDS = 6
 
 
-class Marks:
+class RowMasker:
     """The marks of one row. found: how many values of each kind were masked."""
 
     def __init__(self, texts: Iterable[str]) -> None:
@@ -22,14 +22,14 @@ class Marks:
         self._last: Counter[str] = Counter()
         for text in texts:
             if "<" in text:
-                for mark in MARK.finditer(text):
+                for mark in MASK_PATTERN.finditer(text):
                     kind = mark[1].lower()
                     self._last[kind] = max(self._last[kind], int(mark[2]))
 
     def mask(self, text: str, kinds: Collection[str]) -> str:
         """Return the text with a mark in the place of each value of these kinds."""
-        for _ in range(_ROUNDS):
-            spans = find(text, kinds)
+        for _ in range(_MAX_ROUNDS):
+            spans = find_personal_data(text, kinds)
             if not spans:
                 break
             parts, at = [], 0
@@ -40,7 +40,7 @@ class Marks:
         return text
 
     def _mark(self, span: Span, text: str) -> str:
-        key = (span.kind, value_of(span.kind, text[span.start : span.end]))
+        key = (span.kind, normalized_value(span.kind, text[span.start : span.end]))
         if key not in self._marks:
             self._last[span.kind] += 1
             self._marks[key] = f"<{span.kind.upper()}_{self._last[span.kind]}>"
@@ -48,9 +48,9 @@ class Marks:
         return self._marks[key]
 
 
-def value_of(kind: str, text: str) -> str:
+def normalized_value(kind: str, text: str) -> str:
     """Return a value without what only its spelling differs by: blanks, hyphens, width, case."""
-    seen = plain(text).text
+    seen = detector_text(text).text
     if kind == "secret":
         return seen
     if kind in {"phone", "card", "cn_id", "plate"}:
@@ -58,10 +58,10 @@ def value_of(kind: str, text: str) -> str:
     return seen.casefold()
 
 
-def hide(text: str, kinds: Collection[str]) -> str:
+def redact(text: str, kinds: Collection[str]) -> str:
     """Return the text with a dot for each character of personal data: for showing, not for learning from."""
     parts, at = [], 0
-    for span in find(text, kinds):
+    for span in find_personal_data(text, kinds):
         parts += [text[at : span.start], "•" * (span.end - span.start)]
         at = span.end
     return "".join([*parts, text[at:]])

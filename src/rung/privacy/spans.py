@@ -20,11 +20,11 @@ class Span:
 
 
 # What a mask leaves. Letters case as written by us: what a user typed like it in lower case is text.
-MARK = re.compile(r"<(" + "|".join(kind.upper() for kind in KINDS) + r")_([0-9]{1,9})>")
+MASK_PATTERN = re.compile(r"<(" + "|".join(kind.upper() for kind in KINDS) + r")_([0-9]{1,9})>")
 # A character that no pattern takes, in place of what is already masked or found.
-HOLE = "\0"
-_HIDDEN = re.compile("[\xad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
-_NARROW = (
+MASKED_CHAR = "\0"
+_INVISIBLE = re.compile("[\xad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+_TRANSLATION = (
     {0xFF01 + i: 0x21 + i for i in range(94)}
     | dict.fromkeys([0xA0, 0x3000, *range(0x2000, 0x200B), 0x202F], 0x20)
     | dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63], 0x2D)
@@ -32,7 +32,7 @@ _NARROW = (
 
 
 @dataclass(frozen=True)
-class Plain:
+class DetectorText:
     """A text as detectors read it: narrow letters and digits, no invisible characters, masks as holes.
 
     places: the position in the original of each character, and its length at the end; () when none moved.
@@ -46,21 +46,21 @@ class Plain:
         return (self.places[start], self.places[end - 1] + 1) if self.places else (start, end)
 
 
-def plain(text: str) -> Plain:
+def detector_text(text: str) -> DetectorText:
     """Return the text as detectors read it."""
     places: Sequence[int] = ()
     if not text.isascii():
-        if _HIDDEN.search(text):
-            places = [i for i, char in enumerate(text) if not _HIDDEN.match(char)]
+        if _INVISIBLE.search(text):
+            places = [i for i, char in enumerate(text) if not _INVISIBLE.match(char)]
             text = "".join(text[i] for i in places)
-        text = text.translate(_NARROW)
+        text = text.translate(_TRANSLATION)
         # Digits of other scripts are digits of a phone number too.
         text = (
             re.sub(r"[^\x00-\x7f]", _digit, text)
             if re.search(r"[^\x00-\x7f]", text) and _foreign(text)
             else text
         )
-    return Plain(MARK.sub(lambda found: HOLE * len(found.group()), text), places)
+    return DetectorText(MASK_PATTERN.sub(lambda found: MASKED_CHAR * len(found.group()), text), places)
 
 
 def _foreign(text: str) -> bool:

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rung.cleaning.pipeline import Chain
+from rung.cleaning.pipeline import CleaningPipeline
 from rung.core import registry
 from rung.core.errors import BundleError, InputError, RungError, did_you_mean
 from rung.core.manifest import Manifest, read_manifest, verify_files
 from rung.core.model import Explains, Model, Probabilities, Reason
 from rung.core.task import Task
 from rung.core.types import Prediction
-from rung.modalities.tables.fast_parsing import read_column, reader
+from rung.modalities.tables.fast_parsing import cell_parser, parse_column
 
 Row = Mapping[str, Any] | str
 _CHUNK = 512
@@ -37,9 +37,9 @@ class Predictor:
         self.task = task
         self.folder = folder
         self._model = model
-        self._chain = Chain.from_dict(manifest.clean)
+        self._chain = CleaningPipeline.from_dict(manifest.clean)
         self._texts = [field.name for field in self.schema.inputs if field.kind == "text"]
-        self._readers = [(field.name, reader(field)) for field in self.schema.inputs]
+        self._readers = [(field.name, cell_parser(field)) for field in self.schema.inputs]
 
     def predict(self, rows: Sequence[Row]) -> list[Prediction]:
         """Return one prediction a row, in order.
@@ -77,7 +77,7 @@ class Predictor:
     def _block(self, columns: Mapping[str, Sequence[Any]], begin: int, rows: int) -> npt.NDArray[np.float64]:
         own = {name: columns[name][begin : begin + rows] for name, _ in self._readers}
         fields = zip(self.schema.inputs, self._readers, strict=True)
-        checked = {name: read_column(field, read, own[name], "columns") for field, (name, read) in fields}
+        checked = {name: parse_column(field, read, own[name], "columns") for field, (name, read) in fields}
         if self._chain.as_dict():
             each = (dict(zip(own, cells, strict=True)) for cells in zip(*own.values(), strict=True))
             mended = [self._checked(row, f"row {begin + i}") for i, row in enumerate(each)]
@@ -213,7 +213,7 @@ class Predictor:
         rows: Sequence[Any] = chunk
         try:
             columns = {
-                name: read_column(field, read, [row[name] for row in rows], "")
+                name: parse_column(field, read, [row[name] for row in rows], "")
                 for field, (name, read) in zip(self.schema.inputs, self._readers, strict=True)
             }
         except (InputError, KeyError):

@@ -23,8 +23,8 @@ from rung.core.metrics.classification import (
 from rung.core.task import ColumnProfile, Guess
 from rung.core.types import Field, Prediction, Schema
 from rung.modalities.tables.task import TableTask, input_columns, is_prose, is_row_name, target_column
-from rung.runtime.classification.task import MOST_LABELS, LabelTask
-from rung.runtime.classification.threshold_report import threshold_tables
+from rung.runtime.classification.task import MAX_LABELS, ClassificationTask
+from rung.runtime.classification.threshold_report import threshold_report
 
 # Of two labels the second is the one that matters, whichever is rarer.
 _PAIRS = {
@@ -35,7 +35,7 @@ _PAIRS = {
 _RATES = ("recall_at_alerts", "recall_at_precision")
 
 
-class TabularClassification(TableTask, LabelTask):
+class TabularClassification(TableTask, ClassificationTask):
     """The cells of a row go in, one of at least two labels comes out, with a probability."""
 
     name = "tabular_classification"
@@ -128,7 +128,7 @@ class TabularClassification(TableTask, LabelTask):
         if len(schema.labels) == 2 and len(truths):
             scores = np.array([a.extra["probabilities"][1] for a in answers], dtype=np.float64)
             positive = np.array([t == schema.labels[1] for t in truths], dtype=bool)
-            found["thresholds"] = threshold_tables(scores, positive, schema.labels[1], schema.costs)
+            found["thresholds"] = threshold_report(scores, positive, schema.labels[1], schema.costs)
         return found
 
     def guess(self, columns: Sequence[ColumnProfile], rows: int) -> Guess | None:
@@ -170,6 +170,6 @@ class TabularClassification(TableTask, LabelTask):
 
 def _is_label(column: ColumnProfile, rows: int) -> bool:
     """Return whether a column could be a label: few values that repeat, and no quantity."""
-    if not 2 <= column.distinct <= min(MOST_LABELS, max(2, column.filled // 5)) or column.mean_chars > 60:
+    if not 2 <= column.distinct <= min(MAX_LABELS, max(2, column.filled // 5)) or column.mean_chars > 60:
         return False
     return column.filled >= 0.5 * rows and (column.numeric < 0.9 or column.distinct <= 20)

@@ -12,7 +12,7 @@ from rung.core.metrics.base import Metric
 from rung.core.metrics.regression import covered, mae, r2, rmse, within
 from rung.core.task import ColumnProfile, Guess
 from rung.core.types import Field, Prediction, Schema
-from rung.modalities.tables.parsing import is_missing, number, unit_of
+from rung.modalities.tables.parsing import is_missing, parse_number, parse_unit
 from rung.modalities.tables.task import TableTask, input_columns, target_column
 
 _WORST = 20
@@ -62,8 +62,8 @@ class TabularRegression(TableTask):
     def parse_target(self, raw: Any) -> float | None:
         if is_missing(raw, "number") or isinstance(raw, list | dict):
             return None
-        unit = unit_of(raw) if isinstance(raw, str) else ""
-        return number(raw, unit if unit and unit[0].isalpha() else "")
+        unit = parse_unit(raw) if isinstance(raw, str) else ""
+        return parse_number(raw, unit if unit and unit[0].isalpha() else "")
 
     def check(self, targets: Mapping[Any, int], where: str) -> None:
         rows, distinct = sum(targets.values()), len(targets)

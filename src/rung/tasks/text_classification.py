@@ -7,15 +7,15 @@ from typing import Any
 
 from rung.core.task import ColumnProfile, Guess
 from rung.core.types import Field, Schema
-from rung.modalities.text.ngrams import fold, join_fields
-from rung.runtime.classification.task import MOST_LABELS, LabelTask
+from rung.modalities.text.ngrams import join_fields, normalize_text
+from rung.runtime.classification.task import MAX_LABELS, ClassificationTask
 
 # Words a row, and unevenness of their length, from which on short values are phrases. Said to a call centre in Chinese:
 # 2.9 words, 0.54; Chinese names of people and of cities: 1.3 words, 0.25 and 0.32.
 _PHRASE, _UNEVEN = 1.5, 0.35
 
 
-class TextClassification(LabelTask):
+class TextClassification(ClassificationTask):
     """A text goes in, one of at least two labels comes out, with a probability."""
 
     name = "text_classification"
@@ -36,7 +36,7 @@ class TextClassification(LabelTask):
         return ""
 
     def fold(self, inputs: Mapping[str, Any]) -> str:
-        return fold(join_fields({name: [value] for name, value in inputs.items()})[0])
+        return normalize_text(join_fields({name: [value] for name, value in inputs.items()})[0])
 
     def tiny(self) -> list[dict[str, Any]]:
         return [{"text": text, "target": label} for label, texts in _TINY.items() for text in texts]
@@ -86,7 +86,7 @@ def _label_column(columns: Sequence[ColumnProfile]) -> ColumnProfile | None:
     likely = [
         c
         for c in columns
-        if not c.role and 2 <= c.distinct <= min(MOST_LABELS, max(2, c.filled // 4)) and c.mean_chars <= 60
+        if not c.role and 2 <= c.distinct <= min(MAX_LABELS, max(2, c.filled // 4)) and c.mean_chars <= 60
     ]
     return max(likely, key=_label_likeness, default=None)
 

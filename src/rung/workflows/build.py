@@ -42,7 +42,7 @@ from rung.data.prepare.parquet import read_examples
 from rung.data.prepare.prepare import dataset_from, fingerprint_data, prepare_once
 from rung.data.profile.view import View
 from rung.engines.local import LocalEngine
-from rung.modalities.text.embedder import during_build
+from rung.modalities.text.embedder import use_embedding_cache
 from rung.pages.report import render
 from rung.runtime.weights.store import cache_folder
 from rung.serving.subprocess_predict import predict_in_subprocess
@@ -150,7 +150,7 @@ def _build(
         minutes = product.budget.minutes
         context = fit_context(product, threads, base, minutes * 60 if minutes else None)
         job = _Job(product, task, place, lock, prices, context, engine or LocalEngine(), data, fingerprint)
-        with during_build(cache_folder() / "embeddings", threads):
+        with use_embedding_cache(cache_folder() / "embeddings", threads):
             found = _climb(job, all_rungs)
         bundle = _ship(job, found)
         written = report.report(

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 from rung.data.profile.finding import Finding
 from rung.data.profile.view import View, spread
-from rung.modalities.text.ngrams import fold, word_spans
+from rung.modalities.text.ngrams import normalize_text, word_spans
 
 KINDS = frozenset({"text"})
 TARGETS = True
@@ -55,6 +55,6 @@ def check(view: View) -> Finding | None:
 
 def _words(text: str) -> set[str]:
     """Return the words of a text and its pairs of neighbours; of ideographs, pairs are the words."""
-    folded = fold(text[:4_000])
+    folded = normalize_text(text[:4_000])
     words = [folded[start:end] for start, end in word_spans(folded)]
     return {*words, *(f"{a} {b}" for a, b in zip(words, words[1:], strict=False))}

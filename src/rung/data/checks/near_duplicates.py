@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 from rung.data.profile.finding import Finding, Level
 from rung.data.profile.view import View, evidence, joined, spread
-from rung.modalities.text.near_duplicates import Sketcher, clusters, pairs_within
+from rung.modalities.text.near_duplicates import MinHasher, cluster_labels, near_duplicate_pairs
 
 KINDS = frozenset({"text"})
 TARGETS = False
@@ -21,13 +21,13 @@ def check(view: View) -> Finding | None:
     """
     train = view.all_train
     texts = joined(train.inputs, view.text_fields)
-    sketcher = Sketcher([texts[i] for i in spread(len(texts), _SAMPLE)])
-    pairs = pairs_within(sketcher, texts)
+    sketcher = MinHasher([texts[i] for i in spread(len(texts), _SAMPLE)])
+    pairs = near_duplicate_pairs(sketcher, texts)
     if not len(pairs):
         return None
-    member = clusters(pairs, len(texts))
+    member = cluster_labels(pairs, len(texts))
     rows: dict[int, list[int]] = defaultdict(list)
-    for row in sorted({*pairs.ones.tolist(), *pairs.others.tolist()}):
+    for row in sorted({*pairs.left.tolist(), *pairs.right.tolist()}):
         rows[int(member[row])].append(row)
     labelled = bool(view.dataset.schema.labels)
     labels = {first: Counter(str(train.targets[i]) for i in group) for first, group in rows.items()}

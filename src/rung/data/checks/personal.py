@@ -8,8 +8,8 @@ from dataclasses import replace
 from rung.core.spec.cleaning import PLAIN_KINDS
 from rung.data.profile.finding import Finding
 from rung.data.profile.view import View
-from rung.privacy import find
-from rung.privacy.masking import hide
+from rung.privacy import find_personal_data
+from rung.privacy.masking import redact
 
 KINDS = frozenset({"text"})
 TARGETS = False
@@ -21,7 +21,7 @@ def check(view: View) -> Finding | None:
     found = {
         i: list(dict.fromkeys(span.kind for span in spans))
         for i, text in enumerate(view.texts)
-        if (spans := find(text))
+        if (spans := find_personal_data(text))
     }
     if not found:
         return None
@@ -30,6 +30,6 @@ def check(view: View) -> Finding | None:
     shown = ", ".join(f"{kind} {counts[kind]:,}" for kind in named)
     evidence = view.evidence(list(found), lambda i: ", ".join(found[i]))
     # Evidence is published: the data itself stays out of it.
-    hidden = tuple(replace(item, excerpt=hide(item.excerpt, PLAIN_KINDS)) for item in evidence)
+    hidden = tuple(replace(item, excerpt=redact(item.excerpt, PLAIN_KINDS)) for item in evidence)
     values = {"kinds": shown, "mask": ", ".join(named)}
     return Finding("personal", "warn", len(found), len(view.texts), values, hidden)

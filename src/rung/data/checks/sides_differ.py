@@ -6,7 +6,7 @@ from typing import Any
 
 from rung.data.profile.finding import Finding
 from rung.data.profile.view import View, joined
-from rung.training.text.two_sample_test import Told, tell_apart
+from rung.training.text.two_sample_test import TwoSampleResult, two_sample_test
 
 KINDS = frozenset({"text"})
 TARGETS = False
@@ -28,8 +28,8 @@ def check(view: View) -> Finding | None:
         ("certification", view.certification(_MOST)),
         ("unlabelled", view.unlabelled(_MOST)),
     ):
-        told = tell_apart(ours, joined(inputs, view.text_fields), view.product.seed)
-        if told is not None and told.p < _ALPHA and told.right >= _ACCURACY * told.n:
+        told = two_sample_test(ours, joined(inputs, view.text_fields), view.product.seed)
+        if told is not None and told.p_value < _ALPHA and told.correct >= _ACCURACY * told.n:
             sides.append(_side(side, told))
             unlike += told.clearest
     if not sides:
@@ -38,11 +38,11 @@ def check(view: View) -> Finding | None:
     return Finding("sides_differ", "warn", len(rows), len(ours), {"sides": sides}, view.evidence(rows))
 
 
-def _side(side: str, told: Told) -> dict[str, Any]:
-    shown = f"{told.p:.2g}" if told.p >= 1e-12 else "<1e-12"
+def _side(side: str, told: TwoSampleResult) -> dict[str, Any]:
+    shown = f"{told.p_value:.2g}" if told.p_value >= 1e-12 else "<1e-12"
     return {
         "side": side,
-        "right": told.right,
+        "right": told.correct,
         "n": told.n,
         "p": shown,
         "ours": list(told.ours),

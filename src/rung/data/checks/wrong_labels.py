@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from rung.core.messages import percent
-from rung.data.labels.confident_learning import error_rate, suspects
+from rung.data.labels.confident_learning import error_rate, find_label_issues
 from rung.data.prepare.parquet import read_hashes
 from rung.data.profile.finding import Finding
 from rung.data.profile.out_of_fold import out_of_fold
 from rung.data.profile.view import View, evidence, joined, spread
-from rung.modalities.text.near_duplicates import Sketcher, clusters, pairs_within
-from rung.training.linear.search import label_codes
+from rung.modalities.text.near_duplicates import MinHasher, cluster_labels, near_duplicate_pairs
+from rung.training.linear.search import encode_labels
 
 KINDS: frozenset[str] = frozenset()
 TARGETS = True
@@ -26,13 +26,13 @@ def check(view: View) -> Finding | None:
     together = None
     if view.text_fields:
         texts = joined(train.inputs, view.text_fields)
-        pairs = pairs_within(Sketcher([texts[i] for i in spread(len(texts), 50_000)]), texts)
-        together = clusters(pairs, len(texts)).tolist()
+        pairs = near_duplicate_pairs(MinHasher([texts[i] for i in spread(len(texts), 50_000)]), texts)
+        together = cluster_labels(pairs, len(texts)).tolist()
     probabilities = out_of_fold(view.product, train, together)
     if probabilities is None:
         return None
-    codes = label_codes(train.targets, labels)
-    found = suspects(codes, probabilities)
+    codes = encode_labels(train.targets, labels)
+    found = find_label_issues(codes, probabilities)
     if not len(found.rows):
         return None
     rate = error_rate(codes, probabilities)

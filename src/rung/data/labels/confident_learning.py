@@ -18,13 +18,13 @@ from rung.core.stats.confidence_bounds import proportion_lower
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 # The shares of rows, of those predicted to be of each label, that the models are surest of.
-_SUREST = (0.25, 0.1, 0.04)
+_CONFIDENT_SHARES = (0.25, 0.1, 0.04)
 # The share of wrong labels is not estimated from fewer rows than this, if there are so many.
-_LEAST_CLEAR = 200
+_MIN_CLEAR_ROWS = 200
 
 
 @dataclass(frozen=True)
-class Suspects:
+class LabelIssues:
     """rows: likely wrong, the likeliest first. suggested: the label number of each. margin: by how much the suggested
     label is likelier than the given one, in [-1, 1]."""
 
@@ -65,7 +65,7 @@ def confident_joint(codes: Ints, probabilities: Floats) -> Floats:
     return np.asarray(joint / max(joint.sum(), 1e-12))
 
 
-def suspects(codes: Ints, probabilities: Floats) -> Suspects:
+def find_label_issues(codes: Ints, probabilities: Floats) -> LabelIssues:
     """Return the likely wrong labels, the likeliest first."""
     joint = confident_joint(codes, probabilities)
     labels = joint.shape[0]
@@ -88,7 +88,7 @@ def suspects(codes: Ints, probabilities: Floats) -> Suspects:
     found = np.flatnonzero(np.isfinite(best))
     order = found[np.argsort(-best[found], kind="stable")]
     # The likeliest label is suggested, which need not be the one whose count brought the row in.
-    return Suspects(order, probabilities[order].argmax(axis=1), best[order])
+    return LabelIssues(order, probabilities[order].argmax(axis=1), best[order])
 
 
 def error_rate(codes: Ints, probabilities: Floats, confidence: float = 0.95) -> ErrorRate:
@@ -116,15 +116,17 @@ def error_rate(codes: Ints, probabilities: Floats, confidence: float = 0.95) -> 
     alpha = (1.0 - confidence) / 2.0
     high = 1.0 - proportion_lower(int((~wrong).sum()), len(codes), alpha)
     low = high
-    for share in _SUREST:
-        sure = _surest(answers, sureness, share)
+    for share in _CONFIDENT_SHARES:
+        sure = _most_confident(answers, sureness, share)
         low = min(low, proportion_lower(int(wrong[sure].sum()), len(sure), alpha))
-    clear = _surest(answers, sureness, min(max(_SUREST[0], _LEAST_CLEAR / max(len(codes), 1)), 1.0))
+    clear = _most_confident(
+        answers, sureness, min(max(_CONFIDENT_SHARES[0], _MIN_CLEAR_ROWS / max(len(codes), 1)), 1.0)
+    )
     value = float(wrong[clear].mean()) if len(clear) else 0.0
     return ErrorRate(min(max(value, low), high), low, high)
 
 
-def _surest(answers: Ints, sureness: Floats, share: float) -> Ints:
+def _most_confident(answers: Ints, sureness: Floats, share: float) -> Ints:
     """Return this share of the rows of each answer, those the models were surest of; of each answer at least one."""
     found = []
     for label in np.unique(answers):

@@ -20,7 +20,7 @@ from rung.core.types import Field, Schema
 from rung.data.prepare.parquet import row_groups
 from rung.data.sources.read import open_source
 from rung.data.sources.rows import Reading
-from rung.modalities.tables.parsing import category_text, date, is_missing, number
+from rung.modalities.tables.parsing import category_text, is_missing, parse_date, parse_number
 
 _TYPED = {"number", "time", "category"}
 # Training rows whose cells decide what a column is, spread over the whole source.
@@ -123,7 +123,7 @@ def _read(field: Field, text: str) -> tuple[Any, bool]:
         word = category_text(text)
         return None if is_missing(word) else word, False
     if field.kind == "time":
-        found = date(text, field.form)
+        found = parse_date(text, field.form)
         return found, found is None
-    value = number(text, field.form)
+    value = parse_number(text, field.form)
     return value, value is None and category_text(text) not in field.values

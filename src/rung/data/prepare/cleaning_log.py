@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from rung.cleaning.pipeline import Chain, Mended
+from rung.cleaning.pipeline import CleanedRow, CleaningPipeline
 from rung.core.errors import DataError
 from rung.core.spec.cleaning import PLAIN_KINDS, PrivacySpec
 from rung.core.spec.product import Product
 from rung.core.task import Task
-from rung.privacy import find
-from rung.privacy.masking import hide
+from rung.privacy import find_personal_data
+from rung.privacy.masking import redact
 
 # So many are kept of each step until it is known which rows train.
 _CANDIDATES, _EXAMPLES = 60, 3
@@ -22,14 +22,14 @@ _CANDIDATES, _EXAMPLES = 60, 3
 _WINDOW, _SHOWN = 160, 40
 
 
-def chain_of(product: Product, task: Task) -> Chain:
+def chain_of(product: Product, task: Task) -> CleaningPipeline:
     """Return the steps that mend a product's texts, the same at building and at predicting.
 
     A task whose columns are told apart by what they hold (tables) mends none: each cell is read as the kind of its
     column. Raises DataError where the spec asks such a task to mend or mask.
     """
     if any(field.kind == "text" for field in task.schema(product.data.input, []).inputs):
-        return Chain.from_spec(product.clean, product.privacy)
+        return CleaningPipeline.from_spec(product.clean, product.privacy)
     asked = [
         name
         for name, given in (("clean", product.clean), ("privacy", product.privacy != PrivacySpec()))
@@ -41,7 +41,7 @@ def chain_of(product: Product, task: Task) -> Chain:
             asked[0],
             "Leave it out, and prepare the columns before.",
         )
-    return Chain((), (), ())
+    return CleaningPipeline((), (), ())
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class _Change:
 class Mending:
     """Applies a chain row by row and counts. Counts are of all rows, label-free; examples wait for `facts`."""
 
-    def __init__(self, chain: Chain) -> None:
+    def __init__(self, chain: CleaningPipeline) -> None:
         self._chain = chain
         names = [step.name for step in chain.steps] + (["drop"] if chain.drop else [])
         self._names = names + (["mask"] if chain.mask else [])
@@ -73,7 +73,7 @@ class Mending:
         self._rows = self._dropped = 0
         self._hidden = tuple(dict.fromkeys((*PLAIN_KINDS, *chain.mask, *chain.drop)))
 
-    def apply(self, values: Mapping[str, Any], texts: Sequence[str]) -> Mended:
+    def apply(self, values: Mapping[str, Any], texts: Sequence[str]) -> CleanedRow:
         """Return a row after the chain."""
         self._rows += 1
         seen: dict[str, tuple[str, str]] = {}
@@ -101,7 +101,7 @@ class Mending:
 
     def _is_clear(self) -> bool:
         """Return whether the last row holds no personal data, which before a step may have been written as entities."""
-        return not self._masked and not any(find(text, self._hidden) for text in self._texts)
+        return not self._masked and not any(find_personal_data(text, self._hidden) for text in self._texts)
 
     def facts(self, trains: Callable[[int], bool]) -> list[dict[str, Any]]:
         """Return one object a step, in order: rows in, out and changed, three examples of rows that train."""
@@ -137,7 +137,7 @@ def _windows(old: str, new: str) -> tuple[int, str, str]:
 
 def _shown(first: int, window: str, kinds: Sequence[str]) -> str:
     """Return a piece cut to a line, with dots for personal data: whatever was asked, a report holds none."""
-    text = hide(window, kinds)
+    text = redact(window, kinds)
     begin = max(first - _SHOWN, 0)
     cut = text[begin : first + 2 * _SHOWN]
     return ("…" if begin else "") + cut.replace("\n", "⏎") + ("…" if first + 2 * _SHOWN < len(text) else "")

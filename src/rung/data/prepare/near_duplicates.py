@@ -11,7 +11,7 @@ import numpy.typing as npt
 from rung.core.types import Schema
 from rung.data.prepare.parquet import row_groups
 from rung.data.prepare.split import CERTIFICATION, TRAIN
-from rung.modalities.text.near_duplicates import Index, Sketcher
+from rung.modalities.text.near_duplicates import LshIndex, MinHasher
 
 Ints = npt.NDArray[np.int64]
 # Rows from which shingles get their weights, spread over the source.
@@ -33,9 +33,9 @@ def near_copies(staged: Path, schema: Schema, side: npt.NDArray[np.int8]) -> Int
     step = max(len(used) // _SAMPLE, 1)
     sampled = np.zeros(len(side), dtype=bool)
     sampled[used[::step]] = True
-    sketcher = Sketcher([text for _, texts in _texts(staged, fields, sampled) for text in texts])
-    index = Index(sketcher, [text for _, texts in _texts(staged, fields, certification) for text in texts])
-    found = [places[index.copies(texts).others] for places, texts in _texts(staged, fields, train)]
+    sketcher = MinHasher([text for _, texts in _texts(staged, fields, sampled) for text in texts])
+    index = LshIndex(sketcher, [text for _, texts in _texts(staged, fields, certification) for text in texts])
+    found = [places[index.find_duplicates(texts).right] for places, texts in _texts(staged, fields, train)]
     return np.concatenate([*found, np.zeros(0, np.int64)])
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.modalities.tables.features import Cells
-from rung.modalities.tables.tree_ensemble import both_sides
+from rung.modalities.tables.tree_ensemble import expand_binary_scores
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -44,7 +44,7 @@ class Term:
 
 
 @dataclass(frozen=True)
-class AdditivePart:
+class AdditiveModel:
     """Raw scores [rows, outputs] = intercept + the sum of all terms; one output speaks for one label of two.
 
     Every term has mean 0 over training rows, a pair's also along either column, columns taken as independent.
@@ -61,7 +61,7 @@ class AdditivePart:
         total = np.tile(self.intercept, (len(cells), 1))
         for term in self.terms:
             total += term.table[tuple(bins[axis] for axis in term.axes)]
-        return both_sides(total, self.outputs)
+        return expand_binary_scores(total, self.outputs)
 
     def contributions(self, cells: Cells) -> Floats:
         """Return [rows, numbers + categories, outputs]: what each column adds, a pair's half to either of its two.
@@ -75,7 +75,7 @@ class AdditivePart:
             moved = term.table[tuple(bins[axis] for axis in term.axes)] / len(term.axes)
             for axis in term.axes:
                 found[:, self.axes[axis].column] += moved
-        return both_sides(found, self.outputs)
+        return expand_binary_scores(found, self.outputs)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return everything, for safetensors."""
@@ -90,11 +90,11 @@ class AdditivePart:
         return found
 
     @staticmethod
-    def from_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> AdditivePart:
+    def from_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> AdditiveModel:
         """Return what `arrays` gave."""
         axes = tuple(Axis(c, arrays[f"axis.{i}"]) for i, c in enumerate(arrays["columns"].tolist()))
         count = sum(key.endswith(".table") for key in arrays)
         terms = tuple(
             Term(tuple(arrays[f"term.{i}.axes"].tolist()), arrays[f"term.{i}.table"]) for i in range(count)
         )
-        return AdditivePart(axes, terms, arrays["intercept"], int(arrays["outputs"][0]))
+        return AdditiveModel(axes, terms, arrays["intercept"], int(arrays["outputs"][0]))

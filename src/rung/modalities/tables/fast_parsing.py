@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from rung.core.errors import InputError
 from rung.core.types import Field
-from rung.modalities.tables.parsing import category_text, date, is_missing, number
+from rung.modalities.tables.parsing import category_text, is_missing, parse_date, parse_number
 
 MAX_CHARS = 1_000_000
-Reader = Callable[[Any, str], Any]
+CellParser = Callable[[Any, str], Any]
 
 
-def reader(field: Field) -> Reader:
+def cell_parser(field: Field) -> CellParser:
     """Return the function that reads a value for a field, given where it came from, for errors.
 
     It raises InputError saying what does not fit. Plain numbers and words, nearly all cells of a table, take a
@@ -27,7 +27,7 @@ def reader(field: Field) -> Reader:
     """
 
     def read(value: Any, where: str) -> Any:
-        return _as_kind(field, value, where)
+        return _parse_value(field, value, where)
 
     def read_number(value: Any, where: str) -> Any:
         if type(value) is not bool:
@@ -37,34 +37,34 @@ def reader(field: Field) -> Reader:
                     return plain
             except (TypeError, ValueError, OverflowError):
                 pass
-        return _as_kind(field, value, where)
+        return _parse_value(field, value, where)
 
     def read_category(value: Any, where: str) -> Any:
-        return _category(value) if type(value) is str else _as_kind(field, value, where)
+        return _cached_category(value) if type(value) is str else _parse_value(field, value, where)
 
     return {"number": read_number, "category": read_category}.get(field.kind, read)
 
 
-def read_column(field: Field, read: Reader, cells: Any, where: str) -> Sequence[Any]:
+def parse_column(field: Field, read: CellParser, cells: Any, where: str) -> Sequence[Any]:
     """Return many cells of a field as `read` would one by one, many times as fast for plain ones.
 
     cells: a list, or an array as data frames hold them. Numbers come as an array, NaN where one is missing. Raises
     InputError as `read` does.
     """
     if field.kind == "number":
-        return cast(Sequence[Any], _numbers(read, cells, where))
+        return cast(Sequence[Any], _parse_numbers(read, cells, where))
     if isinstance(cells, np.ndarray):
         cells = cells.tolist()
     if field.kind == "category":
         with suppress(TypeError):
-            return list(map(_Words(read, where).__getitem__, cells))
+            return list(map(_CachedParser(read, where).__getitem__, cells))
     return [read(cell, where) for cell in cells]
 
 
-class _Words(dict[str | None, Any]):
+class _CachedParser(dict[str | None, Any]):
     """What each word that came was read as; TypeError for anything else, since 1 would be found as True."""
 
-    def __init__(self, read: Reader, where: str) -> None:
+    def __init__(self, read: CellParser, where: str) -> None:
         super().__init__()
         self._read, self._where = read, where
 
@@ -75,7 +75,7 @@ class _Words(dict[str | None, Any]):
         return found
 
 
-def _numbers(read: Reader, cells: Any, where: str) -> npt.NDArray[np.float64]:
+def _parse_numbers(read: CellParser, cells: Any, where: str) -> npt.NDArray[np.float64]:
     if isinstance(cells, np.ndarray):
         if cells.dtype.kind in "iuf":
             found = cells.astype(np.float64)
@@ -107,17 +107,17 @@ def _or_nan(value: float | None) -> float:
 
 
 @lru_cache(maxsize=1 << 16)
-def _category(text: str) -> str | None:
-    return _word(text)
+def _cached_category(text: str) -> str | None:
+    return _parse_category(text)
 
 
-def _word(value: Any) -> str | None:
+def _parse_category(value: Any) -> str | None:
     """Return a category; None when nothing, or a word for nothing, stands there, in whatever width."""
     text = category_text(value)
     return None if is_missing(value) or is_missing(text) else text
 
 
-def _as_kind(field: Field, value: Any, where: str) -> Any:
+def _parse_value(field: Field, value: Any, where: str) -> Any:
     if value is None:
         return "" if field.kind == "text" else None
     if field.kind == "text":
@@ -136,11 +136,11 @@ def _as_kind(field: Field, value: Any, where: str) -> Any:
             f"'{field.name}' must be a list, not {type(value).__name__}", where, "Send a JSON list."
         )
     if field.kind in {"number", "category", "time"}:
-        return _as_cell(field, value, where)
+        return _parse_cell(field, value, where)
     return value
 
 
-def _as_cell(field: Field, value: Any, where: str) -> Any:
+def _parse_cell(field: Field, value: Any, where: str) -> Any:
     """Return a cell of a table as training rows have it; None when it holds nothing."""
     if isinstance(value, list | dict | bytes):
         raise InputError(
@@ -149,8 +149,8 @@ def _as_cell(field: Field, value: Any, where: str) -> Any:
     if is_missing(value, field.kind):
         return None
     if field.kind == "category":
-        return _word(value)
-    found: Any = date(value, field.form) if field.kind == "time" else number(value, field.form)
+        return _parse_category(value)
+    found: Any = parse_date(value, field.form) if field.kind == "time" else parse_number(value, field.form)
     if found is None and category_text(value) not in field.values:
         what, fix = ("date", "2024-12-31") if field.kind == "time" else ("number", "1200.5")
         raise InputError(

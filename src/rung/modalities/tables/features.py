@@ -17,14 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.types import Columns, Field, Schema
-from rung.modalities.tables.parsing import date
-from rung.modalities.tables.text_feature import TextScores
-from rung.modalities.tables.type_inference import is_id
+from rung.modalities.tables.parsing import parse_date
+from rung.modalities.tables.text_feature import TextScorer
+from rung.modalities.tables.type_inference import is_identifier
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
 # A value in fewer rows may name somebody: a bundle holds its digest at most.
-FEWEST_ROWS = 3
+MIN_VALUE_ROWS = 3
 _MOST_VALUES = 10_000
 _PARTS = ("day", "month", "weekday", "hour")
 _NONE = np.zeros(0, dtype=np.uint64)
@@ -90,7 +90,7 @@ class TableFeatures:
     numbers: tuple[tuple[str, str], ...]
     categories: Mapping[str, tuple[str, ...]]
     digests: Mapping[str, npt.NDArray[np.uint64]]
-    texts: Mapping[str, TextScores]
+    texts: Mapping[str, TextScorer]
     left_out: Mapping[str, str]
 
     @property
@@ -113,7 +113,7 @@ class TableFeatures:
                 columns.append(as_floats(inputs[name]))
                 continue
             if name not in times:
-                times[name] = calendar(inputs[name])
+                times[name] = calendar_features(inputs[name])
             columns.append(times[name][part])
         blocks = [np.column_stack(columns) if columns else np.zeros((rows, 0))]
         for name, text in self.texts.items():
@@ -157,7 +157,7 @@ class TableFeatures:
         for place, (name, facts) in enumerate(raw["texts"].items()):
             prefix = f"text.{place}."
             own = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
-            texts[name] = TextScores.from_parts(facts, own)
+            texts[name] = TextScorer.from_parts(facts, own)
         return TableFeatures(
             tuple((name, part) for name, part in raw["numbers"]),
             {name: tuple(values) for name, values in raw["categories"].items()},
@@ -167,7 +167,9 @@ class TableFeatures:
         )
 
 
-def learn(schema: Schema, inputs: Columns, texts: Mapping[str, TextScores], fewest: int) -> TableFeatures:
+def fit_features(
+    schema: Schema, inputs: Columns, texts: Mapping[str, TextScorer], fewest: int
+) -> TableFeatures:
     """Return the description that training rows give. texts: the fitted scores of text columns. fewest: from how many
     rows on a category's value is known.
 
@@ -187,7 +189,11 @@ def learn(schema: Schema, inputs: Columns, texts: Mapping[str, TextScores], fewe
             why = _useless_number(field, values)
             numbers += [] if why else [(field.name, "")]
         elif field.kind == "time":
-            parts = {part: v for part, v in calendar(column).items() if len(np.unique(v[~np.isnan(v)])) > 1}
+            parts = {
+                part: v
+                for part, v in calendar_features(column).items()
+                if len(np.unique(v[~np.isnan(v)])) > 1
+            }
             why = "" if parts else "the same in every row"
             numbers += [(field.name, part) for part in parts]
         else:
@@ -195,8 +201,8 @@ def learn(schema: Schema, inputs: Columns, texts: Mapping[str, TextScores], fewe
             why = _useless_category(field, counts, len(column))
             if not why:
                 known = [(value, n) for value, n in counts.most_common(_MOST_VALUES) if n >= fewest]
-                categories[field.name] = tuple(sorted(value for value, n in known if n >= FEWEST_ROWS))
-                rare = sorted(_digest(field.name, value) for value, n in known if n < FEWEST_ROWS)
+                categories[field.name] = tuple(sorted(value for value, n in known if n >= MIN_VALUE_ROWS))
+                rare = sorted(_digest(field.name, value) for value, n in known if n < MIN_VALUE_ROWS)
                 digests[field.name] = np.array(rare, dtype=np.uint64)
         if why:
             left_out[field.name] = why
@@ -210,7 +216,7 @@ def as_floats(column: Sequence[Any]) -> Floats:
     return np.array([np.nan if value is None or value == "" else value for value in column], dtype=np.float64)
 
 
-def calendar(column: Sequence[Any]) -> dict[str, Floats]:
+def calendar_features(column: Sequence[Any]) -> dict[str, Floats]:
     """Return days since 1970, month, weekday (Monday 0) and hour of a column of ISO dates; NaN where none stands."""
     cells = [_iso(cell) for cell in column]
     when = np.array(cells, dtype="datetime64[s]")
@@ -230,7 +236,7 @@ def _iso(cell: Any) -> str:
     return (
         text
         if len(text) in (10, 19) and text[4] == "-" == text[7] and text[:4].isdigit()
-        else date(text) or "NaT"
+        else parse_date(text) or "NaT"
     )
 
 
@@ -242,7 +248,7 @@ def _useless_number(field: Field, values: Floats) -> str:
     if distinct == 1 and len(filled) == len(values):
         return "the same in every row"
     whole = bool((filled == np.floor(filled)).all())
-    return "an id: it differs in every row" if is_id(field, distinct, len(filled), whole) else ""
+    return "an id: it differs in every row" if is_identifier(field, distinct, len(filled), whole) else ""
 
 
 def _useless_category(field: Field, counts: Mapping[str, int], rows: int) -> str:
@@ -251,7 +257,7 @@ def _useless_category(field: Field, counts: Mapping[str, int], rows: int) -> str
         return "empty in every row"
     if len(counts) == 1 and filled == rows:
         return "the same in every row"
-    return "an id: it differs in every row" if is_id(field, len(counts), filled, False) else ""
+    return "an id: it differs in every row" if is_identifier(field, len(counts), filled, False) else ""
 
 
 def _shown(value: Any) -> str:

@@ -6,25 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rung.modalities.tables.additive import AdditivePart
+from rung.modalities.tables.additive import AdditiveModel
 from rung.modalities.tables.features import TableFeatures
-from rung.modalities.tables.linear import LinearPart
-from rung.modalities.tables.target_transform import NumberScale
-from rung.modalities.tables.tree_ensemble import TreePart
-from rung.runtime.classification.decision_threshold import Decision
+from rung.modalities.tables.linear import LinearModel
+from rung.modalities.tables.target_transform import TargetTransform
+from rung.modalities.tables.tree_ensemble import TreeEnsemble
+from rung.runtime.classification.decision_threshold import DecisionThreshold
 from rung.runtime.linear.head import Calibration
 
-Part = LinearPart | TreePart | AdditivePart
+MemberModel = LinearModel | TreeEnsemble | AdditiveModel
 
 
 @dataclass(frozen=True)
-class TableParts:
+class FittedTable:
     """What a fit leaves. weights: of each part, adding up to 1. calibration and decision: of labels; scale: of numbers."""
 
     features: TableFeatures
-    parts: tuple[Part, ...]
+    members: tuple[MemberModel, ...]
     weights: tuple[float, ...]
     calibration: Calibration
-    decision: Decision
-    scale: NumberScale
+    decision: DecisionThreshold
+    target_transform: TargetTransform
     chosen: Mapping[str, Any]

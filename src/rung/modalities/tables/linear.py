@@ -69,7 +69,7 @@ class LinearDesign:
 
 
 @dataclass(frozen=True)
-class LinearPart:
+class LinearModel:
     """A fitted linear model: raw scores [rows, outputs]. centre: [categories, outputs], a category column's mean weight."""
 
     design: LinearDesign
@@ -114,16 +114,16 @@ class LinearPart:
         return found | {f"kept.{j}": places for j, places in enumerate(design.kept)}
 
     @staticmethod
-    def from_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> LinearPart:
+    def from_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> LinearModel:
         """Return what `arrays` gave."""
         kept = tuple(arrays[f"kept.{j}"] for j in range(sum(key.startswith("kept.") for key in arrays)))
         own: list[Any] = [arrays[key] for key in ("fill", "knots", "gaps", "shift", "scale")]
         own.append(kept)
         design = LinearDesign(*own)
-        return LinearPart(design, arrays["weights"], arrays["bias"], arrays["centre"])
+        return LinearModel(design, arrays["weights"], arrays["bias"], arrays["centre"])
 
 
-def learn_design(cells: Cells, bends: int) -> LinearDesign:
+def fit_design(cells: Cells, bends: int) -> LinearDesign:
     """Return the design of training cells. bends: inner knots a number gets, at its quantiles; 0 for a straight line."""
     numbers = cells.numbers
     missing = np.isnan(numbers)

@@ -13,20 +13,20 @@ import numpy.typing as npt
 from rung.core.errors import BundleError
 from rung.core.model import Cost, DataFacts, FitContext, Model, Reason
 from rung.core.types import Columns, Prediction, Schema
-from rung.modalities.tables.additive import AdditivePart
+from rung.modalities.tables.additive import AdditiveModel
 from rung.modalities.tables.features import TableFeatures
-from rung.modalities.tables.fitted import Part, TableParts
-from rung.modalities.tables.linear import LinearPart
-from rung.modalities.tables.target_transform import NumberScale
-from rung.modalities.tables.tree_ensemble import TreePart
-from rung.runtime.classification.decision_threshold import Decision
+from rung.modalities.tables.fitted import FittedTable, MemberModel
+from rung.modalities.tables.linear import LinearModel
+from rung.modalities.tables.target_transform import TargetTransform
+from rung.modalities.tables.tree_ensemble import TreeEnsemble
+from rung.runtime.classification.decision_threshold import DecisionThreshold
 from rung.runtime.linear.head import Calibration
 
 Floats = npt.NDArray[np.float64]
-_KINDS: dict[str, type[LinearPart] | type[TreePart] | type[AdditivePart]] = {
-    "linear": LinearPart,
-    "trees": TreePart,
-    "additive": AdditivePart,
+_KINDS: dict[str, type[LinearModel] | type[TreeEnsemble] | type[AdditiveModel]] = {
+    "linear": LinearModel,
+    "trees": TreeEnsemble,
+    "additive": AdditiveModel,
 }
 
 
@@ -41,7 +41,7 @@ class TableModel(Model):
     FAMILIES: ClassVar[tuple[str, ...]] = ()
     MIXES: ClassVar[bool] = False
 
-    def __init__(self, schema: Schema, fitted: TableParts) -> None:
+    def __init__(self, schema: Schema, fitted: FittedTable) -> None:
         self._schema = schema
         self._fitted = fitted
 
@@ -61,7 +61,7 @@ class TableModel(Model):
     def raw(self, inputs: Columns) -> Floats:
         """Return [rows, outputs]: the parts' scores, each by its weight, before calibration."""
         cells = self._fitted.features.encode(inputs)
-        pairs = zip(self._fitted.parts, self._fitted.weights, strict=True)
+        pairs = zip(self._fitted.members, self._fitted.weights, strict=True)
         return np.asarray(sum(weight * part.raw(cells) for part, weight in pairs))
 
     def probabilities(self, inputs: Columns) -> Floats:
@@ -72,8 +72,8 @@ class TableModel(Model):
         if not inputs or not len(next(iter(inputs.values()))):
             return []
         if self.labels:
-            return self._fitted.decision.answers(self.probabilities(inputs), self.labels, self.name())
-        return self._fitted.scale.answers(self.raw(inputs)[:, 0], self.name())
+            return self._fitted.decision.predictions(self.probabilities(inputs), self.labels, self.name())
+        return self._fitted.target_transform.predictions(self.raw(inputs)[:, 0], self.name())
 
     def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
         """Return how far each column moved the answer: in log odds towards the label given, or in the target's units.
@@ -85,7 +85,7 @@ class TableModel(Model):
         if not rows:
             return []
         cells = features.encode(inputs)
-        pairs = zip(self._fitted.parts, self._fitted.weights, strict=True)
+        pairs = zip(self._fitted.members, self._fitted.weights, strict=True)
         found = np.asarray(sum(weight * part.contributions(cells) for part, weight in pairs))
         names = [*features.number_sources, *features.categories]
         reasons = []
@@ -102,7 +102,7 @@ class TableModel(Model):
     def _towards(self, moved: Floats, answer: Prediction) -> Floats:
         """Return one weight a column: of the label given over the mean of the others, or of the number."""
         if not self.labels:
-            return np.asarray(moved[:, 0] * self._fitted.scale.unit)
+            return np.asarray(moved[:, 0] * self._fitted.target_transform.unit)
         own = self.labels.index(answer.value)
         others = (moved.sum(axis=1) - moved[:, own]) / max(len(self.labels) - 1, 1)
         return np.asarray((moved[:, own] - others) * self._fitted.calibration.scale)
@@ -113,7 +113,7 @@ class TableModel(Model):
         fitted = self._fitted
         arrays = dict(fitted.features.arrays())
         kinds = []
-        for place, part in enumerate(fitted.parts):
+        for place, part in enumerate(fitted.members):
             kinds.append(next(kind for kind, family in _KINDS.items() if isinstance(part, family)))
             arrays |= {f"part.{place}.{key}": array for key, array in part.arrays().items()}
         for place, (x, y) in enumerate(fitted.calibration.knots):
@@ -126,7 +126,7 @@ class TableModel(Model):
             "weights": list(fitted.weights),
             "calibration": {"kind": fitted.calibration.kind, "scale": fitted.calibration.scale},
             "decision": fitted.decision.as_dict(),
-            "scale": fitted.scale.as_dict(),
+            "scale": fitted.target_transform.as_dict(),
             "chosen": dict(fitted.chosen),
         }
         (folder / "table.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1), encoding="utf-8")
@@ -137,12 +137,12 @@ class TableModel(Model):
 
         facts = json.loads((folder / "table.json").read_text(encoding="utf-8"))
         arrays = load_file(folder / "table.safetensors")
-        parts: list[Part] = []
+        members: list[MemberModel] = []
         for place, kind in enumerate(facts["parts"]):
             prefix = f"part.{place}."
             own = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
             part = _KINDS[kind].from_arrays(own)
-            parts.append(part.opened() if isinstance(part, TreePart) else part)
+            members.append(part.with_fast_scorer() if isinstance(part, TreeEnsemble) else part)
         knots = tuple(
             (arrays[f"knots.{i}.x"], arrays[f"knots.{i}.y"]) for i in range(len(schema.labels))
             if facts["calibration"]["kind"] == "isotonic"
@@ -152,9 +152,12 @@ class TableModel(Model):
         if not unknown <= set(schema.input_names):
             raise BundleError("the model reads columns that the schema lacks", folder.name, "Build it again.")
         calibration = Calibration(facts["calibration"]["kind"], float(facts["calibration"]["scale"]), knots)
-        decision, scale = Decision.from_dict(facts["decision"]), NumberScale.from_dict(facts["scale"])
-        fitted = TableParts(
-            features, tuple(parts), tuple(facts["weights"]), calibration, decision, scale, facts["chosen"]
+        decision, scale = (
+            DecisionThreshold.from_dict(facts["decision"]),
+            TargetTransform.from_dict(facts["scale"]),
+        )
+        fitted = FittedTable(
+            features, tuple(members), tuple(facts["weights"]), calibration, decision, scale, facts["chosen"]
         )
         return cls(schema, fitted)
 

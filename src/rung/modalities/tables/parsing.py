@@ -18,29 +18,37 @@ from typing import Any
 MISSING = frozenset(
     {"", "na", "n/a", "nan", "null", "?", "<na>", "#n/a", "#na", "nat", "(null)", "缺失", "缺省"}
 )
-_NO_NUMBER = MISSING | {
+_MISSING_NUMBERS = MISSING | {
     "none", "nil", "-", "--", "—", ".", "unknown", "missing", "not available", "未知", "无", "暂无", "不详",
     "inf", "-inf", "+inf", "infinity", "-infinity", "+infinity", "∞",
 }  # fmt: skip
 _SIGN = r"(?P<minus>[-−–+]?)\s*"
-_MONEY = r"(?:rmb|cny|usd|eur|gbp|jpy|hkd|us\$|[$€£¥₹₩元])?\s*"
+_CURRENCY = r"(?:rmb|cny|usd|eur|gbp|jpy|hkd|us\$|[$€£¥₹₩元])?\s*"
 _DIGITS = r"(?P<digits>\d[\d,.'_ ]*|\.\d+)(?P<power>e[+-]?\d+)?"
-_TIMES = r"\s*(?P<times>%|‰|万亿|千万|百万|万|亿|千|k(?![a-z])|mn?(?![a-z])|bn?(?![a-z]))?"
+_MULTIPLIER = r"\s*(?P<times>%|‰|万亿|千万|百万|万|亿|千|k(?![a-z])|mn?(?![a-z])|bn?(?![a-z]))?"
 _NUMBER = re.compile(
-    rf"{_MONEY}{_SIGN}{_MONEY}{_DIGITS}{_TIMES}\s*(?P<rest>.*)",
+    rf"{_CURRENCY}{_SIGN}{_CURRENCY}{_DIGITS}{_MULTIPLIER}\s*(?P<rest>.*)",
     re.DOTALL,
 )
 _FACTORS = {
     "%": 0.01, "‰": 0.001, "千": 1e3, "万": 1e4, "百万": 1e6, "千万": 1e7, "亿": 1e8, "万亿": 1e12,
     "k": 1e3, "m": 1e6, "mn": 1e6, "b": 1e9, "bn": 1e9,
 }  # fmt: skip
-_MONEY_AFTER = re.compile(r"(?:rmb|cny|usd|eur|gbp|jpy|hkd|[$€£¥₹₩元])\s*$")
+_CURRENCY_SUFFIX = re.compile(r"(?:rmb|cny|usd|eur|gbp|jpy|hkd|[$€£¥₹₩元])\s*$")
 _THOUSANDS = re.compile(r"\d{1,3}(?:[,'_ ]\d{3})+(?:\.\d*)?")
 _EUROPEAN = re.compile(r"\d{1,3}(?:\.\d{3})+,\d+|\d+,\d{1,2}|\d{4,},\d+|0,\d+")
 _SLASHED = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4}|\d{2})(?:[ T]+(\d{1,2}:\d{2}(?::\d{2})?))?$")
 _COMPACT = re.compile(r"((?:19|20)\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$")
 _ISO = re.compile(r"\d{4}\s*[-/.年]\s*\d{1,2}\s*[-/.月]\s*\d{1,2}")
-_WORDS = ("%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y", "%d %b %y", "%b %d %Y %H:%M", "%d %b %Y %H:%M")
+_MONTH_NAME_FORMATS = (
+    "%d %b %Y",
+    "%d %B %Y",
+    "%b %d %Y",
+    "%B %d %Y",
+    "%d %b %y",
+    "%b %d %Y %H:%M",
+    "%d %b %Y %H:%M",
+)
 
 
 def is_missing(value: Any, kind: str = "category") -> bool:
@@ -54,7 +62,7 @@ def is_missing(value: Any, kind: str = "category") -> bool:
     if len(value) > 20:
         return not value.strip()
     text = " ".join(value.split()).casefold()
-    return text in (_NO_NUMBER if kind in {"number", "time"} else MISSING)
+    return text in (_MISSING_NUMBERS if kind in {"number", "time"} else MISSING)
 
 
 def cell_text(value: Any) -> str:
@@ -70,22 +78,22 @@ def cell_text(value: Any) -> str:
 
 def category_text(value: Any) -> str:
     """Return a cell as a category: `cell_text`, with whole numbers alike however they are written ("3", "3.0")."""
-    return _category_text(value) if type(value) is str else _as_category(cell_text(value))
+    return _category_text(value) if type(value) is str else _normalize_whole_number(cell_text(value))
 
 
 @lru_cache(maxsize=1 << 16)
 def _category_text(text: str) -> str:
-    return _as_category(cell_text(text))
+    return _normalize_whole_number(cell_text(text))
 
 
-def _as_category(text: str) -> str:
+def _normalize_whole_number(text: str) -> str:
     whole, dot, zeros = text.partition(".")
     if dot and not zeros.strip("0") and whole.lstrip("-").isdigit():
         return whole
     return text
 
 
-def number(value: Any, unit: str = "") -> float | None:
+def parse_number(value: Any, unit: str = "") -> float | None:
     """Return a cell as a number, None when it is none. unit: what may stand behind it, such as kg.
 
     "¥1,200" is 1200, "3.5%" is 0.035, "1.2万" is 12000, "(1,200)" is -1200, "1.234,56" is 1234.56.
@@ -102,18 +110,18 @@ def number(value: Any, unit: str = "") -> float | None:
     try:
         plain = float(value)
     except ValueError:
-        found, rest = _written(value)
+        found, rest = _leading_number(value)
         return found if not rest or rest == unit else None
     return plain if "_" not in value and math.isfinite(plain) else None
 
 
-def unit_of(text: str) -> str | None:
+def parse_unit(text: str) -> str | None:
     """Return what stands behind the number in a cell, "" for nothing; None when the cell holds no number."""
-    found, rest = _written(text)
+    found, rest = _leading_number(text)
     return None if found is None else rest
 
 
-def _written(text: str) -> tuple[float | None, str]:
+def _leading_number(text: str) -> tuple[float | None, str]:
     """Return the number a text begins with, and what is left of it."""
     text = unicodedata.normalize("NFKC", text).strip().casefold()
     negative = text.startswith("(") and text.endswith(")")
@@ -131,24 +139,24 @@ def _written(text: str) -> tuple[float | None, str]:
         return None, ""
     found = float(plain + (match["power"] or "")) * _FACTORS.get(match["times"] or "", 1.0)
     sign = -1.0 if negative or match["minus"] in {"-", "−", "–"} else 1.0
-    rest = _MONEY_AFTER.sub("", match["rest"]).strip()
+    rest = _CURRENCY_SUFFIX.sub("", match["rest"]).strip()
     return (sign * found, rest) if math.isfinite(found) else (None, "")
 
 
-def date(value: Any, form: str = "") -> str | None:
+def parse_date(value: Any, form: str = "") -> str | None:
     """Return a cell as an ISO date, with the time of day where one stands; None when it is none.
 
     form: "dmy" or "mdy", how 03/04/2024 is meant in this column.
     """
     if isinstance(value, str):
-        return _date(value.strip(), form)
+        return _parse_date_text(value.strip(), form)
     if isinstance(value, int) and not isinstance(value, bool):
-        return _date(str(value), form)
+        return _parse_date_text(str(value), form)
     return None
 
 
 @lru_cache(maxsize=1 << 16)
-def _date(text: str, form: str) -> str | None:
+def _parse_date_text(text: str, form: str) -> str | None:
     if not text or len(text) > 40 or not any(char.isdigit() for char in text):
         return None
     compact = _COMPACT.match(text)
@@ -168,7 +176,7 @@ def _date(text: str, form: str) -> str | None:
         return None
     if text[0].isalpha() or (text[0].isdigit() and any(char.isalpha() for char in text)):
         words = " ".join(text.replace(",", " ").replace("-", " ").split())
-        for pattern in _WORDS:
+        for pattern in _MONTH_NAME_FORMATS:
             try:
                 return _iso(datetime.strptime(words, pattern))
             except ValueError:

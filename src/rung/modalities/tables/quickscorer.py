@@ -33,7 +33,7 @@ _ALL = ~np.uint64(0)
 
 
 @dataclass(frozen=True)
-class LeafMasks:
+class QuickScorer:
     """Trees as tables, trees of one output next to each other.
 
     thresholds: of each feature that is asked at all, in order. A cell's place is how many of them lie below it, a missing
@@ -97,7 +97,7 @@ class LeafMasks:
         return found
 
 
-def leaf_masks(trees: Trees) -> LeafMasks | None:
+def build_quickscorer(trees: Trees) -> QuickScorer | None:
     """Return trees as tables, or None where they are too large for it."""
     count = np.diff(np.append(trees.roots, len(trees.feature)))
     is_leaf = trees.feature < 0
@@ -133,7 +133,7 @@ def leaf_masks(trees: Trees) -> LeafMasks | None:
     by_column = leaf[np.argsort(column_of[tree[leaf]], kind="stable")]
     first = np.concatenate([[0], np.cumsum(size[order])])[:-1]
     bounds = np.searchsorted(trees.output[order], np.arange(trees.outputs + 1)).tolist()
-    return LeafMasks(
+    return QuickScorer(
         dict(zip(features, steps, strict=True)), _shared(masks), trees.value[by_column],
         first.astype(np.int64) - 1, tuple(bounds),
     )  # fmt: skip

@@ -12,8 +12,8 @@ from typing import Any
 from rung.core.errors import DataError
 from rung.core.task import ColumnProfile, Task
 from rung.core.types import Field, Schema
-from rung.modalities.tables.parsing import cell_text, is_missing, number
-from rung.modalities.tables.type_inference import described_field
+from rung.modalities.tables.parsing import cell_text, is_missing, parse_number
+from rung.modalities.tables.type_inference import infer_field
 
 MOST_COLUMNS = 5_000
 _TARGET_NAMES = (
@@ -44,7 +44,7 @@ class TableTask(Task):
                 "Name the columns that matter in `data.input`.",
             )
         found = cells()
-        fields = tuple(described_field(f.name, found[f.name]) for f in schema.inputs)
+        fields = tuple(infer_field(f.name, found[f.name]) for f in schema.inputs)
         if all(all(is_missing(text) for text in found[f.name]) for f in fields) and any(found.values()):
             raise DataError(
                 "all inputs of all training rows are empty", "data.input", "Choose columns that are filled."
@@ -82,7 +82,7 @@ def _folded_cell(value: Any) -> str:
     if is_missing(value):
         return ""
     text = cell_text(value)
-    found = number(text)
+    found = parse_number(text)
     if found is not None:
         return repr(found)
     return " ".join((text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold().split())

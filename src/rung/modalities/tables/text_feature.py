@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rung.modalities.text.tfidf import Block, blocks_from, blocks_to, transform
+from rung.modalities.text.tfidf import TfidfBlock, dump_blocks, load_blocks, transform
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class TextScores:
+class TextScorer:
     """TF-IDF of a text column and ridge weights [features, outputs]."""
 
-    block: Block
+    block: TfidfBlock
     weights: npt.NDArray[np.float32]
     bias: npt.NDArray[np.float32]
 
@@ -37,14 +37,14 @@ class TextScores:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is no array, for JSON."""
-        return {"block": blocks_to([self.block])[0]}
+        return {"block": dump_blocks([self.block])[0]}
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays, for safetensors."""
-        return {**blocks_to([self.block])[1], "weights": self.weights, "bias": self.bias}
+        return {**dump_blocks([self.block])[1], "weights": self.weights, "bias": self.bias}
 
     @staticmethod
-    def from_parts(raw: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> TextScores:
+    def from_parts(raw: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> TextScorer:
         """Return what `as_dict` and `arrays` gave."""
-        (block,) = blocks_from(raw["block"], arrays)
-        return TextScores(block, arrays["weights"], arrays["bias"])
+        (block,) = load_blocks(raw["block"], arrays)
+        return TextScorer(block, arrays["weights"], arrays["bias"])

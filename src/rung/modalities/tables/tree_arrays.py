@@ -97,7 +97,7 @@ def _smallest(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values.astype(np.int16 if fits else np.int32)
 
 
-def from_lightgbm(dump: Mapping[str, Any], outputs: int, scale: float = 1.0) -> Trees:
+def trees_from_lightgbm(dump: Mapping[str, Any], outputs: int, scale: float = 1.0) -> Trees:
     """Return the trees of `Booster.dump_model()`. scale: what leaf values are multiplied by.
 
     Thresholds become the largest single-precision number at or below LightGBM's: rows come in single precision,
@@ -129,7 +129,7 @@ def from_lightgbm(dump: Mapping[str, Any], outputs: int, scale: float = 1.0) -> 
                 raise ValueError(f"a split of the kind '{node['decision_type']}'")
             kept = (
                 int(node["split_feature"]),
-                _single_below(node["threshold"]),
+                _float32_below(node["threshold"]),
                 -1,
                 -1,
                 bool(node["default_left"]),
@@ -149,7 +149,7 @@ def from_lightgbm(dump: Mapping[str, Any], outputs: int, scale: float = 1.0) -> 
     return Trees(*arrays, *ends)
 
 
-def joined(parts: Sequence[Trees]) -> Trees:
+def concatenate_trees(parts: Sequence[Trees]) -> Trees:
     """Return several ensembles as one: its answers are the sum of theirs."""
     offsets = np.cumsum([0, *(len(part.feature) for part in parts)])[:-1]
     moved = [
@@ -167,7 +167,7 @@ def joined(parts: Sequence[Trees]) -> Trees:
     )  # fmt: skip
 
 
-def shifted(trees: Trees, shift: Floats) -> Trees:
+def shift_outputs(trees: Trees, shift: Floats) -> Trees:
     """Return trees whose scores are higher by `shift`, [outputs]: the leaves of each output's first tree bear it."""
     value = trees.value.astype(np.float64)
     ends = np.append(trees.roots[1:], len(trees.feature))
@@ -178,7 +178,7 @@ def shifted(trees: Trees, shift: Floats) -> Trees:
     return replace(trees, value=value.astype(np.float32)) if shift.any() else trees
 
 
-def _single_below(threshold: float) -> float:
+def _float32_below(threshold: float) -> float:
     with np.errstate(over="ignore"):
         single = np.float32(threshold)
     return float(single if float(single) <= threshold else np.nextafter(single, np.float32(-np.inf)))

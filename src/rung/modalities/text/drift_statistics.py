@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rung.modalities.text.ngrams import NgramSpec, fold, occurrences
+from rung.modalities.text.ngrams import NgramSpec, normalize_text, occurrences
 from rung.monitoring.drift.binning import MAX_CHARS
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-_BITS, _TOPICS, _ROUNDS = 12, 16, 12
+_BITS, _TOPICS, _ITERATIONS = 12, 16, 12
 _BUCKETS = 1 << _BITS
 _BATCH = 200
 
 
-class WordSpace:
+class TextDriftModel:
     """Learned by `learn`, then fixed. document_counts: texts with each bucket, of `rows`; centres: [topics, buckets]."""
 
     def __init__(self, rows: int, document_counts: Ints, centres: npt.NDArray[np.int8]) -> None:
@@ -40,34 +40,34 @@ class WordSpace:
         return len(self.centres)
 
     @classmethod
-    def learn(cls, texts: Sequence[str], seed: int = 0) -> WordSpace:
+    def fit(cls, texts: Sequence[str], seed: int = 0) -> TextDriftModel:
         """Return the space of these texts. The same texts and seed give the same."""
-        seen = np.vstack([_present(texts[i : i + _BATCH]) for i in range(0, len(texts), _BATCH)])
+        seen = np.vstack([_bucket_indicators(texts[i : i + _BATCH]) for i in range(0, len(texts), _BATCH)])
         counts = seen.sum(axis=0).astype(np.int64)
-        vectors = _unit(seen * np.log((len(texts) + 1) / (counts + 0.5)).astype(np.float32))
+        vectors = _normalize_rows(seen * np.log((len(texts) + 1) / (counts + 0.5)).astype(np.float32))
         draw = np.random.default_rng(seed)
         centres = vectors[draw.permutation(len(vectors))[:_TOPICS]]
-        for _ in range(_ROUNDS):
+        for _ in range(_ITERATIONS):
             nearest = (vectors @ centres.T).argmax(axis=1)
             sums = np.vstack([vectors[nearest == topic].sum(axis=0) for topic in range(len(centres))])
             # A topic that nothing is near keeps its place.
-            centres = np.where(np.abs(sums).sum(axis=1, keepdims=True) > 0, _unit(sums), centres)
+            centres = np.where(np.abs(sums).sum(axis=1, keepdims=True) > 0, _normalize_rows(sums), centres)
         # The nearest topic of most texts first, so that its number says how common it is.
         near = np.bincount((vectors @ centres.T).argmax(axis=1), minlength=len(centres))
         centres = centres[np.argsort(-near, kind="stable")]
         scale = np.maximum(np.abs(centres).max(axis=1, keepdims=True), 1e-12)
         return cls(len(texts), counts, np.round(centres / scale * 127).astype(np.int8))
 
-    def look(self, texts: Sequence[str]) -> tuple[Floats, Floats, Ints]:
+    def measure(self, texts: Sequence[str]) -> tuple[Floats, Floats, Ints]:
         """Return of each text the mean rarity of its words (nan without words), its distance from the nearest
         topic (0 to 1), and that topic."""
         rarity, distance, topic = [], [], []
         for begin in range(0, len(texts), _BATCH):
-            seen = _present(texts[begin : begin + _BATCH])
+            seen = _bucket_indicators(texts[begin : begin + _BATCH])
             words = seen.sum(axis=1)
             with np.errstate(invalid="ignore"):
                 rarity.append(np.where(words > 0, seen @ self._idf / words, np.nan))
-            near = _unit(seen * self._idf) @ self._topics.T
+            near = _normalize_rows(seen * self._idf) @ self._topics.T
             distance.append(np.where(words > 0, 1 - near.max(axis=1), np.nan))
             topic.append(near.argmax(axis=1))
         if not rarity:
@@ -79,7 +79,7 @@ class WordSpace:
         return {"document_counts": self.document_counts.astype(np.uint16), "centres": self.centres}
 
     @classmethod
-    def from_arrays(cls, rows: int, arrays: Mapping[str, npt.NDArray[np.generic]]) -> WordSpace:
+    def from_arrays(cls, rows: int, arrays: Mapping[str, npt.NDArray[np.generic]]) -> TextDriftModel:
         """Return what `arrays` gave; raises ValueError when they do not fit together."""
         counts, centres = arrays["document_counts"].astype(np.int64), arrays["centres"].astype(np.int8)
         if counts.shape != (_BUCKETS,) or centres.ndim != 2 or centres.shape[1] != _BUCKETS:
@@ -87,9 +87,9 @@ class WordSpace:
         return cls(rows, counts, centres)
 
 
-def _present(texts: Sequence[str]) -> npt.NDArray[np.float32]:
+def _bucket_indicators(texts: Sequence[str]) -> npt.NDArray[np.float32]:
     """Return [texts, buckets]: 1 where a word of the text falls into the bucket."""
-    folded = [fold(text[:MAX_CHARS]) for text in texts]
+    folded = [normalize_text(text[:MAX_CHARS]) for text in texts]
     found = occurrences(folded, NgramSpec(word_max=2))
     joined = " " + " ".join(folded) + " "
     long = found.ends - found.starts
@@ -104,5 +104,5 @@ def _present(texts: Sequence[str]) -> npt.NDArray[np.float32]:
     return present
 
 
-def _unit(vectors: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _normalize_rows(vectors: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))

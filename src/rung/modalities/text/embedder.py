@@ -22,9 +22,9 @@ from rung.modalities.text.static_embedding import StaticEmbedding
 
 Vectors = npt.NDArray[np.float32]
 # While a build runs: where embeddings are kept and how many threads encode. A server has neither.
-_BUILDING: ContextVar[tuple[Path, int] | None] = ContextVar("rung_building", default=None)
-_FILES = ("model.onnx", "tokenizer.json", "encoder.json", "embedding.safetensors")
-_ENGLISH = frozenset(
+_CACHE_SETTINGS: ContextVar[tuple[Path, int] | None] = ContextVar("rung_building", default=None)
+_ENCODER_FILES = ("model.onnx", "tokenizer.json", "encoder.json", "embedding.safetensors")
+_COMMON_ENGLISH_WORDS = frozenset(
     [
         "the",
         "of",
@@ -52,13 +52,13 @@ _ENGLISH = frozenset(
 
 
 @contextmanager
-def during_build(cache: Path, threads: int) -> Iterator[None]:
+def use_embedding_cache(cache: Path, threads: int) -> Iterator[None]:
     """Keep every embedding made inside the block below `cache`, so that no text is embedded twice."""
-    token = _BUILDING.set((cache, threads))
+    token = _CACHE_SETTINGS.set((cache, threads))
     try:
         yield
     finally:
-        _BUILDING.reset(token)
+        _CACHE_SETTINGS.reset(token)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Embedder:
 
     def save(self, folder: Path) -> None:
         """Copy the encoder's own files into an empty folder, with how it is used."""
-        for name in _FILES:
+        for name in _ENCODER_FILES:
             if (self.folder / name).is_file():
                 shutil.copyfile(self.folder / name, folder / name)
         use = {"kind": self.kind, "pool_chunks": self.pool_chunks}
@@ -97,7 +97,7 @@ class Embedder:
 
 def open_embedder(kind: str, folder: Path, pool_chunks: bool = False) -> Embedder:
     """Return the embedder of a folder of files; raises RungError when they do not fit."""
-    building = _BUILDING.get()
+    building = _CACHE_SETTINGS.get()
     if kind == "static":
         static = StaticEmbedding.open(folder)
         return Embedder(kind, folder, static.width, False, static, None)  # Faster than any cache.
@@ -121,12 +121,12 @@ def load_embedder(folder: Path) -> Embedder:
     return open_embedder(use["kind"], folder, bool(use["pool_chunks"]))
 
 
-def looks_english(texts: Sequence[str]) -> bool:
+def is_english(texts: Sequence[str]) -> bool:
     """Return whether these texts are English: by the share of its commonest words among theirs."""
     words = [word for text in texts for word in re.findall(r"[^\W\d_]+", text[:2_000].lower())]
     plain = sum(
         text[:2_000].isascii() or len(re.findall(r"[^\x00-\u024f]", text[:2_000])) < 0.05 * len(text)
         for text in texts
     )
-    common = sum(word in _ENGLISH for word in words)
+    common = sum(word in _COMMON_ENGLISH_WORDS for word in words)
     return bool(texts) and plain > 0.9 * len(texts) and common > 0.08 * max(len(words), 1)

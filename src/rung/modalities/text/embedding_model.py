@@ -13,9 +13,9 @@ from rung.core.model import Model, Reason, answers_from
 from rung.core.types import Columns, Prediction, Schema
 from rung.modalities.text.embedder import Embedder, load_embedder
 from rung.modalities.text.ngrams import join_fields
-from rung.modalities.text.tfidf import Block, blocks_from, blocks_to, transform
+from rung.modalities.text.tfidf import TfidfBlock, dump_blocks, load_blocks, transform
 from rung.runtime.linear.head import LinearHead
-from rung.runtime.linear.nystroem import Curves
+from rung.runtime.linear.nystroem import Nystroem
 
 
 class EmbeddingModel(Model):
@@ -27,11 +27,11 @@ class EmbeddingModel(Model):
     def __init__(
         self,
         labels: tuple[str, ...],
-        blocks: tuple[Block, ...],
+        blocks: tuple[TfidfBlock, ...],
         embedder: Embedder,
         head: LinearHead,
         chosen: Mapping[str, Any],
-        curves: Curves | None = None,
+        curves: Nystroem | None = None,
     ) -> None:
         self.labels = labels
         self._blocks = blocks
@@ -63,12 +63,12 @@ class EmbeddingModel(Model):
 
     def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
         """Return the words whose absence costs the answer most."""
-        from rung.modalities.text.occlusion import occlude
+        from rung.modalities.text.occlusion import explain_by_occlusion
 
-        return [occlude(text, self.scores, most) for text in join_fields(inputs)]
+        return [explain_by_occlusion(text, self.scores, most) for text in join_fields(inputs)]
 
     def save(self, folder: Path) -> None:
-        specs, tensors = blocks_to(self._blocks)
+        specs, tensors = dump_blocks(self._blocks)
         if self._curves:
             tensors |= self._curves.tensors()
         self._head.save(folder, {"blocks": specs, "chosen": self._chosen}, tensors)
@@ -79,7 +79,7 @@ class EmbeddingModel(Model):
     def load(cls, folder: Path, schema: Schema) -> Self:
         head, facts, arrays = LinearHead.load(folder, schema.labels)
         embedder = load_embedder(folder / "encoder")
-        curves = Curves.of_tensors(arrays)
+        curves = Nystroem.from_tensors(arrays)
         return cls(
-            schema.labels, blocks_from(facts["blocks"], arrays), embedder, head, facts["chosen"], curves
+            schema.labels, load_blocks(facts["blocks"], arrays), embedder, head, facts["chosen"], curves
         )

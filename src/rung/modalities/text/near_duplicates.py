@@ -25,74 +25,81 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rung.modalities.text.ngrams import BITS, NgramSpec, batches, fold, occurrences, stands_alone
+from rung.modalities.text.ngrams import (
+    BITS,
+    NgramSpec,
+    batches,
+    is_one_char_word,
+    normalize_text,
+    occurrences,
+)
 
-Sketches = npt.NDArray[np.uint16]
+Signatures = npt.NDArray[np.uint16]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 # Two texts at least this similar are near duplicates. Unrelated reviews reach 0.15 and unrelated articles 0.3, sentences
 # shuffled from a dozen words 0.45; one word in five dropped leaves 0.7, one character in twenty misread 0.55 to 0.85.
-SIMILAR = 0.45
-SLOTS, _BAND = 96, 3
+MIN_SIMILARITY = 0.45
+SIGNATURE_SIZE, _ROWS_PER_BAND = 96, 3
 # Fewer words or ideographs than this say too little: "not good" and "good" share most of what they are.
-LEAST_WORDS = 4
+MIN_WORDS = 4
 # Short texts say more with each word, and those made from one form ("Note of 2 April 2008: ...") share the form: they
 # must be more alike, by so many words so much. "One of the best movies of the year" and the worst reach 0.63; of reviews
 # of sixteen words and more, all pairs from 0.45 on that were read were copies or forms with little filled in.
-_SIMILAR_SHORT = ((LEAST_WORDS, 0.9), (8, 0.7), (16, SIMILAR))
+_MIN_SIMILARITY_BY_WORDS = ((MIN_WORDS, 0.9), (8, 0.7), (16, MIN_SIMILARITY))
 # Of a long text so many shingles are sketched, chosen by their hash, which picks the same ones of its copy.
-_MOST_SHINGLES = 256
+_MAX_SHINGLES = 256
 # Texts of one band's bucket are all compared up to this many; beyond, each with the next few in order.
-_ALL_PAIRS, _NEXT = 6, 3
+_SMALL_BUCKET, _NEIGHBOURS = 6, 3
 _SPEC = NgramSpec(2, 3, 3)
 # Sketches of candidates must agree nearly this much before they are compared exactly: 2.5 standard errors less.
 _MARGIN = 0.13
 
 
 @dataclass(frozen=True)
-class Pairs:
+class DuplicatePairs:
     """Pairs of near duplicates: rows of the one side, of the other, and how similar each pair is."""
 
-    ones: Ints
-    others: Ints
+    left: Ints
+    right: Ints
     similarity: Floats
 
     def __len__(self) -> int:
-        return len(self.ones)
+        return len(self.left)
 
 
-class Sketcher:
+class MinHasher:
     """Sketches texts with the weights that shingles have in a sample of them."""
 
     def __init__(self, sample: Sequence[str]) -> None:
-        counted = [_shingles(folded)[1] for folded, _ in _batched(sample)]
+        counted = [_shingles(folded)[1] for folded, _ in _normalized_batches(sample)]
         seen = np.bincount(np.concatenate([*counted, np.zeros(0, np.int64)]), minlength=1 << BITS)
         held = np.flatnonzero(seen)
         # A shingle that the sample does not hold is as rare as one that it holds once.
         self._weights = np.full(1 << BITS, np.sqrt(np.log(len(sample) + 2.0)), dtype=np.float32)
         self._weights[held] = np.sqrt(np.log((len(sample) + 2.0) / seen[held]) + 0.01)
 
-    def sketch(self, texts: Sequence[str]) -> tuple[Sketches, npt.NDArray[np.bool_]]:
+    def signatures(self, texts: Sequence[str]) -> tuple[Signatures, npt.NDArray[np.bool_]]:
         """Return [texts, SLOTS], and which texts are long enough to be told."""
-        out = np.zeros((len(texts), SLOTS), dtype=np.uint16)
+        out = np.zeros((len(texts), SIGNATURE_SIZE), dtype=np.uint16)
         long = np.zeros(len(texts), dtype=bool)
-        for folded, begin in _batched(texts):
+        for folded, begin in _normalized_batches(texts):
             starts, buckets, words = _shingles(folded)
-            long[begin : begin + len(folded)] = (words >= LEAST_WORDS) & (np.diff(starts) > 0)
-            starts, buckets = _thinned(starts, buckets)
+            long[begin : begin + len(folded)] = (words >= MIN_WORDS) & (np.diff(starts) > 0)
+            starts, buckets = _subsample_shingles(starts, buckets)
             filled = np.flatnonzero(np.diff(starts))
             if len(filled):
-                out[begin + filled] = self._slots(buckets, starts[:-1][filled])
+                out[begin + filled] = self._min_hashes(buckets, starts[:-1][filled])
         return out, long
 
-    def _slots(self, buckets: Ints, starts: Ints) -> Sketches:
+    def _min_hashes(self, buckets: Ints, starts: Ints) -> Signatures:
         """Return the slots of texts whose shingles begin at these places; each has at least one."""
-        table = _exponentials()
+        table = _exponential_table()
         scaled = 1.0 / self._weights[buckets]
         keys = buckets.astype(np.uint32)
-        out = np.empty((len(starts), SLOTS), dtype=np.uint16)
+        out = np.empty((len(starts), SIGNATURE_SIZE), dtype=np.uint16)
         hashed, shifted, clocks = np.empty_like(keys), np.empty_like(keys), np.empty_like(scaled)
-        for slot, (factor, offset) in enumerate(_salts()):
+        for slot, (factor, offset) in enumerate(_hash_parameters()):
             np.multiply(keys, factor, out=hashed)
             hashed += offset
             np.right_shift(hashed, np.uint32(15), out=shifted)
@@ -110,82 +117,82 @@ class Sketcher:
         """Return the exact weighted Jaccard similarity of two texts."""
         return self._compare(one, other)[0]
 
-    def nearly_same(self, one: str, other: str) -> float:
+    def near_duplicate_similarity(self, one: str, other: str) -> float:
         """Return the similarity of two texts if it makes them near duplicates, else 0."""
         similar, words = self._compare(one, other)
-        return similar if similar >= needed(words) else 0.0
+        return similar if similar >= min_similarity(words) else 0.0
 
     def _compare(self, one: str, other: str) -> tuple[float, int]:
-        starts, buckets, words = _shingles([fold(one), fold(other)])
+        starts, buckets, words = _shingles([normalize_text(one), normalize_text(other)])
         left, right = buckets[: starts[1]], buckets[starts[1] :]
         both = float(self._weights[np.intersect1d(left, right, assume_unique=True)].sum())
         either = float(self._weights[buckets].sum()) - both
         return (both / either if either else 0.0), int(words.min())
 
 
-def needed(words: int) -> float:
+def min_similarity(words: int) -> float:
     """Return from which similarity on two texts are near duplicates, the shorter of them with so many words."""
-    places, similar = zip(*_SIMILAR_SHORT, strict=True)
-    return max(float(np.interp(words, places, similar)), SIMILAR)
+    places, similar = zip(*_MIN_SIMILARITY_BY_WORDS, strict=True)
+    return max(float(np.interp(words, places, similar)), MIN_SIMILARITY)
 
 
-def pairs_within(sketcher: Sketcher, texts: Sequence[str]) -> Pairs:
+def near_duplicate_pairs(sketcher: MinHasher, texts: Sequence[str]) -> DuplicatePairs:
     """Return near duplicates among texts: of each group enough pairs to join all its members, not every pair."""
-    sketches, long = sketcher.sketch(texts)
+    sketches, long = sketcher.signatures(texts)
     rows = np.flatnonzero(long)
     pieces = []
-    for band in _bands(sketches[rows]):
-        ones, others = _neighbours(band)
-        pieces.append(_likely(sketches, rows[ones], sketches, rows[others]))
+    for band in _band_keys(sketches[rows]):
+        ones, others = _colliding_pairs(band)
+        pieces.append(_filter_candidates(sketches, rows[ones], sketches, rows[others]))
     parent = np.arange(len(sketches))
     kept: list[tuple[int, int, float]] = []
     for one, other in np.unique(np.concatenate(pieces), axis=0).tolist():
         # Two that a chain joins already need no comparison: a group of a thousand has half a million pairs.
         a, b = _root(parent, one), _root(parent, other)
         if a != b:
-            similar = sketcher.nearly_same(texts[one], texts[other])
+            similar = sketcher.near_duplicate_similarity(texts[one], texts[other])
             if similar:
                 parent[max(a, b)] = min(a, b)
                 kept.append((one, other, similar))
-    return _pairs(kept)
+    return _to_pairs(kept)
 
 
-class Index:
+class LshIndex:
     """Known texts, to be asked for near duplicates of others; texts: those that were sketched, in order."""
 
-    def __init__(self, sketcher: Sketcher, texts: Sequence[str]) -> None:
+    def __init__(self, sketcher: MinHasher, texts: Sequence[str]) -> None:
         self._sketcher, self._texts = sketcher, texts
-        self._sketches, long = sketcher.sketch(texts)
+        self._sketches, long = sketcher.signatures(texts)
         self._rows = np.flatnonzero(long)
         # Per band the keys of the known texts in order, and whose they are.
-        self._bands = [_sorted(band) for band in _bands(self._sketches[self._rows])]
+        self._bands = [_sort_keys(band) for band in _band_keys(self._sketches[self._rows])]
 
-    def copies(self, texts: Sequence[str]) -> Pairs:
+    def find_duplicates(self, texts: Sequence[str]) -> DuplicatePairs:
         """Return, for each of these texts that is a near duplicate of a known one, one such pair: (known, text)."""
-        sketches, long = self._sketcher.sketch(texts)
+        sketches, long = self._sketcher.signatures(texts)
         ours, pieces = np.flatnonzero(long), []
-        for (ranked, order), right in zip(self._bands, _bands(sketches[ours]), strict=True):
+        for (ranked, order), right in zip(self._bands, _band_keys(sketches[ours]), strict=True):
             low, high = np.searchsorted(ranked, right, "left"), np.searchsorted(ranked, right, "right")
             # Of a bucket that many known texts share a few stand for all.
-            for step in range(_ALL_PAIRS):
+            for step in range(_SMALL_BUCKET):
                 hit = np.flatnonzero(low + step < high)
                 theirs = self._rows[order[low[hit] + step]]
-                pieces.append(_likely(self._sketches, theirs, sketches, ours[hit]))
+                pieces.append(_filter_candidates(self._sketches, theirs, sketches, ours[hit]))
         kept: list[tuple[int, int, float]] = []
         done: set[int] = set()
         for one, other in np.unique(np.concatenate(pieces), axis=0).tolist():
             if other not in done:
-                similar = self._sketcher.nearly_same(self._texts[one], texts[other])
+                similar = self._sketcher.near_duplicate_similarity(self._texts[one], texts[other])
                 if similar:
                     done.add(other)
                     kept.append((one, other, similar))
-        return _pairs(kept)
+        return _to_pairs(kept)
 
 
-def clusters(pairs: Pairs, rows: int) -> Ints:
+def cluster_labels(pairs: DuplicatePairs, rows: int) -> Ints:
     """Return for each row the number of its cluster, that of its first member; a row without a copy is its own."""
     parent = np.arange(rows)
-    for one, other in zip(pairs.ones.tolist(), pairs.others.tolist(), strict=True):
+    for one, other in zip(pairs.left.tolist(), pairs.right.tolist(), strict=True):
         a, b = _root(parent, one), _root(parent, other)
         parent[max(a, b)] = min(a, b)
     return np.array([_root(parent, row) for row in range(rows)], dtype=np.int64)
@@ -198,19 +205,19 @@ def _root(parent: npt.NDArray[np.int64], row: int) -> int:
     return row
 
 
-def _pairs(kept: Sequence[tuple[int, int, float]]) -> Pairs:
+def _to_pairs(kept: Sequence[tuple[int, int, float]]) -> DuplicatePairs:
     ones, others, similar = zip(*kept, strict=True) if kept else ((), (), ())
-    return Pairs(np.array(ones, np.int64), np.array(others, np.int64), np.array(similar, np.float32))
+    return DuplicatePairs(np.array(ones, np.int64), np.array(others, np.int64), np.array(similar, np.float32))
 
 
-def _bands(sketches: Sketches) -> Iterator[npt.NDArray[np.uint64]]:
+def _band_keys(sketches: Signatures) -> Iterator[npt.NDArray[np.uint64]]:
     """Yield the key of each text in each band: its slots of 16 bits, side by side.
 
     First neighbouring slots make a band, then slots a third of all apart: no two slots share more than one band.
     """
-    third = SLOTS // _BAND
+    third = SIGNATURE_SIZE // _ROWS_PER_BAND
     for slots in [
-        *((b, b + 1, b + 2) for b in range(0, SLOTS, _BAND)),
+        *((b, b + 1, b + 2) for b in range(0, SIGNATURE_SIZE, _ROWS_PER_BAND)),
         *((b, b + third, b + 2 * third) for b in range(third)),
     ]:
         key = sketches[:, slots[0]].astype(np.uint64)
@@ -219,12 +226,12 @@ def _bands(sketches: Sketches) -> Iterator[npt.NDArray[np.uint64]]:
         yield key
 
 
-def _sorted(keys: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int32]]:
+def _sort_keys(keys: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int32]]:
     order = np.argsort(keys, kind="stable").astype(np.int32)
     return keys[order], order
 
 
-def _neighbours(keys: npt.NDArray[np.uint64]) -> tuple[Ints, Ints]:
+def _colliding_pairs(keys: npt.NDArray[np.uint64]) -> tuple[Ints, Ints]:
     """Return pairs of places with equal keys: all of small buckets, of large ones each with the next few."""
     order = np.argsort(keys, kind="stable")
     ranked = keys[order]
@@ -232,28 +239,28 @@ def _neighbours(keys: npt.NDArray[np.uint64]) -> tuple[Ints, Ints]:
     sizes = np.diff(np.r_[first, len(ranked)])
     size = np.repeat(sizes, sizes)
     ones, others = [], []
-    for step in range(1, _ALL_PAIRS):
+    for step in range(1, _SMALL_BUCKET):
         left = np.arange(max(len(ranked) - step, 0))
-        same = (ranked[left] == ranked[left + step]) & ((size[left] <= _ALL_PAIRS) | (step <= _NEXT))
+        same = (ranked[left] == ranked[left + step]) & ((size[left] <= _SMALL_BUCKET) | (step <= _NEIGHBOURS))
         ones.append(order[left[same]])
         others.append(order[left[same] + step])
     a, b = np.concatenate(ones), np.concatenate(others)
     return np.minimum(a, b), np.maximum(a, b)
 
 
-def _likely(left: Sketches, ones: Ints, right: Sketches, others: Ints) -> Ints:
+def _filter_candidates(left: Signatures, ones: Ints, right: Signatures, others: Ints) -> Ints:
     """Return [pairs, 2]: those whose sketches agree nearly as much as near duplicates do."""
     kept = []
     for begin in range(0, len(ones), 1 << 18):
         a, b = ones[begin : begin + (1 << 18)], others[begin : begin + (1 << 18)]
         agree = (left[a] == right[b]).mean(axis=1, dtype=np.float32)
-        kept.append(np.column_stack([a, b])[agree >= SIMILAR - _MARGIN])
+        kept.append(np.column_stack([a, b])[agree >= MIN_SIMILARITY - _MARGIN])
     return np.concatenate([*kept, np.zeros((0, 2), np.int64)])
 
 
-def _batched(texts: Sequence[str]) -> Iterator[tuple[list[str], int]]:
+def _normalized_batches(texts: Sequence[str]) -> Iterator[tuple[list[str], int]]:
     for begin, end in batches(texts):
-        yield [fold(text) for text in texts[begin:end]], begin
+        yield [normalize_text(text) for text in texts[begin:end]], begin
 
 
 def _shingles(folded: Sequence[str]) -> tuple[Ints, Ints, Ints]:
@@ -263,7 +270,7 @@ def _shingles(folded: Sequence[str]) -> tuple[Ints, Ints, Ints]:
         (" " + " ".join(folded) + " ").encode("utf-32-le", "surrogatepass"), dtype=np.uint32
     )
     alone = np.zeros(len(codes) + 1, dtype=np.int64)
-    np.cumsum(stands_alone(codes), out=alone[1:])
+    np.cumsum(is_one_char_word(codes), out=alone[1:])
     blanks = np.zeros(len(codes) + 1, dtype=np.int64)
     np.cumsum(codes == 32, out=blanks[1:])
     size, own = found.ends - found.starts, alone[found.ends] - alone[found.starts]
@@ -282,24 +289,24 @@ def _shingles(folded: Sequence[str]) -> tuple[Ints, Ints, Ints]:
     return starts, keys & ((1 << BITS) - 1), words
 
 
-def _thinned(starts: Ints, buckets: Ints) -> tuple[Ints, Ints]:
+def _subsample_shingles(starts: Ints, buckets: Ints) -> tuple[Ints, Ints]:
     """Return at most about _MOST_SHINGLES shingles of each text: those whose hash is below a share of all."""
     sizes = np.diff(starts)
     # A copy a tenth shorter keeps a tenth more of its shingles: the similarity seen is that much too low at most.
-    share = np.minimum(_MOST_SHINGLES / np.maximum(sizes, 1), 1.0)
+    share = np.minimum(_MAX_SHINGLES / np.maximum(sizes, 1), 1.0)
     hashed = (buckets.astype(np.uint32) * np.uint32(0x85EBCA6B)) >> np.uint32(8)
     kept = hashed < np.repeat(share, sizes) * (1 << 24)
     rows = np.repeat(np.arange(len(sizes)), sizes)[kept]
     return np.searchsorted(rows, np.arange(len(sizes) + 1)), buckets[kept]
 
 
-def _exponentials() -> Floats:
+def _exponential_table() -> Floats:
     """Return exponential variables of 2**16 evenly spaced chances, least first."""
     chances = (np.arange(1 << 16) + 0.5) / (1 << 16)
     return (-np.log1p(-chances)).astype(np.float32)
 
 
-def _salts() -> list[tuple[np.uint32, np.uint32]]:
+def _hash_parameters() -> list[tuple[np.uint32, np.uint32]]:
     """Return an odd factor and an offset for each slot, the same for ever."""
-    draw = np.random.default_rng(0).integers(0, 1 << 32, (SLOTS, 2), dtype=np.uint32)
+    draw = np.random.default_rng(0).integers(0, 1 << 32, (SIGNATURE_SIZE, 2), dtype=np.uint32)
     return [(factor | np.uint32(1), offset) for factor, offset in draw]

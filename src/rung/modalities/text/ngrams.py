@@ -67,7 +67,7 @@ def join_fields(inputs: Columns) -> list[str]:
     return ["\n".join(str(cell) for cell in row if cell is not None) for row in zip(*columns, strict=True)]
 
 
-def fold(text: str) -> str:
+def normalize_text(text: str) -> str:
     """Return the text as features see it: NFKC, lower case, single blanks, at most MAX_CHARS characters."""
     text = text[:MAX_CHARS]
     if not text.isascii():
@@ -120,7 +120,7 @@ def word_spans(text: str) -> list[tuple[int, int]]:
     return [(int(start) - 1, int(end) - 1) for start, end in zip(starts, ends, strict=True)]
 
 
-def stands_alone(codes: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
+def is_one_char_word(codes: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
     """Return which code points are words by themselves: ideographs, kana, Thai letters, emoji."""
     return np.asarray(_classes()[codes] == _WORD)
 

@@ -15,7 +15,7 @@ Scores = Callable[[Sequence[str]], npt.NDArray[np.float64]]
 _VERSIONS = 48
 
 
-def occlude(text: str, scores: Scores, most: int) -> list[Reason]:
+def explain_by_occlusion(text: str, scores: Scores, most: int) -> list[Reason]:
     """Return the words whose absence costs the winning label most, strongest first.
 
     scores: texts -> [rows, labels]. A weight is what the winner's score, over the mean of all, loses without

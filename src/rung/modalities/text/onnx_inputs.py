@@ -28,7 +28,7 @@ _TEXTS_A_BATCH, _TOKENS_A_BATCH = 64, 2048
 _MOST_TOKENS = 512
 
 
-class Reader(Protocol):
+class InputReader(Protocol):
     """How a file reads rows."""
 
     def batches(self, inputs: Columns, alone: bool) -> Iterator[Batch]:
@@ -97,9 +97,9 @@ class TokenReader:
         return {name: known[name].astype(kind) for name, kind in self.kinds.items()}
 
 
-def reader_of(
+def input_reader(
     inputs: Sequence[Any], fields: Sequence[str], tokenizer: str | None, max_tokens: int | None, where: str
-) -> Reader:
+) -> InputReader:
     """Return how to feed a session with such inputs.
 
     fields: the product's inputs. tokenizer: the text of a tokenizer.json. Raises RungError when the file reads
@@ -116,7 +116,7 @@ def reader_of(
     return _token_reader(inputs, tokenizer, max_tokens, where)
 
 
-def takes_one_row(inputs: Sequence[Any], where: str) -> bool:
+def has_batch_size_one(inputs: Sequence[Any], where: str) -> bool:
     """Return whether the graph reads one row at a time; raises RungError for any other fixed number of rows."""
     fixed = {item.shape[0] for item in inputs if item.shape and isinstance(item.shape[0], int)}
     if fixed - {1}:

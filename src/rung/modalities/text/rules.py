@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rung.modalities.text.ngrams import fold
+from rung.modalities.text.ngrams import normalize_text
 
 KINDS = ("equals", "contains", "matches")
 
@@ -39,10 +39,14 @@ class Rules:
         self._others: list[tuple[int, str, tuple[str, ...]]] = []
         for index, rule in enumerate(self.rules):
             if rule.kind == "equals":
-                self._whole.setdefault(fold(rule.text), index)
+                self._whole.setdefault(normalize_text(rule.text), index)
             else:
                 # Folding makes a wide star one star; white space around a star means nothing.
-                parts = fold(rule.text).split("*") if rule.kind == "matches" else [fold(rule.text)]
+                parts = (
+                    normalize_text(rule.text).split("*")
+                    if rule.kind == "matches"
+                    else [normalize_text(rule.text)]
+                )
                 self._others.append((index, rule.kind, tuple(part.strip() for part in parts)))
 
     def first(self, folded: str) -> int | None:

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rung.modalities.text.ngrams import BITS, NgramSpec, batches, fold, occurrences
+from rung.modalities.text.ngrams import BITS, NgramSpec, batches, normalize_text, occurrences
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Block:
+class TfidfBlock:
     """One kind of n-grams: the buckets it knows (ascending), their idf, and the block's weight."""
 
     spec: NgramSpec
@@ -60,9 +60,9 @@ class SparseRows:
         return out
 
 
-def learn_block(
+def fit_block(
     texts: Sequence[str], spec: NgramSpec, min_rows: int, most: int, weight: float
-) -> tuple[Block, SparseRows]:
+) -> tuple[TfidfBlock, SparseRows]:
     """Return a vocabulary learned from folded texts, and these texts as rows of it.
 
     min_rows: an n-gram must stand in this many rows. most: only the most frequent so many are kept.
@@ -75,21 +75,21 @@ def learn_block(
     if len(kept) > most:
         kept = np.sort(kept[np.argsort(-seen[kept], kind="stable")[:most]])
     idf = (np.log((1.0 + len(texts)) / (1.0 + seen[kept])) + 1.0).astype(np.float32)
-    block = Block(spec, kept.astype(np.int32), idf, weight)
+    block = TfidfBlock(spec, kept.astype(np.int32), idf, weight)
     # While training a direct table is faster than searching; a server has no 64 MB to spare for it.
     table = np.full(1 << BITS, -1, dtype=np.int32)
     table[kept] = np.arange(len(kept), dtype=np.int32)
-    pieces = [_weigh(rows, table[buckets], counts, block) for rows, buckets, counts in counted]
-    return block, _stack(pieces, len(texts), len(kept))
+    pieces = [_apply_tfidf(rows, table[buckets], counts, block) for rows, buckets, counts in counted]
+    return block, _vstack_rows(pieces, len(texts), len(kept))
 
 
-def transform(texts: Sequence[str], blocks: Sequence[Block]) -> SparseRows:
+def transform(texts: Sequence[str], blocks: Sequence[TfidfBlock]) -> SparseRows:
     """Return raw texts as rows over all blocks, side by side."""
-    folded = [fold(text) for text in texts]
-    return beside([_transform_block(folded, block) for block in blocks])
+    folded = [normalize_text(text) for text in texts]
+    return hstack_rows([_transform_block(folded, block) for block in blocks])
 
 
-def beside(parts: Sequence[SparseRows]) -> SparseRows:
+def hstack_rows(parts: Sequence[SparseRows]) -> SparseRows:
     """Return blocks of the same rows side by side."""
     if len(parts) == 1:
         return parts[0]
@@ -102,7 +102,7 @@ def beside(parts: Sequence[SparseRows]) -> SparseRows:
     return SparseRows(starts, columns[order].astype(np.int32), values[order], int(offsets[-1]))
 
 
-def find(buckets: Ints, block: Block) -> Ints:
+def find_columns(buckets: Ints, block: TfidfBlock) -> Ints:
     """Return the column of each bucket within the block, -1 where the block does not know it."""
     if not len(block.buckets):
         return np.full(len(buckets), -1)
@@ -110,10 +110,12 @@ def find(buckets: Ints, block: Block) -> Ints:
     return np.where(block.buckets[at] == buckets, at, -1)
 
 
-def _transform_block(folded: Sequence[str], block: Block) -> SparseRows:
+def _transform_block(folded: Sequence[str], block: TfidfBlock) -> SparseRows:
     counted = _count(folded, block.spec)
-    pieces = [_weigh(rows, find(buckets, block), counts, block) for rows, buckets, counts in counted]
-    return _stack(pieces, len(folded), len(block.buckets))
+    pieces = [
+        _apply_tfidf(rows, find_columns(buckets, block), counts, block) for rows, buckets, counts in counted
+    ]
+    return _vstack_rows(pieces, len(folded), len(block.buckets))
 
 
 def _count(folded: Sequence[str], spec: NgramSpec) -> Iterator[tuple[Ints, Ints, Floats]]:
@@ -128,8 +130,8 @@ def _count(folded: Sequence[str], spec: NgramSpec) -> Iterator[tuple[Ints, Ints,
         yield (keys >> BITS) + begin, keys & ((1 << BITS) - 1), counts
 
 
-def _weigh(
-    rows: Ints, found: Ints | npt.NDArray[np.int32], counts: Floats, block: Block
+def _apply_tfidf(
+    rows: Ints, found: Ints | npt.NDArray[np.int32], counts: Floats, block: TfidfBlock
 ) -> tuple[Ints, Ints, Floats]:
     known = found >= 0
     rows, counts = rows[known], counts[known]
@@ -142,7 +144,7 @@ def _weigh(
     return rows, columns, (block.weight * values / norm[local]).astype(np.float32)
 
 
-def _stack(pieces: list[tuple[Ints, Ints, Floats]], rows: int, width: int) -> SparseRows:
+def _vstack_rows(pieces: list[tuple[Ints, Ints, Floats]], rows: int, width: int) -> SparseRows:
     starts = np.zeros(rows + 1, dtype=np.int64)
     for row, _, _ in pieces:
         starts[1:] += np.bincount(row, minlength=rows)
@@ -152,7 +154,7 @@ def _stack(pieces: list[tuple[Ints, Ints, Floats]], rows: int, width: int) -> Sp
     return SparseRows(starts, columns, values, width)
 
 
-def blocks_to(blocks: Sequence[Block]) -> tuple[list[dict[str, Any]], dict[str, npt.NDArray[Any]]]:
+def dump_blocks(blocks: Sequence[TfidfBlock]) -> tuple[list[dict[str, Any]], dict[str, npt.NDArray[Any]]]:
     """Return blocks as JSON and arrays, for a head to keep beside its weights."""
     specs = [{**asdict(block.spec), "weight": block.weight} for block in blocks]
     arrays: dict[str, npt.NDArray[Any]] = {}
@@ -161,12 +163,12 @@ def blocks_to(blocks: Sequence[Block]) -> tuple[list[dict[str, Any]], dict[str, 
     return specs, arrays
 
 
-def blocks_from(
+def load_blocks(
     specs: Sequence[Mapping[str, Any]], arrays: Mapping[str, npt.NDArray[Any]]
-) -> tuple[Block, ...]:
+) -> tuple[TfidfBlock, ...]:
     """Return what `blocks_to` was given."""
     found = []
     for i, spec in enumerate(specs):
         grams = NgramSpec(spec["word_max"], spec["char_min"], spec["char_max"])
-        found.append(Block(grams, arrays[f"buckets.{i}"], arrays[f"idf.{i}"], float(spec["weight"])))
+        found.append(TfidfBlock(grams, arrays[f"buckets.{i}"], arrays[f"idf.{i}"], float(spec["weight"])))
     return tuple(found)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.types import Columns, Schema
-from rung.modalities.text.drift_statistics import WordSpace
+from rung.modalities.text.drift_statistics import TextDriftModel
 from rung.monitoring.drift.binning import (
     Binned,
     Categories,
@@ -52,7 +52,7 @@ class Sketch:
     def __init__(
         self,
         statistics: Sequence[Statistic],
-        words: WordSpace | None,
+        words: TextDriftModel | None,
         shares: Mapping[str, Sequence[float]],
     ) -> None:
         self.statistics = tuple(statistics)
@@ -76,10 +76,10 @@ class Sketch:
                 counts = np.bincount(made.bins(list(first[field.name])), minlength=made.size) + 0.5
                 shares[field.name] = (counts / counts.sum()).tolist()
         texts = _joined(schema, first)
-        words = WordSpace.learn(texts, seed) if texts else None
+        words = TextDriftModel.fit(texts, seed) if texts else None
         sketch = cls(found, words, shares)
         if words is not None:
-            rarity, distance, _ = words.look(_joined(schema, second))
+            rarity, distance, _ = words.measure(_joined(schema, second))
             found += [Statistic("words", "", Quantiles.learn(rarity.tolist())), Statistic("distance", "", Quantiles.learn(distance.tolist()))]  # fmt: skip
             found.append(Statistic("topic", "", Given([str(topic) for topic in range(words.topics)])))
         if len(shares) > 1:
@@ -91,7 +91,7 @@ class Sketch:
         found: dict[str, Ints] = {}
         whole: dict[str, Any] = {}
         if self.words is not None:
-            whole["words"], whole["distance"], topic = self.words.look(_joined(schema, columns))
+            whole["words"], whole["distance"], topic = self.words.measure(_joined(schema, columns))
             whole["topic"] = topic.tolist()
         if any(item.what == "cells" for item in self.statistics):
             whole["cells"] = self.surprise(columns)
@@ -121,7 +121,7 @@ class Sketch:
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[np.generic]]) -> Sketch:
         """Return what `as_dict` and the arrays say."""
-        words = WordSpace.from_arrays(raw["word_rows"], arrays) if raw["word_rows"] else None
+        words = TextDriftModel.from_arrays(raw["word_rows"], arrays) if raw["word_rows"] else None
         statistics = [Statistic(s["what"], s["field"], from_dict(s["bins"])) for s in raw["statistics"]]
         return cls(statistics, words, raw["shares"])
 

@@ -17,12 +17,12 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Decision:
+class DecisionThreshold:
     """threshold: of two labels the second is answered from this probability on; None answers the likeliest label."""
 
     threshold: float | None = None
 
-    def answers(self, probabilities: Floats, labels: Sequence[str], by: str) -> list[Prediction]:
+    def predictions(self, probabilities: Floats, labels: Sequence[str], by: str) -> list[Prediction]:
         """Return one prediction a row, with its row of probabilities; its score is that of the label answered."""
         if self.threshold is None:
             return answers_from(probabilities, labels, by)
@@ -36,42 +36,42 @@ class Decision:
         return asdict(self)
 
     @staticmethod
-    def from_dict(raw: Mapping[str, Any]) -> Decision:
-        return Decision(raw["threshold"])
+    def from_dict(raw: Mapping[str, Any]) -> DecisionThreshold:
+        return DecisionThreshold(raw["threshold"])
 
 
-def by_costs(costs: Mapping[str, float]) -> Decision:
+def bayes_threshold(costs: Mapping[str, float]) -> DecisionThreshold:
     """Return the decision that costs least if probabilities are right: the second label from fp / (fp + fn) on."""
     if not costs:
-        return Decision()
-    return Decision(costs["false_positive"] / (costs["false_positive"] + costs["false_negative"]))
+        return DecisionThreshold()
+    return DecisionThreshold(costs["false_positive"] / (costs["false_positive"] + costs["false_negative"]))
 
 
-def cheapest(
+def min_cost_threshold(
     probabilities: Floats, is_positive: npt.NDArray[np.bool_], costs: Mapping[str, float]
-) -> Decision:
+) -> DecisionThreshold:
     """Return the threshold that costs least on answers out of fold.
 
     Calibrated probabilities have theirs at fp / (fp + fn). Another one is taken only where it saves more than the
     noise of the rows: one standard error of the difference.
     """
     if not costs:
-        return Decision()
+        return DecisionThreshold()
     missed, alarm = costs["false_negative"], costs["false_positive"]
-    plain = by_costs(costs).threshold or 0.0
+    plain = bayes_threshold(costs).threshold or 0.0
     scores = probabilities[:, 1]
     levels, hits, alarms = by_threshold(scores, is_positive)
     spent = missed * (hits[-1] - hits) + alarm * (alarms - hits)
     best = int(spent.argmin())
     # Halfway to the next score below: the threshold should not hang on one row.
     level = float((levels[best] + levels[best + 1]) / 2 if best + 1 < len(levels) else levels[best])
-    each = {t: _costs(scores, is_positive, t, missed, alarm) for t in (plain, level)}
+    each = {t: _row_costs(scores, is_positive, t, missed, alarm) for t in (plain, level)}
     saved = each[plain] - each[level]
     noise = float(saved.std() / np.sqrt(len(saved))) if len(saved) else 0.0
-    return Decision(level if saved.mean() > noise > 0 else plain)
+    return DecisionThreshold(level if saved.mean() > noise > 0 else plain)
 
 
-def _costs(
+def _row_costs(
     scores: Floats, is_positive: npt.NDArray[np.bool_], threshold: float, missed: float, alarm: float
 ) -> Floats:
     said = scores >= threshold

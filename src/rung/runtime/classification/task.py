@@ -13,10 +13,10 @@ from rung.core.metrics.base import ClassF1, LogLoss, MacroF1, MeanMetric, Metric
 from rung.core.task import Task
 from rung.core.types import Field, Prediction, Schema, is_number
 
-MOST_LABELS = 1_000
-LONGEST_LABEL = 200
+MAX_LABELS = 1_000
+MAX_LABEL_CHARS = 200
 # From this share of the largest label on, accuracy says little.
-_ONE_SIDED = 0.8
+_IMBALANCED_SHARE = 0.8
 # What tables write where there is no label. Lower-case "none" and "na" are words: they may be labels.
 _MISSING = {
     "",
@@ -36,7 +36,7 @@ _MISSING = {
 }
 
 
-class LabelTask(Task):
+class ClassificationTask(Task):
     """One of at least two labels comes out, with a probability of each.
 
     kind: the task in words, for messages.
@@ -81,9 +81,9 @@ class LabelTask(Task):
                 where,
                 "Choose another `data.target`, or group the numbers into a few named ranges.",
             )
-        if sum(len(label) > LONGEST_LABEL for label in targets) > labels // 2:
+        if sum(len(label) > MAX_LABEL_CHARS for label in targets) > labels // 2:
             raise DataError(
-                f"most of the {labels:,} labels have more than {LONGEST_LABEL} characters: those are texts, not labels",
+                f"most of the {labels:,} labels have more than {MAX_LABEL_CHARS} characters: those are texts, not labels",
                 where,
                 "Choose another `data.target`: a column of a few short values.",
             )
@@ -93,9 +93,9 @@ class LabelTask(Task):
                 where,
                 "Collect at least 5 rows of each label, or choose another `data.target` if this one is an id.",
             )
-        if labels > MOST_LABELS:
+        if labels > MAX_LABELS:
             raise DataError(
-                f"the target holds {labels:,} different labels; at most {MOST_LABELS:,} can be learned",
+                f"the target holds {labels:,} different labels; at most {MAX_LABELS:,} can be learned",
                 where,
                 "Choose another `data.target`, or merge labels into fewer, wider ones.",
             )
@@ -154,7 +154,7 @@ class LabelTask(Task):
     def floor_score(self, counts: Mapping[str, int]) -> tuple[str, float]:
         """Return accuracy and the largest label's share; macro F1 where that share alone would look good."""
         share = max(counts.values(), default=0) / max(sum(counts.values()), 1)
-        if share < _ONE_SIDED:
+        if share < _IMBALANCED_SHARE:
             return "accuracy", share
         return "macro_f1", 2 * share / (1 + share) / len(counts)
 

@@ -15,7 +15,7 @@ _RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 _POINTS = 40
 
 
-def threshold_tables(
+def threshold_report(
     scores: Floats, is_positive: npt.NDArray[np.bool_], positive: str, costs: Mapping[str, float]
 ) -> dict[str, Any]:
     """Return rows by share of alarms, the curves of gain and of precision against recall, and KS, ready for JSON."""

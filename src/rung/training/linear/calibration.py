@@ -21,21 +21,21 @@ def calibrate(
     scale takes labels for a little less than certain, as `_temperature` says, and curves must gain more than twice the
     noise of the rows: their steps to 0 and 1 cost most where the final model, fitted on more rows, is surer.
     """
-    plain = _temperature(scores, codes, careful)
+    plain = _fit_temperature(scores, codes, careful)
     counts = np.bincount(codes, minlength=scores.shape[1])
     if not curves or counts.min() < 30 or len(codes) < 200:
         return plain  # Steps through a handful of rows would only remember them.
     halves = stratified_folds(codes, 2, seed)
     one, curve = (
         np.concatenate([_losses(fit(scores[a], codes[a]).apply(scores[b]), codes[b]) for a, b in halves])
-        for fit in (_temperature, _isotonic)
+        for fit in (_fit_temperature, _fit_isotonic)
     )
     gain = one - curve
     least = 2.0 * gain.std() / np.sqrt(len(gain)) if careful else 0.0
-    return _isotonic(scores, codes) if gain.mean() > least else plain
+    return _fit_isotonic(scores, codes) if gain.mean() > least else plain
 
 
-def _temperature(scores: Floats, codes: Ints, doubt: bool = False) -> Calibration:
+def _fit_temperature(scores: Floats, codes: Ints, doubt: bool = False) -> Calibration:
     """Return the one scale that minimises log loss: golden-section search over its logarithm.
 
     doubt: labels count as Platt's (1999) targets, a little less than certain where their rows are few. On rows that are
@@ -64,10 +64,10 @@ def _temperature(scores: Floats, codes: Ints, doubt: bool = False) -> Calibratio
     return Calibration(scale=float(min(np.exp((low + high) / 2), 100.0)))
 
 
-def _isotonic(scores: Floats, codes: Ints) -> Calibration:
+def _fit_isotonic(scores: Floats, codes: Ints) -> Calibration:
     from sklearn.isotonic import IsotonicRegression
 
-    plain = _temperature(scores, codes)
+    plain = _fit_temperature(scores, codes)
     raw, knots = plain.apply(scores), []
     for label in range(scores.shape[1]):
         curve = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(

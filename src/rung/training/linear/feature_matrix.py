@@ -66,7 +66,7 @@ class FeatureMatrix:
         """Return [rows, rows]: the inner product of every two rows."""
         total = np.zeros((self.shape[0], self.shape[0]))
         for block in self.blocks:
-            total += inner_products(block)
+            total += gram_matrix(block)
         return total
 
     def joined(self) -> Any:
@@ -100,10 +100,10 @@ class SampledRows:
         total = np.zeros((len(self._rows), len(self._rows)))
         for block in matrix.blocks:
             if isinstance(block, np.ndarray):
-                total += inner_products(block[self._rows])
+                total += gram_matrix(block[self._rows])
                 continue
             if id(block) not in self._products:
-                self._products[id(block)] = inner_products(self._take(block))
+                self._products[id(block)] = gram_matrix(self._take(block))
             total += self._products[id(block)]
         return total
 
@@ -115,7 +115,7 @@ class SampledRows:
         return self._taken[id(block)]
 
 
-def inner_products(block: Any) -> Floats:
+def gram_matrix(block: Any) -> Floats:
     """Return [rows, rows]: the inner product of every two rows of one block.
 
     A column that many rows fill costs a sparse product the square of their number, one by one: such columns are

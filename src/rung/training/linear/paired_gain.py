@@ -12,7 +12,7 @@ Ints = npt.NDArray[np.int64]
 Score = Callable[[Ints, Ints, Floats, int], float]
 _RESAMPLES = 200
 # Of the resamples, so many may show no gain: about the chance that a choice without effect is kept.
-_CHANCE = 0.05
+_SIGNIFICANCE = 0.05
 
 
 def accuracy(codes: Ints, answers: Ints, weights: Floats, labels: int) -> float:
@@ -28,12 +28,12 @@ def macro_f1(codes: Ints, answers: Ints, weights: Floats, labels: int) -> float:
     return float((2 * hits / np.maximum(truths + said, 1e-12)).mean())
 
 
-def score_of(goal: str) -> Score:
+def search_score(goal: str) -> Score:
     """Return how a bar's metric is scored in a search; what depends on single labels counts as macro F1."""
     return macro_f1 if goal == "macro_f1" or goal.startswith("f1:") else accuracy
 
 
-def gains(codes: Ints, before: Ints, after: Ints, labels: int, score: Score, seed: int) -> bool:
+def is_significant_gain(codes: Ints, before: Ints, after: Ints, labels: int, score: Score, seed: int) -> bool:
     """Return whether `after` scores better than `before` on these rows beyond their noise.
 
     codes, before, after: number of the true label and of the two answers, a row. A paired bootstrap over rows: a
@@ -49,4 +49,4 @@ def gains(codes: Ints, before: Ints, after: Ints, labels: int, score: Score, see
     for _ in range(_RESAMPLES):
         weights = np.bincount(rng.integers(0, rows, rows), minlength=rows).astype(np.float64)
         lost += score(codes, after, weights, labels) <= score(codes, before, weights, labels)
-    return lost <= _CHANCE * _RESAMPLES
+    return lost <= _SIGNIFICANCE * _RESAMPLES

@@ -18,7 +18,7 @@ Singles = npt.NDArray[np.float32]
 DUAL_ROWS = 5_000
 # Of the residual's length: beyond it no label of the benchmark's cases changed.
 _TOLERANCE = 3e-3
-_MOST_PASSES = 300
+_MAX_ITERATIONS = 300
 
 
 def ridge(
@@ -72,7 +72,7 @@ def _conjugate_gradients(
     dual = np.zeros_like(residual)
     direction = residual.copy()
     length = wanted = (residual * residual).sum(axis=0)
-    for _ in range(_MOST_PASSES):
+    for _ in range(_MAX_ITERATIONS):
         if (length <= _TOLERANCE**2 * wanted).all():
             break
         moved = product(direction)

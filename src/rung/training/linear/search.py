@@ -15,9 +15,9 @@ from rung.core.model import FitContext
 from rung.runtime.linear.head import LinearHead
 from rung.training.linear.calibration import calibrate
 from rung.training.linear.feature_matrix import FeatureMatrix, SampledRows
-from rung.training.linear.paired_gain import accuracy, gains, score_of
+from rung.training.linear.paired_gain import accuracy, is_significant_gain, search_score
 from rung.training.linear.ridge import DUAL_ROWS, dual_ridge, ridge
-from rung.training.linear.stratified import sample, stratified_folds
+from rung.training.linear.stratified import stratified_folds, stratified_sample
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -29,11 +29,11 @@ Folds = Sequence[tuple[Ints, Ints]]
 # Rows that a search among ridges alone looks at, by effort: they share one Gram matrix, whatever the labels.
 _RIDGE_ROWS = {0: 1_000, 1: 2_000, 2: 3_000, 3: DUAL_ROWS, 4: DUAL_ROWS, 5: DUAL_ROWS}
 # Rows on which weighing by label is held against not weighing.
-_MOST_WEIGHED = 5_000
+_MAX_BALANCE_ROWS = 5_000
 
 
 @dataclass(frozen=True)
-class Candidate:
+class HeadCandidate:
     """One configuration: which feature set, which head, how strongly regularised (C; 1/alpha for ridge).
 
     balanced: rows weigh as much as their label is rare, so that all labels weigh alike.
@@ -46,22 +46,22 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """The winner of a search, its cross-validated accuracy, and every candidate's.
 
     scores: its out-of-fold scores [rows looked at, labels]. rows: which rows these are. held: such scores and rows of
     heads fitted later, on more rows, to calibrate on instead.
     """
 
-    candidate: Candidate
+    candidate: HeadCandidate
     accuracy: float
-    tried: tuple[tuple[Candidate, float], ...]
+    tried: tuple[tuple[HeadCandidate, float], ...]
     scores: Floats
     rows: Ints
-    held: tuple[Floats, Ints] | None = None
+    calibration_scores: tuple[Floats, Ints] | None = None
 
 
-def grid(effort: int, dense: bool = False) -> list[tuple[HeadKind, float]]:
+def head_grid(effort: int, dense: bool = False) -> list[tuple[HeadKind, float]]:
     """Return the (head, C) pairs worth trying at an effort of 0 to 5, likeliest first.
 
     dense: for embeddings of length 1, which vary little and want ten times the C of sparse n-grams.
@@ -79,7 +79,7 @@ def grid(effort: int, dense: bool = False) -> list[tuple[HeadKind, float]]:
     return found
 
 
-def choose_heads(
+def candidate_heads(
     head: str, c: float | None, effort: int, dense: bool = False, restraint: float = 1.0
 ) -> list[tuple[HeadKind, float]]:
     """Return the grid of an effort, narrowed to the head and the C that were set by hand.
@@ -89,7 +89,7 @@ def choose_heads(
     """
     found = [
         (kind, strength if kind == "ridge" else strength / restraint)
-        for kind, strength in grid(effort, dense)
+        for kind, strength in head_grid(effort, dense)
     ]
     if head != "auto":
         kinds: dict[str, HeadKind] = {"svc": "svc", "ridge": "ridge", "logistic": "logistic"}
@@ -106,7 +106,7 @@ def search(
     heads: Heads,
     context: FitContext,
     class_weight: ClassWeight = "auto",
-) -> Found:
+) -> SearchResult:
     """Return the best candidate by out-of-fold accuracy.
 
     sets: cheapest first. codes: label number of each row. All heads are tried on the first set, the two best
@@ -115,16 +115,16 @@ def search(
     skewed, and it gains on the rows looked at.
     """
     first = next(iter(sets.values()))
-    affordable = _affordable(first, labels, context.effort)
+    affordable = _affordable_rows(first, labels, context.effort)
     if all(head == "ridge" for head, _ in heads):
         affordable = max(affordable, _RIDGE_ROWS[context.effort])
-    rows = sample(codes, affordable, context.seed)
+    rows = stratified_sample(codes, affordable, context.seed)
     folds = stratified_folds(codes[rows], 3 if context.effort < 4 else 5, context.seed)
     begun, looked_at = time.monotonic(), SampledRows(rows)
-    tried: list[tuple[Candidate, float]] = []
-    best: tuple[float, Candidate, Floats] | None = None
+    tried: list[tuple[HeadCandidate, float]] = []
+    best: tuple[float, HeadCandidate, Floats] | None = None
     for index, (name, matrix) in enumerate(sets.items()):
-        score = _scorer(matrix, looked_at, codes[rows], labels, folds, context.seed)
+        score = _out_of_fold_scorer(matrix, looked_at, codes[rows], labels, folds, context.seed)
         if index:
             ranked = sorted(tried, key=lambda item: -item[1])
             heads = list(dict.fromkeys((c.head, c.c) for c, _ in ranked))[:2]
@@ -132,7 +132,7 @@ def search(
             late = context.seconds is not None and time.monotonic() - begun > context.seconds / 3
             if best is not None and late:
                 break
-            candidate = Candidate(name, head, c, class_weight == "balanced")
+            candidate = HeadCandidate(name, head, c, class_weight == "balanced")
             scores = score(candidate)
             right = float((scores.argmax(axis=1) == codes[rows]).mean())
             tried.append((candidate, right))
@@ -140,35 +140,35 @@ def search(
                 best = (right, candidate, scores)
     if best is None:
         raise ValueError("a search needs at least one set and one head")
-    found = Found(best[1], best[0], tuple(tried), best[2], rows)
+    found = SearchResult(best[1], best[0], tuple(tried), best[2], rows)
     skewed = np.bincount(codes, minlength=labels).min() * labels < 0.5 * len(codes)
-    if class_weight != "auto" or score_of(context.goal) is accuracy or not skewed:
+    if class_weight != "auto" or search_score(context.goal) is accuracy or not skewed:
         return found
-    return _balanced_if_it_gains(found, sets[found.candidate.features], codes, labels, context)
+    return _balance_if_better(found, sets[found.candidate.features], codes, labels, context)
 
 
-def _balanced_if_it_gains(
-    found: Found, matrix: FeatureMatrix, codes: Ints, labels: int, context: FitContext
-) -> Found:
+def _balance_if_better(
+    found: SearchResult, matrix: FeatureMatrix, codes: Ints, labels: int, context: FitContext
+) -> SearchResult:
     """Return the winner with its rows weighed by label, if that gains on the bar's metric; else as it was.
 
     Rare labels decide, so more rows are looked at than for the search: their few rows are all the evidence.
     """
-    rows = sample(codes, max(len(found.rows), _MOST_WEIGHED), context.seed)
+    rows = stratified_sample(codes, max(len(found.rows), _MAX_BALANCE_ROWS), context.seed)
     folds = stratified_folds(codes[rows], 3, context.seed)
-    score = _scorer(matrix, SampledRows(rows), codes[rows], labels, folds, context.seed)
+    score = _out_of_fold_scorer(matrix, SampledRows(rows), codes[rows], labels, folds, context.seed)
     balanced = replace(found.candidate, balanced=True)
     before, after = score(found.candidate), score(balanced)
     right = float((after.argmax(axis=1) == codes[rows]).mean())
     tried = (*found.tried, (balanced, right))
     answers = before.argmax(axis=1), after.argmax(axis=1)
-    if not gains(codes[rows], *answers, labels, score_of(context.goal), context.seed):
+    if not is_significant_gain(codes[rows], *answers, labels, search_score(context.goal), context.seed):
         return replace(found, tried=tried)
-    return Found(balanced, right, tried, after, rows)
+    return SearchResult(balanced, right, tried, after, rows)
 
 
-def out_of_fold(
-    tries: Sequence[tuple[FeatureMatrix, Sequence[Candidate]]],
+def out_of_fold_scores(
+    tries: Sequence[tuple[FeatureMatrix, Sequence[HeadCandidate]]],
     codes: Ints,
     labels: int,
     rows: Ints,
@@ -179,12 +179,12 @@ def out_of_fold(
     folds, looked_at = stratified_folds(codes[rows], 3, seed), SampledRows(rows)
     found = []
     for matrix, candidates in tries:
-        score = _scorer(matrix, looked_at, codes[rows], labels, folds, seed)
+        score = _out_of_fold_scorer(matrix, looked_at, codes[rows], labels, folds, seed)
         found.append([score(candidate) for candidate in candidates])
     return found
 
 
-def choices(found: Found, head: LinearHead) -> dict[str, Any]:
+def search_summary(found: SearchResult, head: LinearHead) -> dict[str, Any]:
     """Return what a search chose, for report and card."""
     shown = round(found.accuracy, 4)
     return {**asdict(found.candidate), "calibration": head.calibration.kind, "search_accuracy": shown}
@@ -194,7 +194,7 @@ def fit_head(
     matrix: FeatureMatrix,
     codes: Ints,
     labels: int,
-    found: Found,
+    found: SearchResult,
     context: FitContext,
     last: tuple[FeatureMatrix, Ints] | None = None,
 ) -> LinearHead:
@@ -209,13 +209,13 @@ def fit_head(
     same = matrix.is_dense or found.candidate.head == "ridge"
     share = 1.0 if same else min(len(rows) / len(codes), 1.0)
     candidate = replace(found.candidate, c=found.candidate.c * share**0.5)
-    if found.held is not None:
-        scores, rows = found.held
+    if found.calibration_scores is not None:
+        scores, rows = found.calibration_scores
     elif len(rows) < len(codes):
         # A head fitted on few rows is less sure than the final one: calibrate on one fitted on more.
-        held = sample(codes, min(len(codes) * 2 // 5, 2_000), seed + 1)
+        held = stratified_sample(codes, min(len(codes) * 2 // 5, 2_000), seed + 1)
         others = np.setdiff1d(np.arange(len(codes)), held)
-        others = others[sample(codes[others], 5_000, seed + 2)]
+        others = others[stratified_sample(codes[others], 5_000, seed + 2)]
         weights, bias = fit_weights(matrix.take(others), codes[others], labels, candidate, seed)
         scores, rows = matrix.take(held).dot(weights) + bias, held
     # Curves would bring back the shares of the labels, and with them the answers that weighing was to change.
@@ -225,7 +225,7 @@ def fit_head(
 
 
 def fit_weights(
-    matrix: FeatureMatrix, codes: Ints, labels: int, candidate: Candidate, seed: int
+    matrix: FeatureMatrix, codes: Ints, labels: int, candidate: HeadCandidate, seed: int
 ) -> tuple[Floats, Floats]:
     """Return weights [features, labels] and bias [labels]; a label without rows gets a bias of -10."""
     present = np.unique(codes)
@@ -235,10 +235,10 @@ def fit_weights(
         return weights, bias
     if candidate.head == "ridge":
         targets = np.where(codes[:, None] == present, 1.0, -1.0)
-        by_row = row_weights(codes) if candidate.balanced else None
+        by_row = balanced_row_weights(codes) if candidate.balanced else None
         weights[:, present], bias[present] = ridge(matrix, targets, 1.0 / candidate.c, by_row)
         return weights, bias
-    coefficients, intercepts = _scikit_head(matrix, codes, candidate, seed)
+    coefficients, intercepts = _fit_sklearn(matrix, codes, candidate, seed)
     if len(present) == 2:
         # scikit-learn keeps one column for two labels; the other is its mirror.
         coefficients = np.vstack([-coefficients[0], coefficients[0]]) / 2
@@ -247,8 +247,8 @@ def fit_weights(
     return weights, bias
 
 
-def _scikit_head(
-    matrix: FeatureMatrix, codes: Ints, candidate: Candidate, seed: int
+def _fit_sklearn(
+    matrix: FeatureMatrix, codes: Ints, candidate: HeadCandidate, seed: int
 ) -> tuple[Floats, Floats]:
     from sklearn.linear_model import LogisticRegression
     from sklearn.svm import LinearSVC
@@ -270,54 +270,54 @@ def _scikit_head(
     return model.coef_, model.intercept_
 
 
-def row_weights(codes: Ints) -> Floats:
+def balanced_row_weights(codes: Ints) -> Floats:
     """Return a weight for each row, 1 on average: every label that is there weighs the same in sum."""
     counts = np.bincount(codes)
     return len(codes) / (np.count_nonzero(counts) * counts[codes].astype(np.float64))
 
 
-def _scorer(
+def _out_of_fold_scorer(
     whole: FeatureMatrix, looked_at: SampledRows, codes: Ints, labels: int, folds: Folds, seed: int
-) -> Callable[[Candidate], Floats]:
+) -> Callable[[HeadCandidate], Floats]:
     """Return a function from candidate to out-of-fold scores [rows, labels]; ridges share one Gram matrix.
 
     whole: a feature set of all rows. codes, folds: of the rows that are looked at.
     """
     gram: list[Floats] = []
 
-    def by_fit(candidate: Candidate) -> Floats:
+    def by_fit(candidate: HeadCandidate) -> Floats:
         scores, matrix = np.zeros((len(codes), labels)), looked_at.take(whole)
         for train, test in folds:
             weights, bias = fit_weights(matrix.take(train), codes[train], labels, candidate, seed)
             scores[test] = matrix.take(test).dot(weights) + bias
         return scores
 
-    def by_gram(candidate: Candidate) -> Floats:
+    def by_gram(candidate: HeadCandidate) -> Floats:
         if not gram:
             gram.append(looked_at.gram(whole))
         scores = np.full((len(codes), labels), -10.0)
         for train, test in folds:
             present = np.unique(codes[train])
             targets = np.where(codes[train][:, None] == present, 1.0, -1.0)
-            by_row = row_weights(codes[train]) if candidate.balanced else None
+            by_row = balanced_row_weights(codes[train]) if candidate.balanced else None
             dual, bias = dual_ridge(gram[0][np.ix_(train, train)], targets, 1.0 / candidate.c, by_row)
             scores[np.ix_(test, present)] = gram[0][np.ix_(test, train)] @ dual + bias
         return scores
 
-    def score(candidate: Candidate) -> Floats:
+    def score(candidate: HeadCandidate) -> Floats:
         small = candidate.head == "ridge" and len(codes) <= DUAL_ROWS
         return by_gram(candidate) if small else by_fit(candidate)
 
     return score
 
 
-def _affordable(matrix: FeatureMatrix, labels: int, effort: int) -> int:
+def _affordable_rows(matrix: FeatureMatrix, labels: int, effort: int) -> int:
     """Return how many rows to search on: about a million filled cells at effort 2, at least 1,000 rows."""
     cells = matrix.cells / max(matrix.shape[0], 1)
     return int(max(1_000, 250_000 * 2.0**effort / max(cells, 1.0) / max(labels / 5, 0.4)))
 
 
-def label_codes(targets: Sequence[Any], labels: Sequence[str]) -> Ints:
+def encode_labels(targets: Sequence[Any], labels: Sequence[str]) -> Ints:
     """Return the number of each target among the labels."""
     number = {label: i for i, label in enumerate(labels)}
     return np.array([number[target] for target in targets], dtype=np.int64)

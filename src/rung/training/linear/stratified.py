@@ -8,7 +8,7 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 
 
-def sample(codes: Ints, most: int, seed: int) -> Ints:
+def stratified_sample(codes: Ints, most: int, seed: int) -> Ints:
     """Return at most `most` row numbers, ascending, with every label in its share and at least two rows each."""
     if len(codes) <= most:
         return np.arange(len(codes))

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from rung.core.model import FitContext
-from rung.training.tables.class_balance import RARE, rarest_share
-from rung.training.tables.model_selection import MANY, Candidate
-from rung.training.tables.objective import Goal
+from rung.training.tables.class_balance import RARE_SHARE, rarest_share
+from rung.training.tables.model_selection import MANY_ROWS, ModelCandidate
+from rung.training.tables.objective import TrainingTargets
 
 # Shallow and restrained for few rows, deep for many; the extremely randomised ones differ most from the rest.
 _TREES: dict[str, dict[str, Any]] = {
@@ -23,20 +23,20 @@ _TREES: dict[str, dict[str, Any]] = {
     "fine": {"num_leaves": 31, "learning_rate": 0.02, "feature_fraction": 0.4, "min_data_in_leaf": 10},
     "huge": {"num_leaves": 127, "learning_rate": 0.05, "feature_fraction": 0.5, "min_data_in_leaf": 40},
 }
-_FEW = 3_000
+_FEW_ROWS = 3_000
 # Below so many rows each tree sees a share of them; from there on that costs more than its variety brings.
-_ENOUGH, _SHARE = 5_000, 0.9
+_FULL_SAMPLE_ROWS, _BAGGING_FRACTION = 5_000, 0.9
 _LINEAR = (
     ("plain", 0.1, 0), ("bent", 0.1, 3), ("plain-firm", 0.01, 0), ("plain-free", 1.0, 0), ("bent-free", 1.0, 3),
     ("bent-firm", 0.02, 3), ("plain-firmest", 0.001, 0), ("bent-wild", 10.0, 5),
 )  # fmt: skip
 
 
-def candidates(
-    families: Sequence[str], mixes: bool, rows: int, goal: Goal, params: Any, context: FitContext
-) -> list[Candidate]:
+def list_candidates(
+    families: Sequence[str], mixes: bool, rows: int, goal: TrainingTargets, params: Any, context: FitContext
+) -> list[ModelCandidate]:
     """Return the configurations to try. params: a family's own, of which those that are set narrow the choice."""
-    found: list[Candidate] = []
+    found: list[ModelCandidate] = []
     effort = context.effort
     if "linear" in families:
         most = (2, 3, 4, 6, 8, 8)[effort] if not mixes else (2, 2, 4, 6, 8, 8)[effort]
@@ -45,33 +45,33 @@ def candidates(
             # The penalty of ridge is against a sum of squares over rows, that of logistic regression as well; numbers
             # of spread 1 leave less to be learned from each.
             strength = c * 10 if numbers else c
-            found.append(Candidate("linear", f"linear {name}", {"c": strength, "bends": bends}))
+            found.append(ModelCandidate("linear", f"linear {name}", {"c": strength, "bends": bends}))
     if "additive" in families:
         bags = (1, 2, 3, 4, 8, 14)[effort]
         pairs = (0, 10, 10, 10, 20, 40)[effort]
-        found.append(Candidate("additive", "curves", {"pairs": 0, "bags": bags}))
-        found.append(Candidate("additive", "curves and pairs", {"pairs": pairs, "bags": bags}))
+        found.append(ModelCandidate("additive", "curves", {"pairs": 0, "bags": bags}))
+        found.append(ModelCandidate("additive", "curves and pairs", {"pairs": pairs, "bags": bags}))
     if "trees" in families:
         names = (
             ("small", "medium", "stumps", "random", "fine", "fast", "large")
-            if rows < _FEW
+            if rows < _FEW_ROWS
             else ("medium", "large", "small", "random", "fine", "fast", "stumps")
-            if rows < MANY
+            if rows < MANY_ROWS
             else ("large", "medium", "fast", "random", "huge", "fine", "small")
         )
         most = (1, 2, 4, 6, 7, 7)[effort]
-        share = {"bagging_fraction": 1.0 if rows >= _ENOUGH else _SHARE}
-        found += [Candidate("trees", f"trees {name}", share | _TREES[name]) for name in names[:most]]
-        found += _drawn((0, 0, 0, 0, 8, 24)[effort], rows, context.seed)
-    if context.effort and rarest_share(goal) < RARE:
+        share = {"bagging_fraction": 1.0 if rows >= _FULL_SAMPLE_ROWS else _BAGGING_FRACTION}
+        found += [ModelCandidate("trees", f"trees {name}", share | _TREES[name]) for name in names[:most]]
+        found += _random_trees((0, 0, 0, 0, 8, 24)[effort], rows, context.seed)
+    if context.effort and rarest_share(goal) < RARE_SHARE:
         found = _with_balance(found, context.effort)
-    return _narrowed(found, params)
+    return _with_fixed_params(found, params)
 
 
-def _drawn(count: int, rows: int, seed: int) -> list[Candidate]:
+def _random_trees(count: int, rows: int, seed: int) -> list[ModelCandidate]:
     """Return trees with settings drawn at random, which find what no list thought of; the same for the same seed."""
     draw = np.random.default_rng(seed + 17)
-    most = 48 if rows < _FEW else 128 if rows < MANY else 256
+    most = 48 if rows < _FEW_ROWS else 128 if rows < MANY_ROWS else 256
     found = []
     for number in range(count):
         settings = {
@@ -83,20 +83,20 @@ def _drawn(count: int, rows: int, seed: int) -> list[Candidate]:
             "lambda_l2": float(np.exp(draw.uniform(np.log(0.1), np.log(30)))),
             "extra_trees": bool(draw.random() < 0.3),
         }
-        found.append(Candidate("trees", f"trees drawn {number + 1}", settings))
+        found.append(ModelCandidate("trees", f"trees drawn {number + 1}", settings))
     return found
 
 
-def _with_balance(found: list[Candidate], effort: int) -> list[Candidate]:
+def _with_balance(found: list[ModelCandidate], effort: int) -> list[ModelCandidate]:
     """Return candidates with the likeliest of each family also weighted, from effort 3 on also thinned."""
-    out: list[Candidate] = []
+    out: list[ModelCandidate] = []
     for candidate in found:
         first = all(candidate.family != other.family for other in out)
         out.append(candidate)
         if first:
             kinds = ("weights", "thin") if effort > 2 else ("weights",)
             out += [
-                Candidate(
+                ModelCandidate(
                     candidate.family, f"{candidate.name}, {kind}", {**candidate.settings, "balance": kind}
                 )
                 for kind in kinds
@@ -104,19 +104,19 @@ def _with_balance(found: list[Candidate], effort: int) -> list[Candidate]:
     return out
 
 
-def _narrowed(found: list[Candidate], params: Any) -> list[Candidate]:
+def _with_fixed_params(found: list[ModelCandidate], params: Any) -> list[ModelCandidate]:
     """Return candidates with what was set by hand in place of what they would try; equal ones once."""
     given = {key: value for key, value in vars(params).items() if value is not None}
-    out: list[Candidate] = []
+    out: list[ModelCandidate] = []
     for candidate in found:
-        own = {key: value for key, value in given.items() if key in _KNOWN[candidate.family]}
-        changed = Candidate(candidate.family, candidate.name, {**candidate.settings, **own})
+        own = {key: value for key, value in given.items() if key in _FAMILY_PARAMS[candidate.family]}
+        changed = ModelCandidate(candidate.family, candidate.name, {**candidate.settings, **own})
         if all(changed.settings != other.settings for other in out):
             out.append(changed)
     return out
 
 
-_KNOWN = {
+_FAMILY_PARAMS = {
     "linear": {"c", "bends", "balance"},
     "additive": {"pairs", "bags", "balance"},
     "trees": {"num_leaves", "learning_rate", "min_data_in_leaf", "rounds", "bags", "balance"},

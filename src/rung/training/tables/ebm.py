@@ -10,41 +10,49 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.model import FitContext
-from rung.modalities.tables.additive import AdditivePart, Axis, Term
-from rung.modalities.tables.features import FEWEST_ROWS, Cells
-from rung.modalities.tables.fitted import Part
-from rung.training.linear.stratified import sample
-from rung.training.tables.class_balance import balanced, moved
-from rung.training.tables.objective import Floats, Goal
+from rung.modalities.tables.additive import AdditiveModel, Axis, Term
+from rung.modalities.tables.features import MIN_VALUE_ROWS, Cells
+from rung.modalities.tables.fitted import MemberModel
+from rung.training.linear.stratified import stratified_sample
+from rung.training.tables.class_balance import balance_rows, shift_scores
+from rung.training.tables.objective import Floats, TrainingTargets
 
 # It costs rows times columns times bags; a curve of 256 bins does not move with more rows than these.
-_MOST_ROWS = {0: 10_000, 1: 20_000, 2: 50_000, 3: 100_000, 4: 200_000, 5: 500_000}
-_PAIRS, _MOST_COLUMNS_FOR_PAIRS = 10, 150
+_MAX_ROWS = {0: 10_000, 1: 20_000, 2: 50_000, 3: 100_000, 4: 200_000, 5: 500_000}
+_PAIRS, _MAX_COLUMNS_FOR_PAIRS = 10, 150
 # Rows that can be told apart without fault would go on to 50,000; others were seen to stop by 300.
-_MOST_ROUNDS = 1_000
-_ABSENT = -10.0
+_MAX_ROUNDS = 1_000
+_ABSENT_LABEL_SCORE = -10.0
 
 
-def fit_additive(cells: Cells, goal: Goal, settings: Mapping[str, Any], context: FitContext) -> Part:
+def fit_additive(
+    cells: Cells, goal: TrainingTargets, settings: Mapping[str, Any], context: FitContext
+) -> MemberModel:
     """Return a sum of tables. settings: `pairs` of columns at most, `bags` that are fitted and averaged, `balance`."""
-    shown = balanced(cells, goal, settings, context.seed)
+    shown = balance_rows(cells, goal, settings, context.seed)
     cells, goal, weights = shown.cells, shown.goal, shown.weights
-    most = _MOST_ROWS[context.effort]
+    most = _MAX_ROWS[context.effort]
     if len(cells) > most:
         codes = goal.codes if goal.codes is not None else np.zeros(len(cells), dtype=np.int64)
-        rows = sample(codes, most, context.seed)
+        rows = stratified_sample(codes, most, context.seed)
         cells, goal = cells.take(rows), goal.take(rows)
         weights = None if weights is None else weights[rows]
-    cells = cells.merged(FEWEST_ROWS)
+    cells = cells.merged(MIN_VALUE_ROWS)
     present = np.zeros(1) if goal.codes is None else np.unique(goal.codes)
     if goal.codes is not None and len(present) == 1:
-        intercept = np.where(np.arange(goal.outputs) == present[0], -_ABSENT, _ABSENT)
-        return AdditivePart((), (), intercept, goal.outputs)
-    return moved(_packed(_boosted(cells, goal, weights, settings, context), cells, goal), shown.shift)
+        intercept = np.where(np.arange(goal.outputs) == present[0], -_ABSENT_LABEL_SCORE, _ABSENT_LABEL_SCORE)
+        return AdditiveModel((), (), intercept, goal.outputs)
+    return shift_scores(
+        _to_additive_model(_fit_ebm(cells, goal, weights, settings, context), cells, goal), shown.shift
+    )
 
 
-def _boosted(
-    cells: Cells, goal: Goal, weights: Floats | None, settings: Mapping[str, Any], context: FitContext
+def _fit_ebm(
+    cells: Cells,
+    goal: TrainingTargets,
+    weights: Floats | None,
+    settings: Mapping[str, Any],
+    context: FitContext,
 ) -> Any:
     from interpret.glassbox import ExplainableBoostingClassifier, ExplainableBoostingRegressor
 
@@ -53,10 +61,10 @@ def _boosted(
     pairs = min(int(settings.get("pairs", _PAIRS)), width * (width - 1) // 2)
     model = family(
         feature_types=["continuous"] * numbers + ["nominal"] * (width - numbers),
-        interactions=pairs if width <= _MOST_COLUMNS_FOR_PAIRS else 0, outer_bags=int(settings.get("bags", 1)),
+        interactions=pairs if width <= _MAX_COLUMNS_FOR_PAIRS else 0, outer_bags=int(settings.get("bags", 1)),
         # Three times the default's step in a third of its rounds; finer ones were not seen to answer better.
         learning_rate=float(settings.get("learning_rate", 0.05)), max_bins=256, max_interaction_bins=32,
-        max_rounds=_MOST_ROUNDS,         n_jobs=1, random_state=context.seed,
+        max_rounds=_MAX_ROUNDS,         n_jobs=1, random_state=context.seed,
     )  # fmt: skip
     with warnings.catch_warnings():
         # It warns of columns with many values and of few rows; its answers out of fold are the judge.
@@ -66,7 +74,7 @@ def _boosted(
         return model.fit(rows, target, sample_weight=weights)
 
 
-def _packed(model: Any, cells: Cells, goal: Goal) -> AdditivePart:
+def _to_additive_model(model: Any, cells: Cells, goal: TrainingTargets) -> AdditiveModel:
     """Return the model's bins and tables as arrays, every pair made to have mean 0 along both of its columns."""
     axes: list[Axis] = []
     place: dict[tuple[int, int], int] = {}
@@ -85,21 +93,21 @@ def _packed(model: Any, cells: Cells, goal: Goal) -> AdditivePart:
             level = min(len(columns), len(levels)) - 1
             if (column, level) not in place:
                 place[column, level] = len(axes)
-                axes.append(Axis(column, _places(levels[level], cells, column)))
+                axes.append(Axis(column, _bin_table(levels[level], cells, column)))
             term.append(place[column, level])
         table = np.asarray(scores, dtype=np.float64).reshape(*weights.shape, len(intercept))
         if len(term) == 1:
             add((term[0],), table)
             continue
-        first, second, both, mean = without_margins(table, np.asarray(weights, dtype=np.float64))
+        first, second, both, mean = purify(table, np.asarray(weights, dtype=np.float64))
         add((term[0],), first)
         add((term[1],), second)
         add((term[0], term[1]), both)
         intercept = intercept + mean
-    return _spread(axes, tables, intercept, goal)
+    return _expand_outputs(axes, tables, intercept, goal)
 
 
-def without_margins(table: Floats, weights: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+def purify(table: Floats, weights: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """Return what a pair's table says of its first column alone, of its second, of both together, and of all rows.
 
     table: [a, b, outputs]; weights: [a, b], training rows. The functional ANOVA decomposition over independent
@@ -112,7 +120,7 @@ def without_margins(table: Floats, weights: Floats) -> tuple[Floats, Floats, Flo
     return rows - mean, columns - mean, table - rows[:, None] - columns[None] + mean, mean
 
 
-def _places(bins: Any, cells: Cells, column: int) -> npt.NDArray[Any]:
+def _bin_table(bins: Any, cells: Cells, column: int) -> npt.NDArray[Any]:
     """Return a number's cuts; of a category the bin of each code: those that have none of their own, a gap too, share that
     of "another one"."""
     if not isinstance(bins, dict):
@@ -124,9 +132,9 @@ def _places(bins: Any, cells: Cells, column: int) -> npt.NDArray[Any]:
     return np.where(found == unknown, found[-2], found)
 
 
-def _spread(
-    axes: list[Axis], tables: Mapping[tuple[int, ...], Floats], intercept: Floats, goal: Goal
-) -> AdditivePart:
+def _expand_outputs(
+    axes: list[Axis], tables: Mapping[tuple[int, ...], Floats], intercept: Floats, goal: TrainingTargets
+) -> AdditiveModel:
     """Return the part with an output for each label; a label without rows scores low."""
     if goal.codes is not None and goal.outputs > 2:
         present = np.unique(goal.codes)
@@ -135,9 +143,9 @@ def _spread(
             mix[0, present] = -0.5, 0.5
         else:
             mix[np.arange(len(present)), present] = 1.0
-        absent = np.full(goal.outputs, _ABSENT)
+        absent = np.full(goal.outputs, _ABSENT_LABEL_SCORE)
         absent[present] = 0.0
         intercept = intercept @ mix + absent
         tables = {term: table @ mix for term, table in tables.items()}
     terms = tuple(Term(term, table.astype(np.float32)) for term, table in tables.items())
-    return AdditivePart(tuple(axes), terms, intercept, goal.outputs)
+    return AdditiveModel(tuple(axes), terms, intercept, goal.outputs)

@@ -12,26 +12,26 @@ import numpy.typing as npt
 
 from rung.core.model import FitContext
 from rung.modalities.tables.features import Cells
-from rung.modalities.tables.fitted import Part
-from rung.modalities.tables.tree_arrays import from_lightgbm, joined
+from rung.modalities.tables.fitted import MemberModel
+from rung.modalities.tables.tree_arrays import concatenate_trees, trees_from_lightgbm
 from rung.modalities.tables.tree_ensemble import (
-    TreeDesign,
-    TreePart,
-    both_sides,
-    encoded_apart,
-    learn_tree_design,
+    TreeEncoding,
+    TreeEnsemble,
+    encode_out_of_fold,
+    expand_binary_scores,
+    fit_tree_encoding,
 )
-from rung.training.tables.class_balance import Balanced, balanced, moved
-from rung.training.tables.objective import Floats, Goal, Ints
+from rung.training.tables.class_balance import BalancedRows, balance_rows, shift_scores
+from rung.training.tables.objective import Floats, Ints, TrainingTargets
 
-_MOST_ROUNDS = {0: 100, 1: 200, 2: 400, 3: 600, 4: 1000, 5: 1500}
+_MAX_ROUNDS = {0: 100, 1: 200, 2: 400, 3: 600, 4: 1000, 5: 1500}
 _PATIENCE = 30
 # Below so many cells a second thread waits more than it works.
-_CELLS_A_THREAD = 2_000_000
+_MIN_CELLS_FOR_THREADS = 2_000_000
 
 
 @dataclass(frozen=True)
-class _Stop:
+class _EarlyStopping:
     """Held-out rows that end a fit, and what its last rounds must take from the loss on them for more to follow."""
 
     rows: Any
@@ -39,12 +39,12 @@ class _Stop:
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class _PreparedFold:
     """One fold, ready for LightGBM."""
 
     train: Any
     test: npt.NDArray[np.float32]
-    stop: _Stop
+    stop: _EarlyStopping
     shift: Floats
 
 
@@ -54,16 +54,16 @@ class TreeFolds:
     def __init__(
         self,
         cells: Cells,
-        goal: Goal,
+        goal: TrainingTargets,
         folds: Sequence[tuple[Ints, Ints]],
         context: FitContext,
         least: float,
     ) -> None:
         self._cells, self._goal, self._folds, self._context = cells, goal, folds, context
         self._least = least
-        self._prepared: dict[str, list[_Prepared]] = {}
+        self._prepared: dict[str, list[_PreparedFold]] = {}
 
-    def answers(self, settings: Mapping[str, Any]) -> tuple[Floats, Mapping[str, Any]]:
+    def out_of_fold_scores(self, settings: Mapping[str, Any]) -> tuple[Floats, Mapping[str, Any]]:
         """Return answers to the tests' rows, and the settings with the number of rounds that served them best."""
         balance = str(settings.get("balance") or "none")
         if balance not in self._prepared:
@@ -73,19 +73,19 @@ class TreeFolds:
             booster = _train(fold.train, self._goal, settings, self._context, fold.stop)
             rounds.append(booster.best_iteration or booster.current_iteration())
             found = booster.predict(fold.test, num_iteration=rounds[-1], raw_score=True)
-            raw.append(_as_outputs(found, self._goal) + fold.shift)
+            raw.append(_to_outputs(found, self._goal) + fold.shift)
         # All rows are more than a fold's: they bear some more trees.
         share = sum(len(t) for t, _ in self._folds) / len(self._folds) / len(self._cells)
         wanted = max(int(np.mean(rounds) * min(1.0 / max(share, 0.5), 1.25) + 0.5), 5)
         return np.vstack(raw), {**settings, "rounds": wanted}
 
-    def _prepare(self, train: Ints, test: Ints, settings: Mapping[str, Any]) -> _Prepared:
+    def _prepare(self, train: Ints, test: Ints, settings: Mapping[str, Any]) -> _PreparedFold:
         import lightgbm as lgb
 
         seed = self._context.seed
-        shown = balanced(self._cells.take(train), self._goal.take(train), settings, seed)
-        design = learn_tree_design(shown.cells, shown.goal.targets)
-        rows = design.rows(shown.cells, encoded_apart(design, shown.cells, shown.goal.targets, seed))
+        shown = balance_rows(self._cells.take(train), self._goal.take(train), settings, seed)
+        design = fit_tree_encoding(shown.cells, shown.goal.targets)
+        rows = design.rows(shown.cells, encode_out_of_fold(design, shown.cells, shown.goal.targets, seed))
         held = design.rows(self._cells.take(test))
         data = _dataset(rows, shown)
         # Held-out rows stand in their own shares: scores are put back to them before they stop the fit.
@@ -95,26 +95,32 @@ class TreeFolds:
         valid = lgb.Dataset(
             held, _label(self._goal.take(test)), reference=data, init_score=begin, free_raw_data=False
         )
-        return _Prepared(data, held, _Stop(valid, self._least), shown.shift)
+        return _PreparedFold(data, held, _EarlyStopping(valid, self._least), shown.shift)
 
 
-def fit_trees(cells: Cells, goal: Goal, settings: Mapping[str, Any], context: FitContext) -> Part:
+def fit_trees(
+    cells: Cells, goal: TrainingTargets, settings: Mapping[str, Any], context: FitContext
+) -> MemberModel:
     """Return trees fitted on all rows. settings: as `TreeFolds.answers` gave them; `bags` fits so many and averages."""
-    shown = balanced(cells, goal, settings, context.seed)
+    shown = balance_rows(cells, goal, settings, context.seed)
     cells, goal = shown.cells, shown.goal
-    design: TreeDesign = learn_tree_design(cells, goal.targets)
-    rows = design.rows(cells, encoded_apart(design, cells, goal.targets, context.seed))
+    design: TreeEncoding = fit_tree_encoding(cells, goal.targets)
+    rows = design.rows(cells, encode_out_of_fold(design, cells, goal.targets, context.seed))
     bags = int(settings.get("bags", 1))
     parts = []
     ours = 1 if goal.codes is None or goal.outputs == 2 else goal.outputs
     for bag in range(bags):
         booster = _train(_dataset(rows, shown), goal, {**settings, "bag": bag}, context, None)
-        parts.append(from_lightgbm(booster.dump_model(), ours, 1.0 / bags))
-    return moved(TreePart(design, joined(parts), goal.outputs), shown.shift)
+        parts.append(trees_from_lightgbm(booster.dump_model(), ours, 1.0 / bags))
+    return shift_scores(TreeEnsemble(design, concatenate_trees(parts), goal.outputs), shown.shift)
 
 
 def _train(
-    data: Any, goal: Goal, settings: Mapping[str, Any], context: FitContext, stop: _Stop | None
+    data: Any,
+    goal: TrainingTargets,
+    settings: Mapping[str, Any],
+    context: FitContext,
+    stop: _EarlyStopping | None,
 ) -> Any:
     # Threads that wait by spinning take the cores from those that work: 54 s instead of 0.06 s was seen.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -127,19 +133,19 @@ def _train(
         "learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 20, "lambda_l2": 5.0,
         "bagging_freq": 1, "feature_fraction": 0.6, "min_data_in_bin": 3, "max_bin": 255, "feature_pre_filter": False,
         "verbosity": -1, "deterministic": True, "force_row_wise": True, "boost_from_average": True,
-        "num_threads": context.threads if cells > _CELLS_A_THREAD else 1,
+        "num_threads": context.threads if cells > _MIN_CELLS_FOR_THREADS else 1,
         "seed": context.seed + 101 * int(settings.get("bag", 0)) + 1, **kept,
     }  # fmt: skip
     if params["objective"] == "multiclass":
         params["num_class"] = goal.outputs
-    rounds = int(settings.get("rounds", _MOST_ROUNDS[context.effort]))
+    rounds = int(settings.get("rounds", _MAX_ROUNDS[context.effort]))
     if stop is None:
         return lgb.train(params, data, rounds)
     patience = lgb.early_stopping(_PATIENCE, verbose=False, min_delta=stop.least)
     return lgb.train(params, data, rounds, valid_sets=[stop.rows], callbacks=[patience])
 
 
-def _dataset(rows: npt.NDArray[np.float32], shown: Balanced) -> Any:
+def _dataset(rows: npt.NDArray[np.float32], shown: BalancedRows) -> Any:
     import lightgbm as lgb
 
     params = {"feature_pre_filter": False, "min_data_in_bin": 3, "max_bin": 255, "verbosity": -1}
@@ -148,10 +154,10 @@ def _dataset(rows: npt.NDArray[np.float32], shown: Balanced) -> Any:
     ).construct()
 
 
-def _label(goal: Goal) -> Floats | Ints:
+def _label(goal: TrainingTargets) -> Floats | Ints:
     return goal.targets[:, 0] if goal.codes is None else goal.codes
 
 
-def _as_outputs(found: Any, goal: Goal) -> Floats:
+def _to_outputs(found: Any, goal: TrainingTargets) -> Floats:
     raw = np.asarray(found, dtype=np.float64)
-    return both_sides(raw[:, None] if raw.ndim == 1 else raw, goal.outputs)
+    return expand_binary_scores(raw[:, None] if raw.ndim == 1 else raw, goal.outputs)

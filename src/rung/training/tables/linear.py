@@ -10,40 +10,42 @@ import numpy as np
 
 from rung.core.model import FitContext
 from rung.modalities.tables.features import Cells
-from rung.modalities.tables.fitted import Part
-from rung.modalities.tables.linear import LinearDesign, LinearPart, learn_design
-from rung.training.linear.stratified import sample
-from rung.training.tables.class_balance import balanced, moved
-from rung.training.tables.objective import Floats, Goal
+from rung.modalities.tables.fitted import MemberModel
+from rung.modalities.tables.linear import LinearDesign, LinearModel, fit_design
+from rung.training.linear.stratified import stratified_sample
+from rung.training.tables.class_balance import balance_rows, shift_scores
+from rung.training.tables.objective import Floats, TrainingTargets
 
 # More rows move a linear model's weights no further than their noise.
-_MOST_ROWS = 100_000
-_DENSE_COLUMNS = 200
+_MAX_ROWS = 100_000
+_MAX_DENSE_COLUMNS = 200
 
 
-def fit_linear(cells: Cells, goal: Goal, settings: Mapping[str, Any], context: FitContext) -> Part:
+def fit_linear(
+    cells: Cells, goal: TrainingTargets, settings: Mapping[str, Any], context: FitContext
+) -> MemberModel:
     """Return a linear model. settings: `c`, the inverse of the penalty, `bends`, knots a number, and `balance`."""
-    shown = balanced(cells, goal, settings, context.seed)
+    shown = balance_rows(cells, goal, settings, context.seed)
     cells, goal, weights = shown.cells, shown.goal, shown.weights
-    if len(cells) > _MOST_ROWS:
+    if len(cells) > _MAX_ROWS:
         codes = goal.codes if goal.codes is not None else np.zeros(len(cells), dtype=np.int64)
-        rows = sample(codes, _MOST_ROWS, context.seed)
+        rows = stratified_sample(codes, _MAX_ROWS, context.seed)
         cells, goal = cells.take(rows), goal.take(rows)
         weights = None if weights is None else weights[rows]
-    design = learn_design(cells, int(settings.get("bends", 0)))
+    design = fit_design(cells, int(settings.get("bends", 0)))
     matrix = _matrix(design, cells)
     c = float(settings.get("c", 1.0))
     found, bias = (
         _ridge(matrix, goal, c) if goal.codes is None else _logistic(matrix, goal, c, weights, context)
     )
     centre = [found[column].mean(axis=0) for column in design.places(cells).T]
-    part = LinearPart(
+    part = LinearModel(
         design,
         found.astype(np.float32),
         bias.astype(np.float32),
         np.array(centre, dtype=np.float32).reshape(len(centre), goal.outputs),
     )
-    return moved(part, shown.shift)
+    return shift_scores(part, shown.shift)
 
 
 def _matrix(design: LinearDesign, cells: Cells) -> Any:
@@ -58,13 +60,13 @@ def _matrix(design: LinearDesign, cells: Cells) -> Any:
     rows = np.repeat(np.arange(len(cells)), places.shape[1])
     ones = np.ones(len(rows))
     hot = csr_matrix((ones, (rows, places.ravel())), shape=(len(cells), width))
-    if design.width <= _DENSE_COLUMNS:
+    if design.width <= _MAX_DENSE_COLUMNS:
         return np.hstack([dense, hot.toarray()])
     return hstack([csr_matrix(dense), hot], format="csr")
 
 
 def _logistic(
-    matrix: Any, goal: Goal, c: float, row_weights: Floats | None, context: FitContext
+    matrix: Any, goal: TrainingTargets, c: float, row_weights: Floats | None, context: FitContext
 ) -> tuple[Floats, Floats]:
     """Return weights [columns, labels] and bias [labels]; a label without rows gets a bias of -10."""
     from sklearn.linear_model import LogisticRegression
@@ -88,7 +90,7 @@ def _logistic(
     return weights, bias
 
 
-def _ridge(matrix: Any, goal: Goal, c: float) -> tuple[Floats, Floats]:
+def _ridge(matrix: Any, goal: TrainingTargets, c: float) -> tuple[Floats, Floats]:
     from sklearn.linear_model import Ridge
 
     solver = "sparse_cg" if hasattr(matrix, "tocsr") else "cholesky"

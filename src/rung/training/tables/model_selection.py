@@ -15,27 +15,27 @@ import numpy as np
 
 from rung.core.model import FitContext
 from rung.modalities.tables.features import Cells
-from rung.modalities.tables.fitted import Part
+from rung.modalities.tables.fitted import MemberModel
 from rung.training.tables.ebm import fit_additive
 from rung.training.tables.lightgbm_trees import TreeFolds, fit_trees
 from rung.training.tables.linear import fit_linear
-from rung.training.tables.objective import Floats, Folds, Goal, Ints
+from rung.training.tables.objective import Floats, Folds, Ints, TrainingTargets
 
 # Rows that configurations are compared on: a table of more is compared on a part of it.
 _ROWS = {0: 5_000, 1: 10_000, 2: 40_000, 3: 80_000, 4: 150_000, 5: 300_000}
 # A mixture takes up to so many steps, and a step must lower the loss by this share.
-_STEPS, _LEAST_GAIN = 25, 3e-4
+_MAX_STEPS, _MIN_GAIN = 25, 3e-4
 # Where rows are many, below effort 3, a step must bring more, since every member costs rows a second; and of candidates
 # this near to the best the quickest to answer is taken.
-MANY, _LEAST_OF_MANY, _NEAR = 20_000, 1e-3, 2e-3
+MANY_ROWS, _MIN_GAIN_MANY_ROWS, _NEAR_BEST = 20_000, 1e-3, 2e-3
 # Nor is a gain, whatever its share, that makes all the labels seen likelier by less than this factor's logarithm: where
 # labels all but separate, shares are of nothing. For the same reason trees are added only while their last rounds make them
 # likelier by the second.
-_EVIDENCE, _EVIDENCE_OF_ROUNDS = 1.0, 0.3
+_MIN_EVIDENCE, _MIN_EVIDENCE_OF_ROUNDS = 1.0, 0.3
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ModelCandidate:
     """A configuration: its family ("linear", "additive" or "trees"), a name for the report, and its settings."""
 
     family: str
@@ -44,11 +44,11 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Tried:
+class CandidateResult:
     """A candidate's answers to rows its fits had not seen, its loss on them, settings the folds decided, and what
     fitting them took."""
 
-    candidate: Candidate
+    candidate: ModelCandidate
     raw: Floats
     loss: float
     settings: Mapping[str, Any]
@@ -56,19 +56,24 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Mixture:
+class Ensemble:
     """The chosen candidates with their weights, and the mixture's own out-of-fold answers on `rows`."""
 
-    members: tuple[tuple[Tried, float], ...]
+    members: tuple[tuple[CandidateResult, float], ...]
     raw: Floats
     rows: Ints
     loss: float
-    tried: tuple[Tried, ...]
+    tried: tuple[CandidateResult, ...]
 
 
-def choose(
-    cells: Cells, goal: Goal, folds: Folds, candidates: Sequence[Candidate], context: FitContext, mix: bool
-) -> Mixture:
+def select_models(
+    cells: Cells,
+    goal: TrainingTargets,
+    folds: Folds,
+    candidates: Sequence[ModelCandidate],
+    context: FitContext,
+    mix: bool,
+) -> Ensemble:
     """Return the best candidate, or with `mix` the best mixture (Caruana et al. 2004), by out-of-fold loss.
 
     folds: (train, test) rows of `cells`; tests may leave rows out. Candidates are tried in their order until the
@@ -76,18 +81,18 @@ def choose(
     """
     rows = np.concatenate([test for _, test in folds])
     truth = goal.take(rows)
-    thrifty = context.effort < 3 and len(cells) > MANY
+    thrifty = context.effort < 3 and len(cells) > MANY_ROWS
     evident = thrifty and goal.codes is not None
-    trees = TreeFolds(cells, goal, folds, context, _EVIDENCE_OF_ROUNDS / len(rows) if evident else 0.0)
+    trees = TreeFolds(cells, goal, folds, context, _MIN_EVIDENCE_OF_ROUNDS / len(rows) if evident else 0.0)
     begun = time.monotonic()
-    tried: list[Tried] = []
+    tried: list[CandidateResult] = []
     for candidate in candidates:
         started = time.monotonic()
         late = context.seconds is not None and time.monotonic() - begun > context.seconds / 3
         if tried and late:
             break
         if candidate.family == "trees":
-            raw, settings = trees.answers(candidate.settings)
+            raw, settings = trees.out_of_fold_scores(candidate.settings)
         else:
             # One bag tells configurations apart; the final fit averages as many as are wanted.
             settings, fit = candidate.settings, _FITS[candidate.family]
@@ -95,42 +100,42 @@ def choose(
             raw = np.vstack(
                 [fit(cells.take(a), goal.take(a), once, context).raw(cells.take(b)) for a, b in folds]
             )
-        tried.append(Tried(candidate, raw, truth.loss(raw), settings, time.monotonic() - started))
-    floor = _EVIDENCE / len(rows) if evident else 0.0
-    kept = _without_slower(tried, floor) if thrifty else tried
+        tried.append(CandidateResult(candidate, raw, truth.loss(raw), settings, time.monotonic() - started))
+    floor = _MIN_EVIDENCE / len(rows) if evident else 0.0
+    kept = _drop_slower(tried, floor) if thrifty else tried
     if not mix:
         best = min(kept, key=lambda t: t.loss)
-        return Mixture(((best, 1.0),), best.raw, rows, best.loss, tuple(tried))
-    members, raw = _mixed(kept, truth, _LEAST_OF_MANY if thrifty else _LEAST_GAIN, floor)
-    return Mixture(members, raw, rows, truth.loss(raw), tuple(tried))
+        return Ensemble(((best, 1.0),), best.raw, rows, best.loss, tuple(tried))
+    members, raw = _ensemble_selection(kept, truth, _MIN_GAIN_MANY_ROWS if thrifty else _MIN_GAIN, floor)
+    return Ensemble(members, raw, rows, truth.loss(raw), tuple(tried))
 
 
-def _without_slower(tried: Sequence[Tried], floor: float) -> list[Tried]:
+def _drop_slower(tried: Sequence[CandidateResult], floor: float) -> list[CandidateResult]:
     """Return candidates without those that answer more slowly than another one about as good as the best.
 
     floor: a difference in loss that says nothing.
     """
 
-    def steps(one: Tried) -> float:
+    def steps(one: CandidateResult) -> float:
         """Return about how many decisions a row takes; a linear model's count as none."""
         leaves = float(np.log2(one.settings.get("num_leaves", 15)))
         return float(one.settings.get("rounds", 0)) * leaves
 
     best = min(t.loss for t in tried)
-    enough = best + max(best * _NEAR, floor)
+    enough = best + max(best * _NEAR_BEST, floor)
     quickest = min((t for t in tried if t.loss <= enough), key=lambda t: (steps(t), t.loss))
     return [t for t in tried if t is quickest or t.loss > enough]
 
 
-def _mixed(
-    tried: Sequence[Tried], truth: Goal, least: float, floor: float
-) -> tuple[tuple[tuple[Tried, float], ...], Floats]:
+def _ensemble_selection(
+    tried: Sequence[CandidateResult], truth: TrainingTargets, least: float, floor: float
+) -> tuple[tuple[tuple[CandidateResult, float], ...], Floats]:
     """Return the members of a greedy mixture with replacement, and its answers. least, floor: the gain that a step must
     bring, as a share of the loss and as it is."""
     counts = [0] * len(tried)
     total = np.zeros_like(tried[0].raw)
     loss = np.inf
-    for step in range(1, _STEPS + 1):
+    for step in range(1, _MAX_STEPS + 1):
         losses = [truth.loss((total + t.raw) / step) for t in tried]
         best = int(np.argmin(losses))
         if step > 1 and losses[best] > loss - max(loss * least, floor):
@@ -145,7 +150,7 @@ def _mixed(
     return members, np.asarray(sum(weight * t.raw for t, weight in members))
 
 
-def bags_within(mixture: Mixture, folds: Folds, rows: int, spent: float, context: FitContext) -> int:
+def affordable_bags(mixture: Ensemble, folds: Folds, rows: int, spent: float, context: FitContext) -> int:
     """Return how many fits of each kind of trees to average: by effort, and what time allows where it is limited.
 
     spent: seconds since the fit began. A tenth of the time is left for the rest.
@@ -158,13 +163,15 @@ def bags_within(mixture: Mixture, folds: Folds, rows: int, spent: float, context
     return max(min(wanted, int((0.9 * context.seconds - spent) / max(once, 1e-3))), 1)
 
 
-def fit_member(cells: Cells, goal: Goal, member: Tried, bags: int, context: FitContext) -> Part:
+def fit_member(
+    cells: Cells, goal: TrainingTargets, member: CandidateResult, bags: int, context: FitContext
+) -> MemberModel:
     """Return a chosen candidate fitted on all rows. bags: of trees that do not say themselves how many."""
     settings = {"bags": bags, **member.settings}
     return _FITS[member.candidate.family](cells, goal, settings, context)
 
 
-_FITS: Mapping[str, Callable[..., Part]] = {
+_FITS: Mapping[str, Callable[..., MemberModel]] = {
     "linear": fit_linear,
     "additive": fit_additive,
     "trees": fit_trees,
@@ -198,7 +205,7 @@ def unit_folds(codes: Ints, units: Sequence[str], effort: int, seed: int) -> lis
     return [(train[:: max(len(train) // most, 1)], test)]
 
 
-def story(mixture: Mixture) -> dict[str, Any]:
+def selection_summary(mixture: Ensemble) -> dict[str, Any]:
     """Return what a search chose, for report and card."""
     return {
         "mixture": {t.candidate.name: round(weight, 3) for t, weight in mixture.members},

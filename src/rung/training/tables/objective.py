@@ -14,7 +14,7 @@ Folds = Sequence[tuple[Ints, Ints]]
 
 
 @dataclass(frozen=True)
-class Goal:
+class TrainingTargets:
     """What is learned. targets: [rows, outputs] as parts are fitted to them: one column of 0 and 1 a label, or the
     standardised number. codes: label of each row; None for numbers."""
 
@@ -25,9 +25,9 @@ class Goal:
     def outputs(self) -> int:
         return int(self.targets.shape[1])
 
-    def take(self, rows: Ints) -> Goal:
+    def take(self, rows: Ints) -> TrainingTargets:
         """Return these rows."""
-        return Goal(self.targets[rows], None if self.codes is None else self.codes[rows])
+        return TrainingTargets(self.targets[rows], None if self.codes is None else self.codes[rows])
 
     def loss(self, raw: Floats) -> float:
         """Return log loss of scores, or the mean squared error of numbers."""

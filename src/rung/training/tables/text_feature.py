@@ -7,41 +7,41 @@ from typing import Any
 
 import numpy as np
 
-from rung.modalities.tables.text_feature import TextScores
-from rung.modalities.text.ngrams import NgramSpec, fold
-from rung.modalities.text.tfidf import learn_block
+from rung.modalities.tables.text_feature import TextScorer
+from rung.modalities.text.ngrams import NgramSpec, normalize_text
+from rung.modalities.text.tfidf import fit_block
 from rung.training.tables.objective import Floats, Folds
 
 # Words and pairs of words; an ideograph is a word. Characters of words help short codes and endings.
 _SPEC = NgramSpec(2, 2, 4)
-_MOST_FEATURES = 30_000
+_MAX_FEATURES = 30_000
 _ALPHA = 1.0
 
 
-def fit_text_scores(texts: Sequence[Any], targets: Floats, folds: Folds) -> tuple[TextScores, Floats]:
+def fit_text_scorer(texts: Sequence[Any], targets: Floats, folds: Folds) -> tuple[TextScorer, Floats]:
     """Return the scores of a column and, for each training row, those of a model that had not seen it.
 
     targets: [rows, outputs], about as wide as 1. A model over the scores of seen rows would trust them too much.
     """
-    folded = [fold(str(text or "")) for text in texts]
-    block, rows = learn_block(folded, _SPEC, 2 if len(texts) > 200 else 1, _MOST_FEATURES, 1.0)
-    matrix = _sparse(rows)
+    folded = [normalize_text(str(text or "")) for text in texts]
+    block, rows = fit_block(folded, _SPEC, 2 if len(texts) > 200 else 1, _MAX_FEATURES, 1.0)
+    matrix = _to_csr(rows)
     apart = np.zeros(targets.shape)
     for train, test in folds:
-        weights, bias = _ridge(matrix[train], targets[train])
+        weights, bias = _fit_ridge(matrix[train], targets[train])
         apart[test] = matrix[test] @ weights + bias
-    weights, bias = _ridge(matrix, targets)
-    return TextScores(block, weights.astype(np.float32), bias.astype(np.float32)), apart
+    weights, bias = _fit_ridge(matrix, targets)
+    return TextScorer(block, weights.astype(np.float32), bias.astype(np.float32)), apart
 
 
-def _sparse(rows: Any) -> Any:
+def _to_csr(rows: Any) -> Any:
     from scipy.sparse import csr_matrix
 
     shape = (len(rows), max(rows.width, 1))
     return csr_matrix((rows.values.astype(np.float64), rows.columns, rows.starts), shape=shape)
 
 
-def _ridge(matrix: Any, targets: Floats) -> tuple[Floats, Floats]:
+def _fit_ridge(matrix: Any, targets: Floats) -> tuple[Floats, Floats]:
     from sklearn.linear_model import Ridge
 
     model = Ridge(alpha=_ALPHA, solver="sparse_cg", tol=1e-3).fit(matrix, targets)

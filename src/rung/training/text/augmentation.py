@@ -9,22 +9,22 @@ import numpy as np
 
 from rung.modalities.text.ngrams import word_spans
 
-Augment = Literal["none", "words", "chars", "auto"]
+AugmentKind = Literal["none", "words", "chars", "auto"]
 # A tenth of the words, a twentieth of the characters: more changes what a text says (Wei & Zou 2019, EDA).
 _WORDS, _CHARS = 0.1, 0.05
 
 
-def augmented(texts: Sequence[str], kind: str, seed: int) -> list[str]:
+def augment_texts(texts: Sequence[str], kind: str, seed: int) -> list[str]:
     """Return one variant of each folded text; the same seed gives the same variants, whatever the order of calls.
 
     words: each word is dropped with a chance of a tenth, a Chinese character counting as a word. chars: each
     letter is dropped, doubled or swapped with its neighbour with a chance of a twentieth.
     """
-    vary = _without_words if kind == "words" else _mistyped
+    vary = _drop_words if kind == "words" else _add_typos
     return [vary(text, np.random.default_rng([seed, i])) for i, text in enumerate(texts)]
 
 
-def _without_words(text: str, rng: np.random.Generator) -> str:
+def _drop_words(text: str, rng: np.random.Generator) -> str:
     spans = word_spans(text)
     dropped = rng.random(len(spans)) < _WORDS
     if dropped.all():
@@ -36,7 +36,7 @@ def _without_words(text: str, rng: np.random.Generator) -> str:
     return " ".join("".join([*parts, text[at:]]).split())
 
 
-def _mistyped(text: str, rng: np.random.Generator) -> str:
+def _add_typos(text: str, rng: np.random.Generator) -> str:
     chars = list(text)
     places = np.flatnonzero(rng.random(len(chars)) < _CHARS).tolist()
     ways = rng.integers(0, 3, len(places)).tolist()

@@ -9,20 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.model import FitContext
-from rung.modalities.text.tfidf import Block, transform
+from rung.modalities.text.tfidf import TfidfBlock, transform
 from rung.training.linear.feature_matrix import FeatureMatrix
-from rung.training.linear.paired_gain import gains, score_of
-from rung.training.linear.search import Found, fit_weights
-from rung.training.linear.stratified import sample, stratified_folds
-from rung.training.text.augmentation import Augment, augmented
+from rung.training.linear.paired_gain import is_significant_gain, search_score
+from rung.training.linear.search import SearchResult, fit_weights
+from rung.training.linear.stratified import stratified_folds, stratified_sample
+from rung.training.text.augmentation import AugmentKind, augment_texts
 
 Ints = npt.NDArray[np.int64]
 # Rows that the comparison looks at: three folds, fitted twice each.
-_MOST_ROWS = 3_000
+_MAX_ROWS = 3_000
 
 
 @dataclass(frozen=True)
-class Extra:
+class AugmentedRows:
     """Varied rows to fit on beside the real ones. kind: how they were varied."""
 
     kind: str
@@ -30,14 +30,14 @@ class Extra:
     codes: Ints
 
 
-def extra_rows(
+def search_augmentation(
     texts: Sequence[str],
-    blocks: Sequence[Block],
+    blocks: Sequence[TfidfBlock],
     codes: Ints,
-    found: Found,
-    asked: Augment,
+    found: SearchResult,
+    asked: AugmentKind,
     context: FitContext,
-) -> Extra | None:
+) -> AugmentedRows | None:
     """Return a varied copy of every row if such copies gain on held-out rows, which are never varied; else None.
 
     texts: folded. found: the winner of the search, whose head and C the comparison keeps.
@@ -45,27 +45,27 @@ def extra_rows(
     if asked == "none":
         return None
     labels = found.scores.shape[1]
-    rows = sample(codes, _MOST_ROWS, context.seed)
+    rows = stratified_sample(codes, _MAX_ROWS, context.seed)
     some = [texts[i] for i in rows.tolist()]
     folds = stratified_folds(codes[rows], 3, context.seed)
     plain = _matrix(some, blocks)
-    before = _answers(plain, None, codes[rows], found, folds, context.seed)
+    before = _out_of_fold_answers(plain, None, codes[rows], found, folds, context.seed)
     for kind in ("words", "chars") if asked == "auto" else (asked,):
-        varied = _matrix(augmented(some, kind, context.seed), blocks)
-        after = _answers(plain, varied, codes[rows], found, folds, context.seed)
-        if gains(codes[rows], before, after, labels, score_of(context.goal), context.seed):
-            return Extra(kind, _matrix(augmented(texts, kind, context.seed), blocks), codes)
+        varied = _matrix(augment_texts(some, kind, context.seed), blocks)
+        after = _out_of_fold_answers(plain, varied, codes[rows], found, folds, context.seed)
+        if is_significant_gain(codes[rows], before, after, labels, search_score(context.goal), context.seed):
+            return AugmentedRows(kind, _matrix(augment_texts(texts, kind, context.seed), blocks), codes)
     return None
 
 
-def stacked(first: FeatureMatrix, second: FeatureMatrix) -> FeatureMatrix:
+def vstack_matrices(first: FeatureMatrix, second: FeatureMatrix) -> FeatureMatrix:
     """Return the rows of one matrix below those of the other, as one block."""
     from scipy.sparse import vstack
 
     return FeatureMatrix((vstack([first.joined(), second.joined()], format="csr"),))
 
 
-def _matrix(texts: Sequence[str], blocks: Sequence[Block]) -> FeatureMatrix:
+def _matrix(texts: Sequence[str], blocks: Sequence[TfidfBlock]) -> FeatureMatrix:
     from scipy.sparse import csr_matrix
 
     rows = transform(texts, blocks)
@@ -73,11 +73,11 @@ def _matrix(texts: Sequence[str], blocks: Sequence[Block]) -> FeatureMatrix:
     return FeatureMatrix((csr_matrix(cells, (len(texts), rows.width)),))
 
 
-def _answers(
+def _out_of_fold_answers(
     plain: FeatureMatrix,
     varied: FeatureMatrix | None,
     codes: Ints,
-    found: Found,
+    found: SearchResult,
     folds: Sequence[tuple[Ints, Ints]],
     seed: int,
 ) -> Ints:
@@ -87,7 +87,7 @@ def _answers(
     for train, test in folds:
         matrix, truths = plain.take(train), codes[train]
         if varied is not None:
-            matrix, truths = stacked(matrix, varied.take(train)), np.concatenate([truths, truths])
+            matrix, truths = vstack_matrices(matrix, varied.take(train)), np.concatenate([truths, truths])
         weights, bias = fit_weights(matrix, truths, labels, found.candidate, seed)
         answers[test] = (plain.take(test).dot(weights) + bias).argmax(axis=1)
     return answers

@@ -42,7 +42,7 @@ def encoder_folder(name: str, variant: str = "int8") -> Path:
     """
     if variant not in VARIANTS:
         raise RungError(f"'{variant}' is not a variant of an encoder.", "", f"One of: {', '.join(VARIANTS)}.")
-    source = weights_store.local(name)
+    source = weights_store.weights_folder(name)
     if (source / "encoder.json").is_file():
         return source
     folder = folder_of(name, variant)
@@ -63,7 +63,9 @@ def encoder_folder(name: str, variant: str = "int8") -> Path:
 
 def folder_of(name: str, variant: str) -> Path:
     """Return the folder below the cache where an encoder that rung writes is kept."""
-    key = hashlib.blake2b(str(weights_store.local(name).resolve()).encode(), digest_size=4).hexdigest()
+    key = hashlib.blake2b(
+        str(weights_store.weights_folder(name).resolve()).encode(), digest_size=4
+    ).hexdigest()
     plain = "".join(letter if letter.isalnum() else "-" for letter in name)
     return weights_store.cache_folder() / "encoders" / f"{plain}-{variant}-{key}-v{_FORMAT}"
 
@@ -134,7 +136,7 @@ def calibrate(bert: BertWeights, tokenizer_text: str, texts: Sequence[str]) -> d
 
 def export_to(name: str, ready: Path, variant: str) -> None:
     """Write an encoder into an empty folder, from weights that are on this machine."""
-    source = weights_store.local(name)
+    source = weights_store.weights_folder(name)
     config = EncoderConfig("", 0, "mean", 512, licence=_licence(name), source=name)
     if (source / "e5-small-q4.bin").is_file():
         bert, tokenizer = read_e5(source / "e5-small-q4.bin")

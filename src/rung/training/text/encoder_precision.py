@@ -21,7 +21,7 @@ from rung.modalities.text.onnx_encoder import EncoderConfig, OnnxEncoder
 from rung.training.text.encoder_export import encoder_folder, export_to, folder_of
 
 # Least cosine between the two vectors of a text. 8 bits were seen to keep 0.997 and more, and every accuracy.
-AS_GOOD = 0.98
+MIN_COSINE = 0.98
 _REPEATS = 3
 # Texts of other kinds than those that calibrate the 8-bit graph, short and long, in several languages.
 _PROBES = (
@@ -38,17 +38,17 @@ _PROBES = (
 _TEXTS = (*_PROBES, " ".join(_PROBES[:3] * 6), "".join(_PROBES[3:6] * 6))
 
 
-def best_encoder(name: str) -> Path:
+def best_encoder_folder(name: str) -> Path:
     """Return the folder of an encoder in the variant that is best here. Never downloads: see `encoder_folder`."""
     folder = encoder_folder(name)
     if folder != folder_of(name, "int8") or EncoderConfig.read(folder).variant != "int8":
         return folder  # Published as it is: there is nothing to choose from.
-    return encoder_folder(name, measured(name)["variant"])
+    return encoder_folder(name, measure_int8(name)["variant"])
 
 
-def measured(name: str) -> dict[str, Any]:
+def measure_int8(name: str) -> dict[str, Any]:
     """Return what was measured of an encoder on this machine: variant, speed_up and least_cosine of 8 bits."""
-    here = {"processor": _processor(), "onnxruntime": version("onnxruntime")}
+    here = {"processor": _processor_name(), "onnxruntime": version("onnxruntime")}
     path = folder_of(name, "int8").with_name(folder_of(name, "int8").name + ".choice.json")
     if path.is_file():
         found: dict[str, Any] = read_json(path)
@@ -60,10 +60,10 @@ def measured(name: str) -> dict[str, Any]:
         export_to(name, Path(scratch), "float32")
         whole = OnnxEncoder.open(Path(scratch))
         cosine = float((small.encode(_TEXTS) * whole.encode(_TEXTS)).sum(axis=1).min())
-        speed_up = _seconds(whole) / _seconds(small)
+        speed_up = _encoding_seconds(whole) / _encoding_seconds(small)
     found = {
         **here,
-        "variant": "int8" if speed_up > 1.0 and cosine >= AS_GOOD else "float32",
+        "variant": "int8" if speed_up > 1.0 and cosine >= MIN_COSINE else "float32",
         "speed_up": round(speed_up, 2),
         "least_cosine": round(cosine, 4),
     }
@@ -71,7 +71,7 @@ def measured(name: str) -> dict[str, Any]:
     return found
 
 
-def _seconds(encoder: OnnxEncoder) -> float:
+def _encoding_seconds(encoder: OnnxEncoder) -> float:
     """Return the processor seconds of encoding all texts, of one thread, the least of some repeats."""
     taken = []
     for _ in range(_REPEATS):
@@ -81,7 +81,7 @@ def _seconds(encoder: OnnxEncoder) -> float:
     return float(np.min(taken))
 
 
-def _processor() -> str:
+def _processor_name() -> str:
     """Return what the processor calls itself."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -9,17 +9,17 @@ import numpy as np
 from rung.core.errors import RungError
 from rung.core.model import FitContext
 from rung.core.types import Examples
-from rung.modalities.text.embedder import Embedder, looks_english, open_embedder
-from rung.runtime.weights.store import local
-from rung.training.linear.stratified import sample
-from rung.training.text.encoder_precision import best_encoder
+from rung.modalities.text.embedder import Embedder, is_english, open_embedder
+from rung.runtime.weights.store import weights_folder
+from rung.training.linear.stratified import stratified_sample
+from rung.training.text.encoder_precision import best_encoder_folder
 
 # Texts read to tell the language.
-_SAMPLE = 200
+_LANGUAGE_SAMPLE = 200
 # Rows that a head over an encoder learns from, by effort: encoding more takes hours and gains tenths of a point.
-MOST_ROWS = {0: 5_000, 1: 10_000, 2: 30_000, 3: 60_000, 4: 200_000, 5: 1_000_000}
+MAX_ROWS = {0: 5_000, 1: 10_000, 2: 30_000, 3: 60_000, 4: 200_000, 5: 1_000_000}
 # What a text costs beside minilm, whose six layers are the least, and what a bundle carries.
-_TIMES_MINILM = {"e5_small": 2.5, "bge_small": 3.0}
+_RELATIVE_SECONDS = {"e5_small": 2.5, "bge_small": 3.0}
 _SIZE_MB = {"minilm": 24.0, "bge_small": 35.0}
 
 
@@ -27,17 +27,21 @@ def training_sample(examples: Examples, most: int | None, context: FitContext) -
     """Return the rows to learn from: all of them, or as many as set or fit the effort, every label in its share."""
     number = {label: i for i, label in enumerate(examples.schema.labels)}
     codes = np.array([number[target] for target in examples.targets], dtype=np.int64)
-    most = most or MOST_ROWS[context.effort]
-    return examples if len(codes) <= most else examples.take(sample(codes, most, context.seed).tolist())
+    most = most or MAX_ROWS[context.effort]
+    return (
+        examples
+        if len(codes) <= most
+        else examples.take(stratified_sample(codes, most, context.seed).tolist())
+    )
 
 
-def encoder_name(wanted: str, texts: Sequence[str]) -> str:
+def resolve_encoder(wanted: str, texts: Sequence[str]) -> str:
     """Return the weights to use: those asked for, or by the language of the first texts.
 
     "auto" is the small encoder of the language, "auto_large" the next larger one. Raises RungError when there is
     no larger one.
     """
-    english = wanted.startswith("auto") and looks_english(texts[:_SAMPLE])
+    english = wanted.startswith("auto") and is_english(texts[:_LANGUAGE_SAMPLE])
     if wanted == "auto":
         return "minilm" if english else "e5_small"
     if wanted == "auto_large":
@@ -51,25 +55,25 @@ def encoder_name(wanted: str, texts: Sequence[str]) -> str:
 
 def open_encoder(wanted: str, texts: Sequence[str], pool_chunks: bool = False) -> tuple[str, Embedder]:
     """Return the name and the embedder of a sentence encoder for these texts; never downloads."""
-    name = encoder_name(wanted, texts)
-    return name, open_embedder("encoder", best_encoder(name), pool_chunks)
+    name = resolve_encoder(wanted, texts)
+    return name, open_embedder("encoder", best_encoder_folder(name), pool_chunks)
 
 
-def absent(wanted: str, texts: Sequence[str] = ()) -> RungError | None:
+def missing_weights(wanted: str, texts: Sequence[str] = ()) -> RungError | None:
     """Return why the weights for these texts cannot be used here, None when they can."""
     try:
-        local(encoder_name(wanted, texts))
+        weights_folder(resolve_encoder(wanted, texts))
     except RungError as error:
         return error
     return None
 
 
-def encoder_seconds(name: str, chars: float) -> float:
+def encoding_seconds(name: str, chars: float) -> float:
     """Return the planned CPU seconds of encoding one text of so many characters."""
     tokens = min(chars / 4.0, 256.0)
-    return (0.0008 + tokens * 7e-5) * _TIMES_MINILM.get(name, 1.0)
+    return (0.0008 + tokens * 7e-5) * _RELATIVE_SECONDS.get(name, 1.0)
 
 
-def encoder_mb(name: str) -> float:
+def encoder_size_mb(name: str) -> float:
     """Return the planned size of an encoder's files."""
     return _SIZE_MB.get(name, 90.0)

@@ -7,15 +7,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rung.modalities.text.ngrams import NgramSpec, stands_alone
-from rung.modalities.text.tfidf import Block, learn_block
+from rung.modalities.text.ngrams import NgramSpec, is_one_char_word
+from rung.modalities.text.tfidf import TfidfBlock, fit_block
 from rung.training.linear.feature_matrix import FeatureMatrix
 
 # Texts that are read to tell the script.
 _SCRIPT_ROWS = 500
 
 # N-grams of a kind that are kept unless a family says otherwise.
-MOST_FEATURES = 300_000
+MAX_FEATURES = 300_000
 
 
 class NgramParams(Protocol):
@@ -35,26 +35,26 @@ class NgramParams(Protocol):
     def most_features(self) -> int | None: ...
 
 
-def learn_sets(
+def ngram_feature_sets(
     texts: Sequence[str], params: NgramParams, chars_tried: int
-) -> tuple[dict[str, FeatureMatrix], dict[str, tuple[Block, ...]]]:
+) -> tuple[dict[str, FeatureMatrix], dict[str, tuple[TfidfBlock, ...]]]:
     """Return the feature sets worth trying on folded texts, cheapest first, and the blocks each is made of.
 
     chars_tried: characters of text up to which character n-grams are tried, where `params` leave that open.
     """
     from scipy.sparse import csr_matrix
 
-    learned: dict[NgramSpec, tuple[Block, Any]] = {}
+    learned: dict[NgramSpec, tuple[TfidfBlock, Any]] = {}
     sets: dict[str, FeatureMatrix] = {}
-    blocks: dict[str, tuple[Block, ...]] = {}
-    words = words_in_a_row(texts) if params.words is None else params.words
-    for name, specs in _choices(params, words, sum(map(len, texts)) <= chars_tried).items():
+    blocks: dict[str, tuple[TfidfBlock, ...]] = {}
+    words = default_word_max(texts) if params.words is None else params.words
+    for name, specs in _feature_set_specs(params, words, sum(map(len, texts)) <= chars_tried).items():
         for spec, weight in specs:
             if spec not in learned:
                 # An n-gram seen once or twice says little about other texts when there are many.
                 rare = 1 if len(texts) < 2_000 else 2 if spec.word_max and len(texts) < 5_000 else 3
-                block, rows = learn_block(
-                    texts, spec, params.min_rows or rare, params.most_features or MOST_FEATURES, weight
+                block, rows = fit_block(
+                    texts, spec, params.min_rows or rare, params.most_features or MAX_FEATURES, weight
                 )
                 cells = (rows.values.astype(np.float64), rows.columns, rows.starts)
                 learned[spec] = block, csr_matrix(cells, (len(texts), rows.width))
@@ -63,17 +63,17 @@ def learn_sets(
     return sets, blocks
 
 
-def words_in_a_row(texts: Sequence[str]) -> int:
+def default_word_max(texts: Sequence[str]) -> int:
     """Return how many words an n-gram has at most: two, or three where a character counts as a word.
 
     Most Chinese words have two characters, so that two of them in a row take three or four.
     """
     some = "".join(text[:500] for text in texts[:: max(len(texts) // _SCRIPT_ROWS, 1)])
     codes = np.frombuffer(some.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    return 3 if len(codes) and stands_alone(codes).mean() > 0.5 else 2
+    return 3 if len(codes) and is_one_char_word(codes).mean() > 0.5 else 2
 
 
-def _choices(
+def _feature_set_specs(
     params: NgramParams, most_words: int, with_room: bool
 ) -> dict[str, list[tuple[NgramSpec, float]]]:
     words = (NgramSpec(most_words, 0, 0), 1.0)

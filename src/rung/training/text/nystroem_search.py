@@ -10,45 +10,45 @@ import numpy.typing as npt
 
 from rung.core.model import FitContext
 from rung.runtime.linear.head import LinearHead
-from rung.runtime.linear.nystroem import Curves, Floats, learn_curves
+from rung.runtime.linear.nystroem import Floats, Nystroem, fit_nystroem
 from rung.training.linear.feature_matrix import FeatureMatrix
-from rung.training.linear.paired_gain import score_of
-from rung.training.linear.search import Found, out_of_fold
-from rung.training.linear.stratified import sample
+from rung.training.linear.paired_gain import search_score
+from rung.training.linear.search import SearchResult, out_of_fold_scores
+from rung.training.linear.stratified import stratified_sample
 
 Ints = npt.NDArray[np.int64]
 # With fewer rows flat borders were as good (ten newsgroups of a hundred), and landmarks cost their place in the bundle.
-_FEWEST_ROWS = 2_000
-_MOST_ROWS = 5_000
+_MIN_ROWS = 2_000
+_MAX_ROWS = 5_000
 # C of a ridge over n-grams and closeness.
 _STRENGTHS = (0.15, 0.3, 0.6, 1.2)
 
 
 @dataclass(frozen=True)
-class Bent:
+class NystroemFit:
     """matrix: with closeness to landmarks in the last block. found: the search's winner, with the scores that calibrate."""
 
     matrix: FeatureMatrix
-    found: Found
-    curves: Curves
+    found: SearchResult
+    nystroem: Nystroem
     weights: Floats
 
-    def unfolded(self, head: LinearHead) -> LinearHead:
+    def map_to_kernel(self, head: LinearHead) -> LinearHead:
         """Return a head fitted on `matrix` for `Curves.dot`: its last weights are of landmarks."""
         features = self.weights.shape[1]
         last = (self.weights @ head.weights[-features:].astype(np.float64)).astype(np.float32)
         return replace(head, weights=np.concatenate([head.weights[:-features], last]))
 
 
-def bend(
+def search_nystroem(
     matrix: FeatureMatrix,
     vectors: npt.NDArray[Any],
     codes: Ints,
-    found: Found,
+    found: SearchResult,
     wanted: bool | None,
     context: FitContext,
     c: float | None = None,
-) -> Bent | None:
+) -> NystroemFit | None:
     """Return the features with closeness for vectors, where wanted; None: where it answers held-out rows no worse.
 
     matrix: of all rows, the encoder's block last. c: of the head, where it was set by hand. Of as many rows as learn in the
@@ -56,20 +56,25 @@ def bend(
     label: held-out rows may be among them.
     """
     is_ridge, undecided = found.candidate.head == "ridge", wanted is None
-    if wanted is False or (undecided and (len(codes) < _FEWEST_ROWS or context.effort < 2 or not is_ridge)):
+    if wanted is False or (undecided and (len(codes) < _MIN_ROWS or context.effort < 2 or not is_ridge)):
         return None
-    curves, weights = learn_curves(vectors, context.seed)
+    curves, weights = fit_nystroem(vectors, context.seed)
     curved = FeatureMatrix((*matrix.blocks[:-1], curves.dot(vectors, weights, np.float32)))
-    labels, rows = found.scores.shape[1], sample(codes, _MOST_ROWS, context.seed)
+    labels, rows = found.scores.shape[1], stratified_sample(codes, _MAX_ROWS, context.seed)
     strengths = _STRENGTHS if is_ridge and c is None else (found.candidate.c,)
     candidates = [replace(found.candidate, c=strength) for strength in strengths]
     tries = ((matrix, [found.candidate]), (curved, candidates))
-    (flat,), bent = out_of_fold(tries, codes, labels, rows, context.seed)
+    (flat,), bent = out_of_fold_scores(tries, codes, labels, rows, context.seed)
     # By squared error, which tells strengths apart on far fewer rows than answers that are right or wrong do.
     truths = np.where(codes[rows][:, None] == np.arange(labels), 1.0, -1.0)
     best = int(np.argmin([((scores - truths) ** 2).mean() for scores in bent]))
-    score, alike = score_of(context.goal), np.ones(len(rows))
+    score, alike = search_score(context.goal), np.ones(len(rows))
     before, after = (score(codes[rows], each.argmax(axis=1), alike, labels) for each in (flat, bent[best]))
     if undecided and after < before:
         return None
-    return Bent(curved, replace(found, candidate=candidates[best], held=(bent[best], rows)), curves, weights)
+    return NystroemFit(
+        curved,
+        replace(found, candidate=candidates[best], calibration_scores=(bent[best], rows)),
+        curves,
+        weights,
+    )

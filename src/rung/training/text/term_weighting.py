@@ -15,64 +15,66 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.model import FitContext
-from rung.modalities.text.tfidf import Block
+from rung.modalities.text.tfidf import TfidfBlock
 from rung.training.linear.feature_matrix import FeatureMatrix
-from rung.training.linear.search import Found, fit_weights
-from rung.training.linear.stratified import sample, stratified_folds
+from rung.training.linear.search import SearchResult, fit_weights
+from rung.training.linear.stratified import stratified_folds, stratified_sample
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 _SHARE = 0.5
 # Rows and filled cells that the comparison looks at.
-_MOST_ROWS, _MOST_CELLS = 5_000, 4_000_000
-_FEWEST_ROWS = 200
+_MAX_ROWS, _MAX_CELLS = 5_000, 4_000_000
+_MIN_ROWS = 200
 _ROWS_AT_ONCE = 20_000
 
 
 @dataclass(frozen=True)
-class Weighed:
+class WeightedFeatures:
     """Features weighed by label. found: the search's winner with the scores that calibrate the last fit."""
 
     matrix: FeatureMatrix
-    blocks: tuple[Block, ...]
-    found: Found
+    blocks: tuple[TfidfBlock, ...]
+    found: SearchResult
 
 
-def weigh_by_label(
-    matrix: FeatureMatrix, blocks: Sequence[Block], codes: Ints, found: Found, context: FitContext
-) -> Weighed | None:
+def weight_terms_by_label(
+    matrix: FeatureMatrix, blocks: Sequence[TfidfBlock], codes: Ints, found: SearchResult, context: FitContext
+) -> WeightedFeatures | None:
     """Return the features weighed by two labels where that answers held-out rows no worse; else None.
 
     matrix: of all rows, the n-grams' blocks first, in the order of `blocks`. found: the search's winner, whose head and
     C the comparison keeps. Each fold's rows are answered with weights of the other folds.
     """
     labels = found.scores.shape[1]
-    if labels != 2 or len(codes) < _FEWEST_ROWS or len(np.unique(codes)) < 2:
+    if labels != 2 or len(codes) < _MIN_ROWS or len(np.unique(codes)) < 2:
         return None
-    affordable = int(_MOST_CELLS / max(matrix.cells / matrix.shape[0], 1.0))
-    rows = sample(codes, min(max(affordable, 1_000), _MOST_ROWS), context.seed)
+    affordable = int(_MAX_CELLS / max(matrix.cells / matrix.shape[0], 1.0))
+    rows = stratified_sample(codes, min(max(affordable, 1_000), _MAX_ROWS), context.seed)
     some, truths = matrix.take(rows), codes[rows]
     right, scores = [], np.zeros((len(rows), labels))
     for weigh in (False, True):
         for train, test in stratified_folds(truths, 3, context.seed):
             learn, ask = some.take(train), some.take(test)
             if weigh:
-                factors = _factors(learn, len(blocks), truths[train])
-                learn, ask = _scaled(learn, factors), _scaled(ask, factors)
+                factors = _term_weights(learn, len(blocks), truths[train])
+                learn, ask = _scale_columns(learn, factors), _scale_columns(ask, factors)
             weights, bias = fit_weights(learn, truths[train], labels, found.candidate, context.seed)
             scores[test] = ask.dot(weights) + bias
         right.append(int((scores.argmax(axis=1) == truths).sum()))
     if right[1] < right[0]:
         return None
-    factors = _factors(matrix, len(blocks), codes)
+    factors = _term_weights(matrix, len(blocks), codes)
     weighed = tuple(
         replace(block, idf=(block.idf * factor).astype(np.float32))
         for block, factor in zip(blocks, factors, strict=True)
     )
-    return Weighed(_scaled(matrix, factors), weighed, replace(found, held=(scores, rows)))
+    return WeightedFeatures(
+        _scale_columns(matrix, factors), weighed, replace(found, calibration_scores=(scores, rows))
+    )
 
 
-def _factors(matrix: FeatureMatrix, sparse: int, codes: Ints) -> list[Floats]:
+def _term_weights(matrix: FeatureMatrix, sparse: int, codes: Ints) -> list[Floats]:
     """Return a positive factor for each column of the first blocks, 1 on average over their columns."""
     counts = np.bincount(codes, minlength=2)
     found = []
@@ -85,13 +87,13 @@ def _factors(matrix: FeatureMatrix, sparse: int, codes: Ints) -> list[Floats]:
     return found
 
 
-def _scaled(matrix: FeatureMatrix, factors: Sequence[Floats]) -> FeatureMatrix:
+def _scale_columns(matrix: FeatureMatrix, factors: Sequence[Floats]) -> FeatureMatrix:
     """Return the first blocks with their columns times the factors, each row as long as before."""
-    first = (_scaled_block(block, factor) for block, factor in zip(matrix.blocks, factors, strict=False))
+    first = (_scale_block(block, factor) for block, factor in zip(matrix.blocks, factors, strict=False))
     return FeatureMatrix((*first, *matrix.blocks[len(factors) :]))
 
 
-def _scaled_block(block: Any, factor: Floats) -> Any:
+def _scale_block(block: Any, factor: Floats) -> Any:
     """Return a CSR block with scaled columns; its places are shared with the one given, not copied."""
     from scipy.sparse import csr_matrix
 

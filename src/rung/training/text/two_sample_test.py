@@ -8,32 +8,34 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rung.modalities.text.ngrams import NgramSpec, fold, word_spans
-from rung.modalities.text.tfidf import SparseRows, learn_block, transform
+from rung.modalities.text.ngrams import NgramSpec, normalize_text, word_spans
+from rung.modalities.text.tfidf import SparseRows, fit_block, transform
 from rung.training.linear.feature_matrix import FeatureMatrix
-from rung.training.linear.search import Candidate, fit_weights
+from rung.training.linear.search import HeadCandidate, fit_weights
 
 # Words that stand in this many rows of a side may be shown; fewer could be somebody's name.
-_LEAST_ROWS = 5
+_MIN_ROWS = 5
 
 
 @dataclass(frozen=True)
-class Told:
+class TwoSampleResult:
     """right of n held-out rows told apart, half of each side. p: chance of as many when the sides are alike.
 
     ours, theirs: words that speak for the one side and for the other. clearest: places, among our texts, of the held-out
     ones that are told from theirs most clearly, the clearest first.
     """
 
-    right: int
+    correct: int
     n: int
-    p: float
+    p_value: float
     ours: tuple[str, ...]
     theirs: tuple[str, ...]
     clearest: tuple[int, ...]
 
 
-def tell_apart(ours: Sequence[str], theirs: Sequence[str], seed: int = 0, most: int = 4_000) -> Told | None:
+def two_sample_test(
+    ours: Sequence[str], theirs: Sequence[str], seed: int = 0, most: int = 4_000
+) -> TwoSampleResult | None:
     """Return how well a linear classifier tells the texts apart; None when a side has fewer than 40.
 
     As many of either side are drawn; half of them train it. If the sides are alike, then given the texts and what was
@@ -46,21 +48,23 @@ def tell_apart(ours: Sequence[str], theirs: Sequence[str], seed: int = 0, most: 
     draw = np.random.default_rng(seed)
     drawn = [draw.permutation(len(side))[:size] for side in (ours, theirs)]
     texts = [
-        fold(side[i])[:5_000]
+        normalize_text(side[i])[:5_000]
         for side, places in zip((ours, theirs), drawn, strict=True)
         for i in places.tolist()
     ]
     codes = np.repeat([0, 1], size)
     train = np.concatenate([draw.permutation(size)[: size // 2] + side * size for side in (0, 1)])
     test = np.setdiff1d(np.arange(2 * size), train)
-    block, rows = learn_block([texts[i] for i in train], NgramSpec(2, 0, 0), 2, 50_000, 1.0)
-    weights, bias = fit_weights(_matrix(rows), codes[train], 2, Candidate("words", "svc", 0.3), seed)
+    block, rows = fit_block([texts[i] for i in train], NgramSpec(2, 0, 0), 2, 50_000, 1.0)
+    weights, bias = fit_weights(_matrix(rows), codes[train], 2, HeadCandidate("words", "svc", 0.3), seed)
     scores = transform([texts[i] for i in test], [block]).dot(weights.astype(np.float32)) + bias
     right = int((scores.argmax(axis=1) == codes[test]).sum())
     margin = (scores[:, 0] - scores[:, 1])[codes[test] == 0]
     ranked = np.argsort(-margin, kind="stable")[: int((margin > 0).sum())]
     clearest = tuple(drawn[0][test[codes[test] == 0][ranked]].tolist())
-    return Told(right, len(test), _tail(right, len(test)), *_words(texts, codes), clearest)
+    return TwoSampleResult(
+        right, len(test), _binomial_p_value(right, len(test)), *_characteristic_words(texts, codes), clearest
+    )
 
 
 def _matrix(rows: SparseRows) -> FeatureMatrix:
@@ -70,14 +74,16 @@ def _matrix(rows: SparseRows) -> FeatureMatrix:
     return FeatureMatrix((csr_matrix(cells, (len(rows), rows.width)),))
 
 
-def _tail(right: int, n: int) -> float:
+def _binomial_p_value(right: int, n: int) -> float:
     """Return the chance of at least so many heads of n fair coins."""
     from scipy.special import betainc
 
     return 1.0 if right <= 0 else float(betainc(right, n - right + 1, 0.5))
 
 
-def _words(texts: Sequence[str], codes: npt.NDArray[np.int64]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _characteristic_words(
+    texts: Sequence[str], codes: npt.NDArray[np.int64]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the words of each side that stand in far more of its rows than of the other's, at most five."""
     counts: dict[str, list[int]] = {}
     for text, code in zip(texts, codes.tolist(), strict=True):
@@ -89,14 +95,14 @@ def _words(texts: Sequence[str], codes: npt.NDArray[np.int64]) -> tuple[tuple[st
         ]
         for word in set(words):
             counts.setdefault(word, [0, 0])[code] += 1
-    return _ranked(counts, 0), _ranked(counts, 1)
+    return _rank_words(counts, 0), _rank_words(counts, 1)
 
 
-def _ranked(counts: dict[str, list[int]], side: int) -> tuple[str, ...]:
+def _rank_words(counts: dict[str, list[int]], side: int) -> tuple[str, ...]:
     """Return the words of a side whose rows outnumber the other's most, in standard errors."""
     strength = {
         word: (seen[side] - seen[1 - side]) / sum(seen) ** 0.5
         for word, seen in counts.items()
-        if seen[side] >= _LEAST_ROWS and seen[side] >= 2 * seen[1 - side] + 3
+        if seen[side] >= _MIN_ROWS and seen[side] >= 2 * seen[1 - side] + 3
     }
     return tuple(sorted(strength, key=lambda word: (-strength[word], word))[:5])
