@@ -142,7 +142,8 @@ def test_variants_are_deterministic_and_keep_most_of_the_text():
 def test_varied_copies_join_the_fit_only_where_they_gain(skewed, monkeypatch):
     for verdict, kept in ((False, "none"), (True, "words")):
         monkeypatch.setattr(
-            "rung.training.text.augmentation_search.is_significant_gain", lambda *args, verdict=verdict: verdict
+            "rung.training.text.augmentation_search.is_significant_gain",
+            lambda *args, verdict=verdict: verdict,
         )
         model = TfidfLinear.fit(skewed, TfidfLinearParams(augment="auto"), FitContext(effort=0))
         assert model.chosen["augment"] == kept

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from rung.core.spec.data import Section, as_tuple
 
-# One file a kind in runtime/personal; a test holds the two together.
+# One file a kind in privacy; a test holds the two together.
 PersonalKind = Literal["secret", "email", "cn_id", "card", "ip", "phone", "plate", "person"]
 KINDS: tuple[str, ...] = get_args(PersonalKind)
 # What `all` stands for: names of people need an extra, and are asked for by name.
