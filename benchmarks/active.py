@@ -22,10 +22,18 @@ from scipy.stats import t as student
 from sets import TEN, Split, chinese_reviews, newsgroups
 from sklearn.linear_model import LogisticRegression
 
-from rung.annotation.featurizer import open_reader
-from rung.annotation.learning_curve import HARDLY, MORE, TOLERANCE, Outlook, held_out, outlook, stability
+from rung.annotation.featurizer import open_featurizer
+from rung.annotation.learning_curve import (
+    HARDLY,
+    MORE,
+    TOLERANCE,
+    GainForecast,
+    forecast_gain,
+    held_out_results,
+    prediction_stability,
+)
 from rung.annotation.logistic_regression import fit_head
-from rung.annotation.query_strategy import cover, turn, useful
+from rung.annotation.query_strategy import cluster_representatives, next_zone, uncertain_and_diverse
 
 RESULTS = Path(__file__).parent / "results" / "active.md"
 BATCH = 10
@@ -72,7 +80,7 @@ def load(case: str, most_pool: int, most_test: int) -> World:
     codes = [names.index(split.train_labels[i]) for i in take] + [
         names.index(split.test_labels[i]) for i in ask
     ]
-    reader = open_reader("auto", texts)
+    reader = open_featurizer("auto", texts)
     x, y = reader.vectors(texts), np.array(codes)
     n = len(take)
     return World(split.title, split.source, reader.name, x[:n], y[:n], x[n:], y[n:], len(names))
@@ -94,18 +102,18 @@ def ours(world: World, most: int, seed: int) -> list[int]:
     order = np.random.default_rng(seed).permutation(len(world.pool))
     edge = int(len(order) * RANDOM_ZONE)
     line, zone = order[:edge].tolist(), np.sort(order[edge:])
-    queue = zone[cover(world.pool[zone], max(20, 3 * world.labels), seed)].tolist()
+    queue = zone[cluster_representatives(world.pool[zone], max(20, 3 * world.labels), seed)].tolist()
     clusters, rows, given = len(queue), [], [0, 0, 0]
     while len(rows) < most:
         if given[2] >= clusters and not len(rows) % BATCH or not queue:
             head = fit_head(world.pool[rows], world.truth[rows], world.labels)
             open_ = np.setdiff1d(zone, rows)
             queue = open_[
-                useful(
+                uncertain_and_diverse(
                     world.pool[open_], head.probabilities(world.pool[open_]), np.arange(len(open_)), BATCH * 3
                 )
             ].tolist()
-        random = turn((given[0], given[1], given[2]), 1e-9, RANDOM_SHARE) == "random"
+        random = next_zone((given[0], given[1], given[2]), 1e-9, RANDOM_SHARE) == "random"
         rows.append(line.pop(0) if random else queue.pop(0))
         given[1 if random else 2] += 1
     return rows
@@ -142,7 +150,7 @@ def stops_at(world: World, rows: list[int], seed: int) -> int | None:
     line = np.random.default_rng(seed).permutation(len(world.pool))[: int(len(world.pool) * RANDOM_ZONE)]
     for n in range(60, len(rows) + 1, 10):
         unlabelled = np.setdiff1d(line, rows[:n])[:2_000]
-        found = stability(
+        found = prediction_stability(
             world.pool[rows[:n]], world.truth[rows[:n]], world.pool[unlabelled], world.labels, n // 10
         )
         if found is not None and found.enough:
@@ -150,13 +158,15 @@ def stops_at(world: World, rows: list[int], seed: int) -> int | None:
     return None
 
 
-def told_ahead(world: World, rows: list[int], seed: int) -> list[tuple[Outlook, float | None]]:
+def told_ahead(world: World, rows: list[int], seed: int) -> list[tuple[GainForecast, float | None]]:
     """Return what the page says at each tenth label of the next labels' worth, and, at each hundredth, what they brought."""
     line = np.random.default_rng(seed).permutation(len(world.pool))[: int(len(world.pool) * RANDOM_ZONE)]
     random = np.isin(rows, line)
     found = []
     for n in range(60, len(rows) + 1, 10):
-        ahead = outlook(held_out(world.pool[rows[:n]], world.truth[rows[:n]], random[:n], world.labels))
+        ahead = forecast_gain(
+            held_out_results(world.pool[rows[:n]], world.truth[rows[:n]], random[:n], world.labels)
+        )
         if ahead is not None:
             shown = n % 100 == 0 and n + MORE <= len(rows)
             came = score(world, rows[: n + MORE]) - score(world, rows[:n]) if shown else None
@@ -219,7 +229,9 @@ def measure(world: World, seeds: int, most: int) -> tuple[list[str], dict[str, n
     )
 
 
-def _ahead(world: World, ahead: list[tuple[list[tuple[Outlook, float | None]], list[int]]], most: int) -> str:
+def _ahead(
+    world: World, ahead: list[tuple[list[tuple[GainForecast, float | None]], list[int]]], most: int
+) -> str:
     """Return what was said of the next labels' worth against what they brought on the test rows."""
     lines = [f"\nSaid of the next {MORE} labels, and what they brought on the test rows:\n"]
     lines += ["| labels | said, by seed | brought, by seed | intervals that hold it |", "|---|---|---|---|"]

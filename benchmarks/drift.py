@@ -31,8 +31,8 @@ from rung.core import registry
 from rung.core.manifest import read_manifest
 from rung.core.spec.drift import DriftSpec
 from rung.monitoring.drift.rank_test import RankTest
-from rung.monitoring.drift.reference import Reference, read_reference
-from rung.monitoring.drift_monitor import SHARES, begin
+from rung.monitoring.drift.reference import DriftReference, read_reference
+from rung.monitoring.drift_monitor import SHARES, start_period
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "drift.md"
@@ -56,7 +56,7 @@ class Looked:
         )
 
 
-def build(world: World) -> tuple[rung.Build, Reference]:
+def build(world: World) -> tuple[rung.Build, DriftReference]:
     """Return the build of a world's training rows, whose bundle has the reference."""
     folder = Path(tempfile.mkdtemp(prefix="rung-drift-"))
     lines = [
@@ -72,7 +72,7 @@ def build(world: World) -> tuple[rung.Build, Reference]:
     return built, read_reference(built.bundle)
 
 
-def look(built: rung.Build, reference: Reference, texts: Sequence[str]) -> Looked:
+def look(built: rung.Build, reference: DriftReference, texts: Sequence[str]) -> Looked:
     """Return what is seen of texts."""
     model = rung.load(built.bundle)
     answers = model.predict(list(texts))
@@ -89,13 +89,13 @@ def look(built: rung.Build, reference: Reference, texts: Sequence[str]) -> Looke
     return Looked(reference.sketch.bins(model.schema, columns), sure, labels, numbers)
 
 
-def evidence(built: rung.Build, reference: Reference, stream: Looked, seed: int) -> np.ndarray:
+def evidence(built: rung.Build, reference: DriftReference, stream: Looked, seed: int) -> np.ndarray:
     """Return after each row the greatest log capital beyond what the test's share of the false alarms asks for.
 
     It alarms at `false_alarms` a when this reaches log(1 / a).
     """
     manifest = read_manifest(built.bundle)
-    period = begin(reference, manifest, DriftSpec())
+    period = start_period(reference, manifest, DriftSpec())
     draw, found = np.random.default_rng(seed), []
     answers = {"answer": reference.answers.value.bins(stream.labels.tolist())}
     if reference.answers.sureness is not None:
@@ -177,7 +177,7 @@ def measure(case: str, peers: str | None, most: int) -> str:
 def ask_peers(
     peers: str,
     rows: Looked,
-    reference: Reference,
+    reference: DriftReference,
     built: rung.Build,
     sets: Mapping[str, list[np.ndarray]],
     most: int,

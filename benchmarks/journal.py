@@ -24,8 +24,8 @@ from typing import Any
 from sqlalchemy import text
 
 from rung.journal import data_subjects
-from rung.journal.encryption import VARIABLE, new_master_key
-from rung.journal.records import Feedback, Served, new_id
+from rung.journal.encryption import MASTER_KEY_VARIABLE, new_master_key
+from rung.journal.records import FeedbackRecord, PredictionRecord, new_id
 from rung.journal.writer import NAME, Journal
 
 WORDS = "the striker scored twice in the cup final and the coach praised his young team after a long evening match"
@@ -48,8 +48,8 @@ INSERT INTO feedback SELECT id, at + 60, id, '"label-1"', 'user', 'shop' FROM pr
 """
 
 
-def served() -> Served:
-    return Served(
+def served() -> PredictionRecord:
+    return PredictionRecord(
         new_id(), time.time(), "r", "posts", "v1", "frozen_encoder", "shop", None, {"text": WORDS},
         {"label": "sports", "probability": 0.9}, 2.5, 1e-7,
     )  # fmt: skip
@@ -57,7 +57,7 @@ def served() -> Served:
 
 def measure_rate(per_second: int, seconds: float) -> str:
     """Return a line with what was reached, and how long records took to be acknowledged and on disk."""
-    os.environ[VARIABLE] = new_master_key()
+    os.environ[MASTER_KEY_VARIABLE] = new_master_key()
     syncs: list[tuple[float, float]] = []
     true_sync = os.fdatasync
 
@@ -155,11 +155,11 @@ def questions(journal: Journal, rows: int) -> dict[str, Callable[[], Any]]:
     journal.rows.subject_id = lambda subject: subject  # type: ignore[method-assign]
     recent = {"model": "model-1", "since": now - 86_400}
     return {
-        "one prediction with its feedback": lambda: data_subjects.prediction(journal, one),
-        f"export of a subject with {rows // SUBJECTS} predictions": lambda: data_subjects.export(journal, whose()),
-        "erasing such a subject, log emptied": lambda: data_subjects.erase(journal, whose(), "admin"),
+        "one prediction with its feedback": lambda: data_subjects.find_prediction(journal, one),
+        f"export of a subject with {rows // SUBJECTS} predictions": lambda: data_subjects.export_subject(journal, whose()),
+        "erasing such a subject, log emptied": lambda: data_subjects.erase_subject(journal, whose(), "admin"),
         "feedback for one prediction": lambda: journal.write(
-            Feedback(new_id(), time.time(), one, '"label-2"', "user", "shop")
+            FeedbackRecord(new_id(), time.time(), one, '"label-2"', "user", "shop")
         ),
         "a model's predictions of a day, by label": ask(
             "SELECT json_extract(output, '$.label') AS label, count(*), avg(probability) FROM predictions "
@@ -176,7 +176,7 @@ def questions(journal: Journal, rows: int) -> dict[str, Callable[[], Any]]:
             "SELECT count(*), sum(price_usd) FROM predictions WHERE at >= :since AND at < :until",
             since=now - 50 * 86_400, until=now - 49 * 86_400,
         ),
-        "one portion of what keep_days takes away": lambda: data_subjects.expire_some(journal, now - 90 * 86_400),
+        "one portion of what keep_days takes away": lambda: data_subjects.expire_batch(journal, now - 90 * 86_400),
     }  # fmt: skip
 
 

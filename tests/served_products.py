@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 import rung
 from rung.journal.encryption import new_master_key
-from rung.journal.records import Feedback, Served, new_id
+from rung.journal.records import FeedbackRecord, PredictionRecord, new_id
 from rung.journal.writer import Journal
 from rung.workflows.review import open_review
 from waiting import LONG, wait_until
@@ -115,7 +115,7 @@ def remember(folder, bundle, rows, inputs="plain"):
     ids, as_read = [new_id() for _ in rows], []
     answers = list(predictor.respond(rows, read=as_read.append))
     records = [
-        Served(
+        PredictionRecord(
             id, time.time(), "test", predictor.manifest.name, predictor.manifest.version, "", "shop", None,
             values, answer, 1.0, 0.0,
         )
@@ -130,7 +130,9 @@ def remember(folder, bundle, rows, inputs="plain"):
 def say_so(folder, said, inputs="plain"):
     """Write feedback: (prediction, answer, source, author)."""
     journal = Journal(folder, inputs)
-    journal.write(*(Feedback(new_id(), time.time(), id, json.dumps(a), s, who) for id, a, s, who in said))
+    journal.write(
+        *(FeedbackRecord(new_id(), time.time(), id, json.dumps(a), s, who) for id, a, s, who in said)
+    )
     journal.close()
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from rung.journal.writer import Journal
-from rung.monitoring.value import month_cost
+from rung.monitoring.value import monthly_cost
 from rung.pages import drift, value
-from rung.workflows.monitor import appraise, watch
+from rung.workflows.monitor import business_value, check_drift
 from support import ROOT
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -27,12 +27,12 @@ def pages(built, news_folder, tmp_path_factory):
     write_rows(journal, built, [p.read_bytes().decode("utf-8", "replace")[:500] for p in sports])
     journal.close()
     drifted, worth = (
-        watch(built.bundle, folder / "service").report,
-        appraise(built.bundle, folder / "service"),
+        check_drift(built.bundle, folder / "service").report,
+        business_value(built.bundle, folder / "service"),
     )
     for lang in ("en", "zh"):
         (folder / f"drift-{lang}.html").write_text(drift.render(drifted, lang), encoding="utf-8")
-        (folder / f"value-{lang}.html").write_text(value.render(worth, month_cost, lang), encoding="utf-8")
+        (folder / f"value-{lang}.html").write_text(value.render(worth, monthly_cost, lang), encoding="utf-8")
     return folder
 
 

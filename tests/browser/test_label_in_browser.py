@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rung.annotation.app import create_label_app
+from rung.annotation.app import create_labelling_app
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "loop"))
@@ -22,7 +22,7 @@ def served(tmp_path):
     """A desk and the address of its page."""
     with (
         desk_in(tmp_path, background=True) as desk,
-        answering(lambda host: create_label_app(desk, "word", [host], "en", "Ana", "desk")) as host,
+        answering(lambda host: create_labelling_app(desk, "word", [host], "en", "Ana", "desk")) as host,
     ):
         yield desk, f"http://{host}/word/"
 

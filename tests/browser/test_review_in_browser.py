@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from rung.annotation.app import create_label_app
-from rung.journal.reader import read_said
+from rung.annotation.app import create_labelling_app
+from rung.journal.reader import read_feedback
 from rung.serving.bundle_source import set_champion
 from rung.serving.http.api_keys import KeyStore
-from rung.workflows.review import open_review, reviewer
+from rung.workflows.review import open_review, reviewer_identity
 from support import write_spec
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -33,7 +33,7 @@ def page_of(built, news_csv, news_rows, tmp_path):
     with open_review(spec) as (served, desk):
 
         def make_app(host):
-            return create_label_app(desk, "word", [host], "en", "Ana", "desk", reviewer(served))
+            return create_labelling_app(desk, "word", [host], "en", "Ana", "desk", reviewer_identity(served))
 
         with answering(make_app) as host:
             yield served, f"http://{host}/word/", keys
@@ -82,7 +82,7 @@ def test_reviewed_by_key(page_of, chromium, width):
     assert "admin: " in other.inner_text("#open") and "review: " in other.inner_text("#open")
     other.keyboard.press("1")
     other.wait_for_function("() => document.querySelector('#open').innerText === 'Nothing to settle.'")
-    said = read_said(served.journal, "desk")
+    said = read_feedback(served.journal, "desk")
     assert {one.author for one in said} == {"review", "admin"} and {one.source for one in said} == {
         "review",
         "audit",

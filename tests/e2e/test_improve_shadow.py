@@ -7,7 +7,7 @@ import time
 import rung
 from rung.cleaning.pipeline import CleaningPipeline
 from rung.core.spec.cleaning import PrivacySpec
-from rung.journal.encryption import VARIABLE, new_master_key
+from rung.journal.encryption import MASTER_KEY_VARIABLE, new_master_key
 from rung.serving.promotion import history
 from rung.workflows.improve import improve
 from served_products import ask, remember, review_all, served
@@ -33,7 +33,7 @@ def test_in_shadow_first(news_folder, tmp_path, monkeypatch):
     spec = tmp_path / "product.yaml"
     spec.write_text(SPEC, encoding="utf-8")
     master = new_master_key()
-    monkeypatch.setenv(VARIABLE, master)
+    monkeypatch.setenv(MASTER_KEY_VARIABLE, master)
     first = rung.build(spec)
     assert first.cleared
     traffic = random.Random(1).sample(old[500:750] + new[:150], 400)

@@ -8,10 +8,10 @@ from fastapi.testclient import TestClient
 from sklearn.datasets import load_diabetes
 
 import rung
-from rung.annotation.app import create_label_app
+from rung.annotation.app import create_labelling_app
 from rung.annotation.csv_io import export_rows, import_labels
 from rung.core.errors import DataError, InputError
-from rung.journal.encryption import VARIABLE, new_master_key
+from rung.journal.encryption import MASTER_KEY_VARIABLE, new_master_key
 from rung.workflows.improve import improve
 from rung.workflows.review import open_review
 from served_products import remember
@@ -43,7 +43,7 @@ def test_numbers_are_reviewed(rows, tmp_path, monkeypatch):
     write_csv(tmp_path / "rows.csv", names, table[:300])
     spec = tmp_path / "product.yaml"
     spec.write_text(SPEC, encoding="utf-8")
-    monkeypatch.setenv(VARIABLE, new_master_key())
+    monkeypatch.setenv(MASTER_KEY_VARIABLE, new_master_key())
     built = rung.build(spec)
     assert built.cleared
     traffic = [dict(zip(names[:-1], row, strict=False)) for row in table[300:]]
@@ -68,7 +68,7 @@ def test_numbers_are_reviewed(rows, tmp_path, monkeypatch):
         with pytest.raises(InputError, match="'nan' is no number"):
             desk.answer("ann", asked[0].row.text, "label", "nan")
     with open_review(spec) as (_, desk):
-        client = TestClient(create_label_app(desk, "t", ["testserver"], title="progress"))
+        client = TestClient(create_labelling_app(desk, "t", ["testserver"], title="progress"))
         assert '"numbers": true' in client.get("/t/").text
         disagreed = None
         found = client.post("/t/next", json={"by": "bo"}).json()

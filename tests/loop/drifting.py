@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import rung
 from rung.core.types import Field, Prediction, Schema
-from rung.journal.records import Served, new_id
-from rung.journal.served_rows import ServedRow
+from rung.journal.records import PredictionRecord, new_id
+from rung.journal.served_rows import ServedPrediction
 from rung.monitoring.drift.reference import make_reference
 
 TEXT = Schema((Field("text", "text", "input"),), (Field("label", "category", "output", ("a", "b")),))
@@ -23,7 +23,7 @@ def reference_of(schema, columns, truths, answers, sure=0.9, seed=0):
 def row(nth, values, label="a", sure=0.9, hashed=None):
     """A served row, the nth: the id carries its place, and the text of its own unless a hash is given."""
     hashed = f"{nth:016x}" * 2 if hashed is None else hashed
-    return ServedRow(
+    return ServedPrediction(
         f"{nth:032x}", float(nth), values, "" if values else "hash", hashed, {"label": label, "probability": sure}, 1.0, 1e-7
     )  # fmt: skip
 
@@ -37,7 +37,7 @@ def write_rows(journal, built, rows, days=3):
     begin_at, made = time.time() - days * 86_400, []
     for nth, (values, answer) in enumerate(zip(as_read, answers, strict=True)):
         made.append(
-            Served(
+            PredictionRecord(
                 new_id(), begin_at + nth, "r", model.manifest.name, model.manifest.version, "tfidf_linear", "shop",
                 None, values, answer, 1.0, 1e-7,
             )

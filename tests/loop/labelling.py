@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from pathlib import Path
 
-from rung.workflows.label import open_desk
+from rung.workflows.label import open_labelling_session
 from support import write_csv
 
 LABELS = {"ships": "boats, harbours, the sea", "trees": "forests, wood, leaves", "gold": "money, coins"}
@@ -56,7 +56,7 @@ def desk_in(folder: Path, count: int = 400, extra: str = "", background: bool = 
     path = folder / "product.yaml"
     if not path.exists():
         write_world(folder, count, extra)
-    with open_desk(path, background=background) as desk:
+    with open_labelling_session(path, background=background) as desk:
         yield desk
 
 

@@ -9,20 +9,20 @@ from rung.improvement.feedback_filter import (
     OUTLIER,
     TOO_FEW,
     UNKNOWN_LABEL,
-    Opinion,
-    Rules,
-    accept,
+    FilterRules,
+    Vote,
+    filter_feedback,
 )
 
-RULES = Rules(("sea", "land", "air"), ("sea", "land"), sure=0.9, author_share=1.0)
+RULES = FilterRules(("sea", "land", "air"), ("sea", "land"), sure=0.9, author_share=1.0)
 
 
 def say(text, label, author="shop", reviews=False):
-    return Opinion(f"p-{text}-{author}", text, author, reviews, label)
+    return Vote(f"p-{text}-{author}", text, author, reviews, label)
 
 
 def sort(opinions, answers=None, barred=(), rules=RULES):
-    found = accept(opinions, answers or {}, set(barred), rules)
+    found = filter_feedback(opinions, answers or {}, set(barred), rules)
     return {i.text: i.label for i in found.learned}, {k: [i.text for i in v] for k, v in found.aside.items()}
 
 
@@ -58,7 +58,7 @@ def test_one_user_alone_against_a_sure_answer_waits(answer, lone):
 
 
 def test_nobody_floods():
-    rules = Rules(None, (), 1.0, 0.3)
+    rules = FilterRules(None, (), 1.0, 0.3)
     flood = [say(f"m{i:03d}", 1.0, "mallory") for i in range(200)]
     others = [say(f"o{i:03d}", 2.0, f"u{i % 7}") for i in range(70)]
     learned, aside = sort(flood + others, rules=rules)
@@ -73,7 +73,7 @@ def test_nobody_floods():
 
 
 def test_two_floods_at_once_end():
-    rules = Rules(None, (), 1.0, 0.1)
+    rules = FilterRules(None, (), 1.0, 0.1)
     learned, _ = sort([say(f"{who}{i}", 1.0, who) for who in "ab" for i in range(50)], rules=rules)
     assert len(learned) == 0, "of two authors neither can have a tenth"
 

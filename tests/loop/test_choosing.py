@@ -6,10 +6,17 @@ from scipy.stats import beta
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score
 
-from rung.annotation.cohen_kappa import agreements, kappa
-from rung.annotation.learning_curve import HeldOut, curve, held_out, outlook, proportion_upper, stability
+from rung.annotation.cohen_kappa import cohen_kappa, pairwise_agreement
+from rung.annotation.learning_curve import (
+    HeldOutResults,
+    forecast_gain,
+    held_out_results,
+    learning_curve,
+    prediction_stability,
+    proportion_upper,
+)
 from rung.annotation.logistic_regression import fit_head
-from rung.annotation.query_strategy import cover, turn, useful
+from rung.annotation.query_strategy import cluster_representatives, next_zone, uncertain_and_diverse
 from rung.data.labels.consensus import Verdict
 
 
@@ -25,8 +32,12 @@ def blobs():
 
 def test_clusters_are_covered_before_any_label(blobs):
     x, _, member = blobs
-    assert set(member[cover(x, 6)]) == set(range(6))
-    assert cover(x, 6) == cover(x, 6) and len(cover(x[:3], 10)) == 3 and cover(x[:0], 5) == []
+    assert set(member[cluster_representatives(x, 6)]) == set(range(6))
+    assert (
+        cluster_representatives(x, 6) == cluster_representatives(x, 6)
+        and len(cluster_representatives(x[:3], 10)) == 3
+        and cluster_representatives(x[:0], 5) == []
+    )
 
 
 def test_useful_rows_are_uncertain_and_unlike(blobs):
@@ -36,9 +47,9 @@ def test_useful_rows_are_uncertain_and_unlike(blobs):
     likely[100] = [0.5, 0.5]
     x = x.copy()
     x[101:120] = x[100]  # copies of the most uncertain row are one question
-    picked = useful(x, likely, np.arange(600), 4)
+    picked = uncertain_and_diverse(x, likely, np.arange(600), 4)
     assert picked[0] == 100 and set(picked) <= {100, *range(120, 140)} and len(set(picked)) == 4
-    assert useful(x, likely, np.arange(0), 4) == []
+    assert uncertain_and_diverse(x, likely, np.arange(0), 4) == []
 
 
 def test_turns_keep_the_shares():
@@ -46,7 +57,7 @@ def test_turns_keep_the_shares():
     names = ["audit", "random", "chosen"]
     order = []
     for _ in range(200):
-        order.append(turn(tuple(given), 0.2, 0.25))
+        order.append(next_zone(tuple(given), 0.2, 0.25))
         given[names.index(order[-1])] += 1
     assert given == [40, 40, 120] and order[0] == "chosen"
 
@@ -64,14 +75,15 @@ def test_kappa_is_that_of_scikit_learn():
     rng = np.random.default_rng(0)
     one = rng.choice(list("abc"), 200)
     other = np.where(rng.random(200) < 0.7, one, rng.choice(list("abc"), 200))
-    value, low, high = kappa(list(zip(one, other, strict=True)))
+    value, low, high = cohen_kappa(list(zip(one, other, strict=True)))
     assert value == pytest.approx(cohen_kappa_score(one, other)) and low < value < high
     assert (
-        kappa([("a", "a"), ("b", "b")] * 10)[0] == 1.0 and 0.5 < kappa([("a", "a"), ("b", "b")] * 10)[1] < 1.0
+        cohen_kappa([("a", "a"), ("b", "b")] * 10)[0] == 1.0
+        and 0.5 < cohen_kappa([("a", "a"), ("b", "b")] * 10)[1] < 1.0
     )
-    assert kappa([("a", "a")] * 10)[0] == 0.0
+    assert cohen_kappa([("a", "a")] * 10)[0] == 0.0
     with pytest.raises(ValueError):
-        kappa([])
+        cohen_kappa([])
 
 
 def test_the_interval_of_kappa_holds_in_simulation():
@@ -81,14 +93,14 @@ def test_the_interval_of_kappa_holds_in_simulation():
     for _ in range(400):
         one = rng.choice(3, 60, p=[0.5, 0.3, 0.2])
         other = np.where(rng.random(60) < 0.75, one, rng.choice(3, 60, p=[0.5, 0.3, 0.2]))
-        _, low, high = kappa([(str(a), str(b)) for a, b in zip(one, other, strict=True)])
+        _, low, high = cohen_kappa([(str(a), str(b)) for a, b in zip(one, other, strict=True)])
         held += low <= 0.75 <= high
     assert held / 400 >= 0.93
 
 
 def test_every_two_people_have_a_line():
     said = [{"Ana": "x", "Bo": "x"}, {"Ana": "x", "Bo": "y"}, {"Ana": "y", "Cy": "y"}, {"Bo": "x"}]
-    found = agreements(Verdict(str(n), "f", n, dict(s)) for n, s in enumerate(said))
+    found = pairwise_agreement(Verdict(str(n), "f", n, dict(s)) for n, s in enumerate(said))
     assert [(k.one, k.other, k.rows, k.share) for k in found] == [
         ("Ana", "Bo", 2, 0.5),
         ("Ana", "Cy", 1, 1.0),
@@ -105,19 +117,19 @@ def test_the_curve_rises_and_stands_on_random_rows_alone(blobs):
     x, y, _ = blobs
     random = np.zeros(300, bool)
     random[::4] = True
-    points = curve(held_out(x[:300], y[:300], random, 3))
+    points = learning_curve(held_out_results(x[:300], y[:300], random, 3))
     assert [p.labels for p in points] == [10, 20, 40, 80, 160, 300]
     assert points[-1].score > points[0].score and points[-1].score > 0.85
     assert points[-1].low < points[-1].score < points[-1].high
-    assert curve(held_out(x[:300], y[:300], np.zeros(300, bool), 3)) == []
+    assert learning_curve(held_out_results(x[:300], y[:300], np.zeros(300, bool), 3)) == []
 
 
 def test_it_is_enough_when_answers_no_longer_change(blobs):
     x, y, _ = blobs
-    early = stability(x[:24], np.random.default_rng(0).integers(0, 3, 24), x[300:], 3, 1)
-    late = stability(np.tile(x[:150], (4, 1)), np.tile(y[:150], 4), np.tile(x[300:], (4, 1)), 3, 1)
+    early = prediction_stability(x[:24], np.random.default_rng(0).integers(0, 3, 24), x[300:], 3, 1)
+    late = prediction_stability(np.tile(x[:150], (4, 1)), np.tile(y[:150], 4), np.tile(x[300:], (4, 1)), 3, 1)
     assert early.changed > late.changed and not early.enough and late.enough
-    assert stability(x[:10], y[:10], x[300:], 3, 1) is None
+    assert prediction_stability(x[:10], y[:10], x[300:], 3, 1) is None
 
 
 def test_the_outlook_holds_what_the_next_labels_bring():
@@ -132,7 +144,7 @@ def test_the_outlook_holds_what_the_next_labels_bring():
         # A row that few labels answer, more labels answer too, but for some that turn back.
         right = easy[None, :] < chance[:, None]
         turned = rng.random(right.shape) < 0.03
-        return outlook(HeldOut(sizes, np.where(turned, ~right, right)))
+        return forecast_gain(HeldOutResults(sizes, np.where(turned, ~right, right)))
 
     for slope, rows in ((0.05, 40), (0.05, 200), (0.0, 60)):
         found = [told(slope, rows) for _ in range(400)]
@@ -143,9 +155,9 @@ def test_the_outlook_holds_what_the_next_labels_bring():
     flat = sum(told(0.0, 400).hardly for _ in range(100))
     steep = sum(told(0.08, 400).hardly for _ in range(100))
     assert flat > 60 and steep < 5
-    assert outlook(HeldOut((), np.zeros((0, 3), bool))) is None
-    assert outlook(HeldOut((10,), np.ones((1, 12), bool))) is None
-    sure = outlook(HeldOut((10, 20, 40), np.ones((3, 12), bool)))
+    assert forecast_gain(HeldOutResults((), np.zeros((0, 3), bool))) is None
+    assert forecast_gain(HeldOutResults((10,), np.ones((1, 12), bool))) is None
+    sure = forecast_gain(HeldOutResults((10, 20, 40), np.ones((3, 12), bool)))
     assert sure.gain == pytest.approx(0.0, abs=1e-9) and sure.low < 0.0 < sure.high
 
 

@@ -11,7 +11,7 @@ from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import InputError, RungError, SpecError
 from rung.data.labels.audit_sample import AUDIT, RANDOM
 from rung.data.labels.store import Entry, LabelStore
-from rung.workflows.label import open_desk
+from rung.workflows.label import open_labelling_session
 from support import write_csv
 
 
@@ -122,7 +122,7 @@ def test_wrong_answers_are_refused(tmp_path, answer, words):
 def test_a_build_certifies_on_the_interval_alone(tmp_path):
     """Nobody labelled the whole interval: nothing certifies. Then all of it is, and nothing else does."""
     path = write_world(tmp_path)
-    with open_desk(path, background=False) as desk:
+    with open_labelling_session(path, background=False) as desk:
         label_on(desk, "Ana", 100)
         wanted = desk.progress().audit.wanted
     first = rung.build(path)
@@ -133,7 +133,7 @@ def test_a_build_certifies_on_the_interval_alone(tmp_path):
     assert first.report["data"]["audit"] | {"certified_border": 0} == {
         "labelled": 80, "certified_border": 0, "done": 20, "wanted": wanted, "cannot_be_told": 0,
     }  # fmt: skip
-    with open_desk(path, background=False) as desk:
+    with open_labelling_session(path, background=False) as desk:
         while desk.progress().audit.border == 0:
             label_on(desk, "Ana", 5)
         border = desk.progress().audit.border
@@ -156,7 +156,7 @@ def _units(folder, table):
 
 def test_a_border_passed_over_is_paid_for(tmp_path):
     path = write_world(tmp_path)
-    with open_desk(path, background=False) as desk:
+    with open_labelling_session(path, background=False) as desk:
         for row in desk.pool.rows:  # everything is labelled before the first build
             desk.answer("Ana", row.text, "label", truth_of(row.cells["text"]))
         borders = len(desk.pool.zones.borders())
@@ -175,7 +175,7 @@ def test_a_border_passed_over_is_paid_for(tmp_path):
 
 def test_rows_that_cannot_be_told_are_counted_in_the_claim(tmp_path):
     path = write_world(tmp_path)
-    with open_desk(path, background=False) as desk:
+    with open_labelling_session(path, background=False) as desk:
         rows = [row for row in desk.pool.rows if row.zone == AUDIT]
         for n, row in enumerate(rows):
             desk.answer("Ana", row.text, *(("unclear",) if n < 3 else ("label", truth_of(row.cells["text"]))))
@@ -192,7 +192,7 @@ def test_labels_in_the_file_count_and_peoples_win(tmp_path):
 
     table = [(text, truth_of(text) if n % 4 == 0 else "") for n, text in enumerate(rows())]
     write_csv(tmp_path / "rows.csv", ["text", "label"], table)
-    with open_desk(path, background=False) as desk:
+    with open_labelling_session(path, background=False) as desk:
         given = [row for row in desk.pool.rows if row.given]
         asked = {item.row.text for item in label_on(desk, "Ana", 30) if item.row.given is None}
         assert len(given) == 100 and len(asked) == 30
@@ -214,22 +214,22 @@ def test_labels_in_the_file_count_and_peoples_win(tmp_path):
 def test_a_product_without_labels_says_how_to_write_them(tmp_path):
     path = write_world(tmp_path)
     path.write_text(path.read_text().split("labelling:")[0])
-    with pytest.raises(SpecError) as caught, open_desk(path):
+    with pytest.raises(SpecError) as caught, open_labelling_session(path):
         pass
     assert "labelling: is missing: which labels are there?" in str(caught.value)
     path.write_text(path.read_text() + "labelling: {labels: [a, a]}\n")
-    with pytest.raises(SpecError, match="names the label 'a' twice"), open_desk(path):
+    with pytest.raises(SpecError, match="names the label 'a' twice"), open_labelling_session(path):
         pass
     path.write_text(path.read_text().replace("[a, a]", "[a]"))
-    with pytest.raises(SpecError, match="has 1 labels; the page takes 2 to 33"), open_desk(path):
+    with pytest.raises(SpecError, match="has 1 labels; the page takes 2 to 33"), open_labelling_session(path):
         pass
 
 
 def test_time_and_too_few_rows_are_refused(tmp_path):
     path = write_world(tmp_path, 20)
-    with pytest.raises(RungError, match="20 different rows can be used"), open_desk(path):
+    with pytest.raises(RungError, match="20 different rows can be used"), open_labelling_session(path):
         pass
     write_csv(tmp_path / "rows.csv", ["text", "day"], [(f"text {i}", "2024-01-01") for i in range(60)])
     path.write_text(path.read_text().replace("target: label}", "target: label, time: day}"))
-    with pytest.raises(RungError, match="certifies on the latest rows"), open_desk(path):
+    with pytest.raises(RungError, match="certifies on the latest rows"), open_labelling_session(path):
         pass

@@ -12,13 +12,13 @@ import rung
 from rung.core.errors import RungError
 from rung.core.spec.drift import DriftSpec
 from rung.core.types import Field, Schema
-from rung.journal.encryption import VARIABLE, new_master_key
-from rung.journal.records import Feedback, new_id
+from rung.journal.encryption import MASTER_KEY_VARIABLE, new_master_key
+from rung.journal.records import FeedbackRecord, new_id
 from rung.journal.served_rows import JournalReader
 from rung.journal.writer import Journal
 from rung.monitoring.drift.reference import NAME, read_reference
-from rung.monitoring.drift_monitor import Monitor, allowed_misses, begin
-from rung.workflows.monitor import acknowledge, watch
+from rung.monitoring.drift_monitor import DriftMonitor, allowed_error_rate, start_period
+from rung.workflows.monitor import acknowledge, check_drift
 
 SPEC = DriftSpec()
 
@@ -56,14 +56,14 @@ def test_a_bundle_ships_a_small_reference_without_texts(built, news_rows):
 
 def test_quiet_traffic_raises_no_alarm_and_other_texts_do(built, journal, folder, fresh_rows):
     write_rows(journal, built, mixed(fresh_rows))
-    quiet = watch(built.bundle, folder).report
+    quiet = check_drift(built.bundle, folder).report
     assert not quiet["drifted"] and quiet["period"]["rows"] == 600
     assert {test["kind"] for test in quiet["tests"]} == {"input", "answers", "right"}
     from support import ROOT  # Chinese sentences of another product: a script that nobody trained on.
 
     text = (ROOT / "docs" / "howto" / "serve-in-production.zh.md").read_text(encoding="utf-8")
     write_rows(journal, built, [line for line in text.splitlines() if len(line) > 20][:30])
-    loud = watch(built.bundle, folder).report
+    loud = check_drift(built.bundle, folder).report
     assert loud["drifted"] and loud["period"]["rows"] > 600
     assert {"script:text", "words"} <= {alarm["key"] for alarm in loud["alarms"]}
     first = loud["tests"][0]
@@ -74,7 +74,7 @@ def test_quiet_traffic_raises_no_alarm_and_other_texts_do(built, journal, folder
 
 def test_one_class_alone_is_drift_of_inputs_and_answers(built, journal, folder, fresh_rows):
     write_rows(journal, built, fresh_rows["sports"])
-    found = watch(built.bundle, folder).report
+    found = check_drift(built.bundle, folder).report
     alarmed = {test["key"] for test in found["tests"] if test["alarmed"]}
     assert "share:sports" in alarmed and "topic" in alarmed
     share = next(test for test in found["tests"] if test["key"] == "share:sports")
@@ -83,31 +83,31 @@ def test_one_class_alone_is_drift_of_inputs_and_answers(built, journal, folder, 
 
 def test_rows_are_looked_at_once_and_the_young_wait(built, journal, folder, fresh_rows):
     write_rows(journal, built, fresh_rows["tech"][:50])
-    assert watch(built.bundle, folder).report["period"]["rows"] == 50
-    assert watch(built.bundle, folder).report["period"]["rows"] == 50
+    assert check_drift(built.bundle, folder).report["period"]["rows"] == 50
+    assert check_drift(built.bundle, folder).report["period"]["rows"] == 50
     write_rows(journal, built, fresh_rows["tech"][50:60], days=0)
-    assert watch(built.bundle, folder).report["period"]["rows"] == 50
-    assert watch(built.bundle, folder, settled=-60).report["period"]["rows"] == 60
+    assert check_drift(built.bundle, folder).report["period"]["rows"] == 50
+    assert check_drift(built.bundle, folder, settled=-60).report["period"]["rows"] == 60
 
 
 def test_acknowledging_begins_a_period_against_what_is_served(built, journal, folder, fresh_rows):
     write_rows(journal, built, fresh_rows["sports"][:100])
-    assert watch(built.bundle, folder).report["drifted"]
+    assert check_drift(built.bundle, folder).report["drifted"]
     line = acknowledge(built.bundle, "ann", folder=folder)
     assert line["acknowledged_by"] == "ann" and "share:sports" in line["alarms"]
     write_rows(journal, built, fresh_rows["sports"][100:])
-    after = watch(built.bundle, folder).report
+    after = check_drift(built.bundle, folder).report
     assert not after["drifted"] and after["period"]["number"] == 2 and after["period"]["rows"] == 100
     assert after["period"]["against"] == "served" and after["ended"] == [line]
     said = [json.loads(line) for line in (folder / "audit.jsonl").read_text().splitlines()]
     assert said[-1]["action"] == "drift acknowledge" and said[-1]["actor"] == "ann"
     acknowledge(built.bundle, "ann", "training", folder)
     write_rows(journal, built, fresh_rows["sports"])
-    assert watch(built.bundle, folder).report["drifted"]
+    assert check_drift(built.bundle, folder).report["drifted"]
 
 
 def test_encrypted_inputs_are_read_with_the_key_and_counted_without(built, folder, fresh_rows, monkeypatch):
-    monkeypatch.setenv(VARIABLE, new_master_key())
+    monkeypatch.setenv(MASTER_KEY_VARIABLE, new_master_key())
     journal = Journal(folder)
     write_rows(journal, built, fresh_rows["tech"][:20])
     journal.close()
@@ -115,8 +115,8 @@ def test_encrypted_inputs_are_read_with_the_key_and_counted_without(built, folde
     with JournalReader(folder) as reader:
         (rows,) = reader.rows(model.name, model.version, "", time.time())
     assert rows[0].input["text"] == fresh_rows["tech"][0] and rows == sorted(rows, key=lambda row: row.id)
-    monkeypatch.delenv(VARIABLE)
-    found = watch(built.bundle, folder).report
+    monkeypatch.delenv(MASTER_KEY_VARIABLE)
+    found = check_drift(built.bundle, folder).report
     assert found["without_input"] == {"locked": 20}
     rows_of = {test["key"]: test["rows"] for test in found["tests"]}
     assert rows_of["words"] == 0 and rows_of["answer"] == 20
@@ -124,25 +124,27 @@ def test_encrypted_inputs_are_read_with_the_key_and_counted_without(built, folde
 
 def test_only_random_audits_judge_the_model(built, journal, folder, fresh_rows):
     made = write_rows(journal, built, mixed(fresh_rows)[:200])
-    wrong = [Feedback(new_id(), time.time() - 60, r.id, '"nothing"', "user", "shop") for r in made]
+    wrong = [FeedbackRecord(new_id(), time.time() - 60, r.id, '"nothing"', "user", "shop") for r in made]
     journal.write(*wrong)
-    found = watch(built.bundle, folder).report
+    found = check_drift(built.bundle, folder).report
     assert found["feedback"] == {"audit": {"rows": 0, "right": 0}, "chosen": {"rows": 200, "right": 0}}
     assert not found["drifted"]
-    audits = [Feedback(new_id(), time.time() - 50, r.id, '"nothing"', "audit", "rita") for r in made[:60]]
+    audits = [
+        FeedbackRecord(new_id(), time.time() - 50, r.id, '"nothing"', "audit", "rita") for r in made[:60]
+    ]
     journal.write(*audits)
-    found = watch(built.bundle, folder).report
+    found = check_drift(built.bundle, folder).report
     assert [alarm["key"] for alarm in found["alarms"]] == ["right"] and found["feedback"]["audit"][
         "rows"
     ] == 60
-    assert watch(built.bundle, folder).report["tests"][0]["rows"] == 60
+    assert check_drift(built.bundle, folder).report["tests"][0]["rows"] == 60
 
 
 def test_what_is_missing_is_said(built, folder, tmp_path):
     with pytest.raises(RungError, match="there is no journal here"):
-        watch(built.bundle, folder)
+        check_drift(built.bundle, folder)
     with pytest.raises(RungError, match="does not say where its journal lies"):
-        watch(built.bundle)
+        check_drift(built.bundle)
     with pytest.raises(RungError, match="no reference to hold served rows against"):
         read_reference(tmp_path)
 
@@ -150,9 +152,9 @@ def test_what_is_missing_is_said(built, folder, tmp_path):
 def test_repeats_count_once():
     texts = [f"ticket {i} about {'ships' if i % 3 else 'trees'} and {i * 7 % 11} sails" for i in range(200)]
     reference = reference_of(TEXT, {"text": texts}, ["a"] * 200, ["a"] * 200)
-    watched = begin(reference, manifest(TEXT), SPEC)
-    monitor = Monitor(watched, reference, manifest(TEXT), 0.01)
-    monitor.take([row(i, {"text": "ships"}, hashed="7" * 32) for i in range(500)])
+    watched = start_period(reference, manifest(TEXT), SPEC)
+    monitor = DriftMonitor(watched, reference, manifest(TEXT), 0.01)
+    monitor.add_predictions([row(i, {"text": "ships"}, hashed="7" * 32) for i in range(500)])
     assert watched.repeats == 499 and not any(item.alarm for item in watched.watched)
 
 
@@ -172,13 +174,15 @@ def test_of_a_table_each_column_and_the_cells_together_are_watched():
     assert reference.not_watched == ["when"] and "Rome" not in json.dumps(reference.sketch.as_dict())
 
     def alarms(of):
-        period = begin(reference, manifest(schema), SPEC)
+        period = start_period(reference, manifest(schema), SPEC)
         labels = ["b" if k < 0.1 else "a" for k in rng.random(len(of["age"]))]
         rows = [
             row(i, dict(zip(of, cells, strict=True)), label)
             for i, (label, cells) in enumerate(zip(labels, zip(*of.values(), strict=True), strict=True))
         ]
-        Monitor(period, reference, manifest(schema), 0.01, repeats_are_copies=False).take(rows)
+        DriftMonitor(period, reference, manifest(schema), 0.01, repeats_are_copies=False).add_predictions(
+            rows
+        )
         return {item.key for item in period.watched if item.alarm}
 
     assert alarms(columns(400)) == set()
@@ -189,19 +193,19 @@ def test_of_a_table_each_column_and_the_cells_together_are_watched():
 def test_the_certificate_says_how_much_may_be_wrong():
     reference = reference_of(TEXT, {"text": ["x y"] * 40}, ["a"] * 100, ["a"] * 90 + ["b"] * 10)
     said = {"conditions": [{"metric": "accuracy", "bound": 0.8, "exact": True}]}
-    assert allowed_misses(reference, manifest(TEXT, said), SPEC) == pytest.approx(0.2)
-    assert 0.2 < allowed_misses(reference, manifest(TEXT), SPEC) < 0.35
+    assert allowed_error_rate(reference, manifest(TEXT, said), SPEC) == pytest.approx(0.2)
+    assert 0.2 < allowed_error_rate(reference, manifest(TEXT), SPEC) < 0.35
 
 
 def test_numbers_are_missed_when_they_are_further_off_than_most():
     from rung.core.types import Prediction
-    from rung.monitoring.drift.reference import learn_answers
-    from rung.monitoring.drift_monitor import is_miss
+    from rung.monitoring.drift.reference import fit_prediction_reference
+    from rung.monitoring.drift_monitor import is_error
 
     schema = Schema((Field("x", "number", "input"),), (Field("value", "number", "output"),))
     truths = np.random.default_rng(0).normal(size=400)
-    answers = learn_answers(schema, truths.tolist(), [Prediction(0.0)] * 400)
+    answers = fit_prediction_reference(schema, truths.tolist(), [Prediction(0.0)] * 400)
     assert answers.rows == 200 and 5 < answers.missed < 40
     near, far = (SimpleNamespace(output={"value": value}, right=1.0) for value in (1.1, 9.0))
     reference = SimpleNamespace(answers=answers)
-    assert not is_miss(near, reference, "value") and is_miss(far, reference, "value")
+    assert not is_error(near, reference, "value") and is_error(far, reference, "value")

@@ -10,9 +10,9 @@ from drifting import manifest, row
 from rung.core.spec.drift import DriftSpec
 from rung.core.types import Field, Prediction, Schema
 from rung.monitoring.drift.mean_test import MeanTest
-from rung.monitoring.drift.reference import Reference, learn_answers
-from rung.monitoring.drift.statistics import Sketch
-from rung.monitoring.drift_monitor import Monitor, begin
+from rung.monitoring.drift.reference import DriftReference, fit_prediction_reference
+from rung.monitoring.drift.statistics import InputStatistics
+from rung.monitoring.drift_monitor import DriftMonitor, start_period
 
 ALARMS = 0.1
 COUNTED, STREAM = 300, 700
@@ -51,7 +51,9 @@ def periods(texts, worlds, streams, skew):
     for _ in range(worlds):
         order = draw.permutation(len(texts))
         learned, rest = order[:800], order[800 : 800 + COUNTED + STREAM]
-        sketch = Sketch.learn(schema, {"text": [texts[i][0] for i in learned]}, int(draw.integers(1 << 30)))
+        sketch = InputStatistics.learn(
+            schema, {"text": [texts[i][0] for i in learned]}, int(draw.integers(1 << 30))
+        )
         bins = sketch.bins(schema, {"text": [texts[i][0] for i in rest]})
         known = LookedUp(sketch, bins)
         for _ in range(streams):
@@ -65,9 +67,9 @@ def periods(texts, worlds, streams, skew):
                 Prediction(label, float(p))
                 for label, p in zip(labels, draw.beta(8, 2, COUNTED), strict=False)
             ]
-            answers = learn_answers(schema, labels[:COUNTED], held_out)
-            reference = Reference(known, counts, COUNTED, answers, [])
-            period = begin(reference, manifest(schema), DriftSpec())
+            answers = fit_prediction_reference(schema, labels[:COUNTED], held_out)
+            reference = DriftReference(known, counts, COUNTED, answers, [])
+            period = start_period(reference, manifest(schema), DriftSpec())
             if skew:
                 share = next(item for item in period.watched if item.key == "share:rare")
                 rare = draw.random(STREAM) < share.test.high
@@ -76,7 +78,7 @@ def periods(texts, worlds, streams, skew):
                 row(nth, {"text": str(i)}, labels[COUNTED + nth], float(p))
                 for nth, (i, p) in enumerate(zip(served, draw.beta(8, 2, STREAM), strict=True))
             ]
-            Monitor(period, reference, manifest(schema), ALARMS).take(rows)
+            DriftMonitor(period, reference, manifest(schema), ALARMS).add_predictions(rows)
             assert not period.repeats and period.watched[0].test.capital.rows == STREAM
             found.append(any(item.alarm for item in period.watched))
     return np.array(found)
@@ -102,14 +104,16 @@ def test_a_class_nobody_trained_on_is_found(texts):
     new = [text for text, label in texts if label == "sports"]
     order = [known[i] for i in draw.permutation(len(known))]
     schema = Schema((Field("text", "text", "input"),), (Field("label", "category", "output", ("a", "b")),))
-    sketch = Sketch.learn(schema, {"text": order[:600]})
+    sketch = InputStatistics.learn(schema, {"text": order[:600]})
     bins = sketch.bins(schema, {"text": order[600:1_000]})
     counts = {s.key: np.bincount(bins[s.key], minlength=s.binned.size) for s in sketch.statistics}
-    reference = Reference(sketch, counts, 400, learn_answers(schema, ["a"], [Prediction("a", 0.9)]), [])
+    reference = DriftReference(
+        sketch, counts, 400, fit_prediction_reference(schema, ["a"], [Prediction("a", 0.9)]), []
+    )
     reference = replace(reference, answers=replace(reference.answers, rows=0, sureness=None))
-    period = begin(reference, manifest(schema), DriftSpec())
+    period = start_period(reference, manifest(schema), DriftSpec())
     stream = order[1_000:1_300] + new[:150]
-    Monitor(period, reference, manifest(schema), 0.01).take(
+    DriftMonitor(period, reference, manifest(schema), 0.01).add_predictions(
         [row(i, {"text": t}) for i, t in enumerate(stream)]
     )
     alarms = [item.alarm["rows"] for item in period.watched if item.alarm]

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from rung.monitoring.drift.betting import Capital, released, sleeping
-from rung.monitoring.drift.mean_test import MeanTest, chernoff
+from rung.monitoring.drift.betting import CapitalProcess, log_release_weights, unreleased_share
+from rung.monitoring.drift.mean_test import MeanTest, chernoff_interval
 from rung.monitoring.drift.rank_test import KINDS, NO_VALUE, RankTest
 
 
@@ -47,7 +47,7 @@ def test_ranking_against_the_reference_alone_would_alarm_for_nothing():
         reference = np.sort(rng.random(50))
         v = (np.searchsorted(reference, rng.random(4_000)) + rng.random(4_000)) / 51
         factors = RankTest.against(np.ones(2))._log_factors(v.clip(1e-12, 1 - 1e-12))
-        alarms += Capital.of(KINDS).bet(factors).max() >= math.log(20)
+        alarms += CapitalProcess.of(KINDS).bet(factors).max() >= math.log(20)
     assert alarms >= 10  # of which 1 would be stated
 
 
@@ -94,7 +94,7 @@ def test_rows_without_a_value_change_nothing():
 
 
 def test_the_capital_released_never_exceeds_one():
-    assert np.exp(released(0, 100_000)).sum() + sleeping(100_000) == pytest.approx(1)
+    assert np.exp(log_release_weights(0, 100_000)).sum() + unreleased_share(100_000) == pytest.approx(1)
 
 
 def test_a_mean_inside_its_interval_is_left_alone_and_one_outside_is_found():
@@ -116,6 +116,6 @@ def test_an_open_side_is_never_bet_against():
 def test_chernoff_covers(rate):
     rng, missed = np.random.default_rng(5), 0
     for _ in range(400):
-        low, high = chernoff(rng.binomial(60, rate) / 60, 60, 0.1)
+        low, high = chernoff_interval(rng.binomial(60, rate) / 60, 60, 0.1)
         missed += not low <= rate <= high
-    assert missed <= 0.1 * 400 and chernoff(0.3, 0, 0.1) == (0.0, 1.0)
+    assert missed <= 0.1 * 400 and chernoff_interval(0.3, 0, 0.1) == (0.0, 1.0)

@@ -12,9 +12,9 @@ from rung.core.messages import LANGUAGES
 from rung.core.spec.drift import DriftSpec
 from rung.core.spec.product import parse_product
 from rung.journal.writer import Journal
-from rung.monitoring.webhook import send
+from rung.monitoring.webhook import post_json
 from rung.pages.drift import render
-from rung.workflows.monitor import watch
+from rung.workflows.monitor import check_drift
 from support import run_cli, write_spec
 
 SECRET = "T0KEN-8f3a"
@@ -101,7 +101,7 @@ def test_an_alarm_is_told_once_and_names_no_input(built, product, tmp_path, fres
     rows = fresh_rows["sports"]
     serve_rows(tmp_path, built, rows)
     codes += [503, 200]
-    found = watch(spec)
+    found = check_drift(spec)
     assert found.report["drifted"] and found.not_told == ""
     # Tried again after 503; told once.
     assert len(got) == 2 and got[0][2] == got[1][2] and got[0][0].endswith(SECRET)
@@ -109,7 +109,7 @@ def test_an_alarm_is_told_once_and_names_no_input(built, product, tmp_path, fres
     assert body["event"] == "drift" and body["false_alarms"] == 0.001 and body["model"] == "desk"
     assert {"key", "kind", "rows", "at"} == set(body["alarms"][0])
     assert not any(text[:20] in got[1][2] for text in rows)
-    assert watch(spec).not_told == "" and len(got) == 2
+    assert check_drift(spec).not_told == "" and len(got) == 2
 
 
 def test_what_cannot_be_told_is_said_without_the_secret_and_tried_again(
@@ -133,10 +133,10 @@ def test_redirects_are_not_followed_and_a_dead_host_ends_soon(service):
     address, got, codes = service
     codes += [302]
     with pytest.raises(RungError, match="it answered 302") as caught:
-        send(address, {"a": 1}, 2.0)
+        post_json(address, {"a": 1}, 2.0)
     assert [path for path, *_ in got] == [f"/hooks/{SECRET}"] and SECRET not in str(caught.value)
     with pytest.raises(RungError, match=r"it cannot be reached \(URLError\)") as caught:
-        send(f"http://127.0.0.1:1/{SECRET}", {}, 0.5, pause=0.01)
+        post_json(f"http://127.0.0.1:1/{SECRET}", {}, 0.5, pause=0.01)
     assert SECRET not in str(caught.value)
 
 
@@ -161,7 +161,7 @@ def test_the_spec_of_a_webhook(monkeypatch):
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_the_page_is_one_file_in_both_languages(lang, built, tmp_path, fresh_rows):
     serve_rows(tmp_path, built, fresh_rows["sports"])
-    report = watch(built.bundle, tmp_path / "service").report
+    report = check_drift(built.bundle, tmp_path / "service").report
     page = render(json.loads(json.dumps(report)), lang)
     assert page.startswith("<!doctype html>") and "http" not in page.split("<svg")[0].replace(
         "http-equiv", ""
@@ -173,7 +173,7 @@ def test_the_page_is_one_file_in_both_languages(lang, built, tmp_path, fresh_row
 
 def test_names_from_data_are_escaped(built, tmp_path, fresh_rows):
     serve_rows(tmp_path, built, fresh_rows["sports"])
-    report = watch(built.bundle, tmp_path / "service").report
+    report = check_drift(built.bundle, tmp_path / "service").report
     for test in report["tests"]:
         test["name"] = "<script>alert(1)</script>"
     assert "<script>" not in render(report, "en")

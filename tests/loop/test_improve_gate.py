@@ -12,16 +12,16 @@ from rung.core.types import Prediction
 from rung.improvement.noninferiority_test import (
     FRESH,
     REUSED,
-    Pair,
-    check,
+    Comparison,
     fresh_alpha,
     is_comparable,
+    noninferiority_test,
     reused_alpha,
+    row_scores,
     rows_needed,
-    shares,
 )
 
-PAIR = Pair("news", "accuracy", "old", "new", 0.02, 0.95)
+PAIR = Comparison("news", "accuracy", "old", "new", 0.02, 0.95)
 
 
 @pytest.fixture
@@ -56,23 +56,27 @@ def test_deciding_is_the_bound_in_one_bet():
 def test_equal_answers_pass_where_rows_suffice(lock):
     needed = rows_needed(0.02, reused_alpha(PAIR, 0))
     same = np.ones(needed)
-    few = check(REUSED, PAIR, rows(needed - 1), (same[1:], same[1:]), lock)
+    few = noninferiority_test(REUSED, PAIR, rows(needed - 1), (same[1:], same[1:]), lock)
     assert not few.passed and few.rows_needed == needed
     other = CertificateLock(lock.path.with_name("other.lock"))
-    assert check(REUSED, PAIR, rows(needed), (same, same), other).passed
+    assert noninferiority_test(REUSED, PAIR, rows(needed), (same, same), other).passed
 
 
 def test_each_use_of_the_same_rows_costs_half_and_asking_again_nothing(lock):
     same = np.ones(600)
-    first = check(REUSED, PAIR, rows(600), (same, same), lock)
-    again = check(REUSED, PAIR, rows(600), (same, same), lock)
+    first = noninferiority_test(REUSED, PAIR, rows(600), (same, same), lock)
+    again = noninferiority_test(REUSED, PAIR, rows(600), (same, same), lock)
     assert first == again and len(lock.looks()) == 1 and first.alpha == pytest.approx(0.025)
-    second = check(
-        REUSED, Pair("news", "accuracy", "new", "newer", 0.02, 0.95), rows(600), (same, same), lock
+    second = noninferiority_test(
+        REUSED, Comparison("news", "accuracy", "new", "newer", 0.02, 0.95), rows(600), (same, same), lock
     )
     assert second.alpha == pytest.approx(0.0125) and second.number == 2
-    fresh = check(
-        FRESH, Pair("news", "accuracy", "new", "newer", 0.02, 0.95), rows(600, 5_000), (same, same), lock
+    fresh = noninferiority_test(
+        FRESH,
+        Comparison("news", "accuracy", "new", "newer", 0.02, 0.95),
+        rows(600, 5_000),
+        (same, same),
+        lock,
     )
     assert fresh.alpha == pytest.approx(0.75 * 0.025) and fresh.number == 1
 
@@ -80,7 +84,7 @@ def test_each_use_of_the_same_rows_costs_half_and_asking_again_nothing(lock):
 def test_a_worse_challenger_fails_and_publishes_nothing_but_that(lock):
     worse = np.ones(1_000)
     worse[:60] = 0.0
-    found = check(FRESH, PAIR, rows(1_000), (np.ones(1_000), worse), lock)
+    found = noninferiority_test(FRESH, PAIR, rows(1_000), (np.ones(1_000), worse), lock)
     (look,) = lock.looks()
     assert (
         not found.passed
@@ -92,13 +96,13 @@ def test_a_worse_challenger_fails_and_publishes_nothing_but_that(lock):
 
 def test_without_rows_it_says_so(lock):
     with pytest.raises(RungError, match="there are no reused rows to compare on"):
-        check(REUSED, PAIR, [], (np.zeros(0), np.zeros(0)), lock)
+        noninferiority_test(REUSED, PAIR, [], (np.zeros(0), np.zeros(0)), lock)
 
 
 def test_worth_is_a_share_of_the_range_and_one_is_best():
     cost = ExpectedCost("expected_cost", "bad", 5.0, 1.0)
     truths, answers = ["bad", "bad", "good"], [Prediction("bad"), Prediction("good"), Prediction("bad")]
-    assert shares(cost, truths, answers).tolist() == pytest.approx([1.0, 0.0, 0.8])
+    assert row_scores(cost, truths, answers).tolist() == pytest.approx([1.0, 0.0, 0.8])
     right = MeanMetric("accuracy", lambda t, a: float(t == a.value), binary=True)
-    assert shares(right, truths, answers).tolist() == [1.0, 0.0, 0.0]
+    assert row_scores(right, truths, answers).tolist() == [1.0, 0.0, 0.0]
     assert is_comparable(cost) and is_comparable(right) and not is_comparable(LogLoss("log_loss"))

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from labelling import desk_in, label_on, truth_of
 
 from rung.annotation import app
-from rung.annotation.app import PAGE_WORDS, create_label_app
+from rung.annotation.app import PAGE_MESSAGES, create_labelling_app
 from rung.core.messages import LANGUAGES, catalogue
 from support import ROOT
 
@@ -24,7 +24,7 @@ def desk(tmp_path):
 
 @pytest.fixture
 def client(desk):
-    app = create_label_app(desk, TOKEN, ["127.0.0.1:8765"], "en", "Ana", "desk")
+    app = create_labelling_app(desk, TOKEN, ["127.0.0.1:8765"], "en", "Ana", "desk")
     return TestClient(app, base_url="http://127.0.0.1:8765")
 
 
@@ -97,7 +97,7 @@ def test_the_page_is_whole_and_nothing_of_the_data_is_code(tmp_path):
     extra = ""
     with desk_in(tmp_path, extra=extra) as desk:
         desk.pool.labels[evil] = evil  # type: ignore[index]
-        page, headers = app.label_page(desk, "zh", evil, evil)
+        page, headers = app.render_labelling_page(desk, "zh", evil, evil)
     assert "alert(1)</script>" not in page and page.count("<script") == 2
     assert 'lang="zh-CN"' in page and not re.search(r'(src|href)="', page)
     assert "'unsafe-inline'" not in headers["Content-Security-Policy"]
@@ -106,15 +106,15 @@ def test_the_page_is_whole_and_nothing_of_the_data_is_code(tmp_path):
 
 
 def test_the_script_says_only_words_it_is_given():
-    folder = ROOT / "src" / "rung" / "loop"
-    script = (folder / "label_page.js").read_text() + (folder / "label_page.html").read_text()
+    folder = ROOT / "src" / "rung" / "annotation"
+    script = (folder / "page.js").read_text() + (folder / "page.html").read_text()
     used = set(re.findall(r'(?:say\(|data-say=)"(\w+)"', script))
     for pair in re.findall(r'say\([^")]+ \? "(\w+)" : "(\w+)"', script):
         used |= set(pair)
     assert len(used) > 20
-    assert {f"label.{word}" for word in used} <= set(PAGE_WORDS)
+    assert {f"label.{word}" for word in used} <= set(PAGE_MESSAGES)
     for lang in LANGUAGES:
-        assert set(PAGE_WORDS) <= set(catalogue(lang))
+        assert set(PAGE_MESSAGES) <= set(catalogue(lang))
 
 
 def test_an_answer_never_waits_for_a_fit(tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ from rung.core.metrics.base import MeanMetric
 from rung.core.spec.product import Condition
 from rung.core.stats.noninferiority import no_worse
 from rung.core.types import Examples, Field, Prediction, Schema
-from rung.improvement.noninferiority_test import FRESH, REUSED, Pair, check, shares
+from rung.improvement.noninferiority_test import FRESH, REUSED, Comparison, noninferiority_test, row_scores
 
 MARGIN, CONFIDENCE, IMPROVEMENTS, ALPHA = 0.03, 0.95, 10, 0.05
 FRESH_ROWS, OLD_ROWS, TRAFFIC = 400, 400, 1_500
@@ -102,10 +102,10 @@ def may_serve(number, fresh, old, lock):
     outcome = certify.certify(look, BAR, rows.targets, answers(other), units, SCHEMA, lock)
     if not outcome.passed:
         return "not certified"
-    pair = Pair("news", "accuracy", f"before {number}", f"model {number}", MARGIN, CONFIDENCE, True)
+    pair = Comparison("news", "accuracy", f"before {number}", f"model {number}", MARGIN, CONFIDENCE, True)
     for kind, (names, a, b) in ((FRESH, fresh), (REUSED, old)):
-        worth = tuple(shares(ACCURACY, ["yes"] * len(names), answers(x)) for x in (a, b))
-        if not check(kind, pair, names, worth, lock).passed:
+        worth = tuple(row_scores(ACCURACY, ["yes"] * len(names), answers(x)) for x in (a, b))
+        if not noninferiority_test(kind, pair, names, worth, lock).passed:
             return f"worse on {kind} rows"
     return "promoted"
 

@@ -6,12 +6,12 @@ import pytest
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import RungError
 from rung.improvement.audit_rounds import (
+    charge_optional_stopping,
     form_rounds,
     is_audited,
-    pay_for_stops,
     read_rounds,
     unused_rounds,
-    usable,
+    usable_rounds,
 )
 
 
@@ -46,14 +46,14 @@ def test_whole_rounds_from_the_oldest_on_in_powers_of_two(tmp_path):
     lock = CertificateLock(tmp_path / "certificate.lock")
     rounds, _ = form_rounds(tmp_path, "news", arrived(70), 10)
     every = {p for one in rounds for p in one.predictions}
-    assert [one.number for one in usable(rounds, every, lock)] == [1, 2, 3, 4]
-    assert [one.number for one in usable(rounds, every - {"p0035"}, lock)] == [1, 2]
-    assert usable(rounds, every - {"p0003"}, lock) == [], (
+    assert [one.number for one in usable_rounds(rounds, every, lock)] == [1, 2, 3, 4]
+    assert [one.number for one in usable_rounds(rounds, every - {"p0035"}, lock)] == [1, 2]
+    assert usable_rounds(rounds, every - {"p0003"}, lock) == [], (
         "one row put off keeps its round, and all after it, from counting"
     )
-    chosen = usable(rounds, every, lock)
-    pay_for_stops(chosen, lock, 0.95)
-    pay_for_stops(chosen, lock, 0.95)
+    chosen = usable_rounds(rounds, every, lock)
+    charge_optional_stopping(chosen, lock, 0.95)
+    charge_optional_stopping(chosen, lock, 0.95)
     assert [look["outcome"] for look in lock.looks()] == ["failed"] * 2, (
         "stopping at one round, and at two, was possible"
     )

@@ -9,22 +9,30 @@ from drifting import write_rows
 from rung.core.messages import LANGUAGES
 from rung.core.prices import load_prices
 from rung.core.spec.value import ValueSpec
-from rung.journal.records import Feedback, new_id
-from rung.journal.served_rows import ServedRow
+from rung.journal.records import FeedbackRecord, new_id
+from rung.journal.served_rows import ServedPrediction
 from rung.journal.writer import Journal
 from rung.monitoring.drift.reference import read_reference
-from rung.monitoring.value import Tally, month_cost, pays_from, right_rate, value
+from rung.monitoring.value import (
+    UsageTotals,
+    accuracy_estimate,
+    break_even_requests,
+    monthly_cost,
+    value_report,
+)
 from rung.pages.value import llm_lines, render, summary
-from rung.workflows.monitor import appraise
+from rung.workflows.monitor import business_value
 from support import run_cli, write_spec
 
 SPEC = ValueSpec(per_correct=0.3, per_error=-2.0, fixed_per_month=10.0)
 
 
 def tally(rows=301, days=3.0, usd=1e-6, text="x" * 400):
-    found = Tally()
+    found = UsageTotals()
     step = days * 86_400 / (rows - 1)
-    found.take(ServedRow(f"{i:032x}", i * step, {"text": text}, "", None, {}, 1.0, usd) for i in range(rows))
+    found.take(
+        ServedPrediction(f"{i:032x}", i * step, {"text": text}, "", None, {}, 1.0, usd) for i in range(rows)
+    )
     return found
 
 
@@ -43,7 +51,9 @@ def manifest(bound=None):
 
 
 def test_requests_a_month_and_what_they_cost():
-    found = value(manifest(0.9), tally(), load_prices(), SPEC, right_rate([], manifest(0.9), None), 0.2)
+    found = value_report(
+        manifest(0.9), tally(), load_prices(), SPEC, accuracy_estimate([], manifest(0.9), None), 0.2
+    )
     assert found["per_month"] == pytest.approx(3_000) and found["usd_spent"] == pytest.approx(301e-6)
     # One core all month at 0.05 an hour, and what is fixed.
     assert found["usd_per_month"] == pytest.approx(0.05 * 720 + 10)
@@ -55,7 +65,7 @@ def test_requests_a_month_and_what_they_cost():
 
 
 def test_a_language_model_is_priced_by_tokens_of_the_inputs():
-    found = value(manifest(), tally(), load_prices(), None, None, None)["llm"]
+    found = value_report(manifest(), tally(), load_prices(), None, None, None)["llm"]
     assert found["input_tokens"] == 100 and found["readable"] == 301
     flash = next(model for model in found["models"] if model["name"].startswith("DeepSeek"))
     assert flash["usd_per_request"] == pytest.approx(((100 + 120) * 0.14 + 10 * 0.28) / 1e6)
@@ -65,14 +75,18 @@ def test_a_language_model_is_priced_by_tokens_of_the_inputs():
 @pytest.mark.parametrize("own,each", [(1e-7, 1e-4), (5e-5, 3e-4), (1e-4, 1e-2)])
 def test_break_even_is_where_the_lines_cross(own, each):
     found = {"usd_per_core_month": 36.0, "usd_per_request": own, "fixed_per_month": 4.0}
-    requests = pays_from(found, each)
-    assert month_cost(found, requests) <= requests * each
-    assert month_cost(found, requests * 0.8) > requests * 0.8 * each * 0.8
+    requests = break_even_requests(found, each)
+    assert monthly_cost(found, requests) <= requests * each
+    assert monthly_cost(found, requests * 0.8) > requests * 0.8 * each * 0.8
 
 
 def test_it_never_pays_where_an_answer_brings_less_than_it_costs():
     found = {"usd_per_core_month": 36.0, "usd_per_request": 1e-3, "fixed_per_month": 0.0}
-    assert pays_from(found, 1e-3) is None and pays_from(found, 0.0) is None and pays_from(found, -1.0) is None
+    assert (
+        break_even_requests(found, 1e-3) is None
+        and break_even_requests(found, 0.0) is None
+        and break_even_requests(found, -1.0) is None
+    )
 
 
 @pytest.fixture
@@ -88,16 +102,16 @@ def served(built, news_csv, tmp_path, fresh_rows):
 
 def test_audited_rows_come_before_the_certificate_and_say_so(served, built):
     spec, journal, made = served
-    report = appraise(spec)
+    report = business_value(spec)
     assert report["right"]["source"] == "certificate" and report["right"]["high"] == 1.0
     assert 0.1 < report["floor"] < 0.4
     said = [
-        Feedback(new_id(), time.time() - 60, r.id, json.dumps(r.output["label"]), "audit", "rita")
+        FeedbackRecord(new_id(), time.time() - 60, r.id, json.dumps(r.output["label"]), "audit", "rita")
         for r in made[:80]
     ]
-    others = [Feedback(new_id(), time.time() - 60, r.id, '"none"', "user", "shop") for r in made[80:]]
+    others = [FeedbackRecord(new_id(), time.time() - 60, r.id, '"none"', "user", "shop") for r in made[80:]]
     journal.write(*said, *others)
-    report = appraise(spec)
+    report = business_value(spec)
     assert report["right"]["source"] == "audit" and report["right"]["rows"] == 80
     assert 0.9 < report["right"]["low"] < report["right"]["high"] == 1.0
     assert read_reference(built.bundle).answers.rows > 100
@@ -105,11 +119,11 @@ def test_audited_rows_come_before_the_certificate_and_say_so(served, built):
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_words_and_page_in_both_languages(lang, served):
-    report = json.loads(json.dumps(appraise(served[0])))
+    report = json.loads(json.dumps(business_value(served[0])))
     said = " ".join(summary(report, lang))
     assert ("as certified on" if lang == "en" else "的置信度证明") in said
     assert len(llm_lines(report, lang)) == 6
-    page = render(report, month_cost, lang)
+    page = render(report, monthly_cost, lang)
     assert "<svg" in page and ("2026" in page) and "DeepSeek" in page
 
 
@@ -125,10 +139,14 @@ def test_the_command(served, tmp_path):
 
 
 def test_without_inputs_or_numbers_it_says_what_is_missing():
-    bare = Tally()
-    bare.take([ServedRow("0" * 32, float(i), None, "hash", None, {}, 1.0, 1e-6) for i in (0, 86_400 * 2)])
-    found = value(manifest(0.9), bare, load_prices(), None, right_rate([], manifest(0.9), None), None)
+    bare = UsageTotals()
+    bare.take(
+        [ServedPrediction("0" * 32, float(i), None, "hash", None, {}, 1.0, 1e-6) for i in (0, 86_400 * 2)]
+    )
+    found = value_report(
+        manifest(0.9), bare, load_prices(), None, accuracy_estimate([], manifest(0.9), None), None
+    )
     assert found["llm"] is None and "No input can be read here" in llm_lines(found, "en")[0]
     assert "per_correct" in summary(found, "en")[-1]
-    nothing = value(manifest(), Tally(), load_prices(), None, None, None)
+    nothing = value_report(manifest(), UsageTotals(), load_prices(), None, None, None)
     assert summary(nothing, "en") == ["Nothing was served yet: there is nothing to count."]

@@ -12,8 +12,8 @@ from sqlalchemy import text
 
 from rung.core.errors import RungError
 from rung.journal import data_subjects
-from rung.journal.encryption import VARIABLE, new_master_key
-from rung.journal.records import Feedback, Served, new_id
+from rung.journal.encryption import MASTER_KEY_VARIABLE, new_master_key
+from rung.journal.records import FeedbackRecord, PredictionRecord, new_id
 from rung.journal.writer import Journal, JournalError
 from waiting import LONG, wait_until
 
@@ -21,7 +21,7 @@ SECRET = "Ann of 12 Elm Street wants a refund 退款"
 
 
 def served(subject=None, at=None, words=SECRET):
-    return Served(
+    return PredictionRecord(
         new_id(), at or time.time(), "r", "desk", "v1", "tfidf_linear", "shop", subject, {"text": words},
         {"label": "business", "probability": 0.9}, 1.5, 1e-7,
     )  # fmt: skip
@@ -29,7 +29,7 @@ def served(subject=None, at=None, words=SECRET):
 
 @pytest.fixture
 def encrypted(tmp_path, monkeypatch):
-    monkeypatch.setenv(VARIABLE, new_master_key())
+    monkeypatch.setenv(MASTER_KEY_VARIABLE, new_master_key())
     journal = Journal(tmp_path / "service")
     yield journal
     journal.close()
@@ -56,20 +56,20 @@ def test_a_prediction_and_its_feedback_come_back(plain):
     record = served("ann")
     plain.write(record)
     plain.write(
-        Feedback(new_id(), time.time(), record.id, '"tech"', "user", "shop"),
-        Feedback(new_id(), time.time(), record.id, '"sports"', "review", "rita"),
+        FeedbackRecord(new_id(), time.time(), record.id, '"tech"', "user", "shop"),
+        FeedbackRecord(new_id(), time.time(), record.id, '"sports"', "review", "rita"),
     )
-    found = data_subjects.prediction(plain, record.id)
+    found = data_subjects.find_prediction(plain, record.id)
     assert found["input"] == {"text": SECRET} and found["output"]["label"] == "business"
     assert [item["answer"] for item in found["feedback"]] == ["tech", "sports"]
     assert found["price_usd"] == 1e-7 and found["caller"] == "shop"
-    assert data_subjects.prediction(plain, "0" * 32) is None
+    assert data_subjects.find_prediction(plain, "0" * 32) is None
 
 
 def test_feedback_is_only_ever_added(plain):
     record = served()
     plain.write(record)
-    plain.write(Feedback(new_id(), time.time(), record.id, '"tech"', "user", "shop"))
+    plain.write(FeedbackRecord(new_id(), time.time(), record.id, '"tech"', "user", "shop"))
     for statement in ("update feedback set answer = '1'", "delete from feedback"):
         with (
             sqlite3.connect(plain.path) as raw,
@@ -78,12 +78,12 @@ def test_feedback_is_only_ever_added(plain):
             raw.execute(statement)
         raw.close()
     with pytest.raises(RungError):
-        plain.write(Feedback(new_id(), time.time(), "0" * 32, '"tech"', "user", "shop"))
+        plain.write(FeedbackRecord(new_id(), time.time(), "0" * 32, '"tech"', "user", "shop"))
     assert count(plain, "feedback") == 1
 
 
 def test_one_bad_record_does_not_take_its_neighbours_along(plain):
-    good, bad = [served() for _ in range(20)], Feedback(new_id(), 0.0, "0" * 32, '"x"', "user", "a")
+    good, bad = [served() for _ in range(20)], FeedbackRecord(new_id(), 0.0, "0" * 32, '"x"', "user", "a")
     told, go, begun = {}, threading.Event(), threading.Event()
     other = threading.Thread(target=plain.run, args=(lambda *_: begun.set() or go.wait(LONG),))
     other.start()
@@ -140,7 +140,7 @@ def test_inputs_are_encrypted_with_a_key_for_each_subject(encrypted):
     encrypted.write(one, two, nobody)
     assert b"Elm Street" not in stored(encrypted) and b"ann" not in stored(encrypted)
     for record in (one, two, nobody):
-        assert data_subjects.prediction(encrypted, record.id)["input"] == {"text": SECRET}
+        assert data_subjects.find_prediction(encrypted, record.id)["input"] == {"text": SECRET}
     assert (
         len(encrypted.read(lambda c: c.execute(text("select distinct input_hash from predictions")).all()))
         == 1
@@ -148,43 +148,43 @@ def test_inputs_are_encrypted_with_a_key_for_each_subject(encrypted):
     swap = "update predictions set input = (select input from predictions where id = :one) where id = :two"
     encrypted.run(lambda c, _: c.execute(text(swap), {"one": one.id, "two": two.id}))
     with pytest.raises(RungError, match="another master key, or damage"):
-        data_subjects.prediction(encrypted, two.id)
+        data_subjects.find_prediction(encrypted, two.id)
 
 
 def test_a_subject_is_exported_and_erased(encrypted):
     mine = [served("ann") for _ in range(3)]
     encrypted.write(*mine, served("bob"))
-    encrypted.write(Feedback(new_id(), time.time(), mine[0].id, '"tech"', "user", "shop"))
-    exported = data_subjects.export(encrypted, "ann")
+    encrypted.write(FeedbackRecord(new_id(), time.time(), mine[0].id, '"tech"', "user", "shop"))
+    exported = data_subjects.export_subject(encrypted, "ann")
     assert {p["id"] for p in exported["predictions"]} == {r.id for r in mine}
     assert all(p["input"] == {"text": SECRET} for p in exported["predictions"])
     assert [len(p["feedback"]) for p in exported["predictions"] if p["id"] == mine[0].id] == [1]
     assert json.dumps(exported)
-    stone = data_subjects.erase(encrypted, "ann", "admin")
+    stone = data_subjects.erase_subject(encrypted, "ann", "admin")
     assert stone["erased_predictions"] == 3
-    after = data_subjects.export(encrypted, "ann")
+    after = data_subjects.export_subject(encrypted, "ann")
     assert after["predictions"] == [] and after["erased_at"] == stone["erased_at"]
-    gone = data_subjects.prediction(encrypted, mine[0].id)
+    gone = data_subjects.find_prediction(encrypted, mine[0].id)
     assert gone["input"] is None and gone["input_hash"] is None and gone["output"]["label"] == "business"
     assert gone["feedback"], "feedback stays"
-    assert len(data_subjects.export(encrypted, "bob")["predictions"]) == 1
+    assert len(data_subjects.export_subject(encrypted, "bob")["predictions"]) == 1
     encrypted.write(served("ann"))
-    assert data_subjects.export(encrypted, "ann")["predictions"] == [], "erased for good"
+    assert data_subjects.export_subject(encrypted, "ann")["predictions"] == [], "erased for good"
 
 
 def test_erasing_leaves_no_bytes_of_what_was_plain(plain):
     plain.write(served("ann"))
     assert b"Elm Street" in stored(plain)
-    data_subjects.erase(plain, "ann", "admin")
+    data_subjects.erase_subject(plain, "ann", "admin")
     assert b"Elm Street" not in stored(plain)
 
 
 def test_inputs_expire(encrypted):
     old, new = served("ann", at=time.time() - 91 * 86_400), served("ann")
     encrypted.write(old, served(at=time.time() - 91 * 86_400), new)
-    assert data_subjects.expire(encrypted) == 2 and data_subjects.expire(encrypted) == 0
-    assert data_subjects.prediction(encrypted, old.id)["input"] is None
-    assert data_subjects.prediction(encrypted, new.id)["input"] == {"text": SECRET}
+    assert data_subjects.expire_inputs(encrypted) == 2 and data_subjects.expire_inputs(encrypted) == 0
+    assert data_subjects.find_prediction(encrypted, old.id)["input"] is None
+    assert data_subjects.find_prediction(encrypted, new.id)["input"] == {"text": SECRET}
     encrypted.write(served("ann"))
 
 
@@ -192,7 +192,7 @@ def test_inputs_expire_in_portions(plain, monkeypatch):
     monkeypatch.setattr(data_subjects, "_CHUNK", 3)
     long_ago = time.time() - 91 * 86_400
     plain.write(*(served(at=long_ago + n // 4) for n in range(20)), served())
-    assert data_subjects.expire(plain) == 20 and data_subjects.expire(plain) == 0
+    assert data_subjects.expire_inputs(plain) == 20 and data_subjects.expire_inputs(plain) == 0
     kept = plain.read(
         lambda c: c.execute(text("select input_kept, count(*) from predictions group by 1")).all()
     )
@@ -244,10 +244,10 @@ def test_what_is_erased_leaves_the_log_though_others_read(plain, monkeypatch):
     reader.execute("begin")
     reader.execute("select count(*) from predictions").fetchone()
     with pytest.raises(JournalError, match="still in the log"):
-        data_subjects.erase(plain, "ann", "admin")
+        data_subjects.erase_subject(plain, "ann", "admin")
     reader.execute("rollback")
     reader.close()
-    data_subjects.erase(plain, "ann", "admin")
+    data_subjects.erase_subject(plain, "ann", "admin")
     assert b"Elm Street" not in stored(plain)
 
 
@@ -260,7 +260,7 @@ def test_the_queries_of_a_large_journal_use_its_indexes(plain):
         "select id from predictions where at >= 1 and at < 2 and input_kept != 'none' order by at limit 5": "predictions_by_time",
         "select * from feedback where prediction = 'a'": "feedback_by_prediction",
         "select * from feedback f join predictions p on p.id = f.prediction where f.at > 1": "feedback_by_time",
-        "delete from subjects where made_at < 1 and not exists (select 1 from predictions p where p.subject = data_subjects.id)": "predictions_by_subject",
+        "delete from subjects where made_at < 1 and not exists (select 1 from predictions p where p.subject = subjects.id)": "predictions_by_subject",
     }
     for question, index in questions.items():
         steps = plain.read(
@@ -271,17 +271,17 @@ def test_the_queries_of_a_large_journal_use_its_indexes(plain):
 
 
 def test_only_a_hash_where_there_is_no_master_key(tmp_path, monkeypatch):
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(MASTER_KEY_VARIABLE, raising=False)
     with pytest.raises(RungError, match="no master key"):
         Journal(tmp_path / "a", "encrypted")
     journal = Journal(tmp_path / "b")
     record = served("ann")
     journal.write(record)
-    found = data_subjects.prediction(journal, record.id)
+    found = data_subjects.find_prediction(journal, record.id)
     assert found["input"] is None and len(found["input_hash"]) == 32
     assert b"Elm Street" not in stored(journal)
     journal.close()
-    monkeypatch.setenv(VARIABLE, "short")
+    monkeypatch.setenv(MASTER_KEY_VARIABLE, "short")
     with pytest.raises(RungError, match="not 32 bytes"):
         Journal(tmp_path / "c")
 
@@ -311,4 +311,4 @@ def test_closing_writes_what_waits(tmp_path):
 def test_numbers_that_are_none_become_null(plain):
     record = replace(served(), input={"x": float("nan"), "y": [float("inf"), 1.5]})
     plain.write(record)
-    assert data_subjects.prediction(plain, record.id)["input"] == {"x": None, "y": [None, 1.5]}
+    assert data_subjects.find_prediction(plain, record.id)["input"] == {"x": None, "y": [None, 1.5]}

@@ -19,9 +19,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from rung.core.errors import RungError
 from rung.journal import data_subjects
-from rung.journal.encryption import VARIABLE, new_master_key
-from rung.journal.records import Added, Feedback, Rows, Served, new_id
-from rung.journal.schema import FEEDBACK, FORMAT, PREDICTIONS, SETTINGS, TABLES
+from rung.journal.encryption import MASTER_KEY_VARIABLE, new_master_key
+from rung.journal.records import BulkInsert, FeedbackRecord, PredictionRecord, RecordEncoder, new_id
+from rung.journal.schema import FEEDBACK, FORMAT, METADATA, PREDICTIONS, SETTINGS
 from waiting import LONG
 
 SECRET = "Ann of 12 Elm Street wants a refund 退款 \ud800"
@@ -72,12 +72,12 @@ class Kept:
     def __init__(self, address):
         self.engine = create_engine(address)
         with self.engine.begin() as connection:
-            TABLES.create_all(connection)
+            METADATA.create_all(connection)
             made = {"format": str(FORMAT).encode(), "salt": b"s" * 32, "expired_until": b"0"}
             connection.execute(insert(SETTINGS), [{"name": k, "value": v} for k, v in made.items()])
             found = {row.name: row.value for row in connection.execute(select(SETTINGS))}
         assert found == made, "bytes come back as bytes"
-        self.rows, self.keep_days = Rows(found, "encrypted"), 90
+        self.rows, self.keep_days = RecordEncoder(found, "encrypted"), 90
 
     def read(self, query):
         with self.engine.connect() as connection:
@@ -93,17 +93,17 @@ class Kept:
 
 @pytest.fixture
 def kept(database, monkeypatch):
-    monkeypatch.setenv(VARIABLE, new_master_key())
+    monkeypatch.setenv(MASTER_KEY_VARIABLE, new_master_key())
     journal = Kept(database)
     yield journal
     with journal.engine.begin() as connection:
-        TABLES.drop_all(connection)
+        METADATA.drop_all(connection)
         connection.execute(text("DROP FUNCTION feedback_only_added"))
     journal.engine.dispose()
 
 
 def served(subject, at=None):
-    return Served(
+    return PredictionRecord(
         new_id(), at or time.time(), "r", "desk", "v1", "tfidf_linear", "shop", subject, {"text": SECRET},
         {"label": "business", "probability": 0.9}, 1.5, 1e-7,
     )  # fmt: skip
@@ -111,20 +111,23 @@ def served(subject, at=None):
 
 def test_predictions_feedback_and_people(kept):
     mine, old = served("ann"), served("bob", at=time.time() - 91 * 86_400)
-    said = Feedback(new_id(), time.time(), mine.id, '"tech"', "user", "shop")
-    add_predictions, add_feedback = Added(PREDICTIONS, kept.engine), Added(FEEDBACK, kept.engine)
+    said = FeedbackRecord(new_id(), time.time(), mine.id, '"tech"', "user", "shop")
+    add_predictions, add_feedback = BulkInsert(PREDICTIONS, kept.engine), BulkInsert(FEEDBACK, kept.engine)
     kept.run(lambda c, rows: add_predictions(c, [rows.prediction(c, one) for one in (mine, old)]))
     kept.run(lambda c, rows: add_feedback(c, [vars(said)]))
-    found = data_subjects.prediction(kept, mine.id)
+    found = data_subjects.find_prediction(kept, mine.id)
     assert found["input"] == {"text": SECRET} and found["at"] == mine.at and found["price_usd"] == 1e-7
     assert [one["answer"] for one in found["feedback"]] == ["tech"]
-    assert json.dumps(data_subjects.export(kept, "ann")["predictions"])
-    assert data_subjects.expire(kept) == 1 and data_subjects.prediction(kept, old.id)["input"] is None
-    assert data_subjects.erase(kept, "ann", "admin")["erased_predictions"] == 1
-    gone = data_subjects.prediction(kept, mine.id)
+    assert json.dumps(data_subjects.export_subject(kept, "ann")["predictions"])
+    assert (
+        data_subjects.expire_inputs(kept) == 1
+        and data_subjects.find_prediction(kept, old.id)["input"] is None
+    )
+    assert data_subjects.erase_subject(kept, "ann", "admin")["erased_predictions"] == 1
+    gone = data_subjects.find_prediction(kept, mine.id)
     assert gone["input"] is None and gone["input_hash"] is None and gone["feedback"]
     kept.run(lambda c, rows: add_predictions(c, [rows.prediction(c, served("ann"))]))
-    assert data_subjects.export(kept, "ann")["predictions"] == [], "erased for good"
+    assert data_subjects.export_subject(kept, "ann")["predictions"] == [], "erased for good"
 
 
 @pytest.mark.parametrize("statement", ["update feedback set answer = '1'", "delete from feedback", "truncate feedback"])  # fmt: skip
@@ -134,15 +137,15 @@ def test_feedback_is_only_ever_added(kept, statement):
 
 
 def test_feedback_needs_a_prediction(kept):
-    stray = Feedback(new_id(), time.time(), "0" * 32, '"tech"', "user", "shop")
+    stray = FeedbackRecord(new_id(), time.time(), "0" * 32, '"tech"', "user", "shop")
     with pytest.raises(IntegrityError):
-        kept.run(lambda c, _: Added(FEEDBACK, kept.engine)(c, [vars(stray)]))
+        kept.run(lambda c, _: BulkInsert(FEEDBACK, kept.engine)(c, [vars(stray)]))
 
 
 def test_another_master_key_opens_nothing(kept, monkeypatch):
     record = served("ann")
-    kept.run(lambda c, rows: Added(PREDICTIONS, kept.engine)(c, [rows.prediction(c, record)]))
-    monkeypatch.setenv(VARIABLE, new_master_key())
-    kept.rows = Rows(kept.rows.settings, "encrypted")
+    kept.run(lambda c, rows: BulkInsert(PREDICTIONS, kept.engine)(c, [rows.prediction(c, record)]))
+    monkeypatch.setenv(MASTER_KEY_VARIABLE, new_master_key())
+    kept.rows = RecordEncoder(kept.rows.settings, "encrypted")
     with pytest.raises(RungError, match="another master key"):
-        data_subjects.prediction(kept, record.id)
+        data_subjects.find_prediction(kept, record.id)

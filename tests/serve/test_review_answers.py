@@ -4,11 +4,11 @@ import sqlite3
 
 import pytest
 
-from rung.annotation.journal_store import JournalAnswers, require_readable
+from rung.annotation.journal_store import JournalAnnotationStore, require_readable
 from rung.core.errors import InputError
 from rung.data.labels.consensus import CANNOT, last_by, verdicts
 from rung.data.labels.store import LABEL, SETTLE, SKIP, UNCLEAR, UNDO, Entry
-from rung.journal.reader import read_inputs, read_said, read_served
+from rung.journal.reader import read_feedback, read_inputs, read_predictions
 from rung.journal.writer import Journal
 from served_products import remember, say_so
 
@@ -27,7 +27,7 @@ def entry(id, text, kind=LABEL, label="tech", author="ann", **more):
 
 def test_every_kind_of_word_comes_back_as_it_was_said(place):
     journal, ids, texts, _ = place
-    answers = JournalAnswers(journal, "desk", texts, {texts[ids[1]]})
+    answers = JournalAnnotationStore(journal, "desk", texts, {texts[ids[1]]})
     lines = [
         entry(ids[0], texts[ids[0]], how="unsure"),
         entry(ids[1], texts[ids[1]], how="audit"),
@@ -45,11 +45,11 @@ def test_every_kind_of_word_comes_back_as_it_was_said(place):
     assert found[texts[ids[1]]].how == "audit" and found[texts[ids[3]]].answer == CANNOT
     last = last_by(answers.entries(), "ann")
     answers.add(entry(last.file, last.text, UNDO, None, of=last.id, how=last.how))
-    again = JournalAnswers(journal, "desk", texts, {texts[ids[1]]})
+    again = JournalAnnotationStore(journal, "desk", texts, {texts[ids[1]]})
     assert verdicts(again.entries())[texts[ids[0]]].disagree, (
         "the settlement is taken back, in a new process too"
     )
-    said = read_said(journal, "desk")
+    said = read_feedback(journal, "desk")
     assert [one.source for one in said] == ["review", "audit", *["review"] * 5]
     assert said[0].answer == "tech", "a label is feedback like any other"
 
@@ -57,9 +57,9 @@ def test_every_kind_of_word_comes_back_as_it_was_said(place):
 def test_the_same_line_sent_again_is_written_once(place):
     journal, ids, texts, _ = place
     line = entry(ids[0], texts[ids[0]], token="0123456789")
-    first = JournalAnswers(journal, "desk", texts).add(line)
-    assert JournalAnswers(journal, "desk", texts).add(line) == first
-    assert len(read_said(journal, "desk")) == 1
+    first = JournalAnnotationStore(journal, "desk", texts).add(line)
+    assert JournalAnnotationStore(journal, "desk", texts).add(line) == first
+    assert len(read_feedback(journal, "desk")) == 1
 
 
 def test_what_is_said_of_audited_texts_elsewhere_does_not_count(place):
@@ -72,13 +72,13 @@ def test_what_is_said_of_audited_texts_elsewhere_does_not_count(place):
             (ids[2], "tech", "user", "shop"),
         ],
     )
-    answers = JournalAnswers(journal, "desk", texts, {texts[ids[0]]})
+    answers = JournalAnnotationStore(journal, "desk", texts, {texts[ids[0]]})
     assert set(verdicts(answers.entries())) == {texts[ids[1]]}
 
 
 def test_nothing_in_the_journal_is_changed(place):
     journal, ids, texts, folder = place
-    JournalAnswers(journal, "desk", texts).add(entry(ids[0], texts[ids[0]]))
+    JournalAnnotationStore(journal, "desk", texts).add(entry(ids[0], texts[ids[0]]))
     with sqlite3.connect(folder / "journal.db") as database, pytest.raises(sqlite3.IntegrityError):
         database.execute("UPDATE feedback SET answer = '\"sport\"'")
     database.close()
@@ -87,16 +87,16 @@ def test_nothing_in_the_journal_is_changed(place):
 def test_reading_only_what_is_new_and_what_was_spoken_of(place):
     journal, ids, _, folder = place
     say_so(folder, [(ids[0], "tech", "user", "shop")])
-    assert [row.id for row in read_served(journal, "desk", ids[3], 0).rows] == [ids[0], *ids[4:]]
-    assert len(read_served(journal, "desk", ids[3], 20_000).rows) == 6
+    assert [row.id for row in read_predictions(journal, "desk", ids[3], 0).rows] == [ids[0], *ids[4:]]
+    assert len(read_predictions(journal, "desk", ids[3], 20_000).rows) == 6
     assert set(read_inputs(journal, ids[:2])) == set(ids[:2])
-    assert read_served(journal, "other").rows == ()
+    assert read_predictions(journal, "other").rows == ()
 
 
 def test_inputs_that_are_hashes_are_counted_and_refused_in_words(built, tmp_path):
     remember(tmp_path, built.bundle, [{"text": "a goal"}] * 3, "hash")
     journal = Journal(tmp_path, "hash")
-    served = read_served(journal, "desk")
+    served = read_predictions(journal, "desk")
     journal.close()
     assert served.rows == () and served.without_input == 3
     with pytest.raises(InputError) as caught:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from test_kill import free_port, start
 
-from rung.journal.encryption import VARIABLE, new_master_key
+from rung.journal.encryption import MASTER_KEY_VARIABLE, new_master_key
 from rung.serving.http.api_keys import KeyStore
 from waiting import LONG
 
@@ -38,7 +38,7 @@ def test_ten_thousand_ways_to_ask(built, tmp_path):
     schemathesis = command()
     _, key = KeyStore(tmp_path).create("fuzz", "admin")
     port = free_port()
-    server = start(built.bundle, tmp_path, port, env={**os.environ, VARIABLE: new_master_key()})
+    server = start(built.bundle, tmp_path, port, env={**os.environ, MASTER_KEY_VARIABLE: new_master_key()})
     try:
         done = subprocess.run(
             [schemathesis, "run", f"http://127.0.0.1:{port}/openapi.json", "-H", f"Authorization: Bearer {key}",

@@ -17,8 +17,8 @@ import rung
 from rung.core.errors import RungError
 from rung.core.spec.improve import ShadowSpec
 from rung.core.spec.product import load_product
-from rung.journal.data_subjects import export
-from rung.journal.records import Served, Shadowed, new_id
+from rung.journal.data_subjects import export_subject
+from rung.journal.records import PredictionRecord, ShadowRecord, new_id
 from rung.journal.schema import SHADOWS
 from rung.journal.writer import Journal
 from rung.serving import promotion
@@ -29,7 +29,7 @@ from rung.serving.shadow import ShadowProcess, ShadowRunner
 from rung.serving.shadow_results import read_results
 from rung.serving.shadow_state import NAME, read_shadows
 from rung.serving.shadow_worker import compare_answers
-from rung.workflows.shadow import GO, SERVE, WAIT, act, standing
+from rung.workflows.shadow import GO, SERVE, WAIT, apply_verdict, shadow_status
 from support import run_cli, write_spec
 
 TEXTS = [
@@ -108,7 +108,7 @@ def test_it_answers_what_was_answered(shop, built, other):
     text = shop.client.get("/metrics").text
     assert f'rung_shadow_rows_total{{model="desk",version="{version}",outcome="same"}}' in text
     assert f'rung_shadow_seconds_count{{model="desk",version="{version}"}}' in text
-    shown = export(shop.journal, "Mary")["predictions"][-1]["shadows"]
+    shown = export_subject(shop.journal, "Mary")["predictions"][-1]["shadows"]
     assert [(item["version"], set(item["output"])) for item in shown] == [
         (version, {"label", "probability", "answered_by"})
     ]
@@ -217,11 +217,13 @@ def stands(built, other, news_csv, tmp_path):
         for answer, error, ms in rows:
             id, at = new_id(), time.time()
             his = {"label": "tech", "probability": 0.9}
-            served = Served(id, at, "r", "desk", version, "", "shop", None, {"text": "a"}, his, 1.0, 1e-6)
+            served = PredictionRecord(
+                id, at, "r", "desk", version, "", "shop", None, {"text": "a"}, his, 1.0, 1e-6
+            )
             own = None if error else json.dumps({"label": answer, "probability": 0.8})
             journal.write(served)
-            journal.write(Shadowed(new_id(), at, id, shadow.version, own, error, ms, 2e-6, 1))
-        return standing(what)
+            journal.write(ShadowRecord(new_id(), at, id, shadow.version, own, error, ms, 2e-6, 1))
+        return shadow_status(what)
 
     what = SimpleNamespace(product=product, journal=journal, folder=folder, champion=built.bundle)
     yield SimpleNamespace(add=add, what=what, spec=spec, folder=folder, other=other)
@@ -233,13 +235,13 @@ def test_it_waits_and_then_serves(stands):
     assert (
         found.verdict == WAIT
         and found.reasons[0][0] == "shadow_waits"
-        and act(stands.what, found, "ann", "") is None
+        and apply_verdict(stands.what, found, "ann", "") is None
     )
     found = stands.add(("sports", "", 1.0))
     assert found.verdict == SERVE and found.facts()["agreement"] == 0.9 and found.facts()["skipped"] == 10
-    assert act(stands.what, found, "ann", "well").action == "promote"
+    assert apply_verdict(stands.what, found, "ann", "well").action == "promote"
     assert (
-        standing(stands.what) is None
+        shadow_status(stands.what) is None
         and promotion.current_champion(stands.spec, stands.folder, stands.spec.parent, "desk")
         == stands.other.bundle.resolve()
     )
@@ -256,12 +258,14 @@ def test_it_waits_and_then_serves(stands):
 def test_what_makes_it_go(stands, rows, why):
     found = stands.add(*rows)
     assert found.verdict == GO and [key for key, _ in found.reasons] == [why]
-    assert act(stands.what, found, "ann", "no").action == "kept" and standing(stands.what) is None
+    assert (
+        apply_verdict(stands.what, found, "ann", "no").action == "kept" and shadow_status(stands.what) is None
+    )
 
 
 def test_beside_another_champion_it_goes(stands):
     stands.what.champion = stands.other.bundle
-    assert standing(stands.what).reasons[0][0] == "shadow_other_champion"
+    assert shadow_status(stands.what).reasons[0][0] == "shadow_other_champion"
 
 
 def test_by_command_line(built, other, news_csv, tmp_path):

@@ -13,7 +13,7 @@ import pytest
 from test_gate import ASK, URL
 from test_kill import free_port, start
 
-from rung.journal.encryption import VARIABLE, new_master_key
+from rung.journal.encryption import MASTER_KEY_VARIABLE, new_master_key
 from rung.serving.http.api_keys import KeyStore
 from waiting import LONG
 
@@ -68,7 +68,7 @@ def resident_mb(pid):
 def test_ten_minutes_at_four_fifths(built, tmp_path):
     _, key = KeyStore(tmp_path).create("shop", "predict")
     port = free_port()
-    server = start(built.bundle, tmp_path, port, env={**os.environ, VARIABLE: new_master_key()})
+    server = start(built.bundle, tmp_path, port, env={**os.environ, MASTER_KEY_VARIABLE: new_master_key()})
     try:
         most, wrong = ask(port, key, time.monotonic() + CAPACITY_SECONDS)
         assert not wrong, wrong[:3]

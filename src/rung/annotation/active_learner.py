@@ -9,10 +9,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from rung.annotation.featurizer import Reader, ZeroShot
-from rung.annotation.learning_curve import Outlook, Point, Stability, curve, held_out, outlook, stability
+from rung.annotation.featurizer import Featurizer, ZeroShotClassifier
+from rung.annotation.learning_curve import (
+    CurvePoint,
+    GainForecast,
+    Stability,
+    forecast_gain,
+    held_out_results,
+    learning_curve,
+    prediction_stability,
+)
 from rung.annotation.logistic_regression import QuickHead, fit_head
-from rung.annotation.query_strategy import cover, useful
+from rung.annotation.query_strategy import cluster_representatives, uncertain_and_diverse
 from rung.data.labels.audit_sample import CHOSEN, RANDOM
 from rung.data.labels.pool import Pool
 
@@ -25,33 +33,33 @@ _LOOK_EVERY = 10
 
 
 @dataclass(frozen=True)
-class Lesson:
+class LearnerState:
     """What is known after `labels` labels. queue: places of chosen rows in the order to ask; how: cluster or useful."""
 
     labels: int
     queue: tuple[int, ...]
     how: str
     head: QuickHead | None = None
-    curve: tuple[Point, ...] = ()
+    curve: tuple[CurvePoint, ...] = ()
     stable: Stability | None = None
-    outlook: Outlook | None = None
+    outlook: GainForecast | None = None
 
 
-class Tutor:
+class ActiveLearner:
     """Chooses rows. `learn` hands over labels and returns at once; `queue`, `guess` and `lesson` answer from the last fit."""
 
-    def __init__(self, pool: Pool, vectors: Vectors, reader: Reader, background: bool = True) -> None:
+    def __init__(self, pool: Pool, vectors: Vectors, reader: Featurizer, background: bool = True) -> None:
         """vectors: of the pool's rows, in their order. background: False learns inside `learn`, for files and tests."""
         self._pool, self._vectors = pool, vectors
         self._labels = list(pool.labels)
         self.reader_name = reader.name
-        self._guesser = ZeroShot(reader, pool.labels)
+        self._guesser = ZeroShotClassifier(reader, pool.labels)
         self._chosen = np.array([i for i, row in enumerate(pool.rows) if row.zone == CHOSEN], np.int64)
         self._random = {i for i, row in enumerate(pool.rows) if row.zone == RANDOM}
-        clusters = cover(vectors[self._chosen], max(20, 3 * len(self._labels)))
+        clusters = cluster_representatives(vectors[self._chosen], max(20, 3 * len(self._labels)))
         self._clusters = tuple(self._chosen[clusters].tolist())
         self._rest = tuple(self._chosen.tolist())
-        self._lesson = Lesson(0, self._clusters, "cluster")
+        self._lesson = LearnerState(0, self._clusters, "cluster")
         self._looked = self._learned = 0
         self._training: list[tuple[int, str]] = []
         self._changed = threading.Condition()
@@ -61,7 +69,7 @@ class Tutor:
             threading.Thread(target=self._run, name="tutor", daemon=True).start()
 
     @property
-    def lesson(self) -> Lesson:
+    def lesson(self) -> LearnerState:
         """Return what is known by now."""
         return self._lesson
 
@@ -131,7 +139,7 @@ class Tutor:
                 queue, how = self._clusters, "cluster"
             else:
                 likely = head.probabilities(self._vectors[open_])
-                picked = useful(self._vectors[open_], likely, np.arange(len(open_)), _BATCH)
+                picked = uncertain_and_diverse(self._vectors[open_], likely, np.arange(len(open_)), _BATCH)
                 queue, how = tuple(open_[picked].tolist()), "useful"
             # Before every label was met, names and descriptions know more.
             trusted = head if len(np.unique(codes)) == len(self._labels) else None
@@ -151,13 +159,15 @@ class Tutor:
         random = np.array([place in self._random for place in places.tolist()], bool)
         unlabelled = sorted(self._random - set(places.tolist()))[:_MOST_UNLABELLED]
         x = self._vectors[places]
-        told = held_out(x, codes, random, len(self._labels)) if len(np.unique(codes)) >= 2 else None
-        stable = stability(x, codes, self._vectors[unlabelled], len(self._labels), max(self._looked, 1))
+        told = held_out_results(x, codes, random, len(self._labels)) if len(np.unique(codes)) >= 2 else None
+        stable = prediction_stability(
+            x, codes, self._vectors[unlabelled], len(self._labels), max(self._looked, 1)
+        )
         with self._changed:
             self._lesson = replace(
                 self._lesson,
-                curve=tuple(curve(told)) if told else (),
+                curve=tuple(learning_curve(told)) if told else (),
                 stable=stable,
-                outlook=outlook(told) if told else None,
+                outlook=forecast_gain(told) if told else None,
             )
             self._changed.notify_all()

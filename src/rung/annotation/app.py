@@ -26,15 +26,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rung.annotation.serializers import asked_dict, disagreement_dicts, progress_dict
-from rung.annotation.session import Asked, Desk, name_of
+from rung.annotation.serializers import disagreements_to_dicts, progress_to_dict, query_to_dict
+from rung.annotation.session import LabellingSession, LabelQuery, normalize_author
 from rung.core.errors import InputError, RungError
 from rung.core.messages import LANGUAGES, catalogue
 from rung.core.spec.labelling import KEYS
 
 MAX_BODY_BYTES = 1 << 16
 # What the page's script says.
-PAGE_WORDS = (
+PAGE_MESSAGES = (
     "label.agreement", "label.alone", "label.audit", "label.audit_whole", "label.audit_why",
     "label.back", "label.begin", "label.by", "label.cannot", "label.changed",
     "label.curve", "label.curve_at", "label.curve_wait", "label.disagreements", "label.done",
@@ -48,34 +48,34 @@ PAGE_WORDS = (
 
 
 # Who somebody is, by what they typed: their name, or a key.
-Who = Callable[[str], str]
+IdentifyAuthor = Callable[[str], str]
 LONGEST_KEY = 200
 
 
-class _Body(BaseModel):
+class _AuthorRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     by: str = Field(min_length=1, max_length=LONGEST_KEY)
 
 
-class _Answer(_Body):
+class _AnswerRequest(_AuthorRequest):
     text: str = Field(max_length=32)
     kind: str = Field(max_length=16)
     label: str | None = Field(default=None, max_length=300)
     token: str = Field(min_length=8, max_length=64)
 
 
-class _Undo(_Body):
+class _UndoRequest(_AuthorRequest):
     token: str = Field(min_length=8, max_length=64)
 
 
-def create_label_app(
-    desk: Desk,
+def create_labelling_app(
+    desk: LabellingSession,
     token: str,
     hosts: Sequence[str],
     lang: str = "en",
     author: str = "",
     title: str = "",
-    who: Who | None = None,
+    who: IdentifyAuthor | None = None,
 ) -> FastAPI:
     """Return the page and its requests, below /<token>/. hosts: what the Host header may be ("127.0.0.1:8765").
 
@@ -83,49 +83,49 @@ def create_label_app(
     names, and are believed.
     """
     app = FastAPI(title="rung label", docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(_Guard, token=token, hosts=frozenset(hosts))
-    app.add_exception_handler(RungError, _answer_error)
-    app.add_exception_handler(RequestValidationError, _answer_invalid)
-    app.add_exception_handler(HTTPException, _answer_http)
-    page, headers = label_page(desk, lang, author, title, who is not None)
-    name = who or name_of
+    app.add_middleware(_RequestFilter, token=token, hosts=frozenset(hosts))
+    app.add_exception_handler(RungError, _on_rung_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    page, headers = render_labelling_page(desk, lang, author, title, who is not None)
+    name = who or normalize_author
 
     @app.get(f"/{token}/", response_class=HTMLResponse)
     def show() -> HTMLResponse:
         return HTMLResponse(page, headers=headers)
 
     @app.post(f"/{token}/next")
-    def ask(body: _Body) -> dict[str, Any]:
+    def ask(body: _AuthorRequest) -> dict[str, Any]:
         by = name(body.by)
-        return _state(desk, by, desk.next(by))
+        return _session_state(desk, by, desk.next(by))
 
     @app.post(f"/{token}/answer")
-    def answer(body: _Answer) -> dict[str, Any]:
+    def answer(body: _AnswerRequest) -> dict[str, Any]:
         by = name(body.by)
         desk.answer(by, body.text, body.kind, body.label, body.token)
         if body.kind == "settle":
-            return {"disagreements": disagreement_dicts(desk)}
-        return _state(desk, by, desk.next(by))
+            return {"disagreements": disagreements_to_dicts(desk)}
+        return _session_state(desk, by, desk.next(by))
 
     @app.post(f"/{token}/undo")
-    def undo(body: _Undo) -> dict[str, Any]:
+    def undo(body: _UndoRequest) -> dict[str, Any]:
         by = name(body.by)
         back = desk.undo(by, body.token)
-        return _state(desk, by, back or desk.next(by)) | {"undone": back is not None}
+        return _session_state(desk, by, back or desk.next(by)) | {"undone": back is not None}
 
     @app.post(f"/{token}/disagreements")
-    def disagreements(body: _Body) -> dict[str, Any]:
+    def disagreements(body: _AuthorRequest) -> dict[str, Any]:
         name(body.by)
-        return {"disagreements": disagreement_dicts(desk)}
+        return {"disagreements": disagreements_to_dicts(desk)}
 
     return app
 
 
-def _state(desk: Desk, by: str, asked: Asked | None) -> dict[str, Any]:
-    return {"row": asked_dict(asked) if asked else None, "progress": progress_dict(desk, by)}
+def _session_state(desk: LabellingSession, by: str, asked: LabelQuery | None) -> dict[str, Any]:
+    return {"row": query_to_dict(asked) if asked else None, "progress": progress_to_dict(desk, by)}
 
 
-def serve_label(
+def serve_labelling_page(
     make: Callable[[str, Sequence[str]], FastAPI], port: int, told: Callable[[str], None]
 ) -> None:
     """Answer on 127.0.0.1 until interrupted. make: an app from its token and hosts; told: gets the address; port 0: a free one."""
@@ -149,8 +149,8 @@ def serve_label(
         uvicorn.Server(config).run(sockets=[listening])
 
 
-def label_page(
-    desk: Desk, lang: str, author: str, title: str, keyed: bool = False
+def render_labelling_page(
+    desk: LabellingSession, lang: str, author: str, title: str, keyed: bool = False
 ) -> tuple[str, dict[str, str]]:
     """Return the page, whole in one file and in both languages, and the headers it is sent with.
 
@@ -159,7 +159,7 @@ def label_page(
     folder = resources.files("rung.annotation")
     page = (folder / "page.html").read_text(encoding="utf-8")
     script, style = ((folder / f"page.{end}").read_text(encoding="utf-8") for end in ("js", "css"))
-    words = {code: _words(catalogue(code)) for code in LANGUAGES}
+    words = {code: _page_messages(catalogue(code)) for code in LANGUAGES}
     facts = {
         "lang": lang, "by": author, "title": title, "words": words, "guidelines": desk.spec.guidelines, "keyed": keyed,
         "numbers": desk.pool.of_numbers,
@@ -179,7 +179,7 @@ def label_page(
     # In one pass: what a part holds is never taken for a place of another.
     page = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], page)
     policy = (
-        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; connect-src 'self'; "
+        f"default-src 'none'; script-src {_csp_hash(script)}; style-src {_csp_hash(style)}; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     headers = {
@@ -191,15 +191,15 @@ def label_page(
     return page, headers
 
 
-def _words(messages: Mapping[str, Any]) -> dict[str, Any]:
-    return {key.removeprefix("label."): messages[key] for key in PAGE_WORDS}
+def _page_messages(messages: Mapping[str, Any]) -> dict[str, Any]:
+    return {key.removeprefix("label."): messages[key] for key in PAGE_MESSAGES}
 
 
-def _hash(text: str) -> str:
+def _csp_hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-class _Guard:
+class _RequestFilter:
     """Lets through only what our own page asks for: see the head of this module."""
 
     def __init__(self, app: ASGIApp, token: str, hosts: frozenset[str]) -> None:
@@ -247,18 +247,18 @@ class _Guard:
         return None
 
 
-async def _answer_error(request: Request, error: Exception) -> JSONResponse:
+async def _on_rung_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RungError)  # noqa: S101 - the handler is registered for this type alone
     return JSONResponse(error.as_dict(), status_code=422)
 
 
-async def _answer_http(request: Request, error: Exception) -> JSONResponse:
+async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
     problem = InputError("the request cannot be answered", "request", "Use the page.")
     return JSONResponse(problem.as_dict(), status_code=status)
 
 
-async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
+async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     where = "; ".join(dict.fromkeys(".".join(map(str, item["loc"])) for item in error.errors()[:5]))
     return JSONResponse(

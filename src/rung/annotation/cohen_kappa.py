@@ -13,7 +13,7 @@ from rung.data.labels.consensus import Verdict
 
 
 @dataclass(frozen=True)
-class Kappa:
+class PairAgreement:
     """Agreement of two people on rows that both labelled. share: of equal labels; kappa: beyond chance; low, high: of kappa."""
 
     one: str
@@ -25,7 +25,7 @@ class Kappa:
     high: float
 
 
-def kappa(pairs: Sequence[tuple[str, str]], confidence: float = 0.95) -> tuple[float, float, float]:
+def cohen_kappa(pairs: Sequence[tuple[str, str]], confidence: float = 0.95) -> tuple[float, float, float]:
     """Return Cohen's kappa (1960) of pairs of labels, with the ends of its interval.
 
     The interval is Wilson's for the share of equal labels, carried over with chance agreement taken as known: unlike
@@ -49,7 +49,7 @@ def kappa(pairs: Sequence[tuple[str, str]], confidence: float = 0.95) -> tuple[f
     return beyond_chance(equal), (-1.0 if chance == 1 else beyond_chance(max(centre - half, 0.0))), high
 
 
-def agreements(found: Iterable[Verdict]) -> list[Kappa]:
+def pairwise_agreement(found: Iterable[Verdict]) -> list[PairAgreement]:
     """Return the agreement of every two people, those with most rows in common first. Settled rows count as first labelled."""
     both: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for verdict in found:
@@ -58,5 +58,5 @@ def agreements(found: Iterable[Verdict]) -> list[Kappa]:
     lines = []
     for (one, other), pairs in both.items():
         share = sum(a == b for a, b in pairs) / len(pairs)
-        lines.append(Kappa(one, other, len(pairs), share, *kappa(pairs)))
+        lines.append(PairAgreement(one, other, len(pairs), share, *cohen_kappa(pairs)))
     return sorted(lines, key=lambda line: -line.rows)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rung.annotation.session import Asked, Desk, name_of
+from rung.annotation.session import LabellingSession, LabelQuery, normalize_author
 from rung.core.errors import DataError, InputError
 from rung.core.files import write_text
 from rung.data.labels.consensus import CANNOT
@@ -24,7 +24,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportResult:
     """What a file of labels brought. labelled: new or changed labels; cannot: rows that no label fits; same: said before;
     blank: rows without a label yet."""
 
@@ -34,37 +34,37 @@ class Imported:
     blank: int
 
 
-def export_rows(asked: Sequence[Asked], path: Path) -> None:
+def export_rows(asked: Sequence[LabelQuery], path: Path) -> None:
     """Write rows to be labelled: file, row, hash, an empty label, then the row's own columns. No guess stands beside them."""
     held = io.StringIO()
     writer = csv.writer(held)
     names = list(asked[0].row.cells) if asked else []
     writer.writerow([*COLUMNS, *(f"text:{name}" if name in COLUMNS else name for name in names)])
     for item in asked:
-        cells = [_safe(item.row.cells[name]) for name in names]
-        writer.writerow([_safe(item.row.file), item.row.row, item.row.text, "", *cells])
+        cells = [_escape_formula(item.row.cells[name]) for name in names]
+        writer.writerow([_escape_formula(item.row.file), item.row.row, item.row.text, "", *cells])
     # With a mark, so that a spreadsheet reads Chinese.
     write_text(path, "\ufeff" + held.getvalue())
 
 
-def import_labels(desk: Desk, path: Path, author: str) -> Imported:
+def import_labels(desk: LabellingSession, path: Path, author: str) -> ImportResult:
     """Write the labels of a file into the store, all of them or none; rows are known by their hash.
 
     A label of `?` says that none fits; an empty one is left for later. Raises DataError naming every line that has an
     unknown label or row.
     """
-    author = name_of(author)
+    author = normalize_author(author)
     known, said = desk.pool.by_text(), desk.said_by(author)
     problems: list[str] = []
     entries: list[Entry] = []
     blank = same = 0
-    for line, row in _rows(path):
+    for line, row in _read_rows(path):
         text, label = (row.get("hash") or "").strip().lower(), (row.get("label") or "").strip()
         if not label:
             blank += 1
         elif text not in known:
             problems.append(f"line {line}: the row with the hash '{text[:20]}' is not in the data")
-        elif label != NO_LABEL and (wrong := _wrong(desk, label)):
+        elif label != NO_LABEL and (wrong := _label_problem(desk, label)):
             problems.append(f"line {line}: {wrong}")
         elif said.get(text) == (CANNOT if label == NO_LABEL else desk.read_label(label)):
             same += 1
@@ -80,10 +80,10 @@ def import_labels(desk: Desk, path: Path, author: str) -> Imported:
         )
     desk.add_all(entries)
     cannot = sum(entry.kind == UNCLEAR for entry in entries)
-    return Imported(len(entries) - cannot, cannot, same, blank)
+    return ImportResult(len(entries) - cannot, cannot, same, blank)
 
 
-def _wrong(desk: Desk, label: str) -> str:
+def _label_problem(desk: LabellingSession, label: str) -> str:
     """Return what is wrong with a label, "" when nothing is."""
     try:
         desk.read_label(label)
@@ -92,7 +92,7 @@ def _wrong(desk: Desk, label: str) -> str:
     return ""
 
 
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise DataError(
@@ -117,6 +117,6 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         raise DataError(f"it is not CSV: {error}", path.name, "Save it as CSV with commas.") from None
 
 
-def _safe(value: object) -> str:
+def _escape_formula(value: object) -> str:
     text = "" if value is None else str(value)
     return "'" + text if text.startswith(_FORMULA) else text

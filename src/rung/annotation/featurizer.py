@@ -26,7 +26,7 @@ _LONGEST_CHARS = 20_000
 
 
 @dataclass(frozen=True)
-class Reader:
+class Featurizer:
     """Turns texts into vectors of length 1. name: of the weights, or "words". embedder: None for hashed words."""
 
     name: str
@@ -35,7 +35,7 @@ class Reader:
     def vectors(self, texts: Sequence[str], threads: int = 1) -> Vectors:
         """Return [rows, width], the mean taken off: encoders put all texts into one corner of their space."""
         if self.embedder is None:
-            found = _hashed([text[:_LONGEST_CHARS] for text in texts])
+            found = _hashed_tfidf([text[:_LONGEST_CHARS] for text in texts])
         else:
             with use_embedding_cache(cache_folder() / "embeddings", threads):
                 found = self.embedder.embed(list(texts))
@@ -50,36 +50,36 @@ class Reader:
         return np.asarray(self.embedder.engine.encode(clean), np.float64)
 
 
-def open_reader(weights: str, texts: Sequence[str]) -> Reader:
+def open_featurizer(weights: str, texts: Sequence[str]) -> Featurizer:
     """Return what reads these texts: weights of a name, the best that is here for "auto", or words for "none".
 
     Raises RungError when weights were named that are not here; "auto" then falls back to words.
     """
     if weights == "none":
-        return Reader("words", None)
+        return Featurizer("words", None)
     if weights != "auto":
-        return _named(weights, texts)
+        return _open_named(weights, texts)
     names = ["auto", "wordllama"] if is_english(list(texts[:200])) else ["auto"]
     for name in names:
         try:
-            return _named(name, texts)
+            return _open_named(name, texts)
         except RungError:
             continue
-    return Reader("words", None)
+    return Featurizer("words", None)
 
 
-def _named(weights: str, texts: Sequence[str]) -> Reader:
+def _open_named(weights: str, texts: Sequence[str]) -> Featurizer:
     if weights == "wordllama":
-        return Reader(weights, open_embedder("static", weights_folder(weights)))
+        return Featurizer(weights, open_embedder("static", weights_folder(weights)))
     with use_embedding_cache(cache_folder() / "embeddings", 1):
         name, embedder = open_encoder(weights, list(texts[:200]))
-    return Reader(name, embedder)
+    return Featurizer(name, embedder)
 
 
-class ZeroShot:
+class ZeroShotClassifier:
     """Guesses labels from their names and descriptions alone, by nearness in an encoder's space."""
 
-    def __init__(self, reader: Reader, labels: Mapping[str, str]) -> None:
+    def __init__(self, reader: Featurizer, labels: Mapping[str, str]) -> None:
         self._reader = reader
         self._labels = reader.nearness([f"{name}: {text}" if text else name for name, text in labels.items()])
 
@@ -93,7 +93,7 @@ class ZeroShot:
         return np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float64)
 
 
-def _hashed(texts: Sequence[str]) -> Vectors:
+def _hashed_tfidf(texts: Sequence[str]) -> Vectors:
     """Return TF-IDF over n-grams, added up with random signs in a fixed number of places (Weinberger et al. 2009)."""
     folded = [normalize_text(text) for text in texts]
     rows: list[npt.NDArray[np.int64]] = []

@@ -17,9 +17,9 @@ from sqlalchemy import Connection, func, select
 from rung.core.errors import InputError
 from rung.data.labels.consensus import number_text
 from rung.data.labels.store import KINDS, LABEL, SETTLE, SKIP, UNCLEAR, UNDO, Entry
-from rung.journal.reader import Said, read_said
-from rung.journal.records import Feedback, new_id
-from rung.journal.schema import FEEDBACK, WORD
+from rung.journal.reader import LoggedFeedback, read_feedback
+from rung.journal.records import FeedbackRecord, new_id
+from rung.journal.schema import ACTION_KEY, FEEDBACK
 from rung.journal.writer import Journal
 
 REVIEW, AUDIT = "review", "audit"
@@ -27,7 +27,7 @@ REVIEW, AUDIT = "review", "audit"
 _AGAIN_SECONDS = 86_400.0
 
 
-class JournalAnswers:
+class JournalAnnotationStore:
     """The labels of one product's reviewers, in its journal.
 
     texts: prediction -> hash of its text, of all that can be reviewed. audited: texts of the audit, for which only what was
@@ -68,27 +68,27 @@ class JournalAnswers:
     def entries(self, after: int = 0) -> list[Entry]:
         """Return all lines of reviewers with a number above `after`, in order."""
         found = []
-        for said in read_said(self._journal, self._name, after):
+        for said in read_feedback(self._journal, self._name, after):
             self._numbers[said.id], self._ids[said.number] = said.number, said.id
             entry = self._entry(said)
             if entry is not None:
                 found.append(entry)
         return found
 
-    def _record(self, entry: Entry) -> Feedback:
+    def _record(self, entry: Entry) -> FeedbackRecord:
         if entry.kind not in KINDS:
             raise ValueError(f"'{entry.kind}' is no kind of entry")
         answer: Any = float(entry.label) if self._of_numbers and entry.label is not None else entry.label
         if entry.kind == UNDO:
-            answer = {WORD: UNDO, "of": self._ids.get(entry.of or 0, "")}
+            answer = {ACTION_KEY: UNDO, "of": self._ids.get(entry.of or 0, "")}
         elif entry.kind != LABEL:
-            answer = {WORD: entry.kind, "label": answer}
+            answer = {ACTION_KEY: entry.kind, "label": answer}
         made = new_id()
         if entry.token:
             # The second half is the token's, so that the same line is known again.
-            made = made[:16] + _mark(entry)
+            made = made[:16] + _token_digest(entry)
         source = AUDIT if entry.how == "audit" else REVIEW
-        return Feedback(
+        return FeedbackRecord(
             made, time.time(), entry.file, json.dumps(answer, ensure_ascii=False), source, entry.author
         )
 
@@ -99,19 +99,19 @@ class JournalAnswers:
         same = select(f.id).where(
             f.at > time.time() - _AGAIN_SECONDS,
             f.author == entry.author,
-            func.substr(f.id, 17) == _mark(entry),
+            func.substr(f.id, 17) == _token_digest(entry),
         )
         found: str | None = connection.scalar(same)
         return found
 
-    def _entry(self, said: Said) -> Entry | None:
+    def _entry(self, said: LoggedFeedback) -> Entry | None:
         text = self._texts.get(said.prediction)
         if text is None or said.source != (AUDIT if text in self._audited else REVIEW):
             return None
         kind: Any = LABEL
         label, of = said.answer, None
         if isinstance(said.answer, dict):
-            kind, label = said.answer.get(WORD), said.answer.get("label")
+            kind, label = said.answer.get(ACTION_KEY), said.answer.get("label")
             of = self._numbers.get(said.answer.get("of", ""))
         if self._of_numbers and label is not None:
             label = number_text(label)
@@ -125,7 +125,7 @@ class JournalAnswers:
         )
 
 
-def _mark(entry: Entry) -> str:
+def _token_digest(entry: Entry) -> str:
     return hashlib.sha256(f"{entry.author}\n{entry.token}".encode()).hexdigest()[:16]
 
 

@@ -42,7 +42,7 @@ MORE, HARDLY = 100, 0.01
 
 
 @dataclass(frozen=True)
-class Point:
+class CurvePoint:
     """labels: that trained; score: share of the random rows answered rightly, held out; low, high: its 95 % interval."""
 
     labels: int
@@ -67,7 +67,7 @@ class Stability:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class GainForecast:
     """What MORE labels after `labels` are expected to add to the score, and the 95 % interval of that expectation.
 
     since: from how many labels on the curve was drawn on.
@@ -86,14 +86,16 @@ class Outlook:
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutResults:
     """right: [sizes, random rows], whether a fit on the first so many labels, that row's fold apart, answers it rightly."""
 
     sizes: tuple[int, ...]
     right: npt.NDArray[np.bool_]
 
 
-def held_out(vectors: Vectors, codes: Ints, random: npt.NDArray[np.bool_], labels: int) -> HeldOut:
+def held_out_results(
+    vectors: Vectors, codes: Ints, random: npt.NDArray[np.bool_], labels: int
+) -> HeldOutResults:
     """Return answers at 10, 20, 40, ... labels and at all of them; none while fewer than ten rows are random.
 
     vectors, codes: of the rows that train, in the order they were labelled. random: which of them are random.
@@ -101,7 +103,7 @@ def held_out(vectors: Vectors, codes: Ints, random: npt.NDArray[np.bool_], label
     test = np.flatnonzero(random)
     n = len(codes)
     if len(test) < _LEAST_RANDOM:
-        return HeldOut((), np.zeros((0, len(test)), bool))
+        return HeldOutResults((), np.zeros((0, len(test)), bool))
     # The doubled sizes, without one that is nearly all.
     sizes = [size for size in (10 * 2**k for k in range(20)) if size <= n * 0.8] + [n]
     right = np.zeros((len(sizes), len(test)), bool)
@@ -113,18 +115,19 @@ def held_out(vectors: Vectors, codes: Ints, random: npt.NDArray[np.bool_], label
                 head = fit_head(vectors[known], codes[known], labels)
                 answers = head.probabilities(vectors[asked]).argmax(axis=1)
                 right[place, fold::_FOLDS] = answers == codes[asked]
-    return HeldOut(tuple(sizes), right)
+    return HeldOutResults(tuple(sizes), right)
 
 
-def curve(found: HeldOut) -> list[Point]:
+def learning_curve(found: HeldOutResults) -> list[CurvePoint]:
     """Return the curve: a point for each size."""
     counts, n = found.right.sum(axis=1).tolist(), found.right.shape[1]
     return [
-        Point(size, right / n, *wilson(right, n)) for size, right in zip(found.sizes, counts, strict=True)
+        CurvePoint(size, right / n, *wilson(right, n))
+        for size, right in zip(found.sizes, counts, strict=True)
     ]
 
 
-def outlook(found: HeldOut) -> Outlook | None:
+def forecast_gain(found: HeldOutResults) -> GainForecast | None:
     """Return what the next labels are expected to bring; None before there is a curve to draw on."""
     if not found.sizes:
         return None
@@ -144,10 +147,12 @@ def outlook(found: HeldOut) -> Outlook | None:
     step = math.log((labels + MORE) / labels)
     slope = float(slopes.mean())
     gain, half = slope * step, t * error * step
-    return Outlook(labels, found.sizes[used[0]], gain, gain - half, gain + half)
+    return GainForecast(labels, found.sizes[used[0]], gain, gain - half, gain + half)
 
 
-def stability(vectors: Vectors, codes: Ints, unlabelled: Vectors, labels: int, look: int) -> Stability | None:
+def prediction_stability(
+    vectors: Vectors, codes: Ints, unlabelled: Vectors, labels: int, look: int
+) -> Stability | None:
     """Return what the last quarter of the labels changed; None before it can be told. look: which one it is, from 1."""
     n = len(codes)
     before = n - n // 4

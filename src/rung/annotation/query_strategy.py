@@ -15,7 +15,7 @@ _MOST_CLUSTERED = 4_000
 _SHORTLIST, _LEAST_SHORTLIST = 3, 60
 
 
-def turn(given: tuple[int, int, int], audit_share: float, random_share: float) -> str:
+def next_zone(given: tuple[int, int, int], audit_share: float, random_share: float) -> str:
     """Return what to ask about next, "audit", "random" or "chosen", so that shares of the labels so far are kept.
 
     given: labels of audit, random and chosen rows. The turn goes by counts alone, never by what rows hold.
@@ -26,7 +26,7 @@ def turn(given: tuple[int, int, int], audit_share: float, random_share: float) -
     return "random" if random < int(random_share * (random + chosen + 1) + 1e-9) else "chosen"
 
 
-def cover(vectors: Vectors, count: int, seed: int = 0) -> list[int]:
+def cluster_representatives(vectors: Vectors, count: int, seed: int = 0) -> list[int]:
     """Return rows that stand for `count` clusters, the largest cluster first: each the one nearest its centre.
 
     k-means with k-means++ beginnings (Arthur & Vassilvitskii 2007) on at most 4,000 rows drawn at random. Looks at no
@@ -40,13 +40,13 @@ def cover(vectors: Vectors, count: int, seed: int = 0) -> list[int]:
     count = min(count, len(x))
     if not count:
         return []
-    centres = x[_spread(x, count, rng)].copy()
+    centres = x[_kmeans_plus_plus(x, count, rng)].copy()
     for _ in range(_LLOYD):
-        nearest = _squared(x, centres).argmin(axis=1)
+        nearest = _squared_distances(x, centres).argmin(axis=1)
         for k in range(count):
             if (own := nearest == k).any():
                 centres[k] = x[own].mean(axis=0)
-    far = _squared(x, centres)
+    far = _squared_distances(x, centres)
     size = np.bincount(far.argmin(axis=1), minlength=count)
     found: list[int] = []
     for k in np.argsort(-size, kind="stable").tolist():
@@ -56,7 +56,7 @@ def cover(vectors: Vectors, count: int, seed: int = 0) -> list[int]:
     return found
 
 
-def useful(vectors: Vectors, probabilities: Floats, candidates: Ints, count: int) -> list[int]:
+def uncertain_and_diverse(vectors: Vectors, probabilities: Floats, candidates: Ints, count: int) -> list[int]:
     """Return the `count` candidates that teach most, best first: uncertain ones that are unlike each other.
 
     Uncertainty is 1 minus the margin between the two likeliest labels (Scheffer et al. 2001). Of the most uncertain
@@ -71,29 +71,29 @@ def useful(vectors: Vectors, probabilities: Floats, candidates: Ints, count: int
     short, weight = candidates[order], doubt[order]
     x = vectors[short]
     taken = [0]
-    distance = _squared(x, x[:1])[:, 0]
+    distance = _squared_distances(x, x[:1])[:, 0]
     while len(taken) < min(count, len(short)):
         score = weight * np.sqrt(distance)
         score[taken] = -1.0
         best = int(score.argmax())
         taken.append(best)
-        distance = np.minimum(distance, _squared(x, x[best : best + 1])[:, 0])
+        distance = np.minimum(distance, _squared_distances(x, x[best : best + 1])[:, 0])
     return [int(short[place]) for place in taken]
 
 
-def _spread(x: Vectors, count: int, rng: np.random.Generator) -> list[int]:
+def _kmeans_plus_plus(x: Vectors, count: int, rng: np.random.Generator) -> list[int]:
     """Return the rows of k-means++ beginnings."""
     found = [int(rng.integers(len(x)))]
-    distance = _squared(x, x[found])[:, 0]
+    distance = _squared_distances(x, x[found])[:, 0]
     while len(found) < count:
         total = float(distance.sum())
         place = int(rng.choice(len(x), p=distance / total)) if total > 0 else int(rng.integers(len(x)))
         found.append(place)
-        distance = np.minimum(distance, _squared(x, x[place : place + 1])[:, 0])
+        distance = np.minimum(distance, _squared_distances(x, x[place : place + 1])[:, 0])
     return found
 
 
-def _squared(x: Vectors, y: Vectors) -> Floats:
+def _squared_distances(x: Vectors, y: Vectors) -> Floats:
     """Return squared distances [rows of x, rows of y], never negative."""
     a, b = x.astype(np.float64), y.astype(np.float64)
     found = np.square(a).sum(axis=1)[:, None] - 2.0 * (a @ b.T) + np.square(b).sum(axis=1)[None]

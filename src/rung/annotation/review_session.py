@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rung.annotation.active_learner import Lesson
-from rung.annotation.featurizer import Reader
-from rung.annotation.session import Answers, Desk
+from rung.annotation.active_learner import LearnerState
+from rung.annotation.featurizer import Featurizer
+from rung.annotation.session import AnnotationStore, LabellingSession
 from rung.core.spec.labelling import LabellingSpec
 from rung.data.labels.audit_sample import AUDIT, CHOSEN, Census, Zones
 from rung.data.labels.pool import Pool, PoolRow
@@ -31,7 +31,7 @@ _STEP = 2.0**-40
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ReviewCandidate:
     """A row that may be reviewed. prediction: its first one. sure: probability of the answer, where the model has one.
     others: different answers that callers gave. turn: its place among the audit's rows; None outside the audit."""
 
@@ -48,12 +48,14 @@ class Candidate:
         return "\n".join(str(cell) for cell in self.cells.values() if cell is not None)
 
 
-class ReviewTutor:
+class ReviewStrategy:
     """Says what to ask about next, from what was served; learns nothing while people review. In the place of `loop.tutor.Tutor`."""
 
     reader_name = "words"
 
-    def __init__(self, pool: Pool, candidates: Mapping[str, Candidate], novelty: Mapping[str, float]) -> None:
+    def __init__(
+        self, pool: Pool, candidates: Mapping[str, ReviewCandidate], novelty: Mapping[str, float]
+    ) -> None:
         self._answers = {
             text: (str(c.answer), c.sure) for text, c in candidates.items() if c.sure is not None
         }
@@ -75,9 +77,9 @@ class ReviewTutor:
         self._by_text = {pool.rows[place].text: why for place, why in self._why.items()}
 
     @property
-    def lesson(self) -> Lesson:
+    def lesson(self) -> LearnerState:
         """Return what is known: no curve is drawn of chosen rows."""
-        return Lesson(0, (), "useful")
+        return LearnerState(0, (), "useful")
 
     def learn(self, training: list[tuple[int, str]]) -> None:
         """Nothing: `rung improve` learns."""
@@ -103,15 +105,15 @@ class ReviewTutor:
         return True
 
 
-class ReviewDesk(Desk):
+class ReviewSession(LabellingSession):
     """The desk over served rows: an audit interval is a round, and is whole when its last row is decided."""
 
     def __init__(
         self,
         pool: Pool,
-        answers: Answers,
+        answers: AnnotationStore,
         spec: LabellingSpec,
-        tutor: ReviewTutor,
+        tutor: ReviewStrategy,
         title: str,
         round_size: int,
     ) -> None:
@@ -134,7 +136,7 @@ class ReviewDesk(Desk):
         return Census(whole * _STEP, 0, self._round_size, ())
 
 
-def review_pool(candidates: Sequence[Candidate], labels: Mapping[str, str], round_size: int) -> Pool:
+def review_pool(candidates: Sequence[ReviewCandidate], labels: Mapping[str, str], round_size: int) -> Pool:
     """Return the rows to review as the desk takes them: the audit's first, in the order they came."""
     audit = sorted((c for c in candidates if c.turn is not None), key=lambda c: c.turn or 0)
     chosen = [c for c in candidates if c.turn is None]
@@ -150,7 +152,7 @@ def review_pool(candidates: Sequence[Candidate], labels: Mapping[str, str], roun
     return Pool(tuple(rows), zones, len(rows), len(rows), labels)
 
 
-def novelty(texts: Sequence[str], trained: Sequence[str], reader: Reader) -> npt.NDArray[np.float64]:
+def novelty(texts: Sequence[str], trained: Sequence[str], reader: Featurizer) -> npt.NDArray[np.float64]:
     """Return how far each text is from the nearest text trained on, as 1 minus their cosine; 0 where nothing is known.
 
     By hashed words and pieces of words (`loop.reading`); of many trained texts an even sample.

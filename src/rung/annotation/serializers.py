@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from rung.annotation.learning_curve import MORE, TOLERANCE
-from rung.annotation.session import Asked, Desk, as_dict
+from rung.annotation.session import LabellingSession, LabelQuery, as_dict
 
 # No more of one cell is shown: nobody reads on, and the page stays fast.
 _LONGEST_CELL = 20_000
 
 
-def asked_dict(asked: Asked) -> dict[str, Any]:
+def query_to_dict(asked: LabelQuery) -> dict[str, Any]:
     """Return a row to label. Whether it is random is not told: it is to be judged like all others."""
     row = asked.row
     guess = {"label": asked.guess[0], "sure": round(asked.guess[1], 3)} if asked.guess else None
     return {"text": row.text, "cells": _cells(row.cells), "guess": guess}
 
 
-def disagreement_dicts(desk: Desk) -> list[dict[str, Any]]:
+def disagreements_to_dicts(desk: LabellingSession) -> list[dict[str, Any]]:
     """Return the rows that people label differently: who said what."""
     return [
         {"text": row.text, "cells": _cells(row.cells), "said": dict(sorted(verdict.said.items()))}
@@ -26,7 +26,7 @@ def disagreement_dicts(desk: Desk) -> list[dict[str, Any]]:
     ]
 
 
-def progress_dict(desk: Desk, by: str = "") -> dict[str, Any]:
+def progress_to_dict(desk: LabellingSession, by: str = "") -> dict[str, Any]:
     """Return counts, the curve, whether it is enough, what more would bring, and how far people agree."""
     progress, lesson = desk.progress(by), desk.tutor.lesson
     stable, ahead = lesson.stable, lesson.outlook

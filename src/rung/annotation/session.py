@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rung.annotation.active_learner import Lesson
-from rung.annotation.cohen_kappa import Kappa, agreements
-from rung.annotation.query_strategy import turn
+from rung.annotation.active_learner import LearnerState
+from rung.annotation.cohen_kappa import PairAgreement, pairwise_agreement
+from rung.annotation.query_strategy import next_zone
 from rung.core.errors import InputError, did_you_mean
 from rung.core.spec.labelling import LabellingSpec
 from rung.data.labels.audit_sample import AUDIT, CHOSEN, RANDOM, Census, census
@@ -29,7 +29,7 @@ _HELD_SECONDS = 600.0
 LONGEST_NAME = 60
 
 
-class Answers(Protocol):
+class AnnotationStore(Protocol):
     """Where answers are kept: `LabelStore`, or what a journal has."""
 
     def add(self, *entries: Entry) -> list[int]:
@@ -39,13 +39,13 @@ class Answers(Protocol):
         """Return all lines with a number above `after`, in order."""
 
 
-class Chooses(Protocol):
+class QueryStrategy(Protocol):
     """Who says what to ask about next: `Tutor`, or what looks at served rows."""
 
     reader_name: str
 
     @property
-    def lesson(self) -> Lesson:
+    def lesson(self) -> LearnerState:
         """Return what is known by now."""
 
     def learn(self, training: list[tuple[int, str]]) -> None:
@@ -65,7 +65,7 @@ class Chooses(Protocol):
 
 
 @dataclass(frozen=True)
-class Asked:
+class LabelQuery:
     """A row to label. how: audit, random, cluster or useful, again (somebody else labelled it too). guess: a label and
     its probability; never for random rows, so that no answer follows a model's."""
 
@@ -89,18 +89,18 @@ class Progress:
 
 
 @dataclass
-class _State:
+class _Annotations:
     """What the lines say; made anew when there are more of them."""
 
     entries: list[Entry] = field(default_factory=list)
     found: dict[str, Verdict] = field(default_factory=dict)
 
 
-class Desk:
+class LabellingSession:
     """Asks, and takes answers. Safe to share between threads."""
 
     def __init__(
-        self, pool: Pool, answers: Answers, spec: LabellingSpec, tutor: Chooses, title: str = ""
+        self, pool: Pool, answers: AnnotationStore, spec: LabellingSpec, tutor: QueryStrategy, title: str = ""
     ) -> None:
         self.pool, self.spec, self.tutor, self.title = pool, spec, tutor, title
         self._answers = answers
@@ -113,16 +113,16 @@ class Desk:
         self._given = [place for place, row in enumerate(pool.rows) if row.given is not None]
         self._lock = threading.RLock()
         self._held: dict[str, tuple[str, float]] = {}
-        self._state = _State()
+        self._state = _Annotations()
         self._look()
 
     @property
     def labels(self) -> list[str]:
         return list(self.pool.labels)
 
-    def next(self, author: str) -> Asked | None:
+    def next(self, author: str) -> LabelQuery | None:
         """Return what to ask a person now, kept from others for ten minutes; None when nothing is left."""
-        author = name_of(author)
+        author = normalize_author(author)
         with self._lock:
             self._look()
             asked = next(iter(self._draw(author, 1)), None)
@@ -131,11 +131,11 @@ class Desk:
                 self._held[asked.row.text] = (author, time.monotonic())
             return asked
 
-    def draw(self, author: str, count: int) -> list[Asked]:
+    def draw(self, author: str, count: int) -> list[LabelQuery]:
         """Return up to `count` rows to ask a person about, as `next` would if each were answered; for a file to fill in."""
         with self._lock:
             self._look()
-            return self._draw(name_of(author), count)
+            return self._draw(normalize_author(author), count)
 
     def answer(
         self, author: str, text: str, kind: str, label: str | None = None, token: str | None = None
@@ -144,7 +144,7 @@ class Desk:
 
         token: the same one sent again writes nothing. Raises InputError for rows and labels that are not here.
         """
-        author = name_of(author)
+        author = normalize_author(author)
         if kind not in {LABEL, SKIP, UNCLEAR, SETTLE}:
             raise InputError(
                 f"'{kind}' is no kind of answer", "kind", did_you_mean(kind, (LABEL, SKIP, UNCLEAR, SETTLE))
@@ -184,9 +184,9 @@ class Desk:
         inclusion = self.pool.zones.inclusion(row.zone)
         return Entry(author, kind, text, row.file, row.row, label, how, inclusion, token=token)
 
-    def undo(self, author: str, token: str | None = None) -> Asked | None:
+    def undo(self, author: str, token: str | None = None) -> LabelQuery | None:
         """Take back a person's last line by a new one, and return its row to be asked again; None when there is none."""
-        author = name_of(author)
+        author = normalize_author(author)
         with self._lock:
             self._look()
             last = last_by(self._state.entries, author)
@@ -232,11 +232,11 @@ class Desk:
                 if verdict.disagree and text in self._place
             ]
 
-    def agreement(self) -> list[Kappa]:
+    def agreement(self) -> list[PairAgreement]:
         """Return how far every two people agree."""
         with self._lock:
             self._look()
-            return agreements(self._state.found.values())
+            return pairwise_agreement(self._state.found.values())
 
     def said_by(self, author: str) -> dict[str, str]:
         """Return text hash -> what a person says of it now."""
@@ -256,7 +256,7 @@ class Desk:
         more = self._answers.entries(last)
         if more or not self._state.found:
             entries = self._state.entries + more
-            self._state = _State(entries, verdicts(entries))
+            self._state = _Annotations(entries, verdicts(entries))
             self.tutor.learn(self._training())
 
     def _training(self) -> list[tuple[int, str]]:
@@ -294,14 +294,14 @@ class Desk:
         verdict = self._state.found.get(text)
         return verdict is not None and verdict.disagree
 
-    def _draw(self, author: str, count: int) -> list[Asked]:
+    def _draw(self, author: str, count: int) -> list[LabelQuery]:
         now = time.monotonic()
         taken = {
             text for text, (who, since) in self._held.items() if who != author and now - since < _HELD_SECONDS
         }
         last = last_by(self._state.entries, author)
         just_skipped = last.text if last is not None and last.kind == SKIP else None
-        asked: list[Asked] = []
+        asked: list[LabelQuery] = []
         counts = self._counts()
         mine = self.said_by(author)
         both = sum(len(self._state.found[text].said) > 1 for text in mine)
@@ -310,9 +310,11 @@ class Desk:
             found = self._again(author, taken) if again else None
             if found is not None:
                 both += 1
-                asked.append(Asked(self.pool.rows[found], "again"))
+                asked.append(LabelQuery(self.pool.rows[found], "again"))
             else:
-                zone = turn((counts[0], counts[1], counts[2]), self.spec.audit_share, self.spec.random_share)
+                zone = next_zone(
+                    (counts[0], counts[1], counts[2]), self.spec.audit_share, self.spec.random_share
+                )
                 pick = self._pick(author, zone, taken, just_skipped)
                 if pick is None:
                     break
@@ -337,7 +339,7 @@ class Desk:
                 return self._place[text]
         return None
 
-    def _pick(self, author: str, zone: str, taken: set[str], just_skipped: str | None) -> Asked | None:
+    def _pick(self, author: str, zone: str, taken: set[str], just_skipped: str | None) -> LabelQuery | None:
         """Return the next row of a zone, else of another; rows this person put off come last, the one just put off after all."""
         put_off: list[int] = []
         for name in dict.fromkeys((zone, "chosen", "random", "audit")):
@@ -368,14 +370,14 @@ class Desk:
         """Return the rows of a zone in the order to ask about them."""
         return self.tutor.queue() if zone == "chosen" else self._zone[zone]
 
-    def _asked(self, place: int, how: str) -> Asked:
+    def _asked(self, place: int, how: str) -> LabelQuery:
         row = self.pool.rows[place]
         if row.zone != CHOSEN:
-            return Asked(row, "audit" if row.zone == AUDIT else "random")
-        return Asked(row, self.tutor.how(row.text) if how == "chosen" else how, self.tutor.guess(place))
+            return LabelQuery(row, "audit" if row.zone == AUDIT else "random")
+        return LabelQuery(row, self.tutor.how(row.text) if how == "chosen" else how, self.tutor.guess(place))
 
 
-def name_of(author: str) -> str:
+def normalize_author(author: str) -> str:
     """Return a person's name as it is kept; raises InputError for one that is empty or too long."""
     name = " ".join(str(author).split())
     if not name or len(name) > LONGEST_NAME:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from rung.core.files import write_json
 from rung.core.types import Examples, Prediction, Schema
 from rung.monitoring.drift import reference
-from rung.monitoring.drift.statistics import not_watched
+from rung.monitoring.drift.statistics import unmonitored_inputs
 
 # With fewer random rows among chosen ones, all are taken: a rough reference says more than none.
 _LEAST_RANDOM = 30
@@ -37,10 +37,10 @@ def learn(train: Examples, seed: int, facts: Mapping[str, Any], folder: Path) ->
     places = [i for i, unit in enumerate(train.units) if unit in random]
     rows = train.take(places) if len(places) >= _LEAST_RANDOM else train
     columns = rows.inputs
-    sketch, counts, counted = reference.learn_inputs(train.schema, columns, seed)
-    missing = not_watched(train.schema)
-    none = reference.learn_answers(train.schema, [], [])
-    reference.Reference(sketch, counts, counted, none, missing).write(folder)
+    sketch, counts, counted = reference.fit_input_reference(train.schema, columns, seed)
+    missing = unmonitored_inputs(train.schema)
+    none = reference.fit_prediction_reference(train.schema, [], [])
+    reference.DriftReference(sketch, counts, counted, none, missing).write(folder)
     return {"rows": counted}
 
 
@@ -48,7 +48,7 @@ def place(bundle: Path, learned: Path, schema: Schema, held_out: HeldOut) -> Non
     """Make a bundle's folder with the reference in it: the inputs' as learned, and the answers on held-out rows."""
     bundle.mkdir()
     raw = json.loads((learned / reference.NAME).read_text(encoding="utf-8"))
-    found = reference.learn_answers(schema, held_out.truths, held_out.answers)
+    found = reference.fit_prediction_reference(schema, held_out.truths, held_out.answers)
     write_json(bundle / reference.NAME, {**raw, "answers": found.as_dict()})
     if (learned / reference.ARRAYS).is_file():
         shutil.copyfile(learned / reference.ARRAYS, bundle / reference.ARRAYS)

@@ -52,7 +52,7 @@ def command(
             told = held_against(against, line["reference_rows"], words)
             click.echo(say("drift.acknowledged", words, n=line["number"], who=acknowledge, against=told))
         return
-    found = monitor.watch(product, folder)
+    found = monitor.check_drift(product, folder)
     if html:
         write_text(html, render(found.report, words))
         click.echo(say("term.wrote", words, path=html), err=True)

@@ -76,9 +76,9 @@ def command(
 def _end_shadow(product: Path, by: str, as_json: bool, words: str) -> None:
     from rung.core.messages import say
     from rung.serving.promotion import as_dict
-    from rung.workflows.improve import leave_shadow
+    from rung.workflows.improve import withdraw_shadow
 
-    change = leave_shadow(product, by, words)
+    change = withdraw_shadow(product, by, words)
     if as_json:
         print_json(as_dict(change) if change else None)
     else:
@@ -88,9 +88,9 @@ def _end_shadow(product: Path, by: str, as_json: bool, words: str) -> None:
 def _drifted(product: Path, as_json: bool, words: str) -> bool:
     """Return whether what is served has drifted; say so where it has not."""
     from rung.core.messages import say
-    from rung.workflows.monitor import watch
+    from rung.workflows.monitor import check_drift
 
-    report = watch(product).report
+    report = check_drift(product).report
     if not report["drifted"]:
         if as_json:
             print_json(
@@ -104,12 +104,12 @@ def _drifted(product: Path, as_json: bool, words: str) -> bool:
 def _once(product: Path, by: str, status: bool, as_json: bool, words: str) -> Improvement:
     """Return what came of one attempt, told."""
     from rung.cli.progress import Progress
-    from rung.workflows.improve import as_dict, improve
+    from rung.workflows.improve import improve, improvement_to_dict
 
     with Progress(words, quiet=as_json) as progress:
         found = improve(product, who=by, dry=status, on_event=progress, lang=words)
     if as_json:
-        print_json(as_dict(found))
+        print_json(improvement_to_dict(found))
     else:
         _tell(found, words)
     return found
@@ -117,8 +117,8 @@ def _once(product: Path, by: str, status: bool, as_json: bool, words: str) -> Im
 
 def _tell(found: Improvement, words: str) -> None:
     from rung.core.messages import say
-    from rung.workflows.improve import in_words
-    from rung.workflows.shadow import in_words as shadow_in_words
+    from rung.workflows.improve import describe
+    from rung.workflows.shadow import describe as shadow_in_words
 
     screen = console()
 
@@ -134,6 +134,6 @@ def _tell(found: Improvement, words: str) -> None:
         line("provenance", path=str(found.build.folder.parent / "provenance.jsonl"))
     if "shadow" in facts:
         screen.print(shadow_in_words(facts["shadow"], words), markup=False)
-    screen.print(in_words(found, words), markup=False)
+    screen.print(describe(found, words), markup=False)
     version = found.change.version[:12] if found.change else ""
     line(found.verdict, version=version)

@@ -10,7 +10,7 @@ import click
 from rung.cli.options import as_json, console, lang, own_name, print_json
 
 if TYPE_CHECKING:
-    from rung.annotation.session import Desk
+    from rung.annotation.session import LabellingSession
 
 
 @click.command(
@@ -48,16 +48,16 @@ def command(
     Random rows certify once all of an interval are labelled; chosen ones train. Then `rung build` as ever.
     """
     from rung.annotation.csv_io import export_rows, import_labels
-    from rung.annotation.serializers import progress_dict
+    from rung.annotation.serializers import progress_to_dict
     from rung.core.errors import RungError
     from rung.core.messages import say
-    from rung.workflows.label import open_desk
+    from rung.workflows.label import open_labelling_session
 
     words = lang()
     if export is not None and labels is not None:
         raise RungError("--export and --import at once", "", "First write the rows, then read their labels.")
     author = by or own_name()
-    with open_desk(product, background=not (export or labels or status)) as desk:
+    with open_labelling_session(product, background=not (export or labels or status)) as desk:
         screen = console(stderr=as_json)
         if export is not None:
             if export.exists():
@@ -74,7 +74,7 @@ def command(
             screen.print(say("label.read", words, **vars(done)), markup=False)
         elif not status:
             _serve(desk, port, author, words)
-        told = progress_dict(desk, author)
+        told = progress_to_dict(desk, author)
         if as_json:
             print_json(told)
             return
@@ -87,9 +87,9 @@ def command(
             screen.print(say("label.next", words, product=str(product)), markup=False)
 
 
-def _serve(desk: Desk, port: int, author: str, words: str) -> None:
+def _serve(desk: LabellingSession, port: int, author: str, words: str) -> None:
     """Show the page until Ctrl-C."""
-    from rung.annotation.app import create_label_app, serve_label
+    from rung.annotation.app import create_labelling_app, serve_labelling_page
     from rung.core.messages import say
 
     screen = console(stderr=True)
@@ -98,8 +98,8 @@ def _serve(desk: Desk, port: int, author: str, words: str) -> None:
         screen.print(say("label.words", words, name="minilm e5_small"), markup=False)
     else:
         screen.print(say("label.reader", words, reader=reader), markup=False)
-    serve_label(
-        lambda token, hosts: create_label_app(desk, token, hosts, words, author, desk.title),
+    serve_labelling_page(
+        lambda token, hosts: create_labelling_app(desk, token, hosts, words, author, desk.title),
         port,
         lambda address: screen.print(say("label.at", words, address=address), markup=False),
     )

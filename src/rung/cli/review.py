@@ -10,8 +10,8 @@ import click
 from rung.cli.options import as_json, console, lang, own_name, print_json
 
 if TYPE_CHECKING:
-    from rung.annotation.review_session import ReviewDesk
-    from rung.workflows.review import Served
+    from rung.annotation.review_session import ReviewSession
+    from rung.workflows.review import ServedProduct
 
 
 @click.command(
@@ -51,7 +51,7 @@ def command(
     Only the audit's rows certify, once all of a round are decided; what else is said teaches. Then `rung improve`.
     """
     from rung.annotation.csv_io import export_rows, import_labels
-    from rung.annotation.serializers import progress_dict
+    from rung.annotation.serializers import progress_to_dict
     from rung.core.errors import RungError
     from rung.core.messages import say
     from rung.workflows.review import open_review
@@ -78,7 +78,7 @@ def command(
             screen.print(say("improve.imported", words, **vars(done)), markup=False)
         elif not status:
             _serve(served, desk, port, author, words)
-        told = progress_dict(desk, author) | {"without_input": served.gone}
+        told = progress_to_dict(desk, author) | {"without_input": served.gone}
         if as_json:
             print_json(told)
             return
@@ -93,18 +93,18 @@ def command(
             screen.print(say("improve.next", words, product=str(product)), markup=False)
 
 
-def _serve(served: Served, desk: ReviewDesk, port: int, author: str, words: str) -> None:
+def _serve(served: ServedProduct, desk: ReviewSession, port: int, author: str, words: str) -> None:
     """Show the page until Ctrl-C."""
-    from rung.annotation.app import create_label_app, serve_label
+    from rung.annotation.app import create_labelling_app, serve_labelling_page
     from rung.core.messages import say
-    from rung.workflows.review import reviewer
+    from rung.workflows.review import reviewer_identity
 
     screen = console(stderr=True)
-    who = reviewer(served)
+    who = reviewer_identity(served)
     if who is not None:
         screen.print(say("improve.by_key", words), markup=False)
-    serve_label(
-        lambda token, hosts: create_label_app(desk, token, hosts, words, author, desk.title, who),
+    serve_labelling_page(
+        lambda token, hosts: create_labelling_app(desk, token, hosts, words, author, desk.title, who),
         port,
         lambda address: screen.print(say("improve.at", words, address=address), markup=False),
     )

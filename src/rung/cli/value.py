@@ -28,14 +28,14 @@ def command(product: Path, folder: Path | None, html: Path | None, as_json: bool
     """Say what PRODUCT (default product.yaml) cost and brought, and what a large language model would have cost."""
     from rung.core.files import write_text
     from rung.core.messages import say
-    from rung.monitoring.value import month_cost
+    from rung.monitoring.value import monthly_cost
     from rung.pages.value import llm_lines, render, summary
-    from rung.workflows.monitor import appraise
+    from rung.workflows.monitor import business_value
 
     words = lang()
-    report = appraise(product, folder)
+    report = business_value(product, folder)
     if html:
-        write_text(html, render(report, month_cost, words))
+        write_text(html, render(report, monthly_cost, words))
         click.echo(say("term.wrote", words, path=html), err=True)
     if as_json:
         print_json(report)

@@ -39,7 +39,7 @@ NAME = "audit_rounds.jsonl"
 
 
 @dataclass(frozen=True)
-class Round:
+class AuditRound:
     """predictions, units: of its rows, in the order they came. at: when the first and the last came."""
 
     number: int
@@ -56,7 +56,7 @@ def is_audited(salt: bytes, unit: str, share: float) -> bool:
     return int.from_bytes(digest[:8], "big") < share * 2.0**64
 
 
-def read_rounds(folder: Path, product: str) -> list[Round]:
+def read_rounds(folder: Path, product: str) -> list[AuditRound]:
     """Return the rounds of a product, the oldest first; raises RungError for a line that cannot be read."""
     path = folder / NAME
     if not path.is_file():
@@ -65,7 +65,9 @@ def read_rounds(folder: Path, product: str) -> list[Round]:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
             raw = json.loads(line)
-            item = Round(**raw | {"predictions": tuple(raw["predictions"]), "units": tuple(raw["units"])})
+            item = AuditRound(
+                **raw | {"predictions": tuple(raw["predictions"]), "units": tuple(raw["units"])}
+            )
         except (ValueError, TypeError, KeyError):
             fix = "Put back a copy: without it nobody knows which rows were drawn."
             raise RungError("this line cannot be read", f"{path.name}, line {number}", fix) from None
@@ -76,7 +78,7 @@ def read_rounds(folder: Path, product: str) -> list[Round]:
 
 def form_rounds(
     folder: Path, product: str, arrived: Sequence[tuple[str, str, float]], size: int
-) -> tuple[list[Round], list[str]]:
+) -> tuple[list[AuditRound], list[str]]:
     """Return all rounds, new ones written down first, and the predictions that wait for the next one to fill.
 
     arrived: (prediction, unit, time) of audited rows in the order they came, each unit once, those of earlier rounds
@@ -88,12 +90,14 @@ def form_rounds(
     while len(waiting) >= size:
         rows, waiting = waiting[:size], waiting[size:]
         predictions, units, times = zip(*rows, strict=True)
-        known.append(Round(len(known) + 1, product, predictions, units, times[0], times[-1]))
-        _append(folder, known[-1])
+        known.append(AuditRound(len(known) + 1, product, predictions, units, times[0], times[-1]))
+        _append_round(folder, known[-1])
     return known, [prediction for prediction, _, _ in waiting]
 
 
-def usable(rounds: Sequence[Round], decided: Iterable[str], lock: CertificateLock) -> list[Round]:
+def usable_rounds(
+    rounds: Sequence[AuditRound], decided: Iterable[str], lock: CertificateLock
+) -> list[AuditRound]:
     """Return the rounds that may certify now: unused, whole, without gaps, and 1, 2, 4, ... of them; [] when there are none.
 
     decided: predictions that people have decided, or that nobody can any more.
@@ -106,12 +110,12 @@ def usable(rounds: Sequence[Round], decided: Iterable[str], lock: CertificateLoc
     return unused[: 1 << (whole.bit_length() - 1)] if whole else []
 
 
-def unused_rounds(rounds: Sequence[Round], lock: CertificateLock) -> list[Round]:
+def unused_rounds(rounds: Sequence[AuditRound], lock: CertificateLock) -> list[AuditRound]:
     """Return the rounds at which no certificate and no check has looked."""
     return [one for one in rounds if not lock.earlier(one.units)]
 
 
-def pay_for_stops(rounds: Sequence[Round], lock: CertificateLock, confidence: float) -> None:
+def charge_optional_stopping(rounds: Sequence[AuditRound], lock: CertificateLock, confidence: float) -> None:
     """Write each smaller number of rounds at which one could have stopped into the lock as a look that failed."""
     stop = 1
     while stop < len(rounds):
@@ -126,7 +130,7 @@ def pay_for_stops(rounds: Sequence[Round], lock: CertificateLock, confidence: fl
         stop *= 2
 
 
-def _append(folder: Path, one: Round) -> None:
+def _append_round(folder: Path, one: AuditRound) -> None:
     data = (json.dumps(asdict(one)) + "\n").encode()
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

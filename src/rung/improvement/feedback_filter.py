@@ -21,7 +21,7 @@ REASONS = (CERTIFIES, UNKNOWN_LABEL, CONTRADICTED, OUTLIER, AUTHOR_SHARE, TOO_FE
 
 
 @dataclass(frozen=True)
-class Opinion:
+class Vote:
     """What one author says of one text now. text: its hash. is_reviewer: said with a key that may review."""
 
     prediction: str
@@ -32,7 +32,7 @@ class Opinion:
 
 
 @dataclass(frozen=True)
-class Learned:
+class ResolvedFeedback:
     """One text to learn, or to put aside. authors: who said so; reviewed: they may review."""
 
     prediction: str
@@ -43,11 +43,11 @@ class Learned:
 
 
 @dataclass(frozen=True)
-class Acceptance:
+class FilterResult:
     """What is learned, and what was put aside by reason."""
 
-    learned: tuple[Learned, ...]
-    aside: Mapping[str, tuple[Learned, ...]] = field(default_factory=dict)
+    learned: tuple[ResolvedFeedback, ...]
+    aside: Mapping[str, tuple[ResolvedFeedback, ...]] = field(default_factory=dict)
 
     def counts(self) -> dict[str, int]:
         """Return reason -> texts put aside."""
@@ -55,7 +55,7 @@ class Acceptance:
 
 
 @dataclass(frozen=True)
-class Rules:
+class FilterRules:
     """labels: that may be learned; None: any answer (a number). known: labels the champion knows. sure, author_share: see
     `core.improve_spec`."""
 
@@ -65,31 +65,33 @@ class Rules:
     author_share: float
 
 
-def accept(
-    opinions: Sequence[Opinion],
+def filter_feedback(
+    opinions: Sequence[Vote],
     answers: Mapping[str, tuple[Any, float]],
     barred: Collection[str],
-    rules: Rules,
-) -> Acceptance:
+    rules: FilterRules,
+) -> FilterResult:
     """Return what may be learned of the feedback.
 
     opinions: at most one an author and text. answers: text -> what the champion answered, and how probable it found that.
     barred: texts that certify, or may. The order of what comes back goes by the texts' hashes.
     """
-    by_text: dict[str, list[Opinion]] = {}
+    by_text: dict[str, list[Vote]] = {}
     for opinion in opinions:
         by_text.setdefault(opinion.text, []).append(opinion)
-    aside: dict[str, list[Learned]] = {}
-    learned: list[Learned] = []
+    aside: dict[str, list[ResolvedFeedback]] = {}
+    learned: list[ResolvedFeedback] = []
     for text in sorted(by_text):
         said = by_text[text]
         # Whoever may review outweighs whoever may only predict.
         weighty = [opinion for opinion in said if opinion.is_reviewer] or said
         authors = tuple(sorted({opinion.author for opinion in weighty}))
-        found = Learned(weighty[0].prediction, text, weighty[0].label, authors, weighty[0].is_reviewer)
-        reason = _reason(found, weighty, answers.get(text), barred, rules)
+        found = ResolvedFeedback(
+            weighty[0].prediction, text, weighty[0].label, authors, weighty[0].is_reviewer
+        )
+        reason = _rejection_reason(found, weighty, answers.get(text), barred, rules)
         (aside.setdefault(reason, []) if reason else learned).append(found)
-    learned, over = _within_shares(learned, rules.author_share)
+    learned, over = _limit_author_shares(learned, rules.author_share)
     aside.setdefault(AUTHOR_SHARE, []).extend(over)
     counts = Counter(item.label for item in learned) if rules.labels is not None else Counter()
     few = {
@@ -97,15 +99,15 @@ def accept(
     }  # fmt: skip
     aside.setdefault(TOO_FEW, []).extend(item for item in learned if item.label in few)
     learned = [item for item in learned if item.label not in few] if few else learned
-    return Acceptance(tuple(learned), {reason: tuple(items) for reason, items in aside.items() if items})
+    return FilterResult(tuple(learned), {reason: tuple(items) for reason, items in aside.items() if items})
 
 
-def _reason(
-    found: Learned,
-    said: Sequence[Opinion],
+def _rejection_reason(
+    found: ResolvedFeedback,
+    said: Sequence[Vote],
     answer: tuple[Any, float] | None,
     barred: Collection[str],
-    rules: Rules,
+    rules: FilterRules,
 ) -> str:
     """Return why a text is put aside; "" when it is not."""
     if found.text in barred:
@@ -120,13 +122,15 @@ def _reason(
     return ""
 
 
-def _within_shares(learned: list[Learned], share: float) -> tuple[list[Learned], list[Learned]]:
+def _limit_author_shares(
+    learned: list[ResolvedFeedback], share: float
+) -> tuple[list[ResolvedFeedback], list[ResolvedFeedback]]:
     """Return the texts, and those beyond an author's share. What several authors agree on is nobody's alone.
 
     Reviewers have no share to exceed: the team gave them their keys, and most teams have one. Nor has an author who is the
     only one: there is nobody to be outweighed. For both the gate has the word.
     """
-    own: dict[str, list[Learned]] = {}
+    own: dict[str, list[ResolvedFeedback]] = {}
     for item in learned:
         if len(item.authors) == 1 and not item.reviewed:
             own.setdefault(item.authors[0], []).append(item)

@@ -62,7 +62,7 @@ FRESH, REUSED = "fresh", "reused"
 
 
 @dataclass(frozen=True)
-class Pair:
+class Comparison:
     """Who is compared: versions of the packed bundles. margin: a share of the metric's range. confidence: of the whole life.
     binary: an answer is right or wrong, nothing between."""
 
@@ -76,7 +76,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Check:
+class NoninferiorityResult:
     """What a paired check publishes. number: which of its kind in the product's life. rows_needed: that would do at this error if
     both models answered alike: known before any answer."""
 
@@ -88,7 +88,7 @@ class Check:
     rows_needed: int
 
 
-def shares(metric: MeanMetric, truths: Truths, answers: Answers) -> FloatArray:
+def row_scores(metric: MeanMetric, truths: Truths, answers: Answers) -> FloatArray:
     """Return what each answer is worth as a share of the metric's range: 1 is best."""
     width = metric.greatest - metric.least
     found = (metric.values(truths, answers) - metric.least) / width
@@ -100,24 +100,24 @@ def is_comparable(metric: Metric) -> bool:
     return isinstance(metric, MeanMetric) and math.isfinite(metric.greatest - metric.least)
 
 
-def fresh_alpha(pair: Pair, earlier_of_product: int, failed_looks: int) -> float:
+def fresh_alpha(pair: Comparison, earlier_of_product: int, failed_looks: int) -> float:
     """Return the error of a check on fresh rows: see the head of this module."""
     j = earlier_of_product + 1
     return (1.0 - pair.confidence) / (j * (j + 1)) * 0.75 * 4.0 ** -min(failed_looks, 200)
 
 
-def reused_alpha(pair: Pair, earlier_on_rows: int) -> float:
+def reused_alpha(pair: Comparison, earlier_on_rows: int) -> float:
     """Return the error of a check on rows that earlier checks have used."""
     return float((1.0 - pair.confidence) * 2.0 ** -min(earlier_on_rows + 1, 1_000))
 
 
-def check(
+def noninferiority_test(
     kind: str,
-    pair: Pair,
+    pair: Comparison,
     units: Sequence[str],
     worth: tuple[FloatArray, FloatArray],
     lock: CertificateLock,
-) -> Check:
+) -> NoninferiorityResult:
     """Return whether the challenger is shown to be no worse than the champion by more than the margin.
 
     worth: `shares` of the champion's and of the challenger's answers on the same rows. The check is written into the
@@ -130,7 +130,7 @@ def check(
     what = {
         "bundle": pair.challenger,
         "bar": [[f"paired {kind}", pair.metric, pair.margin, pair.confidence]],
-        "content": _content(pair, units, worth),
+        "content": _content_hash(pair, units, worth),
         "product": pair.product,
     }
 
@@ -151,13 +151,15 @@ def check(
     alpha = float(record["alpha"])
     gains = per_unit(worth[1] - worth[0], units).clip(-1.0, 1.0)
     counted = pair.binary and len(gains) == len(units)
-    passed = _shown(gains, pair.margin, alpha, counted)
+    passed = _is_noninferior(gains, pair.margin, alpha, counted)
     record = lock.settle(record["id"], "passed" if passed else "failed", (), 1)
     passed = record["outcome"] == "passed"
-    return Check(kind, passed, number, alpha, len(gains), rows_needed(pair.margin, alpha, counted))
+    return NoninferiorityResult(
+        kind, passed, number, alpha, len(gains), rows_needed(pair.margin, alpha, counted)
+    )
 
 
-def _shown(gains: FloatArray, margin: float, alpha: float, counted: bool) -> bool:
+def _is_noninferior(gains: FloatArray, margin: float, alpha: float, counted: bool) -> bool:
     """Return whether gains show a mean above minus the margin. counted: each is -1, 0 or 1 by its nature."""
     if counted and len(gains) <= MOST_ROWS:
         won, lost = int((gains > 0.5).sum()), int((gains < -0.5).sum())
@@ -170,7 +172,7 @@ def rows_needed(margin: float, alpha: float, counted: bool = False, most: int = 
     """Return the fewest rows that pass when both models answer every one of them alike. counted: each is right or wrong."""
 
     def enough(n: int) -> bool:
-        return _shown(np.zeros(n), margin, alpha, counted)
+        return _is_noninferior(np.zeros(n), margin, alpha, counted)
 
     high = 1
     while not enough(high):
@@ -184,7 +186,7 @@ def rows_needed(margin: float, alpha: float, counted: bool = False, most: int = 
     return high
 
 
-def _content(pair: Pair, units: Sequence[str], worth: tuple[FloatArray, FloatArray]) -> str:
+def _content_hash(pair: Comparison, units: Sequence[str], worth: tuple[FloatArray, FloatArray]) -> str:
     """Return a hash of what is compared: the champion, the rows, and what both answers are worth there."""
     digest = hashlib.sha256(pair.champion.encode())
     for unit, one, other in sorted(zip(units, worth[0].tolist(), worth[1].tolist(), strict=True)):

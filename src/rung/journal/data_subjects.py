@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from rung.journal.records import Rows
+from rung.journal.records import RecordEncoder
 from rung.journal.schema import FEEDBACK, PREDICTIONS, SETTINGS, SHADOWS, SUBJECTS
 from rung.journal.writer import Journal
 
@@ -16,18 +16,18 @@ _CHUNK = 5_000
 _NOTHING = {"input": None, "input_hash": None, "input_kept": "none", "subject": None}
 
 
-def prediction(journal: Journal, id: str) -> dict[str, Any] | None:
+def find_prediction(journal: Journal, id: str) -> dict[str, Any] | None:
     """Return one prediction with its input, where it is kept, and all its feedback; None when there is none."""
 
     def query(connection: Connection) -> dict[str, Any] | None:
         row = connection.execute(select(PREDICTIONS).where(PREDICTIONS.c.id == id)).first()
-        return _shown(connection, journal.rows, row) if row else None
+        return _prediction_as_dict(connection, journal.rows, row) if row else None
 
     found: dict[str, Any] | None = journal.read(query)
     return found
 
 
-def export(journal: Journal, subject: str) -> dict[str, Any]:
+def export_subject(journal: Journal, subject: str) -> dict[str, Any]:
     """Return everything the journal holds of a subject, oldest first."""
     subject_id = journal.rows.subject_id(subject)
 
@@ -38,21 +38,21 @@ def export(journal: Journal, subject: str) -> dict[str, Any]:
         return {
             "subject": subject,
             "erased_at": entry.erased_at if entry else None,
-            "predictions": [_shown(connection, journal.rows, row) for row in rows],
+            "predictions": [_prediction_as_dict(connection, journal.rows, row) for row in rows],
         }
 
     found: dict[str, Any] = journal.read(query)
     return found
 
 
-def erase(journal: Journal, subject: str, author: str) -> dict[str, Any]:
+def erase_subject(journal: Journal, subject: str, author: str) -> dict[str, Any]:
     """Destroy a subject's key, inputs and hashes; return the tombstone. Answers and feedback stay, about nobody.
 
     A subject never seen gets a tombstone too: nothing of theirs is written from then on.
     """
     subject_id = journal.rows.subject_id(subject)
 
-    def job(connection: Connection, rows: Rows) -> dict[str, Any]:
+    def job(connection: Connection, rows: RecordEncoder) -> dict[str, Any]:
         mine = PREDICTIONS.c.subject == subject_id
         count = connection.scalar(select(func.count()).where(mine)) or 0
         before = connection.execute(select(SUBJECTS).where(SUBJECTS.c.id == subject_id)).first()
@@ -73,15 +73,15 @@ def erase(journal: Journal, subject: str, author: str) -> dict[str, Any]:
     return found
 
 
-def expire(journal: Journal, now: float | None = None) -> int:
+def expire_inputs(journal: Journal, now: float | None = None) -> int:
     """Take inputs, hashes and subjects of predictions past `keep_days` away; return how many predictions."""
     until = (time.time() if now is None else now) - journal.keep_days * 86_400
     taken = 0
-    while count := expire_some(journal, until):
+    while count := expire_batch(journal, until):
         taken += count
 
-    def close(connection: Connection, rows: Rows) -> None:
-        _expired_until(connection, until)
+    def close(connection: Connection, rows: RecordEncoder) -> None:
+        _set_expired_until(connection, until)
         used = select(PREDICTIONS.c.id).where(PREDICTIONS.c.subject == SUBJECTS.c.id).exists()
         connection.execute(
             delete(SUBJECTS).where(SUBJECTS.c.erased_at.is_(None), SUBJECTS.c.made_at < until, ~used)
@@ -92,10 +92,10 @@ def expire(journal: Journal, now: float | None = None) -> int:
     return taken
 
 
-def expire_some(journal: Journal, until: float) -> int:
+def expire_batch(journal: Journal, until: float) -> int:
     """Take one portion, so that answers need not wait for all; return how many predictions, 0 when none is left."""
 
-    def job(connection: Connection, rows: Rows) -> int:
+    def job(connection: Connection, rows: RecordEncoder) -> int:
         begun = float(
             connection.scalar(select(SETTINGS.c.value).where(SETTINGS.c.name == "expired_until")) or 0
         )
@@ -108,20 +108,20 @@ def expire_some(journal: Journal, until: float) -> int:
             return 0
         ids = select(portion.c.id)
         count = connection.execute(update(PREDICTIONS).where(p.id.in_(ids)).values(**_NOTHING)).rowcount
-        _expired_until(connection, reached)
+        _set_expired_until(connection, reached)
         return count
 
     count: int = journal.run(job)
     return count
 
 
-def _expired_until(connection: Connection, at: float) -> None:
+def _set_expired_until(connection: Connection, at: float) -> None:
     connection.execute(
         update(SETTINGS).where(SETTINGS.c.name == "expired_until").values(value=repr(at).encode())
     )
 
 
-def _shown(connection: Connection, rows: Rows, row: Any) -> dict[str, Any]:
+def _prediction_as_dict(connection: Connection, rows: RecordEncoder, row: Any) -> dict[str, Any]:
     said = connection.execute(
         select(FEEDBACK).where(FEEDBACK.c.prediction == row.id).order_by(FEEDBACK.c.id)
     ).all()

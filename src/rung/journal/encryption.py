@@ -13,13 +13,13 @@ import secrets
 
 from rung.core.errors import MissingExtra, RungError
 
-VARIABLE = "RUNG_MASTER_KEY"
+MASTER_KEY_VARIABLE = "RUNG_MASTER_KEY"
 _NONCE = 12
 
 
 def master_key() -> bytes | None:
     """Return the 32 bytes of RUNG_MASTER_KEY; None when it is not set. Raises RungError for one that is no key."""
-    text = os.environ.get(VARIABLE, "").strip()
+    text = os.environ.get(MASTER_KEY_VARIABLE, "").strip()
     if not text:
         return None
     try:
@@ -27,7 +27,9 @@ def master_key() -> bytes | None:
     except ValueError:
         raw = b""
     if len(raw) != 32:
-        raise RungError("it is not 32 bytes in base64", VARIABLE, "`rung keys master` prints a new one.")
+        raise RungError(
+            "it is not 32 bytes in base64", MASTER_KEY_VARIABLE, "`rung keys master` prints a new one."
+        )
     return raw
 
 
@@ -68,7 +70,7 @@ class Cipher:
         try:
             return self._aead(key).decrypt(data[:_NONCE], data[_NONCE:], belongs_to.encode())
         except InvalidTag:
-            fix = f"Set {VARIABLE} to the one the journal was written with."
+            fix = f"Set {MASTER_KEY_VARIABLE} to the one the journal was written with."
             raise RungError("it cannot be decrypted: another master key, or damage", "journal", fix) from None
 
 

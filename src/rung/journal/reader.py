@@ -14,7 +14,7 @@ from rung.journal.writer import Journal
 
 
 @dataclass(frozen=True)
-class Answered:
+class LoggedPrediction:
     """One served row. input: as the model read it. answer: the task's own; probability: of it, where the model has one."""
 
     id: str
@@ -26,7 +26,7 @@ class Answered:
 
 
 @dataclass(frozen=True)
-class Said:
+class LoggedFeedback:
     """One record of feedback, in the order of writing. number: of that order. answer: a label, or an object with WORD."""
 
     number: int
@@ -39,14 +39,16 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Served:
+class ReadablePredictions:
     """rows: with an input, oldest first. without_input: rows whose input is a hash alone, has expired or was erased."""
 
-    rows: tuple[Answered, ...]
+    rows: tuple[LoggedPrediction, ...]
     without_input: int
 
 
-def read_served(journal: Journal, name: str, after: str = "", latest: int = 20_000) -> Served:
+def read_predictions(
+    journal: Journal, name: str, after: str = "", latest: int = 20_000
+) -> ReadablePredictions:
     """Return what a product answered after a prediction, its latest answers, and all that was ever said something of, oldest
     first.
 
@@ -56,7 +58,7 @@ def read_served(journal: Journal, name: str, after: str = "", latest: int = 20_0
     said_of = select(FEEDBACK.c.prediction).where(FEEDBACK.c.prediction == p.id).exists()
     begin = select(p.id).where(p.model == name).order_by(p.id.desc()).offset(latest).limit(1)
 
-    def query(connection: Connection) -> Served:
+    def query(connection: Connection) -> ReadablePredictions:
         since = min(connection.scalar(begin) or "", after)
         wanted = select(PREDICTIONS).where(p.model == name, or_(p.id > since, said_of)).order_by(p.id)
         rows, without = [], 0
@@ -66,34 +68,36 @@ def read_served(journal: Journal, name: str, after: str = "", latest: int = 20_0
                 without += 1
                 continue
             output = json.loads(row.output)
-            rows.append(Answered(row.id, row.at, row.version, found, answer_of(output), row.probability))
-        return Served(tuple(rows), without)
+            rows.append(
+                LoggedPrediction(row.id, row.at, row.version, found, answer_of(output), row.probability)
+            )
+        return ReadablePredictions(tuple(rows), without)
 
-    served: Served = journal.read(query)
+    served: ReadablePredictions = journal.read(query)
     return served
 
 
-def read_inputs(journal: Journal, ids: list[str]) -> dict[str, Answered]:
+def read_inputs(journal: Journal, ids: list[str]) -> dict[str, LoggedPrediction]:
     """Return prediction -> row, of those whose input is still there."""
     p = PREDICTIONS.c
 
-    def query(connection: Connection) -> dict[str, Answered]:
+    def query(connection: Connection) -> dict[str, LoggedPrediction]:
         found = {}
         for begin in range(0, len(ids), 500):
             for row in connection.execute(select(PREDICTIONS).where(p.id.in_(ids[begin : begin + 500]))):
                 values = journal.rows.input_of(connection, row)
                 if values is not None:
                     output = json.loads(row.output)
-                    found[row.id] = Answered(
+                    found[row.id] = LoggedPrediction(
                         row.id, row.at, row.version, values, answer_of(output), row.probability
                     )
         return found
 
-    rows: dict[str, Answered] = journal.read(query)
+    rows: dict[str, LoggedPrediction] = journal.read(query)
     return rows
 
 
-def read_said(journal: Journal, name: str, after: int = 0) -> list[Said]:
+def read_feedback(journal: Journal, name: str, after: int = 0) -> list[LoggedFeedback]:
     """Return all feedback on a product's answers with a number above `after`, in the order it was written."""
     f = FEEDBACK.c
     number: ColumnElement[int] = literal_column("feedback.rowid", Integer)
@@ -104,13 +108,15 @@ def read_said(journal: Journal, name: str, after: int = 0) -> list[Said]:
         .order_by(number)
     )
 
-    def query(connection: Connection) -> list[Said]:
+    def query(connection: Connection) -> list[LoggedFeedback]:
         return [
-            Said(row.number, row.id, row.at, row.prediction, json.loads(row.answer), row.source, row.author)
+            LoggedFeedback(
+                row.number, row.id, row.at, row.prediction, json.loads(row.answer), row.source, row.author
+            )
             for row in connection.execute(wanted)
         ]
 
-    said: list[Said] = journal.read(query)
+    said: list[LoggedFeedback] = journal.read(query)
     return said
 
 

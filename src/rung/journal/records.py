@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, insert, select
 
 from rung.core.errors import RungError
-from rung.journal.encryption import VARIABLE, Cipher, keyed_hash, master_key
+from rung.journal.encryption import MASTER_KEY_VARIABLE, Cipher, keyed_hash, master_key
 from rung.journal.schema import SUBJECTS
 
 # Keys of subjects held in memory; beyond it they are read again.
@@ -22,7 +22,7 @@ _DAY = "%Y-%m-%d"
 
 
 @dataclass(frozen=True)
-class Served:
+class PredictionRecord:
     """One answered row. subject: whom the input is about, as the caller names them; None: nobody in particular."""
 
     id: str
@@ -40,7 +40,7 @@ class Served:
 
 
 @dataclass(frozen=True)
-class Feedback:
+class FeedbackRecord:
     """What someone said of a prediction. answer: JSON of what would have been right. author: a key's name."""
 
     id: str
@@ -52,7 +52,7 @@ class Feedback:
 
 
 @dataclass(frozen=True)
-class Shadowed:
+class ShadowRecord:
     """What a challenger in shadow answered to a row that is in the journal. output: JSON; None where error says why not."""
 
     id: str
@@ -95,7 +95,7 @@ def as_json(value: Any) -> str:
         return json.dumps(json.loads(loose, parse_constant=lambda _: None), ensure_ascii=False)
 
 
-class Added:
+class BulkInsert:
     """Adds rows to a table by a statement that is compiled once: the shortest way through SQLAlchemy to the driver."""
 
     def __init__(self, table: Table, engine: Engine) -> None:
@@ -113,7 +113,7 @@ class Added:
         connection.exec_driver_sql(self._sql, values)
 
 
-class Rows:
+class RecordEncoder:
     """Makes rows. Used by whoever writes, one at a time, and for reading inputs back."""
 
     def __init__(self, settings: Mapping[str, bytes], inputs: str | None) -> None:
@@ -122,7 +122,7 @@ class Rows:
         master = master_key()
         self.kept = inputs or ("encrypted" if master else "hash")
         if self.kept == "encrypted" and master is None:
-            fix = f"Set {VARIABLE} (`rung keys master` prints a new one), or write `serve: {{inputs: hash}}`."
+            fix = f"Set {MASTER_KEY_VARIABLE} (`rung keys master` prints a new one), or write `serve: {{inputs: hash}}`."
             raise RungError("inputs are to be encrypted, and there is no master key", "serve.inputs", fix)
         self.cipher = Cipher(master) if master else None
         self._keys: dict[str, bytes | None] = {}
@@ -137,7 +137,7 @@ class Rows:
         """Return how a subject stands in the journal."""
         return keyed_hash(self.salt, b"subject:" + subject.encode("utf-8", "surrogatepass"))
 
-    def prediction(self, connection: Connection, served: Served) -> dict[str, Any]:
+    def prediction(self, connection: Connection, served: PredictionRecord) -> dict[str, Any]:
         """Return the row of an answer; the first one of a subject adds its key."""
         row = vars(served) | {"output": as_json(served.output)}
         row["probability"] = served.output.get("probability")
@@ -172,7 +172,7 @@ class Rows:
         if row.input_kept == "plain":
             return json.loads(row.input)
         if self.cipher is None:
-            raise RungError("the input is encrypted", "journal", f"Set {VARIABLE}.")
+            raise RungError("the input is encrypted", "journal", f"Set {MASTER_KEY_VARIABLE}.")
         wrapped = connection.scalar(select(SUBJECTS.c.wrapped_key).where(SUBJECTS.c.id == row.subject))
         if wrapped is None:
             return None

@@ -23,16 +23,16 @@ from sqlalchemy import (
 
 FORMAT = 1
 # Feedback that is no label but a word of a reviewer's about one: a JSON object with this key. No label is an object.
-WORD = "rung"
-TABLES = MetaData()
+ACTION_KEY = "rung"
+METADATA = MetaData()
 
 SETTINGS = Table(
-    "settings", TABLES, Column("name", String(32), primary_key=True), Column("value", LargeBinary)
+    "settings", METADATA, Column("name", String(32), primary_key=True), Column("value", LargeBinary)
 )
 
 SUBJECTS = Table(
     "subjects",
-    TABLES,
+    METADATA,
     # Keyed hash of the subject's name: who it is stands nowhere.
     Column("id", String(32), primary_key=True),
     Column("wrapped_key", LargeBinary),
@@ -44,7 +44,7 @@ SUBJECTS = Table(
 
 PREDICTIONS = Table(
     "predictions",
-    TABLES,
+    METADATA,
     # Begins with the time in milliseconds: ids sort by time, and new rows go to the end of the tree.
     Column("id", String(32), primary_key=True),
     Column("at", Float, nullable=False),
@@ -69,7 +69,7 @@ PREDICTIONS = Table(
 
 FEEDBACK = Table(
     "feedback",
-    TABLES,
+    METADATA,
     Column("id", String(32), primary_key=True),
     Column("at", Float, nullable=False),
     Column("prediction", String(32), ForeignKey("predictions.id"), nullable=False),
@@ -84,7 +84,7 @@ FEEDBACK = Table(
 # What a challenger in shadow answered to the same request: see `serve.shadow`.
 SHADOWS = Table(
     "shadows",
-    TABLES,
+    METADATA,
     Column("id", String(32), primary_key=True),
     Column("at", Float, nullable=False),
     Column("prediction", String(32), ForeignKey("predictions.id"), nullable=False),

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rung.core.errors import MissingExtra, RungError
-from rung.journal.encryption import VARIABLE, Cipher, master_key
+from rung.journal.encryption import MASTER_KEY_VARIABLE, Cipher, master_key
 
 NAME = "journal.db"
 _PORTION = 1_000
@@ -22,7 +22,7 @@ SETTLED_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class ServedRow:
+class ServedPrediction:
     """One answered row. input: None where it is not kept (`hash`), was erased or expired (`none`), or cannot be
     decrypted here (`locked`); without_input says which."""
 
@@ -37,7 +37,7 @@ class ServedRow:
 
 
 @dataclass(frozen=True)
-class Said:
+class FeedbackVerdict:
     """Feedback on a row: its last word from one source. right: what would have been right."""
 
     prediction: str
@@ -76,7 +76,9 @@ class JournalReader:
     ) -> None:
         self._engine.dispose()
 
-    def rows(self, model: str, version: str | None, after: str, until: float) -> Iterator[list[ServedRow]]:
+    def rows(
+        self, model: str, version: str | None, after: str, until: float
+    ) -> Iterator[list[ServedPrediction]]:
         """Yield portions of what a model answered, oldest first. version: None for all of them.
 
         after: the id of the last row that is known already; "" for none. until: seconds since 1970.
@@ -97,11 +99,11 @@ class JournalReader:
             if len(found) < _PORTION:
                 return
 
-    def feedback(self, model: str, version: str | None, until: float) -> list[Said]:
+    def feedback(self, model: str, version: str | None, until: float) -> list[FeedbackVerdict]:
         """Return the last word of each source on each prediction of a model, by the time it was said."""
         from sqlalchemy import select
 
-        from rung.journal.schema import FEEDBACK, PREDICTIONS, WORD
+        from rung.journal.schema import ACTION_KEY, FEEDBACK, PREDICTIONS
 
         p, f = PREDICTIONS.c, FEEDBACK.c
         wanted = (
@@ -115,19 +117,19 @@ class JournalReader:
         said: dict[str, tuple[Any, Any]] = {}
         for row in self._ask(wanted):
             right = json.loads(row.answer)
-            if isinstance(right, dict) and WORD in right:
+            if isinstance(right, dict) and ACTION_KEY in right:
                 # A reviewer's word about a label: taken back, settled, or that none can be told.
-                if right[WORD] == "undo":
+                if right[ACTION_KEY] == "undo":
                     said.pop(right.get("of", ""), None)
-                if right[WORD] != "settle" or right.get("label") is None:
+                if right[ACTION_KEY] != "settle" or right.get("label") is None:
                     continue
                 right = right["label"]
             said[row.id] = (row, right)
-        last: dict[tuple[str, str], Said] = {}
+        last: dict[tuple[str, str], FeedbackVerdict] = {}
         for row, right in said.values():
             key = (row.prediction, row.source)
             last.pop(key, None)
-            last[key] = Said(row.prediction, row.at, right, row.source, json.loads(row.output))
+            last[key] = FeedbackVerdict(row.prediction, row.at, right, row.source, json.loads(row.output))
         return list(last.values())
 
     def _ask(self, query: Any) -> Sequence[Any]:
@@ -141,9 +143,9 @@ class JournalReader:
                 f"the journal cannot be read: {type(error.orig).__name__}", NAME, "Try again; else look at the file."
             ) from None  # fmt: skip
 
-    def _row(self, row: Any) -> ServedRow:
+    def _row(self, row: Any) -> ServedPrediction:
         value, why = self._input(row)
-        return ServedRow(
+        return ServedPrediction(
             row.id, row.at, value, why, row.input_hash, json.loads(row.output), row.latency_ms, row.price_usd
         )
 
@@ -177,4 +179,4 @@ class JournalReader:
 
 def why_locked() -> str:
     """Return what to do where inputs cannot be decrypted."""
-    return f"Set {VARIABLE} to the key the journal was written with."
+    return f"Set {MASTER_KEY_VARIABLE} to the key the journal was written with."

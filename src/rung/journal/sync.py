@@ -13,7 +13,7 @@ _PAUSE = 0.03
 _CHECKPOINT_SECONDS = 1.0
 
 
-class LogSync:
+class WalSync:
     """Syncs a write-ahead log soon after being asked (50 ms on a disk that syncs in 10), and once a second brings it into the database.
 
     Left to itself SQLite does the latter in a commit, every thousand pages, and whoever commits waits for the disk.

@@ -22,9 +22,9 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from rung.core.errors import RungError
 from rung.core.files import writing
 from rung.core.logs import log
-from rung.journal.records import Added, Feedback, Rows, Served, Shadowed
-from rung.journal.schema import FEEDBACK, FORMAT, PREDICTIONS, SETTINGS, SHADOWS, TABLES
-from rung.journal.sync import LogSync
+from rung.journal.records import BulkInsert, FeedbackRecord, PredictionRecord, RecordEncoder, ShadowRecord
+from rung.journal.schema import FEEDBACK, FORMAT, METADATA, PREDICTIONS, SETTINGS, SHADOWS
+from rung.journal.sync import WalSync
 
 NAME = "journal.db"
 # Longest wait for another process that holds the database.
@@ -33,9 +33,9 @@ _MOST_RECORDS = 1_000
 _EMPTY_SECONDS = 10.0
 # A commit checkpoints only a log that LogSync did not get small: 32 MB.
 _LOG_PAGES = 8_192
-Record = Served | Feedback | Shadowed
-Done = Callable[[BaseException | None], None]
-Job = Callable[[Connection, Rows], Any]
+Record = PredictionRecord | FeedbackRecord | ShadowRecord
+OnCommit = Callable[[BaseException | None], None]
+Transaction = Callable[[Connection, RecordEncoder], Any]
 
 
 class JournalError(RungError):
@@ -55,32 +55,32 @@ class Journal:
         self.keep_days = keep_days
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._engine = _engine(self.path)
+        self._engine = _create_engine(self.path)
         try:
             with self._engine.begin() as connection:
-                TABLES.create_all(connection)
-                self.rows = Rows(_settings(connection), inputs)
+                METADATA.create_all(connection)
+                self.rows = RecordEncoder(_load_settings(connection), inputs)
         except DatabaseError as error:
             self._engine.dispose()
-            raise _in_words(error, self.path) from None
+            raise _journal_error(error, self.path) from None
         self.path.chmod(0o600)
-        self._queue: queue.SimpleQueue[tuple[Sequence[Record] | Job, Done]] = queue.SimpleQueue()
-        self._add_predictions = Added(PREDICTIONS, self._engine)
-        self._add_feedback = Added(FEEDBACK, self._engine)
-        self._add_shadows = Added(SHADOWS, self._engine)
+        self._queue: queue.SimpleQueue[tuple[Sequence[Record] | Transaction, OnCommit]] = queue.SimpleQueue()
+        self._add_predictions = BulkInsert(PREDICTIONS, self._engine)
+        self._add_feedback = BulkInsert(FEEDBACK, self._engine)
+        self._add_shadows = BulkInsert(SHADOWS, self._engine)
         # Two at once get in each other's way, and SQLite does not wait then.
         self._checkpointing = threading.Lock()
-        self._sync = LogSync(self.path.with_name(NAME + "-wal"), self._checkpoint)
+        self._sync = WalSync(self.path.with_name(NAME + "-wal"), self._checkpoint)
         self._closed = False
         # Held by whoever writes; the connection is theirs alone.
         self._writing = threading.Lock()
         self._connection: Connection | None = None
 
-    def submit(self, records: Sequence[Record], done: Done) -> None:
+    def submit(self, records: Sequence[Record], done: OnCommit) -> None:
         """Hand in records; `done` is called by whoever writes: with None once all are committed, else with why not."""
         self.submit_all([(records, done)])
 
-    def submit_all(self, work: Sequence[tuple[Sequence[Record], Done]]) -> None:
+    def submit_all(self, work: Sequence[tuple[Sequence[Record], OnCommit]]) -> None:
         """Hand in records of several, each with its own `done`: one commit, but what is wrong with one is its own."""
         for records, done in work:
             if self._closed:
@@ -93,14 +93,14 @@ class Journal:
         """Return once the records are committed. Raises JournalError when they are not."""
         self._wait(lambda done: self.submit(records, done))
 
-    def run(self, job: Job) -> Any:
+    def run(self, job: Transaction) -> Any:
         """Return what a change of the journal's own returns, made in its turn, committed on its own."""
         found: list[Any] = []
 
-        def keep(connection: Connection, rows: Rows) -> None:
+        def keep(connection: Connection, rows: RecordEncoder) -> None:
             found.append(job(connection, rows))
 
-        def hand_in(done: Done) -> None:
+        def hand_in(done: OnCommit) -> None:
             self._queue.put((keep, done))
             self._write_waiting()
 
@@ -113,7 +113,7 @@ class Journal:
             with self._engine.connect() as connection:
                 return query(connection)
         except DatabaseError as error:
-            raise _in_words(error, self.path) from None
+            raise _journal_error(error, self.path) from None
 
     def check(self) -> str:
         """Return what is wrong with writing, "" when nothing is; after a failure it tries again."""
@@ -154,7 +154,7 @@ class Journal:
             self._sync.close()
             self._engine.dispose()
 
-    def _wait(self, hand_in: Callable[[Done], None]) -> None:
+    def _wait(self, hand_in: Callable[[OnCommit], None]) -> None:
         finished = threading.Event()
         failed: list[BaseException] = []
 
@@ -181,8 +181,8 @@ class Journal:
 
     def _write_some(self) -> None:
         """Write records up to the next change, or as many as a commit may carry; then that change."""
-        batch: list[tuple[Sequence[Record], Done]] = []
-        change: tuple[Job, Done] | None = None
+        batch: list[tuple[Sequence[Record], OnCommit]] = []
+        change: tuple[Transaction, OnCommit] | None = None
         size = 0
         while size < _MOST_RECORDS and change is None:
             try:
@@ -199,7 +199,7 @@ class Journal:
         if change is not None:
             change[1](self._attempt(change[0]))
 
-    def _commit(self, batch: list[tuple[Sequence[Record], Done]]) -> None:
+    def _commit(self, batch: list[tuple[Sequence[Record], OnCommit]]) -> None:
         records = [record for work, _ in batch for record in work]
         error = self._attempt(lambda connection, rows: self._insert(connection, rows, records))
         if error is not None and len(batch) > 1 and not isinstance(error.__cause__, OperationalError):
@@ -214,7 +214,7 @@ class Journal:
                 # Whoever asked has gone, its event loop closed; the record is committed all the same.
                 log("nobody waits for this record", logging.DEBUG)
 
-    def _attempt(self, job: Job) -> BaseException | None:
+    def _attempt(self, job: Transaction) -> BaseException | None:
         try:
             if self._connection is None:
                 self._connection = self._engine.connect()
@@ -222,7 +222,7 @@ class Journal:
                 job(self._connection, self.rows)
         except OperationalError as error:
             self._start_afresh()
-            found = _in_words(error, self.path)
+            found = _journal_error(error, self.path)
             self.problem = found.problem
             log("journal failed", logging.ERROR, problem=found.problem)
             return found
@@ -239,11 +239,17 @@ class Journal:
         self._sync.wanted()
         return None
 
-    def _insert(self, connection: Connection, rows: Rows, records: Sequence[Record]) -> None:
-        served = [rows.prediction(connection, record) for record in records if isinstance(record, Served)]
+    def _insert(self, connection: Connection, rows: RecordEncoder, records: Sequence[Record]) -> None:
+        served = [
+            rows.prediction(connection, record) for record in records if isinstance(record, PredictionRecord)
+        ]
         self._add_predictions(connection, served)
-        self._add_feedback(connection, [vars(record) for record in records if isinstance(record, Feedback)])
-        self._add_shadows(connection, [vars(record) for record in records if isinstance(record, Shadowed)])
+        self._add_feedback(
+            connection, [vars(record) for record in records if isinstance(record, FeedbackRecord)]
+        )
+        self._add_shadows(
+            connection, [vars(record) for record in records if isinstance(record, ShadowRecord)]
+        )
 
     def _start_afresh(self) -> None:
         """Forget what a transaction that failed may have left in memory: keys it made, and its connection."""
@@ -263,7 +269,7 @@ def _probe(connection: Connection) -> Any:
     return insert(SETTINGS).values(name="probe", value=value)
 
 
-def _settings(connection: Connection) -> dict[str, bytes]:
+def _load_settings(connection: Connection) -> dict[str, bytes]:
     """Return the journal's own settings, made when it is new; raises RungError for one of a newer format."""
     from secrets import token_bytes
 
@@ -278,7 +284,7 @@ def _settings(connection: Connection) -> dict[str, bytes]:
     return found
 
 
-def _engine(path: Path) -> Engine:
+def _create_engine(path: Path) -> Engine:
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_MS / 1000})
 
     @event.listens_for(engine, "connect")
@@ -291,7 +297,7 @@ def _engine(path: Path) -> Engine:
     return engine
 
 
-def _in_words(error: DatabaseError, path: Path) -> JournalError:
+def _journal_error(error: DatabaseError, path: Path) -> JournalError:
     text = str(error.orig).lower()
     if "full" in text or "disk i/o" in text:
         words = ("the disk is full or refuses writing", "Free some space; the server goes on by itself.")

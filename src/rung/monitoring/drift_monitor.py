@@ -37,12 +37,12 @@ import numpy as np
 
 from rung.core.manifest import Manifest
 from rung.core.spec.drift import DriftSpec
-from rung.journal.served_rows import Said, ServedRow
+from rung.journal.served_rows import FeedbackVerdict, ServedPrediction
 from rung.monitoring.drift.betting import Floats
-from rung.monitoring.drift.history import Trail
-from rung.monitoring.drift.mean_test import MeanTest, chernoff
+from rung.monitoring.drift.history import EvidenceHistory
+from rung.monitoring.drift.mean_test import MeanTest, chernoff_interval
 from rung.monitoring.drift.rank_test import RankTest
-from rung.monitoring.drift.reference import Reference
+from rung.monitoring.drift.reference import DriftReference
 
 SHARES = {"input": 0.5, "answers": 0.25, "right": 0.25}
 # Distinct texts that are remembered, to know one asked again.
@@ -52,13 +52,13 @@ _INTERVAL_ERROR = 0.01
 
 
 @dataclass
-class Watched:
+class MonitoredTest:
     """A test, what it watches and how its evidence went. alarm: None, or when it first reached what is needed."""
 
     key: str
     kind: str
     test: RankTest | MeanTest
-    trail: Trail = field(default_factory=Trail)
+    trail: EvidenceHistory = field(default_factory=EvidenceHistory)
     alarm: dict[str, Any] | None = None
 
     def took(self, evidence: Floats, needed: float, rows: Sequence[tuple[str, float]]) -> None:
@@ -89,21 +89,21 @@ class Watched:
         }
 
     @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> Watched:
+    def from_dict(cls, raw: Mapping[str, Any]) -> MonitoredTest:
         """Return what `as_dict` wrote."""
         made = (RankTest if raw["is_rank"] else MeanTest).from_dict(raw["test"])
-        return cls(raw["key"], raw["kind"], made, Trail.from_dict(raw["trail"]), raw["alarm"])
+        return cls(raw["key"], raw["kind"], made, EvidenceHistory.from_dict(raw["trail"]), raw["alarm"])
 
 
 @dataclass
-class Period:
+class MonitoringPeriod:
     """A period of watching: its tests, and what was counted. against: `training`, or `served` for the rows of the
     period itself, once an alarm was acknowledged. repeats: rows left out because their text had been asked."""
 
     number: int
     against: str
     seed: int
-    watched: list[Watched]
+    watched: list[MonitoredTest]
     rows: int = 0
     repeats: int = 0
     without_input: dict[str, int] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class Period:
     since: float = 0.0
     remembered: list[int] = field(default_factory=list)
 
-    def needed(self, watched: Watched, false_alarms: float) -> float:
+    def needed(self, watched: MonitoredTest, false_alarms: float) -> float:
         """Return the log capital at which a test alarms."""
         alike = sum(other.kind == watched.kind for other in self.watched)
         return math.log(alike / (SHARES[watched.kind] * false_alarms))
@@ -129,41 +129,41 @@ class Period:
         }
 
     @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> Period:
+    def from_dict(cls, raw: Mapping[str, Any]) -> MonitoringPeriod:
         """Return what `as_dict` wrote."""
         remembered = np.frombuffer(base64.b64decode(raw["remembered"]), dtype=np.uint64).tolist()
-        watched = [Watched.from_dict(item) for item in raw["watched"]]
+        watched = [MonitoredTest.from_dict(item) for item in raw["watched"]]
         return cls(**{**raw, "watched": watched, "remembered": remembered})
 
 
-def begin(
-    reference: Reference, manifest: Manifest, spec: DriftSpec, against: str = "training", number: int = 1
-) -> Period:
+def start_period(
+    reference: DriftReference, manifest: Manifest, spec: DriftSpec, against: str = "training", number: int = 1
+) -> MonitoringPeriod:
     """Return a new period with its tests."""
     from_training = against == "training"
     found = []
     for item in reference.sketch.statistics:
         counts = reference.counts[item.key] if from_training else [0] * item.binned.size
-        found.append(Watched(item.key, "input", RankTest.against(counts)))
+        found.append(MonitoredTest(item.key, "input", RankTest.against(counts)))
     answers = reference.answers
     if answers.value.size > 1:
-        found.append(Watched("answer", "answers", RankTest.against([0] * answers.value.size)))
+        found.append(MonitoredTest("answer", "answers", RankTest.against([0] * answers.value.size)))
     if answers.sureness is not None:
-        found.append(Watched("sureness", "answers", RankTest.against([0] * answers.sureness.size)))
+        found.append(MonitoredTest("sureness", "answers", RankTest.against([0] * answers.sureness.size)))
     if from_training and answers.rows:
         shares = {f"share:{label}": count / answers.rows for label, count in answers.labels.items()}
         shares |= {} if answers.sure is None else {"sure": answers.sure}
         for key, share in shares.items():
-            low, high = chernoff(share, answers.rows, _INTERVAL_ERROR / len(shares))
+            low, high = chernoff_interval(share, answers.rows, _INTERVAL_ERROR / len(shares))
             test = MeanTest(max(low - spec.tolerance, 0.0), min(high + spec.tolerance, 1.0))
-            found.append(Watched(key, "answers", test))
-    allowed = allowed_misses(reference, manifest, spec)
+            found.append(MonitoredTest(key, "answers", test))
+    allowed = allowed_error_rate(reference, manifest, spec)
     if allowed is not None:
-        found.append(Watched("right", "right", MeanTest(0.0, allowed)))
-    return Period(number, against, secrets.randbits(63), found)
+        found.append(MonitoredTest("right", "right", MeanTest(0.0, allowed)))
+    return MonitoringPeriod(number, against, secrets.randbits(63), found)
 
 
-def allowed_misses(reference: Reference, manifest: Manifest, spec: DriftSpec) -> float | None:
+def allowed_error_rate(reference: DriftReference, manifest: Manifest, spec: DriftSpec) -> float | None:
     """Return the share of wrong answers above which the product is worse than was said; None where none was."""
     certificate = manifest.certificate or {}
     for condition in certificate.get("conditions", ()):
@@ -172,17 +172,17 @@ def allowed_misses(reference: Reference, manifest: Manifest, spec: DriftSpec) ->
     answers = reference.answers
     if not answers.rows or not (answers.labels or answers.miss_above is not None):
         return None
-    high = chernoff(answers.missed / answers.rows, answers.rows, _INTERVAL_ERROR)[1]
+    high = chernoff_interval(answers.missed / answers.rows, answers.rows, _INTERVAL_ERROR)[1]
     return min(high + spec.tolerance, 1.0)
 
 
-class Monitor:
+class DriftMonitor:
     """Takes served rows into a period. repeats_are_copies: of the task, whether a text asked again counts once."""
 
     def __init__(
         self,
-        period: Period,
-        reference: Reference,
+        period: MonitoringPeriod,
+        reference: DriftReference,
         manifest: Manifest,
         false_alarms: float,
         repeats_are_copies: bool = True,
@@ -194,7 +194,7 @@ class Monitor:
         self._once = repeats_are_copies
         self._remembered = dict.fromkeys(period.remembered)
 
-    def take(self, rows: Sequence[ServedRow]) -> None:
+    def add_predictions(self, rows: Sequence[ServedPrediction]) -> None:
         """Take the next rows, oldest first."""
         period = self.period
         draw = np.random.default_rng([period.seed, period.rows])
@@ -217,7 +217,7 @@ class Monitor:
             self._answers(new, draw)
         period.remembered = list(self._remembered)
 
-    def hear(self, said: Sequence[Said]) -> None:
+    def add_feedback(self, said: Sequence[FeedbackVerdict]) -> None:
         """Take feedback of random audits, each prediction once, as it was last judged when it is first heard of."""
         period = self.period
         watched = next((item for item in period.watched if item.key == "right"), None)
@@ -225,14 +225,14 @@ class Monitor:
         new = [s for s in said if s.source == "audit" and s.at >= period.since and s.prediction not in known]
         if watched is None or not new:
             return
-        missed = np.array([float(is_miss(s, self._reference, self._schema.outputs[0].name)) for s in new])
+        missed = np.array([float(is_error(s, self._reference, self._schema.outputs[0].name)) for s in new])
         evidence = watched.test.take(missed)  # type: ignore[call-arg]
         watched.took(
             evidence, period.needed(watched, self._false_alarms), [(s.prediction, s.at) for s in new]
         )
         period.heard += [s.prediction for s in new]
 
-    def _is_new(self, row: ServedRow) -> bool:
+    def _is_new(self, row: ServedPrediction) -> bool:
         """Return whether a row's text was not asked lately, and remember it."""
         if not self._once or row.input_hash is None:
             return True
@@ -244,7 +244,7 @@ class Monitor:
             del self._remembered[next(iter(self._remembered))]
         return True
 
-    def _answers(self, rows: Sequence[ServedRow], draw: np.random.Generator) -> None:
+    def _answers(self, rows: Sequence[ServedPrediction], draw: np.random.Generator) -> None:
         answers = self._reference.answers
         values = [row.output.get(self._schema.outputs[0].name) for row in rows]
         sure = [row.output.get("probability") for row in rows]
@@ -264,7 +264,7 @@ class Monitor:
         self,
         kind: str,
         bins: Mapping[str, Any],
-        rows: Sequence[ServedRow],
+        rows: Sequence[ServedPrediction],
         draw: np.random.Generator,
     ) -> None:
         names = [(row.id, row.at) for row in rows]
@@ -275,7 +275,7 @@ class Monitor:
                 watched.took(evidence, self.period.needed(watched, self._false_alarms), names)
 
 
-def is_miss(said: Said, reference: Reference, output: str) -> bool:
+def is_error(said: FeedbackVerdict, reference: DriftReference, output: str) -> bool:
     """Return whether an answer was wrong, or a number further off than most held-out ones were."""
     value, limit = said.output.get(output), reference.answers.miss_above
     if limit is None:

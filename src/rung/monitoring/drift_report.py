@@ -10,11 +10,11 @@ import numpy as np
 
 from rung.core.manifest import Manifest
 from rung.core.spec.drift import DriftSpec
-from rung.journal.served_rows import Said
-from rung.monitoring.drift.binning import SCRIPTS, Categories, Quantiles
+from rung.journal.served_rows import FeedbackVerdict
+from rung.monitoring.drift.binning import SCRIPTS, CategoryBins, QuantileBins
 from rung.monitoring.drift.mean_test import MeanTest
-from rung.monitoring.drift.reference import Reference
-from rung.monitoring.drift_monitor import Period, Watched, is_miss
+from rung.monitoring.drift.reference import DriftReference
+from rung.monitoring.drift_monitor import MonitoredTest, MonitoringPeriod, is_error
 from rung.monitoring.drift_state import DriftState
 
 FORMAT = 1
@@ -22,8 +22,12 @@ FORMAT = 1
 _BARS = 10
 
 
-def report(
-    manifest: Manifest, spec: DriftSpec, state: DriftState, reference: Reference, said: Sequence[Said]
+def drift_report(
+    manifest: Manifest,
+    spec: DriftSpec,
+    state: DriftState,
+    reference: DriftReference,
+    said: Sequence[FeedbackVerdict],
 ) -> dict[str, Any]:
     """Return everything that a look found. evidence is in powers of ten: 3 is 1,000 times the stake."""
     period = state.period
@@ -55,7 +59,9 @@ def report(
     }
 
 
-def _test(watched: Watched, period: Period, spec: DriftSpec, reference: Reference) -> dict[str, Any]:
+def _test(
+    watched: MonitoredTest, period: MonitoringPeriod, spec: DriftSpec, reference: DriftReference
+) -> dict[str, Any]:
     what, _, name = watched.key.partition(":")
     capital = watched.test.capital
     ten = math.log(10)
@@ -76,7 +82,7 @@ def _test(watched: Watched, period: Period, spec: DriftSpec, reference: Referenc
     return found | {"bars": _bars(watched, served, reference)}
 
 
-def _bars(watched: Watched, served: np.ndarray, reference: Reference) -> list[dict[str, Any]]:
+def _bars(watched: MonitoredTest, served: np.ndarray, reference: DriftReference) -> list[dict[str, Any]]:
     """Return a statistic's shares in the reference and in what was served, in at most a dozen groups."""
     before = watched.test.begun  # type: ignore[union-attr]
     if watched.key == "answer" and reference.answers.labels:
@@ -100,7 +106,9 @@ def _bars(watched: Watched, served: np.ndarray, reference: Reference) -> list[di
     return found
 
 
-def _groups(watched: Watched, reference: Reference, size: int) -> tuple[list[Any], list[list[int]]]:
+def _groups(
+    watched: MonitoredTest, reference: DriftReference, size: int
+) -> tuple[list[Any], list[list[int]]]:
     """Return what each bar stands for and its bins. A name is text, or {low, high} of an interval."""
     what = watched.key.partition(":")[0]
     binned = next((s.binned for s in reference.sketch.statistics if s.key == watched.key), None)
@@ -112,7 +120,7 @@ def _groups(watched: Watched, reference: Reference, size: int) -> tuple[list[Any
         return [*(name.title() if name.isupper() else name for name in SCRIPTS)], [
             [3 * i, 3 * i + 1, 3 * i + 2] for i in range(len(SCRIPTS))
         ]
-    if isinstance(binned, Quantiles) and len(binned.edges):
+    if isinstance(binned, QuantileBins) and len(binned.edges):
         parts = [part.tolist() for part in np.array_split(np.arange(size - 1), min(_BARS, size - 1))]
         edges = binned.edges.tolist()
         names: list[Any] = [
@@ -120,7 +128,7 @@ def _groups(watched: Watched, reference: Reference, size: int) -> tuple[list[Any
             for part in parts
         ]  # fmt: skip
         return [*names, "missing"], [*parts, [size - 1]]
-    if isinstance(binned, Categories):
+    if isinstance(binned, CategoryBins):
         shown = min(_BARS, len(binned.hashes))
         # Which categories these are stands in no file of the reference: they are known by how frequent they were.
         return [*(f"#{i + 1}" for i in range(shown)), "others", "missing"], [
@@ -132,7 +140,7 @@ def _groups(watched: Watched, reference: Reference, size: int) -> tuple[list[Any
 
 
 def _feedback(
-    said: Sequence[Said], period: Period, reference: Reference, manifest: Manifest
+    said: Sequence[FeedbackVerdict], period: MonitoringPeriod, reference: DriftReference, manifest: Manifest
 ) -> dict[str, dict[str, int]]:
     """Return how many reviewed rows were right: of the random audit, and of all others."""
     found = {"audit": {"rows": 0, "right": 0}, "chosen": {"rows": 0, "right": 0}}
@@ -141,5 +149,5 @@ def _feedback(
         if item.at >= period.since:
             part = found["audit" if item.source == "audit" else "chosen"]
             part["rows"] += 1
-            part["right"] += not is_miss(item, reference, output)
+            part["right"] += not is_error(item, reference, output)
     return found

@@ -15,7 +15,7 @@ from typing import Any
 
 from rung.core.errors import RungError
 from rung.core.files import read_json, write_json
-from rung.monitoring.drift_monitor import Period
+from rung.monitoring.drift_monitor import MonitoringPeriod
 
 FORMAT = 1
 
@@ -24,11 +24,11 @@ FORMAT = 1
 class DriftState:
     """The running period, and the ended ones in a line each: number, rows, alarms, who ended it, when."""
 
-    period: Period
+    period: MonitoringPeriod
     ended: list[dict[str, Any]] = field(default_factory=list)
 
 
-def path_of(folder: Path, model: str, version: str) -> Path:
+def state_path(folder: Path, model: str, version: str) -> Path:
     """Return the file of a model's version."""
     return folder / f"drift-{model}-{version[:16]}.json"
 
@@ -43,7 +43,7 @@ def read_state(path: Path) -> DriftState | None:
             raise RungError(
                 f"it has format {raw['format']}, this rung reads up to {FORMAT}", path.name, "pip install -U rung"
             )  # fmt: skip
-        return DriftState(Period.from_dict(raw["period"]), list(raw["ended"]))
+        return DriftState(MonitoringPeriod.from_dict(raw["period"]), list(raw["ended"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         fix = "Put back a copy, or move it away: a new period begins with the oldest row of the journal."
         raise RungError(f"it cannot be read: {type(error).__name__} {error}", path.name, fix) from None
@@ -55,7 +55,7 @@ def write_state(path: Path, state: DriftState) -> None:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def exclusive_access(folder: Path) -> Iterator[None]:
     """Hold the folder's drift files against a second look at the same time; the second waits."""
     handle = os.open(folder / "drift.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:

@@ -14,10 +14,10 @@ from typing import Any
 from rung.core.manifest import Manifest
 from rung.core.prices import BUSY_SHARE, Prices, tokens
 from rung.core.spec.value import ValueSpec
-from rung.journal.served_rows import Said, ServedRow
-from rung.monitoring.drift.mean_test import chernoff
-from rung.monitoring.drift.reference import Reference
-from rung.monitoring.drift_monitor import is_miss
+from rung.journal.served_rows import FeedbackVerdict, ServedPrediction
+from rung.monitoring.drift.mean_test import chernoff_interval
+from rung.monitoring.drift.reference import DriftReference
+from rung.monitoring.drift_monitor import is_error
 
 FORMAT = 1
 DAYS = 30
@@ -27,7 +27,7 @@ _LEAST_AUDITED = 30
 
 
 @dataclass
-class Tally:
+class UsageTotals:
     """What was served, counted row by row. tokens are of the rows whose input can be read."""
 
     rows: int = 0
@@ -37,7 +37,7 @@ class Tally:
     readable: int = 0
     tokens: float = 0.0
 
-    def take(self, rows: Iterable[ServedRow]) -> None:
+    def take(self, rows: Iterable[ServedPrediction]) -> None:
         """Count more rows."""
         for row in rows:
             self.rows += 1
@@ -58,8 +58,8 @@ class Tally:
         return (self.rows - 1) / self.days * DAYS if self.days else None
 
 
-def right_rate(
-    said: Sequence[Said], manifest: Manifest, reference: Reference | None
+def accuracy_estimate(
+    said: Sequence[FeedbackVerdict], manifest: Manifest, reference: DriftReference | None
 ) -> dict[str, Any] | None:
     """Return the rate of right answers as source, low, high and rows; None where nothing says it.
 
@@ -68,9 +68,9 @@ def right_rate(
     """
     if reference is not None:
         output = manifest.schema.outputs[0].name
-        audited = [not is_miss(item, reference, output) for item in said if item.source == "audit"]
+        audited = [not is_error(item, reference, output) for item in said if item.source == "audit"]
         if len(audited) >= _LEAST_AUDITED:
-            low, high = chernoff(sum(audited) / len(audited), len(audited), 1 - _CONFIDENCE)
+            low, high = chernoff_interval(sum(audited) / len(audited), len(audited), 1 - _CONFIDENCE)
             return {
                 "source": "audit",
                 "low": low,
@@ -87,7 +87,7 @@ def right_rate(
             }  # fmt: skip
     if reference is not None and reference.answers.rows and reference.answers.labels:
         answers = reference.answers
-        low, high = chernoff(1 - answers.missed / answers.rows, answers.rows, 1 - _CONFIDENCE)
+        low, high = chernoff_interval(1 - answers.missed / answers.rows, answers.rows, 1 - _CONFIDENCE)
         return {
             "source": "held_out",
             "low": low,
@@ -98,9 +98,9 @@ def right_rate(
     return None
 
 
-def value(
+def value_report(
     manifest: Manifest,
-    tally: Tally,
+    tally: UsageTotals,
     prices: Prices,
     spec: ValueSpec | None,
     right: Mapping[str, Any] | None,
@@ -134,29 +134,29 @@ def value(
         "llm": None,
     }
     if month is not None:
-        found["usd_per_month"] = month_cost(found, month)
+        found["usd_per_month"] = monthly_cost(found, month)
     if spec and right and (spec.per_correct or spec.per_error):
-        found["value"] = _worth(found, spec, right, month, floor)
+        found["value"] = _value_of_answers(found, spec, right, month, floor)
     if prices.llm and tally.readable:
         found["llm"] = _llm(found, prices, tally, month)
     return found
 
 
-def month_cost(found: Mapping[str, Any], requests: float) -> float:
+def monthly_cost(found: Mapping[str, Any], requests: float) -> float:
     """Return what a month of so many requests costs: cores that are kept running, and what is fixed."""
     core = found["usd_per_core_month"]
     cores = math.ceil(requests * found["usd_per_request"] / (core * BUSY_SHARE) - 1e-9) if core else 0
     return float(max(cores, 1) * core + found["fixed_per_month"])
 
 
-def pays_from(found: Mapping[str, Any], usd_per_request: float) -> int | None:
+def break_even_requests(found: Mapping[str, Any], usd_per_request: float) -> int | None:
     """Return the requests a month from which a month costs no more than they bring at that much each; None if never."""
     if usd_per_request <= 0:
         return None
     core, own = float(found["usd_per_core_month"]), float(found["usd_per_request"])
     requests = math.ceil((core + float(found["fixed_per_month"])) / usd_per_request - 1e-9)
     # More cores than one: each must bring in what it costs.
-    if month_cost(found, requests) > requests * usd_per_request + 1e-9:
+    if monthly_cost(found, requests) > requests * usd_per_request + 1e-9:
         gain = usd_per_request - own / BUSY_SHARE
         if gain <= 0:
             return None
@@ -164,7 +164,7 @@ def pays_from(found: Mapping[str, Any], usd_per_request: float) -> int | None:
     return int(max(requests, 1))
 
 
-def _worth(
+def _value_of_answers(
     found: Mapping[str, Any],
     spec: ValueSpec,
     right: Mapping[str, Any],
@@ -180,18 +180,18 @@ def _worth(
         "per_error": spec.per_error,
         "usd_per_request": ends,
         "usd_so_far": [end * found["rows"] for end in ends],
-        "pays_from": pays_from(found, ends[0]),
+        "pays_from": break_even_requests(found, ends[0]),
     }
     if month is not None:
         worth["usd_per_month"] = [end * month for end in ends]
-        worth["net_per_month"] = [end * month - month_cost(found, month) for end in ends]
+        worth["net_per_month"] = [end * month - monthly_cost(found, month) for end in ends]
         if floor is not None:
             avoided = [max(right[end] - floor, 0.0) * month for end in ("low", "high")]
             worth["errors_avoided_per_month"] = avoided
     return worth
 
 
-def _llm(found: Mapping[str, Any], prices: Prices, tally: Tally, month: float | None) -> dict[str, Any]:
+def _llm(found: Mapping[str, Any], prices: Prices, tally: UsageTotals, month: float | None) -> dict[str, Any]:
     """Return what the same answers would have cost from large language models at list prices."""
     llm = prices.llm
     assert llm is not None  # noqa: S101 - asked for where there is one
@@ -205,7 +205,7 @@ def _llm(found: Mapping[str, Any], prices: Prices, tally: Tally, month: float | 
                 "usd_per_request": usd,
                 "usd_so_far": usd * tally.rows,
                 "usd_per_month": None if month is None else usd * month,
-                "cheaper_from": pays_from(found, usd),
+                "cheaper_from": break_even_requests(found, usd),
             }
         )
     return {

@@ -23,7 +23,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def send(address: str, body: Mapping[str, Any], seconds: float, pause: float = _PAUSE) -> None:
+def post_json(address: str, body: Mapping[str, Any], seconds: float, pause: float = _PAUSE) -> None:
     """Post a body as JSON; return once it was taken (2xx). Tries three times, each at most `seconds` long.
 
     Raises RungError that names the host alone: the rest of an address is often a secret.

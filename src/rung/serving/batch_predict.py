@@ -14,7 +14,7 @@ from rung.serving.model_registry import LoadedModel
 from rung.serving.service import Service
 
 if TYPE_CHECKING:
-    from rung.journal.records import Served
+    from rung.journal.records import PredictionRecord
 
 # Made once: `json.dumps` makes an encoder a call.
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -47,7 +47,9 @@ class PredictRequest:
         self.runs_alone = self.explain or len(self.rows) != 1
 
 
-def predict_batch(service: Service, group: list[PredictRequest]) -> list[tuple[bytes, list[Served]]]:
+def predict_batch(
+    service: Service, group: list[PredictRequest]
+) -> list[tuple[bytes, list[PredictionRecord]]]:
     """Return the JSON answer of each request that was read, and its rows for the journal: none without a journal.
 
     All are of one model and agree in `scores`; one that wants reasons comes alone.
@@ -72,7 +74,7 @@ def predict_batch(service: Service, group: list[PredictRequest]) -> list[tuple[b
     made = []
     for request in group:
         own = [next(left) for _ in request.rows or ()]
-        records: list[Served] = []
+        records: list[PredictionRecord] = []
         if service.journal is not None:
             good_rows = [(next(read), answer) for answer in own if "error" not in answer]
             records = _records(request, good_rows, seconds, price)
@@ -91,13 +93,13 @@ def _records(
     answered: list[tuple[dict[str, Any], dict[str, Any]]],
     seconds: float,
     price: float,
-) -> list[Served]:
+) -> list[PredictionRecord]:
     """Return what the journal keeps of each answered row, and give each answer its id.
 
     answered: rows as the model got them, with their answers. seconds: in the model, of all that was answered together;
     price: a row's.
     """
-    from rung.journal.records import Served, new_id
+    from rung.journal.records import PredictionRecord, new_id
 
     now, manifest = time.time(), request.loaded.manifest
     records = []
@@ -105,7 +107,7 @@ def _records(
         output = dict(answer)
         answer["id"] = new_id()
         records.append(
-            Served(
+            PredictionRecord(
                 answer["id"], now, request.request_id, manifest.name, manifest.version,
                 str(answer.get("answered_by", "")), request.caller, request.subject, row, output,
                 round(seconds * 1000, 3), price,

@@ -24,7 +24,7 @@ from rung.data.profile.view import View
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckResult:
     """What checks found. facts: of the prepared data: rows, train, certification, quarantined."""
 
     findings: tuple[Finding, ...]
@@ -39,7 +39,7 @@ class Checked:
         }
 
 
-def check(path: Path, labels: bool = False, on_check: Callable[[str], None] = lambda _: None) -> Checked:
+def check(path: Path, labels: bool = False, on_check: Callable[[str], None] = lambda _: None) -> CheckResult:
     """Return what is wrong with the data of a product.yaml, the gravest first.
 
     labels: also look for likely wrong labels. That publishes how a model did on training rows, so the sides are
@@ -63,10 +63,10 @@ def check(path: Path, labels: bool = False, on_check: Callable[[str], None] = la
         for name, finding in each_check(View(product, base, data), "labels" if labels else "check"):
             on_check(name)
             found += [finding] if finding else []
-    return Checked(tuple(gravest_first(found)), data.facts)
+    return CheckResult(tuple(gravest_first(found)), data.facts)
 
 
-def write_findings(checked: Checked, folder: Path) -> list[Path]:
+def write_findings(checked: CheckResult, folder: Path) -> list[Path]:
     """Write findings.json and a CSV of the rows of each finding; return the files.
 
     labels.csv lists likely wrong labels with an empty column `correct` to fill.
@@ -78,11 +78,11 @@ def write_findings(checked: Checked, folder: Path) -> list[Path]:
         if rows:
             name = "labels" if finding.check == "wrong_labels" else finding.check
             files.append(folder / f"{name}.csv")
-            write_text(files[-1], as_csv(rows))
+            write_text(files[-1], rows_to_csv(rows))
     return files
 
 
-def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+def rows_to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return rows as CSV with a mark of UTF-8, without which spreadsheets take Chinese for Latin.
 
     A cell that a spreadsheet would run as a formula gets a quote before it.
@@ -94,16 +94,16 @@ def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     # `label`, `suggested` and `hash` come back to us as they are.
     free = {"text", "excerpt", "note"}
     for row in rows:
-        writer.writerow([_harmless(row[name]) if name in free else row[name] for name in names])
+        writer.writerow([_escape_formula(row[name]) if name in free else row[name] for name in names])
     return "\ufeff" + text.getvalue()
 
 
-def _harmless(cell: Any) -> Any:
+def _escape_formula(cell: Any) -> Any:
     return f"'{cell}" if isinstance(cell, str) and cell[:1] in {"=", "+", "-", "@", "\t"} else cell
 
 
 @dataclass(frozen=True)
-class Corrected:
+class CorrectionResult:
     """What `rung data correct` did. file: the overlay. rows: corrections it holds now; new: of these, added or changed.
 
     named: whether product.yaml names the file already.
@@ -115,7 +115,9 @@ class Corrected:
     named: bool
 
 
-def correct(path: Path, answers: Path, accept: bool = False, out: str = "corrections.csv") -> Corrected:
+def correct(
+    path: Path, answers: Path, accept: bool = False, out: str = "corrections.csv"
+) -> CorrectionResult:
     """Take the column `correct` of a labels.csv into the overlay beside product.yaml.
 
     accept: take the suggestion where `correct` is empty. The source stays as it is; a build that names the file
@@ -126,4 +128,4 @@ def correct(path: Path, answers: Path, accept: bool = False, out: str = "correct
     target = base / (product.data.corrections or out)
     merged, new = merge(target, given)
     write_corrections(target, merged)
-    return Corrected(target, len(merged), new, product.data.corrections is not None)
+    return CorrectionResult(target, len(merged), new, product.data.corrections is not None)

@@ -29,15 +29,23 @@ from rung.core.types import Schema
 from rung.data.labels.consensus import CANNOT, Verdict
 from rung.data.prepare.parquet import read_examples
 from rung.data.prepare.prepare import dataset_from
-from rung.improvement.audit_rounds import Round, pay_for_stops, usable
-from rung.improvement.feedback_filter import Acceptance, Opinion, Rules, accept
-from rung.improvement.noninferiority_test import FRESH, REUSED, Check, Pair, check, is_comparable, shares
+from rung.improvement.audit_rounds import AuditRound, charge_optional_stopping, usable_rounds
+from rung.improvement.feedback_filter import FilterResult, FilterRules, Vote, filter_feedback
+from rung.improvement.noninferiority_test import (
+    FRESH,
+    REUSED,
+    Comparison,
+    NoninferiorityResult,
+    is_comparable,
+    noninferiority_test,
+    row_scores,
+)
 from rung.serving.promotion import KEPT, Change, ShadowTerms, append_change, begin_shadow, end_shadow, promote
 from rung.serving.shadow_state import read_shadows
 from rung.serving.subprocess_predict import predict_in_subprocess
 from rung.workflows.build import Build, build
-from rung.workflows.review import Served, open_served, require_champion
-from rung.workflows.shadow import SERVE, WAIT, Standing, act, standing
+from rung.workflows.review import ServedProduct, open_served_product, require_champion
+from rung.workflows.shadow import SERVE, WAIT, ShadowStatus, apply_verdict, shadow_status
 
 PROMOTED, KEPT_, WAITING, SHADOWED = "promoted", "kept", "waiting", "shadowed"
 _FOLDER = "improve"
@@ -54,22 +62,22 @@ class Improvement:
     verdict: str
     reasons: tuple[tuple[str, Mapping[str, Any]], ...]
     facts: Mapping[str, Any]
-    checks: tuple[Check, ...] = ()
+    checks: tuple[NoninferiorityResult, ...] = ()
     build: Build | None = None
     change: Change | None = None
 
 
 @dataclass(frozen=True)
-class Readiness:
+class ImprovementInputs:
     """What is there to improve with. rounds: of the audit, that may certify now. done, wanted: rows of the oldest open round."""
 
-    acceptance: Acceptance
-    rounds: tuple[Round, ...]
+    acceptance: FilterResult
+    rounds: tuple[AuditRound, ...]
     done: int
     wanted: int
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
 
-    def facts(self, served: Served) -> dict[str, Any]:
+    def facts(self, served: ServedProduct) -> dict[str, Any]:
         """Return the counts, for people and programs."""
         return {
             "accepted": len(self.acceptance.learned),
@@ -93,46 +101,50 @@ def improve(
     product: the path of a product.yaml that is, or was, served with a journal. who: for the history. dry: only say what is
     there to learn from. Raises RungError where nothing serves, or there is no journal that can be read.
     """
-    with open_served(product) as served, _alone(served.folder):
-        beside = standing(served)
+    with open_served_product(product) as served, _exclusive_access(served.folder):
+        beside = shadow_status(served)
         if beside is not None:
-            return _go_on(served, beside, who, dry, language(lang))
-        ready = readiness(served)
+            return _continue_shadow(served, beside, who, dry, language(lang))
+        ready = improvement_inputs(served)
         facts = ready.facts(served)
-        missing = _missing(served.product, ready)
+        missing = _missing_inputs(served.product, ready)
         if missing or dry:
             return Improvement(WAITING, tuple(missing or [("ready", {"n": facts["accepted"]})]), facts)
-        done, folder = _build(served, ready, on_event, lang, track)
-        result = _judge(served, done, facts)
-        write_text(folder / "verdict.json", json.dumps(as_dict(result), ensure_ascii=False, indent=1))
-        return _act(served, result, who, language(lang))
+        done, folder = _build_challenger(served, ready, on_event, lang, track)
+        result = _evaluate_challenger(served, done, facts)
+        write_text(
+            folder / "verdict.json", json.dumps(improvement_to_dict(result), ensure_ascii=False, indent=1)
+        )
+        return _apply_verdict(served, result, who, language(lang))
 
 
-def _go_on(served: Served, beside: Standing, who: str, dry: bool, lang: str) -> Improvement:
+def _continue_shadow(
+    served: ServedProduct, beside: ShadowStatus, who: str, dry: bool, lang: str
+) -> Improvement:
     """Return what comes of a challenger that stands in shadow: until it serves or goes, no other is built."""
-    facts = {**readiness(served).facts(served), "shadow": beside.facts()}
+    facts = {**improvement_inputs(served).facts(served), "shadow": beside.facts()}
     if dry or beside.verdict == WAIT:
         return Improvement(WAITING, beside.reasons, facts)
     verdict = PROMOTED if beside.verdict == SERVE else KEPT_
     found = Improvement(verdict, beside.reasons, facts)
-    why = in_words(found, lang)
+    why = describe(found, lang)
     if verdict == PROMOTED:
         why = sentences(lang, beside.shadow.why, why)
-    return replace(found, change=act(served, beside, who, why))
+    return replace(found, change=apply_verdict(served, beside, who, why))
 
 
-def leave_shadow(product: str | Path, who: str, lang: str) -> Change | None:
+def withdraw_shadow(product: str | Path, who: str, lang: str) -> Change | None:
     """Take a challenger out of shadow by hand; return the line of the history, None where there is none."""
     spec, base = load_product(Path(product))
     folder = base / spec.serve.folder
     shadow = read_shadows(folder).get(spec.name)
     if shadow is None:
         return None
-    with _alone(folder):
+    with _exclusive_access(folder):
         return end_shadow(folder, spec.name, shadow, who, say("improve.shadow_ended", lang))
 
 
-def readiness(served: Served) -> Readiness:
+def improvement_inputs(served: ServedProduct) -> ImprovementInputs:
     """Return what is there to improve with. Raises RungError where nothing serves yet."""
     found = served.verdicts()
     manifest = read_manifest(require_champion(served))
@@ -140,11 +152,11 @@ def readiness(served: Served) -> Readiness:
     known = manifest.schema.labels
     wanted = {*known, *served.product.improve.labels, *(own.labels if own else ())}
     spec = served.product.improve
-    rules = Rules(wanted if known else None, known, spec.sure, spec.author_share)
+    rules = FilterRules(wanted if known else None, known, spec.sure, spec.author_share)
     answers = {served.known[id].text: (row.answer, row.probability or 0.0) for id, row in served.rows.items()}
-    acceptance = accept(opinions(served, found), answers, served.audited, rules)
+    acceptance = filter_feedback(collect_votes(served, found), answers, served.audited, rules)
     decided = served.decided(found)
-    rounds = usable(served.rounds, decided, served.lock)
+    rounds = usable_rounds(served.rounds, decided, served.lock)
     open_ = [one for one in served.open_rounds() if not decided.issuperset(one.predictions)]
     if open_:
         done, size = len(decided & set(open_[0].predictions)), len(open_[0].predictions)
@@ -154,32 +166,32 @@ def readiness(served: Served) -> Readiness:
             id for id in served.waiting if (v := found.get(served.known[id].text)) and v.answer is not None
         ]
         done, size = len(said), served.round_size
-    return Readiness(acceptance, tuple(rounds), done, size, found)
+    return ImprovementInputs(acceptance, tuple(rounds), done, size, found)
 
 
-def opinions(served: Served, found: Mapping[str, Verdict]) -> list[Opinion]:
+def collect_votes(served: ServedProduct, found: Mapping[str, Verdict]) -> list[Vote]:
     """Return what everybody says now of texts outside the audit: the last word of each author on each text."""
-    from rung.journal.reader import read_said
+    from rung.journal.reader import read_feedback
 
-    said: dict[tuple[str, str], Opinion] = {}
-    for one in read_said(served.journal, served.product.name):
+    said: dict[tuple[str, str], Vote] = {}
+    for one in read_feedback(served.journal, served.product.name):
         known = served.known.get(one.prediction)
         label = served.task.parse_target(one.answer)
         if known is None or label is None or isinstance(one.answer, dict | list):
             continue
         if one.source in {"user", "system"}:
-            said[known.text, one.author] = Opinion(one.prediction, known.text, one.author, False, label)
+            said[known.text, one.author] = Vote(one.prediction, known.text, one.author, False, label)
     for text, verdict in found.items():
         if text in served.audited:
             continue
         words = {"settled": verdict.settled} if verdict.settled is not None else verdict.said
         for author, word in words.items():
             label = CANNOT if word == CANNOT else served.task.parse_target(word)
-            said[text, f"{author} (review)"] = Opinion(verdict.file, text, author, True, label)
+            said[text, f"{author} (review)"] = Vote(verdict.file, text, author, True, label)
     return list(said.values())
 
 
-def _missing(product: Product, ready: Readiness) -> list[tuple[str, dict[str, Any]]]:
+def _missing_inputs(product: Product, ready: ImprovementInputs) -> list[tuple[str, dict[str, Any]]]:
     """Return what there is too little of, in words."""
     found: list[tuple[str, dict[str, Any]]] = []
     accepted, least = len(ready.acceptance.learned), product.improve.min_feedback
@@ -190,14 +202,18 @@ def _missing(product: Product, ready: Readiness) -> list[tuple[str, dict[str, An
     return found
 
 
-def _build(
-    served: Served, ready: Readiness, on_event: Listener | None, lang: str | None, track: Sequence[str]
+def _build_challenger(
+    served: ServedProduct,
+    ready: ImprovementInputs,
+    on_event: Listener | None,
+    lang: str | None,
+    track: Sequence[str],
 ) -> tuple[Build, Path]:
     """Return the challenger, built in the service folder: what a build leaves there never serves by itself."""
     home = served.folder / _FOLDER
     number = max((int(p.name) for p in home.glob("*") if p.name.isdigit()), default=0) + 1
     folder = home / f"{number:03d}"
-    _forget_inputs(home, served.champion)
+    _delete_old_inputs(home, served.champion)
     with writing(home):
         folder.mkdir(parents=True, mode=0o700)
     labels = {item.prediction: item.label for item in ready.acceptance.learned}
@@ -218,7 +234,7 @@ def _build(
     write_text(
         folder / "provenance.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     )
-    pay_for_stops(ready.rounds, served.lock, served.product.confidence)
+    charge_optional_stopping(ready.rounds, served.lock, served.product.confidence)
     names = (os.path.relpath(folder / name, served.base) for name in ("feedback.jsonl", "audit.jsonl"))
     joined = served.product.model_copy(update={"joined": JoinedSpec(feedback=next(names), audit=next(names))})
     run = folder / "run"
@@ -226,14 +242,14 @@ def _build(
     return done, folder
 
 
-def _write_rows(path: Path, served: Served, labels: Mapping[str, Any]) -> None:
+def _write_rows(path: Path, served: ServedProduct, labels: Mapping[str, Any]) -> None:
     target = served.product.data.target
     rows = ({**served.rows[id].input, target: label} for id, label in labels.items() if id in served.rows)
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     path.chmod(0o600)
 
 
-def _forget_inputs(home: Path, champion: Path | None) -> None:
+def _delete_old_inputs(home: Path, champion: Path | None) -> None:
     """Delete the copies of inputs that earlier improvements made, but for the champion's: the journal has them, as long as it
     may."""
     for folder in home.glob("*"):
@@ -244,7 +260,7 @@ def _forget_inputs(home: Path, champion: Path | None) -> None:
         shutil.rmtree(folder / "run" / "data", ignore_errors=True)
 
 
-def _judge(served: Served, done: Build, facts: Mapping[str, Any]) -> Improvement:
+def _evaluate_challenger(served: ServedProduct, done: Build, facts: Mapping[str, Any]) -> Improvement:
     """Return whether the challenger earned its place. The certificate, and limits, are the build's; the paired checks are here."""
     if not done.cleared:
         statuses = {trial["rung"]: trial["status"] for trial in done.report["trials"]}
@@ -257,23 +273,25 @@ def _judge(served: Served, done: Build, facts: Mapping[str, Any]) -> Improvement
     old, new = read_manifest(champion), read_manifest(done.bundle)
     metric = compared_metric(served.product, served.task, new.schema)
     spec = served.product.improve
-    binary = _metric(served.task, metric, new.schema).is_binary
-    pair = Pair(served.product.name, metric, old.version, new.version, spec.margin, spec.confidence, binary)
-    checks: list[Check] = []
+    binary = _mean_metric(served.task, metric, new.schema).is_binary
+    pair = Comparison(
+        served.product.name, metric, old.version, new.version, spec.margin, spec.confidence, binary
+    )
+    checks: list[NoninferiorityResult] = []
     for kind, table in ((FRESH, "certification"), (REUSED, "held")):
         rows = read_examples(data, table)
         if not len(rows) and kind == REUSED:
             told = {"margin": spec.margin, "fresh": checks[0].rows, "metric": metric}
             return Improvement(PROMOTED, (("no_worse_fresh", told),), facts, tuple(checks), done)
         worth = tuple(
-            shares(
-                _metric(served.task, metric, schema),
+            row_scores(
+                _mean_metric(served.task, metric, schema),
                 rows.targets,
                 predict_in_subprocess(bundle, rows.records()).answers,
             )
             for bundle, schema in ((champion, old.schema), (done.bundle, new.schema))
         )
-        checks.append(check(kind, pair, rows.units, (worth[0], worth[1]), served.lock))
+        checks.append(noninferiority_test(kind, pair, rows.units, (worth[0], worth[1]), served.lock))
         if not checks[-1].passed:
             one = checks[-1]
             told = {"margin": spec.margin, "rows": one.rows, "needed": one.rows_needed, "metric": metric}
@@ -299,16 +317,16 @@ def compared_metric(product: Product, task: Task, schema: Schema) -> str:
     )
 
 
-def _metric(task: Task, name: str, schema: Schema) -> MeanMetric:
+def _mean_metric(task: Task, name: str, schema: Schema) -> MeanMetric:
     found = task.metric(name, schema)
     assert isinstance(found, MeanMetric)  # noqa: S101 - compared_metric() chose it
     return found
 
 
-def _act(served: Served, result: Improvement, who: str, lang: str) -> Improvement:
+def _apply_verdict(served: ServedProduct, result: Improvement, who: str, lang: str) -> Improvement:
     """Promote, or write down that nothing changed and why."""
     assert result.build is not None  # noqa: S101 - only a challenger is judged
-    why = in_words(result, lang)
+    why = describe(result, lang)
     name, bundle = served.product.name, result.build.bundle
     if result.verdict == PROMOTED and served.product.improve.shadow is not None:
         terms = ShadowTerms(served.product.improve.shadow, who, why)
@@ -323,12 +341,12 @@ def _act(served: Served, result: Improvement, who: str, lang: str) -> Improvemen
     return Improvement(result.verdict, result.reasons, result.facts, result.checks, result.build, change)
 
 
-def in_words(found: Improvement, lang: str) -> str:
+def describe(found: Improvement, lang: str) -> str:
     """Return the reasons as sentences."""
     return sentences(lang, *(say(f"improve.{key}", lang, **values) for key, values in found.reasons))
 
 
-def as_dict(found: Improvement) -> dict[str, Any]:
+def improvement_to_dict(found: Improvement) -> dict[str, Any]:
     """Return an improvement for JSON."""
     return {
         "verdict": found.verdict,
@@ -342,7 +360,7 @@ def as_dict(found: Improvement) -> dict[str, Any]:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _exclusive_access(folder: Path) -> Iterator[None]:
     """Hold the service folder against a second improvement, for as long as this process lives."""
     if os.name == "nt":  # Windows has no such lock.
         yield

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rung.annotation.active_learner import Tutor
-from rung.annotation.featurizer import open_reader
-from rung.annotation.session import Desk
+from rung.annotation.active_learner import ActiveLearner
+from rung.annotation.featurizer import open_featurizer
+from rung.annotation.session import LabellingSession
 from rung.core import registry
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import Problem, SpecError
@@ -18,7 +18,7 @@ from rung.data.labels.pool import read_pool
 from rung.data.labels.store import LabelStore
 from rung.data.prepare.cast import with_inputs
 
-_HOW = """Add, with your own labels:
+_EXAMPLE = """Add, with your own labels:
 labelling:
   labels:
     billing: money, invoices, refunds
@@ -27,7 +27,9 @@ labelling:
 
 
 @contextmanager
-def open_desk(product: Product | str | Path, *, background: bool = True) -> Iterator[Desk]:
+def open_labelling_session(
+    product: Product | str | Path, *, background: bool = True
+) -> Iterator[LabellingSession]:
     """Yield the desk of a product, closed at the end. background: learn in a thread, as a page needs it.
 
     product: a Product, or the path of a product.yaml. Raises SpecError when it names no labels, DataError when its
@@ -39,16 +41,16 @@ def open_desk(product: Product | str | Path, *, background: bool = True) -> Iter
         product, base = load_product(Path(product))
     spec = product.labelling
     if spec is None:
-        raise SpecError([Problem(0, "labelling", "is missing: which labels are there?", _HOW)], where)
+        raise SpecError([Problem(0, "labelling", "is missing: which labels are there?", _EXAMPLE)], where)
     task = registry.task(product.task)
     product = with_inputs(product, base, task)
     pool = read_pool(product, base, task, CertificateLock(base / "certificate.lock"))
     texts = [row.joined() for row in pool.rows]
-    reader = open_reader(spec.weights, texts)
+    reader = open_featurizer(spec.weights, texts)
     vectors = reader.vectors(texts, product.budget.threads or os.cpu_count() or 1)
-    tutor = Tutor(pool, vectors, reader, background)
+    tutor = ActiveLearner(pool, vectors, reader, background)
     try:
         with LabelStore(base / spec.store) as store:
-            yield Desk(pool, store, spec, tutor, product.name)
+            yield LabellingSession(pool, store, spec, tutor, product.name)
     finally:
         tutor.stop()

@@ -8,8 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rung.annotation.featurizer import Reader
-from rung.annotation.review_session import MOST_ROWS, Candidate, ReviewDesk, ReviewTutor, novelty, review_pool
+from rung.annotation.featurizer import Featurizer
+from rung.annotation.review_session import (
+    MOST_ROWS,
+    ReviewCandidate,
+    ReviewSession,
+    ReviewStrategy,
+    novelty,
+    review_pool,
+)
 from rung.core import registry
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import InputError, MissingExtra, RungError
@@ -24,19 +31,19 @@ from rung.data.prepare.cast import with_inputs
 from rung.data.prepare.identify import Known, identify
 from rung.data.prepare.parquet import read_sample
 from rung.data.prepare.prepare import dataset_from
-from rung.improvement.audit_rounds import Round, form_rounds, is_audited, read_rounds, unused_rounds
+from rung.improvement.audit_rounds import AuditRound, form_rounds, is_audited, read_rounds, unused_rounds
 from rung.serving.http.access import REVIEW
 from rung.serving.http.api_keys import KeyStore
 from rung.serving.promotion import current_champion
 
 if TYPE_CHECKING:
-    from rung.annotation.journal_store import JournalAnswers
-    from rung.journal.reader import Answered
+    from rung.annotation.journal_store import JournalAnnotationStore
+    from rung.journal.reader import LoggedPrediction
     from rung.journal.writer import Journal
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedProduct:
     """A product's served rows. rows, known: by prediction, of those that can still be read. rounds:
     those of the audit; waiting: predictions that wait for the next one to fill. gone: rows nobody can read."""
 
@@ -45,11 +52,11 @@ class Served:
     base: Path
     task: Task
     journal: Journal
-    answers: JournalAnswers
+    answers: JournalAnnotationStore
     champion: Path | None
-    rows: Mapping[str, Answered]
+    rows: Mapping[str, LoggedPrediction]
     known: Mapping[str, Known]
-    rounds: tuple[Round, ...]
+    rounds: tuple[AuditRound, ...]
     waiting: tuple[str, ...]
     audited: frozenset[str]
     round_size: int
@@ -67,7 +74,7 @@ class Served:
         """Return whether a prediction's text belongs to the audit."""
         return self.known[prediction].text in self.audited
 
-    def open_rounds(self) -> list[Round]:
+    def open_rounds(self) -> list[AuditRound]:
         """Return the rounds that have not certified anything yet."""
         return unused_rounds(self.rounds, self.lock)
 
@@ -90,14 +97,14 @@ class Served:
 
 
 @contextmanager
-def open_served(product: str | Path) -> Iterator[Served]:
+def open_served_product(product: str | Path) -> Iterator[ServedProduct]:
     """Yield what a product served, its journal open for reviews. Forms the audit rounds that are full by now.
 
     Raises RungError where there is no journal, or its inputs cannot be read.
     """
     try:
-        from rung.annotation.journal_store import JournalAnswers, require_readable
-        from rung.journal.reader import read_inputs, read_served
+        from rung.annotation.journal_store import JournalAnnotationStore, require_readable
+        from rung.journal.reader import read_inputs, read_predictions
         from rung.journal.writer import Journal
     except ImportError:
         raise MissingExtra("the journal", "ops", "SQLAlchemy") from None
@@ -110,7 +117,7 @@ def open_served(product: str | Path) -> Iterator[Served]:
     try:
         rounds = read_rounds(folder, spec.name)
         since = max((one.predictions[-1] for one in rounds), default="")
-        served = read_served(journal, spec.name, since, MOST_ROWS)
+        served = read_predictions(journal, spec.name, since, MOST_ROWS)
         rows = {row.id: row for row in served.rows}
         drawn = [prediction for one in rounds for prediction in one.predictions]
         rows |= read_inputs(journal, [prediction for prediction in drawn if prediction not in rows])
@@ -119,7 +126,9 @@ def open_served(product: str | Path) -> Iterator[Served]:
         rows = {id: rows[id] for id in sorted(rows) if id in known}
         size = round_size(spec)
         share = spec.improve.audit_share
-        arrived = _arrived(rows, known, _seen(lock), lambda unit: is_audited(journal.rows.salt, unit, share))
+        arrived = _audit_arrivals(
+            rows, known, _seen_units(lock), lambda unit: is_audited(journal.rows.salt, unit, share)
+        )
         formed, waiting = form_rounds(folder, spec.name, arrived, size)
         texts = {id: item.text for id, item in known.items()}
         # Also what was drawn when the share was larger: drawn once, a row never trains.
@@ -130,8 +139,8 @@ def open_served(product: str | Path) -> Iterator[Served]:
             if item.unit in drawn_units or is_audited(journal.rows.salt, item.unit, share)
         )
         champion = current_champion(path, folder, base, spec.name)
-        yield Served(
-            spec, path, base, task, journal, JournalAnswers(journal, spec.name, texts, audited, _of_numbers(champion)),
+        yield ServedProduct(
+            spec, path, base, task, journal, JournalAnnotationStore(journal, spec.name, texts, audited, _predicts_numbers(champion)),
             champion, rows, known, tuple(formed), tuple(waiting), audited, size,
             served.without_input,
         )  # fmt: skip
@@ -140,22 +149,22 @@ def open_served(product: str | Path) -> Iterator[Served]:
 
 
 @contextmanager
-def open_review(product: str | Path) -> Iterator[tuple[Served, ReviewDesk]]:
+def open_review(product: str | Path) -> Iterator[tuple[ServedProduct, ReviewSession]]:
     """Yield what a product served, and the desk at which people review it: labels, or numbers.
 
     Raises RungError for a product whose answers are neither, or which nobody serves.
     """
-    with open_served(product) as served:
+    with open_served_product(product) as served:
         labels = review_labels(served)
         candidates = _candidates(served)
-        reader = Reader("words", None)
+        reader = Featurizer("words", None)
         chosen = [one for one in candidates if one.turn is None]
-        far = novelty([one.joined() for one in chosen], _trained_on(served), reader)
+        far = novelty([one.joined() for one in chosen], _training_texts(served), reader)
         pool = replace(
-            review_pool(candidates, labels, served.round_size), of_numbers=_of_numbers(served.champion)
+            review_pool(candidates, labels, served.round_size), of_numbers=_predicts_numbers(served.champion)
         )
         new = dict(zip((one.text for one in chosen), far.tolist(), strict=True))
-        tutor = ReviewTutor(pool, {one.text: one for one in candidates}, new)
+        tutor = ReviewStrategy(pool, {one.text: one for one in candidates}, new)
         own, spec = served.product.labelling, served.product.improve
         # Not checked: a product that answers with numbers has no labels.
         guide = LabellingSpec.model_construct(
@@ -164,10 +173,13 @@ def open_review(product: str | Path) -> Iterator[tuple[Served, ReviewDesk]]:
             overlap=spec.overlap,
             audit_share=spec.audit_share,
         )
-        yield served, ReviewDesk(pool, served.answers, guide, tutor, served.product.name, served.round_size)
+        yield (
+            served,
+            ReviewSession(pool, served.answers, guide, tutor, served.product.name, served.round_size),
+        )
 
 
-def reviewer(served: Served) -> Callable[[str], str] | None:
+def reviewer_identity(served: ServedProduct) -> Callable[[str], str] | None:
     """Return what gives the name of whoever presents a key; None while the service has no keys and everyone may review."""
     keys = KeyStore(served.folder)
     if not keys.in_use():
@@ -183,12 +195,12 @@ def reviewer(served: Served) -> Callable[[str], str] | None:
     return name
 
 
-def review_labels(served: Served) -> dict[str, str]:
+def review_labels(served: ServedProduct) -> dict[str, str]:
     """Return the labels reviewers may give: those the model knows, and those the spec adds."""
     own = served.product.labelling
     known = read_manifest(require_champion(served)).schema.labels
     names = dict.fromkeys([*(own.labels if own else ()), *known, *served.product.improve.labels])
-    if _of_numbers(served.champion):
+    if _predicts_numbers(served.champion):
         return {}
     if not known and not own:
         fix = "Send what would have been right to POST /v1/feedback; `rung improve` learns from it."
@@ -205,19 +217,19 @@ def review_labels(served: Served) -> dict[str, str]:
     return {name: own.labels.get(name, "") if own else "" for name in names}
 
 
-def _candidates(served: Served) -> list[Candidate]:
+def _candidates(served: ServedProduct) -> list[ReviewCandidate]:
     """Return what may be reviewed: open rounds and what waits for the next, and of the rest the latest."""
-    from rung.journal.reader import read_said
+    from rung.journal.reader import read_feedback
 
     turns = [id for one in served.open_rounds() for id in one.predictions] + list(served.waiting)
     turn = {served.known[id].text: place for place, id in enumerate(turns) if id in served.known}
     said: dict[str, set[str]] = {}
-    for one in read_said(served.journal, served.product.name):
+    for one in read_feedback(served.journal, served.product.name):
         known, row = served.known.get(one.prediction), served.rows.get(one.prediction)
         if known and row and one.source in {"user", "system"} and one.answer != row.answer:
             said.setdefault(known.text, set()).add(str(one.answer))
     side = certification_share(served)
-    found: dict[str, Candidate] = {}
+    found: dict[str, ReviewCandidate] = {}
     for id in reversed(list(served.rows)):
         row, text = served.rows[id], served.known[id].text
         if text in found or (text in served.audited and text not in turn):
@@ -226,20 +238,20 @@ def _candidates(served: Served) -> list[Candidate]:
             continue  # What is said of it could not be learned: see `data.joined`.
         if text not in turn and len(found) - len(turn) >= MOST_ROWS:
             continue
-        found[text] = Candidate(
+        found[text] = ReviewCandidate(
             id, text, row.input, row.answer, row.probability, len(said.get(text, ())), turn.get(text)
         )
     return list(found.values())
 
 
-def _of_numbers(champion: Path | None) -> bool:
+def _predicts_numbers(champion: Path | None) -> bool:
     """Return whether a bundle answers with numbers."""
     if champion is None or not (champion / "manifest.json").is_file():
         return False
     return read_manifest(champion).schema.outputs[0].kind == "number"
 
 
-def require_champion(served: Served) -> Path:
+def require_champion(served: ServedProduct) -> Path:
     """Return the bundle that serves; raises RungError where none does yet."""
     if served.champion is None:
         fix = "Build and serve it first: rung build, then rung serve."
@@ -247,14 +259,14 @@ def require_champion(served: Served) -> Path:
     return served.champion
 
 
-def certification_share(served: Served) -> float:
+def certification_share(served: ServedProduct) -> float:
     """Return the share of the line of hashes on which a text of the product's data would certify; 0 where no share does."""
     data = served.product.data
     rule = served.lock.rule(f"{data.identity} -> {data.target}") or {}
     return float(rule.get("fraction", 0.0)) if rule.get("by") == "hash" else 0.0
 
 
-def _trained_on(served: Served) -> list[str]:
+def _training_texts(served: ServedProduct) -> list[str]:
     """Return a sample of the champion's training rows as texts; [] where its run is not here."""
     if served.champion is None or not (served.champion.parent / "data" / "done.json").is_file():
         return []
@@ -269,13 +281,16 @@ def round_size(product: Product) -> int:
     return product.improve.audit_rows or first_audit(bar.level, bar.higher_is_better, bar.confidence)
 
 
-def _seen(lock: CertificateLock) -> set[str]:
+def _seen_units(lock: CertificateLock) -> set[str]:
     """Return the units that some build has trained on or some look has seen: no fresh rows."""
     return {f"{unit:016x}" for unit in [*lock.trained().tolist(), *lock.looked().tolist()]}
 
 
-def _arrived(
-    rows: Mapping[str, Answered], known: Mapping[str, Known], seen: set[str], audited: Callable[[str], bool]
+def _audit_arrivals(
+    rows: Mapping[str, LoggedPrediction],
+    known: Mapping[str, Known],
+    seen: set[str],
+    audited: Callable[[str], bool],
 ) -> list[tuple[str, str, float]]:
     """Return (prediction, unit, time) of the audit's rows in the order they first came."""
     found: dict[str, tuple[str, str, float]] = {}

@@ -20,13 +20,13 @@ from rung.serving.shadow_state import Shadow, read_shadows
 
 if TYPE_CHECKING:
     from rung.serving.shadow_results import ShadowResults
-    from rung.workflows.review import Served
+    from rung.workflows.review import ServedProduct
 
 WAIT, SERVE, GO = "wait", "serve", "go"
 
 
 @dataclass(frozen=True)
-class Standing:
+class ShadowStatus:
     """How a challenger in shadow stands. verdict: wait, serve or go. reasons: as those of `improving.Improvement`."""
 
     shadow: Shadow
@@ -40,7 +40,7 @@ class Standing:
         return {**own, "wanted": self.shadow.rows, **self.results.as_dict()}
 
 
-def in_words(facts: Mapping[str, Any], lang: str) -> str:
+def describe(facts: Mapping[str, Any], lang: str) -> str:
     """Return the figures of `Standing.facts` as one line."""
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(facts["since"]))
     share = facts["agreement"]
@@ -52,7 +52,7 @@ def in_words(facts: Mapping[str, Any], lang: str) -> str:
     )  # fmt: skip
 
 
-def standing(served: Served) -> Standing | None:
+def shadow_status(served: ServedProduct) -> ShadowStatus | None:
     """Return how a product's challenger in shadow stands; None where there is none."""
     from rung.serving.shadow_results import read_results
 
@@ -60,16 +60,16 @@ def standing(served: Served) -> Standing | None:
     if shadow is None:
         return None
     results = read_results(served.journal, shadow)
-    against = _against(served, shadow, results)
-    told = _told(results)
+    against = _rejection_reasons(served, shadow, results)
+    told = _summary_values(results)
     if against:
-        return Standing(shadow, results, GO, tuple(against))
+        return ShadowStatus(shadow, results, GO, tuple(against))
     if results.rows < shadow.rows:
-        return Standing(shadow, results, WAIT, (("shadow_waits", {**told, "wanted": shadow.rows}),))
-    return Standing(shadow, results, SERVE, (("shadow_passed", told),))
+        return ShadowStatus(shadow, results, WAIT, (("shadow_waits", {**told, "wanted": shadow.rows}),))
+    return ShadowStatus(shadow, results, SERVE, (("shadow_passed", told),))
 
 
-def act(served: Served, found: Standing, who: str, why: str) -> Change | None:
+def apply_verdict(served: ServedProduct, found: ShadowStatus, who: str, why: str) -> Change | None:
     """Do what the verdict says; return the line of the history, None where it waits."""
     name, shadow = served.product.name, found.shadow
     if found.verdict == SERVE:
@@ -79,7 +79,9 @@ def act(served: Served, found: Standing, who: str, why: str) -> Change | None:
     return None
 
 
-def _against(served: Served, shadow: Shadow, results: ShadowResults) -> list[tuple[str, dict[str, Any]]]:
+def _rejection_reasons(
+    served: ServedProduct, shadow: Shadow, results: ShadowResults
+) -> list[tuple[str, dict[str, Any]]]:
     """Return why a challenger in shadow must go. Errors and another champion at once, the rest once there are enough rows."""
     found: list[tuple[str, dict[str, Any]]] = []
     champion = served.champion
@@ -102,7 +104,7 @@ def _against(served: Served, shadow: Shadow, results: ShadowResults) -> list[tup
     return found
 
 
-def _told(results: ShadowResults) -> dict[str, Any]:
+def _summary_values(results: ShadowResults) -> dict[str, Any]:
     return {
         "n": results.rows,
         "agree": "-" if results.agreement is None else f"{results.agreement:.1%}",

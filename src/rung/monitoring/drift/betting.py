@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float64]
 _START = 10.0
 
 
-def released(first: int, count: int) -> Floats:
+def log_release_weights(first: int, count: int) -> Floats:
     """Return log w(t) of rows first .. first + count - 1, counted from 0."""
     t = np.arange(first, first + count, dtype=np.float64)
     before, after = math.log(_START) / np.log(_START + t), math.log(_START) / np.log(_START + t + 1)
@@ -34,13 +34,13 @@ def released(first: int, count: int) -> Floats:
     return found
 
 
-def sleeping(rows: int) -> float:
+def unreleased_share(rows: int) -> float:
     """Return the part of the capital that is not at stake after so many rows."""
     return math.log(_START) / math.log(_START + rows)
 
 
 @dataclass
-class Capital:
+class CapitalProcess:
     """The capital of one gambler. rows: how many she has bet on. log_bets: log C of each kind of bet.
 
     peak: the greatest log capital so far: the evidence, which a later quiet time does not take back. peak_row: when.
@@ -52,7 +52,7 @@ class Capital:
     peak_row: int = 0
 
     @classmethod
-    def of(cls, kinds: int) -> Capital:
+    def of(cls, kinds: int) -> CapitalProcess:
         """Return the capital before the first row."""
         return cls(0, np.full(kinds, -np.inf))
 
@@ -61,7 +61,7 @@ class Capital:
         n, kinds = log_factors.shape
         if n == 0:
             return np.empty(0)
-        log_w = released(self.rows, n)[:, None] - math.log(kinds)
+        log_w = log_release_weights(self.rows, n)[:, None] - math.log(kinds)
         # C(t) = F(t) (C(0) + sum of w(k) / F(k-1)), F the running product of factors: one pass for all rows.
         running = np.cumsum(log_factors, axis=0)
         before = np.vstack([np.zeros(kinds), running[:-1]])
@@ -81,7 +81,7 @@ class Capital:
     @property
     def log_now(self) -> float:
         """Return the log capital after the last row."""
-        return float(np.logaddexp(math.log(sleeping(self.rows)), np.logaddexp.reduce(self.log_bets)))
+        return float(np.logaddexp(math.log(unreleased_share(self.rows)), np.logaddexp.reduce(self.log_bets)))
 
     def as_dict(self) -> dict[str, object]:
         """Return the capital as JSON; -inf, which JSON has not, is null."""
@@ -89,7 +89,7 @@ class Capital:
         return {"rows": self.rows, "log_bets": bets, "peak": self.peak, "peak_row": self.peak_row}
 
     @classmethod
-    def from_dict(cls, raw: dict[str, object]) -> Capital:
+    def from_dict(cls, raw: dict[str, object]) -> CapitalProcess:
         """Return what `as_dict` wrote."""
         bets = [-np.inf if value is None else value for value in raw["log_bets"]]  # type: ignore[attr-defined]
         return cls(int(raw["rows"]), np.array(bets), float(raw["peak"]), int(raw["peak_row"]))  # type: ignore[call-overload, arg-type]

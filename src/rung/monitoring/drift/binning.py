@@ -25,7 +25,7 @@ MAX_CHARS = 5_000
 SCRIPTS = ("LATIN", "CJK", "HIRAGANA", "KATAKANA", "HANGUL", "CYRILLIC", "ARABIC", "DEVANAGARI", "GREEK", "THAI", "other", "none")  # fmt: skip
 
 
-class Binned(Protocol):
+class Binning(Protocol):
     """A way to put cells into bins. key: how it is known in the reference."""
 
     key: str
@@ -44,7 +44,7 @@ class Binned(Protocol):
         ...
 
 
-class Quantiles:
+class QuantileBins:
     """Numbers by the quantiles of earlier ones; the last bin holds what is missing."""
 
     key = "quantiles"
@@ -53,7 +53,7 @@ class Quantiles:
         self.edges = np.asarray(edges, dtype=np.float64)
 
     @classmethod
-    def learn(cls, values: Sequence[Any]) -> Quantiles:
+    def learn(cls, values: Sequence[Any]) -> QuantileBins:
         """Return the quantiles of numbers; where some number is frequent it has a bin of its own."""
         found = _numbers(values)
         found = found[np.isfinite(found)]
@@ -77,21 +77,21 @@ class Quantiles:
         return {"key": self.key, "edges": self.edges.tolist()}
 
 
-class Lengths(Quantiles):
+class TextLengthBins(QuantileBins):
     """Texts by their number of characters."""
 
     key = "lengths"
 
     @classmethod
-    def learn(cls, values: Sequence[Any]) -> Lengths:
+    def learn(cls, values: Sequence[Any]) -> TextLengthBins:
         """Return the quantiles of the lengths of texts."""
-        return cls(Quantiles.learn([_length(value) for value in values]).edges.tolist())
+        return cls(QuantileBins.learn([_length(value) for value in values]).edges.tolist())
 
     def bins(self, cells: Sequence[Any]) -> Ints:
         return super().bins([_length(cell) for cell in cells])
 
 
-class Categories:
+class CategoryBins:
     """Categories, the most frequent first; then all others, then what is missing."""
 
     key = "categories"
@@ -101,7 +101,7 @@ class Categories:
         self._place = {name: place for place, name in enumerate(self.hashes)}
 
     @classmethod
-    def learn(cls, values: Sequence[Any]) -> Categories:
+    def learn(cls, values: Sequence[Any]) -> CategoryBins:
         """Return the frequent categories among these."""
         counts = Counter(_hash(str(value)) for value in values if not _is_missing(value))
         ordered = sorted(counts, key=lambda name: (-counts[name], name))
@@ -122,7 +122,7 @@ class Categories:
         return {"key": self.key, "hashes": list(self.hashes)}
 
 
-class Scripts:
+class ScriptBins:
     """Texts by the script most of their letters are of, and how many of them are: nearly all, most, or a mixture."""
 
     key = "scripts"
@@ -135,7 +135,7 @@ class Scripts:
         return {"key": self.key}
 
 
-class Given:
+class FixedBins:
     """Values that are bins already, or the names of a fixed list; what is not in it has the last bin."""
 
     key = "given"
@@ -155,16 +155,16 @@ class Given:
         return {"key": self.key, "names": list(self.names)}
 
 
-def from_dict(raw: Mapping[str, Any]) -> Binned:
+def binning_from_dict(raw: Mapping[str, Any]) -> Binning:
     """Return what an `as_dict` wrote."""
     made: dict[str, Any] = {
-        "quantiles": lambda: Quantiles(raw["edges"]),
-        "lengths": lambda: Lengths(raw["edges"]),
-        "categories": lambda: Categories(raw["hashes"]),
-        "scripts": Scripts,
-        "given": lambda: Given(raw["names"]),
+        "quantiles": lambda: QuantileBins(raw["edges"]),
+        "lengths": lambda: TextLengthBins(raw["edges"]),
+        "categories": lambda: CategoryBins(raw["hashes"]),
+        "scripts": ScriptBins,
+        "given": lambda: FixedBins(raw["names"]),
     }
-    found: Binned = made[raw["key"]]()
+    found: Binning = made[raw["key"]]()
     return found
 
 

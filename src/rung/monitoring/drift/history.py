@@ -14,7 +14,7 @@ _MOST = 200
 
 
 @dataclass
-class Trail:
+class EvidenceHistory:
     """Of every `stride` rows the greatest log capital. points: (rows so far, log capital)."""
 
     stride: int = 10
@@ -35,6 +35,6 @@ class Trail:
         return {"stride": self.stride, "points": self.points}
 
     @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> Trail:
+    def from_dict(cls, raw: Mapping[str, Any]) -> EvidenceHistory:
         """Return what `as_dict` wrote."""
         return cls(raw["stride"], [(int(rows), float(value)) for rows, value in raw["points"]])

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from rung.monitoring.drift.betting import Capital, Floats
+from rung.monitoring.drift.betting import CapitalProcess, Floats
 
 # Stakes as shares of the largest that cannot ruin.
 _STAKES = (0.03, 0.1, 0.3, 0.7)
@@ -29,7 +29,7 @@ class MeanTest:
     high: float
     total: float = 0.0
     rows: int = 0
-    capital: Capital = field(default_factory=lambda: Capital.of(2 * len(_STAKES)))
+    capital: CapitalProcess = field(default_factory=lambda: CapitalProcess.of(2 * len(_STAKES)))
 
     def take(self, values: Floats) -> Floats:
         """Return the log capital after each row; values: in [0, 1], in the order they came."""
@@ -65,10 +65,12 @@ class MeanTest:
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> MeanTest:
         """Return what `as_dict` wrote."""
-        return cls(raw["low"], raw["high"], raw["total"], raw["rows"], Capital.from_dict(raw["capital"]))
+        return cls(
+            raw["low"], raw["high"], raw["total"], raw["rows"], CapitalProcess.from_dict(raw["capital"])
+        )
 
 
-def chernoff(mean: float, rows: int, alpha: float) -> tuple[float, float]:
+def chernoff_interval(mean: float, rows: int, alpha: float) -> tuple[float, float]:
     """Return an interval of the true mean of independent values in [0, 1], wrong with probability at most alpha.
 
     Chernoff's bound by Kullback-Leibler divergence (Hoeffding 1963, theorem 1): exact at every size, without SciPy.
@@ -81,13 +83,13 @@ def chernoff(mean: float, rows: int, alpha: float) -> tuple[float, float]:
         inner = mean
         for _ in range(60):
             middle = (inner + outer) / 2
-            inner, outer = (middle, outer) if _divergence(mean, middle) <= room else (inner, middle)
+            inner, outer = (middle, outer) if _bernoulli_kl(mean, middle) <= room else (inner, middle)
         return outer
 
     return edge(0.0) if mean > 0 else 0.0, edge(1.0) if mean < 1 else 1.0
 
 
-def _divergence(p: float, q: float) -> float:
+def _bernoulli_kl(p: float, q: float) -> float:
     """Return the divergence of a coin of p from one of q, in nats."""
     q = min(max(q, 1e-15), 1 - 1e-15)
     first = p * math.log(p / q) if p > 0 else 0.0

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rung.monitoring.drift.betting import Capital, Floats
+from rung.monitoring.drift.betting import CapitalProcess, Floats
 
 Ints = npt.NDArray[np.int64]
 _LINES = (-0.9, -0.3, 0.3, 0.9)
@@ -49,7 +49,7 @@ class RankTest:
 
     counts: Ints
     begun: Ints
-    capital: Capital = field(default_factory=lambda: Capital.of(KINDS))
+    capital: CapitalProcess = field(default_factory=lambda: CapitalProcess.of(KINDS))
     learned: Floats = field(default_factory=lambda: np.ones((len(_MEMORIES), _CELLS)))
 
     @classmethod
@@ -119,4 +119,4 @@ class RankTest:
     def from_dict(cls, raw: Mapping[str, Any]) -> RankTest:
         """Return what `as_dict` wrote."""
         counts, begun = (np.array(raw[key], dtype=np.int64) for key in ("counts", "begun"))
-        return cls(counts, begun, Capital.from_dict(raw["capital"]), np.array(raw["learned"]))
+        return cls(counts, begun, CapitalProcess.from_dict(raw["capital"]), np.array(raw["learned"]))

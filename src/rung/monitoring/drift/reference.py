@@ -21,8 +21,8 @@ import numpy as np
 from rung.core.errors import BundleError, RungError
 from rung.core.files import write_json
 from rung.core.types import Columns, Prediction, Schema
-from rung.monitoring.drift.binning import Binned, Given, Quantiles, from_dict
-from rung.monitoring.drift.statistics import Sketch, not_watched
+from rung.monitoring.drift.binning import Binning, FixedBins, QuantileBins, binning_from_dict
+from rung.monitoring.drift.statistics import InputStatistics, unmonitored_inputs
 
 FORMAT = 1
 NAME, ARRAYS = "drift.json", "drift.safetensors"
@@ -33,7 +33,7 @@ _BAD_MISS = 0.9
 
 
 @dataclass(frozen=True)
-class Answers:
+class PredictionReference:
     """Answers on held-out training rows. value, sureness: how to bin them; the latter None where none is given.
 
     labels: the frequent ones, with how many of `rows` answers each had. sure: mean probability. missed: answers that
@@ -41,8 +41,8 @@ class Answers:
     """
 
     rows: int
-    value: Binned
-    sureness: Binned | None
+    value: Binning
+    sureness: Binning | None
     labels: Mapping[str, int]
     sure: float | None
     missed: int
@@ -55,23 +55,23 @@ class Answers:
         return {**kept, "value": self.value.as_dict(), "sureness": sureness}
 
     @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> Answers:
+    def from_dict(cls, raw: Mapping[str, Any]) -> PredictionReference:
         """Return what `as_dict` wrote."""
         binned = {
-            "value": from_dict(raw["value"]),
-            "sureness": from_dict(raw["sureness"]) if raw["sureness"] else None,
+            "value": binning_from_dict(raw["value"]),
+            "sureness": binning_from_dict(raw["sureness"]) if raw["sureness"] else None,
         }
         return cls(**{**raw, **binned})
 
 
 @dataclass(frozen=True)
-class Reference:
+class DriftReference:
     """The sketch, the counts of each statistic in the rows it did not see, and the answers on held-out rows."""
 
-    sketch: Sketch
+    sketch: InputStatistics
     counts: Mapping[str, Sequence[int]]
     rows: int
-    answers: Answers
+    answers: PredictionReference
     not_watched: Sequence[str]
 
     def write(self, folder: Path) -> None:
@@ -91,7 +91,9 @@ class Reference:
             save_file(self.sketch.words.arrays(), folder / ARRAYS)
 
 
-def learn_inputs(schema: Schema, columns: Columns, seed: int) -> tuple[Sketch, dict[str, list[int]], int]:
+def fit_input_reference(
+    schema: Schema, columns: Columns, seed: int
+) -> tuple[InputStatistics, dict[str, list[int]], int]:
     """Return the sketch of training rows, the counts of the rows that did not make it, and how many those are."""
     rows = len(next(iter(columns.values()), ()))
     order = np.random.default_rng([seed, 1]).permutation(rows)
@@ -100,18 +102,20 @@ def learn_inputs(schema: Schema, columns: Columns, seed: int) -> tuple[Sketch, d
         {name: [cells[i] for i in part.tolist()] for name, cells in columns.items()}
         for part in (learned[:MOST_LEARNED], counted[:MOST_COUNTED])
     ]
-    sketch = Sketch.learn(schema, parts[0], seed)
+    sketch = InputStatistics.learn(schema, parts[0], seed)
     bins = sketch.bins(schema, parts[1])
     sizes = {item.key: item.binned.size for item in sketch.statistics}
     counts = {key: np.bincount(found, minlength=sizes[key]).tolist() for key, found in bins.items()}
     return sketch, counts, min(len(counted), MOST_COUNTED)
 
 
-def learn_answers(schema: Schema, truths: Sequence[Any], answers: Sequence[Prediction]) -> Answers:
+def fit_prediction_reference(
+    schema: Schema, truths: Sequence[Any], answers: Sequence[Prediction]
+) -> PredictionReference:
     """Return what held-out answers look like."""
     values = [answer.value for answer in answers]
     scores = [answer.score for answer in answers if answer.score is not None]
-    sureness = Quantiles.learn(scores) if scores and len(scores) == len(answers) else None
+    sureness = QuantileBins.learn(scores) if scores and len(scores) == len(answers) else None
     sure = round(float(np.mean(scores)), 6) if sureness is not None else None
     if schema.labels:
         counts = dict.fromkeys(schema.labels, 0)
@@ -120,17 +124,17 @@ def learn_answers(schema: Schema, truths: Sequence[Any], answers: Sequence[Predi
         frequent = sorted(counts, key=lambda label: -counts[label])[:_MOST_LABELS]
         wrong = sum(value != truth for value, truth in zip(values, truths, strict=True))
         labels = {label: counts[label] for label in frequent}
-        return Answers(len(values), Given(schema.labels), sureness, labels, sure, wrong, None)
+        return PredictionReference(len(values), FixedBins(schema.labels), sureness, labels, sure, wrong, None)
     if not all(isinstance(value, int | float) for value in [*values, *truths]):
-        return Answers(len(values), Given([]), sureness, {}, sure, 0, None)
+        return PredictionReference(len(values), FixedBins([]), sureness, {}, sure, 0, None)
     off = np.abs(np.asarray(values, dtype=float) - np.asarray(truths, dtype=float))
     # Half of the rows say how far off is bad; the other half are counted.
     limit = float(np.quantile(off[::2], _BAD_MISS)) if len(off) else 0.0
     missed = int((off[1::2] > limit).sum())
-    return Answers(len(off[1::2]), Quantiles.learn(values), None, {}, None, missed, limit)
+    return PredictionReference(len(off[1::2]), QuantileBins.learn(values), None, {}, None, missed, limit)
 
 
-def read_reference(bundle: Path) -> Reference:
+def read_reference(bundle: Path) -> DriftReference:
     """Return the reference of a bundle whose files were checked; raises RungError where it has none, BundleError
     where it cannot be read."""
     path = bundle / NAME
@@ -149,9 +153,13 @@ def read_reference(bundle: Path) -> Reference:
                 f"the reference has format {raw['format']}, this rung reads up to {FORMAT}", path.name, "pip install -U rung"
             )  # fmt: skip
         arrays = load_file(bundle / ARRAYS) if raw["sketch"]["word_rows"] else {}
-        sketch = Sketch.from_dict(raw["sketch"], arrays)
-        return Reference(
-            sketch, raw["counts"], raw["rows"], Answers.from_dict(raw["answers"]), raw["not_watched"]
+        sketch = InputStatistics.from_dict(raw["sketch"], arrays)
+        return DriftReference(
+            sketch,
+            raw["counts"],
+            raw["rows"],
+            PredictionReference.from_dict(raw["answers"]),
+            raw["not_watched"],
         )
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise BundleError(
@@ -163,7 +171,9 @@ def read_reference(bundle: Path) -> Reference:
 
 def make_reference(
     schema: Schema, columns: Columns, truths: Sequence[Any], answers: Sequence[Prediction], seed: int
-) -> Reference:
+) -> DriftReference:
     """Return the reference of a model. columns: inputs of its training rows. truths, answers: of held-out ones."""
-    sketch, counts, rows = learn_inputs(schema, columns, seed)
-    return Reference(sketch, counts, rows, learn_answers(schema, truths, answers), not_watched(schema))
+    sketch, counts, rows = fit_input_reference(schema, columns, seed)
+    return DriftReference(
+        sketch, counts, rows, fit_prediction_reference(schema, truths, answers), unmonitored_inputs(schema)
+    )

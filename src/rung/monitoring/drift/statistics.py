@@ -17,14 +17,14 @@ import numpy.typing as npt
 from rung.core.types import Columns, Schema
 from rung.modalities.text.drift_statistics import TextDriftModel
 from rung.monitoring.drift.binning import (
-    Binned,
-    Categories,
-    Given,
+    Binning,
+    CategoryBins,
+    FixedBins,
     Ints,
-    Lengths,
-    Quantiles,
-    Scripts,
-    from_dict,
+    QuantileBins,
+    ScriptBins,
+    TextLengthBins,
+    binning_from_dict,
 )
 
 # Of the rows used to learn, so many fix the functions; the rest their edges.
@@ -38,7 +38,7 @@ class Statistic:
 
     what: str
     field: str
-    binned: Binned
+    binned: Binning
 
     @property
     def key(self) -> str:
@@ -46,7 +46,7 @@ class Statistic:
         return f"{self.what}:{self.field}" if self.field else self.what
 
 
-class Sketch:
+class InputStatistics:
     """The statistics of a model's inputs. shares: of a table, of each cell statistic the share of rows in each bin."""
 
     def __init__(
@@ -60,30 +60,32 @@ class Sketch:
         self.shares = {key: np.asarray(value, dtype=np.float64) for key, value in shares.items()}
 
     @classmethod
-    def learn(cls, schema: Schema, columns: Columns, seed: int = 0) -> Sketch:
+    def learn(cls, schema: Schema, columns: Columns, seed: int = 0) -> InputStatistics:
         """Return the statistics of these rows. Some fix what is common, others the edges between bins."""
         rows = len(next(iter(columns.values()), ()))
         order = np.random.default_rng(seed).permutation(rows)
-        first, second = (_pick(columns, part) for part in np.split(order, [max(round(rows * _FIRST), 1)]))
+        first, second = (
+            _select_rows(columns, part) for part in np.split(order, [max(round(rows * _FIRST), 1)])
+        )
         found, shares = [], {}
         for field in schema.inputs:
             cells = list(columns[field.name]) if field.kind in _WATCHED else []
             if field.kind == "text":
-                found += [Statistic("length", field.name, Lengths.learn(cells)), Statistic("script", field.name, Scripts())]  # fmt: skip
+                found += [Statistic("length", field.name, TextLengthBins.learn(cells)), Statistic("script", field.name, ScriptBins())]  # fmt: skip
             elif field.kind in _WATCHED:
-                made = (Quantiles if field.kind == "number" else Categories).learn(cells)
+                made = (QuantileBins if field.kind == "number" else CategoryBins).learn(cells)
                 found.append(Statistic("value", field.name, made))
                 counts = np.bincount(made.bins(list(first[field.name])), minlength=made.size) + 0.5
                 shares[field.name] = (counts / counts.sum()).tolist()
-        texts = _joined(schema, first)
+        texts = _joined_texts(schema, first)
         words = TextDriftModel.fit(texts, seed) if texts else None
         sketch = cls(found, words, shares)
         if words is not None:
-            rarity, distance, _ = words.measure(_joined(schema, second))
-            found += [Statistic("words", "", Quantiles.learn(rarity.tolist())), Statistic("distance", "", Quantiles.learn(distance.tolist()))]  # fmt: skip
-            found.append(Statistic("topic", "", Given([str(topic) for topic in range(words.topics)])))
+            rarity, distance, _ = words.measure(_joined_texts(schema, second))
+            found += [Statistic("words", "", QuantileBins.learn(rarity.tolist())), Statistic("distance", "", QuantileBins.learn(distance.tolist()))]  # fmt: skip
+            found.append(Statistic("topic", "", FixedBins([str(topic) for topic in range(words.topics)])))
         if len(shares) > 1:
-            found.append(Statistic("cells", "", Quantiles.learn(sketch.surprise(second).tolist())))
+            found.append(Statistic("cells", "", QuantileBins.learn(sketch.surprise(second).tolist())))
         return cls(found, words, shares)
 
     def bins(self, schema: Schema, columns: Columns) -> dict[str, Ints]:
@@ -91,7 +93,7 @@ class Sketch:
         found: dict[str, Ints] = {}
         whole: dict[str, Any] = {}
         if self.words is not None:
-            whole["words"], whole["distance"], topic = self.words.measure(_joined(schema, columns))
+            whole["words"], whole["distance"], topic = self.words.measure(_joined_texts(schema, columns))
             whole["topic"] = topic.tolist()
         if any(item.what == "cells" for item in self.statistics):
             whole["cells"] = self.surprise(columns)
@@ -119,23 +121,27 @@ class Sketch:
         }
 
     @classmethod
-    def from_dict(cls, raw: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[np.generic]]) -> Sketch:
+    def from_dict(
+        cls, raw: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[np.generic]]
+    ) -> InputStatistics:
         """Return what `as_dict` and the arrays say."""
         words = TextDriftModel.from_arrays(raw["word_rows"], arrays) if raw["word_rows"] else None
-        statistics = [Statistic(s["what"], s["field"], from_dict(s["bins"])) for s in raw["statistics"]]
+        statistics = [
+            Statistic(s["what"], s["field"], binning_from_dict(s["bins"])) for s in raw["statistics"]
+        ]
         return cls(statistics, words, raw["shares"])
 
 
-def not_watched(schema: Schema) -> list[str]:
+def unmonitored_inputs(schema: Schema) -> list[str]:
     """Return the inputs that nothing watches: times, which move on by themselves, and kinds without a statistic."""
     return [field.name for field in schema.inputs if field.kind not in _WATCHED]
 
 
-def _pick(columns: Columns, rows: npt.NDArray[np.int64]) -> dict[str, list[Any]]:
+def _select_rows(columns: Columns, rows: npt.NDArray[np.int64]) -> dict[str, list[Any]]:
     return {name: [cells[i] for i in rows.tolist()] for name, cells in columns.items()}
 
 
-def _joined(schema: Schema, columns: Columns) -> list[str]:
+def _joined_texts(schema: Schema, columns: Columns) -> list[str]:
     """Return the texts of each row as one; [] where no field is a text."""
     texts = [columns[field.name] for field in schema.inputs if field.kind == "text"]
     return ["\n".join("" if cell is None else str(cell) for cell in row) for row in zip(*texts, strict=True)]

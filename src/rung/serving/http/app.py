@@ -88,11 +88,11 @@ def _lifespan(service: Service, models: ModelRegistry, dispatcher: Dispatcher, s
             _record_reload(service, Caller("watch", "admin"), name, loaded, problem)
 
         def expire() -> None:
-            from rung.journal.data_subjects import expire
+            from rung.journal.data_subjects import expire_inputs
 
             while service.journal is not None:
                 try:
-                    expire(service.journal)
+                    expire_inputs(service.journal)
                 except RungError as error:
                     log("expiry failed", problem=error.problem)
                 if stop.wait(_EXPIRE_SECONDS):
@@ -142,9 +142,9 @@ def _read_routes(models: ModelRegistry, service: Service, version: str) -> list[
         return JSONResponse(_model_info(models.get(request.path_params["name"])))
 
     def prediction(request: Request) -> JSONResponse:
-        from rung.journal.data_subjects import prediction
+        from rung.journal.data_subjects import find_prediction
 
-        found = prediction(_journal(service), request.path_params["id"])
+        found = find_prediction(_journal(service), request.path_params["id"])
         if found is None:
             raise HttpError(404, "there is no such prediction", "id", "Ids stand in the answers of predict.")
         return JSONResponse(found)
@@ -192,19 +192,19 @@ def _write_routes(models: ModelRegistry, service: Service) -> list[Route]:
         return JSONResponse(_model_info(loaded))
 
     async def export(request: Request) -> JSONResponse:
-        from rung.journal.data_subjects import export
+        from rung.journal.data_subjects import export_subject
 
         caller, _ = request.scope["rung"]
         subject, journal = parse_body(SubjectRequest, await request.body()).subject, _journal(service)
         service.audit(caller, "export", journal.rows.subject_id(subject))
-        return JSONResponse(await asyncio.to_thread(export, journal, subject))
+        return JSONResponse(await asyncio.to_thread(export_subject, journal, subject))
 
     async def erase(request: Request) -> JSONResponse:
-        from rung.journal.data_subjects import erase
+        from rung.journal.data_subjects import erase_subject
 
         caller, _ = request.scope["rung"]
         subject, journal = parse_body(SubjectRequest, await request.body()).subject, _journal(service)
-        stone = await asyncio.to_thread(erase, journal, subject, caller.name)
+        stone = await asyncio.to_thread(erase_subject, journal, subject, caller.name)
         service.audit(caller, "erase", journal.rows.subject_id(subject), **stone)
         return JSONResponse(stone)
 

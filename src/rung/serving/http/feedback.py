@@ -31,7 +31,7 @@ def add_feedback(service: Service, body: bytes, caller: Caller) -> dict[str, Any
     """
     from sqlalchemy import select
 
-    from rung.journal.records import Feedback, new_id
+    from rung.journal.records import FeedbackRecord, new_id
     from rung.journal.schema import PREDICTIONS
 
     asked = parse_body(FeedbackRequest, body)
@@ -49,7 +49,7 @@ def add_feedback(service: Service, body: bytes, caller: Caller) -> dict[str, Any
         raise HttpError(
             404, "there is no such prediction", "prediction", "Ids stand in the answers of predict."
         )
-    record = Feedback(new_id(), time.time(), asked.prediction, answer, source, caller.name)
+    record = FeedbackRecord(new_id(), time.time(), asked.prediction, answer, source, caller.name)
     service.journal.write(record)
     service.metrics.feedback.add(source)
     return {"id": record.id, "prediction": record.prediction, "source": source, "author": record.author}
