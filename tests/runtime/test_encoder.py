@@ -16,7 +16,6 @@ from rung.training.text.calibration_texts import CALIBRATION_TEXTS
 from rung.training.text.e5_format import read_e5, unigram_tokenizer
 from rung.training.text.encoder_export import encoder_folder
 from rung.training.text.encoder_quantize import quantise_columns
-from rung.training.text.vocabulary_pruning import prune_vocabulary
 
 TEXTS = [
     "The cat sat on the mat.",
@@ -143,19 +142,6 @@ def test_all_layers_hold_the_last_one(minilm: str) -> None:
     assert whole.shape == (len(TEXTS), encoder.full_width) == (len(TEXTS), 3 * 384)
     part = whole[:, -384:] / np.linalg.norm(whole[:, -384:], axis=1, keepdims=True)
     assert np.abs(part - last).max() < 1e-6
-
-
-@pytest.mark.slow
-def test_pruned_vocabulary_changes_nothing_on_its_texts(e5_small: str, tmp_path: Path) -> None:
-    whole = encoder_folder(e5_small)
-    texts = ["Interest rates rose sharply.", "利率上升了，股市下跌。", "Zinserhöhungsankündigung"]
-    config = prune_vocabulary(whole, tmp_path / "small", texts, most_common=5000)
-    full, small = OnnxEncoder.open(whole), OnnxEncoder.open(tmp_path / "small")
-    assert config.id != full.config.id
-    assert np.abs(small.encode(texts) - full.encode(texts)).max() < 1e-6
-    other = ["A text that nobody has seen before, about gardening.", "完全没见过的句子。"]
-    assert (small.encode(other) * full.encode(other)).sum(axis=1).min() > 0.8
-    assert sum(file.stat().st_size for file in (tmp_path / "small").iterdir()) < 35e6
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rung.core import registry
+from rung.core.folds import assign_folds, train_test_rows
 from rung.core.messages import say
 from rung.core.metrics.base import MeanMetric, Metric
 from rung.core.stats.confidence_bounds import Bound
@@ -60,11 +61,9 @@ def folds(examples: Examples) -> tuple[list[tuple[list[int], list[int]]], dict[s
         order = sorted(range(n), key=lambda i: examples.times[i])
         test = order[n - max(n // 5, 1) :]
         return [(order[: n - len(test)], test)], {"how": "latest", "folds": 1}
-    part = _deal(examples, _dealt(n))
-    count = max(part) + 1
-    split = [
-        ([i for i in range(n) if part[i] != k], [i for i in range(n) if part[i] == k]) for k in range(count)
-    ]
+    part = assign_folds(_dealt(n), examples.units, [str(target) for target in examples.targets])
+    count = int(part.max()) + 1
+    split = [(train.tolist(), test.tolist()) for train, test in train_test_rows(part, count)]
     if n < _ONE_PART:
         return split, {"how": "folds", "folds": count}
     train, test = split[0]
@@ -93,16 +92,6 @@ def _most_held_out(examples: Examples) -> int:
     counts = Counter(map(str, examples.targets)) if 0 < len(examples.schema.labels) <= 10 else Counter("?")
     needed = _RARE_ROWS * len(examples) // max(min(counts.values()), 1)
     return min(max(_HELD_OUT, needed), _MOST_HELD_OUT) if len(counts) > 1 else _HELD_OUT
-
-
-def _deal(examples: Examples, count: int) -> list[int]:
-    """Return a fold for each row: whole units, dealt out label by label in the order of their hash."""
-    first: dict[str, str] = {}
-    for unit, target in zip(examples.units, examples.targets, strict=True):
-        first.setdefault(unit, str(target))
-    ordered = sorted(first, key=lambda unit: (first[unit], unit))
-    fold_of = {unit: place % count for place, unit in enumerate(ordered)}
-    return [fold_of[unit] for unit in examples.units]
 
 
 def evaluate(model_name: str, examples: Examples, fit: Fit, *on_fold: OnFold) -> Evaluation:

@@ -50,13 +50,7 @@ class FrozenEncoder(EmbeddingModel):
     def fit(cls, examples: Examples, params: FrozenEncoderParams, context: FitContext) -> Self:
         cls.require()
         from rung.training.linear.feature_matrix import FeatureMatrix
-        from rung.training.linear.search import (
-            candidate_heads,
-            encode_labels,
-            fit_head,
-            search,
-            search_summary,
-        )
+        from rung.training.linear.search import candidate_heads, encode_labels, search_and_fit
         from rung.training.text.encoders import open_encoder, training_sample
 
         examples = training_sample(examples, params.most_rows, context)
@@ -72,10 +66,8 @@ class FrozenEncoder(EmbeddingModel):
         if params.pool_chunks:
             del embedders["first"]
         sets = {key: FeatureMatrix((e.embed(texts).astype(np.float64),)) for key, e in embedders.items()}
-        found = search(sets, codes, len(labels), heads, context)
-        key = found.candidate.features
-        head = fit_head(sets[key], codes, len(labels), found, context)
-        chosen = {"weights": name, "rows": len(examples), **search_summary(found, head)}
+        key, head, summary = search_and_fit(sets, codes, len(labels), heads, context)
+        chosen = {"weights": name, "rows": len(examples), **summary}
         return cls(labels, (), embedders[key], head, chosen)
 
     @classmethod

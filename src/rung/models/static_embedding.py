@@ -52,13 +52,7 @@ class StaticEmbedding(EmbeddingModel):
     def fit(cls, examples: Examples, params: StaticEmbeddingParams, context: FitContext) -> Self:
         cls.require()
         from rung.training.linear.feature_matrix import FeatureMatrix
-        from rung.training.linear.search import (
-            candidate_heads,
-            encode_labels,
-            fit_head,
-            search,
-            search_summary,
-        )
+        from rung.training.linear.search import candidate_heads, encode_labels, search_and_fit
         from rung.training.text.encoders import MAX_ROWS, training_sample
 
         examples = training_sample(examples, params.most_rows or 10 * MAX_ROWS[context.effort], context)
@@ -68,9 +62,8 @@ class StaticEmbedding(EmbeddingModel):
         embedder = open_embedder("static", weights_folder(params.weights))
         sets = {"mean": FeatureMatrix((embedder.embed(texts).astype(np.float64),))}
         heads = candidate_heads(params.head, params.c, context.effort, dense=True)
-        found = search(sets, codes, len(labels), heads, context)
-        head = fit_head(sets["mean"], codes, len(labels), found, context)
-        chosen = {"weights": params.weights, "rows": len(examples), **search_summary(found, head)}
+        _, head, summary = search_and_fit(sets, codes, len(labels), heads, context)
+        chosen = {"weights": params.weights, "rows": len(examples), **summary}
         return cls(labels, (), embedder, head, chosen)
 
     @classmethod

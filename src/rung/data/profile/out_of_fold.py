@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core import registry
+from rung.core.folds import assign_folds
 from rung.core.model import DataFacts, FitContext, Model, Probabilities
 from rung.core.params import make_params
 from rung.core.spec.product import Product
@@ -53,7 +54,8 @@ def out_of_fold(product: Product, examples: Examples, together: Sequence[int] | 
     context = FitContext(
         product.seed, product.budget.threads or os.cpu_count() or 1, min(product.budget.effort, 2)
     )
-    fold = _deal(examples, together)
+    targets = [str(target) for target in examples.targets]
+    fold = assign_folds(_FOLDS, _groups(examples, together), targets)
     found: list[Floats] = []
     for family in cheap_families(product, facts, context):
         planned = family.cost(facts, make_params(family.Params, {}), context).fit_seconds
@@ -94,18 +96,15 @@ def _log_loss(answers: Floats, codes: npt.NDArray[np.int64]) -> float:
     return float(-np.log(np.maximum(answers[np.arange(len(codes)), codes], _LEAST)).mean())
 
 
-def _deal(examples: Examples, together: Sequence[int] | None) -> npt.NDArray[np.int64]:
-    """Return a fold for each row: whole units and whole groups, label by label in the order of their hash."""
-    keys: list[Any] = list(examples.units) if together is None else list(together)
-    if together is not None and len(set(examples.units)) < len(examples):
-        # Groups of the user's and near copies both hold rows together: the unit's first copy stands for it.
-        first: dict[str, int] = {}
-        keys = [first.setdefault(unit, group) for unit, group in zip(examples.units, together, strict=True)]
-    label: dict[Any, str] = {}
-    unit: dict[Any, str] = {}
-    for key, target, name in zip(keys, examples.targets, examples.units, strict=True):
-        label.setdefault(key, str(target))
-        unit.setdefault(key, name)
-    ordered = sorted(label, key=lambda key: (label[key], unit[key]))
-    place = {key: index % _FOLDS for index, key in enumerate(ordered)}
-    return np.array([place[key] for key in keys], dtype=np.int64)
+def _groups(examples: Examples, together: Sequence[int] | None) -> list[str]:
+    """Return the group of each row, named by the unit of its first row: units stay whole, and so do `together`'s groups.
+
+    Where a unit has several rows, the number of its first one counts for all of them.
+    """
+    if together is None:
+        return list(examples.units)
+    number: dict[str, int] = {}
+    name: dict[int, str] = {}
+    for unit, group in zip(examples.units, together, strict=True):
+        name.setdefault(number.setdefault(unit, group), unit)
+    return [name[number[unit]] for unit in examples.units]

@@ -214,8 +214,3 @@ def day_month_order(texts: Any) -> str:
     if firsts == seconds:
         return "mdy" if separators.count("/") > len(separators) / 2 else "dmy"
     return "dmy" if firsts > seconds else "mdy"
-
-
-def is_slashed(text: str) -> bool:
-    """Return whether a date's day and month could be swapped: 31/01/2024, not 2024-01-31."""
-    return _SLASHED.match(text.strip()) is not None

@@ -19,6 +19,7 @@ from rung.core.errors import RungError
 from rung.modalities.text.embedding_cache import EmbeddingCache
 from rung.modalities.text.onnx_encoder import OnnxEncoder
 from rung.modalities.text.static_embedding import StaticEmbedding
+from rung.modalities.text.tokenize import replace_lone_surrogates
 
 Vectors = npt.NDArray[np.float32]
 # While a build runs: where embeddings are kept and how many threads encode. A server has neither.
@@ -87,11 +88,11 @@ class Embedder:
         (folder / "embedder.json").write_text(json.dumps(use), encoding="utf-8")
 
     def _encode(self, texts: list[str]) -> Vectors:
-        # Half of a surrogate pair is no text to a tokeniser.
-        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        # Tokenizers reject lone surrogates.
+        valid = [replace_lone_surrogates(text) for text in texts]
         if self.kind == "static":
-            return np.asarray(self.engine.encode(clean), np.float32)
-        vectors = self.engine.encode(clean, pool_chunks=self.pool_chunks, all_layers=True)
+            return np.asarray(self.engine.encode(valid), np.float32)
+        vectors = self.engine.encode(valid, pool_chunks=self.pool_chunks, all_layers=True)
         return np.asarray(vectors, np.float32)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from rung.core.errors import RungError, did_you_mean
 from rung.core.types import Columns
 from rung.modalities.text.ngrams import MAX_CHARS, join_fields
+from rung.modalities.text.tokenize import replace_lone_surrogates
 
 Batch = tuple[list[int], dict[str, Any]]
 _TEXT = "tensor(string)"
@@ -54,7 +55,7 @@ class TextReader:
             yield (
                 rows,
                 {
-                    name: _column([clean(texts[name][row]) for row in rows], rank)
+                    name: _column([_bounded(texts[name][row]) for row in rows], rank)
                     for name, (_, rank) in self.columns.items()
                 },
             )
@@ -75,7 +76,7 @@ class TokenReader:
     pad_left: bool
 
     def batches(self, inputs: Columns, alone: bool) -> Iterator[Batch]:
-        encoded = self.tokenizer.encode_batch([clean(text) for text in join_fields(inputs)])
+        encoded = self.tokenizer.encode_batch([_bounded(text) for text in join_fields(inputs)])
         # A file without a mask cannot tell padding from text: rows of one length go together instead.
         by_length: dict[int, list[int]] = defaultdict(list)
         tokens = [item.ids or [self.pad] for item in encoded]
@@ -128,10 +129,9 @@ def has_batch_size_one(inputs: Sequence[Any], where: str) -> bool:
     return bool(fixed)
 
 
-def clean(text: str) -> str:
-    """Return a text that can be written as UTF-8, at most MAX_CHARS characters."""
-    text = text[:MAX_CHARS]
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+def _bounded(text: str) -> str:
+    """Return at most MAX_CHARS characters of a text, as valid Unicode."""
+    return replace_lone_surrogates(text[:MAX_CHARS])
 
 
 def _text_reader(inputs: Sequence[Any], fields: Sequence[str], where: str) -> TextReader:

@@ -1,4 +1,4 @@
-"""Turn texts into token ids, whatever they hold."""
+"""Turn texts into token ids, valid Unicode or not."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 
+def replace_lone_surrogates(text: str) -> str:
+    """Return the text as valid Unicode: a lone surrogate, which no encoding can write, becomes '?'."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
 def token_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     """Return the ids of each text, without special tokens.
 
-    tokenizer: of the tokenizers package. Halves of surrogate pairs, which no encoding can write, count as '?'.
+    tokenizer: of the tokenizers package. Lone surrogates count as '?'.
     """
     try:
         encoded = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-    except TypeError:  # how the package answers text that is not valid Unicode
-        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-        encoded = tokenizer.encode_batch_fast(clean, add_special_tokens=False)
+    except TypeError:  # raised for text that is not valid Unicode
+        valid = [replace_lone_surrogates(text) for text in texts]
+        encoded = tokenizer.encode_batch_fast(valid, add_special_tokens=False)
     return [item.ids for item in encoded]

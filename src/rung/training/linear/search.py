@@ -224,6 +224,16 @@ def fit_head(
     return LinearHead(weights.astype(np.float32), bias.astype(np.float32), calibration)
 
 
+def search_and_fit(
+    sets: FeatureSets, codes: Ints, labels: int, heads: Heads, context: FitContext
+) -> tuple[str, LinearHead, dict[str, Any]]:
+    """Return the name of the best feature set, the head fitted on it, and what the search chose."""
+    found = search(sets, codes, labels, heads, context)
+    name = found.candidate.features
+    head = fit_head(sets[name], codes, labels, found, context)
+    return name, head, search_summary(found, head)
+
+
 def fit_weights(
     matrix: FeatureMatrix, codes: Ints, labels: int, candidate: HeadCandidate, seed: int
 ) -> tuple[Floats, Floats]:
@@ -239,12 +249,19 @@ def fit_weights(
         weights[:, present], bias[present] = ridge(matrix, targets, 1.0 / candidate.c, by_row)
         return weights, bias
     coefficients, intercepts = _fit_sklearn(matrix, codes, candidate, seed)
-    if len(present) == 2:
-        # scikit-learn keeps one column for two labels; the other is its mirror.
-        coefficients = np.vstack([-coefficients[0], coefficients[0]]) / 2
-        intercepts = np.array([-intercepts[0], intercepts[0]]) / 2
-    weights[:, present], bias[present] = coefficients.T, intercepts
+    weights[:, present], bias[present] = per_label(coefficients, intercepts)
     return weights, bias
+
+
+def per_label(coefficients: Floats, intercepts: Floats) -> tuple[Floats, Floats]:
+    """Return scikit-learn's coefficients as weights [features, labels] and bias [labels].
+
+    scikit-learn keeps one row for two labels; the other is its negative.
+    """
+    if len(coefficients) > 1:
+        return coefficients.T, intercepts
+    weights, bias = coefficients[0] / 2, float(intercepts[0]) / 2
+    return np.column_stack([-weights, weights]), np.array([-bias, bias])
 
 
 def _fit_sklearn(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from rung.core.folds import assign_folds, train_test_rows
+
 Ints = npt.NDArray[np.int64]
 
 
@@ -21,12 +23,10 @@ def stratified_sample(codes: Ints, most: int, seed: int) -> Ints:
 
 def stratified_folds(codes: Ints, folds: int, seed: int) -> list[tuple[Ints, Ints]]:
     """Return (train, test) row numbers of each fold, every label spread as evenly as it goes."""
-    rng = np.random.default_rng(seed)
-    shuffled = rng.permutation(len(codes))
-    fold_of = np.empty(len(codes), dtype=np.int64)
-    # An offset by label keeps single rows of many labels from all landing in the first fold.
-    fold_of[shuffled] = (_rank_in_label(codes[shuffled]) + codes[shuffled]) % folds
-    return [(np.flatnonzero(fold_of != k), np.flatnonzero(fold_of == k)) for k in range(folds)]
+    order = np.argsort(np.random.default_rng(seed).permutation(len(codes)))
+    # Labels start at different folds: otherwise single rows of many labels would all land in the first one.
+    fold = assign_folds(folds, np.arange(len(codes)), codes, order, start_at_label=True)
+    return train_test_rows(fold, folds)
 
 
 def _rank_in_label(codes: Ints) -> Ints:

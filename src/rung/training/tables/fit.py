@@ -21,12 +21,12 @@ from rung.training.linear.calibration import calibrate
 from rung.training.linear.search import encode_labels
 from rung.training.tables.candidates import list_candidates
 from rung.training.tables.class_balance import prior_shift, shift_scores
+from rung.training.tables.folds import group_folds, selection_folds
 from rung.training.tables.model_selection import (
     affordable_bags,
     fit_member,
     select_models,
     selection_summary,
-    unit_folds,
 )
 from rung.training.tables.objective import Floats, TrainingTargets
 from rung.training.tables.text_feature import fit_text_scorer
@@ -39,7 +39,7 @@ def fit_table(
     begun = time.monotonic()
     goal, scale = _training_targets(examples)
     codes = goal.codes if goal.codes is not None else _deciles(goal.targets[:, 0])
-    folds = unit_folds(codes, examples.units, context.effort, context.seed)
+    folds = selection_folds(codes, examples.units, context.effort, context.seed)
     # Only trees, which see a value as a number, learn from those of one or two rows.
     fewest = (getattr(params, "fewest_rows", None) or 1) if "trees" in families else MIN_VALUE_ROWS
     features, apart = _fit_features(examples, goal, fewest, context)
@@ -95,19 +95,8 @@ def _fit_features(
     texts: dict[str, TextScorer] = {}
     apart: dict[str, Floats] = {}
     if names:
-        codes = goal.codes if goal.codes is not None else _deciles(goal.targets[:, 0])
-        folds = _whole_folds(codes, examples.units, context)
+        folds = group_folds(examples.units, context.seed)
         targets = goal.targets[:, 1:] if goal.outputs == 2 else goal.targets
         for name in names:
             texts[name], apart[name] = fit_text_scorer(examples.inputs[name], targets, folds)
     return fit_features(examples.schema, examples.inputs, texts, fewest), apart
-
-
-def _whole_folds(
-    codes: npt.NDArray[np.int64], units: Sequence[str], context: FitContext
-) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Return folds whose tests hold every row once, units whole."""
-    _, member = np.unique(np.asarray(units), return_inverse=True)
-    shuffled = np.random.default_rng(context.seed + 7).permutation(int(member.max(initial=0)) + 1)
-    fold = shuffled[member] % 5
-    return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(5) if (fold == k).any()]

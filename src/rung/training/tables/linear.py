@@ -12,6 +12,7 @@ from rung.core.model import FitContext
 from rung.modalities.tables.features import Cells
 from rung.modalities.tables.fitted import MemberModel
 from rung.modalities.tables.linear import LinearDesign, LinearModel, fit_design
+from rung.training.linear.search import per_label
 from rung.training.linear.stratified import stratified_sample
 from rung.training.tables.class_balance import balance_rows, shift_scores
 from rung.training.tables.objective import Floats, TrainingTargets
@@ -82,11 +83,7 @@ def _logistic(
         # A fit that stops early is judged like every other, by its answers out of fold.
         warnings.simplefilter("ignore")
         model.fit(matrix, goal.codes, sample_weight=row_weights)
-    coefficients, intercepts = model.coef_, model.intercept_
-    if len(present) == 2:
-        coefficients = np.vstack([-coefficients[0], coefficients[0]]) / 2
-        intercepts = np.array([-intercepts[0], intercepts[0]]) / 2
-    weights[:, present], bias[present] = coefficients.T, intercepts
+    weights[:, present], bias[present] = per_label(model.coef_, model.intercept_)
     return weights, bias
 
 

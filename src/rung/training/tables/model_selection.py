@@ -21,8 +21,6 @@ from rung.training.tables.lightgbm_trees import TreeFolds, fit_trees
 from rung.training.tables.linear import fit_linear
 from rung.training.tables.objective import Floats, Folds, Ints, TrainingTargets
 
-# Rows that configurations are compared on: a table of more is compared on a part of it.
-_ROWS = {0: 5_000, 1: 10_000, 2: 40_000, 3: 80_000, 4: 150_000, 5: 300_000}
 # A mixture takes up to so many steps, and a step must lower the loss by this share.
 _MAX_STEPS, _MIN_GAIN = 25, 3e-4
 # Where rows are many, below effort 3, a step must bring more, since every member costs rows a second; and of candidates
@@ -176,33 +174,6 @@ _FITS: Mapping[str, Callable[..., MemberModel]] = {
     "additive": fit_additive,
     "trees": fit_trees,
 }
-
-
-def unit_folds(codes: Ints, units: Sequence[str], effort: int, seed: int) -> list[tuple[Ints, Ints]]:
-    """Return (train, test) rows of each fold; a unit stays whole, labels are spread evenly.
-
-    Small tables get five folds (three at low effort), larger ones one part of a fifth, very large ones a fixed
-    number of rows.
-    """
-    n = len(codes)
-    count = 3 if effort < 2 or n > 10_000 else 5 if n > 300 or effort < 3 else 10
-    _, member = np.unique(np.asarray(units), return_inverse=True)
-    rng = np.random.default_rng(seed)
-    shuffled = rng.permutation(int(member.max(initial=-1)) + 1)
-    first = np.zeros(len(shuffled), dtype=np.int64)
-    first[member[::-1]] = codes[::-1]
-    order = np.lexsort((shuffled, first))
-    fold_of_unit = np.empty(len(order), dtype=np.int64)
-    fold_of_unit[order] = np.arange(len(order)) % count
-    fold = fold_of_unit[member]
-    most = _ROWS[effort]
-    if n <= 10_000:
-        return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(count)]
-    # One part is enough to tell candidates apart; its share of a larger table shrinks.
-    test = np.flatnonzero(fold == 0)
-    test = test[:: max(len(test) * 4 // most, 1)]
-    train = np.flatnonzero(fold != 0)
-    return [(train[:: max(len(train) // most, 1)], test)]
 
 
 def selection_summary(mixture: Ensemble) -> dict[str, Any]:

@@ -98,15 +98,6 @@ def to_int8_table(values: Float) -> Int8Table:
     return Int8Table(np.rint(values / scales).astype(np.int8), scales.astype(np.float32))
 
 
-def table_rows(table: TokenTable, rows: NDArray[np.int64]) -> TokenTable:
-    """Return the table with these rows only, in this order."""
-    if isinstance(table, FloatTable):
-        return FloatTable(table.values[rows])
-    if isinstance(table, Int8Table):
-        return Int8Table(table.codes[rows], table.scales[rows])
-    return Int4Table(table.codes[rows], table.scales[rows])
-
-
 def read_safetensors(folder: Path) -> BertWeights:
     """Return the encoder of a folder with `model.safetensors` and `config.json`, as float32.
 
