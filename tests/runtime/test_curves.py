@@ -9,8 +9,8 @@ from rung.core.model import FitContext
 from rung.runtime.linear import nystroem as curves_module
 from rung.runtime.linear.nystroem import Nystroem, fit_nystroem
 from rung.training.linear.feature_matrix import FeatureMatrix
+from rung.training.linear.nystroem_search import search_nystroem
 from rung.training.linear.search import HeadCandidate, SearchResult, fit_head
-from rung.training.text.nystroem_search import search_nystroem
 
 EFFORT = FitContext(effort=2)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rung.core.errors import RungError
-from rung.modalities.text.embedding_cache import EmbeddingCache
+from rung.runtime.embeddings.cache import EmbeddingCache
 
 WIDTH = 8
 
@@ -107,7 +107,7 @@ def test_wrong_shape_is_refused(tmp_path: Path) -> None:
 def test_killed_writer_leaves_a_readable_file(tmp_path: Path) -> None:
     code = (
         "import sys, numpy as np\n"
-        "from rung.modalities.text.embedding_cache import EmbeddingCache\n"
+        "from rung.runtime.embeddings.cache import EmbeddingCache\n"
         f"cache = EmbeddingCache(sys.argv[1], 'model', {WIDTH})\n"
         "for start in range(0, 10**9, 50):\n"
         f"    cache.embed([str(start + n) for n in range(50)], lambda t: np.array([[float(x)] * {WIDTH} for x in t]))\n"

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.errors import RungError
-from rung.modalities.text.embedder import Embedder, is_english, open_embedder, use_embedding_cache
+from rung.modalities.text.embedder import Embedder, is_english, open_embedder
 from rung.modalities.text.ngrams import NgramSpec, batches, normalize_text, occurrences
+from rung.runtime.embeddings.settings import use_embedding_cache
 from rung.runtime.weights.store import cache_folder, weights_folder
 from rung.training.text.encoders import open_encoder
 

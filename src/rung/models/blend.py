@@ -72,6 +72,7 @@ class Blend(EmbeddingModel):
     def fit(cls, examples: Examples, params: BlendParams, context: FitContext) -> Self:
         cls.require()
         from rung.training.linear.feature_matrix import FeatureMatrix
+        from rung.training.linear.nystroem_search import search_nystroem
         from rung.training.linear.search import (
             candidate_heads,
             encode_labels,
@@ -81,7 +82,6 @@ class Blend(EmbeddingModel):
         )
         from rung.training.text.encoders import open_encoder, training_sample
         from rung.training.text.ngram_candidates import ngram_feature_sets
-        from rung.training.text.nystroem_search import search_nystroem
         from rung.training.text.term_weighting import weight_terms_by_label
 
         examples = training_sample(examples, params.most_rows, context)
@@ -95,11 +95,8 @@ class Blend(EmbeddingModel):
             [normalize_text(text) for text in texts], params, _CHARS_TRIED[context.effort]
         )
         features = list(ngrams)[-1]
-        factors = (
-            (params.encoder_weight,)
-            if params.encoder_weight
-            else _WEIGHTS.get(context.effort, (0.4, 0.55, 0.7, 0.85, 1.1))
-        )
+        usual = _WEIGHTS.get(context.effort, (0.4, 0.55, 0.7, 0.85, 1.1))
+        factors = (params.encoder_weight,) if params.encoder_weight else usual
         spread = float(np.sqrt(((vectors - vectors.mean(axis=0)) ** 2).sum(axis=1).mean())) or 1.0
         sets = {
             f"{features}+{f:g}*{name}": FeatureMatrix((*ngrams[features].blocks, (f / spread) * vectors))
@@ -115,7 +112,7 @@ class Blend(EmbeddingModel):
         factor = dict(zip(sets, factors, strict=True))[key] / spread
         matrix, used = sets.pop(key), blocks[features]
         sets.clear()  # Each holds a copy of all vectors.
-        bent = search_nystroem(matrix, vectors, codes, found, params.curved, context, params.c)
+        bent = search_nystroem(matrix, vectors, codes, found, params.curved, context, _strengths(params))
         if bent:
             matrix, found = bent.matrix, bent.found
         weighed = weight_terms_by_label(matrix, used, codes, found, context) if params.by_label else None
@@ -155,6 +152,11 @@ def _scaled(head: LinearHead, width: int, factor: float) -> LinearHead:
     weights = head.weights.copy()
     weights[-width:] *= factor
     return LinearHead(weights, head.bias, head.calibration)
+
+
+def _strengths(params: BlendParams) -> tuple[float, ...]:
+    """Return the values of C to try with closeness: the one set by hand, else the usual ones."""
+    return () if params.c is None else (params.c,)
 
 
 def _most_features(params: BlendParams, rows: int) -> int:

@@ -42,8 +42,8 @@ from rung.data.prepare.parquet import read_examples
 from rung.data.prepare.prepare import dataset_from, fingerprint_data, prepare_once
 from rung.data.profile.view import View
 from rung.engines.local import LocalEngine
-from rung.modalities.text.embedder import use_embedding_cache
 from rung.pages.report import render
+from rung.runtime.embeddings.settings import use_embedding_cache
 from rung.runtime.weights.store import cache_folder
 from rung.serving.subprocess_predict import predict_in_subprocess
 from rung.tracking.follow import Tracking

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.errors import RungError
-from rung.modalities.text.embedding_cache import EmbeddingCache
 from rung.modalities.text.onnx_encoder import OnnxEncoder
 from rung.modalities.text.static_embedding import StaticEmbedding
 from rung.modalities.text.tokenize import replace_lone_surrogates
+from rung.runtime.embeddings.cache import EmbeddingCache
+from rung.runtime.embeddings.settings import embedding_cache_settings
 
 Vectors = npt.NDArray[np.float32]
-# While a build runs: where embeddings are kept and how many threads encode. A server has neither.
-_CACHE_SETTINGS: ContextVar[tuple[Path, int] | None] = ContextVar("rung_building", default=None)
 _ENCODER_FILES = ("model.onnx", "tokenizer.json", "encoder.json", "embedding.safetensors")
 _COMMON_ENGLISH_WORDS = frozenset(
     [
@@ -50,16 +47,6 @@ _COMMON_ENGLISH_WORDS = frozenset(
         "i",
     ]
 )
-
-
-@contextmanager
-def use_embedding_cache(cache: Path, threads: int) -> Iterator[None]:
-    """Keep every embedding made inside the block below `cache`, so that no text is embedded twice."""
-    token = _CACHE_SETTINGS.set((cache, threads))
-    try:
-        yield
-    finally:
-        _CACHE_SETTINGS.reset(token)
 
 
 @dataclass(frozen=True)
@@ -98,7 +85,7 @@ class Embedder:
 
 def open_embedder(kind: str, folder: Path, pool_chunks: bool = False) -> Embedder:
     """Return the embedder of a folder of files; raises RungError when they do not fit."""
-    building = _CACHE_SETTINGS.get()
+    building = embedding_cache_settings()
     if kind == "static":
         static = StaticEmbedding.open(folder)
         return Embedder(kind, folder, static.width, False, static, None)  # Faster than any cache.

@@ -8,13 +8,12 @@ benchmarks/results/encoders.md). Whoever runs it groups texts by length.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rung.modalities.text.onnx_encoder import LAYERS
+from rung.training.onnx.graph import Graph
 from rung.training.text.bert_weights import (
     BertWeights,
     FloatTable,
@@ -30,38 +29,6 @@ from rung.training.text.bert_weights import (
 ORT_DOMAIN = "com.microsoft"
 _OPSET = 21
 _IR_VERSION = 10
-
-
-class Graph:
-    """Nodes and constants of an ONNX graph in the making; tensors are their names."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-
-    def constant(self, values: NDArray[Any] | np.generic) -> str:
-        """Add a constant and return its name."""
-        from onnx import numpy_helper
-
-        name = f"c{len(self.constants)}"
-        self.constants.append(
-            numpy_helper.from_array(np.ascontiguousarray(values).reshape(np.shape(values)), name)
-        )
-        return name
-
-    def node(self, operator: str, inputs: Sequence[str], domain: str = "", **attributes: Any) -> str:
-        """Add a node with one output and return the output's name."""
-        return self.split(operator, inputs, 1, domain, **attributes)[0]
-
-    def split(
-        self, operator: str, inputs: Sequence[str], outputs: int, domain: str = "", **attributes: Any
-    ) -> list[str]:
-        """Add a node with several outputs and return their names."""
-        from onnx import helper
-
-        names = [f"t{len(self.nodes)}_{number}" for number in range(outputs)]
-        self.nodes.append(helper.make_node(operator, list(inputs), names, domain=domain, **attributes))
-        return names
 
 
 class LinearWriter(Protocol):

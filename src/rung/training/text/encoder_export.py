@@ -16,7 +16,8 @@ import numpy as np
 from rung.core.errors import MissingExtra, RungError
 from rung.modalities.text.onnx_encoder import EncoderConfig, OnnxEncoder
 from rung.runtime.weights import store as weights_store
-from rung.training.text.bert_onnx import Graph, LinearWriter, depths, write_encoder, write_float
+from rung.training.onnx.graph import Graph
+from rung.training.text.bert_onnx import LinearWriter, depths, write_encoder, write_float
 from rung.training.text.bert_weights import (
     BertWeights,
     Float,

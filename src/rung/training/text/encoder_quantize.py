@@ -14,7 +14,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.training.text.bert_onnx import ORT_DOMAIN, Graph
+from rung.training.onnx.graph import Graph
+from rung.training.text.bert_onnx import ORT_DOMAIN
 from rung.training.text.bert_weights import Float, Linear
 
 Place = tuple[int, str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,7 +35,7 @@ class NystroemFit:
     weights: Floats
 
     def map_to_kernel(self, head: LinearHead) -> LinearHead:
-        """Return a head fitted on `matrix` for `Curves.dot`: its last weights are of landmarks."""
+        """Return a head fitted on `matrix` for `Nystroem.dot`: its last weights are of landmarks."""
         features = self.weights.shape[1]
         last = (self.weights @ head.weights[-features:].astype(np.float64)).astype(np.float32)
         return replace(head, weights=np.concatenate([head.weights[:-features], last]))
@@ -47,11 +48,11 @@ def search_nystroem(
     found: SearchResult,
     wanted: bool | None,
     context: FitContext,
-    c: float | None = None,
+    strengths: Sequence[float] = (),
 ) -> NystroemFit | None:
     """Return the features with closeness for vectors, where wanted; None: where it answers held-out rows no worse.
 
-    matrix: of all rows, the encoder's block last. c: of the head, where it was set by hand. Of as many rows as learn in the
+    matrix: of all rows, the encoder's block last. strengths: values of C tried for a ridge, () for the usual ones. Of as many rows as learn in the
     comparison curves gain less than of all, so that a tie goes to them. Landmarks are rows as they come, whatever their
     label: held-out rows may be among them.
     """
@@ -61,8 +62,9 @@ def search_nystroem(
     curves, weights = fit_nystroem(vectors, context.seed)
     curved = FeatureMatrix((*matrix.blocks[:-1], curves.dot(vectors, weights, np.float32)))
     labels, rows = found.scores.shape[1], stratified_sample(codes, _MAX_ROWS, context.seed)
-    strengths = _STRENGTHS if is_ridge and c is None else (found.candidate.c,)
-    candidates = [replace(found.candidate, c=strength) for strength in strengths]
+    candidates = [
+        replace(found.candidate, c=c) for c in (strengths or _STRENGTHS if is_ridge else (found.candidate.c,))
+    ]
     tries = ((matrix, [found.candidate]), (curved, candidates))
     (flat,), bent = out_of_fold_scores(tries, codes, labels, rows, context.seed)
     # By squared error, which tells strengths apart on far fewer rows than answers that are right or wrong do.

@@ -1,0 +1,1 @@
+"""Embeddings of any modality, kept on disk by content while a build runs."""

@@ -1,0 +1,1 @@
+"""Writing ONNX graphs with the onnx package alone."""
