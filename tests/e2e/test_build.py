@@ -171,7 +171,7 @@ def test_a_busy_port_is_the_users_mistake(built):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         done = run_cli("serve", built.bundle, "--port", taken.getsockname()[1])
-    assert done.returncode == 2 and "cannot listen there" in done.stderr
+    assert done.returncode == 2 and "cannot listen on this address" in done.stderr
 
 
 def test_nothing_clears_exits_3_packs_the_best_and_warns(news_csv, tmp_path):

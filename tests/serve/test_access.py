@@ -168,5 +168,5 @@ def test_without_keys_pages_of_elsewhere_are_refused(desk):
 
 def test_beyond_this_machine_only_with_keys(built, tmp_path):
     done = run_cli("serve", built.bundle, "--host", "0.0.0.0", cwd=tmp_path)
-    assert done.returncode == 2 and "without keys only this machine may ask" in done.stderr
+    assert done.returncode == 2 and "without API keys the server only accepts local requests" in done.stderr
     assert "rung keys create" in done.stderr

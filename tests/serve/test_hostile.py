@@ -168,7 +168,7 @@ def test_heads_that_do_not_come_are_hung_up(built):
 
     from rung.serving.http import protocol
 
-    made = protocol.protocol()
+    made = protocol.http_protocol()
     if made == "h11":
         pytest.skip("httptools is missing: pip install 'rung[ops]'")
 

@@ -45,7 +45,7 @@ def test_promote_rollback_and_their_history(place, built, other):
     assert read_champion(folder, "desk") == other.bundle.resolve()
     promotion.rollback(folder, "desk", "cy", "still")
     assert find_bundle_source(place).find() == first.resolve()
-    with pytest.raises(RungError, match="nothing served 'desk' before"):
+    with pytest.raises(RungError, match="'desk' has no earlier champion"):
         promotion.rollback(folder, "desk", "cy", "once more")
     found = promotion.history(folder, "desk")
     assert [(c.action, c.who, c.why) for c in found] == [
@@ -64,13 +64,13 @@ def test_promote_rollback_and_their_history(place, built, other):
 
 def test_what_may_not_serve_is_refused_and_leaves_no_line(place, built, other, tmp_path):
     folder = tmp_path / "service"
-    with pytest.raises(BundleError, match="not of 'desks'"):
+    with pytest.raises(BundleError, match="not to 'desks'"):
         promotion.promote(folder, "desks", built.bundle, None, "ann", "")
     trial = next((built.folder / "trials").glob("*/bundle"))
     with pytest.raises(BundleError, match="not certified"):
         promotion.promote(folder, "desk", trial, None, "ann", "")
     promotion.promote(folder, "desk", built.bundle, None, "ann", "")
-    with pytest.raises(RungError, match="serves already"):
+    with pytest.raises(RungError, match="is the champion already"):
         promotion.promote(folder, "desk", built.bundle, None, "ann", "")
     copy = tmp_path / "copy"
     shutil.copytree(other.bundle, copy)
@@ -96,7 +96,7 @@ def test_by_command_line(place, other):
     done = run_cli("rollback", cwd=base, env={"RUNG_LANG": "zh"})
     assert done.returncode == 0 and "提供服务" in done.stdout
     done = run_cli("rollback", cwd=base)
-    assert done.returncode == 2 and "nothing served 'desk' before what serves now" in done.stderr
+    assert done.returncode == 2 and "'desk' has no earlier champion" in done.stderr
     done = run_cli("history", cwd=base, env={"RUNG_LANG": "en"})
     assert "promoted" in done.stdout and "by Ann: new desk" in done.stdout and "rolled back to" in done.stdout
     assert [c["action"] for c in json.loads(run_cli("history", "--json", cwd=base).stdout)] == [
@@ -178,4 +178,6 @@ def test_two_changes_at_once_wait_for_each_other(built, other, tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(map(str, results)) == sorted([str(other.bundle.resolve()), "this bundle serves already"])
+    assert sorted(map(str, results)) == sorted(
+        [str(other.bundle.resolve()), "this bundle is the champion already"]
+    )

@@ -165,7 +165,7 @@ def test_a_worker_that_ends_or_takes_too_long(built):
     with pytest.raises(ChildProcessError):
         worker.ask(body, answer, 60.0)
     nothing = ShadowProcess(str(built.folder), 10)
-    with pytest.raises(ChildProcessError, match="does not open"):
+    with pytest.raises(ChildProcessError, match="cannot be loaded"):
         nothing.ask(body, answer, 60.0)
     nothing.close()
 
@@ -279,7 +279,7 @@ def test_by_command_line(built, other, news_csv, tmp_path):
     told = run_cli("history", "--lang", "en", cwd=tmp_path).stdout
     assert "in shadow:" in told and "Taken out of shadow" not in told and "已人工结束" in told
     done = run_cli("promote", tmp_path / "runs" / "desk-001", "--shadow", cwd=tmp_path)
-    assert done.returncode == 2 and "serves already" in done.stderr
+    assert done.returncode == 2 and "is the champion already" in done.stderr
 
 
 def test_all_threads_end_with_the_server(built, other, tmp_path):

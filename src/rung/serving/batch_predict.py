@@ -1,4 +1,4 @@
-"""Several requests of one model, predicted together: the answer of each as JSON, and what the journal keeps of it."""
+"""Predicts a batch of requests of one model and returns each response as JSON with its journal records."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from rung.serving.service import Service
 if TYPE_CHECKING:
     from rung.journal.records import PredictionRecord
 
-# Made once: `json.dumps` makes an encoder a call.
+# Created once: `json.dumps` creates an encoder per call.
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class PredictRequest:
-    """A request for predictions on its way to a thread.
+    """A request for predictions in the dispatcher's queue.
 
-    alone: it is not answered together with others: it has several rows, or wants reasons, which take far longer.
+    runs_alone: it is not batched with others, because it has several rows or asks for explanations, which take far longer.
     """
 
     def __init__(
@@ -37,22 +37,22 @@ class PredictRequest:
         self.rows: list[dict[str, Any]] | None = None
 
     def read(self, max_rows: int) -> None:
-        """Check the body, once. Raises InputError."""
+        """Validate the body, once. Raises InputError."""
         if self.rows is not None:
             return
-        said = parse_body(self.loaded.request, self.body)
-        self.explain = self.explain or said.explain
-        self.scores, self.subject = said.scores, said.subject
-        self.rows = request_rows(said, max_rows, self.explain)
+        body = parse_body(self.loaded.request, self.body)
+        self.explain = self.explain or body.explain
+        self.scores, self.subject = body.scores, body.subject
+        self.rows = request_rows(body, max_rows, self.explain)
         self.runs_alone = self.explain or len(self.rows) != 1
 
 
 def predict_batch(
     service: Service, group: list[PredictRequest]
 ) -> list[tuple[bytes, list[PredictionRecord]]]:
-    """Return the JSON answer of each request that was read, and its rows for the journal: none without a journal.
+    """Return, for each request, its JSON response and its journal records ([] without a journal).
 
-    All are of one model and agree in `scores`; one that wants reasons comes alone.
+    group: requests after `read`, of one model and with the same `scores`; a request for explanations is alone in it.
     """
     loaded = group[0].loaded
     predictor, manifest = loaded.predictor, loaded.manifest
@@ -94,10 +94,10 @@ def _records(
     seconds: float,
     price: float,
 ) -> list[PredictionRecord]:
-    """Return what the journal keeps of each answered row, and give each answer its id.
+    """Return the journal record of each answered row, and add its id to the answer.
 
-    answered: rows as the model got them, with their answers. seconds: in the model, of all that was answered together;
-    price: a row's.
+    answered: rows as the model received them, with their answers. seconds: model time of the whole batch. price: USD
+    per row.
     """
     from rung.journal.records import PredictionRecord, new_id
 
@@ -117,7 +117,7 @@ def _records(
 
 
 def parse_body(model: type[BaseModel], body: bytes) -> Any:
-    """Return a body as its model; raises InputError in our words, which do not repeat what was sent."""
+    """Return a body as its model; raises InputError with a message that does not repeat the input."""
     try:
         return model.model_validate_json(body)
     except (ValidationError, RecursionError, OverflowError) as error:
@@ -126,7 +126,7 @@ def parse_body(model: type[BaseModel], body: bytes) -> Any:
             dict.fromkeys(".".join(str(part)[:64] for part in ("body", *item["loc"])) for item in found[:5])
         )
         problem = (
-            "; ".join(dict.fromkeys(str(item["msg"]) for item in found[:5])) or "the body cannot be read"
+            "; ".join(dict.fromkeys(str(item["msg"]) for item in found[:5])) or "the body cannot be parsed"
         )
-        fix = "Send JSON with the fields that /docs shows; GET /v1/models lists what a model reads."
+        fix = "Send JSON with the fields shown at /docs; GET /v1/models lists a model's inputs."
         raise InputError(problem, where or "body", fix) from None

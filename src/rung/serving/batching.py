@@ -1,21 +1,21 @@
-"""How many requests to answer together: as many as wait and were measured to cost least a row. Nobody waits for company."""
+"""Adaptive batch size: of the queued requests, take as many as were measured to cost least per row; never wait for more."""
 
 from __future__ import annotations
 
 import threading
 
 _SIZES = (1, 2, 4, 8, 16, 32)
-# Tried so often before it is judged: a first time pays for memory, and any may have waited for a core.
+# Measurements before a size is compared: the first allocates memory, and any may have waited for a core.
 _MIN_SAMPLES = 3
-# Every so many times another size has its turn again: what else the machine does changes what pays.
+# Every n-th batch tries another size again, because the machine's load changes which size is cheapest.
 _EXPLORE_EVERY = 32
 _WEIGHT = 0.1
 
 
 class BatchSizer:
-    """What answering together costs one model. Safe to share between threads.
+    """Chooses the batch size of one model from measured cost. Thread-safe.
 
-    most: never more requests than this at a time; 1 switches it off.
+    most: largest batch; 1 disables batching.
     """
 
     def __init__(self, most: int) -> None:
@@ -26,7 +26,7 @@ class BatchSizer:
         self._lock = threading.Lock()
 
     def size(self, waiting: int) -> int:
-        """Return how many of the requests that wait for this thread to take at once, at least 1."""
+        """Return how many of this many queued requests to take as one batch, at least 1."""
         open_ = [size for size in self._sizes if size <= waiting]
         if len(open_) < 2:
             return 1
@@ -40,13 +40,13 @@ class BatchSizer:
             return min(open_, key=self._seconds.__getitem__)
 
     def record(self, size: int, seconds_a_row: float) -> None:
-        """Remember what a row of so many requests together has cost; between two sizes it counts for the smaller."""
+        """Record the seconds per row of a batch; a size between two known ones counts for the smaller."""
         size = max(known for known in self._sizes if known <= size)
         with self._lock:
             self._looks[size] += 1
             known = self._seconds.get(size)
             if known is None or self._looks[size] <= _MIN_SAMPLES:
-                # The best of the first looks: what disturbs only ever adds.
+                # The minimum of the first measurements: disturbances only ever add time.
                 self._seconds[size] = min(seconds_a_row, known or seconds_a_row)
             else:
                 self._seconds[size] = known + _WEIGHT * (seconds_a_row - known)

@@ -1,4 +1,4 @@
-"""What `rung serve` is given: bundles, runs, or products, of which it serves the champion."""
+"""Resolves the arguments of `rung serve`: bundles, runs, or products, whose champion is served."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHAMPIONS = "champions.json"
 
 @dataclass(frozen=True)
 class BundleSource:
-    """find: where the bundle lies now. spec, base: of a product, else None."""
+    """find: returns the current bundle folder. spec, base: serve section and folder of a product, else None."""
 
     find: BundleLocator
     spec: ServeSpec | None = None
@@ -26,9 +26,9 @@ class BundleSource:
 
 
 def find_bundle_source(path: Path, folder: Path | None = None) -> BundleSource:
-    """Return what a path means. folder: the service's, where it is not the product's own.
+    """Return the bundle source of a path. folder: service folder, where it is not the product's own.
 
-    Raises RungError for a product that has no certified run yet, and for a path that is nothing of the kind.
+    Raises RungError for a product that has no certified run yet.
     """
     if (path / "manifest.json").is_file():
         return BundleSource(lambda: path)
@@ -36,8 +36,8 @@ def find_bundle_source(path: Path, folder: Path | None = None) -> BundleSource:
         return BundleSource(lambda: path / "bundle")
     is_spec = path.suffix in {".yaml", ".yml"} or (path / "product.yaml").is_file()
     if not is_spec:
-        return BundleSource(lambda: path)  # Opening it says what is wrong.
-    # Checking a whole spec is much to import, and a server that is given bundles reads none.
+        return BundleSource(lambda: path)  # Opening it raises the precise error.
+    # Slow to import, and not needed by a server that is given bundles.
     from rung.core.spec.product import load_product
 
     product, base = load_product(path)
@@ -49,7 +49,7 @@ def find_bundle_source(path: Path, folder: Path | None = None) -> BundleSource:
         if chosen is not None:
             return (base / chosen).resolve() if not chosen.is_absolute() else chosen
         if not first:
-            # Looked for once: a build that ends later serves only when it is made the champion.
+            # Searched once: a later build is served only after it is promoted.
             first.append(newest_cleared_bundle(base / "runs", product.name))
         return first[0]
 
@@ -58,13 +58,13 @@ def find_bundle_source(path: Path, folder: Path | None = None) -> BundleSource:
 
 
 def read_champion(folder: Path, name: str) -> Path | None:
-    """Return the bundle that a service folder says is to serve under a name; None when it says nothing."""
+    """Return the champion of a product as recorded in a service folder; None when none is recorded."""
     path = folder / CHAMPIONS
     if not path.is_file():
         return None
     try:
-        said: Any = read_json(path)
-        return Path(said[name]) if name in said else None
+        champions: Any = read_json(path)
+        return Path(champions[name]) if name in champions else None
     except (ValueError, TypeError) as error:
         raise RungError(
             f"it cannot be read: {type(error).__name__}", str(path), "Write {name: bundle folder} as JSON."
@@ -72,24 +72,24 @@ def read_champion(folder: Path, name: str) -> Path | None:
 
 
 def set_champion(folder: Path, name: str, bundle: Path) -> None:
-    """Make a bundle the one that serves under a name: servers that run exchange it within a second."""
+    """Record a bundle as the champion of a product; running servers load it within a second."""
     path = folder / CHAMPIONS
-    said = read_json(path) if path.is_file() else {}
-    write_json(path, {**said, name: str(bundle.resolve())})
+    champions = read_json(path) if path.is_file() else {}
+    write_json(path, {**champions, name: str(bundle.resolve())})
 
 
 def shared_settings(sources: Sequence[BundleSource]) -> tuple[ServeSpec, Path | None]:
-    """Return the limits and the service folder of what is served together.
+    """Return the limits and the service folder of products served by one server.
 
-    Raises RungError when two products say different things under `serve`.
+    Raises RungError when two products differ in their `serve` section.
     """
     products = [source for source in sources if source.spec is not None and source.base is not None]
     if not products:
         return ServeSpec(), None
     first = products[0]
     if any(other.spec != first.spec for other in products):
-        fix = "Write the same in both, or serve them apart."
-        raise RungError("two products say different things", "serve", fix)
+        fix = "Write the same in both, or run one server for each."
+        raise RungError("two products differ in their serve section", "serve", fix)
     assert first.spec is not None and first.base is not None  # noqa: S101 - filtered above
     return first.spec, first.base / first.spec.folder
 
@@ -106,6 +106,6 @@ def newest_cleared_bundle(runs: Path, name: str) -> Path:
     if cleared:
         return cleared[-1]
     if found:
-        fix = f"Serve one all the same: rung serve {runs / name}-NNN/bundle --uncertified"
+        fix = f"To serve one anyway: rung serve {runs / name}-NNN/bundle --uncertified"
         raise BundleError(f"no run of '{name}' cleared its bar", str(runs), fix)
     raise BundleError(f"there is no finished run of '{name}'", str(runs), "Build it first: rung build.")

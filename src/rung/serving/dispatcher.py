@@ -1,4 +1,4 @@
-"""From the body of a request to the bytes of its answer: check, predict, write down; then, and only then, answer."""
+"""Dispatches prediction requests to worker threads: validate, predict, write to the journal, then respond."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ResultCallback = Callable[[BaseException | None, bytes], None]
 
 
 class Dispatcher:
-    """Predicts in a few threads. At most `limits.max_in_flight` requests are at work; more are refused, not queued."""
+    """Predicts in a pool of threads. At most `limits.max_in_flight` requests are processed or queued; more get 429."""
 
     def __init__(self, service: Service, shadows: ShadowRunner | None = None) -> None:
         self._service = service
@@ -37,13 +37,13 @@ class Dispatcher:
         self._mean_seconds = 0.01
 
     def close(self) -> None:
-        """Finish what has begun and stop."""
+        """Finish the queued requests and stop the threads."""
         self._workers.close()
 
     async def answer(
         self, loaded: LoadedModel, body: bytes, explain: bool, caller: Caller, request_id: str
     ) -> bytes:
-        """Return the JSON answer once it is in the journal. Raises InputError, Refused, JournalError."""
+        """Return the JSON response after it is in the journal. Raises InputError, HttpError, JournalError."""
         limits = self._service.limits
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bytes] = loop.create_future()
@@ -54,7 +54,7 @@ class Dispatcher:
         def on_result(error: BaseException | None, answer: bytes) -> None:
             with self._lock:
                 self.in_flight -= 1
-            with suppress(RuntimeError):  # The loop may have closed: then nobody waits.
+            with suppress(RuntimeError):  # The event loop may have closed: then nobody awaits the result.
                 loop.call_soon_threadsafe(_resolve, future, error, answer)
 
         with self._lock:
@@ -62,7 +62,7 @@ class Dispatcher:
                 self._service.metrics.refused.add("busy")
                 again = math.ceil(min(self.in_flight * self._mean_seconds / self._threads, 30.0))
                 raise HttpError(
-                    429, f"{self.in_flight} requests are at work already", "server", "Ask again later.", max(again, 1)
+                    429, f"{self.in_flight} requests are in progress already", "server", "Try again later.", max(again, 1)
                 )  # fmt: skip
             self.in_flight += 1
             self._queue.append((request, on_result))
@@ -72,15 +72,15 @@ class Dispatcher:
             return await future
         except TimeoutError:
             self._service.metrics.refused.add("slow")
-            fix = "Send fewer rows at a time, or ask again later."
+            fix = "Send fewer rows per request, or try again later."
             raise HttpError(
-                503, f"it took longer than {limits.seconds:g} seconds", "server", fix, 1
+                503, f"the prediction took longer than {limits.seconds:g} seconds", "server", fix, 1
             ) from None
         finally:
             too_late.cancel()
 
     def _next_batch(self) -> list[tuple[PredictRequest, ResultCallback]]:
-        """Return who is next, with those right behind that may be answered together; [] when another took them."""
+        """Return the next request and those behind it that can join its batch; [] when another thread took them."""
         with self._lock:
             if not self._queue:
                 return []
@@ -88,7 +88,7 @@ class Dispatcher:
             request = taken[0][0]
             if request.runs_alone:
                 return taken
-            # A thread's share of those who wait: what it leaves, idle threads take.
+            # This thread's share of the queue: idle threads take the rest.
             share = math.ceil((len(self._queue) + 1) / self._threads)
             size = request.loaded.batch_sizer.size(share)
             while len(taken) < size and self._queue:
@@ -119,7 +119,7 @@ class Dispatcher:
                 self._predict(group)
 
     def _requeue(self, items: list[tuple[PredictRequest, ResultCallback]]) -> None:
-        """Let the next idle threads have requests that turned out to be large."""
+        """Put requests that turned out to be large back to the front of the queue for other threads."""
         with self._lock:
             self._queue.extendleft(reversed(items))
         for _ in items:
@@ -133,7 +133,7 @@ class Dispatcher:
             if len(group) == 1:
                 group[0][1](error, b"")
                 return
-            # One of them may be what a model stumbles over: the others must not pay for it.
+            # One request may break the model: predict each alone, so that the others succeed.
             for item in group:
                 self._predict([item])
             return
@@ -151,7 +151,7 @@ class Dispatcher:
     def _on_journaled(
         self, request: PredictRequest, on_result: ResultCallback, answer: bytes, error: BaseException | None
     ) -> None:
-        """Let a request's answer go: it is in the journal, or the error says why not. A shadow may answer it too."""
+        """Deliver a response after its journal write, or the write's error; then hand it to the shadow."""
         on_result(error, answer)
         if error is None and self._shadows is not None:
             self._shadows.submit(request.loaded, request.body, answer)
@@ -165,7 +165,7 @@ def _resolve(future: asyncio.Future[bytes], error: BaseException | None, answer:
     elif isinstance(error, RungError | TimeoutError):
         future.set_exception(error)
     else:
-        # A bug of ours, or of a model: it keeps its traceback for the log.
+        # A bug of rung or of a model: keep its traceback for the log.
         future.set_exception(error if isinstance(error, Exception) else RuntimeError(type(error).__name__))
 
 

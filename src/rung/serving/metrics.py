@@ -1,4 +1,4 @@
-"""Counters and histograms, written as Prometheus reads them (text format 0.0.4)."""
+"""Counters, gauges and histograms in the Prometheus text format 0.0.4."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LabelValues = tuple[str, ...]
 
 
 class Counter:
-    """Something that only grows, by the values of its labels."""
+    """A monotonic count per combination of label values."""
 
     kind = "counter"
 
@@ -22,7 +22,7 @@ class Counter:
         self._values: dict[LabelValues, float] = {}
 
     def add(self, *values: str, amount: float = 1.0) -> None:
-        """Add to the count of these label values, which must come from a short fixed list."""
+        """Add to the count of these label values. Values must come from a small fixed set."""
         with self._lock:
             self._values[values] = self._values.get(values, 0.0) + amount
 
@@ -38,7 +38,7 @@ class Counter:
 
 
 class Gauge:
-    """A value that is asked for when it is read."""
+    """A value read at scrape time."""
 
     kind = "gauge"
 
@@ -51,7 +51,7 @@ class Gauge:
 
 
 class Histogram:
-    """Durations in seconds, counted in buckets."""
+    """A histogram of durations in seconds."""
 
     kind = "histogram"
 
@@ -62,14 +62,14 @@ class Histogram:
         self._sums: dict[LabelValues, float] = {}
 
     def observe(self, seconds: float, *values: str) -> None:
-        """Count one duration."""
+        """Record one duration."""
         with self._lock:
             counts = self._counts.setdefault(values, [0] * (len(DURATION_BUCKETS_S) + 1))
             counts[bisect_left(DURATION_BUCKETS_S, seconds)] += 1
             self._sums[values] = self._sums.get(values, 0.0) + seconds
 
     def lines(self) -> list[str]:
-        """Return the samples as text, buckets cumulated as the format wants them."""
+        """Return the samples as text, with cumulative buckets."""
         with self._lock:
             found = [
                 (values, list(counts), self._sums[values]) for values, counts in sorted(self._counts.items())
@@ -87,34 +87,36 @@ class Histogram:
 
 
 class Metrics:
-    """What a server counts. Labels are endpoints, models and statuses: never anything that a caller chose."""
+    """The metrics of a server. Labels are endpoints, models and statuses, never values chosen by a caller."""
 
     def __init__(self) -> None:
-        self.requests = Counter("rung_requests_total", "Requests answered.", ("endpoint", "status"))
-        self.seconds = Histogram("rung_request_seconds", "Time from request to answer.", ("endpoint",))
-        self.predictions = Counter("rung_predictions_total", "Rows answered.", ("model", "version"))
-        self.batches = Counter("rung_batches_total", "Times the model was asked.", ("model", "version"))
-        self.predict_seconds = Histogram("rung_predict_seconds", "Time in the model.", ("model", "version"))
-        self.feedback = Counter("rung_feedback_total", "Feedback taken.", ("source",))
-        self.refused = Counter("rung_refused_total", "Requests turned away.", ("reason",))
-        self.reloads = Counter("rung_reloads_total", "Models exchanged, or not.", ("model", "outcome"))
+        self.requests = Counter(
+            "rung_requests_total", "Requests by endpoint and status.", ("endpoint", "status")
+        )
+        self.seconds = Histogram("rung_request_seconds", "Request duration.", ("endpoint",))
+        self.predictions = Counter("rung_predictions_total", "Rows predicted.", ("model", "version"))
+        self.batches = Counter("rung_batches_total", "Calls of the model.", ("model", "version"))
+        self.predict_seconds = Histogram("rung_predict_seconds", "Model time per call.", ("model", "version"))
+        self.feedback = Counter("rung_feedback_total", "Feedback received.", ("source",))
+        self.refused = Counter("rung_refused_total", "Requests refused.", ("reason",))
+        self.reloads = Counter("rung_reloads_total", "Model reloads by outcome.", ("model", "outcome"))
         self.shadow_rows = Counter(
             "rung_shadow_rows_total",
-            "Rows a challenger was asked in shadow.",
+            "Rows predicted by a challenger in shadow.",
             ("model", "version", "outcome"),
         )
         self.shadow_seconds = Histogram(
-            "rung_shadow_seconds", "Processor time of a request in shadow.", ("model", "version")
+            "rung_shadow_seconds", "CPU time of a request in shadow.", ("model", "version")
         )
         self.shadow_skipped = Counter(
             "rung_shadow_skipped_total",
-            "Requests not shown to a challenger: too many waited.",
+            "Requests skipped by a challenger in shadow because its queue was full.",
             ("model", "version"),
         )
         self.gauges: list[Gauge] = []
 
     def text(self) -> str:
-        """Return everything in the text format."""
+        """Return all metrics in the text format."""
         parts: list[Counter | Gauge | Histogram] = [
             self.requests, self.seconds, self.predictions, self.batches, self.predict_seconds, self.feedback, self.refused,
             self.reloads, self.shadow_rows, self.shadow_seconds, self.shadow_skipped, *self.gauges,

@@ -1,6 +1,6 @@
-"""The models a server has open, by name and version, and how one takes the place of another while requests run.
+"""The loaded models of a server, by name and version, and their replacement while requests run.
 
-A request takes its model once and keeps it: after an exchange the old one answers what it had begun, then goes.
+A request looks up its model once and keeps it: after a reload the old model finishes its running requests.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from rung.serving.http.schemas import request_model
 from rung.serving.predictor import Predictor, open_bundle
 
 BundleLocator = Callable[[], Path]
-# A look costs two `stat`s; `rung rollback` is to count within a second.
+# A poll costs two `stat` calls; `rung rollback` must take effect within a second.
 _POLL_SECONDS = 0.25
-# A copy may be under way: what failed is tried again.
+# A bundle may still be being copied: retry a failed load after this many polls.
 _RETRY_POLLS = 40
 
 
 class ModelNotFound(RungError):
-    """Answered with 404."""
+    """No such model or version; HTTP 404."""
 
 
 class LoadedModel:
-    """One open model, the requests it takes, and how many of them at a time."""
+    """A loaded model with its request schema and batch size."""
 
     def __init__(self, predictor: Predictor, max_rows: int, max_batch_size: int = 1) -> None:
         self.predictor = predictor
@@ -41,10 +41,10 @@ class LoadedModel:
 
 
 class ModelRegistry:
-    """All models of a server; the first of a name is the one its plain address means.
+    """All models of a server; the first version of a name is the one at its unversioned path.
 
-    finds: name -> where its bundle lies now; by default where it was opened.
-    Raises BundleError for an uncertified bundle unless `uncertified`, and for the same model twice.
+    locators: name -> function that returns the current bundle folder; default: the folder it was opened from.
+    Raises BundleError for an uncertified bundle unless `uncertified`, and for a duplicate name and version.
     """
 
     def __init__(
@@ -64,7 +64,9 @@ class ModelRegistry:
         for predictor in predictors:
             name, version = predictor.manifest.name, predictor.manifest.version
             if any(loaded.manifest.version == version for loaded in self._models.get(name, [])):
-                raise BundleError(f"two bundles are called '{name}'", name, "Serve one of them.")
+                raise BundleError(
+                    f"two bundles are version {version} of '{name}'", name, "Serve one of them."
+                )
             self._require_certified(predictor)
             self._models.setdefault(name, []).append(LoadedModel(predictor, max_rows, max_batch_size))
             self._finds.setdefault(name, _fixed_location(predictor.folder))
@@ -72,15 +74,15 @@ class ModelRegistry:
             self._file_states[name] = self._file_state(name)
 
     def all(self) -> list[LoadedModel]:
-        """Return every model, those of plain addresses first within their name."""
+        """Return every model; within a name the one at the unversioned path comes first."""
         return [loaded for versions in self._models.values() for loaded in versions]
 
     def get(self, name: str, version: str | None = None) -> LoadedModel:
-        """Return a model; raises NoSuchModel."""
+        """Return a model; raises ModelNotFound."""
         versions = self._models.get(name)
         if not versions:
             raise ModelNotFound(
-                f"there is no model '{name[:64]}' here", "name", did_you_mean(name[:64], self._models)
+                f"there is no model '{name[:64]}'", "name", did_you_mean(name[:64], self._models)
             )
         if version is None:
             return versions[0]
@@ -88,15 +90,15 @@ class ModelRegistry:
         if found is None:
             known = [loaded.manifest.version for loaded in versions]
             raise ModelNotFound(
-                f"'{name}' has no version '{version[:64]}' here", "version", f"Here are: {', '.join(known)}."
+                f"'{name}' has no version '{version[:64]}'", "version", f"Available: {', '.join(known)}."
             )
         return found
 
     def reload(self, name: str) -> LoadedModel:
-        """Open a model's bundle again and let it take the old one's place; return what serves now.
+        """Load a model's bundle again, replace the running one, and return the new one.
 
-        Everything is checked first, its packed examples too. Raises RungError and changes nothing when the bundle
-        is damaged, another model's, uncertified, or answers its own examples otherwise.
+        The bundle is verified and self-tested first. Raises RungError and changes nothing when it is damaged, of
+        another product, uncertified, or fails its self-test.
         """
         self.get(name)
         with self._lock:
@@ -104,26 +106,26 @@ class ModelRegistry:
             predictor = open_bundle(self._finds[name]())
             if predictor.manifest.name != name:
                 raise BundleError(
-                    f"the bundle is of '{predictor.manifest.name}', not of '{name}'", name, "Put the right one there."
+                    f"the bundle belongs to '{predictor.manifest.name}', not to '{name}'", name, "Put the right bundle there."
                 )  # fmt: skip
             self._require_certified(predictor)
             differs = predictor.selftest()
             if differs:
                 raise BundleError(
-                    f"it answers its packed examples otherwise: {len(differs)} differ",
+                    f"the self-test failed: {len(differs)} packed examples give another answer",
                     name,
                     "Build it again.",
                 )
             loaded = LoadedModel(predictor, self._max_rows, self._max_batch_size)
-            # One assignment: a request sees the old list or the new one.
+            # A single assignment: a request sees the old list or the new one.
             self._models[name] = [loaded, *self._models[name][1:]]
             self._file_states[name] = mark
         return loaded
 
     def watch(self, stop: threading.Event, on_reload: Callable[[str, LoadedModel | None, str], None]) -> None:
-        """Look every second whether a bundle was replaced, until told to stop; run it in a thread of its own.
+        """Poll for replaced bundles until `stop` is set; run this in its own thread.
 
-        swapped: told the name, what serves now, and what was wrong ("" when nothing was).
+        on_reload: called with the name, the new model (None on failure) and the problem ("" on success).
         """
         failed: dict[str, tuple[Any, int]] = {}
         while not stop.wait(_POLL_SECONDS):
@@ -147,13 +149,13 @@ class ModelRegistry:
     def _require_certified(self, predictor: Predictor) -> None:
         if not (predictor.manifest.certified or self._uncertified):
             raise BundleError(
-                "the bundle is not certified: nothing has been proven about its quality",
+                "the bundle is not certified: its quality is not proven",
                 predictor.manifest.name,
-                "Serve it all the same with --uncertified.",
+                "To serve it anyway, add --uncertified.",
             )
 
     def _file_state(self, name: str) -> Any:
-        """Return what changes when a bundle is replaced; None while there is none."""
+        """Return a value that changes when the bundle is replaced; the last known one while there is no bundle."""
         try:
             manifest = (self._finds[name]() / "manifest.json").resolve()
             stat = manifest.stat()

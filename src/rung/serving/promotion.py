@@ -1,7 +1,7 @@
-"""Who serves, and who did before: promote, roll back, and the history of both.
+"""Promotion and rollback of a product's champion, and their history.
 
-`champions.json` says what serves; `history.jsonl` says who changed it, when and why, one line each, and nothing takes a
-line away. A line is on the disk before the champion changes: no change is without its line.
+`champions.json` holds the current champions; `history.jsonl` is an append-only log of who changed them, when and why.
+The line is written to disk before the champion changes, so that every change has its line.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ PROMOTE, ROLLBACK, KEPT, SHADOW = "promote", "rollback", "kept", "shadow"
 
 @dataclass(frozen=True)
 class Change:
-    """One line of the history. action: promote, rollback, kept (a challenger did not earn it: nothing changed), or shadow (one
-    begins to answer beside the champion).
+    """One line of the history. action: promote, rollback, kept (challenger rejected, champion unchanged) or shadow (a
+    challenger begins to run in shadow).
 
-    bundle, version: what serves from then on; of `kept` and `shadow`, the challenger. previous: the bundle that served before.
+    bundle, version: the new champion; of `kept` and `shadow`, the challenger. previous: the champion before.
     """
 
     at: float
@@ -47,7 +47,7 @@ class Change:
 
 @dataclass(frozen=True)
 class ShadowTerms:
-    """Who lets a challenger stand in shadow, why, and what it must show there."""
+    """Who starts a challenger in shadow, why, and the criteria it must meet there."""
 
     spec: ShadowSpec
     who: str
@@ -55,7 +55,7 @@ class ShadowTerms:
 
 
 def history(folder: Path, name: str | None = None) -> list[Change]:
-    """Return the changes of a service folder, oldest first; name: of one product alone. Raises RungError for a damaged line."""
+    """Return the changes of a service folder, oldest first. name: only this product's. Raises RungError for a damaged line."""
     path = folder / NAME
     if not path.is_file():
         return []
@@ -64,13 +64,13 @@ def history(folder: Path, name: str | None = None) -> list[Change]:
         try:
             found.append(Change(**json.loads(line)))
         except (ValueError, TypeError):
-            fix = "Put back a copy; without it nothing is known of what served before."
+            fix = "Restore the file from a backup; it is the only record of earlier champions."
             raise RungError("this line cannot be read", f"{path.name}, line {number}", fix) from None
     return [change for change in found if name is None or change.product == name]
 
 
 def append_change(folder: Path, product: str, action: str, who: str, why: str, **facts: str) -> Change:
-    """Append a change, on the disk when this returns."""
+    """Append a change to the history and fsync it."""
     change = Change(
         round(time.time(), 3), product, action, who, why, **{"bundle": "", "version": "", **facts}
     )
@@ -87,16 +87,18 @@ def append_change(folder: Path, product: str, action: str, who: str, why: str, *
 
 
 def promote(folder: Path, name: str, bundle: Path, current: Path | None, who: str, why: str) -> Change:
-    """Make a bundle the champion of a product; servers that run follow within a second.
+    """Make a bundle the champion of a product; running servers load it within a second.
 
-    current: what serves now, where `champions.json` does not say. Everything a server would check is checked first.
-    Raises BundleError for a bundle that is damaged, uncertified, another product's, or answers its examples otherwise.
+    current: the bundle served now, where `champions.json` does not name one. The checks of a server are made first.
+    Raises BundleError for a bundle that is damaged, uncertified, of another product, or fails its self-test.
     """
     manifest = _check_servable(name, bundle)
     with service_lock(folder):
         before = read_champion(folder, name) or current
         if before is not None and before.resolve() == bundle.resolve():
-            raise RungError("this bundle serves already", str(bundle), "`rung history` shows since when.")
+            raise RungError(
+                "this bundle is the champion already", str(bundle), "`rung history` shows since when."
+            )
         previous = str(before.resolve()) if before is not None else ""
         facts = {"bundle": str(bundle.resolve()), "version": manifest.version, "previous": previous}
         change = append_change(folder, name, PROMOTE, who, why, **facts)
@@ -106,14 +108,16 @@ def promote(folder: Path, name: str, bundle: Path, current: Path | None, who: st
 
 
 def begin_shadow(folder: Path, name: str, bundle: Path, current: Path, terms: ShadowTerms) -> Change:
-    """Let a bundle answer beside the champion; servers that run follow within a second.
+    """Run a bundle in shadow of the champion; running servers follow within a second.
 
-    current: what serves now. Checked like a promotion, and the same raised. Another challenger in shadow gives way.
+    current: the bundle served now. Checks and errors are those of `promote`. Replaces another challenger in shadow.
     """
     manifest = _check_servable(name, bundle)
     with service_lock(folder):
         if current.resolve() == bundle.resolve():
-            raise RungError("this bundle serves already", str(bundle), "`rung history` shows since when.")
+            raise RungError(
+                "this bundle is the champion already", str(bundle), "`rung history` shows since when."
+            )
         facts = {
             "bundle": str(bundle.resolve()),
             "version": manifest.version,
@@ -133,7 +137,7 @@ def begin_shadow(folder: Path, name: str, bundle: Path, current: Path, terms: Sh
 
 
 def end_shadow(folder: Path, name: str, shadow: Shadow, who: str, why: str) -> Change:
-    """Let a challenger in shadow answer no more, and say in the history why it did not come to serve."""
+    """End a challenger's shadow run and record in the history why it was not promoted."""
     with service_lock(folder):
         facts = {"bundle": shadow.bundle, "version": shadow.version}
         change = append_change(folder, name, KEPT, who, why, **facts)
@@ -142,16 +146,16 @@ def end_shadow(folder: Path, name: str, shadow: Shadow, who: str, why: str) -> C
 
 
 def rollback(folder: Path, name: str, who: str, why: str) -> Change:
-    """Let what served before the last promotion serve again; called twice, what served before that.
+    """Make the champion before the last promotion the champion again; a second call goes back one further.
 
-    Only its files are checked: it has served before, and a server checks the rest when it opens it. Raises RungError
-    when there is nothing to go back to, BundleError when the files are gone or changed.
+    Only the files are verified: the bundle has served before, and a server makes the other checks when it opens it.
+    Raises RungError when there is no earlier champion, BundleError when the files are missing or changed.
     """
     with service_lock(folder):
         line = champion_stack(history(folder, name))
         if len(line) < 2:
-            fix = "Only `rung promote` and `rung improve` put one bundle in the place of another."
-            raise RungError(f"nothing served '{name}' before what serves now", str(folder / NAME), fix)
+            fix = "Only `rung promote` and `rung improve` replace a champion."
+            raise RungError(f"'{name}' has no earlier champion", str(folder / NAME), fix)
         bundle = Path(line[-2])
         manifest = read_manifest(bundle)
         verify_files(bundle, manifest)
@@ -163,7 +167,7 @@ def rollback(folder: Path, name: str, who: str, why: str) -> Change:
 
 
 def champion_stack(changes: list[Change]) -> list[str]:
-    """Return the bundles one would go back through, the one that serves last."""
+    """Return the champions that rollback would go through, the current one last."""
     line: list[str] = []
     for change in changes:
         if change.action == PROMOTE:
@@ -176,7 +180,7 @@ def champion_stack(changes: list[Change]) -> list[str]:
 
 
 def current_champion(path: Path, folder: Path, base: Path, name: str) -> Path | None:
-    """Return the bundle that serves, or would if the product was served now; None when there is none."""
+    """Return the champion, or the bundle that would be served if none is recorded; None when there is no bundle."""
     chosen = read_champion(folder, name)
     if chosen is not None:
         return chosen if chosen.is_absolute() else (base / chosen).resolve()
@@ -187,37 +191,41 @@ def current_champion(path: Path, folder: Path, base: Path, name: str) -> Path | 
 
 
 def bundle_in(path: Path) -> Path:
-    """Return the bundle that a path of a bundle or of a run means; raises BundleError when it is neither."""
+    """Return the bundle of a path that is a bundle or a run; raises BundleError when it is neither."""
     for folder in (path, path / "bundle"):
         if (folder / "manifest.json").is_file():
             return folder
-    raise BundleError("there is no bundle here", str(path), "Give a bundle, or a run that packed one.")
+    raise BundleError(
+        "there is no bundle here", str(path), "Give a bundle folder, or a run folder with a bundle."
+    )
 
 
 def _check_servable(name: str, bundle: Path) -> Manifest:
-    """Return the manifest of a bundle, after everything a server would check; raises BundleError."""
+    """Make the checks of a server and return the bundle's manifest; raises BundleError."""
     predictor = open_bundle(bundle)
     manifest = predictor.manifest
     if manifest.name != name:
         raise BundleError(
-            f"the bundle is of '{manifest.name}', not of '{name}'", str(bundle), "Give one of its own."
+            f"the bundle belongs to '{manifest.name}', not to '{name}'",
+            str(bundle),
+            "Give a bundle of this product.",
         )
     if not manifest.certified:
-        fix = "Build until a rung clears the bar, or serve it by hand: rung serve BUNDLE --uncertified."
-        raise BundleError(
-            "the bundle is not certified: nothing has been proven about its quality", str(bundle), fix
-        )
+        fix = "Build until a rung clears the bar, or serve it explicitly: rung serve BUNDLE --uncertified."
+        raise BundleError("the bundle is not certified: its quality is not proven", str(bundle), fix)
     if predictor.selftest():
-        raise BundleError("it answers its packed examples otherwise", str(bundle), "Build it again.")
+        raise BundleError(
+            "the self-test failed: packed examples give another answer", str(bundle), "Build it again."
+        )
     return manifest
 
 
 @contextmanager
 def service_lock(folder: Path) -> Iterator[None]:
-    """Hold the service folder against a second change at the same time."""
+    """Lock the service folder against concurrent changes."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if os.name == "nt":  # Windows cannot lock a folder; two changes at once are the user's to avoid there.
+    if os.name == "nt":  # Windows has no flock: concurrent changes are not guarded there.
         yield
         return
     import fcntl

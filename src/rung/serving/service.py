@@ -1,4 +1,4 @@
-"""What a server stands on besides its models: limits, keys, journal, metrics."""
+"""The services a server needs besides its models: limits, keys, journal, metrics, prices."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Service:
-    """keys: while there are none it is development, and everyone may do everything. journal: None: nothing is kept.
+    """keys: while there are none the server is in development mode, where every caller is an admin. journal: None for none.
 
-    local_only: in development, take requests only under a name of this machine and none from pages of another
-    place: what protects a server without keys from the browser beside it.
+    local_only: in development mode accept only requests with a loopback Host and no foreign Origin, which protects a
+    server without keys from web pages in a local browser. watch: reload replaced bundles and run shadows.
     """
 
     limits: ServeSpec = ServeSpec()
@@ -36,13 +36,13 @@ class Service:
     prices: Prices = field(default_factory=load_prices)
 
     def audit(self, caller: Caller, action: str, target: str, **facts: Any) -> None:
-        """Write an action down where there is a folder for it."""
+        """Write an action to the audit log, if there is a service folder."""
         if self.folder is not None:
             audit_log.record(self.folder, caller.name, action, target, **facts)
 
 
 class HttpError(RungError):
-    """A request that is turned away: the HTTP status, and when to ask again."""
+    """A refused request, with HTTP status and optional Retry-After in seconds."""
 
     def __init__(
         self, status: int, problem: str, where: str, fix: str, retry_after: int | None = None

@@ -1,9 +1,9 @@
-"""A challenger in shadow: it answers the requests its champion has answered, where it can neither slow nor break an answer.
+"""Shadow runs: a challenger predicts the champion's requests without slowing or breaking its responses.
 
-The champion's answer is out, and in the journal, before its request is handed in here. Handing in never waits: the queue is
-bounded, and what does not fit is skipped and counted. The challenger itself lives in a process of the lowest priority
-(`serve.shadow_worker`): of this process it takes a thread that passes bytes on. One that crashes or hangs costs itself
-errors, and after a few in a row it is asked no more.
+A request is submitted after the champion's response is sent and in the journal. Submitting never blocks: the queue is
+bounded, and requests that do not fit are skipped and counted. The challenger runs in a process of the lowest priority
+(`serving.shadow_worker`), fed by one thread of the server. A crash or timeout is recorded as an error; after a few in a
+row the shadow run stops.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     from rung.journal.writer import Journal
 
 _POLL_SECONDS = 0.25
-# Opening a bundle may take long at the lowest priority of a busy machine.
+# Loading a bundle may take long at the lowest priority on a busy machine.
 _OPEN_SECONDS = 300.0
 _MAX_FAILURES = 3
-# Bodies and answers that wait, of all challengers together.
+# Queued bodies and responses, of all challengers together.
 _MAX_QUEUED_BYTES = 32 << 20
 CRASHED, TIMED_OUT = "broke", "slow"
 
 
 @dataclass(frozen=True)
 class _ShadowRequest:
-    """A request that was answered, and is to be shown to the challenger beside it."""
+    """An answered request in the queue of a challenger."""
 
     name: str
     shadow: Shadow
@@ -51,7 +51,7 @@ class _ShadowRequest:
 
 
 class ShadowProcess:
-    """The process of a challenger. Raises ChildProcessError when it ended, TimeoutError when it takes too long."""
+    """The subprocess of a challenger. Calls raise ChildProcessError when it has ended, TimeoutError when it is too slow."""
 
     def __init__(self, bundle: str, max_rows: int) -> None:
         command = [sys.executable, "-m", "rung.serving.shadow_worker", bundle, str(max_rows)]
@@ -67,21 +67,21 @@ class ShadowProcess:
         return self._process.pid
 
     def ask(self, body: bytes, answer: bytes, seconds: float) -> dict[str, Any]:
-        """Return what `shadow_worker.shadowed` returns. The first time it waits until the bundle is open."""
+        """Return the result of `shadow_worker.compare_answers`. The first call waits until the bundle is loaded."""
         if not self._is_open and "version" not in self._read_line(_OPEN_SECONDS):
-            raise ChildProcessError("the bundle does not open")
+            raise ChildProcessError("the bundle cannot be loaded")
         self._is_open = True
         assert self._process.stdin is not None  # noqa: S101 - it is a pipe
         head = json.dumps({"body": len(body), "answer": len(answer)}).encode()
         try:
             self._process.stdin.write(head + b"\n" + body + answer)
             self._process.stdin.flush()
-        except (OSError, ValueError):  # A broken pipe, or one that was closed.
-            raise ChildProcessError("it ended") from None
+        except (OSError, ValueError):  # A broken or closed pipe.
+            raise ChildProcessError("the process ended") from None
         return self._read_line(seconds)
 
     def close(self) -> None:
-        """End it: at once, for nothing it does is of use any more."""
+        """Kill the process: its results are not needed any more."""
         self._process.kill()
         self._process.wait()
         self._reader.join()
@@ -107,11 +107,11 @@ class ShadowProcess:
             self.close()
             raise TimeoutError from None
         self.close()
-        raise ChildProcessError("it ended")
+        raise ChildProcessError("the process ended")
 
 
 class ShadowRunner:
-    """The challengers in shadow of a server, as `shadows.json` says. Needs a journal: without one nothing is shadowed."""
+    """Runs the challengers named in `shadows.json`. Needs a journal: without one nothing runs in shadow."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -127,7 +127,7 @@ class ShadowRunner:
         self._stop = threading.Event()
 
     def submit(self, loaded: LoadedModel, body: bytes, answer: bytes) -> None:
-        """Hand in a request that was answered and is in the journal. Never waits, and never raises."""
+        """Queue a request that is answered and in the journal. Never blocks, never raises."""
         name = loaded.manifest.name
         shadow = self._active.get(name)
         if shadow is None or shadow.champion != loaded.manifest.version:
@@ -147,7 +147,7 @@ class ShadowRunner:
             self._service.metrics.shadow_skipped.add(name, shadow.version)
 
     def run(self) -> None:
-        """Show what is handed in to the challengers, until told to stop; run it in a thread of its own."""
+        """Process the queue until `stop`; run this in its own thread."""
         looked = 0.0
         try:
             while not self._stop.is_set():
@@ -166,7 +166,7 @@ class ShadowRunner:
                 if self._active.get(request.name) == request.shadow:
                     self._run_challenger(request)
         except Exception as error:
-            # A bug of ours: the shadow ends, and answers go on.
+            # A bug of rung: end the shadow run and keep serving.
             self._active = {}
             log("shadow failed", logging.ERROR, error=type(error).__name__)
         finally:
@@ -175,14 +175,14 @@ class ShadowRunner:
                 self._stop_process(name)
 
     def stop(self) -> None:
-        """Let `run` end, also from the middle of a request."""
+        """End `run`, even in the middle of a request."""
         self._stop.set()
         self._queue.put(None)
         for process in list(self._processes.values()):
             process.close()
 
     def _reload_shadows(self) -> None:
-        """Follow `shadows.json`."""
+        """Reload `shadows.json` if it changed."""
         if self._service.folder is None or self._service.journal is None:
             return
         path = self._service.folder / NAME
@@ -206,7 +206,7 @@ class ShadowRunner:
         self._active = shadows
 
     def _run_challenger(self, request: _ShadowRequest) -> None:
-        """Ask the challenger, and write down what it said."""
+        """Send a request to the challenger and write its answers to the journal."""
         name, shadow = request.name, request.shadow
         try:
             if name not in self._processes:
@@ -220,7 +220,7 @@ class ShadowRunner:
             said = {"rows": _failed_rows(request.answer, why), "cpu_s": 0.0}
             self._stop_process(name)
             self._failures[name] = self._failures.get(name, 0) + 1
-            log("shadow broke", logging.WARNING, model=name, version=shadow.version, why=why)
+            log("shadow failed a request", logging.WARNING, model=name, version=shadow.version, why=why)
         self._write(request, said)
         if self._failures[name] >= _MAX_FAILURES:
             log("shadow given up", logging.ERROR, model=name, version=shadow.version)
@@ -259,7 +259,7 @@ class ShadowRunner:
 
 
 def _failed_rows(answer: bytes, why: str) -> list[dict[str, Any]]:
-    """Return a request's rows as not answered by the challenger."""
+    """Return a request's rows, each with the same error."""
     rows = json.loads(answer)["predictions"]
     return [{"id": r["id"], "output": None, "same": None, "error": why} for r in rows if "error" not in r]
 

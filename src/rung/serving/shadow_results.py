@@ -1,4 +1,4 @@
-"""What a journal holds of a challenger in shadow: how often it answered as the champion did, how fast, at what price."""
+"""Results of a challenger in shadow, from the journal: agreement with the champion, errors, time and price."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from rung.journal.schema import PREDICTIONS, SHADOWS
 from rung.journal.writer import Journal
 from rung.serving.shadow_state import Shadow
 
-# Numbers agree when they lie within this share of the spread of the champion's answers.
+# Numbers agree if they differ by at most this share of the standard deviation of the champion's answers.
 _TOLERANCE = 0.1
 
 
 @dataclass(frozen=True)
 class ShadowResults:
-    """rows: asked, those with errors among them. agreement: share of the answered rows on which both say the same; of numbers,
-    those within a tenth of the standard deviation of the champion's answers. skipped: requests, where too many waited.
+    """rows: rows sent to the challenger, errors included. agreement: share of the answered rows with the same answer; for
+    numbers, within a tenth of the standard deviation of the champion's answers. skipped: requests the full queue refused.
 
-    compute_ms: processor time of a row, median and 95th percentile. usd_per_1k: of the challenger and of the champion.
+    compute_ms: CPU time per row, median and 95th percentile. usd_per_1k: of the challenger and of the champion.
     """
 
     rows: int = 0
@@ -38,15 +38,15 @@ class ShadowResults:
     champion_usd_per_1k: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the figures for JSON."""
+        """Return the results for JSON."""
         return {**asdict(self), "errors": dict(self.errors or {})}
 
 
 def read_results(journal: Journal, shadow: Shadow) -> ShadowResults:
-    """Return what a challenger did since it stands in shadow."""
+    """Return the results of a challenger since its shadow run began."""
     s, p = SHADOWS.c, PREDICTIONS.c
     wanted = (
-        select(s.output, s.error, s.compute_ms, s.price_usd, s.skipped, p.output.label("his"), p.price_usd.label("his_price"))
+        select(s.output, s.error, s.compute_ms, s.price_usd, s.skipped, p.output.label("champion_output"), p.price_usd.label("champion_price"))
         .join(PREDICTIONS, p.id == s.prediction)
         .where(s.version == shadow.version, s.at >= shadow.since, p.version == shadow.champion)
     )  # fmt: skip
@@ -58,7 +58,9 @@ def read_results(journal: Journal, shadow: Shadow) -> ShadowResults:
     if not rows:
         return ShadowResults()
     answered = [row for row in rows if row.output is not None]
-    pairs = [(answer_of(json.loads(row.output)), answer_of(json.loads(row.his))) for row in answered]
+    pairs = [
+        (answer_of(json.loads(row.output)), answer_of(json.loads(row.champion_output))) for row in answered
+    ]
     compute = np.array([row.compute_ms for row in answered] or [0.0])
     return ShadowResults(
         len(rows),
@@ -68,7 +70,7 @@ def read_results(journal: Journal, shadow: Shadow) -> ShadowResults:
         round(float(np.median(compute)), 4),
         round(float(np.quantile(compute, 0.95)), 4),
         1000.0 * float(np.mean([row.price_usd for row in answered] or [0.0])),
-        1000.0 * float(np.mean([row.his_price for row in rows])),
+        1000.0 * float(np.mean([row.champion_price for row in rows])),
     )
 
 
@@ -78,6 +80,6 @@ def _agreement(pairs: Sequence[tuple[Any, Any]]) -> float | None:
     if all(
         isinstance(value, int | float) and not isinstance(value, bool) for pair in pairs for value in pair
     ):
-        own, his = np.array(pairs, dtype=np.float64).T
-        return round(float(np.mean(np.abs(own - his) <= _TOLERANCE * his.std() + 1e-12)), 6)
-    return round(float(np.mean([own == his for own, his in pairs])), 6)
+        challenger, champion = np.array(pairs, dtype=np.float64).T
+        return round(float(np.mean(np.abs(challenger - champion) <= _TOLERANCE * champion.std() + 1e-12)), 6)
+    return round(float(np.mean([challenger == champion for challenger, champion in pairs])), 6)

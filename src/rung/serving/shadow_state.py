@@ -1,4 +1,4 @@
-"""`shadows.json` of a service folder: which challenger answers beside which champion, and under what terms."""
+"""`shadows.json` of a service folder: the challengers in shadow, their champions and their criteria."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ NAME = "shadows.json"
 
 @dataclass(frozen=True)
 class Shadow:
-    """A challenger in shadow. champion: version it stands beside. why: what it had passed before.
+    """A challenger in shadow. champion: version it is compared with. why: the test it passed before.
 
-    rows, agreement, waiting: the terms, as the spec had them when it began: see `core.improve_spec.ShadowSpec`.
+    rows, agreement, waiting: the criteria of the spec when the run began: see `core.spec.improve.ShadowSpec`.
     """
 
     bundle: str
@@ -31,26 +31,26 @@ class Shadow:
 
 
 def read_shadows(folder: Path) -> dict[str, Shadow]:
-    """Return product -> its challenger in shadow. Raises RungError for a file that cannot be read."""
+    """Return product name -> its challenger in shadow. Raises RungError for a file that cannot be read."""
     path = folder / NAME
     if not path.is_file():
         return {}
     try:
-        said: dict[str, Any] = read_json(path)
-        return {name: Shadow(**values) for name, values in said.items()}
+        saved: dict[str, Any] = read_json(path)
+        return {name: Shadow(**values) for name, values in saved.items()}
     except (ValueError, TypeError, AttributeError) as error:
         fix = "Delete it: `rung improve` builds a challenger again."
         raise RungError(f"it cannot be read: {type(error).__name__}", str(path), fix) from None
 
 
 def write_shadow(folder: Path, name: str, shadow: Shadow) -> None:
-    """Let a challenger stand in shadow: servers that run follow within a second."""
-    said = {key: asdict(one) for key, one in read_shadows(folder).items()}
-    write_json(folder / NAME, {**said, name: asdict(shadow)})
+    """Record a challenger in shadow; running servers follow within a second."""
+    others = {key: asdict(one) for key, one in read_shadows(folder).items()}
+    write_json(folder / NAME, {**others, name: asdict(shadow)})
 
 
 def clear_shadow(folder: Path, name: str) -> None:
-    """Let no challenger of a product stand in shadow any more."""
-    said = read_shadows(folder)
-    if said.pop(name, None) is not None:
-        write_json(folder / NAME, {key: asdict(one) for key, one in said.items()})
+    """Remove a product's challenger in shadow."""
+    shadows = read_shadows(folder)
+    if shadows.pop(name, None) is not None:
+        write_json(folder / NAME, {key: asdict(one) for key, one in shadows.items()})

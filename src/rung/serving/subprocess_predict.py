@@ -1,7 +1,7 @@
-"""Predict and measure a bundle in a process of its own: `python -m rung.serving.subprocess_predict BUNDLE ROWS ANSWERS`.
+"""Predict and measure a bundle in a fresh process: `python -m rung.serving.subprocess_predict BUNDLE ROWS ANSWERS`.
 
-What is measured is what ships: the process imports what a server imports, opens the packed files and
-answers; nothing of the training run is left in it.
+What is measured is what ships: the process imports what a server imports, loads the packed files and predicts; it
+shares no state with the training run.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from rung.core.errors import RunError
 from rung.core.types import Prediction
 
 _SINGLE_ROWS, _BULK_ROWS = 200, 2_000
-# A slow model is timed on fewer rows: so many single ones at least, and no more once they took so many seconds. What
-# its answers took in batches is then its throughput.
+# A slow model is timed on fewer rows: at least _FEWEST_SINGLES single rows, and no more after _SECONDS. Its throughput
+# is then that of the predictions themselves, made in batches.
 _FEWEST_SINGLES, _SECONDS = 40, 2.0
 
 
 @dataclass(frozen=True)
 class SubprocessResult:
-    """Predictions in order, and what the process took: see `Measured` keys in docs/reference/report.md."""
+    """Predictions in order, and the measurements: see the `measured` keys in docs/reference/report.md."""
 
     answers: list[Prediction]
     measured: dict[str, Any]
 
     @property
     def cpu_per_1k(self) -> float:
-        """Return the CPU seconds of 1,000 single rows."""
+        """Return the CPU seconds of 1,000 single-row predictions."""
         return float(self.measured["cpu_seconds_per_1k"])
 
 
 def predict_in_subprocess(
     bundle: Path, rows: Iterable[Mapping[str, Any]], measure: bool = False
 ) -> SubprocessResult:
-    """Return the bundle's predictions of these rows, made in a new process, one thread.
+    """Return the bundle's predictions of these rows, made in a fresh process with one thread.
 
-    measure: also time single rows and batches. Raises RunError with the process's last words if it fails.
+    measure: also time single rows and batches. Raises RunError with the end of the process's stderr if it fails.
     """
     with tempfile.TemporaryDirectory(prefix="rung-") as scratch:
         asked, answered = Path(scratch) / "rows.jsonl", Path(scratch) / "answers.jsonl"
@@ -80,7 +80,7 @@ def _single_thread_env() -> dict[str, str]:
     quiet = dict.fromkeys(
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
     )
-    # The child finds rung, and plugins that are only on sys.path, where this process found them.
+    # The child finds rung and plugins where this process found them, also those only on sys.path.
     return {**os.environ, **quiet, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "PYTHONUTF8": "1"}
 
 
@@ -101,7 +101,7 @@ def _main(bundle: str, asked: str, answered: str, measure: bool) -> None:
         rows = [json.loads(line) for line in file]
     answers: list[Prediction] = []
     if measure and rows:
-        model.predict(rows[:1])  # What the first answer sets up is none of a later one's cost.
+        model.predict(rows[:1])  # Warm-up: lazy initialisation is not part of the latency.
     started = time.perf_counter()
     for start in range(0, len(rows), 512):
         answers.extend(model.predict(rows[start : start + 512]))
@@ -122,7 +122,7 @@ def _main(bundle: str, asked: str, answered: str, measure: bool) -> None:
 
 
 def _timings(predict: Any, rows: list[Any]) -> dict[str, Any]:
-    """Return latency and CPU seconds of single rows."""
+    """Return latency and CPU time of single-row predictions."""
     singles = [rows[i % len(rows)] for i in range(_SINGLE_ROWS)]
     started = time.perf_counter()
     for row in singles[:20]:
@@ -147,7 +147,7 @@ def _timings(predict: Any, rows: list[Any]) -> dict[str, Any]:
 
 
 def _batch_throughput(predict: Any, rows: list[Any]) -> tuple[int, float]:
-    """Return how many rows were answered in batches, and the seconds that took."""
+    """Return the number of rows predicted in batches, and the seconds they took."""
     bulk = [rows[i % len(rows)] for i in range(min(_BULK_ROWS, max(len(rows), 256)))]
     started = time.perf_counter()
     for start in range(0, len(bulk), 512):
@@ -158,7 +158,7 @@ def _batch_throughput(predict: Any, rows: list[Any]) -> tuple[int, float]:
 def _peak_memory_mb() -> float:
     status = Path("/proc/self/status")
     if status.is_file():
-        # Of this program alone; `ru_maxrss` also counts the process that started it.
+        # Of this process alone; `ru_maxrss` also counts the parent before exec.
         high = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(high.split()[1]) / 1e3
     try:

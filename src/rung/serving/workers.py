@@ -1,4 +1,4 @@
-"""A few threads that do what they are handed, in order: a pool without futures, which nobody here asks for."""
+"""A minimal thread pool without futures."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Job = Callable[[], None]
 
 
 class WorkerPool:
-    """Threads that wait for work; the one that worked last is woken first: its core and memory are still warm.
+    """Threads that run jobs in order. The thread that was idle last is woken first: its caches are still warm.
 
-    What is handed in must not raise.
+    Jobs must not raise.
     """
 
     def __init__(self, threads: int, name: str) -> None:
@@ -27,7 +27,7 @@ class WorkerPool:
             thread.start()
 
     def submit(self, job: Job) -> None:
-        """Hand in work."""
+        """Queue a job."""
         with self._lock:
             if not self._idle:
                 self._queue.append(job)
@@ -36,7 +36,7 @@ class WorkerPool:
         slot.give(job)
 
     def close(self) -> None:
-        """Do what was handed in, then stop."""
+        """Run the queued jobs, then stop the threads."""
         with self._lock:
             self._closing = True
             idle, self._idle = self._idle, []
@@ -61,7 +61,7 @@ class WorkerPool:
 
 
 class _IdleSlot:
-    """Where one idle thread waits for its work; None means that there is none any more."""
+    """Where one idle thread waits for a job; None tells it to end."""
 
     def __init__(self) -> None:
         self._job: Job | None = None

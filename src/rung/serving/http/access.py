@@ -1,4 +1,4 @@
-"""Which endpoint opens to which role: one table, and what is not in it opens to nobody but an admin."""
+"""Access control: one table says which roles may call which endpoint; other paths answer 404 after authentication."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ ADMIN = frozenset({"admin"})
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One line of the table. path: as OpenAPI writes it; that is also its name in logs and metrics."""
+    """One row of the table. path: OpenAPI path template; logs and metrics use it as the endpoint's name."""
 
     method: str
     path: str
     roles: frozenset[str]
 
 
-# `/` is an empty form that holds no name of a model and asks for a key itself.
+# `/` is a static form: it names no model and asks the user for a key.
 ENDPOINTS = (
     Endpoint("GET", "/healthz", PUBLIC),
     Endpoint("GET", "/readyz", PUBLIC),
@@ -44,34 +44,36 @@ _STATIC_PATHS = {(e.method, e.path): e for e in ENDPOINTS if "{" not in e.path}
 _PATH_PATTERNS = [
     (e.method, re.compile(re.sub(r"\{\w+\}", "[^/]+", e.path)), e) for e in ENDPOINTS if "{" in e.path
 ]
-# What is asked most is looked up first.
+# Predictions are the most frequent requests: match them first.
 _PATH_PATTERNS.sort(key=lambda item: not item[2].path.endswith("/predict"))
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks. name: of the key; it stands in journal and logs, where the key never does."""
+    """An authenticated caller. name: of the API key; journal and logs hold the name, never the key."""
 
     name: str
     role: str
     per_minute: int | None = None
 
 
-# Without keys everyone on this machine may do everything.
+# In development mode (no API keys) every local caller is an admin.
 DEVELOPER = Caller("development", "admin")
 
 
 def match_endpoint(method: str, path: str) -> Endpoint | None:
-    """Return the table's line for a request; None when there is none."""
+    """Return the endpoint of a request; None for an unknown path."""
     method = "GET" if method == "HEAD" else method
     found = _STATIC_PATHS.get((method, path))
     if found is None:
-        found = next((e for verb, form, e in _PATH_PATTERNS if verb == method and form.fullmatch(path)), None)
+        found = next(
+            (e for verb, pattern, e in _PATH_PATTERNS if verb == method and pattern.fullmatch(path)), None
+        )
     return found
 
 
 def presented_key(headers: list[tuple[bytes, bytes]]) -> str:
-    """Return the key in `Authorization: Bearer` or `X-API-Key`; "" when there is none."""
+    """Return the API key in `Authorization: Bearer` or `X-API-Key`; "" when there is none."""
     for name, value in headers:
         if name == b"authorization" and value[:7].lower() == b"bearer ":
             return value[7:].strip().decode("latin-1")

@@ -1,4 +1,4 @@
-"""Bundles over HTTP: predict, explain, feedback, health, OpenAPI, and a page to try a model in a browser."""
+"""The ASGI application: predict, explain, feedback, health, OpenAPI, and a page to try a model in a browser."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-# Of FastAPI the foundation alone: bodies and OpenAPI come from a bundle's schema, and its import takes a third of the
-# time in which a server is ready (docs/decisions/008-serving.md).
+# Starlette alone, without FastAPI: request models and OpenAPI come from a bundle's schema, and importing FastAPI takes
+# a third of the server's startup time (docs/decisions/008-serving.md).
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -39,7 +39,7 @@ __all__ = ["MAX_BODY_BYTES", "MAX_EXPLAINED_CHARS", "MAX_EXPLAINED_ROWS", "MAX_R
 MAX_BODY_BYTES = 8 << 20
 MAX_ROWS = 1_000
 _EXPIRE_SECONDS = 3_600.0
-# A challenger may be in the middle of a request when the server ends.
+# At shutdown a challenger may be processing a request: wait this long for its thread.
 _SHADOW_SECONDS = 2.0
 
 
@@ -49,10 +49,10 @@ def create_app(
     service: Service | None = None,
     locators: Mapping[str, BundleLocator] | None = None,
 ) -> Starlette:
-    """Return the ASGI application that answers for these models, each under its product's name.
+    """Return the ASGI application that serves these models, each under its product's name.
 
-    service: keys, journal and limits; by default none of them but the limits. finds: where a model's bundle lies,
-    asked again when it is to be exchanged; by default where it was opened.
+    service: keys, journal and limits; default: limits only. locators: name -> function that returns the current bundle
+    folder, called at each reload; default: the folder it was opened from.
     """
     service = service or Service()
     models = ModelRegistry(
@@ -61,8 +61,8 @@ def create_app(
     shadows = ShadowRunner(service)
     dispatcher = Dispatcher(service, shadows)
     service.metrics.gauges += [
-        Gauge("rung_requests_at_work", "Requests being answered now.", lambda: dispatcher.in_flight),
-        Gauge("rung_models", "Models open.", lambda: len(models.all())),
+        Gauge("rung_requests_at_work", "Requests in progress or queued.", lambda: dispatcher.in_flight),
+        Gauge("rung_models", "Models loaded.", lambda: len(models.all())),
     ]
 
     async def predict(
@@ -111,7 +111,7 @@ def _lifespan(service: Service, models: ModelRegistry, dispatcher: Dispatcher, s
             yield
         finally:
             stop.set()
-            # First what predicts, then what it writes to: nothing that was begun is lost.
+            # Stop predicting before closing the journal, so that no started request is lost.
             dispatcher.close()
             if shadow_thread.is_alive():
                 shadows.stop()
@@ -146,7 +146,7 @@ def _read_routes(models: ModelRegistry, service: Service, version: str) -> list[
 
         found = find_prediction(_journal(service), request.path_params["id"])
         if found is None:
-            raise HttpError(404, "there is no such prediction", "id", "Ids stand in the answers of predict.")
+            raise HttpError(404, "there is no such prediction", "id", "Use an id from a response of predict.")
         return JSONResponse(found)
 
     async def page(request: Request) -> HTMLResponse:
@@ -176,7 +176,7 @@ def _write_routes(models: ModelRegistry, service: Service) -> list[Route]:
     async def feedback(request: Request) -> JSONResponse:
         body = await request.body()
         caller, _ = request.scope["rung"]
-        # Reading and writing the journal waits for a disk: not in the thread that answers everyone.
+        # Journal reads and writes block on the disk: run them outside the event loop.
         taken = await asyncio.to_thread(add_feedback, service, body, caller)
         return JSONResponse(taken, 201)
 
@@ -246,10 +246,12 @@ def _model_info(loaded: LoadedModel) -> dict[str, Any]:
 
 
 async def _http_exception(request: Request, error: Exception) -> JSONResponse:
-    """Return what the framework refuses (no such path, not JSON) in the shape of all our errors."""
+    """Return an error of the framework (unknown path, wrong method) in the shape of all other errors."""
     status = error.status_code if isinstance(error, HTTPException) else 500
-    problem = str(getattr(error, "detail", "")) or "the request cannot be answered"
-    body = RungError(problem, "path", "GET /v1/models lists what is here; /docs shows how to ask.").as_dict()
+    problem = str(getattr(error, "detail", "")) or "the request failed"
+    body = RungError(
+        problem, "path", "GET /v1/models lists the models; /docs shows every endpoint."
+    ).as_dict()
     return JSONResponse(body, status_code=status)
 
 

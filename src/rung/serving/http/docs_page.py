@@ -1,4 +1,4 @@
-"""The OpenAPI document as a plain page that needs no other server: every endpoint, its fields, a curl to copy."""
+"""The API documentation as one HTML page without external resources: every endpoint, its fields, a curl example."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ h2 { margin-top: 2.4rem; font-size: 1.15rem; } .verb { font-weight: 700; text-tr
 
 
 def docs_page(openapi: Mapping[str, Any]) -> str:
-    """Return the page of an OpenAPI 3 document."""
+    """Return an OpenAPI 3 document as HTML."""
     parts = [
         _operation(path, verb, operation, openapi)
         for path, verbs in openapi["paths"].items()
@@ -27,7 +27,7 @@ def docs_page(openapi: Mapping[str, Any]) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, '
         f'initial-scale=1"><title>{title}: API</title><style>{_STYLE}</style></head><body><h1>API</h1>'
-        '<p>For programs: <a href="/openapi.json">openapi.json</a>. By hand: <a href="/">try it</a>. Errors are JSON with '
+        '<p>Machine-readable: <a href="/openapi.json">openapi.json</a>. In the browser: <a href="/">try it</a>. Errors are JSON with '
         "<code>problem</code>, <code>where</code> and <code>fix</code>.</p>"
         + "".join(parts)
         + "</body></html>"
@@ -53,7 +53,7 @@ def _operation(path: str, verb: str, operation: Mapping[str, Any], openapi: Mapp
     }
     curl = f"curl localhost:8000{path} -H 'Content-Type: application/json' \\\n  -d '{json.dumps(example, ensure_ascii=False)}'"
     return (
-        f"{head}<table><tr><th>field</th><th>kind</th><th></th></tr>{rows}</table><pre>{escape(curl)}</pre>"
+        f"{head}<table><tr><th>field</th><th>type</th><th></th></tr>{rows}</table><pre>{escape(curl)}</pre>"
     )
 
 

@@ -1,4 +1,4 @@
-"""Feedback: what a caller says of a prediction that was made for them; its author is always their key."""
+"""Feedback on served predictions. Its author is always the name of the caller's key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SOURCE_BY_ROLE = {"predict": "user", "review": "review", "admin": "review"}
 
 
 class JournalDisabled(HttpError):
-    """The server keeps no journal: nothing can be said of what it does not remember."""
+    """The server keeps no journal, so predictions cannot be looked up."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -25,9 +25,10 @@ class JournalDisabled(HttpError):
 
 
 def add_feedback(service: Service, body: bytes, caller: Caller) -> dict[str, Any]:
-    """Return the id of feedback that is in the journal for good.
+    """Write feedback to the journal and return its id, prediction, source and author.
 
-    Raises Refused: 404 for a prediction that is not there, or was made for another caller and the role is predict.
+    Raises HttpError: 404 for an unknown prediction, and for another caller's where the role is predict; 403 for source
+    review with the role predict.
     """
     from sqlalchemy import select
 
@@ -37,17 +38,22 @@ def add_feedback(service: Service, body: bytes, caller: Caller) -> dict[str, Any
     asked = parse_body(FeedbackRequest, body)
     answer = json.dumps(asked.answer, ensure_ascii=False)
     if asked.answer is None or len(answer) > MAX_ANSWER_CHARS:
-        raise InputError("the answer is empty or too long", "answer", "Send what would have been right.")
+        raise InputError("the answer is empty or too long", "answer", "Send the correct answer.")
     source = asked.source or _SOURCE_BY_ROLE.get(caller.role, "user")
     if source == "review" and caller.role == "predict":
-        raise HttpError(403, "the role 'predict' may not speak as a reviewer", "source", "Leave source out.")
+        raise HttpError(
+            403,
+            "the role 'predict' may not send feedback with source 'review'",
+            "source",
+            "Leave source out.",
+        )
     if service.journal is None:
         raise JournalDisabled
     p = PREDICTIONS.c
     made_for = service.journal.read(lambda c: c.scalar(select(p.caller).where(p.id == asked.prediction)))
     if made_for is None or (caller.role == "predict" and made_for != caller.name):
         raise HttpError(
-            404, "there is no such prediction", "prediction", "Ids stand in the answers of predict."
+            404, "there is no such prediction", "prediction", "Use an id from a response of predict."
         )
     record = FeedbackRecord(new_id(), time.time(), asked.prediction, answer, source, caller.name)
     service.journal.write(record)

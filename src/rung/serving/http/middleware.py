@@ -1,4 +1,4 @@
-"""The one door of a server: who asks, how much, how often; one log line, one metric and one id a request."""
+"""Authentication, rate limits, request log and metrics middleware."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from rung.serving.model_registry import ModelNotFound
 from rung.serving.service import HttpError, Service
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-# All bodies that are on their way together; each is held to `limits.body_mb` besides.
+# Request bodies being received, of all connections together; each alone is limited by `limits.body_mb`.
 _MAX_BUFFERED_BYTES = 256 << 20
-# A body that trickles holds memory and a connection.
+# A slow body holds memory and a connection.
 _BODY_SECONDS = 10.0
 _SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 _PREDICT_ACTIONS = ("predict", "explain")
@@ -33,7 +33,7 @@ PredictHandler = Callable[[str, str | None, bool, bytes, Caller, str], Awaitable
 
 
 class RequestMiddleware:
-    """Lets requests through to `app`, and answers those for predictions itself, the shortest way."""
+    """Checks every request, passes it to `app`, and handles predictions itself, without the framework's routing."""
 
     def __init__(self, app: ASGIApp, service: Service, predict: PredictHandler) -> None:
         self._app = app
@@ -61,7 +61,7 @@ class RequestMiddleware:
         except Exception as error:
             LOGGER.error("failed", exc_info=error, extra={"facts": {"request_id": request_id}})
             fix = f"Report it with the request id {request_id}."
-            await _send_error(recorder, HttpError(500, "the server made a mistake", "server", fix))
+            await _send_error(recorder, HttpError(500, "internal server error", "server", fix))
         finally:
             self._log_and_count(
                 scope, endpoint, caller, request_id, recorder.status, time.perf_counter() - started
@@ -95,7 +95,7 @@ class RequestMiddleware:
         await self._app(scope, replay, recorder)
 
     def _authorize(self, scope: Scope, endpoint: Endpoint | None) -> Caller:
-        """Return who asks; raises Refused unless they may ask this, now."""
+        """Authenticate the caller and return it; raises HttpError 401, 403 or 429."""
         keys = self._service.keys
         if keys is None or not keys.in_use():
             if self._service.local_only:
@@ -106,25 +106,25 @@ class RequestMiddleware:
         key = keys.find(presented_key(scope["headers"]))
         if key is None:
             self._service.metrics.refused.add("key")
-            fix = "Send `Authorization: Bearer KEY`; `rung keys create` makes one."
-            raise HttpError(401, "this needs a valid API key", "Authorization", fix)
+            fix = "Send `Authorization: Bearer KEY`; `rung keys create` makes a key."
+            raise HttpError(401, "a valid API key is required", "Authorization", fix)
         caller = Caller(key.name, key.role, key.per_minute or self._service.limits.per_minute)
         if endpoint is not None and key.role not in endpoint.roles:
             self._service.metrics.refused.add("role")
-            fix = f"It needs the role {' or '.join(sorted(endpoint.roles))}."
-            raise HttpError(403, f"the role '{key.role}' may not do this", endpoint.path, fix)
+            fix = f"Use a key with the role {' or '.join(sorted(endpoint.roles))}."
+            raise HttpError(403, f"the role '{key.role}' may not call this endpoint", endpoint.path, fix)
         if caller.per_minute:
             wait = self._rate_limit.acquire(key.id, caller.per_minute)
             if wait:
                 self._service.metrics.refused.add("rate")
                 raise HttpError(
-                    429, f"the key '{key.name}' may ask {caller.per_minute} times a minute", "Authorization",
-                    "Ask again later.", math.ceil(wait),
+                    429, f"the key '{key.name}' is limited to {caller.per_minute} requests a minute", "Authorization",
+                    "Try again later.", math.ceil(wait),
                 )  # fmt: skip
         return caller
 
     async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
-        """Return the whole body; raises Refused for one too large or too slow, without ever holding it."""
+        """Return the whole body; raises HttpError for one that is too large or too slow, without buffering all of it."""
         too_large = HttpError(
             413, f"the request is larger than {self._service.limits.body_mb:g} MB", "body", "Send fewer rows at a time."
         )  # fmt: skip
@@ -138,7 +138,7 @@ class RequestMiddleware:
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        raise HttpError(400, "the request broke off", "body", "Send it again.")
+                        raise HttpError(400, "the request was cut off", "body", "Send it again.")
                     part = message.get("body", b"")
                     size += len(part)
                     self._buffered_bytes += len(part)
@@ -147,19 +147,19 @@ class RequestMiddleware:
                         raise too_large
                     if self._buffered_bytes > _MAX_BUFFERED_BYTES:
                         self._service.metrics.refused.add("busy")
-                        raise HttpError(429, "too many large requests at once", "body", "Ask again later.", 1)
+                        raise HttpError(429, "too many large requests at once", "body", "Try again later.", 1)
                     if not message.get("more_body"):
                         return b"".join(parts)
         except TimeoutError:
             fix = f"Send it within {_BODY_SECONDS:g} seconds."
-            raise HttpError(408, "the request came too slowly", "body", fix) from None
+            raise HttpError(408, "the request body arrived too slowly", "body", fix) from None
         finally:
             self._buffered_bytes -= size
 
     def _log_and_count(
         self, scope: Scope, endpoint: Endpoint | None, caller: Caller | None, request_id: str, status: int, seconds: float
     ) -> None:  # fmt: skip
-        # The path itself is the caller's to choose: neither log nor metrics repeat it.
+        # The path is chosen by the caller: log and metrics hold the endpoint's template instead.
         name = endpoint.path if endpoint else "other"
         metrics = self._service.metrics
         metrics.requests.add(name, str(status))
@@ -170,7 +170,7 @@ class RequestMiddleware:
 
 
 class _ResponseRecorder:
-    """Passes an answer on with our headers, and remembers its status."""
+    """Wraps `send`: adds security headers and the request id, and records the status."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
@@ -189,7 +189,7 @@ class _ResponseRecorder:
 
 
 async def _send_error(recorder: _ResponseRecorder, error: RungError) -> None:
-    if recorder.status:  # Half an answer is out: all that is left is to end it.
+    if recorder.status:  # The response has started: its status cannot be changed any more.
         return
     headers = []
     if isinstance(error, HttpError):
@@ -201,7 +201,7 @@ async def _send_error(recorder: _ResponseRecorder, error: RungError) -> None:
     elif isinstance(error, ModelNotFound):
         status = 404
     elif type(error).__name__ == "JournalError":
-        # By name: the journal's module needs packages that a server without one lacks.
+        # By name: the journal's module needs packages that a server without a journal may lack.
         status = 503
         headers.append((b"retry-after", b"2"))
     else:
@@ -223,34 +223,36 @@ async def _send_json(
 
 
 def _reject_compressed(headers: list[tuple[bytes, bytes]]) -> None:
-    """Raise Refused for a packed body: what is small on the way may be endless unpacked, so nothing is."""
+    """Raise HttpError for a compressed body: decompressing it could exhaust memory."""
     if any(name == b"content-encoding" and value.strip().lower() != b"identity" for name, value in headers):
-        raise HttpError(415, "packed bodies are not read", "Content-Encoding", "Send the body as it is.")
+        raise HttpError(
+            415, "compressed bodies are not accepted", "Content-Encoding", "Send the body uncompressed."
+        )
 
 
 def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
-    """Return the caller's X-Request-ID when it is short and plain, else a new one."""
+    """Return the caller's X-Request-ID if it is at most 64 plain characters, else a new id."""
     given = next((value for name, value in headers if name == b"x-request-id"), b"")
     return given.decode() if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
 
 
 def _require_loopback(headers: list[tuple[bytes, bytes]]) -> None:
-    """Raise Refused for a request under a foreign name or from a foreign page.
+    """Raise HttpError unless Host is a loopback name and Origin, if sent, is this server.
 
-    Without keys the browser on this machine is the way in: a page of elsewhere may send requests here (Origin), or
-    rename itself to this address (Host).
+    Without keys a browser on this machine is the attack path: a page of another site may send requests here
+    (cross-site request, Origin) or resolve its own name to this address (DNS rebinding, Host).
     """
     found: dict[bytes, Any] = dict(headers)
     host = found.get(b"host", b"localhost").decode("latin-1")
     origin = found.get(b"origin", b"").decode("latin-1")
     name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
     if not is_loopback(name.strip("[]")) or (origin and origin.rpartition("//")[2] != host):
-        fix = "Ask from this machine, or make keys: `rung keys create`."
-        raise HttpError(403, "a server without keys answers this machine alone", "Host", fix)
+        fix = "Send requests from this machine, or create a key: `rung keys create`."
+        raise HttpError(403, "a server without keys only accepts local requests", "Host", fix)
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host name means this machine and nothing else."""
+    """Return whether a host name is a loopback address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

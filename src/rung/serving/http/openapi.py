@@ -1,4 +1,4 @@
-"""OpenAPI of what is served now: the models' endpoints from their schemas, each time anew, since models change."""
+"""The OpenAPI document of the models served now, generated at each request because models can be replaced."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _ERROR = {
     "properties": {"problem": _TEXT, "where": _TEXT, "fix": _TEXT},
 }
 _SUMMARIES = {
-    "/healthz": "Whether the server answers",
-    "/readyz": "Whether it can take requests: models open, journal writable",
-    "/metrics": "Counts and durations, for Prometheus",
-    "/v1/models": "The models served here",
-    "/v1/models/{name}": "What a model reads, answers and is certified for",
-    "/v1/models/{name}/reload": "Open a model's bundle again and let it take the old one's place",
-    "/v1/feedback": "Say what would have been right",
-    "/v1/predictions/{id}": "One prediction with its input and feedback",
-    "/v1/subjects/export": "Everything the journal holds of a subject",
-    "/v1/subjects/erase": "Destroy a subject's inputs, for good",
+    "/healthz": "Liveness: the server is running",
+    "/readyz": "Readiness: models are loaded and the journal is writable",
+    "/metrics": "Metrics in the Prometheus text format",
+    "/v1/models": "List the models",
+    "/v1/models/{name}": "A model's schema and certificate",
+    "/v1/models/{name}/reload": "Load a model's bundle again and replace the running one",
+    "/v1/feedback": "Send the correct answer of a prediction",
+    "/v1/predictions/{id}": "A prediction with its input and feedback",
+    "/v1/subjects/export": "Export everything the journal holds about a data subject",
+    "/v1/subjects/erase": "Erase a data subject's inputs permanently",
 }
 _BODIES: dict[str, type[BaseModel]] = {
     "/v1/feedback": FeedbackRequest,
@@ -35,9 +35,9 @@ _BODIES: dict[str, type[BaseModel]] = {
     "/v1/subjects/erase": SubjectRequest,
 }
 _ERRORS = {
-    "400": "The request broke off", "401": "No valid key", "403": "A role that may not do this", "404": "Not here",
-    "408": "The body came too slowly", "413": "Too large", "415": "A packed body", "422": "Cannot be answered",
-    "429": "Too much at once: see Retry-After", "503": "Not now: see Retry-After",
+    "400": "The request was cut off", "401": "No valid API key", "403": "Role not allowed", "404": "Not found",
+    "408": "The body arrived too slowly", "413": "Body too large", "415": "Compressed body", "422": "Invalid request",
+    "429": "Too many requests: see Retry-After", "503": "Temporarily unavailable: see Retry-After",
 }  # fmt: skip
 
 
@@ -51,7 +51,10 @@ def build_openapi(models: Sequence[LoadedModel], version: str, keys: bool) -> di
         first = name not in seen
         seen.add(name)
         base = f"/v1/models/{name}" + ("" if first else f"/versions/{loaded.manifest.version}")
-        for action, words in (("predict", f"Ask {name}"), ("explain", f"Ask {name}, with reasons")):
+        for action, words in (
+            ("predict", f"Predict with {name}"),
+            ("explain", f"Predict with {name} and explain"),
+        ):
             body = _component(loaded.request, schemas, suffix="" if first else f"-{loaded.manifest.version}")
             plain = _operation(
                 words, f"{action}_{name}" if first else f"{action}_{name}_{loaded.manifest.version}"
@@ -82,7 +85,7 @@ def build_openapi(models: Sequence[LoadedModel], version: str, keys: bool) -> di
 
 def _operation(summary: str, operation_id: str) -> dict[str, Any]:
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-    responses: dict[str, Any] = {"200": {"description": "The answer"}, "201": {"description": "Taken"}}
+    responses: dict[str, Any] = {"200": {"description": "OK"}, "201": {"description": "Created"}}
     responses |= {status: {"description": words, "content": error} for status, words in _ERRORS.items()}
     return {"summary": summary, "operationId": operation_id, "responses": responses}
 
@@ -92,7 +95,7 @@ def _request_body(reference: dict[str, str]) -> dict[str, Any]:
 
 
 def _component(model: type[BaseModel], schemas: dict[str, Any], suffix: str = "") -> dict[str, str]:
-    """Add a model and what it is made of to the components; return the reference to it."""
+    """Add a model and its nested models to the components; return the reference to it."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}" + suffix)
     for name, part in schema.pop("$defs", {}).items():
         schemas[name + suffix] = part

@@ -1,4 +1,4 @@
-"""The page where a model is tried in a browser, in the reader's language; it loads nothing from elsewhere."""
+"""The page to try a model in a browser, in the reader's language, without external resources."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _MESSAGE_KEYS = (
 
 
 def preferred_language(accept: str) -> str:
-    """Return the first language of an Accept-Language header that the page speaks; English for none of them.
+    """Return the first supported language of an Accept-Language header; English where there is none.
 
-    Browsers write them most wanted first; weights that say otherwise are not looked at.
+    Browsers list languages by preference; `q` weights are ignored.
     """
     wanted = re.findall(r"[A-Za-z]{2,8}(?=[-,;\s]|$)", accept[:200])
     return next((lang.lower() for lang in wanted if lang.lower() in LANGUAGES), LANGUAGES[0])
@@ -29,8 +29,8 @@ def preferred_language(accept: str) -> str:
 @cache
 def playground_page(lang: str) -> str:
     """Return the page as HTML."""
-    said = catalogue(lang)
-    words = {key.removeprefix(_PREFIX): said[key] for key in _MESSAGE_KEYS}
-    written = json.dumps(words, ensure_ascii=False).replace("<", "\\u003c")
+    messages = catalogue(lang)
+    words = {key.removeprefix(_PREFIX): messages[key] for key in _MESSAGE_KEYS}
+    script = json.dumps(words, ensure_ascii=False).replace("<", "\\u003c")
     page = _PAGE.read_text(encoding="utf-8")
-    return page.replace('lang="en"', f'lang="{lang}"', 1).replace("/*words*/{}", written, 1)
+    return page.replace('lang="en"', f'lang="{lang}"', 1).replace("/*words*/{}", script, 1)

@@ -1,20 +1,20 @@
-"""What a connection may cost before its first request is whole: uvicorn bounds neither the size of a head nor its time."""
+"""Limits header size and read time, which uvicorn with httptools leaves unlimited."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
-# A long address and the cookies of a browser fit in many times.
+# Many times the size of a long URL with a browser's cookies.
 _MAX_HEADER_BYTES = 64 << 10
 _HEADER_TIMEOUT_SECONDS = 30.0
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
-def protocol() -> Any:
-    """Return what uvicorn is to read HTTP with: its faster reader, bounded; where that is missing, its other one.
+def http_protocol() -> Any:
+    """Return the protocol for uvicorn: httptools with limits, or "h11" where httptools is not installed.
 
-    The other one, h11, bounds a head itself, at 64 KB.
+    h11 limits headers to 64 KB itself.
     """
     try:
         from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -22,7 +22,7 @@ def protocol() -> Any:
         return "h11"
 
     class LimitedProtocol(HttpToolsProtocol):
-        """Ends a connection whose head is too large or does not come: an idle one too, after half a minute."""
+        """Closes a connection whose headers are too large or do not arrive in time; an idle one after 30 seconds too."""
 
         _header_bytes = 0
         _in_header = True
@@ -40,7 +40,7 @@ def protocol() -> Any:
             super().data_received(data)
             if not self._in_header:
                 return
-            # A body may have come and gone with these bytes: at worst one portion of the socket is counted too much.
+            # These bytes may include a complete body, so at most one read of the socket is counted too much.
             self._header_bytes += len(data)
             if self._header_bytes > _MAX_HEADER_BYTES + len(data):
                 self.transport.write(_TOO_LARGE)

@@ -1,4 +1,4 @@
-"""What a request may look like, made from a bundle's schema: it checks bodies and is what OpenAPI shows."""
+"""Request models made from a bundle's schema. They validate bodies and appear in OpenAPI."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 from rung.core import types
 from rung.core.errors import InputError
 
-# Saying why takes far longer than answering.
+# An explanation takes far longer than a prediction.
 MAX_EXPLAINED_ROWS = 20
 MAX_EXPLAINED_CHARS = 50_000
-# The body of a feedback's answer, as JSON.
+# Length of a feedback's answer, as JSON.
 MAX_ANSWER_CHARS = 10_000
 
 
 def _require_json(value: Any) -> Any:
-    """Return a value that is JSON for every reader; the parser also takes NaN, infinity and endless integers."""
+    """Return a value that is valid JSON; pydantic's parser also accepts NaN, infinity and integers of any length."""
     json.dumps(value, allow_nan=False)
     return value
 
 
-# A cell of a table may be missing; a number or a date may come as people write it.
+# A table cell may be missing; numbers and dates may be sent as text.
 _Cell = str | bool | int | Annotated[float, Field(allow_inf_nan=False)] | None
 _Json = Annotated[Any, AfterValidator(_require_json)]
 _FIELD_TYPES: dict[str, Any] = {
@@ -37,29 +37,29 @@ _FIELD_TYPES: dict[str, Any] = {
 
 
 class FeedbackRequest(BaseModel):
-    """What someone says of a prediction."""
+    """Feedback on a prediction."""
 
     model_config = ConfigDict(extra="forbid")
-    prediction: str = Field(pattern=r"^[0-9a-f]{32}$", description="id that the prediction was answered with")
-    answer: _Json = Field(description="what would have been right: a label, a number, ...")
+    prediction: str = Field(pattern=r"^[0-9a-f]{32}$", description="id of the prediction, from its response")
+    answer: _Json = Field(description="the correct answer: a label, a number, ...")
     source: str | None = Field(
         default=None,
         pattern=r"^(user|review|system)$",
-        description="user, review or system; default: by the key's role. Only reviewers and admins may say review",
+        description="user, review or system; default: by the key's role. Only the roles review and admin may send review",
     )
 
 
 class SubjectRequest(BaseModel):
-    """Whose data is meant."""
+    """A data subject."""
 
     model_config = ConfigDict(extra="forbid")
-    subject: str = Field(min_length=1, max_length=200, description="as it was named in predictions")
+    subject: str = Field(min_length=1, max_length=200, description="the `subject` of the prediction requests")
 
 
 def row_model(name: str, schema: types.Schema) -> type[BaseModel]:
-    """Return the model of one row."""
+    """Return the request model of one row."""
     fields: dict[str, Any] = {
-        # The user's column may be no Python name: it is the alias, and the alias is what travels.
+        # A column may not be a valid Python name, so it is the alias of a generated field name.
         f"field_{i}": (
             _FIELD_TYPES.get(field.kind, str),
             Field(..., alias=field.name, description=field.kind),
@@ -71,16 +71,16 @@ def row_model(name: str, schema: types.Schema) -> type[BaseModel]:
 
 
 def request_model(name: str, schema: types.Schema, max_rows: int) -> type[BaseModel]:
-    """Return the model of a request for predictions."""
+    """Return the request model of predict and explain."""
     row = row_model(name, schema)
     fields: dict[str, Any] = {
         "inputs": (list[row] | row, Field(description=f"one row, or up to {max_rows}")),  # type: ignore[valid-type]
-        "scores": (bool, Field(False, description="also the probability of every label")),
-        "explain": (bool, Field(False, description="also the parts of the input that decided")),
+        "scores": (bool, Field(False, description="also return the probability of every label")),
+        "explain": (bool, Field(False, description="also return the parts of the input that decided")),
         "subject": (
             str | None,
             Field(
-                None, min_length=1, max_length=200, description="whom the rows are about: exported and erased by it"
+                None, min_length=1, max_length=200, description="data subject of the rows: their data can be exported and erased by it"
             ),
         ),
     }  # fmt: skip
@@ -88,13 +88,15 @@ def request_model(name: str, schema: types.Schema, max_rows: int) -> type[BaseMo
 
 
 def request_rows(body: Any, max_rows: int, explain: bool) -> list[dict[str, Any]]:
-    """Return the rows of a checked request; raises InputError for more than may be asked at a time."""
+    """Return the rows of a validated request; raises InputError for more than the limits allow."""
     rows = body.inputs if isinstance(body.inputs, list) else [body.inputs]
     if len(rows) > max_rows:
-        raise InputError(f"{len(rows)} rows are too many", "inputs", f"Send at most {max_rows} at a time.")
+        raise InputError(
+            f"{len(rows)} rows are too many", "inputs", f"Send at most {max_rows} rows per request."
+        )
     asked = [item.model_dump(by_alias=True) for item in rows]
     chars = sum(len(value) for row in asked for value in row.values() if isinstance(value, str))
     if explain and (len(rows) > MAX_EXPLAINED_ROWS or chars > MAX_EXPLAINED_CHARS):
-        fix = f"Ask for explanations of at most {MAX_EXPLAINED_ROWS} rows and {MAX_EXPLAINED_CHARS:,} characters at a time."
+        fix = f"Explain at most {MAX_EXPLAINED_ROWS} rows and {MAX_EXPLAINED_CHARS:,} characters per request."
         raise InputError(f"{len(rows)} rows of {chars:,} characters are too much to explain", "explain", fix)
     return asked

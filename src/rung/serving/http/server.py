@@ -1,4 +1,4 @@
-"""A server that stays: what it serves, from where it may be asked, and how it ends."""
+"""Runs the server: opens bundles and journal, checks host, port and keys, and shuts down gracefully."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rung.serving.bundle_source import find_bundle_source, shared_settings
 from rung.serving.http.api_keys import KeyStore
 from rung.serving.http.app import create_app
 from rung.serving.http.middleware import is_loopback
-from rung.serving.http.protocol import protocol
+from rung.serving.http.protocol import http_protocol
 from rung.serving.model_registry import ModelRegistry
 from rung.serving.predictor import open_bundle
 from rung.serving.service import Service
@@ -25,7 +25,7 @@ from rung.serving.service import Service
 if TYPE_CHECKING:
     from rung.journal.writer import Journal
 
-# Requests under way may finish within this after SIGTERM.
+# Running requests may finish within this time after SIGTERM.
 _SHUTDOWN_SECONDS = 30
 
 
@@ -38,18 +38,18 @@ def serve(
     journal: bool = True,
     tls: tuple[str, str] | None = None,
 ) -> None:
-    """Answer requests until interrupted; then finish what was begun.
+    """Serve until interrupted, then finish running requests.
 
-    bundles: bundles, runs or products. folder: where keys, journal and audit trail lie; by default the product's
-    `serve.folder`, and none for bundles alone. tls: files of certificate and key. Raises BundleError for an
-    uncertified bundle unless `uncertified`; RungError to listen beyond this machine without keys.
+    bundles: bundles, runs or products. folder: folder of keys, journal and audit trail; default: the product's
+    `serve.folder`, or none for bundles. tls: certificate file and key file. Raises BundleError for an uncertified
+    bundle unless `uncertified`; RungError for a host beyond this machine without API keys.
     """
     _check_tls_files(tls)
     given = Path(folder) if folder is not None else None
     sources = [find_bundle_source(Path(bundle), given) for bundle in bundles]
     limits, own = shared_settings(sources)
     place = given or own
-    # Hashing files and opening a network leave a core to what else there is to import.
+    # Hash and load the bundles in a thread while the other imports run.
     with ThreadPoolExecutor(1) as aside:
         opening = aside.submit(lambda: [open_bundle(source.find()) for source in sources])
         _preload_imports(journal and place is not None)
@@ -57,7 +57,7 @@ def serve(
     keys = KeyStore(place) if place is not None else None
     _require_keys(host, keys, place)
     service = Service(limits=limits, keys=keys, folder=place, local_only=is_loopback(host), watch=True)
-    # Made before the journal is opened: what is refused leaves no trace.
+    # Checked before the journal is opened, so that a refused bundle creates no files.
     locators = {p.manifest.name: s.find for p, s in reversed(list(zip(predictors, sources, strict=True)))}
     ModelRegistry(predictors, uncertified)
     _require_free_port(host, port)
@@ -68,7 +68,7 @@ def serve(
     import uvicorn
 
     if keys is None or not keys.in_use():
-        log("development mode: no keys, so this machine alone is answered", logging.WARNING, host=host)
+        log("development mode: no API keys, so only local requests are accepted", logging.WARNING, host=host)
     log(
         "serving", host=host, port=port, models=[p.manifest.name for p in predictors],
         journal=str(service.journal.path) if service.journal else None,
@@ -77,7 +77,7 @@ def serve(
     _raise_file_limit()
     uvicorn.run(
         app, host=host, port=port, log_config=None, access_log=False, server_header=False, proxy_headers=False,
-        timeout_graceful_shutdown=_SHUTDOWN_SECONDS, http=protocol(), ssl_certfile=tls[0] if tls else None, ssl_keyfile=tls[1] if tls else None,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS, http=http_protocol(), ssl_certfile=tls[0] if tls else None, ssl_keyfile=tls[1] if tls else None,
     )  # fmt: skip
 
 
@@ -92,14 +92,14 @@ def _check_tls_files(tls: tuple[str, str] | None) -> None:
         if not Path(file).is_file():
             raise RungError("there is no such file", file, fix)
     try:
-        # Without a password to give, a locked key would be asked for at a terminal, and wait.
+        # Without a password OpenSSL would prompt for an encrypted key's password and block.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*tls, password="")
     except (OSError, ValueError) as error:
         raise RungError(f"it cannot be used: {error}", f"{tls[0]}, {tls[1]}", fix) from None
 
 
 def _preload_imports(journal: bool) -> None:
-    """Import the server and, where it is wanted and there, the journal."""
+    """Import uvicorn and, where wanted and installed, the journal."""
     import uvicorn  # noqa: F401
 
     with suppress(ImportError):
@@ -116,20 +116,20 @@ def _open_journal(place: Path, service: Service) -> Journal:
 
 
 def _require_keys(host: str, keys: KeyStore | None, place: Path | None) -> None:
-    """Raise RungError where anyone on the network could ask."""
+    """Raise RungError for a host beyond this machine without API keys."""
     if is_loopback(host) or (keys is not None and keys.in_use()):
         if keys is not None:
-            keys.all()  # A damaged file is said now, not at the first request.
+            keys.all()  # Raises for a damaged key file now instead of at the first request.
         return
     where = f" --folder {place}" if place is not None else " --folder service"
     raise RungError(
-        "without keys only this machine may ask", f"--host {host}",
-        f"Make one: rung keys create NAME --role predict{where}" + ("" if place else ", and serve with that --folder."),
+        "without API keys the server only accepts local requests", f"--host {host}",
+        f"Create one: rung keys create NAME --role predict{where}" + ("" if place else ", and serve with that --folder."),
     )  # fmt: skip
 
 
 def _raise_file_limit() -> None:
-    """Let as many connections be open as the system allows this process; often it starts with 1,024."""
+    """Raise the limit of open files to the system's maximum for this process; the default is often 1,024."""
     try:
         import resource
     except ImportError:  # Windows
@@ -140,7 +140,7 @@ def _raise_file_limit() -> None:
 
 
 def _require_free_port(host: str, port: int) -> None:
-    """Raise RungError when nothing can listen there."""
+    """Raise RungError if the address cannot be bound."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
@@ -148,5 +148,7 @@ def _require_free_port(host: str, port: int) -> None:
             probe.bind(address)
     except OSError as error:
         raise RungError(
-            f"cannot listen there: {error.strerror}", f"{host}:{port}", "Choose another --port or --host."
+            f"cannot listen on this address: {error.strerror}",
+            f"{host}:{port}",
+            "Choose another --port or --host.",
         ) from None
