@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rung.modalities.tables.features import Cells
-from rung.modalities.tables.tree_ensemble import encode_out_of_fold, fit_tree_encoding
+from rung.training.tables.target_encoding import encode_out_of_fold, fit_tree_encoding
 
 
 def column_of(codes, positive):

@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
 
+from rung.modalities.tables.features import Cells
 from rung.modalities.tables.quickscorer import build_quickscorer
-from rung.modalities.tables.tree_arrays import Trees, concatenate_trees, trees_from_lightgbm
-from rung.modalities.tables.tree_onnx import OnnxTrees, _varints, onnx_bytes
+from rung.modalities.tables.tree_arrays import Trees
+from rung.modalities.tables.tree_ensemble import TreeEncoding, TreeEnsemble
+from rung.modalities.tables.tree_onnx import OnnxTrees
 from rung.modalities.tables.tree_shap import TreeShap
 from rung.runtime.onnx.session import OnnxFile
+from rung.training.tables.tree_arrays import concatenate_trees, trees_from_lightgbm
+from rung.training.tables.tree_onnx import trees_to_onnx, with_onnx
 
 lgb = pytest.importorskip("lightgbm")
 
@@ -38,7 +42,7 @@ def test_numpy_and_onnx_answer_as_lightgbm_does(fitted):
     rows, booster, trees = fitted
     expected = booster.predict(rows, raw_score=True)
     assert np.abs(trees.raw(rows)[:, 0] - expected).max() < 1e-5
-    content = onnx_bytes(trees, rows.shape[1])
+    content = trees_to_onnx(trees, rows.shape[1])
     answers = OnnxFile(Path("t"), content, "t").run("raw", {"rows": rows})
     assert np.abs(answers[:, 0] - expected).max() < 1e-4
 
@@ -80,16 +84,26 @@ def test_tables_of_leaves_answer_as_the_nodes_do(leaves, objective):
     assert tables.raw(asked[:0]).shape == (0, outputs)
 
 
-def test_tables_of_leaves_are_for_trees_that_fit_a_word():
+def test_larger_trees_run_in_onnx_runtime(tmp_path):
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(2_000, 3)).astype(np.float32)
     params = {"num_leaves": 65, "verbosity": -1, "num_threads": 1, "min_data_in_leaf": 2}
     booster = lgb.train(params, lgb.Dataset(rows, rows.sum(axis=1)), 2)
     trees = trees_from_lightgbm(booster.dump_model(), 1)
     assert build_quickscorer(trees) is None
-    instead = OnnxTrees.of(trees, 3)
-    assert np.abs(instead.raw(rows) - trees.raw(rows)).max() < 1e-4
-    assert instead.raw(rows[:0]).shape == (0, 1)
+    cells = Cells(rows.astype(np.float64), np.zeros((2_000, 0), np.int32), ())
+    fitted = with_onnx(TreeEnsemble(TreeEncoding(np.zeros(3), ()), trees, 1))
+    fitted.save_onnx(tmp_path / "part.onnx")
+    plain = TreeEnsemble.from_arrays(fitted.arrays())
+    opened = plain.with_fast_scorer(tmp_path / "part.onnx")
+    assert isinstance(opened.fast_scorer, OnnxTrees)
+    assert np.abs(opened.raw(cells) - trees.raw(rows)).max() < 1e-4
+    assert opened.raw(cells.take(np.arange(0))).shape == (0, 1)
+    # What was loaded can be saved again; a bundle without the file answers the same, node by node.
+    opened.save_onnx(tmp_path / "again.onnx")
+    assert (tmp_path / "again.onnx").read_bytes() == (tmp_path / "part.onnx").read_bytes()
+    older = plain.with_fast_scorer(tmp_path / "missing.onnx")
+    assert older.fast_scorer is None and np.abs(older.raw(cells) - opened.raw(cells)).max() < 1e-4
 
 
 def test_trees_that_never_ask_are_their_one_leaf():
@@ -102,25 +116,14 @@ def test_trees_that_never_ask_are_their_one_leaf():
 def test_the_onnx_model_is_one_by_its_own_checker(fitted):
     onnx = pytest.importorskip("onnx")
     rows, _, trees = fitted
-    model = onnx.load_model_from_string(onnx_bytes(trees, rows.shape[1]))
+    model = onnx.load_model_from_string(trees_to_onnx(trees, rows.shape[1]))
     onnx.checker.check_model(model, full_check=True)
     (node,) = model.graph.node
     found = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-    assert (node.op_type, node.domain, found["n_targets"]) == ("TreeEnsembleRegressor", "ai.onnx.ml", 1)
-    assert len(found["nodes_modes"]) == len(trees.feature) and max(found["nodes_nodeids"]) > 10
-    assert np.array_equal(np.array(found["nodes_values"], np.float32), trees.threshold)
-
-
-@pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 16_384, 2**31 - 1, 2**40])
-def test_whole_numbers_are_written_as_protocol_buffers_do(value):
-    """Against the definition: seven bits a byte, the lowest first."""
-    expected, left = [], value
-    while True:
-        left, low = left >> 7, left & 0x7F
-        expected.append(low | (0x80 if left else 0))
-        if not left:
-            break
-    assert _varints(np.array([5, value, 1], dtype=np.uint64)) == bytes([5, *expected, 1])
+    assert (node.op_type, node.domain, found["n_targets"]) == ("TreeEnsemble", "ai.onnx.ml", 1)
+    splits = onnx.numpy_helper.to_array(found["nodes_splits"])
+    assert np.array_equal(splits, trees.threshold[trees.feature >= 0])
+    assert len(found["tree_roots"]) == len(trees.roots)
 
 
 def test_arrays_hold_every_node(fitted):

@@ -7,7 +7,6 @@ becomes what a linear model of its words says of the target.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,16 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rung.core.types import Columns, Field, Schema
+from rung.core.types import Columns
 from rung.modalities.tables.parsing import parse_date
 from rung.modalities.tables.text_feature import TextScorer
-from rung.modalities.tables.type_inference import is_identifier
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
 # A value in fewer rows may name somebody: a bundle holds its digest at most.
 MIN_VALUE_ROWS = 3
-_MOST_VALUES = 10_000
 _PARTS = ("day", "month", "weekday", "hour")
 _NONE = np.zeros(0, dtype=np.uint64)
 
@@ -68,10 +65,10 @@ class _Codes(dict[Any, int]):
     def __missing__(self, value: Any) -> int:
         if not self._digested:
             return self._other
-        return self._digested.get(_digest(self._name, value), self._other)
+        return self._digested.get(digest(self._name, value), self._other)
 
 
-def _digest(name: str, value: Any) -> int:
+def digest(name: str, value: Any) -> int:
     """Return what a rare value of a column is known by.
 
     It hides a value only from those who cannot guess it: whoever holds a bundle may try all that a column could hold,
@@ -167,48 +164,6 @@ class TableFeatures:
         )
 
 
-def fit_features(
-    schema: Schema, inputs: Columns, texts: Mapping[str, TextScorer], fewest: int
-) -> TableFeatures:
-    """Return the description that training rows give. texts: the fitted scores of text columns. fewest: from how many
-    rows on a category's value is known.
-
-    A column that never changes, or that only names its rows, is left out.
-    """
-    numbers: list[tuple[str, str]] = []
-    categories: dict[str, tuple[str, ...]] = {}
-    digests: dict[str, npt.NDArray[np.uint64]] = {}
-    left_out: dict[str, str] = {}
-    for field in schema.inputs:
-        column = inputs[field.name]
-        if field.kind == "text":
-            continue
-        why = ""
-        if field.kind == "number":
-            values = as_floats(column)
-            why = _useless_number(field, values)
-            numbers += [] if why else [(field.name, "")]
-        elif field.kind == "time":
-            parts = {
-                part: v
-                for part, v in calendar_features(column).items()
-                if len(np.unique(v[~np.isnan(v)])) > 1
-            }
-            why = "" if parts else "the same in every row"
-            numbers += [(field.name, part) for part in parts]
-        else:
-            counts = Counter(value for value in column if value not in (None, ""))
-            why = _useless_category(field, counts, len(column))
-            if not why:
-                known = [(value, n) for value, n in counts.most_common(_MOST_VALUES) if n >= fewest]
-                categories[field.name] = tuple(sorted(value for value, n in known if n >= MIN_VALUE_ROWS))
-                rare = sorted(_digest(field.name, value) for value, n in known if n < MIN_VALUE_ROWS)
-                digests[field.name] = np.array(rare, dtype=np.uint64)
-        if why:
-            left_out[field.name] = why
-    return TableFeatures(tuple(numbers), categories, digests, dict(texts), left_out)
-
-
 def as_floats(column: Sequence[Any]) -> Floats:
     """Return a column of numbers as an array, NaN where one is missing."""
     if isinstance(column, np.ndarray):
@@ -238,26 +193,6 @@ def _iso(cell: Any) -> str:
         if len(text) in (10, 19) and text[4] == "-" == text[7] and text[:4].isdigit()
         else parse_date(text) or "NaT"
     )
-
-
-def _useless_number(field: Field, values: Floats) -> str:
-    filled = values[~np.isnan(values)]
-    distinct = len(np.unique(filled))
-    if distinct == 0:
-        return "empty in every row"
-    if distinct == 1 and len(filled) == len(values):
-        return "the same in every row"
-    whole = bool((filled == np.floor(filled)).all())
-    return "an id: it differs in every row" if is_identifier(field, distinct, len(filled), whole) else ""
-
-
-def _useless_category(field: Field, counts: Mapping[str, int], rows: int) -> str:
-    filled = sum(counts.values())
-    if not counts:
-        return "empty in every row"
-    if len(counts) == 1 and filled == rows:
-        return "the same in every row"
-    return "an id: it differs in every row" if is_identifier(field, len(counts), filled, False) else ""
 
 
 def _shown(value: Any) -> str:

@@ -12,8 +12,6 @@ import numpy.typing as npt
 from rung.modalities.tables.features import Cells
 
 Floats = npt.NDArray[np.float64]
-# Categories in fewer training rows share one weight.
-_FEWEST_ROWS = 5
 
 
 @dataclass(frozen=True)
@@ -42,9 +40,9 @@ class LinearDesign:
 
     def dense(self, cells: Cells) -> Floats:
         """Return [rows, dense columns]: numbers, their bends, their gaps; each with mean 0 and spread 1."""
-        return (self._raw(cells) - self.shift) / self.scale
+        return (self.unscaled(cells) - self.shift) / self.scale
 
-    def _raw(self, cells: Cells) -> Floats:
+    def unscaled(self, cells: Cells) -> Floats:
         missing = np.isnan(cells.numbers)
         values = np.where(missing, self.fill, cells.numbers)
         blocks = [values]
@@ -121,40 +119,3 @@ class LinearModel:
         own.append(kept)
         design = LinearDesign(*own)
         return LinearModel(design, arrays["weights"], arrays["bias"], arrays["centre"])
-
-
-def fit_design(cells: Cells, bends: int) -> LinearDesign:
-    """Return the design of training cells. bends: inner knots a number gets, at its quantiles; 0 for a straight line."""
-    numbers = cells.numbers
-    missing = np.isnan(numbers)
-    width = numbers.shape[1]
-    fill = np.array([_median(numbers[:, j]) for j in range(width)])
-    gaps = np.flatnonzero(missing.any(axis=0) & ~missing.all(axis=0))
-    knots = np.zeros((width, 0))
-    if bends and width:
-        shares = np.concatenate([[0.01], np.linspace(0.0, 1.0, bends + 2)[1:-1], [0.99]])
-        knots = np.array([_quantiles(numbers[:, j], shares) for j in range(width)])
-    kept = tuple(_places(cells.codes[:, j], size) for j, size in enumerate(cells.sizes))
-    plain = LinearDesign(fill, knots, gaps, np.zeros(1), np.ones(1), kept)
-    raw = plain._raw(cells)
-    spread = raw.std(axis=0)
-    return LinearDesign(fill, knots, gaps, raw.mean(axis=0), np.where(spread > 1e-12, spread, 1.0), kept)
-
-
-def _median(values: Floats) -> float:
-    filled = values[~np.isnan(values)]
-    return float(np.median(filled)) if len(filled) else 0.0
-
-
-def _quantiles(values: Floats, shares: Floats) -> Floats:
-    filled = values[~np.isnan(values)]
-    return np.quantile(filled, shares) if len(filled) else np.zeros(len(shares))
-
-
-def _places(codes: npt.NDArray[np.int32], size: int) -> npt.NDArray[np.int64]:
-    """Return code -> place of its weight, for all `size` codes; the last place is the rare and unseen one."""
-    counts = np.bincount(codes, minlength=size)
-    common = np.flatnonzero(counts >= _FEWEST_ROWS)
-    places = np.full(size, len(common), dtype=np.int64)
-    places[common] = np.arange(len(common))
-    return places

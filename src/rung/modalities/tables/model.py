@@ -116,6 +116,8 @@ class TableModel(Model):
         for place, part in enumerate(fitted.members):
             kinds.append(next(kind for kind, family in _KINDS.items() if isinstance(part, family)))
             arrays |= {f"part.{place}.{key}": array for key, array in part.arrays().items()}
+            if isinstance(part, TreeEnsemble):
+                part.save_onnx(folder / f"part.{place}.onnx")
         for place, (x, y) in enumerate(fitted.calibration.knots):
             arrays |= {f"knots.{place}.x": x, f"knots.{place}.y": y}
         kept = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
@@ -142,7 +144,9 @@ class TableModel(Model):
             prefix = f"part.{place}."
             own = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
             part = _KINDS[kind].from_arrays(own)
-            members.append(part.with_fast_scorer() if isinstance(part, TreeEnsemble) else part)
+            if isinstance(part, TreeEnsemble):
+                part = part.with_fast_scorer(folder / f"part.{place}.onnx")
+            members.append(part)
         knots = tuple(
             (arrays[f"knots.{i}.x"], arrays[f"knots.{i}.y"]) for i in range(len(schema.labels))
             if facts["calibration"]["kind"] == "isotonic"

@@ -24,7 +24,7 @@ Ints = npt.NDArray[np.int64]
 # The features that share a table, and the table.
 Shared = tuple[tuple[int, ...], npt.NDArray[Any]]
 # Larger tables than this, and trees of more leaves than a word has bits, are for ONNX Runtime.
-_MOST_BYTES = 32_000_000
+_MAX_BYTES = 32_000_000
 # A table that features share stays this small, so that it lies near the processor.
 _SHARED_BYTES = 524_288
 # Bytes of masks made at a time: they stay near the processor, and are many enough for two threads to work side by side.
@@ -97,19 +97,20 @@ class QuickScorer:
         return found
 
 
+def fits_quickscorer(trees: Trees) -> bool:
+    """Return whether the ensemble is small enough for QuickScorer: leaves a tree, and bytes of all tables."""
+    _, size, steps, width = _dimensions(trees)
+    return bool(width) and sum(len(t) + 2 for t in steps.values()) * len(size) * width <= _MAX_BYTES
+
+
 def build_quickscorer(trees: Trees) -> QuickScorer | None:
-    """Return trees as tables, or None where they are too large for it."""
-    count = np.diff(np.append(trees.roots, len(trees.feature)))
+    """Return the ensemble as QuickScorer tables; None where it does not fit."""
+    if not fits_quickscorer(trees):
+        return None
+    count, size, steps, width = _dimensions(trees)
     is_leaf = trees.feature < 0
     before = np.concatenate([[0], np.cumsum(is_leaf)])
-    size = before[trees.roots + count] - before[trees.roots]
     inside = np.flatnonzero(~is_leaf)
-    features = np.unique(trees.feature[inside]).tolist()
-    steps = [np.unique(trees.threshold[inside[trees.feature[inside] == f]]) for f in features]
-    most = int(size.max(initial=1))
-    width = next((width for width in (1, 2, 4, 8) if most <= 8 * width), None)
-    if width is None or sum(len(t) + 2 for t in steps) * len(size) * width > _MOST_BYTES:
-        return None
     order = np.argsort(trees.output, kind="stable")
     column_of = np.empty(len(order), dtype=np.int64)
     column_of[order] = np.arange(len(order))
@@ -120,7 +121,7 @@ def build_quickscorer(trees: Trees) -> QuickScorer | None:
     begin = (before[inside] - before[trees.roots[tree[inside]]]).astype(np.uint64)
     ruled_out[inside] = ~(((np.uint64(1) << wide) - np.uint64(1)) << begin)
     masks = []
-    for feature, thresholds in zip(features, steps, strict=True):
+    for feature, thresholds in steps.items():
         nodes = inside[trees.feature[inside] == feature]
         mask = np.full((len(thresholds) + 2, len(count)), _ALL)
         rank = np.searchsorted(thresholds, trees.threshold[nodes])
@@ -134,9 +135,26 @@ def build_quickscorer(trees: Trees) -> QuickScorer | None:
     first = np.concatenate([[0], np.cumsum(size[order])])[:-1]
     bounds = np.searchsorted(trees.output[order], np.arange(trees.outputs + 1)).tolist()
     return QuickScorer(
-        dict(zip(features, steps, strict=True)), _shared(masks), trees.value[by_column],
-        first.astype(np.int64) - 1, tuple(bounds),
+        steps, _shared(masks), trees.value[by_column], first.astype(np.int64) - 1, tuple(bounds),
     )  # fmt: skip
+
+
+def _dimensions(trees: Trees) -> tuple[Ints, Ints, dict[int, Single], int]:
+    """Return nodes and leaves of each tree, the sorted thresholds of each feature that is used, and bytes a mask.
+
+    0 bytes: a tree has more leaves than the widest mask has bits.
+    """
+    count = np.diff(np.append(trees.roots, len(trees.feature)))
+    is_leaf = trees.feature < 0
+    before = np.concatenate([[0], np.cumsum(is_leaf)])
+    size = before[trees.roots + count] - before[trees.roots]
+    inside = np.flatnonzero(~is_leaf)
+    steps = {
+        feature: np.unique(trees.threshold[inside[trees.feature[inside] == feature]])
+        for feature in np.unique(trees.feature[inside]).tolist()
+    }
+    most = int(size.max(initial=1))
+    return count, size, steps, next((width for width in (1, 2, 4, 8) if most <= 8 * width), 0)
 
 
 def _shared(masks: Sequence[Shared]) -> tuple[Shared, ...]:
@@ -146,7 +164,7 @@ def _shared(masks: Sequence[Shared]) -> tuple[Shared, ...]:
     while len(found) > 1:
         (some, a), (others, b) = found[:2]
         total += a.nbytes * len(b) - a.nbytes - b.nbytes
-        if a.nbytes * len(b) > _SHARED_BYTES or total > _MOST_BYTES:
+        if a.nbytes * len(b) > _SHARED_BYTES or total > _MAX_BYTES:
             break
         both = (a[:, None] & b[None]).reshape(-1, a.shape[1])
         found = sorted([(some + others, both), *found[2:]], key=lambda one: len(one[1]))

@@ -12,10 +12,10 @@ import numpy.typing as npt
 from rung.modalities.tables.features import Cells
 from rung.modalities.tables.fitted import MemberModel
 from rung.modalities.tables.linear import LinearModel
-from rung.modalities.tables.tree_arrays import shift_outputs
 from rung.modalities.tables.tree_ensemble import TreeEnsemble
 from rung.runtime.linear.head import Calibration
 from rung.training.tables.objective import Floats, Ints, TrainingTargets
+from rung.training.tables.tree_arrays import shift_outputs
 
 # Thinned, a label keeps at most so many rows for one of the rarest, and never fewer than these in all.
 _MAX_RATIO, _MIN_ROWS = 20, 2_000

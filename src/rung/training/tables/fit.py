@@ -1,4 +1,4 @@
-"""From training rows of a table to a fitted model: features, folds, candidates, the choice, the final fit."""
+"""Fit a table model: features, folds, candidates, model selection, final fit, calibration."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ import numpy.typing as npt
 
 from rung.core.model import FitContext
 from rung.core.types import Examples
-from rung.modalities.tables.features import MIN_VALUE_ROWS, TableFeatures, fit_features
+from rung.modalities.tables.features import MIN_VALUE_ROWS, TableFeatures
 from rung.modalities.tables.fitted import FittedTable
-from rung.modalities.tables.target_transform import TargetTransform, calibrate_interval, fit_target_transform
+from rung.modalities.tables.target_transform import TargetTransform
 from rung.modalities.tables.text_feature import TextScorer
-from rung.runtime.classification.decision_threshold import DecisionThreshold, min_cost_threshold
+from rung.runtime.classification.decision_threshold import DecisionThreshold
 from rung.runtime.linear.head import Calibration
 from rung.training.linear.calibration import calibrate
 from rung.training.linear.search import encode_labels
 from rung.training.tables.candidates import list_candidates
 from rung.training.tables.class_balance import prior_shift, shift_scores
+from rung.training.tables.decision_threshold import min_cost_threshold
+from rung.training.tables.features import fit_features
 from rung.training.tables.folds import group_folds, selection_folds
 from rung.training.tables.model_selection import (
     affordable_bags,
@@ -29,46 +31,49 @@ from rung.training.tables.model_selection import (
     selection_summary,
 )
 from rung.training.tables.objective import Floats, TrainingTargets
+from rung.training.tables.target_transform import calibrate_interval, fit_target_transform
 from rung.training.tables.text_feature import fit_text_scorer
+from rung.training.tables.tree_onnx import with_onnx
 
 
 def fit_table(
     examples: Examples, families: Sequence[str], mixes: bool, params: Any, context: FitContext
 ) -> FittedTable:
-    """Return features, parts and calibration fitted on these rows alone. families: kinds of parts to try."""
+    """Return a model fitted on these rows. families: kinds of member models to try. mixes: allow several members."""
     begun = time.monotonic()
     goal, scale = _training_targets(examples)
     codes = goal.codes if goal.codes is not None else _deciles(goal.targets[:, 0])
     folds = selection_folds(codes, examples.units, context.effort, context.seed)
-    # Only trees, which see a value as a number, learn from those of one or two rows.
+    # Only trees learn from values of one or two rows: they see target statistics instead of one weight a value.
     fewest = (getattr(params, "fewest_rows", None) or 1) if "trees" in families else MIN_VALUE_ROWS
-    features, apart = _fit_features(examples, goal, fewest, context)
-    cells = features.encode(examples.inputs, apart)
-    wanted = list_candidates(families, mixes, len(cells), goal, params, context)
-    found = select_models(cells, goal, folds, wanted, context, mixes)
+    features, text_scores = _fit_features(examples, goal, fewest, context)
+    cells = features.encode(examples.inputs, text_scores)
+    candidates = list_candidates(families, mixes, len(cells), goal, params, context)
+    found = select_models(cells, goal, folds, candidates, context, mixes)
     truth = goal.take(found.rows)
-    calibration, decision, even = Calibration(), DecisionThreshold(), np.zeros(goal.outputs)
+    calibration, decision, shift = Calibration(), DecisionThreshold(), np.zeros(goal.outputs)
     if truth.codes is not None:
         calibration = calibrate(found.raw, truth.codes, context.seed, careful=True)
         if any(member.settings.get("balance", "none") != "none" for member, _ in found.members):
-            even = prior_shift(found.raw, truth.codes, calibration.scale)
-            calibration = calibrate(found.raw + even, truth.codes, context.seed, careful=True)
+            shift = prior_shift(found.raw, truth.codes, calibration.scale)
+            calibration = calibrate(found.raw + shift, truth.codes, context.seed, careful=True)
         if goal.outputs == 2:
-            said = calibration.apply(found.raw + even)
-            decision = min_cost_threshold(said, truth.codes == 1, examples.schema.costs)
+            probabilities = calibration.apply(found.raw + shift)
+            decision = min_cost_threshold(probabilities, truth.codes == 1, examples.schema.costs)
     else:
         values = np.array([examples.targets[i] for i in found.rows.tolist()], dtype=np.float64)
         scale = calibrate_interval(scale, found.raw[:, 0], values)
     bags = affordable_bags(found, folds, len(cells), time.monotonic() - begun, context)
-    parts = [fit_member(cells, goal, member, bags, context) for member, _ in found.members]
-    parts[0] = shift_scores(parts[0], even / found.members[0][1])
+    members = [fit_member(cells, goal, member, bags, context) for member, _ in found.members]
+    members[0] = shift_scores(members[0], shift / found.members[0][1])
     chosen = selection_summary(found) | {"left_out": dict(features.left_out)}
     if goal.codes is not None:
         chosen |= {"calibration": calibration.kind}
     if decision.threshold is not None:
         chosen |= {"threshold": round(decision.threshold, 5)}
     weights = tuple(weight for _, weight in found.members)
-    return FittedTable(features, tuple(parts), weights, calibration, decision, scale, chosen)
+    stored = tuple(with_onnx(member) for member in members)
+    return FittedTable(features, stored, weights, calibration, decision, scale, chosen)
 
 
 def _training_targets(examples: Examples) -> tuple[TrainingTargets, TargetTransform]:
@@ -82,7 +87,7 @@ def _training_targets(examples: Examples) -> tuple[TrainingTargets, TargetTransf
 
 
 def _deciles(targets: Floats) -> npt.NDArray[np.int64]:
-    """Return which tenth of the range by rank each number is in: folds then get small and large ones alike."""
+    """Return the decile of each number, to stratify folds by."""
     rank = np.argsort(np.argsort(targets, kind="stable"), kind="stable")
     return np.asarray(rank * 10 // max(len(targets), 1), dtype=np.int64)
 
@@ -90,13 +95,13 @@ def _deciles(targets: Floats) -> npt.NDArray[np.int64]:
 def _fit_features(
     examples: Examples, goal: TrainingTargets, fewest: int, context: FitContext
 ) -> tuple[TableFeatures, dict[str, Floats]]:
-    """Return the packed features, and scores of each text column by models that had not seen the row."""
+    """Return the features, and out-of-fold scores of each text column."""
     names = [f.name for f in examples.schema.inputs if f.kind == "text"]
     texts: dict[str, TextScorer] = {}
-    apart: dict[str, Floats] = {}
+    scores: dict[str, Floats] = {}
     if names:
         folds = group_folds(examples.units, context.seed)
         targets = goal.targets[:, 1:] if goal.outputs == 2 else goal.targets
         for name in names:
-            texts[name], apart[name] = fit_text_scorer(examples.inputs[name], targets, folds)
-    return fit_features(examples.schema, examples.inputs, texts, fewest), apart
+            texts[name], scores[name] = fit_text_scorer(examples.inputs[name], targets, folds)
+    return fit_features(examples.schema, examples.inputs, texts, fewest), scores

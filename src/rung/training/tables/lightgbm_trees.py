@@ -13,16 +13,11 @@ import numpy.typing as npt
 from rung.core.model import FitContext
 from rung.modalities.tables.features import Cells
 from rung.modalities.tables.fitted import MemberModel
-from rung.modalities.tables.tree_arrays import concatenate_trees, trees_from_lightgbm
-from rung.modalities.tables.tree_ensemble import (
-    TreeEncoding,
-    TreeEnsemble,
-    encode_out_of_fold,
-    expand_binary_scores,
-    fit_tree_encoding,
-)
+from rung.modalities.tables.tree_ensemble import TreeEnsemble, expand_binary_scores
 from rung.training.tables.class_balance import BalancedRows, balance_rows, shift_scores
 from rung.training.tables.objective import Floats, Ints, TrainingTargets
+from rung.training.tables.target_encoding import encode_out_of_fold, fit_tree_encoding
+from rung.training.tables.tree_arrays import concatenate_trees, trees_from_lightgbm
 
 _MAX_ROUNDS = {0: 100, 1: 200, 2: 400, 3: 600, 4: 1000, 5: 1500}
 _PATIENCE = 30
@@ -84,9 +79,9 @@ class TreeFolds:
 
         seed = self._context.seed
         shown = balance_rows(self._cells.take(train), self._goal.take(train), settings, seed)
-        design = fit_tree_encoding(shown.cells, shown.goal.targets)
-        rows = design.rows(shown.cells, encode_out_of_fold(design, shown.cells, shown.goal.targets, seed))
-        held = design.rows(self._cells.take(test))
+        encoding = fit_tree_encoding(shown.cells, shown.goal.targets)
+        rows = encoding.rows(shown.cells, encode_out_of_fold(encoding, shown.cells, shown.goal.targets, seed))
+        held = encoding.rows(self._cells.take(test))
         data = _dataset(rows, shown)
         # Held-out rows stand in their own shares: scores are put back to them before they stop the fit.
         begin = np.tile(shown.shift, (len(test), 1)) if shown.shift.any() else None
@@ -104,15 +99,15 @@ def fit_trees(
     """Return trees fitted on all rows. settings: as `TreeFolds.answers` gave them; `bags` fits so many and averages."""
     shown = balance_rows(cells, goal, settings, context.seed)
     cells, goal = shown.cells, shown.goal
-    design: TreeEncoding = fit_tree_encoding(cells, goal.targets)
-    rows = design.rows(cells, encode_out_of_fold(design, cells, goal.targets, context.seed))
+    encoding = fit_tree_encoding(cells, goal.targets)
+    rows = encoding.rows(cells, encode_out_of_fold(encoding, cells, goal.targets, context.seed))
     bags = int(settings.get("bags", 1))
     parts = []
     ours = 1 if goal.codes is None or goal.outputs == 2 else goal.outputs
     for bag in range(bags):
         booster = _train(_dataset(rows, shown), goal, {**settings, "bag": bag}, context, None)
         parts.append(trees_from_lightgbm(booster.dump_model(), ours, 1.0 / bags))
-    return shift_scores(TreeEnsemble(design, concatenate_trees(parts), goal.outputs), shown.shift)
+    return shift_scores(TreeEnsemble(encoding, concatenate_trees(parts), goal.outputs), shown.shift)
 
 
 def _train(

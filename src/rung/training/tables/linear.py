@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rung.core.model import FitContext
 from rung.modalities.tables.features import Cells
 from rung.modalities.tables.fitted import MemberModel
-from rung.modalities.tables.linear import LinearDesign, LinearModel, fit_design
+from rung.modalities.tables.linear import LinearDesign, LinearModel
 from rung.training.linear.search import per_label
 from rung.training.linear.stratified import stratified_sample
 from rung.training.tables.class_balance import balance_rows, shift_scores
@@ -20,6 +21,8 @@ from rung.training.tables.objective import Floats, TrainingTargets
 # More rows move a linear model's weights no further than their noise.
 _MAX_ROWS = 100_000
 _MAX_DENSE_COLUMNS = 200
+# Categories in fewer training rows share one weight.
+_MIN_CATEGORY_ROWS = 5
 
 
 def fit_linear(
@@ -33,7 +36,7 @@ def fit_linear(
         rows = stratified_sample(codes, _MAX_ROWS, context.seed)
         cells, goal = cells.take(rows), goal.take(rows)
         weights = None if weights is None else weights[rows]
-    design = fit_design(cells, int(settings.get("bends", 0)))
+    design = _fit_design(cells, int(settings.get("bends", 0)))
     matrix = _matrix(design, cells)
     c = float(settings.get("c", 1.0))
     found, bias = (
@@ -93,3 +96,40 @@ def _ridge(matrix: Any, goal: TrainingTargets, c: float) -> tuple[Floats, Floats
     solver = "sparse_cg" if hasattr(matrix, "tocsr") else "cholesky"
     model = Ridge(alpha=1.0 / c, solver=solver, tol=1e-4).fit(matrix, goal.targets)
     return np.atleast_2d(model.coef_).T, np.atleast_1d(model.intercept_)
+
+
+def _fit_design(cells: Cells, bends: int) -> LinearDesign:
+    """Return the design of training cells. bends: inner knots a number gets, at its quantiles; 0 for a straight line."""
+    numbers = cells.numbers
+    missing = np.isnan(numbers)
+    width = numbers.shape[1]
+    fill = np.array([_median(numbers[:, j]) for j in range(width)])
+    gaps = np.flatnonzero(missing.any(axis=0) & ~missing.all(axis=0))
+    knots = np.zeros((width, 0))
+    if bends and width:
+        shares = np.concatenate([[0.01], np.linspace(0.0, 1.0, bends + 2)[1:-1], [0.99]])
+        knots = np.array([_quantiles(numbers[:, j], shares) for j in range(width)])
+    kept = tuple(_places(cells.codes[:, j], size) for j, size in enumerate(cells.sizes))
+    unscaled = LinearDesign(fill, knots, gaps, np.zeros(1), np.ones(1), kept)
+    raw = unscaled.unscaled(cells)
+    spread = raw.std(axis=0)
+    return LinearDesign(fill, knots, gaps, raw.mean(axis=0), np.where(spread > 1e-12, spread, 1.0), kept)
+
+
+def _median(values: Floats) -> float:
+    filled = values[~np.isnan(values)]
+    return float(np.median(filled)) if len(filled) else 0.0
+
+
+def _quantiles(values: Floats, shares: Floats) -> Floats:
+    filled = values[~np.isnan(values)]
+    return np.quantile(filled, shares) if len(filled) else np.zeros(len(shares))
+
+
+def _places(codes: npt.NDArray[np.int32], size: int) -> npt.NDArray[np.int64]:
+    """Return code -> place of its weight, for all `size` codes; the last place is the rare and unseen one."""
+    counts = np.bincount(codes, minlength=size)
+    common = np.flatnonzero(counts >= _MIN_CATEGORY_ROWS)
+    places = np.full(size, len(common), dtype=np.int64)
+    places[common] = np.arange(len(common))
+    return places
