@@ -7,26 +7,40 @@ export OMP_WAIT_POLICY = PASSIVE
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-all check format bench docs clean
+.PHONY: demo test test-all coverage check format bench docs clean
 
-$(BIN)/.installed: pyproject.toml constraints.txt
+# The order of the tests; a failure is repeated with `make test SEED=<the number that was printed>`.
+SEED := $(or $(SEED),$(shell date +%s))
+PYTEST = $(BIN)/python -m pytest --randomly-seed=$(SEED) --durations=25
+
+# What builds need, and what tests and checks need on top: two stamps in one environment.
+$(BIN)/.build: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[build]'
+	@touch $@
+
+$(BIN)/.dev: $(BIN)/.build
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: $(BIN)/.installed  ## build, certify and pack a classifier of real BBC news
+demo: $(BIN)/.build  ## build, certify and pack a classifier of real BBC news
 	$(BIN)/python examples/fetch.py news
 	$(BIN)/rung build examples/news/product.yaml
 	@echo
 	$(BIN)/rung predict $$(ls -td examples/news/runs/news-[0-9]*/bundle | head -1) --text "The striker scored twice in the cup final"
 
-test: $(BIN)/.installed  ## the tests, without the slow ones
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+test: $(BIN)/.dev  ## the tests, without the slow ones
+	$(PYTEST) -n 2 --dist worksteal -m "not slow"
 
-test-all: $(BIN)/.installed  ## all tests
-	$(BIN)/python -m pytest
+test-all: $(BIN)/.dev  ## all tests
+	$(PYTEST)
 
-check: $(BIN)/.installed  ## format, lint, types, import rules, docs
+coverage: $(BIN)/.dev  ## the tests with the lines and branches they run, processes they start included
+	$(BIN)/coverage erase
+	$(PYTEST) -n 2 --dist worksteal -m "not slow" --cov --cov-report=
+	$(BIN)/coverage report
+
+check: $(BIN)/.dev  ## format, lint, types, import rules, docs
 	$(BIN)/ruff format --check src tests benchmarks examples docs
 	$(BIN)/ruff check src tests benchmarks examples docs
 	$(BIN)/mypy
@@ -34,16 +48,16 @@ check: $(BIN)/.installed  ## format, lint, types, import rules, docs
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python docs/site.py
 
-format: $(BIN)/.installed
+format: $(BIN)/.dev
 	$(BIN)/ruff format src tests benchmarks examples docs
 	$(BIN)/ruff check --fix src tests benchmarks examples docs
 
-docs: $(BIN)/.installed  ## write the generated reference pages again, and the site: open site/index.html
+docs: $(BIN)/.dev  ## write the generated reference pages again, and the site: open site/index.html
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/site.py
 
-bench: $(BIN)/.installed  ## measure against peers; writes benchmarks/results
+bench: $(BIN)/.dev  ## measure against peers; writes benchmarks/results
 	$(BIN)/python benchmarks/text.py
 
 clean:
-	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .cache .coverage*

@@ -1,24 +1,70 @@
-"""Fixtures: real BBC news in small portions, and one small build shared by the tests that only read it."""
+"""Fixtures: weights and real data, fetched once a machine, and one small build shared by the tests that only read it."""
 
 import functools
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+import caches
 from preparing import prepare_in
-from support import ROOT, write_csv, write_spec
+from support import write_csv, write_spec
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+WEIGHTS = frozenset({"wordllama", "minilm", "e5_small", "bge_small"})
+
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):
+        config.rung_run = caches.begin_run()
+
+
+def pytest_unconfigure(config):
+    if hasattr(config, "rung_run"):
+        caches.end_run(config.rung_run)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Let the test, and the fixtures made for it, see the weights it asks for and no others."""
+    os.environ["RUNG_CACHE"] = str(caches.own_cache(WEIGHTS & set(item.fixturenames)))
+
+
+@pytest.fixture(scope="session")
+def wordllama() -> Path:
+    """The folder of static word vectors, English. Asking for a fixture of weights makes them known to the test."""
+    return caches.weights("wordllama")
+
+
+@pytest.fixture(scope="session")
+def minilm() -> str:
+    """The name of a sentence encoder, English."""
+    return caches.weights("minilm") and "minilm"
+
+
+@pytest.fixture(scope="session")
+def e5_small() -> str:
+    """The name of a sentence encoder of 100 languages."""
+    return caches.weights("e5_small") and "e5_small"
+
+
+@pytest.fixture(scope="session")
+def bge_small() -> str:
+    """The name of a larger sentence encoder, English, in 8 bits as published."""
+    return caches.weights("bge_small") and "bge_small"
+
+
+@pytest.fixture(scope="session")
+def example_data():
+    """Return the data folder of an example by its name."""
+    return caches.example
 
 
 @pytest.fixture(scope="session")
 def news_folder() -> Path:
     """The BBC news of `make demo`: one folder per class."""
-    subprocess.run([sys.executable, str(ROOT / "examples" / "fetch.py"), "news"], check=True)
-    return ROOT / "examples" / "news" / "data"
+    return caches.example("news")
 
 
 @pytest.fixture(scope="session")
@@ -32,19 +78,36 @@ def news_rows(news_folder) -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def news_csv(news_rows, tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("news") / "news.csv"
-    write_csv(path, ["text", "label"], news_rows)
-    return path
+def news_csv(news_rows) -> Path:
+    def write(folder):
+        folder.mkdir()
+        write_csv(folder / "news.csv", ["text", "label"], news_rows)
+
+    return caches.once("news", write) / "news.csv"
 
 
 @pytest.fixture(scope="session")
-def built(news_csv, tmp_path_factory):
+def built(news_csv):
     """One certified build of the small news table."""
-    import rung
+    return _built("built", news_csv)
 
-    folder = tmp_path_factory.mktemp("built")
-    return rung.build(write_spec(folder, news_csv), run=folder / "run")
+
+@pytest.fixture(scope="session")
+def other(news_csv):
+    """Another certified build of the same product."""
+    return _built("other", news_csv, "seed: 7\nrepeats: 0\n")
+
+
+def _built(name, news_csv, extra=""):
+    import rung
+    from rung.core.files import read_json
+
+    def make(folder):
+        folder.mkdir()
+        rung.build(write_spec(folder, news_csv, extra=extra), run=folder / "run")
+
+    run = caches.once(name, make) / "run"
+    return rung.Build(run, run / "bundle", read_json(run / "report.json"))
 
 
 @pytest.fixture

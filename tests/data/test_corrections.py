@@ -10,6 +10,7 @@ from rung.core.errors import DataError
 from rung.core.spec.product import load_product
 from rung.data.labels.corrections import COLUMNS, read_corrections
 from rung.data.prepare.prepare import fingerprint_data
+from rung.pages.findings import words
 from rung.workflows.check import check, correct, write_findings
 from support import run_cli, write_csv, write_spec
 
@@ -62,6 +63,30 @@ def test_from_the_list_to_a_corrected_build(noisy, tmp_path):
     built = rung.build(spec, run=tmp_path / "run")
     assert built.report["data"]["corrected"] == count
     assert correct(spec, listed).named and correct(spec, listed).new == 0
+
+
+def wrong_labels(spec):
+    (found,) = [f for f in check(spec, labels=True).findings if f.check == "wrong_labels"]
+    return found
+
+
+def test_without_weights_the_finding_says_what_was_left_out(noisy):
+    found = wrong_labels(noisy[0])
+    assert found.values["models"] == {"tfidf_linear": ""}
+    missing = {"blend": "minilm", "frozen_encoder": "minilm", "static_embedding": "wordllama"}
+    assert found.values["left_out"] == missing
+    english, chinese = (words(found.as_dict(), lang)["what"] for lang in ("en", "zh"))
+    assert "Judged by tfidf_linear. Left out because" in english and "由 tfidf_linear 判断。" in chinese
+    for command in ("`rung weights fetch minilm`", "`rung weights fetch wordllama`"):
+        assert command in english and command in chinese
+
+
+def test_with_weights_the_finding_names_them(noisy, wordllama):
+    found = wrong_labels(noisy[0])
+    assert found.values["models"].items() <= {"tfidf_linear": "", "static_embedding": "wordllama"}.items()
+    assert found.values["left_out"] == {"blend": "minilm", "frozen_encoder": "minilm"}
+    if "static_embedding" in found.values["models"]:
+        assert "static_embedding (weights wordllama)" in words(found.as_dict(), "en")["what"]
 
 
 def test_certification_rows_keep_their_label(prepared, tmp_path, table, rows):

@@ -1,23 +1,20 @@
 """Short texts are texts: what people say to a call centre in Chinese; names, codes and places are not."""
 
 import csv
-import subprocess
-import sys
 
 import pytest
 
 import rung
 from rung.core.errors import DataError
-from support import ROOT, write_csv
+from support import write_csv
 
 
 @pytest.fixture(scope="module")
-def said():
+def said(example_data):
     """(text, intent) of 1,904 real phrases of 5.8 characters on average, and 1,417 English ones."""
-    subprocess.run([sys.executable, str(ROOT / "examples" / "fetch.py"), "intent"], check=True)
     found = {}
     for name in ("requests.zh.csv", "requests.csv"):
-        with (ROOT / "examples" / "intent" / "data" / name).open(encoding="utf-8") as file:
+        with (example_data("intent") / name).open(encoding="utf-8") as file:
             found[name] = [(row["text"], row["label"]) for row in csv.DictReader(file)]
     return found
 

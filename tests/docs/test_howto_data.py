@@ -15,9 +15,8 @@ BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.S)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_page_is_followed(page, tmp_path):
-    example = "sentiment" if ".zh" in page.name else "news"
-    subprocess.run([sys.executable, str(ROOT / "examples" / "fetch.py"), example], check=True)
+def test_the_page_is_followed(page, example_data, tmp_path):
+    example_data("sentiment" if ".zh" in page.name else "news")
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     said, compared = "", 0
     for language, block in BLOCK.findall(page.read_text(encoding="utf-8")):

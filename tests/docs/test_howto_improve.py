@@ -4,17 +4,16 @@ import os
 import random
 import re
 import shlex
-import sys
 
 import pytest
 from test_howto_label import fill
 
+import caches
 import rung
 from rung.journal.encryption import VARIABLE, new_master_key
 from served_products import remember
 from support import ROOT, run_cli, write_csv
 
-sys.path.insert(0, str(ROOT / "benchmarks"))
 HOWTO = ROOT / "docs" / "howto"
 FAST = "budget: {effort: 1, threads: 1}\nladder: [majority, tfidf_linear]\n"
 
@@ -35,9 +34,7 @@ def english(folder):
 
 
 def chinese(_):
-    from sets import chinese_rows
-
-    rows = random.Random(0).sample(sorted(set(chinese_rows())), 1_500)
+    rows = random.Random(0).sample(sorted(set(caches.chinese_reviews())), 1_500)
     return rows[:900], rows[900:]
 
 

@@ -4,24 +4,21 @@ import csv
 import random
 import re
 import shlex
-import sys
 
 import pytest
 
+import caches
 from rung.cleaning.pipeline import CleaningPipeline
 from rung.core.spec.cleaning import PrivacySpec
 from support import ROOT, run_cli, write_csv
 
-sys.path.insert(0, str(ROOT / "benchmarks"))
 HOWTO = ROOT / "docs" / "howto"
 DEFAULT = CleaningPipeline.from_spec(None, PrivacySpec())
 FAST = "budget: {effort: 0, threads: 1}\nladder: [majority, tfidf_linear]\n"
 
 
 def reviews():
-    from sets import chinese_rows
-
-    return random.Random(0).sample(sorted(set(chinese_rows())), 900)
+    return random.Random(0).sample(sorted(set(caches.chinese_reviews())), 900)
 
 
 @pytest.mark.parametrize("page", ["label-your-data.md", "label-your-data.zh.md"])

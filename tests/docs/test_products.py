@@ -34,7 +34,7 @@ def shell_lines(block):
 
 
 @pytest.fixture(scope="module")
-def follow(tmp_path_factory):
+def follow(example_data, tmp_path_factory):
     """Return a function that goes through a page in a copy of its example: {commands so far: what they printed}."""
     found = {}
 
@@ -42,7 +42,7 @@ def follow(tmp_path_factory):
         if page in found:
             return found[page]
         folder = tmp_path_factory.mktemp("followed")
-        subprocess.run([sys.executable, str(ROOT / "examples" / "fetch.py"), example], check=True)
+        example_data(example)
         ignored = shutil.ignore_patterns("runs", "certificate.lock")
         shutil.copytree(ROOT / "examples" / example, folder / "examples" / example, ignore=ignored)
         printed = []

@@ -8,7 +8,6 @@ import rung
 from rung.core.errors import SpecError
 from rung.core.spec.product import Product
 from rung.modalities.text import onnx_encoder
-from rung.runtime.weights.store import fetch
 from support import run_cli, write_csv
 
 CHINESE = {
@@ -17,10 +16,7 @@ CHINESE = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", autouse=True)
-def weights():
-    for name in ("wordllama", "minilm", "e5_small"):
-        fetch(name)
+pytestmark = pytest.mark.usefixtures("wordllama", "minilm", "e5_small")
 
 
 def spec(path, ladder, **more):

@@ -3,14 +3,12 @@
 import csv
 import json
 import random
-import subprocess
-import sys
 
 import pytest
 
 from rung.serving.http.api_keys import KeyStore
 from served_products import answer_page, ask, reviewing, served
-from support import ROOT, run_cli, write_csv
+from support import run_cli, write_csv
 from waiting import wait_until
 
 SPEC = """name: credit
@@ -27,9 +25,8 @@ improve: {audit_rows: 200, audit_share: 0.6, min_feedback: 50, margin: 0.1}
 
 
 @pytest.fixture(scope="module")
-def loans():
-    subprocess.run([sys.executable, str(ROOT / "examples" / "fetch.py"), "credit"], check=True)
-    with (ROOT / "examples" / "credit" / "data" / "credit.csv").open(encoding="utf-8", newline="") as file:
+def loans(example_data):
+    with (example_data("credit") / "credit.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     random.Random(3).shuffle(rows)
     return rows

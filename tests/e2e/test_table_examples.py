@@ -2,8 +2,6 @@
 
 import csv
 import shutil
-import subprocess
-import sys
 
 import pytest
 import yaml
@@ -22,9 +20,9 @@ EXAMPLES = {
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_the_example_is_certified_and_answers(name, tmp_path):
+def test_the_example_is_certified_and_answers(name, example_data, tmp_path):
     rung_name, score = EXAMPLES[name]
-    subprocess.run([sys.executable, str(ROOT / "examples" / "fetch.py"), name], check=True)
+    example_data(name)
     shutil.copytree(
         ROOT / "examples" / name, tmp_path / name, ignore=shutil.ignore_patterns("runs", "*.lock")
     )

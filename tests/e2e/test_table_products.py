@@ -14,7 +14,7 @@ import rung
 from rung.core.errors import InputError
 from rung.serving.http.app import create_app
 from rung.workflows.plan import plan
-from support import ROOT, run_cli
+from support import run_cli
 
 pytest.importorskip("lightgbm")
 CREDIT = """name: credit
@@ -37,9 +37,8 @@ ladder: [linear_table]
 
 
 @pytest.fixture(scope="module")
-def credit_csv():
-    subprocess.run([sys.executable, str(ROOT / "examples" / "fetch.py"), "credit"], check=True)
-    return ROOT / "examples" / "credit" / "data" / "credit.csv"
+def credit_csv(example_data):
+    return example_data("credit") / "credit.csv"
 
 
 @pytest.fixture(scope="module")

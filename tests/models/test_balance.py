@@ -1,8 +1,6 @@
 """Rare labels: weighting and thinning change what a fit sees, never what its probabilities mean."""
 
 import csv
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,7 +14,6 @@ from rung.modalities.tables.features import Cells
 from rung.training.tables.candidates import list_candidates
 from rung.training.tables.class_balance import balance_rows, prior_shift
 from rung.training.tables.objective import TrainingTargets
-from support import ROOT
 
 pytest.importorskip("lightgbm")
 KINDS = ("none", "weights", "thin")
@@ -96,10 +93,9 @@ def test_weighting_is_tried_where_a_label_is_rare_and_set_where_it_is_asked_for(
 
 
 @pytest.fixture(scope="module")
-def shuttle():
+def shuttle(example_data):
     """Readings of a space shuttle (river 0.26.1), one abnormal in a thousand."""
-    subprocess.run([sys.executable, str(ROOT / "examples" / "fetch.py"), "rare"], check=True)
-    with (ROOT / "examples" / "rare" / "data" / "rare.csv").open(newline="") as file:
+    with (example_data("rare") / "rare.csv").open(newline="") as file:
         head, *rows = csv.reader(file)
     task = registry.task("tabular_classification")
     inputs = {name: np.array([float(row[j]) for row in rows]) for j, name in enumerate(head[:-1])}

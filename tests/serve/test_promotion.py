@@ -15,13 +15,6 @@ from support import run_cli, write_spec
 from waiting import LONG, wait_until
 
 
-@pytest.fixture(scope="session")
-def other(news_csv, tmp_path_factory):
-    """Another certified build of the same product."""
-    folder = tmp_path_factory.mktemp("other")
-    return rung.build(write_spec(folder, news_csv, extra="seed: 7\nrepeats: 0\n"), run=folder / "run")
-
-
 @pytest.fixture
 def place(built, other, news_csv, tmp_path):
     """A product whose newest cleared run is `built`'s."""

@@ -41,13 +41,6 @@ TEXTS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def other(news_csv, tmp_path_factory):
-    """Another certified build of the same product."""
-    folder = tmp_path_factory.mktemp("challenger")
-    return rung.build(write_spec(folder, news_csv, extra="seed: 7\nrepeats: 0\n"), run=folder / "run")
-
-
 def begin(folder, built, other, **terms):
     terms = promotion.ShadowTerms(ShadowSpec(**terms), "ann", "it passed")
     return promotion.begin_shadow(folder, "desk", other.bundle, built.bundle, terms)

@@ -51,6 +51,16 @@ class MissingExtra(RungError):
         super().__init__(f"{what} needs the package '{missing}'", fix=f"pip install 'rung[{extra}]'")
 
 
+class MissingWeights(RungError):
+    """Weights of a model are not on this machine. weights: their name."""
+
+    def __init__(self, weights: str) -> None:
+        self.weights = weights
+        super().__init__(
+            f"the weights '{weights}' are not on this machine.", fix=f"Run `rung weights fetch {weights}`."
+        )
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing wrong in a spec: its line (0 if unknown), dotted key, what is wrong, and the fix."""

@@ -36,6 +36,8 @@ def words(finding: Mapping[str, Any], lang: str) -> dict[str, str]:
         values["how"] = say_or(f"finding.leak_how.{values['how']}", lang, values["how"])
     if "sides" in values:
         values |= _sides(values["sides"], lang)
+    if "models" in values:
+        values["method"] = _method(values["models"], values["left_out"], lang)
     return {part: say(f"{key}.{part}", lang, **values) for part in ("name", "what", "cost", "remedy")}
 
 
@@ -64,6 +66,26 @@ def _finding(finding: Mapping[str, Any], lang: str) -> str:
         caption = say("findings.evidence", lang)
         inner += fold(caption, table(names, rows, caption, kind="left"))
     return box(inner, _BOX[finding["level"]])
+
+
+def _method(models: Mapping[str, str], left_out: Mapping[str, str], lang: str) -> str:
+    """Return which models a finding comes from, and which were left out because their weights are not here."""
+    named = [
+        say("finding.read_with", lang, rung=rung, weights=weights) if weights else rung
+        for rung, weights in models.items()
+    ]
+    said = [say("finding.method", lang, models=listed(named, lang))]
+    if left_out:
+        commands = [f"`rung weights fetch {weights}`" for weights in dict.fromkeys(left_out.values())]
+        said.append(
+            say(
+                "finding.method_without",
+                lang,
+                rungs=listed(list(left_out), lang),
+                commands=listed(commands, lang),
+            )
+        )
+    return sentences(lang, *said)
 
 
 def _sides(sides: Sequence[Mapping[str, Any]], lang: str) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rung.core.messages import percent
 from rung.data.labels.confident_learning import error_rate, find_label_issues
 from rung.data.prepare.parquet import read_hashes
@@ -28,9 +30,10 @@ def check(view: View) -> Finding | None:
         texts = joined(train.inputs, view.text_fields)
         pairs = near_duplicate_pairs(MinHasher([texts[i] for i in spread(len(texts), 50_000)]), texts)
         together = cluster_labels(pairs, len(texts)).tolist()
-    probabilities = out_of_fold(view.product, train, together)
-    if probabilities is None:
+    answered = out_of_fold(view.product, train, together)
+    if answered is None:
         return None
+    probabilities = answered.probabilities
     codes = encode_labels(train.targets, labels)
     found = find_label_issues(codes, probabilities)
     if not len(found.rows):
@@ -48,9 +51,11 @@ def check(view: View) -> Finding | None:
         }
         for row in rows
     ]  # fmt: skip
-    values = {
+    values: dict[str, Any] = {
         name: percent(getattr(rate, key), 1)
         for name, key in (("rate", "value"), ("low", "low"), ("high", "high"))
     }
+    # The same rows give another list where other weights are on the machine: the finding names what it used.
+    values |= {"models": dict(answered.models), "left_out": dict(answered.left_out)}
     shown = evidence(train, rows, lambda row: f"{train.targets[row]} → {suggested[row]}")
     return Finding("wrong_labels", "warn", len(rows), len(train), values, shown, table)

