@@ -72,7 +72,7 @@ def report_page() -> str:
 def cli_page() -> str:
     """Return the page of the command line."""
     parts = [
-        "# The command line\n\nExit codes: 0 ok, 2 your mistake (with what to do), 3 no rung clears the bar.\n"
+        "# The command line\n\nExit codes: 0 ok, 2 user error (the message says how to fix it), 3 no rung clears the bar, the\nchallenger is rejected, or drift is found.\n"
     ]
     for name in COMMANDS:
         command = root.get_command(click.Context(root), name)

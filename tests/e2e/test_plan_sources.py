@@ -162,4 +162,4 @@ def test_no_file_of_a_run_holds_the_password(
 def test_predict_reads_what_build_reads(built: Any, news_rows: list[tuple[str, str]], tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": [text for text, _ in news_rows[:5]]}), tmp_path / "new.parquet")
     done = run_cli("predict", built.bundle, "-i", tmp_path / "new.parquet", "-o", tmp_path / "out.csv")
-    assert done.returncode == 0 and "5 rows answered, 0 with an error" in done.stderr
+    assert done.returncode == 0 and "5 rows predicted, 0 with an error" in done.stderr

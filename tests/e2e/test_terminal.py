@@ -10,7 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from rung.cli.progress import _TimeLeft
+from rung.cli.progress import RemainingTime
 from support import run_cli, write_spec
 from waiting import LONG, wait_until
 
@@ -114,7 +114,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 def test_time_left_is_the_plan_at_first_and_learns_from_what_finished():
-    left = _TimeLeft()
+    left = RemainingTime()
     assert left.seconds(99.0) == 0.0
     left.plan({"a": 1.0, "b": 1.0, "c": 1.0, "d": 1.0}, at=100.0)
     left.skip("d")

@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. A command's module is loaded when it is called, not before."""
+"""The command line. The module of a command is imported only when the command is called."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from typing import TextIO
 
 import click
 
-from rung.cli.options import colour_is_off, shared
+from rung.cli.options import color_is_off, shared_options
 from rung.core.errors import RungError, SpecError, did_you_mean
 from rung.core.spec.renamed import RenamedKeyWarning
 
-# Written out so that `rung --help` loads no command; a test holds it against the modules.
+# Kept here so that `rung --help` imports no command; a test compares it with the modules.
 COMMANDS = {
-    "plan": "Look at data: which task, which columns, which ladder at what price. Writes product.yaml.",
-    "data": "Check the data: what is wrong with it, row by row, and what to do; take corrections.",
-    "label": "Label rows that have no label yet, on a page or by CSV: the most useful first, some at random.",
-    "build": "Climb the ladder of a product.yaml; ship the cheapest model that clears the bar.",
-    "show": "Show the leaderboard of a run again.",
-    "predict": "Answer a text, or every row of a file.",
-    "serve": "Answer over HTTP, with an API page and a page to try the model.",
-    "drift": "Tell whether what is served still looks like what the model was built on.",
-    "value": "What the answers cost and brought, and what a large language model would have cost.",
-    "keys": "Make, list, exchange and revoke the API keys of a server.",
-    "review": "Say what served answers should have been, on a page or by CSV; a random share certifies the next model.",
-    "improve": "Learn from reviewed answers, and replace what serves if the new model is provably no worse.",
-    "promote": "Let a certified bundle serve a product; running servers follow.",
-    "rollback": "Let what served before serve again.",
-    "history": "Show who changed what serves, when and why.",
-    "weights": "List, fetch and remove the weights that encoders need; nothing else downloads.",
-    "verify": "Check a bundle: hashes, versions, schema, and ten packed examples.",
+    "plan": "Profile data and propose task, columns, ladder, prices and a bar. Writes product.yaml.",
+    "data": "Check the data, apply label corrections, restore excluded rows.",
+    "label": "Label rows on a page or by CSV: active learning plus a random sample for the certificate.",
+    "build": "Climb the ladder and pack the cheapest model that clears the bar.",
+    "show": "Show the leaderboard of a run, or follow a running build.",
+    "predict": "Predict one text, or every row of a file.",
+    "serve": "Serve models over HTTP, with API docs and a page to try them.",
+    "drift": "Test whether served data has drifted from the data of the build.",
+    "value": "Report cost and value of the served predictions, compared with a large language model.",
+    "keys": "Create, list, rotate and revoke the API keys of a server.",
+    "review": "Review served predictions on a page or by CSV; a random sample certifies the next model.",
+    "improve": "Train a challenger on reviewed predictions and promote it if it is provably non-inferior.",
+    "promote": "Make a certified bundle the champion of a product; running servers load it.",
+    "rollback": "Make the previous champion the champion again.",
+    "history": "Show who changed the champion, when and why.",
+    "weights": "List, fetch and remove the pretrained weights of encoders.",
+    "verify": "Verify a bundle: file hashes, versions, schema and packed examples.",
 }
 
 _show_other_warning = warnings.showwarning
 
 
-class _Commands(click.Group):
+class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -48,8 +48,9 @@ class _Commands(click.Group):
         command = import_module(f"rung.cli.{name}").command
         if not isinstance(command, click.Command):
             raise TypeError(f"rung.cli.{name}.command is not a command")
-        known = {parameter.name for parameter in command.params}
-        command.params += [option for option in shared() if option.name not in known]
+        for one in (command, *getattr(command, "commands", {}).values()):
+            known = {parameter.name for parameter in one.params}
+            one.params += [option for option in shared_options() if option.name not in known]
         return command
 
     def resolve_command(
@@ -65,16 +66,17 @@ class _Commands(click.Group):
 
 
 @click.group(
-    cls=_Commands,
+    cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="""\b
-Begin:
-  rung plan tickets.csv          writes product.yaml
-  rung build product.yaml        climbs the ladder
-  rung serve runs/tickets-001/bundle
+Examples:
+  rung plan tickets.csv                  write product.yaml
+  rung build product.yaml                build and certify a model
+  rung serve runs/tickets-001/bundle     serve it over HTTP
 
 \b
-Exit codes: 0 ok, 2 your mistake (with what to do), 3 no rung clears the bar, or no challenger its gate.
+Exit codes: 0 success, 2 user error (the message says how to fix it), 3 no rung clears the bar, or the
+challenger is rejected, or drift is found.
 Tab completion: eval "$(_RUNG_COMPLETE=bash_source rung)"   (zsh_source, fish_source)""",
 )
 @click.version_option(package_name="rung", message="rung %(version)s")
@@ -82,17 +84,17 @@ def root() -> None:
     """Ship the cheapest model that clears your bar."""
 
 
-root.params += shared()
+root.params += shared_options()
 
 
 def main() -> None:
-    """Run the command line; a mistake of the user's prints problem and fix and exits 2."""
+    """Run the command line. A RungError prints its problem and fix and exits 2."""
     warnings.showwarning = _show_warning
     try:
         code = root.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.Abort:
-        click.echo("\nInterrupted. The same command goes on where this one stopped.", err=True)
+        click.echo("\nInterrupted. Run the same command to resume.", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()
@@ -123,6 +125,6 @@ def _print_error(error: RungError) -> None:
             body["problems"] = [vars(problem) for problem in error.problems]
         click.echo(json.dumps({"error": body}, ensure_ascii=False))
     else:
-        plain = colour_is_off() or "--no-color" in sys.argv
+        plain = color_is_off() or "--no-color" in sys.argv
         head = "Error" if plain else click.style("Error", fg="red", bold=True)
         click.echo(f"{head}: {error}", err=True)

@@ -1,4 +1,4 @@
-"""`rung build`: climb the ladder, with live progress."""
+"""`rung build`: build a product, with live progress."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from rung.cli.options import as_json, lang, print_json
 @click.command(
     epilog="\b\nExamples:\n  rung build product.yaml\n  rung build product.yaml --run runs/try --all-rungs\n"
     "  rung build product.yaml --track mlflow:sqlite:///mlflow.db --track tensorboard:events\n\n"
-    "Interrupted? The same command goes on after the last whole step."
+    "After an interruption the same command resumes after the last completed step."
 )
 @click.argument("product", type=click.Path(path_type=Path), default="product.yaml")
 @click.option(
     "--run",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Run folder; default runs/<name>-NNN beside the product.",
+    help="Run folder. Default: runs/<name>-NNN beside the product file.",
 )
 @click.option("--all-rungs", is_flag=True, help="Also measure the rungs above the winner.")
 @click.option(
     "--track",
     multiple=True,
     metavar="WHERE",
-    help="Also write it to mlflow:URI or tensorboard:DIR while it runs; may be given again.",
+    help="Track the run in mlflow:URI or tensorboard:DIR. Repeatable.",
 )
 @as_json
 def command(product: Path, run: Path | None, all_rungs: bool, track: tuple[str, ...], as_json: bool) -> None:
-    """Build PRODUCT (default product.yaml). Exits 3 when no rung clears the bar; the best one is packed all the same."""
+    """Build PRODUCT (default: product.yaml). Exits 3 if no rung clears the bar; the best one is packed anyway."""
     from rung.building.report import is_unasked
     from rung.cli.leaderboard import print_outcome
     from rung.cli.progress import Progress

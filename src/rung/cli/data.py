@@ -1,4 +1,4 @@
-"""`rung data`: what is wrong with a product's data, and what to do about it."""
+"""`rung data`: check the data, apply label corrections, restore excluded rows."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from rung.cli.options import as_json, lang, print_json, shared
+from rung.cli.options import as_json, lang, print_json
 from rung.cli.restore import restore
 
 
 @click.group(epilog="\b\nExamples:\n  rung data check\n  rung data check product.yaml --labels --out findings\n  rung data correct product.yaml findings/labels.csv")  # fmt: skip
 def command() -> None:
-    """Check the data of a product, take corrections of it, and bring back what a build left out."""
+    """Check the data of a product, apply label corrections, and restore excluded rows."""
 
 
 @command.command(
@@ -21,22 +21,24 @@ def command() -> None:
 )
 @click.argument("product", type=click.Path(path_type=Path), default="product.yaml")
 @click.option(
-    "--labels", is_flag=True, help="Also look for likely wrong labels; fixes the split, as a build does."
+    "--labels",
+    is_flag=True,
+    help="Also search for likely wrong labels. Fixes the train/certification split, as a build does.",
 )
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write findings.json and a CSV a finding here.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write findings.json and one CSV per finding to this folder.")  # fmt: skip
 @as_json
 def check(product: Path, labels: bool, out: Path | None, as_json: bool) -> None:
-    """Say what is wrong with the data of PRODUCT (default product.yaml), with the rows that show it.
+    """Check the data of PRODUCT (default: product.yaml) and show example rows for every finding.
 
-    Rows that certify are looked at without their labels, and none of them is shown. Nothing is changed: without
-    --labels not even certificate.lock, so what the checks say may still change the spec.
+    Certification rows are checked without their labels and are never shown. The data is not changed; without
+    --labels certificate.lock is not written either, so that you can still edit the spec.
     """
-    from rung.cli.findings import Checking, print_findings
+    from rung.cli.findings import CheckProgress, print_findings
     from rung.workflows.check import check as check_data
     from rung.workflows.check import write_findings
 
     words = lang()
-    with Checking(words, quiet=as_json) as progress:
+    with CheckProgress(words, quiet=as_json) as progress:
         checked = check_data(product, labels, progress)
     files = write_findings(checked, out) if out else []
     if as_json:
@@ -51,13 +53,13 @@ def check(product: Path, labels: bool, out: Path | None, as_json: bool) -> None:
 )
 @click.argument("product", type=click.Path(path_type=Path))
 @click.argument("labels", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--accept", is_flag=True, help="Take the suggestion where the column `correct` is empty.")
+@click.option("--accept", is_flag=True, help="Use the suggested label where the column `correct` is empty.")
 @as_json
 def correct(product: Path, labels: Path, accept: bool, as_json: bool) -> None:
-    """Take the column `correct` of LABELS into corrections.csv beside PRODUCT.
+    """Add the column `correct` of LABELS to corrections.csv beside PRODUCT.
 
-    Your data stays as it is. A build reads the file when the spec names it (`data: {corrections: corrections.csv}`)
-    and gives the corrected labels to training rows; rows that certify keep their own.
+    The data files are not changed. A build applies the corrections to training rows if the spec names the file
+    (`data: {corrections: corrections.csv}`); certification rows keep their labels.
     """
     from rung.core.messages import say
     from rung.workflows.check import correct as correct_data
@@ -73,7 +75,3 @@ def correct(product: Path, labels: Path, accept: bool, as_json: bool) -> None:
 
 
 command.add_command(restore)
-
-# Options that every command takes stand behind these too.
-for _command in command.commands.values():
-    _command.params += shared()

@@ -1,4 +1,4 @@
-"""Show on a terminal how far downloads of data have come; nothing where it is piped."""
+"""Download progress on a terminal; nothing is printed when output is piped."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from rung.core.download_progress import watched
 from rung.core.messages import say
 
 
-def in_words(what: str, size: int, of: int, lang: str) -> str:
-    """Return how much of a download is here, in megabytes; of: bytes in all, 0 where the server does not say."""
+def progress_text(what: str, size: int, of: int, lang: str) -> str:
+    """Return the progress of a download in megabytes. size: bytes received; of: total bytes, 0 if unknown."""
     key = "term.downloading" if of else "term.downloading_some"
     return say(key, lang, what=what, size=f"{size / 1e6:,.1f}", of=f"{of / 1e6:,.1f}")
 
 
 @contextmanager
-def shown_downloads(lang: str) -> Iterator[None]:
-    """Show what is downloaded while the block runs on one line of standard error, which goes when the block ends."""
+def show_download_progress(lang: str) -> Iterator[None]:
+    """Show download progress on one transient line of standard error while the block runs."""
     from rich.markup import escape
 
     screen = console(stderr=True)
@@ -28,7 +28,7 @@ def shown_downloads(lang: str) -> Iterator[None]:
     status = screen.status("")
 
     def show(what: str, size: int, of: int) -> None:
-        status.update(escape(in_words(what, size, of, lang)))
+        status.update(escape(progress_text(what, size, of, lang)))
         status.start()
 
     try:

@@ -1,4 +1,4 @@
-"""`rung drift`: does what is served still look like what the model was built on?"""
+"""`rung drift`: test whether served data has drifted from the data of the build."""
 
 from __future__ import annotations
 
@@ -14,18 +14,24 @@ from rung.cli.options import as_json, console, lang, print_json
 @click.command(
     epilog="\b\nExamples:\n  rung drift product.yaml\n  rung drift product.yaml --html drift.html\n"
     "  rung drift runs/desk-001/bundle --folder service --json\n  rung drift product.yaml --acknowledge ann\n\n\b\n"
-    "Exit codes: 0 no drift, 3 drift. Run it as often as you like: looking more often costs nothing."
+    "Exit codes: 0 no drift, 3 drift. The tests are valid however often you run them."
 )
 @click.argument("product", type=click.Path(path_type=Path), default=Path("product.yaml"))
 @click.option(
     "--folder", type=click.Path(path_type=Path, file_okay=False),
-    help="Service folder with the journal; default: the product's serve.folder.",
+    help="Service folder with the journal. Default: serve.folder of the product.",
 )  # fmt: skip
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Also write a page, in --lang.")
-@click.option("--acknowledge", metavar="NAME", help="End the period in this name and begin the next.")
+@click.option(
+    "--html", type=click.Path(path_type=Path, dir_okay=False), help="Also write an HTML report, in --lang."
+)
+@click.option(
+    "--acknowledge",
+    metavar="NAME",
+    help="Acknowledge the drift as NAME: end this period and start a new one.",
+)
 @click.option(
     "--against", type=click.Choice(["served", "training"]), default="served", show_default=True,
-    help="With --acknowledge: what next rows are held against; training where it was a false alarm or is mended.",
+    help="With --acknowledge: reference of the new period. Choose training after a false alarm or a repaired data source.",
 )  # fmt: skip
 @as_json
 def command(
@@ -36,10 +42,10 @@ def command(
     against: str,
     as_json: bool,
 ) -> None:
-    """Hold what PRODUCT's champion answered (default product.yaml) against what it was built on."""
+    """Compare the inputs and predictions served by PRODUCT's champion with the data of its build."""
     from rung.core.files import write_text
     from rung.core.messages import say
-    from rung.pages.drift import against as held_against
+    from rung.pages.drift import against as describe_reference
     from rung.pages.drift import render
     from rung.workflows import monitor
 
@@ -49,8 +55,8 @@ def command(
         if as_json:
             print_json(line)
         else:
-            told = held_against(against, line["reference_rows"], words)
-            click.echo(say("drift.acknowledged", words, n=line["number"], who=acknowledge, against=told))
+            reference = describe_reference(against, line["reference_rows"], words)
+            click.echo(say("drift.acknowledged", words, n=line["number"], who=acknowledge, against=reference))
         return
     found = monitor.check_drift(product, folder)
     if html:
@@ -66,7 +72,7 @@ def command(
 
 
 def _print(report: Mapping[str, Any], words: str) -> None:
-    """Print the answer, the strongest evidence, and what it rests on."""
+    """Print the verdict, the tests with the strongest evidence, and remarks."""
     from rich.markup import escape
     from rich.table import Table
 

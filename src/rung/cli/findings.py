@@ -1,4 +1,4 @@
-"""Findings in the terminal: what it is, what it costs, what to do, and a few rows that show it."""
+"""Findings of the data checks in the terminal: problem, impact, fix and a few example rows."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from rung.core.messages import say, say_or, sentences
 from rung.pages.findings import head, words
 
 _COLOURS = {"stop": "red", "warn": "yellow", "info": "bold"}
-_SHOWN, _CHARS = 3, 100
+_MAX_ROWS, _MAX_CHARS = 3, 100
 
 
-class Checking:
-    """Shows which check was done last while checks run."""
+class CheckProgress:
+    """Shows the last completed check while checks run."""
 
     def __init__(self, lang: str, quiet: bool = False) -> None:
         self._lang = lang
@@ -45,7 +45,7 @@ class Checking:
 
 
 def print_findings(checked: Mapping[str, Any], files: Sequence[Path], lang: str) -> None:
-    """Print every finding, the gravest first, and where its rows were written."""
+    """Print every finding, most severe first, and the files written."""
     screen = console()
     facts = checked["data"]
     counted = {key: facts[key] for key in ("rows", "train", "certification")}
@@ -64,13 +64,15 @@ def print_findings(checked: Mapping[str, Any], files: Sequence[Path], lang: str)
 
 
 def _print(screen: Any, finding: Mapping[str, Any], lang: str) -> None:
-    said = words(finding, lang)
+    texts = words(finding, lang)
     colour = _COLOURS[finding["level"]]
     screen.print(f"\n[{colour}]{escape(head(finding, lang))}[/{colour}]")
-    screen.print(f"  {said['what']}", markup=False)
+    screen.print(f"  {texts['what']}", markup=False)
     for part in ("cost", "remedy"):
-        screen.print("  " + sentences(lang, say(f"findings.{part}", lang), said[part]), markup=False)
-    for item in finding["evidence"][:_SHOWN]:
-        excerpt = item["excerpt"] if len(item["excerpt"]) <= _CHARS else item["excerpt"][: _CHARS - 1] + "…"
+        screen.print("  " + sentences(lang, say(f"findings.{part}", lang), texts[part]), markup=False)
+    for item in finding["evidence"][:_MAX_ROWS]:
+        excerpt = (
+            item["excerpt"] if len(item["excerpt"]) <= _MAX_CHARS else item["excerpt"][: _MAX_CHARS - 1] + "…"
+        )
         note = f" [{item['note']}]" if item["note"] else ""
         screen.print(f"    {item['file']}:{item['row']}{note}  {excerpt}", markup=False, style="dim")

@@ -1,4 +1,4 @@
-"""`rung history`: who changed what serves, when and why."""
+"""`rung history`: who changed the champion, when and why."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rung.cli.options import as_json, console, lang, print_json
 @click.argument("product", type=click.Path(path_type=Path), default="product.yaml")
 @as_json
 def command(product: Path, as_json: bool) -> None:
-    """Show every promotion, rollback and refused challenger of PRODUCT (default product.yaml), oldest first."""
+    """Show promotions, rollbacks, shadow runs and rejected challengers of PRODUCT (default: product.yaml), oldest first."""
     from rung.core.messages import say
     from rung.core.spec.product import load_product
     from rung.serving import promotion

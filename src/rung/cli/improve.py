@@ -1,4 +1,4 @@
-"""`rung improve`: learn from feedback; replace what serves if the new model is provably no worse."""
+"""`rung improve`: train a challenger on feedback and promote it if it is provably non-inferior."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ if TYPE_CHECKING:
     from rung.workflows.improve import Improvement
 
 
-def _span(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+def _parse_duration(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
     found = re.fullmatch(r"(\d+)([mhd])", value) if value else None
     if value and (not found or not int(found[1])):
-        raise click.BadParameter(f"'{value}' is no time span. Write 30m, 12h or 1d.")
+        raise click.BadParameter(f"'{value}' is not a duration. Write 30m, 12h or 1d.")
     return int(found[1]) * {"m": 60.0, "h": 3_600.0, "d": 86_400.0}[found[2]] if found else None
 
 
 @click.command(
     epilog="\b\nExamples:\n  rung improve product.yaml\n  rung improve product.yaml --status\n  rung improve product.yaml --every 1d\n\n\b\n"
-    "Only when what is served has drifted, looking every hour:\n  rung improve product.yaml --every 60m --if-drift\n\n\b\n"
-    "By cron, every night at three:\n  0 3 * * *  cd /srv/news && rung improve --json >> improve.log"
+    "Check for drift every hour, and improve only after an alarm:\n  rung improve product.yaml --every 60m --if-drift\n\n\b\n"
+    "As a cron job, every night at three:\n  0 3 * * *  cd /srv/news && rung improve --json >> improve.log"
 )
 @click.argument("product", type=click.Path(path_type=Path), default="product.yaml")
-@click.option("--by", metavar="NAME", default="rung improve", show_default=True, help="Who, for the history.")
-@click.option("--status", is_flag=True, help="Say what there is to learn from, and stop.")
 @click.option(
-    "--every", metavar="TIME", callback=_span, help="Go on, once every 30m, 12h or 1d, until interrupted."
+    "--by", metavar="NAME", default="rung improve", show_default=True, help="Author for the history."
 )
-@click.option("--end-shadow", is_flag=True, help="Take the challenger out of shadow, and stop.")
+@click.option("--status", is_flag=True, help="Show the available feedback and exit.")
 @click.option(
-    "--if-drift", is_flag=True, help="Only when `rung drift` has an alarm that nobody acknowledged."
+    "--every", metavar="TIME", callback=_parse_duration, help="Repeat every 30m, 12h or 1d until interrupted."
 )
+@click.option("--end-shadow", is_flag=True, help="End the challenger's shadow run and exit.")
+@click.option("--if-drift", is_flag=True, help="Only if `rung drift` reports drift that is not acknowledged.")
 @as_json
 def command(
     product: Path, by: str, status: bool, every: float | None, end_shadow: bool, if_drift: bool, as_json: bool
 ) -> None:
-    """Build a challenger for PRODUCT (default product.yaml) from accepted feedback, and let it serve if it earns it.
+    """Train a challenger for PRODUCT (default: product.yaml) on accepted feedback; promote it if it is non-inferior.
 
-    Where the spec says `improve.shadow`, it first answers live requests beside what serves; the next calls let it serve, or not.
-    Exits 0 when it was promoted or there is nothing to do yet, 3 when the challenger did not earn it.
+    With `improve.shadow` in the spec the challenger first runs in shadow of the champion; a later call promotes or
+    rejects it. Exits 0 if it was promoted or there is nothing to do yet, 3 if the challenger was rejected.
     """
     from rung.core.errors import RungError
     from rung.core.messages import say
@@ -56,8 +56,8 @@ def command(
     while True:
         try:
             found = (
-                _once(product, by, status, as_json, words)
-                if not if_drift or _drifted(product, as_json, words)
+                _attempt(product, by, status, as_json, words)
+                if not if_drift or _has_drifted(product, as_json, words)
                 else None
             )
         except RungError as error:
@@ -85,8 +85,8 @@ def _end_shadow(product: Path, by: str, as_json: bool, words: str) -> None:
         console().print(say("improve.shadow_ended" if change else "improve.no_shadow", words), markup=False)
 
 
-def _drifted(product: Path, as_json: bool, words: str) -> bool:
-    """Return whether what is served has drifted; say so where it has not."""
+def _has_drifted(product: Path, as_json: bool, words: str) -> bool:
+    """Return whether served data has drifted; print a message if it has not."""
     from rung.core.messages import say
     from rung.workflows.monitor import check_drift
 
@@ -101,8 +101,8 @@ def _drifted(product: Path, as_json: bool, words: str) -> bool:
     return bool(report["drifted"])
 
 
-def _once(product: Path, by: str, status: bool, as_json: bool, words: str) -> Improvement:
-    """Return what came of one attempt, told."""
+def _attempt(product: Path, by: str, status: bool, as_json: bool, words: str) -> Improvement:
+    """Make one attempt, print its outcome and return it."""
     from rung.cli.progress import Progress
     from rung.workflows.improve import improve, improvement_to_dict
 
@@ -111,11 +111,11 @@ def _once(product: Path, by: str, status: bool, as_json: bool, words: str) -> Im
     if as_json:
         print_json(improvement_to_dict(found))
     else:
-        _tell(found, words)
+        _print_outcome(found, words)
     return found
 
 
-def _tell(found: Improvement, words: str) -> None:
+def _print_outcome(found: Improvement, words: str) -> None:
     from rung.core.messages import say
     from rung.workflows.improve import describe
     from rung.workflows.shadow import describe as shadow_in_words

@@ -1,4 +1,4 @@
-"""`rung keys`: who may ask a server what. Servers that run notice at once."""
+"""`rung keys`: API keys of a server. Running servers see changes immediately."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 _ACTOR = "command line"
 
 
-def _folder(work: Any) -> Any:
+def _folder_option(function: Any) -> Any:
     return click.option(
         "--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("service"), show_default=True,
-        help="Service folder: where the server finds keys, journal and audit trail.",
-    )(work)  # fmt: skip
+        help="Service folder with keys, journal and audit log.",
+    )(function)  # fmt: skip
 
 
 @click.group(
@@ -28,39 +28,47 @@ def _folder(work: Any) -> Any:
     "  rung keys rotate shop --overlap 24\n  rung keys revoke shop"
 )
 def command() -> None:
-    """Make, list, exchange and revoke API keys. Only their hashes are stored: a key is shown once."""
+    """Create, list, rotate and revoke API keys. Only hashes are stored, so a key is shown once."""
 
 
-@command.command()
+@command.command(
+    epilog="\b\nExamples:\n  rung keys create shop\n  rung keys create ann --role review --days 90 --json"
+)
 @click.argument("name")
 @click.option(
     "--role", type=click.Choice(["predict", "review", "admin"]), default="predict", show_default=True,
-    help="predict: ask, and correct own answers; review: also see inputs and review; admin: everything.",
+    help="predict: predict and send feedback on own predictions; review: also see inputs and review; admin: everything.",
 )  # fmt: skip
 @click.option(
-    "--per-minute", type=click.IntRange(min=1), help="Most requests a minute; default: the product's."
+    "--per-minute",
+    type=click.IntRange(min=1),
+    help="Requests per minute. Default: serve.per_minute of the product.",
 )
-@click.option("--days", type=click.FloatRange(min=0, min_open=True), help="Valid so long; default: for good.")
-@_folder
+@click.option(
+    "--days", type=click.FloatRange(min=0, min_open=True), help="Days until the key expires. Default: never."
+)
+@_folder_option
 @as_json
 def create(
     name: str, role: str, per_minute: int | None, days: float | None, folder: Path, as_json: bool
 ) -> None:
-    """Make a key called NAME and show it, this once."""
+    """Create a key called NAME and show it once."""
     from rung.serving.audit_log import record
     from rung.serving.http.api_keys import KeyStore
 
     expires = time.time() + days * 86_400 if days else None
-    key, shown = KeyStore(folder).create(name, role, per_minute, expires)
+    key, token = KeyStore(folder).create(name, role, per_minute, expires)
     record(folder, _ACTOR, "keys create", key.name, id=key.id, role=role)
-    _show_once(key, shown, as_json)
+    _print_token(key, token, as_json)
 
 
-@command.command("list")
-@_folder
+@command.command(
+    "list", epilog="\b\nExamples:\n  rung keys list\n  rung keys list --folder /srv/news/service --json"
+)
+@_folder_option
 @as_json
 def list_(folder: Path, as_json: bool) -> None:
-    """List the keys, without their secrets."""
+    """List the keys without their secrets."""
     from rung.serving.http.api_keys import KeyStore
 
     keys = KeyStore(folder).all()
@@ -74,47 +82,54 @@ def list_(folder: Path, as_json: bool) -> None:
         click.echo(f"{key.id}  {key.name:<20} {key.role:<8} {state:<8} {made}  {limit}".rstrip())
 
 
-@command.command()
+@command.command(epilog="\b\nExamples:\n  rung keys revoke shop\n  rung keys revoke shop --json")
 @click.argument("name")
-@_folder
-def revoke(name: str, folder: Path) -> None:
-    """Let the key called NAME open nothing from now on."""
+@_folder_option
+@as_json
+def revoke(name: str, folder: Path, as_json: bool) -> None:
+    """Revoke the key called NAME immediately."""
     from rung.serving.audit_log import record
     from rung.serving.http.api_keys import KeyStore
 
     key = KeyStore(folder).revoke(name)
     record(folder, _ACTOR, "keys revoke", key.name, id=key.id)
-    click.echo(f"{key.name} ({key.id}) is revoked.")
+    if as_json:
+        print_json({"id": key.id, "name": key.name, "revoked_at": key.revoked_at})
+    else:
+        click.echo(f"{key.name} ({key.id}) is revoked.")
 
 
-@command.command()
+@command.command(epilog="\b\nExamples:\n  rung keys rotate shop\n  rung keys rotate shop --overlap 24")
 @click.argument("name")
-@click.option(
-    "--overlap", type=click.FloatRange(min=0), default=0.0, help="Hours for which the old one still opens."
-)
-@_folder
+@click.option("--overlap", type=click.FloatRange(min=0), default=0.0, help="Hours the old key stays valid.")
+@_folder_option
 @as_json
 def rotate(name: str, overlap: float, folder: Path, as_json: bool) -> None:
-    """Make a new key in the place of NAME and show it, this once."""
+    """Replace the key called NAME by a new one and show it once."""
     from rung.serving.audit_log import record
     from rung.serving.http.api_keys import KeyStore
 
-    key, shown = KeyStore(folder).rotate(name, overlap * 3600)
+    key, token = KeyStore(folder).rotate(name, overlap * 3600)
     record(folder, _ACTOR, "keys rotate", key.name, id=key.id, overlap_hours=overlap)
-    _show_once(key, shown, as_json)
+    _print_token(key, token, as_json)
 
 
-@command.command()
-def master() -> None:
-    """Print a new master key for the journal: put it into RUNG_MASTER_KEY and into a safe."""
+@command.command(epilog="\b\nExample:\n  export RUNG_MASTER_KEY=$(rung keys master)")
+@as_json
+def master(as_json: bool) -> None:
+    """Print a new master key that encrypts the journal: set it as RUNG_MASTER_KEY and keep a copy in a safe place."""
     from rung.journal.encryption import new_master_key
 
-    click.echo(new_master_key())
-
-
-def _show_once(key: ApiKey, shown: str, as_json: bool) -> None:
+    key = new_master_key()
     if as_json:
-        print_json({"id": key.id, "name": key.name, "role": key.role, "key": shown})
+        print_json({"master_key": key})
     else:
-        click.echo(shown)
-        click.echo(f"The key of {key.name} ({key.role}). It is stored nowhere: keep it now.", err=True)
+        click.echo(key)
+
+
+def _print_token(key: ApiKey, token: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"id": key.id, "name": key.name, "role": key.role, "key": token})
+    else:
+        click.echo(token)
+        click.echo(f"API key of {key.name} ({key.role}). It is not stored: save it now.", err=True)

@@ -1,4 +1,4 @@
-"""`rung label`: labels for rows that have none, on a page or by CSV."""
+"""`rung label`: label rows on a page or by CSV."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rung.cli.options import as_json, console, lang, own_name, print_json
+from rung.cli.options import as_json, console, lang, print_json, user_name
 
 if TYPE_CHECKING:
     from rung.annotation.session import LabellingSession
@@ -16,36 +16,45 @@ if TYPE_CHECKING:
 @click.command(
     epilog="\b\nExamples:\n  rung label product.yaml\n  rung label product.yaml --by Ana --port 8765\n"
     "  rung label product.yaml --export rows.csv --count 50\n  rung label product.yaml --import rows.csv --by Ana\n\n\b\n"
-    "product.yaml says which labels there are:\n  labelling:\n    labels: {billing: money and invoices, delivery: where is it}\n"
+    "product.yaml lists the labels:\n  labelling:\n    labels: {billing: money and invoices, delivery: where is it}\n"
 )
 @click.argument("product", type=click.Path(path_type=Path), default="product.yaml")
-@click.option(
-    "--by", metavar="NAME", help="Who labels; default: your name on this machine. The page asks for it."
-)
+@click.option("--by", metavar="NAME", help="Your name. Default: your login name; the page asks for it.")
 @click.option(
     "--port",
     default=0,
     type=click.IntRange(0, 65535),
-    help="Port of the page on 127.0.0.1; default: a free one.",
+    help="Port of the page on 127.0.0.1. Default: a free port.",
 )
 @click.option(
-    "--export", "export", type=click.Path(path_type=Path, dir_okay=False), help="Write rows to label as CSV."
+    "--export",
+    "export",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write rows to label to a CSV file.",
 )
 @click.option(
-    "--count", default=50, show_default=True, type=click.IntRange(1, 100_000), help="Rows to write."
+    "--count",
+    default=50,
+    show_default=True,
+    type=click.IntRange(1, 100_000),
+    help="Number of rows to export.",
 )
 @click.option(
-    "--import", "labels", type=click.Path(path_type=Path, dir_okay=False), help="Read labels from such a CSV."
+    "--import",
+    "labels",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Import labels from an exported CSV file.",
 )
-@click.option("--status", is_flag=True, help="Say how far it has come, and stop.")
+@click.option("--status", is_flag=True, help="Show the progress and exit.")
 @as_json
 def command(
     product: Path, by: str | None, port: int, export: Path | None, count: int, labels: Path | None, status: bool,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Label the rows of PRODUCT (default product.yaml): clusters first, then what teaches most, and a share at random.
+    """Label rows of PRODUCT (default: product.yaml): cluster representatives, uncertain rows, and a random sample.
 
-    Random rows certify once all of an interval are labelled; chosen ones train. Then `rung build` as ever.
+    The random sample certifies once every row of an interval is labelled; the other rows train. Then run
+    `rung build`.
     """
     from rung.annotation.csv_io import export_rows, import_labels
     from rung.annotation.serializers import progress_to_dict
@@ -55,51 +64,55 @@ def command(
 
     words = lang()
     if export is not None and labels is not None:
-        raise RungError("--export and --import at once", "", "First write the rows, then read their labels.")
-    author = by or own_name()
-    with open_labelling_session(product, background=not (export or labels or status)) as desk:
+        raise RungError(
+            "--export and --import cannot be combined", "", "Export the rows first, then import their labels."
+        )
+    author = by or user_name()
+    with open_labelling_session(product, background=not (export or labels or status)) as session:
         screen = console(stderr=as_json)
         if export is not None:
             if export.exists():
                 raise RungError(
-                    "the file exists already", str(export), "Choose another name: it may hold labels."
+                    "the file exists already",
+                    str(export),
+                    "Choose another name: the file may contain labels.",
                 )
-            asked = desk.draw(author, count)
-            export_rows(asked, export)
+            rows = session.draw(author, count)
+            export_rows(rows, export)
             screen.print(
-                say("label.wrote", words, n=len(asked), file=str(export), product=str(product)), markup=False
+                say("label.wrote", words, n=len(rows), file=str(export), product=str(product)), markup=False
             )
         elif labels is not None:
-            done = import_labels(desk, labels, author)
+            done = import_labels(session, labels, author)
             screen.print(say("label.read", words, **vars(done)), markup=False)
         elif not status:
-            _serve(desk, port, author, words)
-        told = progress_to_dict(desk, author)
+            _serve(session, port, author, words)
+        progress = progress_to_dict(session, author)
         if as_json:
-            print_json(told)
+            print_json(progress)
             return
-        audit = told["audit"]
+        audit = progress["audit"]
         totals = say(
-            "label.total", words, labelled=told["labelled"], done=audit["done"], wanted=audit["wanted"]
+            "label.total", words, labelled=progress["labelled"], done=audit["done"], wanted=audit["wanted"]
         )
         screen.print(totals, markup=False)
-        if told["labelled"]:
+        if progress["labelled"]:
             screen.print(say("label.next", words, product=str(product)), markup=False)
 
 
-def _serve(desk: LabellingSession, port: int, author: str, words: str) -> None:
+def _serve(session: LabellingSession, port: int, author: str, words: str) -> None:
     """Show the page until Ctrl-C."""
     from rung.annotation.app import create_labelling_app, serve_labelling_page
     from rung.core.messages import say
 
     screen = console(stderr=True)
-    reader = desk.tutor.reader_name
+    reader = session.tutor.reader_name
     if reader == "words":
         screen.print(say("label.words", words, name="minilm e5_small"), markup=False)
     else:
         screen.print(say("label.reader", words, reader=reader), markup=False)
     serve_labelling_page(
-        lambda token, hosts: create_labelling_app(desk, token, hosts, words, author, desk.title),
+        lambda token, hosts: create_labelling_app(session, token, hosts, words, author, session.title),
         port,
         lambda address: screen.print(say("label.at", words, address=address), markup=False),
     )

@@ -1,4 +1,4 @@
-"""Print the leaderboard and verdict of a report to the terminal."""
+"""Print the leaderboard and result of a report to the terminal."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rung.cli.options import console
 from rung.core.messages import metric_name, say, sentences
 from rung.pages.report import claim, status
 
-# Columns at which all metrics fit beside the prices.
+# Terminal width at which all metrics fit beside the prices.
 _WIDE = 110
 
 
 def print_outcome(report: Mapping[str, Any], folder: Path, bundle: Path, lang: str) -> None:
-    """Print leaderboard, certificate or refusal, advice, and where things are."""
+    """Print leaderboard, certificate or refusal, advice, and file locations."""
     screen = console()
     screen.print(_table(report, screen.width, lang))
     if report["certificate"]:
@@ -45,7 +45,7 @@ def _advice(report: Mapping[str, Any], lang: str) -> list[str]:
 
 
 def _table(report: Mapping[str, Any], width: int, lang: str) -> Table:
-    """Return the leaderboard; on a narrow terminal with the bar's metric alone, the report has the others."""
+    """Return the leaderboard; on a narrow terminal only with the metric of the bar."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     names = list(dict.fromkeys(name for trial in report["trials"] for name in trial["scores"]))
     if width < _WIDE:

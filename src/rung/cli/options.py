@@ -1,4 +1,4 @@
-"""Options that several commands share, and the console they print to."""
+"""Shared options, and the console that commands print to."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs instead of text.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
-def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    """Remember the option for the whole call, wherever on the line it stood."""
+def _store(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Store the option for the whole call, before or after the command's name."""
     if value:
         context.find_root().meta[f"rung.{parameter.name}"] = value
 
 
-def shared() -> list[click.Option]:
-    """Return the options that every command takes."""
+def shared_options() -> list[click.Option]:
+    """Return the options of every command."""
     return [
         click.Option(
-            ["--lang"], metavar="en|zh", expose_value=False, callback=_keep,
-            help="Language of what is printed and of pages; default: RUNG_LANG, else the system's.",
+            ["--lang"], metavar="en|zh", expose_value=False, callback=_store,
+            help="Language of output and pages. Default: RUNG_LANG, else the system language.",
         ),
         click.Option(
-            ["--no-color"], is_flag=True, expose_value=False, callback=_keep, help="No colour; so does NO_COLOR.",
+            ["--no-color"], is_flag=True, expose_value=False, callback=_store, help="Disable colour; the variable NO_COLOR does the same.",
         ),
     ]  # fmt: skip
 
 
 def lang() -> str:
-    """Return the language to print in; raises RungError for one that is not there."""
+    """Return the output language; raises RungError for an unsupported one."""
     from rung.core.messages import language
 
     return language(click.get_current_context().find_root().meta.get("rung.lang"))
 
 
-def colour_is_off() -> bool:
-    """Return whether colour was declined on the line or in the environment."""
+def color_is_off() -> bool:
+    """Return whether colour is disabled by option or environment."""
     import os
 
     context = click.get_current_context(silent=True)
@@ -48,12 +48,12 @@ def colour_is_off() -> bool:
 
 
 def console(stderr: bool = False, quiet: bool = False) -> Console:
-    """Return a console that minds --no-color; piped, it prints plain lines that are never folded."""
+    """Return a console that respects --no-color; when piped it prints plain lines without wrapping."""
     from rich.console import Console
 
-    made = Console(stderr=stderr, quiet=quiet, highlight=False, no_color=colour_is_off() or None)
-    made.soft_wrap = not made.is_terminal
-    return made
+    screen = Console(stderr=stderr, quiet=quiet, highlight=False, no_color=color_is_off() or None)
+    screen.soft_wrap = not screen.is_terminal
+    return screen
 
 
 def print_json(value: Any) -> None:
@@ -61,11 +61,11 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=1, default=str))
 
 
-def own_name() -> str:
-    """Return who sits at this machine, as the system calls them."""
+def user_name() -> str:
+    """Return the login name of the user."""
     import getpass
 
     try:
         return getpass.getuser() or "me"
-    except (OSError, KeyError):  # A container without such a user.
+    except (OSError, KeyError):  # A container without an entry for the user id.
         return "me"

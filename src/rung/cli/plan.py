@@ -1,4 +1,4 @@
-"""`rung plan`: look at data before anything is spent."""
+"""`rung plan`: profile data and propose a product.yaml."""
 
 from __future__ import annotations
 
@@ -17,45 +17,48 @@ from rung.cli.options import as_json, console, lang, print_json
     "  rung plan loans.csv --cost-of-error 2.50 --touches credit --lang zh"
 )
 @click.argument("data", nargs=-1, required=True)
-@click.option("--task", help="Kind of problem.")
-@click.option("--input", "inputs", multiple=True, help="Column that the model reads; may be given again.")
-@click.option("--target", help="Column that it predicts.")
-@click.option("--group", help="Column of what rows share: a customer, a thread.")
-@click.option("--time", help="Column of dates: certify on the latest rows.")
-@click.option("--query", help="What to select from a database.")
+@click.option("--task", help="Task, such as text_classification.")
+@click.option("--input", "inputs", multiple=True, help="Input column. Repeatable.")
+@click.option("--target", help="Target column.")
+@click.option("--group", help="Group column: rows of one customer or thread stay on one side of the split.")
+@click.option("--time", help="Date column: certify on the latest rows.")
+@click.option("--query", help="SQL query, for a database.")
 @click.option("--sheet", help="Sheet of a workbook, by name or number.")
-@click.option("--split", help="Split of a Hugging Face data set.")
+@click.option("--split", help="Split of a Hugging Face dataset.")
 @click.option(
     "-o",
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where to write; default product.yaml.",
+    help="Output file. Default: product.yaml.",
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @click.option(
-    "--cost-of-error", type=float, metavar="USD", help="What a wrong answer costs; the bar follows from it."
+    "--cost-of-error",
+    type=float,
+    metavar="USD",
+    help="Cost of a wrong prediction, from which the bar is derived.",
 )
 @click.option(
     "--touches",
     multiple=True,
     metavar="KIND",
-    help="personal, credit, health, biometrics, employment, generative.",
+    help="Regulated use: personal, credit, health, biometrics, employment or generative. Repeatable.",
 )
-@click.option("--driver", metavar="KIND", help="What drives the product: technology, data or application.")
+@click.option("--driver", metavar="KIND", help="Main driver of the product: technology, data or application.")
 @as_json
 def command(
     data: tuple[str, ...], task: str | None, inputs: tuple[str, ...], out: Path | None, force: bool,
     cost_of_error: float | None, touches: tuple[str, ...], driver: str | None,
     as_json: bool, **given: str | None,
 ) -> None:  # fmt: skip
-    """Find the task, the columns, the ladder, a bar and the duties in DATA.
+    """Profile DATA and propose task, columns, ladder, bar and regulatory duties.
 
-    DATA: one or several files, folders with one sub-folder per class, patterns in quotes, http(s) addresses,
-    databases with --query, data sets (hf:owner/name). Writes a product.yaml with a comment beside every guess, and
-    plan.html and plan.json beside it; what you name with an option is not guessed.
+    DATA: files, folders with one sub-folder per class, quoted patterns, http(s) URLs, databases with --query, or
+    Hugging Face datasets (hf:owner/name). Writes product.yaml, with a comment beside every guess, plan.html and
+    plan.json. Values given by option are not guessed.
     """
     from rung.building.plan_summary import Wishes
-    from rung.cli.downloads import shown_downloads
+    from rung.cli.downloads import show_download_progress
     from rung.cli.plan_page import print_plan
     from rung.core.errors import RungError
     from rung.core.files import write_json, write_text
@@ -75,14 +78,17 @@ def command(
         known["input"] = list(inputs)
     if known.get("sheet", "").isdecimal():
         known["sheet"] = int(known["sheet"])
-    with shown_downloads(words):
+    with show_download_progress(words):
         proposal = plan(data, task=task, data=known, wishes=Wishes(cost_of_error, touches, driver))
     found = proposal.as_dict()
-    write_text(target, proposal.yaml([_from(target, path) for path in data]))
+    write_text(target, proposal.yaml([_relative_path(target, path) for path in data]))
     write_text(target.with_name("plan.html"), render_plan(found, words))
     write_json(target.with_name("plan.json"), found)
     if any(without_secrets(path) != path for path in data):
-        click.echo(f"The password was not written. Before you build: export {PASSWORD}=...", err=True)
+        click.echo(
+            f"The password was not written to the file. Before you build, run: export {PASSWORD}=...",
+            err=True,
+        )
     if as_json:
         print_json({**found, "written": str(target)})
         return
@@ -95,8 +101,8 @@ def command(
     screen.print(say("plan.next", words, file=str(target)), markup=False)
 
 
-def _from(target: Path, path: str) -> str:
-    """Return a path as product.yaml must write it: from its own folder, that of a SQLite file too."""
+def _relative_path(target: Path, path: str) -> str:
+    """Return a path relative to the folder of product.yaml, also inside a SQLite URL."""
     import os
     import re
 

@@ -1,4 +1,4 @@
-"""Print a plan to the terminal: the same sentences as plan.html."""
+"""Print a plan to the terminal, with the sentences of plan.html."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ _SIGNS = {"go": ("✓", "green"), "slow": ("!", "yellow"), "stop": ("✗", "red"
 
 
 def print_plan(console: Console, plan: Mapping[str, Any], lang: str) -> None:
-    """Print scene, readiness, ladder, bar and duties."""
+    """Print overview, readiness, ladder, bar and duties."""
     console.print(words.read(plan, lang), markup=False)
-    _head(console, say("scene.title", lang))
+    _print_heading(console, say("scene.title", lang))
     for line in [*words.scene(plan, lang), *words.driver(plan, lang)]:
         console.print(f"  {line}", markup=False)
-    _head(console, say("ready.title", lang))
+    _print_heading(console, say("ready.title", lang))
     for light, line in words.lights(plan, lang):
         sign, colour = _SIGNS[light]
         console.print(f"  [{colour}]{sign}[/{colour}] ", end="")
         console.print(line, markup=False)
-    _head(console, say("ladder.title", lang))
+    _print_heading(console, say("ladder.title", lang))
     console.print(_table(words.ladder_head(plan, lang), words.ladder_rows(plan, lang)))
     for note in words.ladder_notes(plan, lang):
         console.print(f"  {note}", markup=False, style="dim")
-    _head(console, say("yourbar.title", lang))
+    _print_heading(console, say("yourbar.title", lang))
     for line in words.bar(plan, lang):
         console.print(f"  {line}", markup=False)
     console.print(_table([say("yourbar.quality", lang), say("yourbar.rows", lang)], words.needed(plan, lang)))
     console.print(f"  {words.have(plan, lang)}", markup=False)
-    _head(console, say("duties.title", lang))
+    _print_heading(console, say("duties.title", lang))
     for kind, lines in words.duties(plan, lang):
         console.print(f"  {kind}", style="bold", markup=False)
         for line in lines:
@@ -43,7 +43,7 @@ def print_plan(console: Console, plan: Mapping[str, Any], lang: str) -> None:
         console.print(f"  {line}", markup=False, style="dim")
 
 
-def _head(console: Console, words: str) -> None:
+def _print_heading(console: Console, words: str) -> None:
     console.print(f"\n{words}", style="bold", markup=False)
 
 

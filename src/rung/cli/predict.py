@@ -1,4 +1,4 @@
-"""`rung predict`: answer one text, or stream a file through a bundle."""
+"""`rung predict`: predict one text, or stream a file through a bundle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from rung.cli.options import as_json, print_json
+from rung.cli.options import print_json
 
 if TYPE_CHECKING:
     from rung.serving.predictor import Predictor
@@ -26,56 +26,62 @@ if TYPE_CHECKING:
     "  rung predict bundle -i new.csv --explain"
 )
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option("--text", help="One text to answer.")
+@click.option("--text", help="A text to predict.")
 @click.option(
     "-i",
     "--input",
     "source",
     type=click.Path(path_type=Path),
-    help="File of any format that build reads, or a folder.",
+    help="Input file of any format that build reads, or a folder.",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="CSV or JSON lines file; default: CSV to standard output.",
+    help="Output file, .csv or .jsonl. Default: CSV to standard output.",
 )
-@click.option("--scores", is_flag=True, help="Also the probability of every label.")
-@click.option("--explain", is_flag=True, help="Also what decided each row, strongest first. Slower.")
-@click.option("--keep", is_flag=True, help="Also the input's own columns.")
-@click.option("--id", "id_column", help="Column of the input that names a row; default: its number.")
-@click.option("--encoding", help="Character encoding of the input, when detection is wrong.")
-@as_json
+@click.option("--scores", is_flag=True, help="Also write the probability of every label.")
+@click.option(
+    "--explain", is_flag=True, help="Also write the parts of the input that decided, strongest first. Slower."
+)
+@click.option("--keep", is_flag=True, help="Also write the input columns.")
+@click.option("--id", "id_column", help="Input column that identifies a row. Default: the row number.")
+@click.option("--encoding", help="Character encoding of the input. Default: detected.")
+@click.option(
+    "--json", "as_json", is_flag=True,
+    help="Print JSON: one object for --text, JSON lines for -i, a summary with -o.",
+)  # fmt: skip
 def command(
     bundle: Path, text: str | None, source: Path | None, output: Path | None,
-    encoding: str | None, as_json: bool, **shown: Any,
+    encoding: str | None, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
-    """Answer with BUNDLE: a text, or every row of a file, in order. A row that cannot be read gets an error."""
+    """Predict a text or every row of a file, in order, with BUNDLE. A row that cannot be read gets an error."""
     from rung.serving.predictor import open_bundle
 
     if (text is None) == (source is None):
         raise click.UsageError("Give either --text or -i.")
     model = open_bundle(bundle)
     if not model.manifest.certified:
-        click.echo(
-            "Warning: this bundle is not certified; nothing has been proven about its quality.", err=True
-        )
+        click.echo("Warning: this bundle is not certified; its quality is not proven.", err=True)
     if text is not None:
-        _answer_text(model, text, shown["scores"], as_json)
+        _predict_text(model, text, options["scores"], as_json)
     elif source is not None:
         _refuse_overwriting(source, output)
-        with _writing(output) as file:
-            line = _Shown(**shown, jsonl=_is_jsonl(output))
-            failed, rows = _answer_file(model, source, file, line, encoding)
-        click.echo(f"{rows:,} rows answered, {failed:,} with an error.", err=True)
+        with _open_output(output) as file:
+            line = _OutputOptions(**options, jsonl=_is_jsonl(output) or (as_json and output is None))
+            failed, rows = _predict_file(model, source, file, line, encoding)
+        if as_json and output is not None:
+            print_json({"file": str(output), "rows": rows, "errors": failed})
+        else:
+            click.echo(f"{rows:,} rows predicted, {failed:,} with an error.", err=True)
 
 
-def _answer_text(model: Predictor, text: str, scores: bool, as_json: bool) -> None:
+def _predict_text(model: Predictor, text: str, scores: bool, as_json: bool) -> None:
     from rung.core.errors import InputError
 
     answer = next(iter(model.respond([text], scores=True, answered_by=True)))
     if "error" in answer:
-        raise InputError(answer["error"], "--text", "Give a text that has something to answer.")
+        raise InputError(answer["error"], "--text", "Give a text that is not empty.")
     reasons = model.explain([text])[0]
     if as_json:
         shown = answer if scores else {k: v for k, v in answer.items() if not k.startswith("score:")}
@@ -93,8 +99,8 @@ def _answer_text(model: Predictor, text: str, scores: bool, as_json: bool) -> No
 
 
 @dataclass(frozen=True)
-class _Shown:
-    """What a line of the answers holds, and whether it is JSON."""
+class _OutputOptions:
+    """Which columns a line of the output holds, and whether it is JSON."""
 
     scores: bool
     explain: bool
@@ -103,29 +109,29 @@ class _Shown:
     jsonl: bool
 
 
-def _answer_file(
-    model: Predictor, path: Path, file: TextIO, shown: _Shown, encoding: str | None
+def _predict_file(
+    model: Predictor, path: Path, file: TextIO, options: _OutputOptions, encoding: str | None
 ) -> tuple[int, int]:
-    """Stream the rows of a file through the model; returns (rows with an error, rows)."""
+    """Stream the rows of a file through the model; return (rows with an error, rows)."""
     from rung.core.errors import InputError
     from rung.data.sources.read import open_source, read_rows
     from rung.data.sources.rows import Reading
 
-    id_column = shown.id_column
+    id_column = options.id_column
     source = open_source(path, Reading(encoding))
     for name in (*model.schema.input_names, *([id_column] if id_column else [])):
         source.require(name, "the model's input" if name != id_column else "--id")
-    outputs = [field.name for field in model.task.columns(model.schema, shown.scores)]
-    wanted = (*outputs, *(["reasons"] if shown.explain else []), "error")
+    outputs = [field.name for field in model.task.columns(model.schema, options.scores)]
+    result_columns = (*outputs, *(["reasons"] if options.explain else []), "error")
     first = "id" if id_column else "row"
-    ours = {first, *wanted}
-    # A column of the input that is called like one of ours keeps its values under another name.
-    kept = {c: f"input:{c}" if c in ours else c for c in source.columns if shown.keep}
-    header = [first, *kept.values(), *wanted]
-    write = _json_writer(file, header, set(wanted)) if shown.jsonl else _csv_writer(file, header)
+    reserved = {first, *result_columns}
+    # An input column named like an output column is written under another name.
+    kept = {c: f"input:{c}" if c in reserved else c for c in source.columns if options.keep}
+    header = [first, *kept.values(), *result_columns]
+    write = _json_writer(file, header, set(result_columns)) if options.jsonl else _csv_writer(file, header)
     waiting: deque[tuple[Any, ...]] = deque()
 
-    def asked() -> Iterator[Any]:
+    def inputs() -> Iterator[Any]:
         for row in read_rows(source):
             values = row.values or {}
             name = values.get(id_column, "") if id_column else row.number
@@ -133,13 +139,13 @@ def _answer_file(
             yield row.values if row.values is not None else InputError(row.problem)
 
     failed = rows = 0
-    for answer in model.respond(asked(), shown.scores, ahead=True, explain=shown.explain):
-        if shown.explain and not shown.jsonl:
+    for answer in model.respond(inputs(), options.scores, ahead=True, explain=options.explain):
+        if options.explain and not options.jsonl:
             answer["reasons"] = "; ".join(
                 f"{r['text']} ({r['weight']:+.2f})" for r in answer.get("reasons", ())
             )
         get = answer.get
-        write([*waiting.popleft(), *[get(name, "") for name in wanted]])
+        write([*waiting.popleft(), *[get(name, "") for name in result_columns]])
         rows += 1
         failed += "error" in answer
     return failed, rows
@@ -152,7 +158,7 @@ def _csv_writer(file: TextIO, header: list[str]) -> Any:
 
 
 def _json_writer(file: TextIO, header: list[str], skip: set[str]) -> Any:
-    """Return a writer of JSON lines that leaves out what a row has no value for: its error, or its answer."""
+    """Return a writer of JSON lines that leaves out empty result columns: the error, or the prediction."""
 
     def write(cells: list[Any]) -> None:
         line = {k: v for k, v in zip(header, cells, strict=True) if v != "" or k not in skip}
@@ -175,8 +181,8 @@ def _is_jsonl(output: Path | None) -> bool:
 
 
 @contextmanager
-def _writing(output: Path | None) -> Iterator[TextIO]:
-    """Yield the output; a file appears under its name only when it is complete."""
+def _open_output(output: Path | None) -> Iterator[TextIO]:
+    """Yield the output file; it appears under its name only when it is complete."""
     from rung.core.files import writing
 
     if output is None:

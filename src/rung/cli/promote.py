@@ -1,4 +1,4 @@
-"""`rung promote`: a certified bundle takes the champion's place."""
+"""`rung promote`: make a certified bundle the champion."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rung.cli.options import as_json, console, lang, own_name, print_json
+from rung.cli.options import as_json, console, lang, print_json, user_name
 
 
 @click.command(
@@ -15,14 +15,15 @@ from rung.cli.options import as_json, console, lang, own_name, print_json
 )
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("product", type=click.Path(path_type=Path), default="product.yaml")
-@click.option("--by", metavar="NAME", help="Who does it; default: your name on this machine.")
-@click.option("--why", default="", help="The reason, for the history.")
-@click.option(
-    "--shadow", is_flag=True, help="First let it answer live requests in shadow; see `improve.shadow`."
-)
+@click.option("--by", metavar="NAME", help="Author for the history. Default: your login name.")
+@click.option("--why", default="", help="Reason for the history.")
+@click.option("--shadow", is_flag=True, help="Run it in shadow of the champion first; see `improve.shadow`.")
 @as_json
 def command(bundle: Path, product: Path, by: str | None, why: str, shadow: bool, as_json: bool) -> None:
-    """Let BUNDLE (or a run's, or a product's newest) serve PRODUCT (default product.yaml). Servers follow within a second."""
+    """Make BUNDLE the champion of PRODUCT (default: product.yaml). Running servers load it within a second.
+
+    BUNDLE: a bundle, a run, or a product file, which stands for the bundle of its newest cleared run.
+    """
     from rung.core.errors import RungError
     from rung.core.messages import say
     from rung.core.spec.improve import ShadowSpec
@@ -42,14 +43,14 @@ def command(bundle: Path, product: Path, by: str | None, why: str, shadow: bool,
         spec, base = load_product(product)
         chosen = promotion.bundle_in(bundle)
     folder = base / spec.serve.folder
-    now = promotion.current_champion(product, folder, base, spec.name)
+    current = promotion.current_champion(product, folder, base, spec.name)
     if shadow:
-        if now is None:
-            raise RungError("nothing serves yet", spec.name, "Promote it without --shadow.")
-        terms = promotion.ShadowTerms(spec.improve.shadow or ShadowSpec(), by or own_name(), why)
-        change = promotion.begin_shadow(folder, spec.name, chosen, now, terms)
+        if current is None:
+            raise RungError("there is no champion yet", spec.name, "Promote the bundle without --shadow.")
+        terms = promotion.ShadowTerms(spec.improve.shadow or ShadowSpec(), by or user_name(), why)
+        change = promotion.begin_shadow(folder, spec.name, chosen, current, terms)
     else:
-        change = promotion.promote(folder, spec.name, chosen, now, by or own_name(), why)
+        change = promotion.promote(folder, spec.name, chosen, current, by or user_name(), why)
     if as_json:
         print_json(promotion.as_dict(change))
     elif shadow:

@@ -1,4 +1,4 @@
-"""`rung data restore`: the rows that a build left out, with their text, as CSV."""
+"""`rung data restore`: export the rows that a build excluded, with their text, as CSV."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rung.cli.options import as_json, lang, print_json
 if TYPE_CHECKING:
     from rung.data.prepare.restore import Restored
 
-_OURS = ("file", "row", "reason", "detail", "state")
+_COLUMNS = ("file", "row", "reason", "detail", "state")
 
 
 @click.command(
@@ -25,17 +25,18 @@ _OURS = ("file", "row", "reason", "detail", "state")
     "  rung data restore product.yaml --reason missing_target --bare -o unlabelled.csv"
 )
 @click.argument("product", type=click.Path(path_type=Path), default="product.yaml")
-@click.option("--run", type=click.Path(path_type=Path), help="Run folder; default: the newest below runs/.")
-@click.option("--reason", "reasons", multiple=True, help="Only rows left out for this; may be given again.")
-@click.option("--bare", is_flag=True, help="Only rows that were found, in the source's own columns: a file that build reads.")  # fmt: skip
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="CSV file; default: standard output.")  # fmt: skip
+@click.option("--run", type=click.Path(path_type=Path), help="Run folder. Default: the newest below runs/.")
+@click.option("--reason", "reasons", multiple=True, help="Only rows excluded for this reason. Repeatable.")
+@click.option("--bare", is_flag=True, help="Only rows found in the source, with the source's columns: a file that build can read.")  # fmt: skip
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="CSV file. Default: standard output.")  # fmt: skip
 @as_json
 def restore(
     product: Path, run: Path | None, reasons: tuple[str, ...], bare: bool, output: Path | None, as_json: bool
 ) -> None:
-    """List the rows that a build of PRODUCT left out, with the reason and with their text from the source.
+    """Export the rows that a build of PRODUCT excluded, with the reason and their text from the source.
 
-    A run keeps file, row and hash of them, never the text; a row that has changed since is said to have changed.
+    A run stores file, row number and hash of excluded rows, not their text. Rows that changed since are marked as
+    changed.
     """
     from rung.core import registry
     from rung.core.errors import InputError
@@ -56,7 +57,7 @@ def restore(
         raise InputError("the file exists already", str(output), "Choose another name with -o.")
     counts: Counter[str] = Counter()
     if as_json and output is None:
-        print_json([{name: getattr(row, name) for name in (*_OURS, "values")} for row in rows])
+        print_json([{name: getattr(row, name) for name in (*_COLUMNS, "values")} for row in rows])
         return
     if output is None:
         counts = _write(rows, columns, sys.stdout, bare)
@@ -70,10 +71,10 @@ def restore(
 
 
 def _write(rows: Iterable[Restored], columns: Sequence[str], file: TextIO, bare: bool) -> Counter[str]:
-    """Write the rows and return how many are in each state. A column called like one of ours gets another name."""
-    names = {column: f"column:{column}" if column in _OURS and not bare else column for column in columns}
+    """Write the rows and return the count per state. A source column named like an output column is renamed."""
+    names = {column: f"column:{column}" if column in _COLUMNS and not bare else column for column in columns}
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*([] if bare else _OURS), *names.values()])
+    writer.writerow([*([] if bare else _COLUMNS), *names.values()])
     counts: Counter[str] = Counter()
     for row in rows:
         counts[row.state] += 1
@@ -84,7 +85,7 @@ def _write(rows: Iterable[Restored], columns: Sequence[str], file: TextIO, bare:
             "" if c is None else json.dumps(c, ensure_ascii=False) if isinstance(c, list | dict) else c
             for c in cells
         ]
-        writer.writerow([*([] if bare else (getattr(row, name) for name in _OURS)), *plain])
+        writer.writerow([*([] if bare else (getattr(row, name) for name in _COLUMNS)), *plain])
     return counts
 
 

@@ -1,4 +1,4 @@
-"""`rung serve`: products and bundles over HTTP."""
+"""`rung serve`: serve products and bundles over HTTP."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
     epilog="\b\nExamples:\n  rung serve product.yaml\n  rung serve runs/news-001/bundle\n"
     "  rung serve news/bundle spam/bundle --port 9000\n"
     "  rung serve product.yaml --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem\n\n\b\n"
-    "Ask it:\n  curl localhost:8000/v1/models/news/predict -H 'Content-Type: application/json' \\\n"
+    "Send a request:\n  curl localhost:8000/v1/models/news/predict -H 'Content-Type: application/json' \\\n"
     '    -d \'{"inputs": [{"text": "The striker scored twice"}]}\''
 )
 @click.argument("bundles", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -19,25 +19,33 @@ import click
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on; others than this machine's need keys.",
+    help="Address to listen on. Any address beyond this machine needs API keys.",
 )
 @click.option(
     "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on."
 )
-@click.option("--uncertified", is_flag=True, help="Serve a bundle about which nothing has been proven.")
+@click.option("--uncertified", is_flag=True, help="Serve bundles that are not certified.")
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keys, journal and audit trail; default: the product's serve.folder, none for bundles.",
+    help="Folder of keys, journal and audit log. Default: serve.folder of the product; none for bundles.",
 )
-@click.option("--no-journal", is_flag=True, help="Remember no prediction and take no feedback.")
-@click.option("--tls-cert", type=click.Path(dir_okay=False), help="Certificate, PEM.")
-@click.option("--tls-key", type=click.Path(dir_okay=False), help="Its key, PEM.")
+@click.option("--no-journal", is_flag=True, help="Keep no journal of predictions; feedback is then refused.")
+@click.option("--tls-cert", type=click.Path(dir_okay=False), help="TLS certificate, PEM.")
+@click.option("--tls-key", type=click.Path(dir_okay=False), help="Private key of the certificate, PEM.")
+@click.option(
+    "--json", "as_json", is_flag=True,
+    help="Print an error at startup as JSON. The log on standard error is JSON lines in any case.",
+)  # fmt: skip
 def command(
     bundles: tuple[Path, ...], host: str, port: int, uncertified: bool,
     folder: Path | None, no_journal: bool, tls_cert: str | None, tls_key: str | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
-    """Serve BUNDLES, or products by their champion: POST /v1/models/{name}/predict, GET /docs, and / to try it."""
+    """Serve BUNDLES: bundles, runs, or products, whose champion is served.
+
+    Endpoints: POST /v1/models/{name}/predict, GET /docs for the API, and / to try a model in the browser.
+    """
     from rung.serving.http.server import serve
 
     if (tls_cert is None) != (tls_key is None):

@@ -1,4 +1,4 @@
-"""`rung show`: the leaderboard of a run, again; or what a build that runs elsewhere is doing."""
+"""`rung show`: show the leaderboard of a run, or follow a running build."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import click
 
 from rung.cli.options import as_json, lang, print_json
 
-# Seconds between two looks at a file that another process writes.
-_PAUSE = 0.3
+# Poll interval for the event log, which another process writes.
+_POLL_SECONDS = 0.3
 
 
 @click.command(
@@ -20,15 +20,15 @@ _PAUSE = 0.3
     "  rung show runs/tickets-001 --lang zh --html report.zh.html"
 )
 @click.argument("run", type=click.Path(path_type=Path), required=False)
-@click.option("--watch", is_flag=True, help="Follow a build that runs elsewhere until it ends.")
+@click.option("--watch", is_flag=True, help="Follow a build in another process until it ends.")
 @click.option(
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write the report page here, in --lang.",
+    help="Also write the HTML report, in --lang.",
 )
 @as_json
 def command(run: Path | None, watch: bool, html: Path | None, as_json: bool) -> None:
-    """Show the leaderboard of RUN, by default the newest below runs/."""
+    """Show the leaderboard of RUN (default: the newest below runs/)."""
     from rung.cli.leaderboard import print_outcome
     from rung.core.errors import RunError
     from rung.core.files import read_json, write_text
@@ -38,7 +38,7 @@ def command(run: Path | None, watch: bool, html: Path | None, as_json: bool) -> 
     words = lang()
     folder = run or _newest(Path("runs"), "events.jsonl" if watch else "report.json")
     if watch:
-        _follow(folder, words, quiet=as_json)
+        _watch(folder, words, quiet=as_json)
     path = folder / "report.json"
     if not path.is_file():
         fix = "`rung build` finishes an unfinished run; `rung show runs/<name>-NNN` shows a finished one."
@@ -53,8 +53,8 @@ def command(run: Path | None, watch: bool, html: Path | None, as_json: bool) -> 
         print_outcome(report, folder, folder / "bundle", words)
 
 
-def _follow(folder: Path, words: str, quiet: bool) -> None:
-    """Show a run's events as they are written, until the build is done or its process has gone."""
+def _watch(folder: Path, words: str, quiet: bool) -> None:
+    """Show a run's events as they are written, until the build is done or its process has ended."""
     from rung.cli.progress import Progress
     from rung.core.errors import RunError
     from rung.core.messages import say
@@ -68,24 +68,24 @@ def _follow(folder: Path, words: str, quiet: bool) -> None:
     with Progress(words, quiet) as progress, log.open(encoding="utf-8") as lines:
         while True:
             alive = is_building(folder)
-            for event in _new_events(lines):
+            for event in _read_new_events(lines):
                 kind, at = event.pop("event"), event.pop("at")
                 progress(kind, event, at)
                 if kind == "done" and not alive:
                     return
             if not alive:
                 return
-            time.sleep(_PAUSE)
+            time.sleep(_POLL_SECONDS)
 
 
-def _new_events(lines: Any) -> list[dict[str, Any]]:
-    """Return the whole lines that were added; half a line waits for its end."""
+def _read_new_events(lines: Any) -> list[dict[str, Any]]:
+    """Return the complete lines added since the last call; an incomplete line is read next time."""
     found: list[dict[str, Any]] = []
     while True:
-        place = lines.tell()
+        position = lines.tell()
         line = lines.readline()
         if not line.endswith("\n"):
-            lines.seek(place)
+            lines.seek(position)
             return found
         found.append(json.loads(line))
 

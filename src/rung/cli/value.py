@@ -1,4 +1,4 @@
-"""`rung value`: what the product costs and brings, from what it answered."""
+"""`rung value`: cost and value of a product, from its served predictions."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from rung.cli.options import as_json, console, lang, print_json
 @click.argument("product", type=click.Path(path_type=Path), default=Path("product.yaml"))
 @click.option(
     "--folder", type=click.Path(path_type=Path, file_okay=False),
-    help="Service folder with the journal; default: the product's serve.folder.",
+    help="Service folder with the journal. Default: serve.folder of the product.",
 )  # fmt: skip
 @click.option(
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write a page with a plot, in --lang.",
+    help="Also write an HTML report with a chart, in --lang.",
 )
 @as_json
 def command(product: Path, folder: Path | None, html: Path | None, as_json: bool) -> None:
-    """Say what PRODUCT (default product.yaml) cost and brought, and what a large language model would have cost."""
+    """Report cost and value of PRODUCT (default: product.yaml), and what a large language model would have cost."""
     from rung.core.files import write_text
     from rung.core.messages import say
     from rung.monitoring.value import monthly_cost

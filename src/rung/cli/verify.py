@@ -1,4 +1,4 @@
-"""`rung verify`: is this bundle what was packed, and does it answer as it did?"""
+"""`rung verify`: check that a bundle is unchanged and predicts as it did when it was packed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import click
 from rung.cli.options import as_json, print_json
 
 
-@click.command(epilog="\b\nExample:\n  rung verify runs/news-001/bundle")
+@click.command(epilog="\b\nExamples:\n  rung verify runs/news-001/bundle\n  rung verify bundle --json")
 @click.argument("bundle", type=click.Path(path_type=Path))
 @as_json
 def command(bundle: Path, as_json: bool) -> None:
-    """Check BUNDLE: every file against its hash, format, schema, and ten packed examples."""
+    """Verify BUNDLE: hash of every file, format, schema, and up to ten packed examples."""
     from rung.core.errors import BundleError
     from rung.serving.predictor import open_bundle
 
@@ -23,9 +23,9 @@ def command(bundle: Path, as_json: bool) -> None:
     if differences:
         shown = "\n".join(differences[:3])
         raise BundleError(
-            f"{len(differences)} packed examples are answered differently here:\n{shown}",
+            f"{len(differences)} packed examples give another answer here:\n{shown}",
             str(bundle),
-            f"It was packed by rung {manifest.rung_version} with {manifest.environment}; compare versions.",
+            f"It was packed by rung {manifest.rung_version} with {manifest.environment}: compare the versions.",
         )
     facts = {
         "name": manifest.name,

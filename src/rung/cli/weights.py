@@ -1,4 +1,4 @@
-"""`rung weights`: list, fetch and remove the model weights that rungs use; nothing else ever downloads."""
+"""`rung weights`: list, fetch and remove the pretrained weights of encoders."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     epilog="\b\nExamples:\n  rung weights list\n  rung weights fetch minilm\n  rung weights remove e5_small"
 )
 def command() -> None:
-    """List, fetch and remove the weights of encoders. Nothing else of rung ever downloads.
+    """List, fetch and remove the pretrained weights of encoders.
 
-    Names: one of the list, hub:owner/model (Hugging Face), or file:folder. Kept in $RUNG_CACHE, else ~/.cache/rung.
+    Names: a name of the list, hub:owner/model (Hugging Face), or file:folder. The cache is $RUNG_CACHE, default
+    ~/.cache/rung.
     """
 
 
-@command.command("list")
+@command.command("list", epilog="\b\nExamples:\n  rung weights list\n  rung weights list --json")
 @as_json
 def list_command(as_json: bool) -> None:
-    """Show every known set of weights: what it is, its licence and size, and whether it is here."""
+    """List the known weights with size, licence and whether they are fetched."""
     from rung.runtime.weights.store import list_weights
 
     found = list_weights()
@@ -34,15 +35,17 @@ def list_command(as_json: bool) -> None:
         print_json([vars(item) for item in found])
         return
     for item in found:
-        here = "here" if item.folder else "not fetched"
-        click.echo(f"{item.name:<12} {item.size_mb:>7.1f} MB  {item.licence:<12} {here:<12} {item.summary}")
+        state = "fetched" if item.folder else "not fetched"
+        click.echo(f"{item.name:<12} {item.size_mb:>7.1f} MB  {item.licence:<12} {state:<12} {item.summary}")
 
 
-@command.command("fetch")
+@command.command(
+    "fetch", epilog="\b\nExamples:\n  rung weights fetch minilm\n  rung weights fetch minilm e5_small --json"
+)
 @click.argument("names", nargs=-1, required=True)
 @as_json
 def fetch_command(names: tuple[str, ...], as_json: bool) -> None:
-    """Download NAMES into the cache, each file checked against its SHA-256."""
+    """Download NAMES into the cache and verify each file's SHA-256."""
     from rich.progress import Progress
 
     from rung.runtime.weights.store import fetch, list_weights
@@ -55,7 +58,7 @@ def fetch_command(names: tuple[str, ...], as_json: bool) -> None:
         screen = console(stderr=True)
         with Progress(console=screen, transient=True, disable=as_json or not screen.is_terminal) as bar:
             task = bar.add_task(name, total=1.0)
-            folders[name] = fetch(name, partial(_show, bar, task))
+            folders[name] = fetch(name, partial(_update_bar, bar, task))
     if as_json:
         print_json({name: str(folder) for name, folder in folders.items()})
     else:
@@ -63,15 +66,17 @@ def fetch_command(names: tuple[str, ...], as_json: bool) -> None:
             click.echo(f"{name}: {folder}")
 
 
-def _show(bar: Progress, task: TaskID, message: str, done: float) -> None:
+def _update_bar(bar: Progress, task: TaskID, message: str, done: float) -> None:
     bar.update(task, description=message, completed=done)
 
 
-@command.command("remove")
+@command.command(
+    "remove", epilog="\b\nExamples:\n  rung weights remove e5_small\n  rung weights remove e5_small --json"
+)
 @click.argument("names", nargs=-1, required=True)
 @as_json
 def remove_command(names: tuple[str, ...], as_json: bool) -> None:
-    """Delete NAMES from the cache; a later fetch brings them back."""
+    """Delete NAMES from the cache."""
     from rung.runtime.weights.store import remove
 
     freed = {name: remove(name) for name in names}
