@@ -35,8 +35,8 @@ class TestTask:
 
     def test_units_ignore_case_width_and_space(self, name):
         task = registry.task(name)
-        assert task.fold({"text": "Ｈello   World\n"}) == task.fold({"text": "hello world"})
-        assert task.fold({"text": "hello"}) != task.fold({"text": "world"})
+        assert task.dedup_key({"text": "Ｈello   World\n"}) == task.dedup_key({"text": "hello world"})
+        assert task.dedup_key({"text": "hello"}) != task.dedup_key({"text": "world"})
 
 
 def test_missing_labels_and_the_label_none_of_the_above():

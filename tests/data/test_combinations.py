@@ -71,7 +71,7 @@ def test_a_text_that_certifies_anywhere_is_asked_about_without_a_guess(tmp_path,
     strictest: dict[str, int] = {}
     for text, group in rows:
         mended = text.removeprefix("<p>").removesuffix("</p>")
-        unit = hash64(f"group:{group}") if group else hash64(task.fold({"text": text}))
+        unit = hash64(f"group:{group}") if group else hash64(task.dedup_key({"text": text}))
         strictest[mended] = min(unit, strictest.get(mended, 1 << 64))
     certifies = {text for text, unit in strictest.items() if unit < border}
     asked = {row.cells["text"] for row in pool.rows if row.zone == AUDIT}

@@ -9,7 +9,7 @@ import rung
 from rung.core.errors import DataError
 from rung.core.spec.product import load_product
 from rung.data.labels.corrections import COLUMNS, read_corrections
-from rung.data.prepare.prepare import fingerprint_data
+from rung.data.prepare.fingerprint import fingerprint_data
 from rung.pages.findings import words
 from rung.workflows.check import check, correct, write_findings
 from support import run_cli, write_csv, write_spec

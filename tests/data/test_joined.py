@@ -9,9 +9,10 @@ from rung.core import registry
 from rung.core.certificate_lock import CertificateLock
 from rung.core.spec.improve import JoinedSpec
 from rung.core.spec.product import parse_product
+from rung.data.prepare.fingerprint import fingerprint_data
 from rung.data.prepare.hashing import hash64
 from rung.data.prepare.parquet import read_examples
-from rung.data.prepare.prepare import fingerprint_data, prepare
+from rung.data.prepare.prepare import prepare
 
 SPEC = """name: desk
 task: text_classification
@@ -61,7 +62,7 @@ def texts(begin, count):
 
 
 def below(text, share=0.3):
-    return hash64(TASK.fold({"text": text})) < share * 2.0**64
+    return hash64(TASK.dedup_key({"text": text})) < share * 2.0**64
 
 
 def test_each_row_has_its_side(place):
@@ -99,7 +100,7 @@ def test_an_audited_text_that_trained_or_stands_in_the_data_does_not_certify(pla
     _, lock, plain, join = place
     known, old = next(iter(plain["train"])), next(iter(plain["certification"]))
     audit = texts(1_000, 30)
-    lock.remember_trained(np.array([hash64(TASK.fold({"text": audit[3]}))], np.uint64))
+    lock.remember_trained(np.array([hash64(TASK.dedup_key({"text": audit[3]}))], np.uint64))
     _, found = join([(t, "sea") for t in texts(0, 60)], [(t, "sea") for t in [*audit, known, old]])
     assert set(found["certification"]) == set(audit) - {audit[3]}
 
@@ -108,7 +109,7 @@ def test_what_was_looked_at_never_trains_and_what_was_learned_never_certifies(pl
     _, lock, plain, join = place
     audit = texts(1_000, 30)
     join([(t, "sea") for t in texts(0, 40)], [(t, "sea") for t in audit])
-    units = [f"{hash64(TASK.fold({'text': t})):016x}" for t in audit]
+    units = [f"{hash64(TASK.dedup_key({'text': t})):016x}" for t in audit]
     lock.take(units, {"bundle": "b", "bar": [], "content": "c"}, lambda before: 0.025)
     _, later = join(
         [(t, "sea") for t in [*audit, *texts(0, 40)]],

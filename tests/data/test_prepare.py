@@ -11,8 +11,9 @@ import pytest
 
 from rung.core.errors import DataError
 from rung.core.spec.product import Product
+from rung.data.prepare.fingerprint import fingerprint_data
 from rung.data.prepare.hashing import hash64
-from rung.data.prepare.prepare import dataset_from, fingerprint_data
+from rung.data.prepare.prepare import dataset_from
 
 Prepare = Callable[..., Any]
 ALL_TRAIN = {"fraction": 0.0}

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from rung.core.errors import DataError
+from rung.core.types import Row
 from rung.data.sources.read import open_source, read_rows
-from rung.data.sources.rows import Row
 
 WANTED = [{"text": 'a, "quoted"\ncell', "label": "x"}, {"text": "second", "label": "y"}]
 

@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from rung.core.errors import DataError
+from rung.core.types import Row
 from rung.data.readers import readers
 from rung.data.sources.read import open_source, read_rows
-from rung.data.sources.rows import Reading, Row
+from rung.data.sources.rows import Reading
 
 DAY = dt.datetime(2024, 3, 1, 12, 30)
 

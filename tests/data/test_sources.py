@@ -11,7 +11,7 @@ import pytest
 
 from packing import pack
 from rung.core.spec.product import Product
-from rung.data.prepare.prepare import fingerprint_data
+from rung.data.prepare.fingerprint import fingerprint_data
 from rung.data.sources.read import open_source, read_rows
 
 TABLE = "text,label\none,x\ntwo,y\n"

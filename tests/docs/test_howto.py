@@ -13,8 +13,9 @@ import pytest
 
 import rung
 from rung.core import registry
+from rung.core.plugins import refresh
 from rung.core.spec.product import Product, parse_product
-from rung.data.prepare.prepare import fingerprint_data
+from rung.data.prepare.fingerprint import fingerprint_data
 from rung.data.sources.read import open_source, read_rows
 from rung.data.sources.rows import Reading
 from support import ROOT, run_cli, write_csv
@@ -44,11 +45,11 @@ def install(tmp_path, monkeypatch):
             "".join(f"[rung.{g}]\n" + "\n".join(e) + "\n" for g, e in entries.items())
         )
         monkeypatch.syspath_prepend(str(tmp_path))
-        registry._found.cache_clear()
+        refresh()
         return [name.removesuffix(".py") for name in files]
 
     yield run
-    registry._found.cache_clear()
+    refresh()
     for name in ("keyword_count", "spelling_check", "always_yes"):
         sys.modules.pop(name, None)
 

@@ -103,7 +103,7 @@ def test_folder_called_like_a_file(tmp_path: Path) -> None:
     (tmp_path / "data.csv").mkdir()
     assert message(tmp_path, None) == (
         f"{tmp_path / 'data.csv'}: no files in sub-folders\n"
-        "A folder of texts needs one sub-folder per class: <class>/<file>.txt"
+        "A folder needs one sub-folder per class: <class>/<file>.txt, or <class>/<file>.png and the like."
     )
 
 

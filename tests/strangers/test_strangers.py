@@ -1,5 +1,6 @@
 """The acid test: three tasks nobody planned for cross the whole pipeline with no line changed outside their files."""
 
+import base64
 import json
 import random
 import sys
@@ -11,8 +12,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 import rung
-from rung.core import registry
 from rung.core.model import Streams
+from rung.core.plugins import refresh
 from rung.core.spec.product import Product
 from rung.serving.http.app import create_app
 
@@ -23,9 +24,9 @@ PLUGIN = Path(__file__).parent / "plugin"
 def installed(monkeypatch):
     """Put the plugin on the path: its entry points are found like those of any installed package."""
     monkeypatch.syspath_prepend(str(PLUGIN))
-    registry._found.cache_clear()
+    refresh()
     yield
-    registry._found.cache_clear()
+    refresh()
     for name in ("blob_labelling", "prompt_answering", "next_item"):
         sys.modules.pop(name, None)
 
@@ -61,7 +62,8 @@ def test_blob_to_label(tmp_path, monkeypatch):
     )  # fmt: skip
     assert done.cleared and done.report["winner"] == "blob_histogram"
     assert done.report["certificate"]["exact"]
-    assert ask(done.bundle, {"file": rows[0]["file"]})["label"] == "light"
+    content = base64.b64encode(Path(rows[0]["file"]).read_bytes()).decode()
+    assert ask(done.bundle, {"file": content})["label"] == "light"
 
 
 class Echo(BaseHTTPRequestHandler):

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rung.core import registry
+from rung.core.excerpt import excerpt
 from rung.core.folds import assign_folds, train_test_rows
 from rung.core.messages import say
 from rung.core.metrics.base import MeanMetric, Metric
@@ -215,7 +216,7 @@ def details(evaluation: Evaluation, task: Task, examples: Examples) -> dict[str,
     found = task.details(evaluation.truths, evaluation.answers, examples.schema)
     for mistake in [*found.get("mistakes", []), *found.get("misses", [])]:
         place = evaluation.rows[mistake.pop("index")]
-        mistake |= {"row": examples.rows[place], "input": examples.excerpt(place)}
+        mistake |= {"row": examples.rows[place], "input": excerpt(examples, place)}
         if examples.files:
             mistake["file"] = examples.files[place]
     return found

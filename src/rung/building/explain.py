@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rung.core.excerpt import excerpt
 from rung.core.model import Explains
 from rung.core.types import Examples, Prediction
 
@@ -45,7 +46,7 @@ class Explanations:
             self._examples.append(
                 {
                     "row": rows.rows[index],
-                    "input": rows.excerpt(index),
+                    "input": excerpt(rows, index),
                     "truth": str(rows.targets[index]),
                     "answer": str(answers[index].value),
                     "score": round(answers[index].score or 0.0, 4),

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from rung.core import registry
+from rung.core.blobs import Blob, BundleMedia
+from rung.core.kind import kind
 from rung.core.manifest import Manifest, hash_files, identity, read_manifest
 from rung.core.model import Model
 from rung.core.spec.product import Product
@@ -41,9 +43,14 @@ def pack(
     sample = examples.take(
         list(range(0, len(examples), max(len(examples) // SELFTEST_ROWS, 1)))[:SELFTEST_ROWS]
     )
+    kinds = {field.name: kind(field.kind) for field in examples.schema.inputs}
     with (folder / "selftest.jsonl").open("w", encoding="utf-8") as file:
         for inputs, answer in zip(sample.records(), model.predict(sample.inputs), strict=True):
-            case = {"inputs": inputs, "answer": task.response(answer, examples.schema, scores=True)}
+            shown = {name: known.to_json(inputs[name]) for name, known in kinds.items()}
+            for value in inputs.values():
+                if isinstance(value, Blob):
+                    BundleMedia(folder).add(value)
+            case = {"inputs": shown, "answer": task.response(answer, examples.schema, scores=True)}
             file.write(json.dumps(case, ensure_ascii=False) + "\n")
     rung_version = _version("rung")
     code = registry.code_version(product.task, rung[1], *model.children)

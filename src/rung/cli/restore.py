@@ -43,7 +43,7 @@ def restore(
     from rung.core.messages import say
     from rung.core.spec.product import load_product
     from rung.data.prepare.cast import with_inputs
-    from rung.data.prepare.prepare import sources
+    from rung.data.prepare.fingerprint import sources
     from rung.data.prepare.restore import restore as restore_rows
 
     words = lang()

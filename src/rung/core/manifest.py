@@ -17,7 +17,7 @@ from rung.core.types import Schema
 FORMAT = 1
 NAME = "manifest.json"
 # What a bundle may hold. A format that can run code when read is not among them.
-SUFFIXES = {".json", ".jsonl", ".safetensors", ".onnx", ".md", ".txt", ".parquet", ".gguf", ".yaml"}
+SUFFIXES = {".json", ".jsonl", ".safetensors", ".onnx", ".md", ".txt", ".parquet", ".gguf", ".yaml", ".blob"}
 _MAX_MANIFEST = 16 << 20
 _SAFE_FIX = "Do not use this bundle; fetch or build it again."
 

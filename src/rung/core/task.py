@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
+from rung.core.kind import identity_of, kind
 from rung.core.metrics.base import Metric
-from rung.core.types import Field, Prediction, Schema
+from rung.core.types import Field, Prediction, Row, Schema
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,16 @@ class ColumnProfile:
 
 
 @dataclass(frozen=True)
+class ColumnRoles:
+    """Which columns of a source play which part, as the spec names them."""
+
+    inputs: tuple[str, ...]
+    target: str
+    group: str | None = None
+    time: str | None = None
+
+
+@dataclass(frozen=True)
 class Guess:
     """A task's claim that a table is its kind: confidence in [0, 1], which columns, and why."""
 
@@ -47,7 +58,8 @@ class Task(ABC):
 
     floor: the model that answers without looking, which every other must beat. repeats_are_copies: whether rows that
     ask the same are copies of one (a text pasted twice), or cases that happen to agree (two customers). takes_costs:
-    whether its answers can go by what each kind of error costs.
+    whether its answers can go by what each kind of error costs. unit: what a certificate counts; rows of one unit
+    stay together. is_stochastic: two answers to the same row may differ, so the export is checked by scores.
     """
 
     name: ClassVar[str]
@@ -56,6 +68,8 @@ class Task(ABC):
     default_metric: ClassVar[str]
     repeats_are_copies: ClassVar[bool] = True
     takes_costs: ClassVar[bool] = False
+    unit: ClassVar[Literal["row", "group", "user", "document", "series"]] = "row"
+    is_stochastic: ClassVar[bool] = False
 
     @abstractmethod
     def schema(self, inputs: Sequence[str], targets: Sequence[Any]) -> Schema:
@@ -64,6 +78,23 @@ class Task(ABC):
     def default_inputs(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Return the columns a model reads when the spec names none; columns: all but target, group and time."""
         return ("text",)
+
+    def source_columns(self, columns: ColumnRoles) -> tuple[str, ...]:
+        """Return the columns that the source must have, where `reshape` makes the inputs or the target of others."""
+        return (*columns.inputs, columns.target)
+
+    def reshape(self, rows: Iterator[Row], columns: ColumnRoles) -> Iterator[Row]:
+        """Return the rows of a model from the rows of a source: windows of a series, histories of a user.
+
+        Called before rows are checked, deduplicated and split. A row that is made of several carries the file and
+        number of the last of them; rows with a problem pass through.
+        """
+        return rows
+
+    def unit_key(self, row: Mapping[str, Any], columns: ColumnRoles) -> str:
+        """Return what the row's unit is told by; "" for a row that is a unit of its own. row: of the source, reshaped."""
+        group = row.get(columns.group) if columns.group else None
+        return "" if group is None else str(group).strip()
 
     def described(
         self,
@@ -89,6 +120,9 @@ class Task(ABC):
 
     def refuse_input(self, inputs: Mapping[str, Any]) -> str:
         """Return why a row cannot be answered, in words; "" when it can. Never sees the target."""
+        fields = self._fields(tuple(inputs))
+        if all(kind(field.kind).is_empty(inputs[field.name]) for field in fields):
+            return f"nothing in {', '.join(inputs)}"
         return ""
 
     @abstractmethod
@@ -98,9 +132,19 @@ class Task(ABC):
     def check(self, targets: Mapping[Any, int], where: str) -> None:
         """Raise DataError when training rows with these targets (target -> rows) cannot make a model."""
 
-    @abstractmethod
-    def fold(self, inputs: Mapping[str, Any]) -> str:
-        """Return the text whose hash is the row's unit: equal for rows that ask the same."""
+    def dedup_key(self, inputs: Mapping[str, Any]) -> str:
+        """Return the text whose hash identifies what a row asks: equal for rows that ask the same.
+
+        By default the identities of the inputs' kinds: the content of media, the folded words of a text.
+        """
+        return identity_of(self._fields(tuple(inputs)), inputs)
+
+    def _fields(self, names: tuple[str, ...]) -> tuple[Field, ...]:
+        """Return the input fields as `schema` names them before anything is known of the data."""
+        known: dict[tuple[str, ...], tuple[Field, ...]] = self.__dict__.setdefault("_known_fields", {})
+        if names not in known:
+            known[names] = self.schema(names, []).inputs
+        return known[names]
 
     def same(self, one: Prediction, other: Prediction) -> bool:
         """Return whether two predictions are the same answer; the gate between fitted and packed model."""

@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-Kind = Literal["text", "category", "number", "time", "image", "audio", "document", "list", "json"]
 Role = Literal["input", "output"]
 Columns = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True)
 class Field:
-    """One named value a model reads or answers with.
+    """One named value a model reads or answers with. kind: the name of its `core.kind.Kind`.
 
     values: the labels of a category; of a number, words that may stand in its place. form: how cells are written
     ("dmy" or "mdy" of a date; the unit behind a number).
     """
 
     name: str
-    kind: Kind
+    kind: str
     role: Role
     values: tuple[str, ...] = ()
     form: str = ""
@@ -130,23 +129,26 @@ class Examples:
         for values in zip(*(_plain(self.inputs[name]) for name in names), strict=True):
             yield dict(zip(names, values, strict=True))
 
-    def excerpt(self, index: int, chars: int = 280) -> str:
-        """Return the beginning of a row's inputs as one line, for a person who looks at a mistake."""
-        cells = {name: _plain(column[index : index + 1])[0] for name, column in self.inputs.items()}
-        # One column speaks for itself; of several each needs its name.
-        named = len(cells) > 1 and any(f.kind != "text" for f in self.schema.inputs)
-        joined = " · ".join(
-            (f"{name}: " if named else "") + " ".join(str("" if cell is None else cell).split())
-            for name, cell in cells.items()
-        )
-        return joined if len(joined) <= chars else joined[: chars - 1] + "…"
-
 
 def _plain(column: Any) -> Sequence[Any]:
     """Return a column with numbers as Python has them, None where an array holds NaN."""
     if not hasattr(column, "tolist"):
         return column  # type: ignore[no-any-return]
     return [None if value != value else value for value in column.tolist()]
+
+
+class Row(NamedTuple):
+    """A row of a source. A named tuple: millions are made, and these are made fast.
+
+    number: from 1, header and blank lines not counted. values: None when `problem` ("reason: detail") says
+    why not. hash: of what stands in the file, for rows with a problem.
+    """
+
+    file: str
+    number: int
+    values: dict[str, Any] | None
+    problem: str = ""
+    hash: int = 0
 
 
 @dataclass(frozen=True)

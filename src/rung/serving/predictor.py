@@ -14,12 +14,13 @@ import numpy.typing as npt
 
 from rung.cleaning.pipeline import CleaningPipeline
 from rung.core import registry
+from rung.core.blobs import BundleMedia
 from rung.core.errors import BundleError, InputError, RungError, did_you_mean
+from rung.core.kind import kind
 from rung.core.manifest import Manifest, read_manifest, verify_files
 from rung.core.model import Explains, Model, Probabilities, Reason
 from rung.core.task import Task
 from rung.core.types import Prediction
-from rung.modalities.tables.fast_parsing import cell_parser, parse_column
 
 Row = Mapping[str, Any] | str
 _CHUNK = 512
@@ -38,8 +39,10 @@ class Predictor:
         self.folder = folder
         self._model = model
         self._chain = CleaningPipeline.from_dict(manifest.clean)
-        self._texts = [field.name for field in self.schema.inputs if field.kind == "text"]
-        self._readers = [(field.name, cell_parser(field)) for field in self.schema.inputs]
+        kinds = {field.name: kind(field.kind) for field in self.schema.inputs}
+        self._kinds = kinds
+        self._texts = [name for name, known in kinds.items() if known.is_prose]
+        self._readers = [(field.name, kinds[field.name].reader(field)) for field in self.schema.inputs]
 
     def predict(self, rows: Sequence[Row]) -> list[Prediction]:
         """Return one prediction a row, in order.
@@ -76,8 +79,7 @@ class Predictor:
 
     def _block(self, columns: Mapping[str, Sequence[Any]], begin: int, rows: int) -> npt.NDArray[np.float64]:
         own = {name: columns[name][begin : begin + rows] for name, _ in self._readers}
-        fields = zip(self.schema.inputs, self._readers, strict=True)
-        checked = {name: parse_column(field, read, own[name], "columns") for field, (name, read) in fields}
+        checked = self._read_columns(own, "columns")
         if self._chain.as_dict():
             each = (dict(zip(own, cells, strict=True)) for cells in zip(*own.values(), strict=True))
             mended = [self._checked(row, f"row {begin + i}") for i, row in enumerate(each)]
@@ -196,7 +198,12 @@ class Predictor:
         """Return what differs from the examples packed with the model: [] when all is well."""
         path = self.folder / "selftest.jsonl"
         cases = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        answers = self.respond([case["inputs"] for case in cases], scores=True)
+        media = BundleMedia(self.folder)
+        rows = [
+            {name: known.from_json(case["inputs"].get(name), media) for name, known in self._kinds.items()}
+            for case in cases
+        ]
+        answers = self.respond(rows, scores=True)
         return [
             f"example {i}: expected {case['answer']}, got {answer}"
             for i, (case, answer) in enumerate(zip(cases, answers, strict=True))
@@ -212,13 +219,18 @@ class Predictor:
             return None
         rows: Sequence[Any] = chunk
         try:
-            columns = {
-                name: parse_column(field, read, [row[name] for row in rows], "")
-                for field, (name, read) in zip(self.schema.inputs, self._readers, strict=True)
-            }
+            columns = self._read_columns({name: [row[name] for row in rows] for name, _ in self._readers}, "")
         except (InputError, KeyError):
             return None
         return None if any(self._empty_rows(columns)) else columns
+
+    def _read_columns(self, columns: Mapping[str, Sequence[Any]], where: str) -> dict[str, Sequence[Any]]:
+        """Return columns in the kinds of the schema; raises InputError."""
+        fields = zip(self.schema.inputs, self._readers, strict=True)
+        return {
+            name: self._kinds[name].read_column(field, read, columns[name], where)
+            for field, (name, read) in fields
+        }
 
     def _answer(self, rows: list[dict[str, Any]]) -> list[Prediction]:
         return self._model.predict(self._columns(rows)) if rows else []

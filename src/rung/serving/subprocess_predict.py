@@ -19,8 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from rung.core.blobs import Blob, TransferMedia
 from rung.core.errors import RunError
-from rung.core.types import Prediction
+from rung.core.kind import kind
+from rung.core.types import Prediction, Schema
 
 _SINGLE_ROWS, _BULK_ROWS = 200, 2_000
 # A slow model is timed on fewer rows: at least _FEWEST_SINGLES single rows, and no more after _SECONDS. Its throughput
@@ -50,9 +52,11 @@ def predict_in_subprocess(
     """
     with tempfile.TemporaryDirectory(prefix="rung-") as scratch:
         asked, answered = Path(scratch) / "rows.jsonl", Path(scratch) / "answers.jsonl"
+        media = TransferMedia(Path(scratch))
         with asked.open("w", encoding="utf-8") as file:
             for row in rows:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                shown = {n: media.reference(v) if isinstance(v, Blob) else v for n, v in row.items()}
+                file.write(json.dumps(shown, ensure_ascii=False) + "\n")
         command = [
             sys.executable,
             "-m",
@@ -98,7 +102,7 @@ def _main(bundle: str, asked: str, answered: str, measure: bool) -> None:
     model = open_bundle(bundle)
     measured: dict[str, Any] = {"load_seconds": round(time.perf_counter() - started, 4)}
     with Path(asked).open(encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
+        rows = [_restored(json.loads(line), model.schema, Path(asked).parent) for line in file]
     answers: list[Prediction] = []
     if measure and rows:
         model.predict(rows[:1])  # Warm-up: lazy initialisation is not part of the latency.
@@ -119,6 +123,13 @@ def _main(bundle: str, asked: str, answered: str, measure: bool) -> None:
             file.write(
                 json.dumps({**vars(answer), "extra": dict(answer.extra)}, default=_json_default) + "\n"
             )
+
+
+def _restored(row: dict[str, Any], schema: Schema, scratch: Path) -> dict[str, Any]:
+    """Return a row with its media as blobs: they lie where the process that asks has put them."""
+    media = TransferMedia(scratch)
+    kinds = {field.name: kind(field.kind) for field in schema.inputs}
+    return {n: media.resolve(v) if v and kinds[n].is_media else v for n, v in row.items()}
 
 
 def _timings(predict: Any, rows: list[Any]) -> dict[str, Any]:

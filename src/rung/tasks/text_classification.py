@@ -35,7 +35,7 @@ class TextClassification(ClassificationTask):
             return f"no text in {', '.join(inputs)}"
         return ""
 
-    def fold(self, inputs: Mapping[str, Any]) -> str:
+    def dedup_key(self, inputs: Mapping[str, Any]) -> str:
         return normalize_text(join_fields({name: [value] for name, value in inputs.items()})[0])
 
     def tiny(self) -> list[dict[str, Any]]:

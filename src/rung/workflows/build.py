@@ -38,8 +38,9 @@ from rung.core.task import Task
 from rung.core.types import Dataset, Examples
 from rung.data.checks import run_checks
 from rung.data.prepare.cast import with_inputs
+from rung.data.prepare.fingerprint import fingerprint_data
 from rung.data.prepare.parquet import read_examples
-from rung.data.prepare.prepare import dataset_from, fingerprint_data, prepare_once
+from rung.data.prepare.prepare import dataset_from, prepare_once
 from rung.data.profile.view import View
 from rung.engines.local import LocalEngine
 from rung.pages.report import render
@@ -174,7 +175,7 @@ def _climb(job: _Job, all_rungs: bool) -> report.Findings:
     certification = read_examples(job.data, "certification")
     requirements = [Requirement(c, job.task.metric(c.metric, job.data.schema)) for c in product.bar]
     spread = train.take(range(0, len(train), max(len(train) // _SAMPLE_ROWS, 1)))
-    sample = tuple(job.task.fold(row) for row in spread.records())
+    sample = tuple(job.task.dedup_key(row) for row in spread.records())
     labels = max(len(job.data.schema.labels), 1)
     size = DataFacts(len(train), labels, facts["chars_per_row"], sample, facts["repeated"])
     check_rules(product, job.data.schema.labels)

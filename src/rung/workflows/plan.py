@@ -69,7 +69,7 @@ def plan(
     free = [c for c in columns if c.name not in {*guess.inputs, guess.target}]
     roles = {"group": suggest_group(free), "time": suggest_time(free)}
     suggested = {key: role for key, role in roles.items() if role and not given.get(key)}
-    seen = survey(source, guess.inputs, guess.target, kind.parse_target, kind.fold, _PLAN_ROWS)
+    seen = survey(source, guess.inputs, guess.target, kind, _PLAN_ROWS)
     told = brief(
         guess.task,
         kind.floor_score(seen.labels),

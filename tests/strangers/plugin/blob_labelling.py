@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -25,7 +24,7 @@ class BlobLabelling(Task):
     def schema(self, inputs, targets):
         labels = tuple(sorted(set(targets)))
         return Schema(
-            tuple(Field(i, "image", "input") for i in inputs), (Field("label", "category", "output", labels),)
+            tuple(Field(i, "file", "input") for i in inputs), (Field("label", "category", "output", labels),)
         )
 
     def metric(self, name, schema):
@@ -34,14 +33,8 @@ class BlobLabelling(Task):
     def metrics(self, schema):
         return [MeanMetric("accuracy", lambda truth, answer: float(truth == answer.value))]
 
-    def refuse_input(self, inputs):
-        return "" if all(Path(str(v)).is_file() for v in inputs.values()) else "no such file"
-
     def parse_target(self, raw):
         return str(raw) if raw else None
-
-    def fold(self, inputs):
-        return "".join(hashlib.sha256(Path(v).read_bytes()).hexdigest() for v in inputs.values())
 
     def response(self, prediction, schema, scores):
         return {"label": prediction.value, "probability": round(prediction.score, 6)}
@@ -116,7 +109,7 @@ class BlobHistogram(BlobMajority):
 
 
 def _histograms(inputs):
-    blobs = [Path(p).read_bytes() for p in next(iter(inputs.values()))]
+    blobs = [p.read() for p in next(iter(inputs.values()))]
     return np.array(
         [np.bincount(np.frombuffer(b, np.uint8) >> 5, minlength=8) / max(len(b), 1) for b in blobs]
     )

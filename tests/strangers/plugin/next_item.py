@@ -36,7 +36,7 @@ class NextItem(Task):
     def parse_target(self, raw):
         return str(raw) if raw else None
 
-    def fold(self, inputs):
+    def dedup_key(self, inputs):
         return json.dumps(inputs, sort_keys=True)
 
     def response(self, prediction, schema, scores):

@@ -39,7 +39,7 @@ class PromptAnswering(Task):
     def parse_target(self, raw):
         return str(raw) if raw else None
 
-    def fold(self, inputs):
+    def dedup_key(self, inputs):
         return " ".join(map(str, inputs.values())).lower()
 
     def response(self, prediction, schema, scores):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
+from rung.core.excerpt import excerpt
 from rung.data.profile.finding import Finding, Level
 from rung.data.profile.view import View, evidence, joined, spread
 from rung.modalities.text.near_duplicates import MinHasher, cluster_labels, near_duplicate_pairs
@@ -49,7 +50,7 @@ def check(view: View) -> Finding | None:
         {
             "file": files[row], "row": train.rows[row], "group": number[int(member[row])],
             "contradicts": "yes" if int(member[row]) in torn else "", "label": train.targets[row],
-            "text": train.excerpt(row),
+            "text": excerpt(train, row),
         }
         for row in ranked
     ]  # fmt: skip

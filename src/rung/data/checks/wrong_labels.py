@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rung.core.excerpt import excerpt
 from rung.core.messages import percent
 from rung.data.labels.confident_learning import error_rate, find_label_issues
 from rung.data.prepare.parquet import read_hashes
@@ -46,7 +47,7 @@ def check(view: View) -> Finding | None:
     table = [
         {
             "file": files[row], "row": train.rows[row], "hash": hashes[row],
-            "text": train.excerpt(row), "label": train.targets[row], "suggested": suggested[row],
+            "text": excerpt(train, row), "label": train.targets[row], "suggested": suggested[row],
             "probability": round(float(probabilities[row].max()), 4), "correct": "",
         }
         for row in rows

@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rung.core.blobs import BlobStore
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import DataError
+from rung.core.kind import kind
 from rung.core.spec.product import Product
 from rung.core.task import Task
 from rung.core.types import Schema
 from rung.data.labels.audit_sample import AUDIT, CHOSEN, Zones, zones_for
 from rung.data.labels.corrections import Corrections
-from rung.data.prepare.ingest import Intake
-from rung.data.prepare.parquet import from_cell
+from rung.data.prepare.ingest import Intake, roles_of
 from rung.data.prepare.quarantine import Quarantine
 from rung.data.sources.read import Source, open_source, read_rows
 from rung.data.sources.rows import Reading
@@ -97,13 +98,14 @@ def read_pool(product: Product, base: Path, task: Task, lock: CertificateLock) -
     for column in data.input:
         source.require(column, "data.input")
     schema = task.schema(data.input, [])
+    store = BlobStore(base, base)
     texts, units = array("Q"), array("Q")
 
     def note(text: int, unit: int, target: Any, values: Sequence[Any]) -> None:
         texts.append(text)
         units.append(unit)
 
-    _read(source, product, task, schema, note)
+    _read(source, (product, base), task, schema, note)
     every = np.unique(np.frombuffer(texts, "u8")) if len(texts) else np.zeros(0, np.uint64)
     if len(every) < LEAST_ROWS:
         raise DataError(
@@ -124,11 +126,14 @@ def read_pool(product: Product, base: Path, task: Task, lock: CertificateLock) -
         if before is not None and (zone, unit) >= (before.zone, before.unit):
             return
         if zone != CHOSEN or _lucky(text) < share:
-            cells = {f.name: from_cell(f.kind, c) for f, c in zip(schema.inputs, values[3:], strict=True)}
+            cells = {
+                f.name: kind(f.kind).from_cell(c, store)
+                for f, c in zip(schema.inputs, values[3:], strict=True)
+            }
             given = target if target in product.labelling.labels else None  # type: ignore[union-attr]
             found[key] = PoolRow(key, unit, str(values[0]), int(values[1]), cells, zone, given)
 
-    _read(source, product, task, schema, keep)
+    _read(source, (product, base), task, schema, keep)
     rows = sorted(found.values(), key=lambda row: (row.zone, row.unit if row.zone != CHOSEN else 0, row.text))
     return Pool(
         tuple(rows), zones, len(np.unique(np.frombuffer(units, "u8"))), len(every), product.labelling.labels
@@ -137,16 +142,18 @@ def read_pool(product: Product, base: Path, task: Task, lock: CertificateLock) -
 
 def _read(
     source: Source,
-    product: Product,
+    located: tuple[Product, Path],
     task: Task,
     schema: Schema,
     seen: Callable[[int, int, Any, Sequence[Any]], None],
 ) -> None:
+    product, base = located
     passing = _Passing(seen)
+    place = source.place(BlobStore(base, base), base)
     with Quarantine(Path(os.devnull)) as nowhere:
         intake = Intake(product, task, schema, passing, nowhere, Corrections([]), passing)
-        for row in read_rows(source):
-            intake.add(row, False)
+        for row in task.reshape(read_rows(source), roles_of(product)):
+            intake.add(row, False, place)
 
 
 def _lucky(text: int) -> float:

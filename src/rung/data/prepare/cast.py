@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rung.core.kind import Kind, kind
 from rung.core.spec.product import Product
 from rung.core.task import Task
 from rung.core.types import Field, Schema
 from rung.data.prepare.parquet import row_groups
 from rung.data.sources.read import open_source
 from rung.data.sources.rows import Reading
-from rung.modalities.tables.parsing import category_text, is_missing, parse_date, parse_number
+from rung.modalities.tables.parsing import is_missing
 
-_TYPED = {"number", "time", "category"}
 # Training rows whose cells decide what a column is, spread over the whole source.
 _SAMPLE_ROWS = 200_000
 
@@ -61,7 +61,8 @@ def cells_of(
 def is_typed(field: Field, staged: Schema) -> bool:
     """Return whether a field found its kind in the data; one that had it from the start keeps its cells."""
     before = next(f for f in staged.inputs if f.name == field.name)
-    return field.kind in _TYPED and (before.kind == "category" or field.kind == "category")
+    casts = type(kind(field.kind)).cast is not Kind.cast
+    return casts and "category" in {before.kind, field.kind}
 
 
 @dataclass(frozen=True)
@@ -104,26 +105,20 @@ def typed(field: Field, cells: Any) -> tuple[Any, npt.NDArray[np.bool_]]:
     import pyarrow.compute as pc
 
     cells = cells.combine_chunks() if hasattr(cells, "combine_chunks") else cells
-    if field.kind == "number":
+    if kind(field.kind).is_number:
         plain = pc.match_substring_regex(cells, r"^-?\d+(\.\d+)?([eE][+-]?\d{1,2})?$")
         if pc.all(plain).as_py():
             return pc.cast(cells, pa.float64()), np.zeros(len(cells), bool)
     encoded = cells.dictionary_encode()
     codes = encoded.indices.to_numpy(zero_copy_only=False)
     read, bad = zip(*(_read(field, text) for text in encoded.dictionary.to_pylist()), strict=True)
-    kind = pa.float64() if field.kind == "number" else pa.string()
-    return pa.array(read, kind).take(pa.array(codes)), np.array(bad, dtype=bool)[codes]
+    arrow = pa.float64() if kind(field.kind).is_number else pa.string()
+    return pa.array(read, arrow).take(pa.array(codes)), np.array(bad, dtype=bool)[codes]
 
 
 def _read(field: Field, text: str) -> tuple[Any, bool]:
     """Return a cell as its kind has it, None when it is missing; and whether it is neither."""
-    if is_missing(text, field.kind):
-        return None, False
-    if field.kind == "category":
-        word = category_text(text)
-        return None if is_missing(word) else word, False
-    if field.kind == "time":
-        found = parse_date(text, field.form)
-        return found, found is None
-    value = parse_number(text, field.form)
-    return value, value is None and category_text(text) not in field.values
+    try:
+        return kind(field.kind).cast(field, text), False
+    except ValueError:
+        return None, True

@@ -10,6 +10,7 @@ from typing import Any
 
 from rung.cleaning.pipeline import CleanedRow, CleaningPipeline
 from rung.core.errors import DataError
+from rung.core.kind import kind
 from rung.core.spec.cleaning import PLAIN_KINDS, PrivacySpec
 from rung.core.spec.product import Product
 from rung.core.task import Task
@@ -28,7 +29,7 @@ def chain_of(product: Product, task: Task) -> CleaningPipeline:
     A task whose columns are told apart by what they hold (tables) mends none: each cell is read as the kind of its
     column. Raises DataError where the spec asks such a task to mend or mask.
     """
-    if any(field.kind == "text" for field in task.schema(product.data.input, []).inputs):
+    if any(kind(field.kind).is_prose for field in task.schema(product.data.input, []).inputs):
         return CleaningPipeline.from_spec(product.clean, product.privacy)
     asked = [
         name

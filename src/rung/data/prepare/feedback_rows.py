@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rung.core.blobs import BlobStore
 from rung.core.certificate_lock import CertificateLock
 from rung.core.spec.product import Product
 from rung.data.prepare.ingest import Intake
@@ -50,12 +51,12 @@ def joined_sources(product: Product, base: Path) -> list[Source]:
     return [open_source(str(path)) for path in paths]
 
 
-def stage(product: Product, base: Path, intake: Intake) -> Marks:
+def stage(product: Product, base: Path, intake: Intake, store: BlobStore) -> Marks:
     """Stage the joined rows after the product's own. Neither corrections nor labels of `rung label` speak of them."""
     counts = [intake.staged]
     for source in joined_sources(product, base):
         for row in read_rows(source):
-            intake.add(row, True)
+            intake.add(row, True, source.place(store, base))
         counts.append(intake.staged)
     return Marks(counts[0], counts[1] if len(counts) > 1 else counts[0])
 

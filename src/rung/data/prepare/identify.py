@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rung.core.blobs import BlobStore
+from rung.core.kind import SourcePlace
 from rung.core.spec.product import Product
 from rung.core.task import Task
+from rung.core.types import Row
 from rung.data.labels.corrections import Corrections
 from rung.data.prepare.ingest import Intake
 from rung.data.prepare.quarantine import Quarantine
-from rung.data.sources.rows import Row
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,9 @@ def identify(rows: Iterable[tuple[str, Mapping[str, Any]]], product: Product, ta
     schema = task.schema(product.data.input, [])
     # Rows are served in no period of the data.
     plain = product.model_copy(update={"data": product.data.model_copy(update={"time": None})})
+    place = SourcePlace(BlobStore(Path(), Path()))
     with Quarantine(Path(os.devnull)) as nowhere:
         intake = Intake(plain, task, schema, passing, nowhere, Corrections([]), passing)
         for number, (name, inputs) in enumerate(rows, 1):
-            intake.add(Row(name, number, dict(inputs)), False)
+            intake.add(Row(name, number, dict(inputs)), False, place)
     return passing.found

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from rung.core.kind import Kind, SourcePlace, kind
 from rung.core.spec.product import Product
-from rung.core.task import Task
-from rung.core.types import Schema
+from rung.core.task import ColumnRoles, Task
+from rung.core.types import Row, Schema
 from rung.data.labels.corrections import Corrections
 from rung.data.prepare.cleaning_log import Mending, chain_of
 from rung.data.prepare.hashing import hash64
-from rung.data.prepare.parquet import to_cell
 from rung.data.prepare.quarantine import Quarantine
 from rung.data.prepare.split import Keys, parse_time
-from rung.data.sources.rows import Row
-from rung.modalities.tables.parsing import cell_text
 
 
 def staged_columns(schema: Schema) -> list[str]:
@@ -58,13 +56,12 @@ class Intake:
         self._data = product.data
         self._overlay = overlay
         self._task = task
-        self._fields = [(field.name, field.kind) for field in schema.inputs]
-        self._names = schema.input_names
-        self._texts = [field.name for field in schema.inputs if field.kind in {"text", "category"}]
+        self._fields = [(field.name, kind(field.kind)) for field in schema.inputs]
+        self._roles = roles_of(product)
         # What a column holds may only show in the data (a schema of categories): such cells stay as they come.
-        self._mended = [field.name for field in schema.inputs if field.kind == "text"]
-        self._as_text = {f.name: cell_text if f.kind == "category" else str for f in schema.inputs}
-        self._target_kind = schema.outputs[0].kind
+        self._mended = [name for name, known in self._fields if known.is_prose]
+        self._has_media = any(known.is_media for _, known in self._fields)
+        self._target_kind = kind(schema.outputs[0].kind)
         self._table = table
         self._quarantine = quarantine
         self._mending = Mending(chain_of(product, task))
@@ -109,29 +106,26 @@ class Intake:
         """Return what each step of mending did; examples are of these staged rows only."""
         return self._mending.facts(lambda index: bool(trains[index]))
 
-    def add(self, row: Row, own: bool) -> None:
-        """Stage one row, or quarantine it. own: it comes from the user's certification file."""
+    def add(self, row: Row, own: bool, place: SourcePlace) -> None:
+        """Stage one row, or quarantine it. own: it comes from the user's certification file. place: where its media lie."""
         self.rows += 1
         values = row.values
         if values is None:
             self._quarantine.add(row.file, row.number, row.problem, row.hash)
             return
-        inputs = {name: values.get(name) for name in self._names}
-        for name in self._texts:
-            if type(inputs[name]) is not str:
-                inputs[name] = _flat(inputs[name], self._as_text[name])
-        raw = inputs
+        raw, unusable = parse_inputs(self._fields, values, place)
         mended = self._mending.apply(raw, self._mended)
         inputs = mended.values
         target = self._task.parse_target(values.get(self._data.target))
         when = parse_time(values.get(self._data.time)) if self._data.time and not own else 0.0
-        problem = f"personal_data: {mended.refused}" if mended.refused else self._problem(inputs, when)
+        problem = f"personal_data: {mended.refused}" if mended.refused else unusable
+        problem = problem or self._problem(inputs, when)
         aside = ""
         if not problem:
-            folded = self._task.fold(inputs)
-            text = hash64(folded)
+            key = self._task.dedup_key(inputs)
+            text = hash64(key)
             # The unit goes by the text as it came: with other steps of mending, rows would change sides.
-            unit = self._unit_of(values, text if inputs == raw else hash64(self._task.fold(raw)))
+            unit = self._unit_of(values, text if inputs == raw else hash64(self._task.dedup_key(raw)))
             if self._overlay is not None and not own:
                 target, aside = self._overlay.target(text, unit, target)
             if target is None:
@@ -143,33 +137,53 @@ class Intake:
         self._mending.staged(len(self._text), row.file, row.number)
         self._text.append(text)
         self._unit.append(unit)
-        cell = to_cell(self._target_kind, target)
+        cell = self._target_kind.to_cell(target)
         # The number is of the label a training row would learn; the staged cell keeps the row's own. Only rows
         # that train take theirs from the number, so no correction ever reaches a row that certifies.
         learned = cell if own else self._corrections.of(text, cell)
         self._target.append(self.targets.setdefault(learned, len(self.targets)))
         self._when.append(when or 0.0)
         self._own.append(own)
-        self._chars.append(len(folded))
-        cells = [to_cell(kind, "" if inputs[name] is None else inputs[name]) for name, kind in self._fields]
+        self._chars.append(0 if self._has_media else len(key))
+        cells = [_cell(known, inputs[name]) for name, known in self._fields]
         self._table.add([row.file, row.number, cell, *cells])
 
     def _unit_of(self, values: dict[str, Any], text: int) -> int:
-        group = values.get(self._data.group) if self._data.group else None
-        group = "" if group is None else str(group).strip()
-        # A row without a group is a group of its own: its text.
-        return hash64(f"group:{group}") if group else text
+        unit = self._task.unit_key(values, self._roles)
+        # A row that is a unit of its own goes by what it asks.
+        return hash64(f"group:{unit}") if unit else text
 
     def _problem(self, inputs: dict[str, Any], when: float | None) -> str:
-        for name in self._texts:
-            if isinstance(inputs[name], list | dict):
-                return f"bad_input: '{name}' holds a JSON {type(inputs[name]).__name__}, not text"
         refused = self._task.refuse_input(inputs)
         if refused:
             return f"empty_input: {refused}"
         return "bad_time: not a date or number" if when is None else ""
 
 
-def _flat(value: Any, as_text: Callable[[Any], str]) -> Any:
-    """Return a value as a served model would get it: numbers and truth values become text."""
-    return value if value is None or isinstance(value, list | dict) else as_text(value)
+def parse_inputs(
+    fields: Sequence[tuple[str, Kind]], values: Mapping[str, Any], place: SourcePlace
+) -> tuple[dict[str, Any], str]:
+    """Return the inputs of a source's row as their kinds read them, and what is wrong with one, as "reason: detail"."""
+    inputs: dict[str, Any] = {}
+    problem = ""
+    for name, known in fields:
+        cell = values.get(name)
+        if not (type(cell) is str and known.is_text):
+            try:
+                cell = known.parse(cell, place)
+            except ValueError as error:
+                reason, _, detail = str(error).partition(": ")
+                problem = problem or f"{reason}: '{name}' {detail}"
+        inputs[name] = cell
+    return inputs, problem
+
+
+def roles_of(product: Product) -> ColumnRoles:
+    """Return which column of the source plays which part."""
+    data = product.data
+    return ColumnRoles(data.input, data.target, data.group, data.time)
+
+
+def _cell(known: Kind, value: Any) -> str:
+    """Return a value as a cell of the staged table; what is missing is the empty text."""
+    return "" if value is None and not known.is_media else known.to_cell("" if value is None else value)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from rung.core.kind import kind
 from rung.core.types import Schema
 from rung.data.prepare.parquet import row_groups
 from rung.data.prepare.split import CERTIFICATION, TRAIN
@@ -25,7 +26,7 @@ def near_copies(staged: Path, schema: Schema, side: npt.NDArray[np.int8]) -> Int
     time. The training copy is what goes (`stages.certify` speaks of unique units): which rows certify does not
     depend on it, and neither does any label.
     """
-    fields = [field.name for field in schema.inputs if field.kind == "text"]
+    fields = [field.name for field in schema.inputs if kind(field.kind).is_prose]
     train, certification = side == TRAIN, side == CERTIFICATION
     if not fields or not train.any() or not certification.any():
         return np.zeros(0, np.int64)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from rung.core.blobs import BlobStore
 from rung.core.errors import MissingExtra
-from rung.core.types import Dataset, Examples, Schema
+from rung.core.kind import Kind, kind
+from rung.core.types import Dataset, Examples
 
 # Rows are handed to Parquet when this many, or this many characters, are held.
 _ROWS, _CHARS = 20_000, 1 << 24
@@ -72,18 +73,6 @@ def row_groups(path: Path, columns: Sequence[str] | None = None) -> Iterator[Any
             yield file.read_row_group(group, columns=columns)
 
 
-def to_cell(kind: str, value: Any) -> str:
-    """Return an input or target as the text a table holds: lists, numbers and objects as JSON."""
-    if kind in {"list", "json", "number"} or not isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    return value
-
-
-def from_cell(kind: str, cell: str) -> Any:
-    """Return what `to_cell` was given."""
-    return json.loads(cell) if kind in {"list", "json", "number"} else cell
-
-
 def read_examples(dataset: Dataset, table: str) -> Examples:
     """Return the rows of a table; an empty set when the dataset has none of that name."""
     import pyarrow.parquet as pq
@@ -92,7 +81,7 @@ def read_examples(dataset: Dataset, table: str) -> Examples:
     path = dataset.path(table)
     if path is None:
         return Examples(schema, {name: [] for name in schema.input_names}, [], [], [], [])
-    return _examples(schema, pq.read_table(path))
+    return _examples(dataset, pq.read_table(path))
 
 
 def read_sample(dataset: Dataset, table: str, most: int) -> Examples:
@@ -114,7 +103,7 @@ def read_sample(dataset: Dataset, table: str, most: int) -> Examples:
         if len(ours):
             pieces.append(group.take(ours - begin))
         begin += len(group)
-    return _examples(dataset.schema, pa.concat_tables(pieces))
+    return _examples(dataset, pa.concat_tables(pieces))
 
 
 def read_places(dataset: Dataset, table: str) -> set[tuple[str, int]]:
@@ -136,17 +125,19 @@ def read_hashes(dataset: Dataset, table: str) -> list[str]:
     return [] if path is None else list(pq.read_table(path, columns=["text"])["text"].to_pylist())
 
 
-def _examples(schema: Schema, columns: Any) -> Examples:
+def _examples(dataset: Dataset, columns: Any) -> Examples:
+    schema = dataset.schema
     target = schema.outputs[0]
-    inputs = {f.name: _cells(f.kind, columns[f"input:{f.name}"]) for f in schema.inputs}
-    targets = _cells(target.kind, columns["target"])
+    store = BlobStore.open(dataset.folder)
+    inputs = {f.name: _cells(kind(f.kind), columns[f"input:{f.name}"], store) for f in schema.inputs}
+    targets = _cells(kind(target.kind), columns["target"], store)
     # One string a file, not one a row.
     files = [sys.intern(name) for name in columns["file"].to_pylist()]
     units, rows, times, copies = (columns[name].to_pylist() for name in ("unit", "row", "time", "copies"))
     return Examples(schema, inputs, targets, units, rows, times, files, copies)
 
 
-def _cells(kind: str, column: Any) -> Any:
+def _cells(known: Kind, column: Any, store: BlobStore) -> Any:
     """Return a column as models get it: an array of numbers with NaN where one is missing, else a list.
 
     Cells of categories and labels are the same objects wherever they are equal: millions of rows take no more.
@@ -155,10 +146,10 @@ def _cells(kind: str, column: Any) -> Any:
 
     if arrow.is_floating(column.type):
         return column.to_numpy()
-    if kind in {"list", "json", "number"}:
-        return [from_cell(kind, cell) for cell in column.to_pylist()]
-    if kind in {"category", "time"} and len(column):
+    if known.repeats and len(column):
         encoded = column.combine_chunks().dictionary_encode()
-        known = [*encoded.dictionary.to_pylist(), None]
-        return [known[code] for code in encoded.indices.fill_null(len(known) - 1).to_pylist()]
-    return column.to_pylist()
+        distinct = [*encoded.dictionary.to_pylist(), None]
+        return [distinct[code] for code in encoded.indices.fill_null(len(distinct) - 1).to_pylist()]
+    if known.is_text:
+        return column.to_pylist()
+    return [known.from_cell(cell, store) for cell in column.to_pylist()]

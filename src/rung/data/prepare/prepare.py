@@ -6,7 +6,6 @@ the rows that are kept to their side. What is left out is listed in quarantine.j
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,9 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rung.core.blobs import BlobStore
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import DataError
-from rung.core.files import sha256
+from rung.core.kind import kind
 from rung.core.spec.product import Product
 from rung.core.spec.source_names import short_name
 from rung.core.task import Task
@@ -28,55 +28,21 @@ from rung.data.prepare.cast import cells_of, is_typed, typed, unreadable
 from rung.data.prepare.feedback_rows import (
     certifying,
     joined_facts,
-    joined_sources,
     own_rows,
     stage,
     with_joined,
 )
-from rung.data.prepare.ingest import Intake, staged_columns
+from rung.data.prepare.fingerprint import fingerprint_data, sources
+from rung.data.prepare.ingest import Intake, roles_of, staged_columns
 from rung.data.prepare.near_duplicates import near_copies
 from rung.data.prepare.parquet import TableWriter, row_groups
 from rung.data.prepare.quarantine import Quarantine
 from rung.data.prepare.split import CERTIFICATION, HELD, TRAIN, Keys, Sides, decide, freeze
-from rung.data.sources.read import Source, open_source, read_rows
-from rung.data.sources.rows import Reading
+from rung.data.sources.read import Source, read_rows
 
 _STAGED = "staged.parquet"
 _TABLES = {TRAIN: "train", CERTIFICATION: "certification", HELD: "held"}
 NO_LABELS = "No labels yet? `rung label product.yaml` asks for them."
-
-
-def fingerprint_data(product: Product, base: Path) -> str:
-    """Return a hash of all that the sources hold now; a run folder belongs to one state of the data."""
-    digest = hashlib.sha256()
-    for source in [*(source for source, _ in sources(product, base)), *joined_sources(product, base)]:
-        try:
-            for name, content in source.hashes():
-                digest.update(f"{name}\n{content}\n".encode())
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise DataError(
-                f"it cannot be read: {reason}", str(error.filename), "Mend its permissions."
-            ) from None
-    if product.data.corrections:
-        read_corrections(base / product.data.corrections)
-        digest.update(sha256(base / product.data.corrections).encode())
-    overlay = open_overlay(product, base)
-    if overlay is not None:
-        digest.update(overlay.hash.encode())
-    return digest.hexdigest()
-
-
-def sources(product: Product, base: Path) -> list[tuple[Source, bool]]:
-    """Return what is to be read, and whether it is the user's own certification rows."""
-    data, certify = product.data, product.certify
-    found = [
-        (open_source(data.paths, Reading(data.encoding, data.sheet, data.query, data.split), base), False)
-    ]
-    if certify.path:
-        reading = Reading(data.encoding, certify.sheet, certify.query, certify.split)
-        found.append((open_source(certify.path, reading, base), True))
-    return found
 
 
 def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, folder: Path) -> Dataset:
@@ -87,16 +53,15 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
     found = sources(product, base)
     overlay = open_overlay(product, base)
     for source, own in found:
-        _require_columns(source, product, own, overlay)
+        _require_columns(source, product, task, own, overlay)
     schema = task.schema(product.data.input, [])
     corrections = Corrections(read_corrections(base / named) if (named := product.data.corrections) else [])
+    store = BlobStore(folder, base)
     with Quarantine(folder / "quarantine.jsonl") as quarantine:
         with TableWriter(folder / _STAGED, staged_columns(schema)) as table:
             intake = Intake(product, task, schema, table, quarantine, corrections, overlay)
-            for source, own in found:
-                for row in read_rows(source):
-                    intake.add(row, own)
-            marks = stage(product, base, intake)
+            _stage_rows(found, task, intake, store, located=(product, base))
+            marks = stage(product, base, intake, store)
         keys = intake.keys()
         _require_rows(keys, intake.rows, quarantine.counts, product)
         sides, audit = _sides(own_rows(keys, marks), product, base, task, lock, overlay)
@@ -107,6 +72,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         copies = sides.copies(keys)
         corrected = _write_sides(folder, (schema, final), sides, keys, names, copies, quarantine)
     (folder / _STAGED).unlink()
+    store.save()
     train, certification = (int((sides.side == side).sum()) for side in (TRAIN, CERTIFICATION))
     training = _training(sides, keys, names)
     _require_training(train, certification, product)
@@ -137,6 +103,21 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         **joined_facts(product, sides.side, marks),
     }
     return dataset_from(folder, facts)
+
+
+def _stage_rows(
+    found: list[tuple[Source, bool]],
+    task: Task,
+    intake: Intake,
+    store: BlobStore,
+    located: tuple[Product, Path],
+) -> None:
+    """Stage the rows of the product's own sources, reshaped as the task wants them."""
+    product, base = located
+    for source, own in found:
+        place = source.place(store, base)
+        for row in task.reshape(read_rows(source), roles_of(product)):
+            intake.add(row, own, place)
 
 
 def prepare_once(
@@ -204,11 +185,15 @@ def _described(
     return final, unread.counts
 
 
-def _require_columns(source: Source, product: Product, own: bool, overlay: Overlay | None) -> None:
+def _require_columns(
+    source: Source, product: Product, task: Task, own: bool, overlay: Overlay | None
+) -> None:
     data = product.data
-    for column in data.input:
-        source.require(column, "data.input")
-    if overlay is None or own:
+    needed = task.source_columns(roles_of(product))
+    for column in needed:
+        if column != data.target:
+            source.require(column, "data.input")
+    if data.target in needed and (overlay is None or own):
         try:
             source.require(data.target, "data.target")
         except DataError as error:
@@ -243,7 +228,7 @@ def _write_sides(
     before, schema = schemas
     inputs = [f"input:{name}" for name in schema.input_names]
     fields = [f for f in schema.inputs if is_typed(f, before)]
-    numbers = {f"input:{f.name}" for f in fields if f.kind == "number"}
+    numbers = {f"input:{f.name}" for f in fields if kind(f.kind).is_number}
     columns = ["file", "row", "unit", "text", "time", "copies", "target", *inputs]
     begin = corrected = 0
     with ExitStack() as stack:

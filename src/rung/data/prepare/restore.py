@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from rung.core.blobs import BlobStore
 from rung.core.errors import RunError
+from rung.core.kind import SourcePlace, kind
 from rung.core.spec.product import Product
 from rung.core.task import Task
+from rung.core.types import Row
 from rung.data.prepare.cleaning_log import chain_of
+from rung.data.prepare.fingerprint import sources
 from rung.data.prepare.hashing import hash64
-from rung.data.prepare.prepare import sources
+from rung.data.prepare.ingest import parse_inputs, roles_of
 from rung.data.sources.read import read_rows
-from rung.data.sources.rows import Row
 
 State = Literal["found", "changed", "unreadable", "gone"]
 _Left = tuple[str, str, str]
@@ -45,9 +48,9 @@ def restore(
     reasons: of these only; all of them by default. Raises RunError when there is no such list or no such reason.
     """
     listed = _listed(data / "quarantine.jsonl", reasons)
-    same = _Same(product, task)
     for source, _ in sources(product, base):
-        for row in read_rows(source):
+        same = _Same(product, task, source.place(BlobStore(base, base), base))
+        for row in task.reshape(read_rows(source), roles_of(product)):
             left = listed.pop((row.file, row.number), None)
             if left is not None:
                 yield _restored(row, left, same)
@@ -75,19 +78,20 @@ def _listed(path: Path, reasons: Collection[str]) -> dict[tuple[str, int], _Left
 class _Same:
     """Tells whether a row is the one that was left out: by any of the hashes that a build may have listed."""
 
-    def __init__(self, product: Product, task: Task) -> None:
-        self._fold = task.fold
-        self._names = product.data.input
+    def __init__(self, product: Product, task: Task, place: SourcePlace) -> None:
+        self._key = task.dedup_key
+        self._fields = [(f.name, kind(f.kind)) for f in task.schema(product.data.input, []).inputs]
+        self._prose = [name for name, known in self._fields if known.is_prose]
+        self._place = place
         self._chain = chain_of(product, task)
 
     def __call__(self, row: Row, wanted: str) -> bool:
         if row.values is None:
             return f"{row.hash:016x}" == wanted
-        inputs = {name: row.values.get(name) for name in self._names}
-        texts = {name: value if value is None else str(value) for name, value in inputs.items()}
-        mended = self._chain.apply(texts, self._names).values
+        inputs, _ = parse_inputs(self._fields, row.values, self._place)
+        mended = self._chain.apply(inputs, self._prose).values
         raw = json.dumps(row.values, ensure_ascii=False, default=str)
-        hashes = (hash64(raw), hash64(self._fold(texts)), hash64(self._fold(mended)))
+        hashes = (hash64(raw), hash64(self._key(inputs)), hash64(self._key(mended)))
         return wanted in {f"{number:016x}" for number in hashes}
 
 

@@ -74,7 +74,7 @@ def out_of_fold(
     chars = sum(len(str(cell)) for column in examples.inputs.values() for cell in column)
     task = registry.task(product.task)
     shown = examples.take(range(0, len(examples), max(len(examples) // 200, 1)))
-    sample = tuple(task.fold(row) for row in shown.records())
+    sample = tuple(task.dedup_key(row) for row in shown.records())
     facts = DataFacts(len(examples), len(examples.schema.labels), chars / max(len(examples), 1), sample)
     # A stronger search than this moves rows about the middle of the list, if any.
     context = FitContext(

@@ -6,12 +6,18 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
+from rung.core.blobs import BlobStore
+from rung.core.kind import kind
+from rung.core.task import Task
 from rung.data.prepare.hashing import hash64
+from rung.data.prepare.ingest import parse_inputs
 from rung.data.sources.read import Source, read_rows
 
 _SAMPLE = 500
+_CHARS = 1_000_000
 _MOST_VALUES = 1_000
 
 
@@ -53,11 +59,13 @@ def survey(
     source: Source,
     inputs: Sequence[str],
     target: str,
-    parse: Callable[[Any], Any],
-    fold: Callable[[Mapping[str, Any]], str],
+    task: Task,
     most_rows: int,
 ) -> Survey:
-    """Return what the first rows hold. parse: a target cell as the task reads it; fold: a row as its unit."""
+    """Return what the first rows hold, read as the task would read them."""
+    parse = task.parse_target
+    fields = [(f.name, kind(f.kind)) for f in task.schema(tuple(inputs), []).inputs]
+    place = source.place(BlobStore(Path(), Path()), Path())
     counts: Counter[str] = Counter()
     labels: Counter[str] = Counter()
     first: dict[int, str] = {}
@@ -72,8 +80,12 @@ def survey(
             counts["unreadable"] += 1
             counts["undecodable"] += row.problem.startswith("undecodable")
             continue
-        values = {name: row.values.get(name) for name in inputs}
-        text = " ".join(str(value) for value in values.values() if value is not None).strip()
+        values, problem = parse_inputs(fields, row.values, place)
+        if problem:
+            counts["unreadable"] += 1
+            continue
+        shown = (known.preview_text(values[name], _CHARS) for name, known in fields)
+        text = " ".join(shown).strip()
         label = parse(row.values.get(target))
         if not text or label is None:
             counts["empty" if not text else "unlabelled"] += 1
@@ -83,7 +95,7 @@ def survey(
         lengths.append(len(text))
         if len(sample) < _SAMPLE:
             sample.append(text[:2000])
-        unit = hash64(fold(values))
+        unit = hash64(task.dedup_key(values))
         if unit in first:
             counts["duplicate" if first[unit] == name else "contradictory"] += 1
         first.setdefault(unit, name)

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 
 from rung.core import registry
+from rung.core.excerpt import excerpt
+from rung.core.kind import kind
 from rung.core.spec.product import Product
 from rung.core.task import Task
-from rung.core.types import Columns, Dataset, Examples
+from rung.core.types import Columns, Dataset, Examples, Row
 from rung.data.prepare.cleaning_log import chain_of
+from rung.data.prepare.fingerprint import sources
 from rung.data.prepare.parquet import read_examples, read_sample
-from rung.data.prepare.prepare import sources
 from rung.data.profile.finding import MOST_EVIDENCE, Evidence
 from rung.data.sources.read import Source, read_rows
-from rung.data.sources.rows import Row
 
 # A check that reads every character looks at so many rows, spread evenly over the table.
 SAMPLE = 100_000
@@ -60,7 +61,7 @@ class View:
     @property
     def text_fields(self) -> list[str]:
         """Return the names of the fields that hold text."""
-        return [field.name for field in self.dataset.schema.inputs if field.kind == "text"]
+        return [field.name for field in self.dataset.schema.inputs if kind(field.kind).is_prose]
 
     @cached_property
     def labels(self) -> list[str]:
@@ -116,7 +117,7 @@ def evidence(
     """Return these training rows as evidence, at most MOST_EVIDENCE of them."""
     files = examples.files or [""] * len(examples)
     return tuple(
-        Evidence(files[i], int(examples.rows[i]), examples.excerpt(i), note(i))
+        Evidence(files[i], int(examples.rows[i]), excerpt(examples, i), note(i))
         for i in map(int, indices[:MOST_EVIDENCE])
     )
 

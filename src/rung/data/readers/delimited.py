@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator
 
 from rung.core.errors import DataError
+from rung.core.types import Row
 from rung.data.prepare.hashing import hash64
 from rung.data.sources import text_lines
 from rung.data.sources.encoding import Encoding
 from rung.data.sources.files import File
-from rung.data.sources.rows import MAX_CELL, TOO_LARGE, Reading, Row, Table, header
+from rung.data.sources.rows import MAX_CELL, TOO_LARGE, Reading, Table, header
 from rung.data.sources.text_lines import TextTable, decode_cell, lines, open_text, undecodable
 
 SUFFIXES = (".csv", ".tsv", ".tab", ".txt")

@@ -11,9 +11,10 @@ from xml.etree import ElementTree
 
 from rung.core.errors import DataError, MissingExtra, did_you_mean
 from rung.core.files import sha256
+from rung.core.types import Row
 from rung.data.prepare.hashing import hash64
 from rung.data.sources.files import MOST_TIMES, MOST_UNPACKED, File
-from rung.data.sources.rows import Reading, Row, Table, header, plain
+from rung.data.sources.rows import Reading, Table, header, plain
 
 SUFFIXES = (".xlsx", ".xlsm")
 _OLE = b"\xd0\xcf\x11\xe0"

@@ -8,10 +8,11 @@ from itertools import islice
 from typing import Any
 
 from rung.core.errors import DataError
+from rung.core.types import Row
 from rung.data.prepare.hashing import hash64
 from rung.data.sources.encoding import Encoding
 from rung.data.sources.files import File
-from rung.data.sources.rows import MAX_CELL, TOO_LARGE, Reading, Row, Table
+from rung.data.sources.rows import MAX_CELL, TOO_LARGE, Reading, Table
 from rung.data.sources.text_lines import TextTable, decode_cell, lines, open_text, undecodable
 
 SUFFIXES = (".jsonl", ".ndjson")

@@ -9,9 +9,10 @@ from typing import Any
 
 from rung.core.errors import DataError, MissingExtra
 from rung.core.files import sha256
+from rung.core.types import Row
 from rung.data.prepare.hashing import hash64
 from rung.data.sources.files import File
-from rung.data.sources.rows import Reading, Row, Table, header, plain
+from rung.data.sources.rows import Reading, Table, header, plain
 
 SUFFIXES = (".parquet", ".pq")
 _BATCH = 1000

@@ -12,8 +12,9 @@ from typing import Any
 
 from rung.core.errors import DataError, MissingExtra, RungError, did_you_mean
 from rung.core.spec.source_names import expanded, masked, scrubbed
+from rung.core.types import Row
 from rung.data.prepare.hashing import hash64
-from rung.data.sources.rows import Row, Table, header, plain
+from rung.data.sources.rows import Table, header, plain
 
 _BATCH = 1000
 _READS = re.compile(r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*\(*\s*(?:select|with|values|table)\b", re.I | re.S)

@@ -97,7 +97,9 @@ def _open_local(path: Path, name: str, reading: Reading) -> Table:
         raise DataError("this is neither a file nor a folder", str(path), "Save the table as a file.")
     if path.stat().st_size == 0:
         raise DataError("the file is empty", name, "It needs a header and rows.")
-    return open_file(File(path, name), reading)
+    table = open_file(File(path, name), reading)
+    table.folder = path.parent
+    return table
 
 
 def open_file(file: File, reading: Reading) -> Table:

@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rung.core.blobs import BlobStore
 from rung.core.errors import DataError
+from rung.core.kind import SourcePlace
 from rung.core.spec.source_names import short_name
+from rung.core.types import Row
 from rung.data.sources.locate import open_tables
-from rung.data.sources.rows import Reading, Row, Table
+from rung.data.sources.rows import Reading, Table
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,10 @@ class Source:
         """Raise DataError when a table has no such column; key: the spec's key that asks for it."""
         for table in self.tables:
             table.require(column, key)
+
+    def place(self, store: BlobStore, base: Path) -> SourcePlace:
+        """Return where the files lie that its cells may name: beside its own, or below the product's folder."""
+        return SourcePlace(store, *(table.folder for table in self.tables if table.folder is not None), base)
 
     def hashes(self) -> Iterator[tuple[str, str]]:
         """Yield (name, hash) of all that is read."""

@@ -9,29 +9,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from rung.core.errors import DataError, did_you_mean
+from rung.core.types import Row
 
 # A cell beyond this is quarantined: somebody pasted a log file into it.
 MAX_CELL = 1_000_000
 MAX_COLUMNS = 20_000
 TOO_LARGE = f"cell_too_large: more than {MAX_CELL:,} characters in one"
-
-
-class Row(NamedTuple):
-    """A row of a table. A named tuple: millions are made, and these are made fast.
-
-    number: from 1, header and blank lines not counted. values: None when `problem` ("reason: detail") says
-    why not. hash: of what stands in the file, for rows with a problem.
-    """
-
-    file: str
-    number: int
-    values: dict[str, Any] | None
-    problem: str = ""
-    hash: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,13 +36,15 @@ class Table(ABC):
     """One readable table: a file, a folder, the answer to a query.
 
     name: as people know it, in messages and quarantine. encoding: of its characters, "" when the format
-    settles that. columns_are_all: False when rows may bring columns that the first ones did not have.
+    settles that. folder: that relative paths in its cells start from; None for what lies in no folder of the user's.
+    columns_are_all: False when rows may bring columns that the first ones did not have.
     """
 
     name: str
     columns: tuple[str, ...]
     encoding: str = ""
     columns_are_all: bool = True
+    folder: Path | None = None
 
     @abstractmethod
     def rows(self) -> Iterator[Row]:

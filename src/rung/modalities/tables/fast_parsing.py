@@ -1,9 +1,9 @@
-"""Read what a request says in the kinds of the schema: the same cells as a training file would give."""
+"""Read the cells of a request as a training file would give them: fast paths for plain numbers and words."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, cast
@@ -12,24 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.errors import InputError
+from rung.core.kind import Reader
 from rung.core.types import Field
 from rung.modalities.tables.parsing import category_text, is_missing, parse_date, parse_number
 
-MAX_CHARS = 1_000_000
-CellParser = Callable[[Any, str], Any]
 
-
-def cell_parser(field: Field) -> CellParser:
-    """Return the function that reads a value for a field, given where it came from, for errors.
-
-    It raises InputError saying what does not fit. Plain numbers and words, nearly all cells of a table, take a
-    short way that leads to the same.
-    """
+def number_reader(field: Field) -> Reader:
+    """Return the reader of a column of numbers; plain numbers take a short way that leads to the same."""
 
     def read(value: Any, where: str) -> Any:
-        return _parse_value(field, value, where)
-
-    def read_number(value: Any, where: str) -> Any:
         if type(value) is not bool:
             try:
                 plain = float(value)
@@ -37,34 +28,47 @@ def cell_parser(field: Field) -> CellParser:
                     return plain
             except (TypeError, ValueError, OverflowError):
                 pass
-        return _parse_value(field, value, where)
+        return _parse_cell(field, value, where)
 
-    def read_category(value: Any, where: str) -> Any:
-        return _cached_category(value) if type(value) is str else _parse_value(field, value, where)
-
-    return {"number": read_number, "category": read_category}.get(field.kind, read)
+    return read
 
 
-def parse_column(field: Field, read: CellParser, cells: Any, where: str) -> Sequence[Any]:
-    """Return many cells of a field as `read` would one by one, many times as fast for plain ones.
+def category_reader(field: Field) -> Reader:
+    """Return the reader of a column of categories; words take a short way that leads to the same."""
 
-    cells: a list, or an array as data frames hold them. Numbers come as an array, NaN where one is missing. Raises
-    InputError as `read` does.
-    """
-    if field.kind == "number":
-        return cast(Sequence[Any], _parse_numbers(read, cells, where))
+    def read(value: Any, where: str) -> Any:
+        return _cached_category(value) if type(value) is str else _parse_cell(field, value, where)
+
+    return read
+
+
+def time_reader(field: Field) -> Reader:
+    """Return the reader of a column of dates."""
+
+    def read(value: Any, where: str) -> Any:
+        return _parse_cell(field, value, where)
+
+    return read
+
+
+def read_numbers(read: Reader, cells: Any, where: str) -> Sequence[Any]:
+    """Return many numbers as an array, NaN where one is missing, as `read` would read them one by one."""
+    return cast(Sequence[Any], _parse_numbers(read, cells, where))
+
+
+def read_categories(read: Reader, cells: Any, where: str) -> Sequence[Any]:
+    """Return many categories as `read` would read them one by one."""
     if isinstance(cells, np.ndarray):
         cells = cells.tolist()
-    if field.kind == "category":
-        with suppress(TypeError):
-            return list(map(_CachedParser(read, where).__getitem__, cells))
+    with suppress(TypeError):
+        return list(map(_CachedParser(read, where).__getitem__, cells))
     return [read(cell, where) for cell in cells]
 
 
 class _CachedParser(dict[str | None, Any]):
     """What each word that came was read as; TypeError for anything else, since 1 would be found as True."""
 
-    def __init__(self, read: CellParser, where: str) -> None:
+    def __init__(self, read: Reader, where: str) -> None:
         super().__init__()
         self._read, self._where = read, where
 
@@ -75,7 +79,7 @@ class _CachedParser(dict[str | None, Any]):
         return found
 
 
-def _parse_numbers(read: CellParser, cells: Any, where: str) -> npt.NDArray[np.float64]:
+def _parse_numbers(read: Reader, cells: Any, where: str) -> npt.NDArray[np.float64]:
     if isinstance(cells, np.ndarray):
         if cells.dtype.kind in "iuf":
             found = cells.astype(np.float64)
@@ -117,31 +121,10 @@ def _parse_category(value: Any) -> str | None:
     return None if is_missing(value) or is_missing(text) else text
 
 
-def _parse_value(field: Field, value: Any, where: str) -> Any:
-    if value is None:
-        return "" if field.kind == "text" else None
-    if field.kind == "text":
-        if isinstance(value, list | dict | bytes):
-            raise InputError(
-                f"'{field.name}' must be text, not {type(value).__name__}", where, "Send a string."
-            )
-        text = str(value)
-        if len(text) > MAX_CHARS:
-            raise InputError(
-                f"'{field.name}' has more than {MAX_CHARS:,} characters", where, "Send less of it."
-            )
-        return text
-    if field.kind == "list" and not isinstance(value, list):
-        raise InputError(
-            f"'{field.name}' must be a list, not {type(value).__name__}", where, "Send a JSON list."
-        )
-    if field.kind in {"number", "category", "time"}:
-        return _parse_cell(field, value, where)
-    return value
-
-
 def _parse_cell(field: Field, value: Any, where: str) -> Any:
-    """Return a cell of a table as training rows have it; None when it holds nothing."""
+    """Return a cell of a table as training rows have it; None when it holds nothing. Raises InputError."""
+    if value is None:
+        return None
     if isinstance(value, list | dict | bytes):
         raise InputError(
             f"'{field.name}' must be a {field.kind}, not {type(value).__name__}", where, "Send one value."

@@ -57,7 +57,7 @@ class TableTask(Task):
             return f"nothing in {names}"
         return ""
 
-    def fold(self, inputs: Mapping[str, Any]) -> str:
+    def dedup_key(self, inputs: Mapping[str, Any]) -> str:
         """Return the cells as one text: equal for rows whose numbers and words are, however they are written."""
         return "\x1f".join(_folded(value) for value in inputs.values())
 

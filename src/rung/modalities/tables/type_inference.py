@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
-from rung.core.types import Field, Kind
+from rung.core.types import Field
 from rung.modalities.tables.parsing import (
     category_text,
     day_month_order,
@@ -50,7 +50,7 @@ def infer_field(name: str, cells: Mapping[str, int]) -> Field:
     form = day_month_order(some)
     if sum(n for text, n in some.items() if parse_date(text, form) is not None) >= _MIN_SHARE * total:
         return Field(name, "time", "input", form=form)
-    kind: Kind = "text" if _is_text(some, total) else "category"
+    kind = "text" if _is_text(some, total) else "category"
     return Field(name, kind, "input", _categories(cells) if kind == "category" else ())
 
 

@@ -7,15 +7,15 @@ are not watched: they move on by themselves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from rung.core.kind import CATEGORY, LENGTH, NUMBER, SCRIPT, kind
 from rung.core.types import Columns, Schema
-from rung.modalities.text.drift_statistics import TextDriftModel
 from rung.monitoring.drift.binning import (
     Binning,
     CategoryBins,
@@ -29,7 +29,28 @@ from rung.monitoring.drift.binning import (
 
 # Of the rows used to learn, so many fix the functions; the rest their edges.
 _FIRST = 2 / 3
-_WATCHED = {"text", "number", "category"}
+# How what a kind measures is put into bins.
+_SCALES: Mapping[str, Callable[[Sequence[Any]], Binning]] = {
+    NUMBER: QuantileBins.learn,
+    CATEGORY: CategoryBins.learn,
+    LENGTH: TextLengthBins.learn,
+    SCRIPT: lambda _: ScriptBins(),
+}
+
+
+class RowSpace(Protocol):
+    """Where the texts of a whole row lie among those of training: what `Kind.space` learns."""
+
+    rows: int
+
+    @property
+    def topics(self) -> int: ...
+
+    def measure(self, texts: Sequence[str]) -> tuple[Any, Any, Any]:
+        """Return of each row how rare its words are, how far it is from every topic, and its nearest topic."""
+        ...
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]: ...
 
 
 @dataclass(frozen=True)
@@ -52,7 +73,7 @@ class InputStatistics:
     def __init__(
         self,
         statistics: Sequence[Statistic],
-        words: TextDriftModel | None,
+        words: RowSpace | None,
         shares: Mapping[str, Sequence[float]],
     ) -> None:
         self.statistics = tuple(statistics)
@@ -69,16 +90,14 @@ class InputStatistics:
         )
         found, shares = [], {}
         for field in schema.inputs:
-            cells = list(columns[field.name]) if field.kind in _WATCHED else []
-            if field.kind == "text":
-                found += [Statistic("length", field.name, TextLengthBins.learn(cells)), Statistic("script", field.name, ScriptBins())]  # fmt: skip
-            elif field.kind in _WATCHED:
-                made = (QuantileBins if field.kind == "number" else CategoryBins).learn(cells)
-                found.append(Statistic("value", field.name, made))
-                counts = np.bincount(made.bins(list(first[field.name])), minlength=made.size) + 0.5
-                shares[field.name] = (counts / counts.sum()).tolist()
+            for what, (scale, cells) in kind(field.kind).measure(list(columns[field.name])).items():
+                made = _SCALES[scale](cells)
+                found.append(Statistic(what, field.name, made))
+                if what == "value":
+                    counts = np.bincount(made.bins(list(first[field.name])), minlength=made.size) + 0.5
+                    shares[field.name] = (counts / counts.sum()).tolist()
         texts = _joined_texts(schema, first)
-        words = TextDriftModel.fit(texts, seed) if texts else None
+        words = _space(schema).fit(texts, seed) if texts else None
         sketch = cls(found, words, shares)
         if words is not None:
             rarity, distance, _ = words.measure(_joined_texts(schema, second))
@@ -97,10 +116,23 @@ class InputStatistics:
             whole["topic"] = topic.tolist()
         if any(item.what == "cells" for item in self.statistics):
             whole["cells"] = self.surprise(columns)
+        measured = {
+            f.name: kind(f.kind).measure(list(columns[f.name]))
+            for f in schema.inputs
+            if self._watches(f.name)
+        }
+        rows = len(next(iter(columns.values()), ()))
         for item in self.statistics:
-            cells = columns[item.field] if item.field else whole[item.what]
+            if item.field:
+                # What was measured once and is not any more counts as missing.
+                _, cells = measured[item.field].get(item.what, (NUMBER, [None] * rows))
+            else:
+                cells = whole[item.what]
             found[item.key] = item.binned.bins(cells)
         return found
+
+    def _watches(self, field: str) -> bool:
+        return any(item.field == field for item in self.statistics)
 
     def surprise(self, columns: Columns) -> npt.NDArray[np.float64]:
         """Return how unusual each row's cells are, the mean of -log of the share of each cell's bin."""
@@ -125,7 +157,7 @@ class InputStatistics:
         cls, raw: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[np.generic]]
     ) -> InputStatistics:
         """Return what `as_dict` and the arrays say."""
-        words = TextDriftModel.from_arrays(raw["word_rows"], arrays) if raw["word_rows"] else None
+        words = kind("text").space().from_arrays(raw["word_rows"], arrays) if raw["word_rows"] else None
         statistics = [
             Statistic(s["what"], s["field"], binning_from_dict(s["bins"])) for s in raw["statistics"]
         ]
@@ -134,7 +166,12 @@ class InputStatistics:
 
 def unmonitored_inputs(schema: Schema) -> list[str]:
     """Return the inputs that nothing watches: times, which move on by themselves, and kinds without a statistic."""
-    return [field.name for field in schema.inputs if field.kind not in _WATCHED]
+    return [field.name for field in schema.inputs if not kind(field.kind).measure([])]
+
+
+def _space(schema: Schema) -> Any:
+    """Return the class that learns a space of whole rows: that of the first kind which has one."""
+    return next(space for field in schema.inputs if (space := kind(field.kind).space()) is not None)
 
 
 def _select_rows(columns: Columns, rows: npt.NDArray[np.int64]) -> dict[str, list[Any]]:
@@ -143,5 +180,5 @@ def _select_rows(columns: Columns, rows: npt.NDArray[np.int64]) -> dict[str, lis
 
 def _joined_texts(schema: Schema, columns: Columns) -> list[str]:
     """Return the texts of each row as one; [] where no field is a text."""
-    texts = [columns[field.name] for field in schema.inputs if field.kind == "text"]
+    texts = [columns[field.name] for field in schema.inputs if kind(field.kind).space() is not None]
     return ["\n".join("" if cell is None else str(cell) for cell in row) for row in zip(*texts, strict=True)]

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from rung.core import types
 from rung.core.errors import InputError
+from rung.core.kind import kind
 
 # An explanation takes far longer than a prediction.
 MAX_EXPLAINED_ROWS = 20
@@ -23,17 +24,7 @@ def _require_json(value: Any) -> Any:
     return value
 
 
-# A table cell may be missing; numbers and dates may be sent as text.
-_Cell = str | bool | int | Annotated[float, Field(allow_inf_nan=False)] | None
 _Json = Annotated[Any, AfterValidator(_require_json)]
-_FIELD_TYPES: dict[str, Any] = {
-    "text": str,
-    "category": _Cell,
-    "number": _Cell,
-    "time": _Cell,
-    "list": Annotated[list[Any], AfterValidator(_require_json)],
-    "json": _Json,
-}
 
 
 class FeedbackRequest(BaseModel):
@@ -61,7 +52,7 @@ def row_model(name: str, schema: types.Schema) -> type[BaseModel]:
     fields: dict[str, Any] = {
         # A column may not be a valid Python name, so it is the alias of a generated field name.
         f"field_{i}": (
-            _FIELD_TYPES.get(field.kind, str),
+            kind(field.kind).request_type(field),
             Field(..., alias=field.name, description=field.kind),
         )
         for i, field in enumerate(schema.inputs)

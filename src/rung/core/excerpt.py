@@ -1,0 +1,21 @@
+"""A row's inputs as one line, for a person who looks at it."""
+
+from __future__ import annotations
+
+from rung.core.kind import kind
+from rung.core.types import Examples
+
+# Characters of one value that are looked at.
+_MOST = 2_000
+
+
+def excerpt(examples: Examples, index: int, chars: int = 280) -> str:
+    """Return the beginning of a row's inputs as one line: names where there are several, each value as its kind shows it."""
+    fields = examples.schema.inputs
+    (cells,) = examples.take([index]).records()
+    # One column speaks for itself; of several each needs its name.
+    named = len(fields) > 1 and any(not kind(f.kind).is_prose for f in fields)
+    joined = " · ".join(
+        (f"{f.name}: " if named else "") + kind(f.kind).preview_text(cells[f.name], _MOST) for f in fields
+    )
+    return joined if len(joined) <= chars else joined[: chars - 1] + "…"

@@ -1,0 +1,1 @@
+"""Sound: clips by reference."""

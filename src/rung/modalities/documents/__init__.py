@@ -1,0 +1,1 @@
+"""Documents: files of pages by reference."""

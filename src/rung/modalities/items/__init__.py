@@ -1,0 +1,1 @@
+"""Lists of things: histories of a user, and JSON of any shape."""

@@ -1,0 +1,126 @@
+"""The cells of tables: numbers, categories and dates, read as people write them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from rung.core.kind import CATEGORY, NUMBER, Kind, Reader, Scale, SourcePlace
+from rung.core.types import Field
+from rung.modalities.tables.fast_parsing import (
+    category_reader,
+    number_reader,
+    read_categories,
+    read_numbers,
+    time_reader,
+)
+from rung.modalities.tables.parsing import category_text, cell_text, is_missing, parse_date, parse_number
+
+
+class _CellKind(Kind):
+    """A cell that may be missing and may come as people write it."""
+
+    form_type: ClassVar[str] = "text"
+
+    def request_type(self, field: Field) -> Any:
+        from typing import Annotated
+
+        from pydantic import Field as Checked
+
+        return str | bool | int | Annotated[float, Checked(allow_inf_nan=False)] | None
+
+    def json_schema(self, field: Field) -> dict[str, Any]:
+        return {"type": ["string", "number", "boolean", "null"]}
+
+    def widget(self, field: Field) -> dict[str, Any]:
+        return {"type": self.form_type, "unit": field.form} if field.form else {"type": self.form_type}
+
+    def parse(self, cell: Any, place: SourcePlace) -> Any:
+        if cell is None or isinstance(cell, str):
+            return cell
+        if isinstance(cell, list | dict):
+            raise ValueError(f"bad_input: holds a JSON {type(cell).__name__}, not text")
+        return cell_text(cell)
+
+    def identity(self, value: Any) -> str:
+        return category_text(value)
+
+    def is_empty(self, value: Any) -> bool:
+        return is_missing(value, self.name)
+
+
+class NumberKind(_CellKind):
+    """A finite number, or nothing."""
+
+    name = "number"
+    is_number = True
+    form_type = "number"
+
+    def reader(self, field: Field) -> Reader:
+        return number_reader(field)
+
+    def read_column(self, field: Field, read: Reader, cells: Any, where: str) -> Sequence[Any]:
+        return read_numbers(read, cells, where)
+
+    def json_schema(self, field: Field) -> dict[str, Any]:
+        return {"type": "number"} if field.role == "output" else super().json_schema(field)
+
+    def cast(self, field: Field, text: str) -> Any:
+        if is_missing(text, "number"):
+            return None
+        found = parse_number(text, field.form)
+        if found is None and category_text(text) not in field.values:
+            raise ValueError(f"bad_value: '{text[:60]}' is no number")
+        return found
+
+    def measure(self, values: Sequence[Any]) -> Mapping[str, tuple[Scale, Sequence[Any]]]:
+        return {"value": (NUMBER, values)}
+
+
+class CategoryKind(_CellKind):
+    """One of several words."""
+
+    name = "category"
+    is_text = True
+    repeats = True
+
+    def reader(self, field: Field) -> Reader:
+        return category_reader(field)
+
+    def read_column(self, field: Field, read: Reader, cells: Any, where: str) -> Sequence[Any]:
+        return read_categories(read, cells, where)
+
+    def json_schema(self, field: Field) -> dict[str, Any]:
+        if field.role == "output":
+            return {"type": "string", "enum": list(field.values)} if field.values else {"type": "string"}
+        return super().json_schema(field)
+
+    def cast(self, field: Field, text: str) -> Any:
+        word = category_text(text)
+        return None if is_missing(text, "category") or is_missing(word) else word
+
+    def measure(self, values: Sequence[Any]) -> Mapping[str, tuple[Scale, Sequence[Any]]]:
+        return {"value": (CATEGORY, values)}
+
+
+class TimeKind(_CellKind):
+    """A date or a time, in ISO 8601 once it is read."""
+
+    name = "time"
+    is_text = True
+    repeats = True
+    form_type = "date"
+
+    def reader(self, field: Field) -> Reader:
+        return time_reader(field)
+
+    def json_schema(self, field: Field) -> dict[str, Any]:
+        return {"type": ["string", "number", "null"]}
+
+    def cast(self, field: Field, text: str) -> Any:
+        if is_missing(text, "time"):
+            return None
+        found = parse_date(text, field.form)
+        if found is None:
+            raise ValueError(f"bad_value: '{text[:60]}' is no date")
+        return found
