@@ -60,11 +60,11 @@ def test_what_weights_and_thinning_do_to_rows():
     sums = [heavy.weights[goal.codes == k].sum() for k in (0, 1)]
     assert sums[0] == pytest.approx(sums[1]) and heavy.shift[1] < 0 < heavy.shift[0]
     thin = balance_rows(cells, goal, {"balance": "thin"}, 0)
-    counts = np.bincount(thin.goal.codes)
+    counts = np.bincount(thin.y.codes)
     assert counts[1] == rare and counts[0] == max(20 * rare, 2_000) and thin.weights is None
     assert thin.shift[0] - thin.shift[1] == pytest.approx(np.log((60_000 - rare) / counts[0]))
     numbers = TrainingTargets(goal.targets[:, :1], None)
-    assert balance_rows(cells, numbers, {"balance": "weights"}, 0).goal is numbers
+    assert balance_rows(cells, numbers, {"balance": "weights"}, 0).y is numbers
 
 
 def test_scores_are_levelled_to_the_labels_shares():

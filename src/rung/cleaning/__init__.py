@@ -1,1 +1,1 @@
-"""Steps that mend text before anything reads it, at building and at every prediction alike."""
+"""Text cleaning steps, applied before anything reads the text: the same when building and when predicting."""

@@ -1,1 +1,1 @@
-"""What ships with a bundle, one package a kind of data."""
+"""What ships with a bundle: one package for each kind of data."""

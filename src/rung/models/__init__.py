@@ -1,1 +1,1 @@
-"""One file per model family; the file's name is the family's name."""
+"""One file for each model family; the file name is the name of the family."""

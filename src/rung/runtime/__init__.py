@@ -1,1 +1,1 @@
-"""What all modalities share when they answer."""
+"""Prediction code that all modalities share."""

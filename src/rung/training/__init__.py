@@ -1,1 +1,1 @@
-"""What only builds need: fitting, search, calibration, export."""
+"""Code that only builds need: fitting, model selection, calibration, export."""

@@ -1,4 +1,4 @@
-"""A sum of tables: one for each column's bins, a few for pairs of columns. Nothing else is added up, so all can be read."""
+"""Additive model: a sum of lookup tables, one for each column and for a few pairs of columns."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Axis:
-    """How a column falls into bins. column: among the numbers, then the categories. places: of a number, the cuts
-    between its bins (bin 0 is "missing", a cut belongs to the bin above it); of a category, the bin of each code."""
+    """How a column is binned.
+
+    column: position among the numbers, then the categories. places: for a number, the cut points between bins
+    (bin 0 is "missing"; a cut point belongs to the bin above it); for a category, the bin of each code.
+    """
 
     column: int
     places: npt.NDArray[Any]
@@ -37,7 +40,9 @@ class Axis:
 
 @dataclass(frozen=True)
 class Term:
-    """One or two axes by their number, and what each bin, or pair of bins, adds: [bins, (bins,) outputs]."""
+    """One or two axes by position, and the table of what each bin, or pair of bins, adds: [bins, (bins,)
+    outputs].
+    """
 
     axes: tuple[int, ...]
     table: npt.NDArray[np.float32]
@@ -45,9 +50,10 @@ class Term:
 
 @dataclass(frozen=True)
 class AdditiveModel:
-    """Raw scores [rows, outputs] = intercept + the sum of all terms; one output speaks for one label of two.
+    """Raw scores [rows, outputs] = intercept + the sum of all terms. With two labels there is one output.
 
-    Every term has mean 0 over training rows, a pair's also along either column, columns taken as independent.
+    Every term has mean 0 over the training rows; a pair's table also along each of its columns, taken as
+    independent.
     """
 
     axes: tuple[Axis, ...]
@@ -64,21 +70,22 @@ class AdditiveModel:
         return expand_binary_scores(total, self.outputs)
 
     def contributions(self, cells: Cells) -> Floats:
-        """Return [rows, numbers + categories, outputs]: what each column adds, a pair's half to either of its two.
+        """Return [rows, numbers + categories, outputs]: what each column adds; a pair's value is split in
+        half.
 
-        With terms of mean 0 along each column these are the exact Shapley values, columns taken as independent: a
-        game whose value is a sum over sets of players gives each set's worth to its players in equal parts.
+        With terms of mean 0 along each column these are exact Shapley values for independent columns: the
+        value of a set of players is divided equally among them.
         """
         bins = [axis.bins(cells) for axis in self.axes]
         found = np.zeros((len(cells), cells.numbers.shape[1] + cells.codes.shape[1], len(self.intercept)))
         for term in self.terms:
-            moved = term.table[tuple(bins[axis] for axis in term.axes)] / len(term.axes)
+            share = term.table[tuple(bins[axis] for axis in term.axes)] / len(term.axes)
             for axis in term.axes:
-                found[:, self.axes[axis].column] += moved
+                found[:, self.axes[axis].column] += share
         return expand_binary_scores(found, self.outputs)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return everything, for safetensors."""
+        """Return the model as arrays, for safetensors."""
         found: dict[str, npt.NDArray[Any]] = {
             "outputs": np.array([self.outputs]),
             "intercept": self.intercept,
@@ -91,7 +98,7 @@ class AdditiveModel:
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> AdditiveModel:
-        """Return what `arrays` gave."""
+        """Return the model that `arrays` describes."""
         axes = tuple(Axis(c, arrays[f"axis.{i}"]) for i, c in enumerate(arrays["columns"].tolist()))
         count = sum(key.endswith(".table") for key in arrays)
         terms = tuple(

@@ -1,4 +1,6 @@
-"""Read the cells of a request as a training file would give them: fast paths for plain numbers and words."""
+"""Parse the cells of a request with the same result as in a training file; fast paths for plain numbers and
+words.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from rung.modalities.tables.parsing import category_text, is_missing, parse_date
 
 
 def number_reader(field: Field) -> Reader:
-    """Return the reader of a column of numbers; plain numbers take a short way that leads to the same."""
+    """Return the reader of a column of numbers, with a fast path for plain ones."""
 
     def read(value: Any, where: str) -> Any:
         if type(value) is not bool:
@@ -34,7 +36,7 @@ def number_reader(field: Field) -> Reader:
 
 
 def category_reader(field: Field) -> Reader:
-    """Return the reader of a column of categories; words take a short way that leads to the same."""
+    """Return the reader of a column of categories, with a fast path for strings."""
 
     def read(value: Any, where: str) -> Any:
         return _cached_category(value) if type(value) is str else _parse_cell(field, value, where)
@@ -52,12 +54,12 @@ def time_reader(field: Field) -> Reader:
 
 
 def read_numbers(read: Reader, cells: Any, where: str) -> Sequence[Any]:
-    """Return many numbers as an array, NaN where one is missing, as `read` would read them one by one."""
+    """Return the parsed numbers of a column as an array, NaN where missing: the same as `read` cell by cell."""
     return cast(Sequence[Any], _parse_numbers(read, cells, where))
 
 
 def read_categories(read: Reader, cells: Any, where: str) -> Sequence[Any]:
-    """Return many categories as `read` would read them one by one."""
+    """Return the parsed categories of a column: the same as `read` cell by cell."""
     if isinstance(cells, np.ndarray):
         cells = cells.tolist()
     with suppress(TypeError):
@@ -66,7 +68,7 @@ def read_categories(read: Reader, cells: Any, where: str) -> Sequence[Any]:
 
 
 class _CachedParser(dict[str | None, Any]):
-    """What each word that came was read as; TypeError for anything else, since 1 would be found as True."""
+    """Parsed value of each string seen; TypeError for other types, since 1 would be found under True."""
 
     def __init__(self, read: Reader, where: str) -> None:
         super().__init__()
@@ -88,14 +90,14 @@ def _parse_numbers(read: Reader, cells: Any, where: str) -> npt.NDArray[np.float
         cells = cells.tolist()
     kinds = set(map(type, cells))
     if kinds == {str}:
-        # Python reads 1_000 as a number, `number` does not.
+        # `float` accepts 1_000, `parse_number` does not.
         if "_" not in "".join(cells):
             with suppress(ValueError):
                 found = np.fromiter(map(float, [cell or "nan" for cell in cells]), np.float64, len(cells))
                 for place in np.flatnonzero(~np.isfinite(found)).tolist():
                     found[place] = _or_nan(read(cells[place], where))
                 return found
-        # Words among numbers are few, and the same again and again.
+        # Strings among numbers are few and repeat.
         known = {cell: _or_nan(read(cell, where)) for cell in set(cells)}
         return np.fromiter(map(known.__getitem__, cells), np.float64, len(cells))
     if kinds <= {float, int}:
@@ -116,13 +118,13 @@ def _cached_category(text: str) -> str | None:
 
 
 def _parse_category(value: Any) -> str | None:
-    """Return a category; None when nothing, or a word for nothing, stands there, in whatever width."""
+    """Return a category; None for an empty cell or a missing-value marker, in any width."""
     text = category_text(value)
     return None if is_missing(value) or is_missing(text) else text
 
 
 def _parse_cell(field: Field, value: Any, where: str) -> Any:
-    """Return a cell of a table as training rows have it; None when it holds nothing. Raises InputError."""
+    """Return a cell of a table as in training rows; None when it is missing. Raises InputError."""
     if value is None:
         return None
     if isinstance(value, list | dict | bytes):

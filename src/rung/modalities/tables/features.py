@@ -1,7 +1,7 @@
-"""One packed description of a table's columns for all families: the same numpy code when a model is fitted and asked.
+"""Encode a table's columns as numbers and category codes: the same code for fitting and for predicting.
 
-Numbers stay as they are, dates become parts of the calendar, categories become codes, and a column of free text
-becomes what a linear model of its words says of the target.
+Numbers stay as they are, dates become calendar features, categories become codes, and a free-text column
+becomes scores of a linear model over its words.
 """
 
 from __future__ import annotations
@@ -21,16 +21,19 @@ from rung.modalities.tables.text_feature import TextScorer
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
-# A value in fewer rows may name somebody: a bundle holds its digest at most.
+# A value in fewer rows may identify a person: a bundle stores at most its digest.
 MIN_VALUE_ROWS = 3
-_PARTS = ("day", "month", "weekday", "hour")
-_NONE = np.zeros(0, dtype=np.uint64)
+_CALENDAR_PARTS = ("day", "month", "weekday", "hour")
+_NO_DIGESTS = np.zeros(0, dtype=np.uint64)
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Rows ready for a model. numbers: [rows, p], NaN where missing. codes: [rows, q], from 0: the known values in
-    order, then "another one", last "missing". sizes: how many codes each of the q columns has."""
+    """Rows ready for a model.
+
+    numbers: [rows, p], NaN where missing. codes: [rows, q], from 0: the known values in order, then "other",
+    last "missing". sizes: number of codes of each of the q columns.
+    """
 
     numbers: Floats
     codes: Codes
@@ -44,7 +47,7 @@ class Cells:
         return Cells(self.numbers[rows], self.codes[rows], self.sizes)
 
     def merged(self, fewest: int) -> Cells:
-        """Return rows with "another one" for each value that fewer of them have."""
+        """Return the rows with the code "other" for each value that fewer than `fewest` of them have."""
         codes = self.codes.copy()
         for j, size in enumerate(self.sizes):
             known = np.append(np.bincount(codes[:, j], minlength=size)[:-1] >= fewest, True)
@@ -53,26 +56,26 @@ class Cells:
 
 
 class _Codes(dict[Any, int]):
-    """The code of each of a category's values, of any other one, and of nothing."""
+    """Map the values of a category to codes, unknown values to "other", empty ones to "missing"."""
 
     def __init__(self, name: str, values: Sequence[str], digests: npt.NDArray[np.uint64]) -> None:
         super().__init__({value: code for code, value in enumerate(values)})
         self._name = name
-        self._digested = {digest: len(values) + place for place, digest in enumerate(digests.tolist())}
+        self._by_digest = {digest: len(values) + place for place, digest in enumerate(digests.tolist())}
         self._other = len(values) + len(digests)
         self.update(dict.fromkeys((None, ""), self._other + 1))
 
     def __missing__(self, value: Any) -> int:
-        if not self._digested:
+        if not self._by_digest:
             return self._other
-        return self._digested.get(digest(self._name, value), self._other)
+        return self._by_digest.get(digest(self._name, value), self._other)
 
 
 def digest(name: str, value: Any) -> int:
-    """Return what a rare value of a column is known by.
+    """Return the hash that stands for a rare value of a column.
 
-    It hides a value only from those who cannot guess it: whoever holds a bundle may try all that a column could hold,
-    and learn of each whether a training row had it, and of which label.
+    It hides a value only from those who cannot guess it: whoever has a bundle can try all plausible values
+    and learn for each whether a training row had it, and with which label.
     """
     text = f"{name}\0{value}".encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(text, digest_size=8, key=b"rung-category").digest(), "little")
@@ -80,9 +83,12 @@ def digest(name: str, value: Any) -> int:
 
 @dataclass(frozen=True)
 class TableFeatures:
-    """What is read of each column. numbers: (column, part), the part "" for the number itself. categories: column ->
-    its known values. digests: column -> those of known values that too few rows have to be held. texts: column -> its
-    scores. left_out: column -> why it is not read."""
+    """Which features are computed from which columns.
+
+    numbers: (column, part); the part is "" for the number itself, else a calendar feature. categories: column
+    -> its known values. digests: column -> digests of known values with too few rows to be stored. texts:
+    column -> its text scorer. left_out: column -> why it is not used.
+    """
 
     numbers: tuple[tuple[str, str], ...]
     categories: Mapping[str, tuple[str, ...]]
@@ -92,7 +98,7 @@ class TableFeatures:
 
     @property
     def number_sources(self) -> tuple[str, ...]:
-        """Return the column that each number of `Cells` comes from."""
+        """Return the source column of each number of `Cells`."""
         scores = [name for name, text in self.texts.items() for _ in range(text.width + 1)]
         return (*(name for name, _ in self.numbers), *scores)
 
@@ -101,7 +107,9 @@ class TableFeatures:
         return {name: _Codes(name, values, self.digests[name]) for name, values in self.categories.items()}
 
     def encode(self, inputs: Columns, text_scores: Mapping[str, Floats] | None = None) -> Cells:
-        """Return rows as a model reads them. text_scores: of training rows, by models that had not seen them."""
+        """Return rows as a model reads them. text_scores: out-of-fold scores of training rows, in place of
+        the scorers'.
+        """
         rows = len(next(iter(inputs.values()))) if inputs else 0
         columns: list[Floats] = []
         times: dict[str, dict[str, Floats]] = {}
@@ -126,11 +134,11 @@ class TableFeatures:
         return Cells(np.hstack(blocks), codes, tuple(sizes))
 
     def shown(self, inputs: Columns, row: int) -> dict[str, str]:
-        """Return each column of a row as people read it: "age = 34"."""
-        return {name: f"{name} = {_shown(column[row])}" for name, column in inputs.items()}
+        """Return each column of a row for display: "age = 34"."""
+        return {name: f"{name} = {_display(column[row])}" for name, column in inputs.items()}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything but digests and the text models' arrays, for JSON."""
+        """Return the JSON part: everything but digests and the arrays of the text scorers."""
         return {
             "numbers": [list(pair) for pair in self.numbers],
             "categories": {name: list(values) for name, values in self.categories.items()},
@@ -139,7 +147,7 @@ class TableFeatures:
         }
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the digests and the arrays of the text models, for safetensors."""
+        """Return the digests and the arrays of the text scorers, for safetensors."""
         found: dict[str, npt.NDArray[Any]] = {}
         for place, name in enumerate(self.categories):
             found |= {f"digests.{place}": self.digests[name]} if len(self.digests[name]) else {}
@@ -149,7 +157,7 @@ class TableFeatures:
 
     @staticmethod
     def from_parts(raw: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> TableFeatures:
-        """Return what `as_dict` and `arrays` gave."""
+        """Return the features that `as_dict` and `arrays` describe."""
         texts = {}
         for place, (name, facts) in enumerate(raw["texts"].items()):
             prefix = f"text.{place}."
@@ -158,21 +166,24 @@ class TableFeatures:
         return TableFeatures(
             tuple((name, part) for name, part in raw["numbers"]),
             {name: tuple(values) for name, values in raw["categories"].items()},
-            {name: arrays.get(f"digests.{place}", _NONE) for place, name in enumerate(raw["categories"])},
+            {
+                name: arrays.get(f"digests.{place}", _NO_DIGESTS)
+                for place, name in enumerate(raw["categories"])
+            },
             texts,
             dict(raw["left_out"]),
         )
 
 
 def as_floats(column: Sequence[Any]) -> Floats:
-    """Return a column of numbers as an array, NaN where one is missing."""
+    """Return a numeric column as an array, NaN where missing."""
     if isinstance(column, np.ndarray):
         return column.astype(np.float64)
     return np.array([np.nan if value is None or value == "" else value for value in column], dtype=np.float64)
 
 
 def calendar_features(column: Sequence[Any]) -> dict[str, Floats]:
-    """Return days since 1970, month, weekday (Monday 0) and hour of a column of ISO dates; NaN where none stands."""
+    """Return days since 1970, month, weekday (Monday 0) and hour of a column of ISO dates; NaN where missing."""
     cells = [_iso(cell) for cell in column]
     when = np.array(cells, dtype="datetime64[s]")
     missing = np.isnat(when)
@@ -180,11 +191,11 @@ def calendar_features(column: Sequence[Any]) -> dict[str, Floats]:
     day = np.floor(seconds / 86_400)
     month = when.astype("datetime64[M]").astype(np.int64) % 12 + 1.0
     found = {"day": day, "month": month, "weekday": (day + 3) % 7, "hour": np.floor(seconds % 86_400 / 3_600)}
-    return {part: np.where(missing, np.nan, found[part]) for part in _PARTS}
+    return {part: np.where(missing, np.nan, found[part]) for part in _CALENDAR_PARTS}
 
 
 def _iso(cell: Any) -> str:
-    """Return a date that numpy can read; what is none counts as missing."""
+    """Return a date string that numpy parses; "NaT" for anything else."""
     if not cell:
         return "NaT"
     text = str(cell)
@@ -195,7 +206,7 @@ def _iso(cell: Any) -> str:
     )
 
 
-def _shown(value: Any) -> str:
+def _display(value: Any) -> str:
     if value is None or value == "" or value != value:
         return "?"
     return f"{float(value):.6g}" if isinstance(value, int | float | np.floating) else str(value)[:40]

@@ -1,4 +1,4 @@
-"""What a fit of a table leaves: features, parts, weights, calibration."""
+"""The fitted parts of a table model: features, member models, weights, calibration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ MemberModel = LinearModel | TreeEnsemble | AdditiveModel
 
 @dataclass(frozen=True)
 class FittedTable:
-    """What a fit leaves. weights: of each part, adding up to 1. calibration and decision: of labels; scale: of numbers."""
+    """weights: of the members, summing to 1. calibration and decision: for labels. target_transform: for
+    numbers. chosen: what the fit chose, for report and card.
+    """
 
     features: TableFeatures
     members: tuple[MemberModel, ...]

@@ -1,4 +1,4 @@
-"""A linear model of a table's cells: standardised numbers bent at a few knots, one weight a category."""
+"""Linear model of a table: standardised numbers with a few knots, one weight for each category."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LinearDesign:
-    """How cells become columns of a linear model.
+    """How cells become the columns of a linear model.
 
-    fill: what stands for a missing number. knots: [numbers, k], where its line may bend; NaN for no bend. gaps: which
-    numbers have a column "is missing". shift, scale: of the dense columns. kept: per category column, the code ->
-    place of its weight (the last place is shared by the rare and the unseen).
+    fill: replacement of a missing number. knots: [numbers, k], where the slope may change; no columns for
+    straight lines. gaps: numbers that have an "is missing" column. shift, scale: standardisation of the dense
+    columns. kept: for each category column, code -> position of its weight (the last position is shared by
+    rare and unseen values).
     """
 
     fill: Floats
@@ -39,15 +40,16 @@ class LinearDesign:
         return self.dense_width + sum(int(places.max(initial=-1)) + 1 for places in self.kept)
 
     def dense(self, cells: Cells) -> Floats:
-        """Return [rows, dense columns]: numbers, their bends, their gaps; each with mean 0 and spread 1."""
+        """Return [rows, dense columns]: numbers, knots, gaps; each with mean 0 and standard deviation 1."""
         return (self.unscaled(cells) - self.shift) / self.scale
 
     def unscaled(self, cells: Cells) -> Floats:
+        """Return the dense columns before standardisation."""
         missing = np.isnan(cells.numbers)
         values = np.where(missing, self.fill, cells.numbers)
         blocks = [values]
         if self.knots.shape[1]:
-            # Between the outer knots alone: a wild value must not pull the line along.
+            # Clipped to the outer knots: outliers must not pull the line.
             low, high = self.knots[:, 0], self.knots[:, -1]
             held = np.clip(values, low, high)
             blocks[0] = held
@@ -57,7 +59,7 @@ class LinearDesign:
         return np.hstack(blocks)
 
     def places(self, cells: Cells) -> npt.NDArray[np.int64]:
-        """Return [rows, category columns]: the place of each cell's weight among all columns."""
+        """Return [rows, category columns]: position of each cell's weight among all columns."""
         found = np.empty(cells.codes.shape, dtype=np.int64)
         begin = self.dense_width
         for j, places in enumerate(self.kept):
@@ -68,7 +70,10 @@ class LinearDesign:
 
 @dataclass(frozen=True)
 class LinearModel:
-    """A fitted linear model: raw scores [rows, outputs]. centre: [categories, outputs], a category column's mean weight."""
+    """Fitted linear model: raw scores [rows, outputs].
+
+    centre: [categories, outputs], the mean weight of each category column over the training rows.
+    """
 
     design: LinearDesign
     weights: npt.NDArray[np.float32]
@@ -84,9 +89,10 @@ class LinearModel:
         return np.asarray(scores, dtype=np.float64)
 
     def contributions(self, cells: Cells) -> Floats:
-        """Return [rows, numbers + categories, outputs]: what each column adds to the score, against its mean.
+        """Return [rows, numbers + categories, outputs]: what each column adds to the score, relative to its
+        mean.
 
-        Of a linear model these are its Shapley values, columns taken as independent (Lundberg & Lee 2017).
+        For a linear model with independent columns these are the Shapley values (Lundberg & Lee 2017).
         """
         weights = self.weights.astype(np.float64)
         numbers, knots = cells.numbers.shape[1], max(self.design.knots.shape[1] - 2, 0)
@@ -103,7 +109,7 @@ class LinearModel:
         return found
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return everything, for safetensors."""
+        """Return the model as arrays, for safetensors."""
         design = self.design
         found: dict[str, npt.NDArray[Any]] = {
             "weights": self.weights, "bias": self.bias, "centre": self.centre, "fill": design.fill, "knots": design.knots,
@@ -113,7 +119,7 @@ class LinearModel:
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> LinearModel:
-        """Return what `arrays` gave."""
+        """Return the model that `arrays` describes."""
         kept = tuple(arrays[f"kept.{j}"] for j in range(sum(key.startswith("kept.") for key in arrays)))
         own: list[Any] = [arrays[key] for key in ("fill", "knots", "gaps", "shift", "scale")]
         own.append(kept)

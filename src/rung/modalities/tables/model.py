@@ -1,4 +1,4 @@
-"""The model that all families of tables share: packed features, one or a few parts, calibration, thresholds, reasons."""
+"""Base class of all table models: features, member models, calibration, thresholds, explanations."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ _KINDS: dict[str, type[LinearModel] | type[TreeEnsemble] | type[AdditiveModel]] 
 
 
 class TableModel(Model):
-    """A row of a table to a label or a number; families differ in which parts a fit may choose.
+    """Base class of table models: one label or number a row. Families differ in the member models a fit may
+    choose.
 
-    FAMILIES: kinds of parts that are tried. MIXES: whether several may answer together.
+    FAMILIES: kinds of member models that are tried. MIXES: whether several may be combined.
     """
 
     NEEDS = "tables"
@@ -47,7 +48,7 @@ class TableModel(Model):
 
     @classmethod
     def name(cls) -> str:
-        """Return the family's name: that of its file."""
+        """Return the name of the family: the name of its file."""
         return cls.__module__.rsplit(".", 1)[-1]
 
     @property
@@ -59,13 +60,13 @@ class TableModel(Model):
         return self._fitted.chosen
 
     def raw(self, inputs: Columns) -> Floats:
-        """Return [rows, outputs]: the parts' scores, each by its weight, before calibration."""
+        """Return [rows, outputs]: the weighted sum of the members' raw scores, before calibration."""
         cells = self._fitted.features.encode(inputs)
         pairs = zip(self._fitted.members, self._fitted.weights, strict=True)
         return np.asarray(sum(weight * part.raw(cells) for part, weight in pairs))
 
     def probabilities(self, inputs: Columns) -> Floats:
-        """Return [rows, labels] for labels; a model of numbers has none."""
+        """Return [rows, labels]; models of numbers have none."""
         return self._fitted.calibration.apply(self.raw(inputs))
 
     def predict(self, inputs: Columns) -> list[Prediction]:
@@ -76,10 +77,11 @@ class TableModel(Model):
         return self._fitted.target_transform.predictions(self.raw(inputs)[:, 0], self.name())
 
     def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
-        """Return how far each column moved the answer: in log odds towards the label given, or in the target's units.
+        """Return how far each column moved the prediction: in log odds of the predicted label, or in the
+        target's units.
 
-        Exact Shapley values of the trees and of the linear parts, by their weights. For a target learned on a
-        logarithmic scale they are shares: 0.1 is a tenth more.
+        Exact Shapley values of the members, by their weights. For a target learned on a logarithmic scale
+        they are relative: 0.1 is one tenth more.
         """
         features, rows = self._fitted.features, len(next(iter(inputs.values()), ()))
         if not rows:
@@ -90,22 +92,24 @@ class TableModel(Model):
         names = [*features.number_sources, *features.categories]
         reasons = []
         for row, answer in enumerate(self.predict(inputs)):
-            moved = self._towards(found[row], answer)
+            weights = self._towards(found[row], answer)
             total: dict[str, float] = {}
-            for name, weight in zip(names, moved.tolist(), strict=True):
+            for name, weight in zip(names, weights.tolist(), strict=True):
                 total[name] = total.get(name, 0.0) + weight
             shown = features.shown(inputs, row)
             strongest = sorted(total.items(), key=lambda item: (-abs(item[1]), item[0]))[:most]
-            reasons.append([Reason(shown[n], _short(w)) for n, w in strongest if abs(w) > 1e-9])
+            reasons.append([Reason(shown[n], _rounded(w)) for n, w in strongest if abs(w) > 1e-9])
         return reasons
 
-    def _towards(self, moved: Floats, answer: Prediction) -> Floats:
-        """Return one weight a column: of the label given over the mean of the others, or of the number."""
+    def _towards(self, weights: Floats, answer: Prediction) -> Floats:
+        """Return one weight a column: for the predicted label relative to the mean of the others, or for the
+        number.
+        """
         if not self.labels:
-            return np.asarray(moved[:, 0] * self._fitted.target_transform.unit)
+            return np.asarray(weights[:, 0] * self._fitted.target_transform.unit)
         own = self.labels.index(answer.value)
-        others = (moved.sum(axis=1) - moved[:, own]) / max(len(self.labels) - 1, 1)
-        return np.asarray((moved[:, own] - others) * self._fitted.calibration.scale)
+        others = (weights.sum(axis=1) - weights[:, own]) / max(len(self.labels) - 1, 1)
+        return np.asarray((weights[:, own] - others) * self._fitted.calibration.scale)
 
     def save(self, folder: Path) -> None:
         from safetensors.numpy import save_file
@@ -177,5 +181,5 @@ class TableModel(Model):
         return Cost(fit, answer * 1000, 60 + 3 * size + cells * 1e-5, size)
 
 
-def _short(weight: float) -> float:
+def _rounded(weight: float) -> float:
     return float(f"{weight:.4g}")

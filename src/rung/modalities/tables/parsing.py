@@ -1,7 +1,7 @@
-"""Read the cells of tables as people write them: numbers with currencies, percent signs and units, and dates.
+"""Parse table cells as people write them: numbers with currencies, percent signs and units, and dates.
 
-The same functions read a cell when a product is built and when a served model is asked, so a certificate
-speaks of what happens in service.
+The same functions parse cells when a product is built and when a served model is asked, so a certificate
+holds for what happens in production.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-# What tables write where there is nothing. "None" and "unknown" may be answers: they are missing in columns of
-# numbers and dates alone.
+# Missing-value markers. "None" and "unknown" may be values: they are missing only in columns of numbers and
+# dates.
 MISSING = frozenset(
     {"", "na", "n/a", "nan", "null", "?", "<na>", "#n/a", "#na", "nat", "(null)", "缺失", "缺省"}
 )
@@ -52,7 +52,7 @@ _MONTH_NAME_FORMATS = (
 
 
 def is_missing(value: Any, kind: str = "category") -> bool:
-    """Return whether a cell of that kind holds nothing; infinity is no number either."""
+    """Return whether a cell is missing in a column of that kind; infinite numbers are missing as well."""
     if value is None:
         return True
     if isinstance(value, float):
@@ -66,7 +66,7 @@ def is_missing(value: Any, kind: str = "category") -> bool:
 
 
 def cell_text(value: Any) -> str:
-    """Return a cell as one line of text, the same whether a file or a request brought it: 3.0 is "3"."""
+    """Return a cell as one line of text, independent of where it came from: 3.0 becomes "3"."""
     if value is None:
         return ""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
@@ -77,7 +77,7 @@ def cell_text(value: Any) -> str:
 
 
 def category_text(value: Any) -> str:
-    """Return a cell as a category: `cell_text`, with whole numbers alike however they are written ("3", "3.0")."""
+    """Return a cell as a category: `cell_text`, with whole numbers normalised ("3" and "3.0" are the same)."""
     return _category_text(value) if type(value) is str else _normalize_whole_number(cell_text(value))
 
 
@@ -94,7 +94,7 @@ def _normalize_whole_number(text: str) -> str:
 
 
 def parse_number(value: Any, unit: str = "") -> float | None:
-    """Return a cell as a number, None when it is none. unit: what may stand behind it, such as kg.
+    """Return a cell as a number; None when it is not one. unit: what may follow the number, such as kg.
 
     "¥1,200" is 1200, "3.5%" is 0.035, "1.2万" is 12000, "(1,200)" is -1200, "1.234,56" is 1234.56.
     """
@@ -116,13 +116,13 @@ def parse_number(value: Any, unit: str = "") -> float | None:
 
 
 def parse_unit(text: str) -> str | None:
-    """Return what stands behind the number in a cell, "" for nothing; None when the cell holds no number."""
+    """Return the text after the number in a cell, "" for nothing; None when the cell holds no number."""
     found, rest = _leading_number(text)
     return None if found is None else rest
 
 
 def _leading_number(text: str) -> tuple[float | None, str]:
-    """Return the number a text begins with, and what is left of it."""
+    """Return the number at the start of a text, and the text after it."""
     text = unicodedata.normalize("NFKC", text).strip().casefold()
     negative = text.startswith("(") and text.endswith(")")
     match = _NUMBER.match(text[1:-1].strip() if negative else text)
@@ -144,9 +144,9 @@ def _leading_number(text: str) -> tuple[float | None, str]:
 
 
 def parse_date(value: Any, form: str = "") -> str | None:
-    """Return a cell as an ISO date, with the time of day where one stands; None when it is none.
+    """Return a cell as an ISO date, with the time of day if given; None when it is not a date.
 
-    form: "dmy" or "mdy", how 03/04/2024 is meant in this column.
+    form: "dmy" or "mdy", the day and month order of this column for dates such as 03/04/2024.
     """
     if isinstance(value, str):
         return _parse_date_text(value.strip(), form)
@@ -202,7 +202,9 @@ def _iso(when: datetime) -> str:
 
 
 def day_month_order(texts: Any) -> str:
-    """Return "dmy" or "mdy" for dates such as 31/01/2024: the order that no date contradicts, else the commoner."""
+    """Return "dmy" or "mdy" for dates such as 31/01/2024: the order that no date contradicts, else the more
+    common one.
+    """
     firsts = seconds = 0
     separators = ""
     for text in texts:

@@ -1,10 +1,10 @@
-"""Boosted trees without a step: every number rules out leaves, and the first leaf left is the answer.
+"""QuickScorer: predict with boosted trees by combining bit masks of leaves.
 
-QuickScorer (Lucchese et al., SIGIR 2015) in numpy. A tree's leaves are bits from left to right. For a feature, a table
-says for each place between its thresholds which leaves of every tree a row there can still reach; what all features
-leave is combined with "and", and the lowest bit that stands is the leaf. Features of few thresholds share a table, which
-says it for each combination of their places. Nothing branches on data, so a batch runs two to three times as fast as node by
-node in ONNX Runtime.
+QuickScorer (Lucchese et al., SIGIR 2015) in numpy. The leaves of a tree are bits, from left to right. For
+each feature, a table gives for each interval between its thresholds a mask of the leaves that a row in it can
+still reach, in every tree. The masks of all features are combined with "and"; the lowest bit set is the leaf.
+Features with few thresholds share a table, with one entry for each combination of their intervals. There are
+no data-dependent branches: a batch runs two to three times as fast as node by node in ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -23,24 +23,25 @@ Single = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 # The features that share a table, and the table.
 Shared = tuple[tuple[int, ...], npt.NDArray[Any]]
-# Larger tables than this, and trees of more leaves than a word has bits, are for ONNX Runtime.
+# Ensembles with larger tables, or trees with more leaves than a word has bits, go to ONNX Runtime.
 _MAX_BYTES = 32_000_000
-# A table that features share stays this small, so that it lies near the processor.
+# Shared tables stay small enough for the processor's cache.
 _SHARED_BYTES = 524_288
-# Bytes of masks made at a time: they stay near the processor, and are many enough for two threads to work side by side.
+# Bytes of masks processed at a time: small enough for the cache, large enough for two threads to run in
+# parallel.
 _BLOCK = 262_144
 _ALL = ~np.uint64(0)
 
 
 @dataclass(frozen=True)
 class QuickScorer:
-    """Trees as tables, trees of one output next to each other.
+    """Trees as tables; trees of the same output are adjacent.
 
-    thresholds: of each feature that is asked at all, in order. A cell's place is how many of them lie below it, a missing
-    one's their number and one more. masks: tables [places, trees], each with the features that share it; a row of it is
-    for one place of the first feature and one of each other, the last counting fastest. value: the leaves of all trees,
-    tree after tree. first: where a tree's leaves begin in `value`, less one. bounds: where the trees of an output begin,
-    and the end.
+    thresholds: sorted thresholds of each feature that is used. A value's position is the number of thresholds
+    below it; a missing value's position is their number plus one. masks: (features, table [positions,
+    trees]); with several features the row is for one position of each, the last one varying fastest. value:
+    leaf values of all trees, tree after tree. first: where a tree's leaves begin in `value`, minus one.
+    bounds: where the trees of each output begin, and the end.
     """
 
     thresholds: Mapping[int, Single]
@@ -50,7 +51,7 @@ class QuickScorer:
     bounds: tuple[int, ...]
 
     def raw(self, rows: Single) -> Floats:
-        """Return [rows, outputs]: the sum of the leaves that each row falls into."""
+        """Return [rows, outputs]: the sum of the leaf values that each row reaches."""
         outputs, trees = len(self.bounds) - 1, len(self.first)
         found = np.zeros((len(rows), outputs))
         if not self.masks:
@@ -61,7 +62,7 @@ class QuickScorer:
         tables = [(self._places(rows, features), mask) for features, mask in self.masks]
         kind = tables[0][1].dtype
         most = min(max(_BLOCK // (trees * kind.itemsize), 1), max(len(rows), 1))
-        # Made once and used for every block: fresh memory costs more than what is done with it.
+        # Allocated once for all blocks: fresh memory costs more than the work done in it.
         shape = (most, trees)
         left, other = np.empty(shape, kind), np.empty(shape, kind)
         zeros, leaf, leaves = (
@@ -72,13 +73,13 @@ class QuickScorer:
         for begin in range(0, len(rows), most):
             part, n = slice(begin, begin + most), min(most, len(rows) - begin)
             a, b = left[:n], other[:n]
-            # Places lie within the tables; "clip" keeps numpy from copying what it takes.
+            # Positions are always in range; mode "clip" avoids a copy in numpy.
             place, mask = tables[0]
             mask.take(place[part], axis=0, out=a, mode="clip")
             for place, mask in tables[1:]:
                 mask.take(place[part], axis=0, out=b, mode="clip")
                 np.bitwise_and(a, b, out=a)
-            # The bits up to the lowest that stands, counted, are one more than the leaf's place in its tree.
+            # The number of bits up to the lowest one set is the leaf's position in its tree, plus one.
             np.bitwise_xor(a, np.subtract(a, a.dtype.type(1), out=b), out=a)
             np.add(np.bitwise_count(a, out=zeros[:n]), self.first, out=leaf[:n])
             self.value.take(leaf[:n], out=leaves[:n], mode="clip")
@@ -87,7 +88,7 @@ class QuickScorer:
         return found
 
     def _places(self, rows: Single, features: tuple[int, ...]) -> Ints:
-        """Return for each row which row of the table of these features is its own."""
+        """Return for each row its row in the table of these features."""
         found = np.zeros(len(rows), dtype=np.int64)
         for feature in features:
             cells, thresholds = rows[:, feature], self.thresholds[feature]
@@ -115,7 +116,7 @@ def build_quickscorer(trees: Trees) -> QuickScorer | None:
     column_of = np.empty(len(order), dtype=np.int64)
     column_of[order] = np.arange(len(order))
     tree = np.repeat(np.arange(len(count)), count)
-    # A node that sends a row right rules out the leaves of its left side.
+    # A row that goes right at a node cannot reach the leaves of its left side.
     ruled_out = np.full(len(trees.feature), _ALL)
     wide = (before[trees.right[inside]] - before[trees.left[inside]]).astype(np.uint64)
     begin = (before[inside] - before[trees.roots[tree[inside]]]).astype(np.uint64)
@@ -135,7 +136,7 @@ def build_quickscorer(trees: Trees) -> QuickScorer | None:
     first = np.concatenate([[0], np.cumsum(size[order])])[:-1]
     bounds = np.searchsorted(trees.output[order], np.arange(trees.outputs + 1)).tolist()
     return QuickScorer(
-        steps, _shared(masks), trees.value[by_column], first.astype(np.int64) - 1, tuple(bounds),
+        steps, _merge_tables(masks), trees.value[by_column], first.astype(np.int64) - 1, tuple(bounds),
     )  # fmt: skip
 
 
@@ -157,8 +158,10 @@ def _dimensions(trees: Trees) -> tuple[Ints, Ints, dict[int, Single], int]:
     return count, size, steps, next((width for width in (1, 2, 4, 8) if most <= 8 * width), 0)
 
 
-def _shared(masks: Sequence[Shared]) -> tuple[Shared, ...]:
-    """Return tables joined two by two, the smallest first, as long as they stay small: each costs every row a look."""
+def _merge_tables(masks: Sequence[Shared]) -> tuple[Shared, ...]:
+    """Return tables merged pairwise, smallest first, while they stay small: each table costs every row a
+    lookup.
+    """
     found = sorted(masks, key=lambda one: len(one[1]))
     total = sum(mask.nbytes for _, mask in masks)
     while len(found) > 1:

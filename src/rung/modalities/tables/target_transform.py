@@ -1,4 +1,4 @@
-"""The scale that a number is learned on, and intervals around answers that hold as often as they say."""
+"""Transform of a numeric target, and prediction intervals."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ COVERAGE = 0.9
 
 @dataclass(frozen=True)
 class TargetTransform:
-    """logarithmic: learned as log(y + offset). shift, spread: of the learned numbers. smear: what answers on the
-    logarithmic scale are multiplied by, so that they are right on average. radius: half the interval's width there.
-    low, high: the range of the training targets, which answers do not leave by more than its width."""
+    """Scale on which a numeric target is learned.
+
+    logarithmic: learned as log(y + offset). shift, spread: mean and standard deviation of the learned values.
+    smear: factor that makes predictions on the logarithmic scale right on average (Duan 1983). radius: half
+    the width of the prediction interval, on the learned scale. low, high: range of the training targets;
+    predictions leave it by at most its width.
+    """
 
     logarithmic: bool = False
     offset: float = 0.0
@@ -32,21 +36,24 @@ class TargetTransform:
 
     @property
     def unit(self) -> float:
-        """Return what one step on the learned scale is worth: in the target's units, or as a share."""
+        """Return the size of one step on the learned scale: in the target's units, or as a share on a
+        logarithmic scale.
+        """
         return self.spread
 
     def transform(self, values: Floats) -> Floats:
-        """Return targets on the scale that parts are fitted to."""
+        """Return targets on the learned scale."""
         found = np.log(values + self.offset) if self.logarithmic else values
         return (found - self.shift) / self.spread
 
     def inverse_transform(self, raw: Floats) -> Floats:
-        """Return answers in the target's units."""
+        """Return predictions in the target's units."""
         return (
             self.inverse_uncorrected(raw) * self.smear if self.logarithmic else self.inverse_uncorrected(raw)
         )
 
     def inverse_uncorrected(self, raw: Floats) -> Floats:
+        """Return predictions in the target's units, without the smearing factor."""
         wide = self.high - self.low
         found = raw * self.spread + self.shift
         if self.logarithmic:

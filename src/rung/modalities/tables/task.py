@@ -1,4 +1,4 @@
-"""What tasks share that read the columns of a table: which ones, of what kind, and what makes two rows the same."""
+"""Base class of tasks on tables: which columns are read, their types, and when two rows are equal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rung.core.types import Field, Schema
 from rung.modalities.tables.parsing import cell_text, is_missing, parse_number
 from rung.modalities.tables.type_inference import infer_field
 
-MOST_COLUMNS = 5_000
+MAX_COLUMNS = 5_000
 _TARGET_NAMES = (
     "label", "class", "target", "churn", "outcome", "result", "default", "fraud", "survived", "income", "diagnosis",
     "response", "status", "price", "amount", "cost", "sales", "demand", "score", "value", "revenue", "salary", "rent",
@@ -24,7 +24,7 @@ _TARGET_NAMES = (
 
 
 class TableTask(Task):
-    """A row of named cells goes in. Kinds of columns are found in training rows."""
+    """A task whose input is a row of named cells. Column types are inferred from training rows."""
 
     repeats_are_copies = False
 
@@ -32,14 +32,14 @@ class TableTask(Task):
         return tuple(columns)
 
     def raw_inputs(self, inputs: Sequence[str]) -> tuple[Field, ...]:
-        """Return the fields before anything is known of them: whatever stands in a cell, as text."""
+        """Return the fields before types are inferred: every cell is text."""
         return tuple(Field(name, "category", "input") for name in inputs)
 
     def with_kinds(self, schema: Schema, cells: Callable[[], Mapping[str, Mapping[str, int]]]) -> Schema:
-        """Return the schema with the kind of every input column, as its training cells show it."""
-        if len(schema.inputs) > MOST_COLUMNS:
+        """Return the schema with the inferred type of every input column."""
+        if len(schema.inputs) > MAX_COLUMNS:
             raise DataError(
-                f"{len(schema.inputs):,} columns are too many: at most {MOST_COLUMNS:,} are read",
+                f"{len(schema.inputs):,} columns are too many: at most {MAX_COLUMNS:,} are read",
                 "data.input",
                 "Name the columns that matter in `data.input`.",
             )
@@ -58,27 +58,29 @@ class TableTask(Task):
         return ""
 
     def dedup_key(self, inputs: Mapping[str, Any]) -> str:
-        """Return the cells as one text: equal for rows whose numbers and words are, however they are written."""
-        return "\x1f".join(_folded(value) for value in inputs.values())
+        """Return the row as canonical text: equal for rows whose numbers and words are equal, however
+        written.
+        """
+        return "\x1f".join(_canonical(value) for value in inputs.values())
 
 
-def _folded(value: Any) -> str:
+def _canonical(value: Any) -> str:
     if type(value) is not str:
-        return _folded_cell(value)
+        return _canonical_cell(value)
     try:
         plain = float(value)
     except ValueError:
-        return _folded_text(value)
-    # What `number` reads as well: most cells of most tables, and twenty times as fast.
-    return repr(plain) if isfinite(plain) and "_" not in value else _folded_text(value)
+        return _cached_canonical(value)
+    # A fast path with the same result as `parse_number`, for most cells of most tables: twenty times as fast.
+    return repr(plain) if isfinite(plain) and "_" not in value else _cached_canonical(value)
 
 
 @lru_cache(maxsize=1 << 16)
-def _folded_text(value: str) -> str:
-    return _folded_cell(value)
+def _cached_canonical(value: str) -> str:
+    return _canonical_cell(value)
 
 
-def _folded_cell(value: Any) -> str:
+def _canonical_cell(value: Any) -> str:
     if is_missing(value):
         return ""
     text = cell_text(value)
@@ -91,9 +93,10 @@ def _folded_cell(value: Any) -> str:
 def target_column(
     columns: Sequence[ColumnProfile], fits: Callable[[ColumnProfile], bool]
 ) -> tuple[ColumnProfile | None, bool]:
-    """Return the column most like a target among those that fit, and whether its name says so.
+    """Return the column most likely to be the target among those that fit, and whether its name suggests it.
 
-    The one the user chose wins; else one that is called like a target; else the last, where people put it.
+    The column that the user chose comes first, then one with a typical target name, then the last column,
+    where targets usually are.
     """
     chosen = next((c for c in columns if c.role == "target"), None)
     if chosen:
@@ -110,18 +113,18 @@ def target_column(
 
 
 def input_columns(columns: Sequence[ColumnProfile], target: ColumnProfile) -> list[ColumnProfile]:
-    """Return the columns a table would be read with: the ones the user chose, else all that hold anything."""
+    """Return the input columns: those that the user chose, else all non-empty ones."""
     chosen = [c for c in columns if c.role == "input"]
     return chosen or [c for c in columns if not c.role and c is not target and c.filled]
 
 
 def is_prose(column: ColumnProfile) -> bool:
-    """Return whether a column holds texts, hardly two alike."""
+    """Return whether a column holds texts that are nearly all distinct."""
     return column.mean_chars >= 8 and column.distinct > column.filled * 0.5 and column.numeric < 0.5
 
 
 def is_row_name(column: ColumnProfile) -> bool:
-    """Return whether a column looks like the number or the code of a row."""
+    """Return whether a column looks like a row number or a row code."""
     whole = all(text.lstrip("-").isdigit() for text in column.examples)
     return column.distinct == column.filled > 1 and (column.numeric < 0.5 or whole)
 

@@ -1,4 +1,4 @@
-"""A column of free text as numbers: what a linear model of its words says of the target."""
+"""A free-text column as numeric features: scores of a linear model over its n-grams."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ class TextScorer:
         return int(self.weights.shape[1])
 
     def scores(self, texts: Sequence[Any]) -> Floats:
-        """Return [rows, outputs]; a text that comes again is read once."""
+        """Return [rows, outputs]. Repeated texts are scored once."""
         if not len(texts):
             return np.zeros((0, self.width))
         place: dict[str, int] = {}
-        said = [place.setdefault(str(text or ""), len(place)) for text in texts]
+        index = [place.setdefault(str(text or ""), len(place)) for text in texts]
         found = transform(list(place), (self.block,)).dot(self.weights)
-        return np.asarray(found[said] + self.bias.astype(np.float64))
+        return np.asarray(found[index] + self.bias.astype(np.float64))
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what is no array, for JSON."""
+        """Return the JSON part of the scorer."""
         return {"block": dump_blocks([self.block])[0]}
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the arrays, for safetensors."""
+        """Return the arrays of the scorer, for safetensors."""
         return {**dump_blocks([self.block])[1], "weights": self.weights, "bias": self.bias}
 
     @staticmethod
     def from_parts(raw: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> TextScorer:
-        """Return what `as_dict` and `arrays` gave."""
+        """Return the scorer that `as_dict` and `arrays` describe."""
         (block,) = load_blocks(raw["block"], arrays)
         return TextScorer(block, arrays["weights"], arrays["bias"])

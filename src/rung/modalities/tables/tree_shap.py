@@ -1,4 +1,6 @@
-"""Exact Shapley values of trees (path-dependent TreeSHAP: Lundberg et al. 2018), in numpy, all leaves at once."""
+"""Exact Shapley values of trees (path-dependent TreeSHAP: Lundberg et al. 2018), vectorised over all leaves
+in numpy.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +14,17 @@ from rung.modalities.tables.tree_arrays import Trees
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-# Rows explained at a time: what is held grows with rows times leaves.
+# Rows explained at a time; memory grows with rows times leaves.
 _ROWS = 16
 
 
 @dataclass(frozen=True)
 class _Leaves:
-    """All leaves with d different features on their way. Players are (leaf, feature) pairs, d in a row a leaf.
+    """All leaves with d different features on their path. Players are (leaf, feature) pairs, d for each leaf.
 
-    features, shares: [leaves, d]; a share is that of training rows which would go on towards the leaf if the feature
-    were unknown. value, output: [leaves]. nodes, lefts: the decisions of each player, one after the other; begins:
-    where each player's begin.
+    features, shares: [leaves, d]; a share is the fraction of training rows that would continue towards the
+    leaf if the feature were unknown. value, output: [leaves]. nodes, lefts: the splits of each player,
+    concatenated; begins: where each player's splits begin.
     """
 
     features: Ints
@@ -35,7 +37,9 @@ class _Leaves:
 
 
 class TreeShap:
-    """The paths of an ensemble, prepared once. expected: [outputs], its mean answer over the training rows."""
+    """The paths of an ensemble, prepared once. expected: [outputs], its mean raw score over the training
+    rows.
+    """
 
     def __init__(self, trees: Trees) -> None:
         self._trees = trees
@@ -45,36 +49,36 @@ class TreeShap:
             np.add.at(self.expected, group.output, group.value * group.shares.prod(axis=1))
 
     def contributions(self, rows: npt.NDArray[np.float32]) -> Floats:
-        """Return [rows, features, outputs]; with `expected` they add up to each row's answer.
+        """Return [rows, features, outputs]; together with `expected` they sum to each row's raw score.
 
-        A leaf with d features on its way is a game of d players: it is reached with the product of `pass` (1 if the
-        row passes the feature's decisions, else 0) over known features and of their shares over unknown ones. So
-        the Shapley value of player i is value * (pass_i - share_i) * sum over s of s! (d-1-s)! / d! * e_s, where e_s
-        adds up, over sets of s others, `pass` in the set times share outside it: the coefficients of the product of
-        (share_j + pass_j x) over the others.
+        A leaf with d features on its path is a game of d players: it is reached with the product of `pass` (1
+        if the row passes the feature's splits, else 0) over known features and of their shares over unknown
+        ones. So the Shapley value of player i is value * (pass_i - share_i) * sum over s of s! (d-1-s)! / d!
+        * e_s, where e_s sums, over sets of s other players, `pass` in the set times share outside it: the
+        coefficients of the product of (share_j + pass_j x) over the other players.
         """
         found = np.zeros((len(rows), rows.shape[1], self._trees.outputs))
         for begin in range(0, len(rows), _ROWS):
             part = rows[begin : begin + _ROWS]
             goes_left = _decisions(self._trees, part)
             for group in self._groups:
-                gains = _gains(group, goes_left)
+                shapley = _shapley_values(group, goes_left)
                 target: Any = (
                     slice(None),
                     group.features.ravel(),
                     np.repeat(group.output, group.features.shape[1]),
                 )
-                np.add.at(found[begin : begin + _ROWS], target, gains.reshape(len(part), -1))
+                np.add.at(found[begin : begin + _ROWS], target, shapley.reshape(len(part), -1))
         return found
 
 
 def _decisions(trees: Trees, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Return [rows, nodes]: whether each node would send each row left."""
+    """Return [rows, nodes]: whether each node sends each row left."""
     cells = rows[:, np.maximum(trees.feature, 0)]
     return np.where(np.isnan(cells), trees.missing_left, cells <= trees.threshold)
 
 
-def _gains(group: _Leaves, goes_left: npt.NDArray[np.bool_]) -> Floats:
+def _shapley_values(group: _Leaves, goes_left: npt.NDArray[np.bool_]) -> Floats:
     """Return [rows, leaves, d]: the Shapley value of each player."""
     agrees = (goes_left[:, group.nodes] == group.lefts).astype(np.float64)
     count, d = group.features.shape
@@ -84,20 +88,20 @@ def _gains(group: _Leaves, goes_left: npt.NDArray[np.bool_]) -> Floats:
     empty[..., 0] = 1.0
     before, after = [empty], [empty]
     for i in range(d - 1):
-        before.append(_times(before[-1], group.shares[:, i], passes[..., i]))
-        after.append(_times(after[-1], group.shares[:, d - 1 - i], passes[..., d - 1 - i]))
-    gains = np.empty(passes.shape)
+        before.append(_multiply(before[-1], group.shares[:, i], passes[..., i]))
+        after.append(_multiply(after[-1], group.shares[:, d - 1 - i], passes[..., d - 1 - i]))
+    shapley = np.empty(passes.shape)
     for i in range(d):
         first, second = before[i], after[d - 1 - i]
         total = np.zeros(passes.shape[:2])
         for a in range(i + 1):
             for b in range(d - i):
                 total += weights[a + b] * first[..., a] * second[..., b]
-        gains[..., i] = group.value * (passes[..., i] - group.shares[:, i]) * total
-    return gains
+        shapley[..., i] = group.value * (passes[..., i] - group.shares[:, i]) * total
+    return shapley
 
 
-def _times(polynomial: Floats, shares: Floats, passes: Floats) -> Floats:
+def _multiply(polynomial: Floats, shares: Floats, passes: Floats) -> Floats:
     out = polynomial * shares[:, None]
     out[..., 1:] += polynomial[..., :-1] * passes[..., None]
     return out
@@ -113,7 +117,9 @@ def _weights(d: int) -> Floats:
 
 
 def _groups(trees: Trees) -> list[_Leaves]:
-    """Return the leaves of all trees by how many features lead to them; a tree that is one leaf explains nothing."""
+    """Return the leaves of all trees, grouped by the number of features on their path; single-leaf trees
+    contribute nothing.
+    """
     by_size: dict[int, list[tuple[dict[int, tuple[float, list[tuple[int, bool]]]], int, int]]] = {}
     for number, root in enumerate(trees.roots.tolist()):
         waiting: list[tuple[int, dict[int, tuple[float, list[tuple[int, bool]]]]]] = [(root, {})]

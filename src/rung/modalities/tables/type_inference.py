@@ -1,4 +1,4 @@
-"""Find out what a column holds from cells of training rows: numbers, dates, categories or free text."""
+"""Infer the type of a column from cells of training rows: number, date, category or free text."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from rung.modalities.tables.parsing import (
     parse_unit,
 )
 
-# A column is one of numbers or dates when this share of its filled cells is. What is left over and repeats may
-# stand for something ("retired", "over 90"); what does not is a cell that cannot be read.
+# A column is numeric or a date when at least this share of its filled cells is. Values left over that repeat
+# may have a meaning ("retired", "over 90"); others count as unreadable cells.
 _MIN_SHARE = 0.9
 _MIN_NUMBER_SHARE = 0.75
 _MIN_WORD_COUNT = 5
 _MAX_WORDS = 20
-# Columns of up to so many categories list them in the schema, for whoever fills in a request.
+# Columns with at most so many categories list them in the schema, for whoever fills in a request.
 _MAX_CATEGORIES = 50
-# Distinct cells looked at, half of them the commonest: reading each costs microseconds.
+# Distinct cells examined, half of them the most frequent: parsing each costs microseconds.
 _MAX_SAMPLED = 20_000
 _ID_NAME = re.compile(
     r"(?:^|[_\W])(?:id|uuid|guid|uid|rownames?|row_?number|index)$|[a-z]Id$|编号$|序号$|流水号$", re.I
@@ -32,7 +32,7 @@ _ID_NAME = re.compile(
 
 
 def infer_field(name: str, cells: Mapping[str, int]) -> Field:
-    """Return the field of an input column. cells: each text that stands in it and how often."""
+    """Return the field of an input column. cells: each distinct text of the column and its count."""
     filled = Counter({text: n for text, n in cells.items() if not is_missing(text, "number")})
     some = _sample_cells(filled)
     total = sum(some.values())
@@ -44,8 +44,8 @@ def infer_field(name: str, cells: Mapping[str, int]) -> Field:
     unit = _common_unit(some, total)
     numbers = sum(n for text, n in some.items() if parse_number(text, unit) is not None)
     words = _repeated_words({text: filled[text] for text in some}, unit)
-    spoken = sum(n for text, n in some.items() if category_text(text) in words)
-    if numbers >= _MIN_NUMBER_SHARE * total and numbers + spoken >= _MIN_SHARE * total:
+    repeated = sum(n for text, n in some.items() if category_text(text) in words)
+    if numbers >= _MIN_NUMBER_SHARE * total and numbers + repeated >= _MIN_SHARE * total:
         return Field(name, "number", "input", words, unit)
     form = day_month_order(some)
     if sum(n for text, n in some.items() if parse_date(text, form) is not None) >= _MIN_SHARE * total:
@@ -55,9 +55,9 @@ def infer_field(name: str, cells: Mapping[str, int]) -> Field:
 
 
 def _sample_cells(cells: Mapping[str, int]) -> dict[str, int]:
-    """Return the commonest cells and some of all others, each kind in its share of the rows.
+    """Return the most frequent cells and a sample of the others, counts scaled to their share of the rows.
 
-    The commonest alone would hide numbers that are all different behind one word that is not.
+    The most frequent alone would hide distinct numbers behind one repeated word.
     """
     ordered = sorted(cells.items(), key=lambda item: (-item[1], item[0]))
     if len(ordered) <= _MAX_SAMPLED:
@@ -69,9 +69,11 @@ def _sample_cells(cells: Mapping[str, int]) -> dict[str, int]:
 
 
 def is_identifier(field: Field, distinct: int, filled: int, whole: bool) -> bool:
-    """Return whether a column only names its rows: every filled cell differs, and the name or the kind says so.
+    """Return whether a column only identifies rows: every filled cell differs, and its name or type suggests
+    an id.
 
-    whole: its numbers are whole. A measurement may differ in every row; only a name makes a whole number an id.
+    whole: its numbers are integers. A measurement may differ in every row; only the name makes an integer
+    column an id.
     """
     if filled < 20 or distinct < filled * 0.98:
         return False
@@ -81,7 +83,7 @@ def is_identifier(field: Field, distinct: int, filled: int, whole: bool) -> bool
 
 
 def _common_unit(cells: Mapping[str, int], total: int) -> str:
-    """Return the one unit that nearly all cells carry behind their number; "" when there is none."""
+    """Return the one unit that nearly all cells have after their number; "" when there is none."""
     units: Counter[str] = Counter()
     for text, n in cells.items():
         unit = parse_unit(text)
@@ -95,7 +97,7 @@ def _common_unit(cells: Mapping[str, int], total: int) -> str:
 
 
 def _repeated_words(cells: Mapping[str, int], unit: str) -> tuple[str, ...]:
-    """Return what stands in a column of numbers again and again without being one."""
+    """Return values that repeat in a numeric column without being numbers."""
     found: Counter[str] = Counter()
     for text, n in cells.items():
         if parse_number(text, unit) is None:
@@ -112,7 +114,7 @@ def _categories(cells: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def _is_text(cells: Mapping[str, int], total: int) -> bool:
-    """Return whether cells are prose: several words, and hardly two alike. An ideograph counts as half a word."""
+    """Return whether cells are prose: several words, nearly all distinct. An ideograph counts as half a word."""
     words = sum(n * _word_count(text) for text, n in cells.items()) / total
     return words >= 3.0 and len(cells) > 0.5 * total and len(cells) >= 20
 

@@ -1,1 +1,1 @@
-"""What classifiers of every modality share: thresholds, threshold reports, confident learning."""
+"""Classification in any modality: task base class, decision thresholds, threshold reports."""

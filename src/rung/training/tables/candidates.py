@@ -1,4 +1,4 @@
-"""Which linear models and trees are worth trying on a table, likeliest first, by effort and size."""
+"""List the candidate models for a table, most promising first, by effort and number of rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rung.training.tables.class_balance import RARE_SHARE, rarest_share
 from rung.training.tables.model_selection import MANY_ROWS, ModelCandidate
 from rung.training.tables.objective import TrainingTargets
 
-# Shallow and restrained for few rows, deep for many; the extremely randomised ones differ most from the rest.
+# Shallow and regularised for few rows, deep for many; extremely randomised trees differ most from the rest.
 _TREES: dict[str, dict[str, Any]] = {
     "small": {"num_leaves": 8, "feature_fraction": 0.5, "lambda_l2": 5.0},
     "stumps": {"num_leaves": 4, "max_depth": 2, "min_data_in_leaf": 10, "feature_fraction": 0.5},
@@ -24,7 +24,7 @@ _TREES: dict[str, dict[str, Any]] = {
     "huge": {"num_leaves": 127, "learning_rate": 0.05, "feature_fraction": 0.5, "min_data_in_leaf": 40},
 }
 _FEW_ROWS = 3_000
-# Below so many rows each tree sees a share of them; from there on that costs more than its variety brings.
+# Below so many rows each tree sees a sample of them; above, that costs more than the variety brings.
 _FULL_SAMPLE_ROWS, _BAGGING_FRACTION = 5_000, 0.9
 _LINEAR = (
     ("plain", 0.1, 0), ("bent", 0.1, 3), ("plain-firm", 0.01, 0), ("plain-free", 1.0, 0), ("bent-free", 1.0, 3),
@@ -33,17 +33,17 @@ _LINEAR = (
 
 
 def list_candidates(
-    families: Sequence[str], mixes: bool, rows: int, goal: TrainingTargets, params: Any, context: FitContext
+    families: Sequence[str], mixes: bool, rows: int, y: TrainingTargets, params: Any, context: FitContext
 ) -> list[ModelCandidate]:
-    """Return the configurations to try. params: a family's own, of which those that are set narrow the choice."""
+    """Return the candidates to try. params: the family's own; those that are set narrow the choice."""
     found: list[ModelCandidate] = []
     effort = context.effort
     if "linear" in families:
         most = (2, 3, 4, 6, 8, 8)[effort] if not mixes else (2, 2, 4, 6, 8, 8)[effort]
-        numbers = goal.codes is None
+        numbers = y.codes is None
         for name, c, bends in _LINEAR[:most]:
-            # The penalty of ridge is against a sum of squares over rows, that of logistic regression as well; numbers
-            # of spread 1 leave less to be learned from each.
+            # Both penalties are relative to a sum over rows; targets with standard deviation 1 need a weaker
+            # one.
             strength = c * 10 if numbers else c
             found.append(ModelCandidate("linear", f"linear {name}", {"c": strength, "bends": bends}))
     if "additive" in families:
@@ -63,13 +63,13 @@ def list_candidates(
         share = {"bagging_fraction": 1.0 if rows >= _FULL_SAMPLE_ROWS else _BAGGING_FRACTION}
         found += [ModelCandidate("trees", f"trees {name}", share | _TREES[name]) for name in names[:most]]
         found += _random_trees((0, 0, 0, 0, 8, 24)[effort], rows, context.seed)
-    if context.effort and rarest_share(goal) < RARE_SHARE:
+    if context.effort and rarest_share(y) < RARE_SHARE:
         found = _with_balance(found, context.effort)
     return _with_fixed_params(found, params)
 
 
 def _random_trees(count: int, rows: int, seed: int) -> list[ModelCandidate]:
-    """Return trees with settings drawn at random, which find what no list thought of; the same for the same seed."""
+    """Return trees with random settings (random search); the same for the same seed."""
     draw = np.random.default_rng(seed + 17)
     most = 48 if rows < _FEW_ROWS else 128 if rows < MANY_ROWS else 256
     found = []
@@ -88,29 +88,31 @@ def _random_trees(count: int, rows: int, seed: int) -> list[ModelCandidate]:
 
 
 def _with_balance(found: list[ModelCandidate], effort: int) -> list[ModelCandidate]:
-    """Return candidates with the likeliest of each family also weighted, from effort 3 on also thinned."""
+    """Return the candidates, the first of each family also with row weights and, from effort 3, with
+    undersampling.
+    """
     out: list[ModelCandidate] = []
     for candidate in found:
         first = all(candidate.family != other.family for other in out)
         out.append(candidate)
         if first:
-            kinds = ("weights", "thin") if effort > 2 else ("weights",)
+            modes = ("weights", "thin") if effort > 2 else ("weights",)
             out += [
                 ModelCandidate(
                     candidate.family, f"{candidate.name}, {kind}", {**candidate.settings, "balance": kind}
                 )
-                for kind in kinds
+                for kind in modes
             ]
     return out
 
 
 def _with_fixed_params(found: list[ModelCandidate], params: Any) -> list[ModelCandidate]:
-    """Return candidates with what was set by hand in place of what they would try; equal ones once."""
+    """Return the candidates with the parameters that were set by hand, without duplicates."""
     given = {key: value for key, value in vars(params).items() if value is not None}
     out: list[ModelCandidate] = []
     for candidate in found:
-        own = {key: value for key, value in given.items() if key in _FAMILY_PARAMS[candidate.family]}
-        changed = ModelCandidate(candidate.family, candidate.name, {**candidate.settings, **own})
+        overrides = {key: value for key, value in given.items() if key in _FAMILY_PARAMS[candidate.family]}
+        changed = ModelCandidate(candidate.family, candidate.name, {**candidate.settings, **overrides})
         if all(changed.settings != other.settings for other in out):
             out.append(changed)
     return out

@@ -15,29 +15,29 @@ from rung.training.tables.objective import Floats
 def min_cost_threshold(
     probabilities: Floats, is_positive: npt.NDArray[np.bool_], costs: Mapping[str, float]
 ) -> DecisionThreshold:
-    """Return the threshold that costs least on answers out of fold.
+    """Return the threshold with the least cost on out-of-fold probabilities.
 
-    Calibrated probabilities have theirs at fp / (fp + fn). Another one is taken only where it saves more than the
-    noise of the rows: one standard error of the difference.
+    For calibrated probabilities that is fp / (fp + fn). Another one is taken only where it saves more than
+    one standard error of the difference.
     """
     if not costs:
         return DecisionThreshold()
-    missed, alarm = costs["false_negative"], costs["false_positive"]
-    plain = bayes_threshold(costs).threshold or 0.0
+    miss_cost, alarm_cost = costs["false_negative"], costs["false_positive"]
+    default = bayes_threshold(costs).threshold or 0.0
     scores = probabilities[:, 1]
     levels, hits, alarms = by_threshold(scores, is_positive)
-    spent = missed * (hits[-1] - hits) + alarm * (alarms - hits)
+    spent = miss_cost * (hits[-1] - hits) + alarm_cost * (alarms - hits)
     best = int(spent.argmin())
-    # Halfway to the next score below: the threshold should not hang on one row.
-    level = float((levels[best] + levels[best + 1]) / 2 if best + 1 < len(levels) else levels[best])
-    each = {t: _row_costs(scores, is_positive, t, missed, alarm) for t in (plain, level)}
-    saved = each[plain] - each[level]
+    # Halfway to the next lower score, so that the threshold does not depend on one row.
+    candidate = float((levels[best] + levels[best + 1]) / 2 if best + 1 < len(levels) else levels[best])
+    row_costs = {t: _row_costs(scores, is_positive, t, miss_cost, alarm_cost) for t in (default, candidate)}
+    saved = row_costs[default] - row_costs[candidate]
     noise = float(saved.std() / np.sqrt(len(saved))) if len(saved) else 0.0
-    return DecisionThreshold(level if saved.mean() > noise > 0 else plain)
+    return DecisionThreshold(candidate if saved.mean() > noise > 0 else default)
 
 
 def _row_costs(
-    scores: Floats, is_positive: npt.NDArray[np.bool_], threshold: float, missed: float, alarm: float
+    scores: Floats, is_positive: npt.NDArray[np.bool_], threshold: float, miss_cost: float, alarm_cost: float
 ) -> Floats:
-    said = scores >= threshold
-    return np.where(is_positive & ~said, missed, np.where(~is_positive & said, alarm, 0.0))
+    is_alarm = scores >= threshold
+    return np.where(is_positive & ~is_alarm, miss_cost, np.where(~is_positive & is_alarm, alarm_cost, 0.0))

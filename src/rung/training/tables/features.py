@@ -26,10 +26,10 @@ _MAX_VALUES = 10_000
 def fit_features(
     schema: Schema, inputs: Columns, texts: Mapping[str, TextScorer], fewest: int
 ) -> TableFeatures:
-    """Return the description that training rows give. texts: the fitted scores of text columns. fewest: from how many
-    rows on a category's value is known.
+    """Return the features of training rows.
 
-    A column that never changes, or that only names its rows, is left out.
+    texts: the fitted scorers of text columns. fewest: rows from which a category's value is known. Columns
+    that are constant or that only identify rows are left out.
     """
     numbers: list[tuple[str, str]] = []
     categories: dict[str, tuple[str, ...]] = {}

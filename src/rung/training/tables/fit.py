@@ -41,33 +41,33 @@ def fit_table(
 ) -> FittedTable:
     """Return a model fitted on these rows. families: kinds of member models to try. mixes: allow several members."""
     begun = time.monotonic()
-    goal, scale = _training_targets(examples)
-    codes = goal.codes if goal.codes is not None else _deciles(goal.targets[:, 0])
+    y, scale = _training_targets(examples)
+    codes = y.codes if y.codes is not None else _deciles(y.targets[:, 0])
     folds = selection_folds(codes, examples.units, context.effort, context.seed)
     # Only trees learn from values of one or two rows: they see target statistics instead of one weight a value.
     fewest = (getattr(params, "fewest_rows", None) or 1) if "trees" in families else MIN_VALUE_ROWS
-    features, text_scores = _fit_features(examples, goal, fewest, context)
+    features, text_scores = _fit_features(examples, y, fewest, context)
     cells = features.encode(examples.inputs, text_scores)
-    candidates = list_candidates(families, mixes, len(cells), goal, params, context)
-    found = select_models(cells, goal, folds, candidates, context, mixes)
-    truth = goal.take(found.rows)
-    calibration, decision, shift = Calibration(), DecisionThreshold(), np.zeros(goal.outputs)
+    candidates = list_candidates(families, mixes, len(cells), y, params, context)
+    found = select_models(cells, y, folds, candidates, context, mixes)
+    truth = y.take(found.rows)
+    calibration, decision, shift = Calibration(), DecisionThreshold(), np.zeros(y.outputs)
     if truth.codes is not None:
         calibration = calibrate(found.raw, truth.codes, context.seed, careful=True)
         if any(member.settings.get("balance", "none") != "none" for member, _ in found.members):
             shift = prior_shift(found.raw, truth.codes, calibration.scale)
             calibration = calibrate(found.raw + shift, truth.codes, context.seed, careful=True)
-        if goal.outputs == 2:
+        if y.outputs == 2:
             probabilities = calibration.apply(found.raw + shift)
             decision = min_cost_threshold(probabilities, truth.codes == 1, examples.schema.costs)
     else:
         values = np.array([examples.targets[i] for i in found.rows.tolist()], dtype=np.float64)
         scale = calibrate_interval(scale, found.raw[:, 0], values)
     bags = affordable_bags(found, folds, len(cells), time.monotonic() - begun, context)
-    members = [fit_member(cells, goal, member, bags, context) for member, _ in found.members]
+    members = [fit_member(cells, y, member, bags, context) for member, _ in found.members]
     members[0] = shift_scores(members[0], shift / found.members[0][1])
     chosen = selection_summary(found) | {"left_out": dict(features.left_out)}
-    if goal.codes is not None:
+    if y.codes is not None:
         chosen |= {"calibration": calibration.kind}
     if decision.threshold is not None:
         chosen |= {"threshold": round(decision.threshold, 5)}
@@ -93,7 +93,7 @@ def _deciles(targets: Floats) -> npt.NDArray[np.int64]:
 
 
 def _fit_features(
-    examples: Examples, goal: TrainingTargets, fewest: int, context: FitContext
+    examples: Examples, y: TrainingTargets, fewest: int, context: FitContext
 ) -> tuple[TableFeatures, dict[str, Floats]]:
     """Return the features, and out-of-fold scores of each text column."""
     names = [f.name for f in examples.schema.inputs if f.kind == "text"]
@@ -101,7 +101,7 @@ def _fit_features(
     scores: dict[str, Floats] = {}
     if names:
         folds = group_folds(examples.units, context.seed)
-        targets = goal.targets[:, 1:] if goal.outputs == 2 else goal.targets
+        targets = y.targets[:, 1:] if y.outputs == 2 else y.targets
         for name in names:
             texts[name], scores[name] = fit_text_scorer(examples.inputs[name], targets, folds)
     return fit_features(examples.schema, examples.inputs, texts, fewest), scores

@@ -1,4 +1,4 @@
-"""Fit a linear model of a table's cells with scikit-learn: logistic regression for labels, ridge for numbers."""
+"""Fit a linear model of a table with scikit-learn: logistic regression for labels, ridge for numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rung.training.linear.stratified import stratified_sample
 from rung.training.tables.class_balance import balance_rows, shift_scores
 from rung.training.tables.objective import Floats, TrainingTargets
 
-# More rows move a linear model's weights no further than their noise.
+# More rows change a linear model's weights by less than their noise.
 _MAX_ROWS = 100_000
 _MAX_DENSE_COLUMNS = 200
 # Categories in fewer training rows share one weight.
@@ -26,34 +26,36 @@ _MIN_CATEGORY_ROWS = 5
 
 
 def fit_linear(
-    cells: Cells, goal: TrainingTargets, settings: Mapping[str, Any], context: FitContext
+    cells: Cells, y: TrainingTargets, settings: Mapping[str, Any], context: FitContext
 ) -> MemberModel:
-    """Return a linear model. settings: `c`, the inverse of the penalty, `bends`, knots a number, and `balance`."""
-    shown = balance_rows(cells, goal, settings, context.seed)
-    cells, goal, weights = shown.cells, shown.goal, shown.weights
+    """Return a fitted linear model.
+
+    settings: `c`, inverse regularisation strength; `bends`, inner knots of each number; `balance`, see
+    `balance_rows`.
+    """
+    balanced = balance_rows(cells, y, settings, context.seed)
+    cells, y, row_weights = balanced.cells, balanced.y, balanced.weights
     if len(cells) > _MAX_ROWS:
-        codes = goal.codes if goal.codes is not None else np.zeros(len(cells), dtype=np.int64)
+        codes = y.codes if y.codes is not None else np.zeros(len(cells), dtype=np.int64)
         rows = stratified_sample(codes, _MAX_ROWS, context.seed)
-        cells, goal = cells.take(rows), goal.take(rows)
-        weights = None if weights is None else weights[rows]
+        cells, y = cells.take(rows), y.take(rows)
+        row_weights = None if row_weights is None else row_weights[rows]
     design = _fit_design(cells, int(settings.get("bends", 0)))
     matrix = _matrix(design, cells)
     c = float(settings.get("c", 1.0))
-    found, bias = (
-        _ridge(matrix, goal, c) if goal.codes is None else _logistic(matrix, goal, c, weights, context)
-    )
-    centre = [found[column].mean(axis=0) for column in design.places(cells).T]
-    part = LinearModel(
+    weights, bias = _ridge(matrix, y, c) if y.codes is None else _logistic(matrix, y, c, row_weights, context)
+    centre = [weights[column].mean(axis=0) for column in design.places(cells).T]
+    model = LinearModel(
         design,
-        found.astype(np.float32),
+        weights.astype(np.float32),
         bias.astype(np.float32),
-        np.array(centre, dtype=np.float32).reshape(len(centre), goal.outputs),
+        np.array(centre, dtype=np.float32).reshape(len(centre), y.outputs),
     )
-    return shift_scores(part, shown.shift)
+    return shift_scores(model, balanced.shift)
 
 
 def _matrix(design: LinearDesign, cells: Cells) -> Any:
-    """Return the rows as columns of the design: dense while that is small, else sparse."""
+    """Return the design matrix: dense while it is narrow, else sparse."""
     dense = design.dense(cells)
     if not design.kept:
         return dense
@@ -70,36 +72,38 @@ def _matrix(design: LinearDesign, cells: Cells) -> Any:
 
 
 def _logistic(
-    matrix: Any, goal: TrainingTargets, c: float, row_weights: Floats | None, context: FitContext
+    matrix: Any, y: TrainingTargets, c: float, row_weights: Floats | None, context: FitContext
 ) -> tuple[Floats, Floats]:
     """Return weights [columns, labels] and bias [labels]; a label without rows gets a bias of -10."""
     from sklearn.linear_model import LogisticRegression
 
-    assert goal.codes is not None  # noqa: S101 - numbers go to `_ridge`
-    present = np.unique(goal.codes)
-    weights, bias = np.zeros((matrix.shape[1], goal.outputs)), np.full(goal.outputs, -10.0)
+    assert y.codes is not None  # noqa: S101 - numbers go to `_ridge`
+    present = np.unique(y.codes)
+    weights, bias = np.zeros((matrix.shape[1], y.outputs)), np.full(y.outputs, -10.0)
     if len(present) == 1:
         bias[present] = 10.0
         return weights, bias
     model = LogisticRegression(C=c, max_iter=200, tol=1e-4, random_state=context.seed)
     with warnings.catch_warnings():
-        # A fit that stops early is judged like every other, by its answers out of fold.
+        # A fit that does not converge is judged like any other, by its out-of-fold scores.
         warnings.simplefilter("ignore")
-        model.fit(matrix, goal.codes, sample_weight=row_weights)
+        model.fit(matrix, y.codes, sample_weight=row_weights)
     weights[:, present], bias[present] = per_label(model.coef_, model.intercept_)
     return weights, bias
 
 
-def _ridge(matrix: Any, goal: TrainingTargets, c: float) -> tuple[Floats, Floats]:
+def _ridge(matrix: Any, y: TrainingTargets, c: float) -> tuple[Floats, Floats]:
     from sklearn.linear_model import Ridge
 
     solver = "sparse_cg" if hasattr(matrix, "tocsr") else "cholesky"
-    model = Ridge(alpha=1.0 / c, solver=solver, tol=1e-4).fit(matrix, goal.targets)
+    model = Ridge(alpha=1.0 / c, solver=solver, tol=1e-4).fit(matrix, y.targets)
     return np.atleast_2d(model.coef_).T, np.atleast_1d(model.intercept_)
 
 
 def _fit_design(cells: Cells, bends: int) -> LinearDesign:
-    """Return the design of training cells. bends: inner knots a number gets, at its quantiles; 0 for a straight line."""
+    """Return the design of training cells. bends: inner knots of each number, at its quantiles; 0 for
+    straight lines.
+    """
     numbers = cells.numbers
     missing = np.isnan(numbers)
     width = numbers.shape[1]
@@ -127,7 +131,9 @@ def _quantiles(values: Floats, shares: Floats) -> Floats:
 
 
 def _places(codes: npt.NDArray[np.int32], size: int) -> npt.NDArray[np.int64]:
-    """Return code -> place of its weight, for all `size` codes; the last place is the rare and unseen one."""
+    """Return code -> position of its weight, for all `size` codes; the last position is for rare and unseen
+    values.
+    """
     counts = np.bincount(codes, minlength=size)
     common = np.flatnonzero(counts >= _MIN_CATEGORY_ROWS)
     places = np.full(size, len(common), dtype=np.int64)

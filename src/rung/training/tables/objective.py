@@ -1,4 +1,4 @@
-"""The targets that a table's models are fitted to, with their loss."""
+"""The targets that table models are fitted to, and their loss."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ Folds = Sequence[tuple[Ints, Ints]]
 
 @dataclass(frozen=True)
 class TrainingTargets:
-    """What is learned. targets: [rows, outputs] as parts are fitted to them: one column of 0 and 1 a label, or the
-    standardised number. codes: label of each row; None for numbers."""
+    """The targets of training rows.
+
+    targets: [rows, outputs], a 0/1 column for each label, or the transformed number. codes: label of each
+    row; None for numbers.
+    """
 
     targets: Floats
     codes: Ints | None
@@ -30,7 +33,7 @@ class TrainingTargets:
         return TrainingTargets(self.targets[rows], None if self.codes is None else self.codes[rows])
 
     def loss(self, raw: Floats) -> float:
-        """Return log loss of scores, or the mean squared error of numbers."""
+        """Return the log loss of raw scores, or the mean squared error of numbers."""
         if self.codes is None:
             return float(((raw - self.targets) ** 2).mean())
         shifted = raw - raw.max(axis=1, keepdims=True)

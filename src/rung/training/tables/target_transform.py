@@ -11,7 +11,9 @@ from rung.training.tables.objective import Floats
 
 
 def fit_target_transform(values: Floats) -> TargetTransform:
-    """Return the scale of training targets: logarithmic where they are positive and far more even that way."""
+    """Return the transform of training targets: logarithmic where they are positive and much less skewed that
+    way.
+    """
     offset, logarithmic = 0.0, False
     if values.min() > 0:
         logarithmic = abs(_skew(values)) > 1.0 and abs(_skew(np.log(values))) < 0.5 * abs(_skew(values))
@@ -21,23 +23,25 @@ def fit_target_transform(values: Floats) -> TargetTransform:
     return TargetTransform(logarithmic, offset, float(learned.mean()), spread, 1.0, 0.0, *ends)
 
 
-def calibrate_interval(scale: TargetTransform, raw: Floats, values: Floats) -> TargetTransform:
-    """Return the scale with its interval and its mean set right, from answers out of fold.
+def calibrate_interval(fitted: TargetTransform, raw: Floats, values: Floats) -> TargetTransform:
+    """Return the transform with interval and smearing factor set from out-of-fold predictions.
 
-    Split conformal prediction (Vovk et al. 2005; Lei et al. 2018): the ceil((n + 1) * coverage)-th smallest absolute
-    residual covers the next row with at least that chance if rows are exchangeable and the residuals are of models
-    like the final one. Ours are of fits on a part of the rows, a little worse than the final fit: the cross-validation
-    form (Barber et al. 2021, CV+) whose guarantee is 2 * coverage - 1, and close to coverage in practice; tested on
-    real data.
+    Split conformal prediction (Vovk et al. 2005; Lei et al. 2018): the ceil((n + 1) * coverage)-th smallest
+    absolute residual covers the next row with at least that probability if rows are exchangeable and the
+    residuals are those of the final model. Here they come from fits on part of the rows, slightly worse than
+    the final fit: the cross-validated form (Barber et al. 2021, CV+), whose guarantee is 2 * coverage - 1; in
+    practice coverage is close to nominal, as tests on real data check.
     """
-    residuals = np.sort(np.abs(scale.transform(values) - raw))
+    residuals = np.sort(np.abs(fitted.transform(values) - raw))
     rank = int(np.ceil((len(residuals) + 1) * COVERAGE))
     radius = float(residuals[min(rank, len(residuals)) - 1]) if len(residuals) else 0.0
     smear = 1.0
-    if scale.logarithmic:
-        told = scale.inverse_uncorrected(raw)
-        smear = float(np.clip(values.mean() / told.mean(), 0.8, 1.25)) if told.mean() > 0 else 1.0
-    return replace(scale, radius=radius, smear=smear)
+    if fitted.logarithmic:
+        uncorrected = fitted.inverse_uncorrected(raw)
+        smear = (
+            float(np.clip(values.mean() / uncorrected.mean(), 0.8, 1.25)) if uncorrected.mean() > 0 else 1.0
+        )
+    return replace(fitted, radius=radius, smear=smear)
 
 
 def _skew(values: Floats) -> float:

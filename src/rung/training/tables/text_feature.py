@@ -12,26 +12,27 @@ from rung.modalities.text.ngrams import NgramSpec, normalize_text
 from rung.modalities.text.tfidf import fit_block
 from rung.training.tables.objective import Floats, Folds
 
-# Words and pairs of words; an ideograph is a word. Characters of words help short codes and endings.
+# Words and pairs of words (an ideograph is a word); characters help with short codes and word endings.
 _SPEC = NgramSpec(2, 2, 4)
 _MAX_FEATURES = 30_000
 _ALPHA = 1.0
 
 
 def fit_text_scorer(texts: Sequence[Any], targets: Floats, folds: Folds) -> tuple[TextScorer, Floats]:
-    """Return the scores of a column and, for each training row, those of a model that had not seen it.
+    """Return the scorer of a column, and out-of-fold scores of its training rows.
 
-    targets: [rows, outputs], about as wide as 1. A model over the scores of seen rows would trust them too much.
+    targets: [rows, outputs], with a standard deviation of about 1. A model fitted on scores of rows that the
+    scorer had seen would overfit to them.
     """
     folded = [normalize_text(str(text or "")) for text in texts]
     block, rows = fit_block(folded, _SPEC, 2 if len(texts) > 200 else 1, _MAX_FEATURES, 1.0)
     matrix = _to_csr(rows)
-    apart = np.zeros(targets.shape)
+    out_of_fold = np.zeros(targets.shape)
     for train, test in folds:
         weights, bias = _fit_ridge(matrix[train], targets[train])
-        apart[test] = matrix[test] @ weights + bias
+        out_of_fold[test] = matrix[test] @ weights + bias
     weights, bias = _fit_ridge(matrix, targets)
-    return TextScorer(block, weights.astype(np.float32), bias.astype(np.float32)), apart
+    return TextScorer(block, weights.astype(np.float32), bias.astype(np.float32)), out_of_fold
 
 
 def _to_csr(rows: Any) -> Any:
