@@ -4,8 +4,17 @@ import numpy as np
 import pytest
 
 from rung.core.errors import InputError
+from rung.core.kind import kind
 from rung.core.types import Field
-from rung.modalities.tables.fast_parsing import cell_parser, parse_column
+
+
+def cell_parser(field):
+    return kind(field.kind).reader(field)
+
+
+def parse_column(field, read, cells, where):
+    return kind(field.kind).read_column(field, read, cells, where)
+
 
 CELLS = [
     ("number", ["1", " 2.5 ", "3e2", "-0"]),
