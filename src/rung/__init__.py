@@ -1,7 +1,8 @@
 """Ship the cheapest model that clears your bar.
 
 `build` climbs a ladder of models for a product.yaml, `load` opens the bundle it ships, `plan` looks at a file
-of data first. Names are loaded on first use, so that importing rung costs nothing.
+of data first. Task, Model, Kind and what goes with them are for plugins; `rung.testing` checks those. Names are loaded
+on first use, so that importing rung costs nothing.
 """
 
 from __future__ import annotations
@@ -11,8 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rung.building.proposal import Proposal
-    from rung.core.errors import RungError
+    from rung.core.blobs import Blob
+    from rung.core.errors import InputError, RungError
+    from rung.core.kind import Kind, MediaKind
+    from rung.core.metrics.base import MeanMetric, Metric
+    from rung.core.model import Cost, DataFacts, FitContext, Model, Reason
     from rung.core.spec.product import Product
+    from rung.core.stats.confidence_bounds import Bound
+    from rung.core.task import ColumnProfile, ColumnRoles, Guess, Task
+    from rung.core.types import Columns, Examples, Field, Prediction, Row, Schema
     from rung.serving.http.server import serve
     from rung.serving.predictor import Predictor
     from rung.serving.predictor import open_bundle as load
@@ -21,16 +29,41 @@ if TYPE_CHECKING:
     from rung.workflows.plan import plan
 
 __all__ = [
-    "Build", "Improvement", "Predictor", "Product", "Proposal", "RungError", "build", "improve", "load", "plan", "serve",
+    "Blob", "Bound", "Build", "ColumnProfile", "ColumnRoles", "Columns", "Cost", "DataFacts", "Examples",
+    "Field", "FitContext", "Guess", "Improvement", "InputError", "Kind", "MeanMetric", "MediaKind",
+    "Metric", "Model", "Prediction", "Predictor", "Product", "Proposal", "Reason", "Row", "RungError",
+    "Schema", "Task", "build", "improve", "load", "plan", "serve",
 ]  # fmt: skip
 
 _HOMES = {
+    "Blob": ("rung.core.blobs", "Blob"),
+    "Bound": ("rung.core.stats.confidence_bounds", "Bound"),
     "Build": ("rung.workflows.build", "Build"),
+    "ColumnProfile": ("rung.core.task", "ColumnProfile"),
+    "ColumnRoles": ("rung.core.task", "ColumnRoles"),
+    "Columns": ("rung.core.types", "Columns"),
+    "Cost": ("rung.core.model", "Cost"),
+    "DataFacts": ("rung.core.model", "DataFacts"),
+    "Examples": ("rung.core.types", "Examples"),
+    "Field": ("rung.core.types", "Field"),
+    "FitContext": ("rung.core.model", "FitContext"),
+    "Guess": ("rung.core.task", "Guess"),
     "Improvement": ("rung.workflows.improve", "Improvement"),
+    "InputError": ("rung.core.errors", "InputError"),
+    "Kind": ("rung.core.kind", "Kind"),
+    "MeanMetric": ("rung.core.metrics.base", "MeanMetric"),
+    "MediaKind": ("rung.core.kind", "MediaKind"),
+    "Metric": ("rung.core.metrics.base", "Metric"),
+    "Model": ("rung.core.model", "Model"),
+    "Prediction": ("rung.core.types", "Prediction"),
     "Predictor": ("rung.serving.predictor", "Predictor"),
     "Product": ("rung.core.spec.product", "Product"),
     "Proposal": ("rung.building.proposal", "Proposal"),
+    "Reason": ("rung.core.model", "Reason"),
+    "Row": ("rung.core.types", "Row"),
     "RungError": ("rung.core.errors", "RungError"),
+    "Schema": ("rung.core.types", "Schema"),
+    "Task": ("rung.core.task", "Task"),
     "build": ("rung.workflows.build", "build"),
     "improve": ("rung.workflows.improve", "improve"),
     "load": ("rung.serving.predictor", "open_bundle"),

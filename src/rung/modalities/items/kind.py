@@ -22,6 +22,9 @@ class JsonKind(Kind):
 
     name = "json"
 
+    def tiny(self) -> list[Any]:
+        return [{"a": [1, 2]}, "text", 3, None]
+
     def reader(self, field: Field) -> Reader:
         def read(value: Any, where: str) -> Any:
             return value
@@ -48,6 +51,9 @@ class ListKind(JsonKind):
     """A list of values, in order."""
 
     name = "list"
+
+    def tiny(self) -> list[Any]:
+        return [["a", "b"], [], [1, {"c": 2}]]
 
     def reader(self, field: Field) -> Reader:
         def read(value: Any, where: str) -> Any:

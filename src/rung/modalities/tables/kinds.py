@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from rung.core.blobs import MediaResolver
 from rung.core.kind import CATEGORY, NUMBER, Kind, Reader, Scale, SourcePlace
 from rung.core.types import Field
 from rung.modalities.tables.fast_parsing import (
@@ -42,6 +43,9 @@ class _CellKind(Kind):
             raise ValueError(f"bad_input: holds a JSON {type(cell).__name__}, not text")
         return cell_text(cell)
 
+    def from_cell(self, cell: str, media: MediaResolver) -> Any:
+        return super().from_cell(cell, media) if cell else None
+
     def identity(self, value: Any) -> str:
         return category_text(value)
 
@@ -55,6 +59,9 @@ class NumberKind(_CellKind):
     name = "number"
     is_number = True
     form_type = "number"
+
+    def tiny(self) -> list[Any]:
+        return [0, 1.5, "1,200", -3, None]
 
     def reader(self, field: Field) -> Reader:
         return number_reader(field)
@@ -84,6 +91,9 @@ class CategoryKind(_CellKind):
     is_text = True
     repeats = True
 
+    def tiny(self) -> list[Any]:
+        return ["red", "绿", 3, True, None]
+
     def reader(self, field: Field) -> Reader:
         return category_reader(field)
 
@@ -110,6 +120,9 @@ class TimeKind(_CellKind):
     is_text = True
     repeats = True
     form_type = "date"
+
+    def tiny(self) -> list[Any]:
+        return ["2024-12-31", "2024-12-31 08:30", None]
 
     def reader(self, field: Field) -> Reader:
         return time_reader(field)

@@ -19,6 +19,9 @@ class TextKind(Kind):
     is_text = is_prose = True
     max_bytes = 4 * MAX_CHARS
 
+    def tiny(self) -> list[Any]:
+        return ["The parcel never came", "包裹一直没有到", "<b>bold</b>\r\n", "🙂"]
+
     def reader(self, field: Field) -> Reader:
         def read(value: Any, where: str) -> Any:
             if value is None:
