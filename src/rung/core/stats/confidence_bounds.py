@@ -10,7 +10,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from rung.core.errors import MissingExtra
+from rung.core.stats.binomial import success_probability
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -27,17 +27,13 @@ def proportion_lower(hits: int, n: int, alpha: float) -> float:
     """Return the exact lower bound of a proportion from `hits` of `n`; 0.0 when nothing was hit.
 
     Clopper & Pearson (1934): P(bound > truth) <= alpha for independent rows. Valid for one look: see
-    `stages.certify` for how looks share the error budget.
+    `building.certify` for how looks share the error budget.
     """
-    try:
-        from scipy.special import betaincinv
-    except ImportError:
-        raise MissingExtra("an exact bound", "build", "scipy") from None
     if hits <= 0 or n <= 0:
         return 0.0
     if hits >= n:
         return float(alpha ** (1.0 / n))
-    return float(betaincinv(hits, n - hits + 1, alpha))
+    return success_probability(int(hits), int(n), float(alpha))
 
 
 def f1_lower(tp: int, misses: int, alpha: float) -> float:
