@@ -1,4 +1,4 @@
-"""Words, characters and a sentence encoder in one linear head: wording and meaning together."""
+"""N-grams and a sentence encoder combined in one linear head."""
 
 from __future__ import annotations
 
@@ -15,27 +15,29 @@ from rung.modalities.text.embedding_model import EmbeddingModel
 from rung.modalities.text.ngrams import join_fields, normalize_text
 from rung.runtime.linear.head import LinearHead
 
-# How far the encoder's vectors spread around their mean beside n-grams of length 1: encoders differ in that, not in
-# what spread suits a head.
+# Standard deviation of the encoder's vectors relative to n-grams of length 1: encoders differ in it, the best
+# value hardly does.
 _WEIGHTS = {0: (0.6,), 1: (0.6,), 2: (0.55, 0.85)}
-# Both parts together are longer than 1.
-_RESTRAINT = 3.0
-# Characters of training text up to which character n-grams stand beside words, by effort: more than without an encoder,
-# whose own time is far longer.
+# Rows of both parts together are longer than 1.
+_C_DIVISOR = 3.0
+# Characters of training text up to which character n-grams are added to words, by effort: more than without
+# an encoder, which takes far longer anyway.
 _CHARS_TRIED = {0: 0, 1: 0, 2: 20_000_000, 3: 60_000_000, 4: 200_000_000, 5: 200_000_000}
-# N-grams kept of each kind, for so many rows at least: more rows tell more of them apart (20 newsgroups: 0.8 points).
+# N-grams of each kind to keep, from a number of rows on: more rows support more of them (20 newsgroups: 0.8
+# points).
 _FEATURES = {0: 60_000, 5_000: 150_000}
 
 
 @dataclass(frozen=True)
 class BlendParams:
-    """What can be set; None and "auto" are searched on training rows within the effort.
+    """Parameters; None and "auto" are searched on training rows within the effort.
 
-    weights: as for frozen_encoder. encoder_weight: how far the encoder's vectors spread beside n-grams of length 1.
-    most_rows: to learn from; None goes by the effort. most_features: n-grams of each kind; None goes by the rows. words: in
-    a row; None: two, or three where a character is a word. by_label: weigh n-grams by two labels if that gains.
-    curved: let closeness to training rows stand for the encoder's vectors, for borders that are not flat; None: where rows
-    are many and it answers held-out rows no worse.
+    weights: as for frozen_encoder. encoder_weight: standard deviation of the encoder's vectors relative to
+    n-grams of length 1. most_rows: training rows at most; None depends on the effort. most_features: n-grams
+    of each kind; None depends on the rows. words: longest word n-gram; None: two, or three in scripts where a
+    character is a word. by_label: weight n-grams by how differently two labels use them, if that gains.
+    curved: replace the encoder's vectors by a Nystroem kernel map, for non-linear borders; None: with many
+    rows, if held-out rows are predicted no worse.
     """
 
     weights: str = "auto"
@@ -54,7 +56,7 @@ class BlendParams:
 
 
 class Blend(EmbeddingModel):
-    """Use it for the last points that a laptop can give: it is seldom worse than the better of its parts."""
+    """Use it for the last points of accuracy on a laptop: it is rarely worse than the better of its parts."""
 
     NEEDS = "build"
     PACKAGES = ("sklearn", "scipy", "onnx")
@@ -90,44 +92,44 @@ class Blend(EmbeddingModel):
         codes = encode_labels(examples.targets, labels)
         name, embedder = open_encoder(params.weights, texts)
         vectors = embedder.embed(texts).astype(np.float64)
-        params = replace(params, most_features=_most_features(params, len(texts)))
+        params = replace(params, most_features=_max_features(params, len(texts)))
         ngrams, blocks = ngram_feature_sets(
             [normalize_text(text) for text in texts], params, _CHARS_TRIED[context.effort]
         )
         features = list(ngrams)[-1]
         usual = _WEIGHTS.get(context.effort, (0.4, 0.55, 0.7, 0.85, 1.1))
         factors = (params.encoder_weight,) if params.encoder_weight else usual
-        spread = float(np.sqrt(((vectors - vectors.mean(axis=0)) ** 2).sum(axis=1).mean())) or 1.0
+        deviation = float(np.sqrt(((vectors - vectors.mean(axis=0)) ** 2).sum(axis=1).mean())) or 1.0
         sets = {
-            f"{features}+{f:g}*{name}": FeatureMatrix((*ngrams[features].blocks, (f / spread) * vectors))
+            f"{features}+{f:g}*{name}": FeatureMatrix((*ngrams[features].blocks, (f / deviation) * vectors))
             for f in factors
         }
-        heads = candidate_heads(params.head, params.c, context.effort, restraint=_RESTRAINT)
+        heads = candidate_heads(params.head, params.c, context.effort, c_divisor=_C_DIVISOR)
         if context.effort <= 2:
-            # Ridge is solved for all labels at once. An SVC over a thousand dense columns takes ten times as long and
-            # won on none of the benchmark's cases.
+            # Ridge is solved for all labels at once. An SVC over a thousand dense columns takes ten times as
+            # long and won on none of the benchmark datasets.
             heads = [pair for pair in heads if pair[0] == "ridge"] or heads
         found = search(sets, codes, len(labels), heads, context)
         key = found.candidate.features
-        factor = dict(zip(sets, factors, strict=True))[key] / spread
+        factor = dict(zip(sets, factors, strict=True))[key] / deviation
         matrix, used = sets.pop(key), blocks[features]
-        sets.clear()  # Each holds a copy of all vectors.
-        bent = search_nystroem(matrix, vectors, codes, found, params.curved, context, _strengths(params))
-        if bent:
-            matrix, found = bent.matrix, bent.found
-        weighed = weight_terms_by_label(matrix, used, codes, found, context) if params.by_label else None
-        if weighed:
-            matrix, used, found = weighed.matrix, weighed.blocks, weighed.found
+        sets.clear()  # Each set holds a copy of all vectors.
+        kernel = search_nystroem(matrix, vectors, codes, found, params.curved, context, _strengths(params))
+        if kernel:
+            matrix, found = kernel.matrix, kernel.found
+        weighted = weight_terms_by_label(matrix, used, codes, found, context) if params.by_label else None
+        if weighted:
+            matrix, used, found = weighted.matrix, weighted.blocks, weighted.found
         head = fit_head(matrix, codes, len(labels), found, context)
-        head = bent.map_to_kernel(head) if bent else _scaled(head, embedder.width, factor)
+        head = kernel.map_to_kernel(head) if kernel else _scaled(head, embedder.width, factor)
         chosen = {
             "weights": name,
             "rows": len(examples),
             **search_summary(found, head),
-            "by_label": weighed is not None,
-            "curved": bent is not None,
+            "by_label": weighted is not None,
+            "curved": kernel is not None,
         }
-        return cls(labels, used, embedder, head, chosen, bent.nystroem if bent else None)
+        return cls(labels, used, embedder, head, chosen, kernel.nystroem if kernel else None)
 
     @classmethod
     def cost(cls, facts: DataFacts, params: BlendParams, context: FitContext) -> Cost:
@@ -137,7 +139,7 @@ class Blend(EmbeddingModel):
         each = encoding_seconds(name, facts.chars_per_row) + 2e-4 + facts.chars_per_row * 9e-7
         size = (
             encoder_size_mb(name)
-            + min(2 * _most_features(params, facts.rows), facts.rows * 50) * facts.labels * 4e-6
+            + min(2 * _max_features(params, facts.rows), facts.rows * 50) * facts.labels * 4e-6
         )
         return Cost(
             3.0 + min(facts.rows, MAX_ROWS[context.effort]) * (each + 1e-3),
@@ -148,7 +150,7 @@ class Blend(EmbeddingModel):
 
 
 def _scaled(head: LinearHead, width: int, factor: float) -> LinearHead:
-    """Return the head with its last `width` weights times a factor: vectors are then used as they come."""
+    """Return the head with its last `width` weights multiplied by a factor, to be used on unscaled vectors."""
     weights = head.weights.copy()
     weights[-width:] *= factor
     return LinearHead(weights, head.bias, head.calibration)
@@ -159,6 +161,6 @@ def _strengths(params: BlendParams) -> tuple[float, ...]:
     return () if params.c is None else (params.c,)
 
 
-def _most_features(params: BlendParams, rows: int) -> int:
-    """Return how many n-grams of each kind to keep at most."""
+def _max_features(params: BlendParams, rows: int) -> int:
+    """Return the maximum number of n-grams of each kind."""
     return params.most_features or max(kept for least, kept in _FEATURES.items() if rows >= least)

@@ -1,4 +1,4 @@
-"""Gradient-boosted trees: fitted with LightGBM, packed as arrays, served without it."""
+"""Gradient-boosted trees: fitted with LightGBM, stored as arrays, served without it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rung.modalities.tables.model import TableModel
 
 @dataclass(frozen=True)
 class BoostedTreesParams:
-    """What can be set; None is searched on training rows within the effort.
+    """Parameters; None is searched on training rows within the effort.
 
-    bags: fits that are averaged. balance: weigh the rows of rare labels, or thin those of common ones; probabilities
-    stay the data's own. fewest_rows: from how many rows on a category's value is known, 1 unless set; with 3 the
-    model holds no value that may name somebody, not even as a digest.
+    bags: fits that are averaged. balance: weight the rows of rare labels, or undersample common ones;
+    probabilities stay those of the data. fewest_rows: training rows from which a category's value is known, 1
+    by default; with 3 the model stores no value that may identify a person, not even as a digest.
     """
 
     num_leaves: int | None = None
@@ -28,7 +28,7 @@ class BoostedTreesParams:
 
 
 class BoostedTrees(TableModel):
-    """Use it on tables of a thousand rows or more whose columns act together: it is the one to beat."""
+    """Use it on tables of a thousand rows or more whose columns interact: usually the strongest single model."""
 
     PACKAGES = ("lightgbm", "sklearn", "scipy")
     Params = BoostedTreesParams

@@ -1,4 +1,4 @@
-"""A model of your own, as an ONNX file: it is measured and certified like every other rung, and never trained here."""
+"""A trained model of the user's as an ONNX file: measured and certified like every other rung, never trained."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ from rung.runtime.onnx.session import MOST_BYTES, OnnxFile, too_large
 Probability = npt.NDArray[np.float64]
 _NAME = "bring_your_own"
 _MODEL, _TOKENIZER, _FACTS = "model.onnx", "tokenizer.json", "byo.json"
-# Training rows the file is tried on, and how far an answer may move with its neighbours: rounding does so much.
-_TRIED, _SAME = 32, 2e-5
-# Beside a score of 1 the logarithm of 0 says nothing.
-_LEAST = 1e-6
+# Training rows that the file is tested on, and how much a probability may change with other rows in the batch
+# (rounding).
+_TEST_ROWS, _TOLERANCE = 32, 2e-5
+# Lower bound of probabilities before taking the logarithm.
+_MIN_PROBABILITY = 1e-6
 
 
 @dataclass(frozen=True)
 class BringYourOwnParams:
-    """What can be set.
+    """Parameters.
 
-    path: the ONNX file, from the folder of product.yaml. labels: in the order of the file's outputs; the data's,
-    sorted, without. output: its name, where several fit. scores: what the output holds. tokenizer: a tokenizer.json,
-    where the file reads token ids. max_tokens: of one text; the graph's length, or the tokenizer's, without.
+    path: the ONNX file, relative to the folder of product.yaml. labels: in the order of the file's outputs;
+    default: the data's labels, sorted. output: its name, where several fit. scores: what the output contains.
+    tokenizer: a tokenizer.json, if the file reads token ids. max_tokens: of one text; default: the graph's
+    length, or the tokenizer's.
     """
 
     path: str = ""
@@ -46,7 +48,7 @@ class BringYourOwnParams:
 
 
 class BringYourOwn(Model):
-    """Use it when you have a trained model: name its ONNX file, and it stands on the ladder with the others."""
+    """Use it when you have a trained model: name its ONNX file, and it becomes a rung like the others."""
 
     NEEDS = "build"
     PACKAGES = ("onnx",)
@@ -63,7 +65,7 @@ class BringYourOwn(Model):
         tokenizer: str | None,
         facts: Mapping[str, Any],
     ) -> None:
-        """labels: the schema's. tokenizer: the text of its tokenizer.json. facts: what byo.json holds."""
+        """labels: the schema's. tokenizer: the content of its tokenizer.json. facts: the content of byo.json."""
         self.labels = labels
         self._file = file
         self._reader = reader
@@ -73,14 +75,14 @@ class BringYourOwn(Model):
 
     @classmethod
     def fit(cls, examples: Examples, params: BringYourOwnParams, context: FitContext) -> Self:
-        """Return the file, tried on a few training rows: nothing is trained."""
+        """Return the model after testing the file on a few training rows. Nothing is trained."""
         cls.require()
-        absent = _absent(params, context.base)
+        absent = _missing_file(params, context.base)
         if absent is not None:
             raise absent
         path = context.base / params.path
         file = OnnxFile.open_foreign(path)
-        tokenizer = _text_of(context.base / params.tokenizer) if params.tokenizer else None
+        tokenizer = _read_text(context.base / params.tokenizer) if params.tokenizer else None
         facts = {
             "file": path.name,
             "sha256": file.sha256,
@@ -91,9 +93,9 @@ class BringYourOwn(Model):
             "alone": has_batch_size_one(file.session.get_inputs(), file.where),
         }
         model = cls._of(examples.schema, file, tokenizer, facts)
-        step = max(len(examples) // _TRIED, 1)
-        tried = examples.take(list(range(0, len(examples), step))[:_TRIED]).inputs
-        model._facts["alone"] = model._must_stand_alone(tried)
+        step = max(len(examples) // _TEST_ROWS, 1)
+        sample = examples.take(list(range(0, len(examples), step))[:_TEST_ROWS]).inputs
+        model._facts["alone"] = model._depends_on_batch(sample)
         return model
 
     @classmethod
@@ -105,10 +107,11 @@ class BringYourOwn(Model):
         )
         return cls(schema.labels, file, reader, output, tokenizer, facts)
 
-    def _must_stand_alone(self, inputs: Columns) -> bool:
-        """Return whether rows must be asked one by one because an answer depends on the rows beside it.
+    def _depends_on_batch(self, inputs: Columns) -> bool:
+        """Return whether rows must be predicted one at a time because a result depends on the other rows of
+        its batch.
 
-        Raises RungError when the answers are no scores of the labels, or differ from one call to the next.
+        Raises RungError when the outputs are not scores of the labels, or differ from one call to the next.
         """
         first = self._raw(inputs, alone=True)
         self._output.check(first, self._file.where)
@@ -128,7 +131,7 @@ class BringYourOwn(Model):
         return not _equal(one, self._output.probabilities(together))
 
     def _raw(self, inputs: Columns, alone: bool) -> Probability:
-        """Return what the file gives, [rows, labels in its order] or [rows, 1]."""
+        """Return the file's output: [rows, labels in its order] or [rows, 1]."""
         parts: list[Probability] = []
         places: list[int] = []
         for rows, feed in self._reader.batches(inputs, alone):
@@ -149,12 +152,12 @@ class BringYourOwn(Model):
 
     @property
     def chosen(self) -> Mapping[str, Any]:
-        told = {
+        shown = {
             "file": self._facts["file"],
             "sha256": self._facts["sha256"],
             "estimate": "its scores on training rows flatter where it was trained on them",
         }
-        return told | (
+        return shown | (
             {"rows": "one at a time: its answers depend on the rows beside"} if self._alone else {}
         )
 
@@ -176,7 +179,7 @@ class BringYourOwn(Model):
         return answers_from(self.probabilities(inputs), self.labels, _NAME)
 
     def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
-        """Return the words whose absence costs the answer most, field by field."""
+        """Return the words whose removal lowers the label's score most, over all fields."""
         from rung.modalities.text.occlusion import explain_by_occlusion
 
         names, reasons = list(inputs), []
@@ -193,9 +196,9 @@ class BringYourOwn(Model):
         return reasons
 
     def _scores_with(self, row: Mapping[str, Any], name: str, texts: Any) -> Probability:
-        """Return the logarithms of a row's probabilities with each text in place of one field."""
+        """Return the log probabilities of a row with each text in place of one field."""
         inputs = {key: list(texts) if key == name else [cell] * len(texts) for key, cell in row.items()}
-        return np.asarray(np.log(np.maximum(self.probabilities(inputs), _LEAST)))
+        return np.asarray(np.log(np.maximum(self.probabilities(inputs), _MIN_PROBABILITY)))
 
     def save(self, folder: Path) -> None:
         self._file.copy_to(folder / _MODEL)
@@ -213,30 +216,32 @@ class BringYourOwn(Model):
                 "model.onnx is not the file that byo.json names", folder.name, "Build it again."
             )
         tokenizer = folder / _TOKENIZER
-        return cls._of(schema, file, _text_of(tokenizer) if tokenizer.is_file() else None, facts)
+        return cls._of(schema, file, _read_text(tokenizer) if tokenizer.is_file() else None, facts)
 
     @classmethod
     def unavailable(
         cls, facts: DataFacts, params: BringYourOwnParams, context: FitContext
     ) -> RungError | None:
-        return _absent(params, context.base)
+        return _missing_file(params, context.base)
 
     @classmethod
     def cost(cls, facts: DataFacts, params: BringYourOwnParams, context: FitContext) -> Cost:
-        """Return a plan from the file's size: a network reads all of its weights for a token, word lists hardly any."""
+        """Return a plan from the file's size: a network reads all of its weights for each token, n-gram
+        models hardly any.
+        """
         path = context.base / params.path
         size = path.stat().st_size / 1e6 if path.is_file() else 1.0
         tokens = min(facts.chars_per_row / 4.0, params.max_tokens or 256.0)
         each = 1e-4 + (tokens * size * 3e-6 if params.tokenizer else facts.chars_per_row * 5e-7)
-        return Cost(1.0 + size * 0.01 + _TRIED * 3 * each, each * 1000, 60 + 3 * size, size)
+        return Cost(1.0 + size * 0.01 + _TEST_ROWS * 3 * each, each * 1000, 60 + 3 * size, size)
 
 
 def _equal(one: Probability, other: Probability) -> bool:
-    return np.allclose(one, other, rtol=0.0, atol=_SAME)
+    return np.allclose(one, other, rtol=0.0, atol=_TOLERANCE)
 
 
-def _absent(params: BringYourOwnParams, base: Path) -> RungError | None:
-    """Return what is wrong with the files that the parameters name; None when they are there."""
+def _missing_file(params: BringYourOwnParams, base: Path) -> RungError | None:
+    """Return what is wrong with the files that the parameters name; None when they can be used."""
     if not params.path:
         return RungError(
             "it names no file", fix=f"Write ladder: [{{model: {_NAME}, params: {{path: model.onnx}}}}]."
@@ -252,7 +257,7 @@ def _absent(params: BringYourOwnParams, base: Path) -> RungError | None:
     return None
 
 
-def _text_of(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:

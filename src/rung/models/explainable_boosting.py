@@ -1,4 +1,6 @@
-"""A sum of curves, one a column, and of a few tables for pairs: as good as trees on many tables, and readable whole."""
+"""Explainable boosting machine: a sum of curves, one for each column, and of a few tables for pairs of
+columns.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,10 @@ from rung.modalities.tables.model import TableModel
 
 @dataclass(frozen=True)
 class ExplainableBoostingParams:
-    """What can be set; None is searched on training rows within the effort.
+    """Parameters; None is searched on training rows within the effort.
 
-    pairs: of columns that may act together; 0 for none. bags: fits that are averaged.
-    balance: weigh the rows of rare labels, or thin those of common ones; probabilities stay the data's own.
+    pairs: pairs of columns that may interact; 0 for none. bags: fits that are averaged. balance: weight the
+    rows of rare labels, or undersample common ones; probabilities stay those of the data.
     """
 
     pairs: int | None = None
@@ -25,7 +27,7 @@ class ExplainableBoostingParams:
 
 
 class ExplainableBoosting(TableModel):
-    """Use it where somebody must be able to read the whole model, and straight lines are not good enough."""
+    """Use it where people must be able to read the whole model, and a linear model is not accurate enough."""
 
     PACKAGES = ("interpret", "sklearn", "scipy")
     NEEDS = "ebm"
@@ -41,7 +43,7 @@ class ExplainableBoosting(TableModel):
 
     @classmethod
     def unavailable(cls, facts: DataFacts, params: Any, context: FitContext) -> RungError | None:
-        """Return that its extra is not installed: a ladder that does not name it goes on without."""
+        """Return that its extra is not installed: a ladder that does not name the family goes on without it."""
         try:
             cls.require()
         except MissingExtra as missing:

@@ -1,4 +1,4 @@
-"""A sentence encoder that is not trained, and a linear head that is: meaning instead of words."""
+"""A frozen sentence encoder with a trained linear head: meaning instead of words."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rung.modalities.text.ngrams import join_fields
 
 @dataclass(frozen=True)
 class FrozenEncoderParams:
-    """What can be set.
+    """Parameters.
 
-    weights: a name of `rung weights`, hub:owner/model, file:folder, or auto: minilm for English, else
-    e5_small; or auto_large: bge_small for English. pool_chunks: read long texts whole, in chunks; None is chosen on training rows.
-    most_rows: to learn from; None goes by the effort.
+    weights: a name of `rung weights`, hub:owner/model, file:folder; or auto: minilm for English, else
+    e5_small; or auto_large: bge_small for English. pool_chunks: read long texts completely, in chunks; None
+    is chosen on training rows. most_rows: training rows at most; None depends on the effort.
     """
 
     weights: str = "auto"
@@ -31,7 +31,7 @@ class FrozenEncoderParams:
 
 
 class FrozenEncoder(EmbeddingModel):
-    """Use it when rows are few or wordings vary: it knows that "fare" and "ticket price" are near."""
+    """Use it when rows are few or wordings vary: it knows that "fare" and "ticket price" are similar."""
 
     NEEDS = "build"
     PACKAGES = ("sklearn", "scipy", "onnx")

@@ -1,4 +1,6 @@
-"""Standardised numbers with a few bends, one weight a category, one linear model: read it like a scorecard."""
+"""Linear model of a table: standardised numbers with a few knots, one weight for each category; reads like a
+scorecard.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,10 @@ from rung.modalities.tables.model import TableModel
 
 @dataclass(frozen=True)
 class LinearTableParams:
-    """What can be set; None is searched on training rows within the effort.
+    """Parameters; None is searched on training rows within the effort.
 
-    c: the inverse of the penalty on weights. bends: places where the line of a number may bend, at its quantiles.
-    balance: weigh the rows of rare labels, or thin those of common ones; probabilities stay the data's own.
+    c: inverse regularisation strength. bends: knots of each number, at its quantiles. balance: weight the
+    rows of rare labels, or undersample common ones; probabilities stay those of the data.
     """
 
     c: float | None = None
@@ -24,7 +26,7 @@ class LinearTableParams:
 
 
 class LinearTable(TableModel):
-    """Use it first on tables of a few hundred rows, and wherever somebody must be able to check each weight."""
+    """Use it first on tables of a few hundred rows, and wherever people must be able to check every weight."""
 
     PACKAGES = ("sklearn", "scipy")
     NEEDS = "build"

@@ -1,4 +1,4 @@
-"""Known answers first: rules of yours and texts that came again and again; whatever is left goes to the next rung."""
+"""Answer known texts by rules and by frequent training texts; pass other texts to another model."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from rung.modalities.text.rules import KINDS, Rule, Rules
 Probability = npt.NDArray[np.float64]
 _NAME = "lookup"
 _NEXT = "next"
-# With a smaller share of repeated rows, looking texts up saves nothing worth a step more.
-_WORTH = 0.05
-_MOST_REPEATS = 100_000
-# A known answer counts as if it had been right on nine rows of ten before any row was seen.
-_RIGHT_BEFORE, _SEEN_BEFORE = 9.0, 10.0
+# With a smaller share of repeated rows, looking texts up does not save enough to be worth a rung.
+_MIN_REPEATED_SHARE = 0.05
+_MAX_REPEATS = 100_000
+# Prior of a known answer's accuracy: right on nine of ten rows.
+_PRIOR_CORRECT, _PRIOR_ROWS = 9.0, 10.0
 
 
 @dataclass(frozen=True)
 class LookupParams:
-    """What can be set.
+    """Parameters.
 
-    then, params: the family that answers what no rule and no repeat does, and its parameters. rules: as in
-    product.yaml. repeats: a text that stood so often among the training data is answered at once; 0: never.
+    then, params: the model family for all other texts, and its parameters. rules: as in product.yaml.
+    repeats: a text that occurs this often in the training data is answered directly; 0: never.
     """
 
     then: str = "majority"
@@ -45,7 +45,7 @@ class LookupParams:
 
 
 class Lookup(Model):
-    """Use it where people ask the same things in the same words: a known answer costs next to nothing."""
+    """Use it where people send the same texts again and again: a known answer costs almost nothing."""
 
     TASKS = frozenset({"text_classification"})
     Params = LookupParams
@@ -59,8 +59,10 @@ class Lookup(Model):
         repeats: Mapping[bytes, tuple[int, int]],
         following: tuple[str, Model],
     ) -> None:
-        """seen: [rules, 2], training rows that each rule answers and on how many it is right. repeats: digest of
-        a folded text -> (number of its label, copies). following: name of the next family, and its model."""
+        """seen: [rules, 2], training rows that each rule answers, and those it answers correctly. repeats:
+        digest of a normalised text -> (label number, copies). following: name and model of the next
+        family.
+        """
         self.labels = labels
         self._rules = Rules(rules)
         self._seen = seen
@@ -68,15 +70,15 @@ class Lookup(Model):
         self._next_name, self._next = following
         number = {label: i for i, label in enumerate(labels)}
         right, answered = seen[:, 1], seen[:, 0]
-        sure = (right + _RIGHT_BEFORE) / (answered + _SEEN_BEFORE)
+        accuracy = (right + _PRIOR_CORRECT) / (answered + _PRIOR_ROWS)
         self._by_rule = [
-            _row(number[rule.answer], float(p), len(labels)) for rule, p in zip(rules, sure, strict=True)
+            _row(number[rule.answer], float(p), len(labels)) for rule, p in zip(rules, accuracy, strict=True)
         ]
 
     @classmethod
     def fit(cls, examples: Examples, params: LookupParams, context: FitContext) -> Self:
         labels = examples.schema.labels
-        rules = [_checked(rule, labels) for rule in params.rules]
+        rules = [_parse_rule(rule, labels) for rule in params.rules]
         family = registry.model(params.then)
         if family.PLACE == "before":
             raise RungError(
@@ -86,17 +88,19 @@ class Lookup(Model):
         following = family.fit(examples, make_params(family.Params, params.params), context)
         number = {label: i for i, label in enumerate(labels)}
         codes = [number[target] for target in examples.targets]
-        folded = [normalize_text(text) for text in join_fields(examples.inputs)]
+        normalized = [normalize_text(text) for text in join_fields(examples.inputs)]
         seen = np.zeros((len(rules), 2), np.int64)
         known = Rules(rules)
-        for text, code in zip(folded, codes, strict=True):
-            index = known.first(text)
+        for text, code in zip(normalized, codes, strict=True):
+            index = known.first_match(text)
             if index is not None:
                 seen[index] += (1, number[rules[index].answer] == code)
         copies = examples.copies or [1] * len(codes)
-        often = [i for i in range(len(codes)) if params.repeats and copies[i] >= params.repeats and folded[i]]
-        often.sort(key=lambda i: (-copies[i], folded[i]))
-        repeats = {_digest(folded[i]): (codes[i], int(copies[i])) for i in often[:_MOST_REPEATS]}
+        frequent = [
+            i for i in range(len(codes)) if params.repeats and copies[i] >= params.repeats and normalized[i]
+        ]
+        frequent.sort(key=lambda i: (-copies[i], normalized[i]))
+        repeats = {_digest(normalized[i]): (codes[i], int(copies[i])) for i in frequent[:_MAX_REPEATS]}
         return cls(labels, rules, seen, repeats, (params.then, following))
 
     @property
@@ -109,12 +113,12 @@ class Lookup(Model):
 
     @property
     def chosen(self) -> Mapping[str, Any]:
-        said = [
+        rules_shown = [
             f"{rule}: right on {right:,} of {answered:,} training rows"
             for rule, (answered, right) in zip(self._rules.rules, self._seen.tolist(), strict=True)
         ]
         found: dict[str, Any] = {"then": self._next_name, "known_texts": len(self._repeats)}
-        return {**found, **({"rules": said} if said else {}), **self._next.chosen}
+        return {**found, **({"rules": rules_shown} if rules_shown else {}), **self._next.chosen}
 
     def probabilities(self, inputs: Columns) -> Probability:
         texts = join_fields(inputs)
@@ -138,7 +142,7 @@ class Lookup(Model):
         return [answers[row] for row in range(len(texts))]
 
     def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
-        """Return the rule that answered, or that the text is known; else what the next rung says."""
+        """Return the rule that answered, or that the text is known; else the explanation of the next model."""
         texts = join_fields(inputs)
         known = self._known(texts)
         rest = [row for row in range(len(texts)) if row not in known]
@@ -148,26 +152,26 @@ class Lookup(Model):
         return [found.get(row, []) for row in range(len(texts))]
 
     def _known(self, texts: Sequence[str]) -> dict[int, tuple[Probability, str]]:
-        """Return the probabilities and the reason of each row that needs no model."""
+        """Return the probabilities and the reason of each row that is answered without the next model."""
         found: dict[int, tuple[Probability, str]] = {}
         for row, text in enumerate(texts):
-            folded = normalize_text(text)
-            index = self._rules.first(folded)
+            normalized = normalize_text(text)
+            index = self._rules.first_match(normalized)
             if index is not None:
                 found[row] = self._by_rule[index], str(self._rules.rules[index])
                 continue
-            repeat = self._repeats.get(_digest(folded)) if self._repeats else None
+            repeat = self._repeats.get(_digest(normalized)) if self._repeats else None
             if repeat is not None:
                 label, copies = repeat
-                sure = (copies + _RIGHT_BEFORE) / (copies + _SEEN_BEFORE)
+                accuracy = (copies + _PRIOR_CORRECT) / (copies + _PRIOR_ROWS)
                 found[row] = (
-                    _row(label, sure, len(self.labels)),
+                    _row(label, accuracy, len(self.labels)),
                     f"this text stood {copies:,} times in the data",
                 )
         return found
 
     def save(self, folder: Path) -> None:
-        """Write rules as they are, known texts as digests alone, and the next model below."""
+        """Write rules as they are, known texts as digests only, and the next model in a subfolder."""
         from safetensors.numpy import save_file
 
         facts = {
@@ -211,7 +215,7 @@ class Lookup(Model):
 
     @classmethod
     def unavailable(cls, facts: DataFacts, params: LookupParams, context: FitContext) -> RungError | None:
-        if params.rules or (params.repeats and facts.repeated >= _WORTH):
+        if params.rules or (params.repeats and facts.repeated >= _MIN_REPEATED_SHARE):
             return None
         return RungError(
             f"the product has no rules, and only {facts.repeated:.0%} of its rows stand in it often",
@@ -221,13 +225,18 @@ class Lookup(Model):
     @classmethod
     def cost(cls, facts: DataFacts, params: LookupParams, context: FitContext) -> Cost:
         family = registry.model(params.then)
-        after = family.cost(facts, make_params(family.Params, params.params), context)
-        look = facts.chars_per_row * 2e-8 + len(params.rules) * 5e-7 + 2e-6
-        answers = after.cpu_seconds_per_1k * (1.0 - facts.repeated) + look * 1000
-        return Cost(after.fit_seconds + facts.rows * look, answers, after.memory_mb + 1, after.size_mb + 0.01)
+        following_cost = family.cost(facts, make_params(family.Params, params.params), context)
+        lookup_seconds = facts.chars_per_row * 2e-8 + len(params.rules) * 5e-7 + 2e-6
+        answers = following_cost.cpu_seconds_per_1k * (1.0 - facts.repeated) + lookup_seconds * 1000
+        return Cost(
+            following_cost.fit_seconds + facts.rows * lookup_seconds,
+            answers,
+            following_cost.memory_mb + 1,
+            following_cost.size_mb + 0.01,
+        )
 
 
-def _checked(raw: Mapping[str, str], labels: Sequence[str]) -> Rule:
+def _parse_rule(raw: Mapping[str, str], labels: Sequence[str]) -> Rule:
     if "answer" not in raw or sum(kind in raw for kind in KINDS) != 1:
         raise RungError(
             f"a rule needs an answer and one of {', '.join(KINDS)}, not {dict(raw)}",
@@ -242,16 +251,16 @@ def _checked(raw: Mapping[str, str], labels: Sequence[str]) -> Rule:
 
 
 def _row(label: int, probability: float, labels: int) -> Probability:
-    """Return probabilities of all labels: the given one for its label, and never less than another's."""
-    sure = max(probability, 1.0 / labels + 1e-3)
-    row = np.full(labels, (1.0 - sure) / max(labels - 1, 1))
-    row[label] = sure
+    """Return the probabilities of all labels: the given one for its label, which is always the largest."""
+    accuracy = max(probability, 1.0 / labels + 1e-3)
+    row = np.full(labels, (1.0 - accuracy) / max(labels - 1, 1))
+    row[label] = accuracy
     return row
 
 
-def _digest(folded: str) -> bytes:
+def _digest(normalized: str) -> bytes:
     return hashlib.blake2b(
-        folded.encode("utf-8", "surrogatepass"), digest_size=16, key=b"rung-lookup"
+        normalized.encode("utf-8", "surrogatepass"), digest_size=16, key=b"rung-lookup"
     ).digest()
 
 

@@ -1,4 +1,4 @@
-"""Answer the most frequent label, whatever is asked: the floor every other model must beat."""
+"""Baseline: always predict the most frequent label. Every other model must beat it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rung.runtime.classification.decision_threshold import DecisionThreshold, ba
 
 
 class Majority(Model):
-    """Use it to see what a score is worth: if it clears your bar, the bar measures the wrong thing."""
+    """Use it as a baseline: if it clears your bar, the bar measures the wrong thing."""
 
     TASKS = frozenset({"text_classification", "tabular_classification"})
     Params = NoParams
@@ -32,7 +32,7 @@ class Majority(Model):
 
     @classmethod
     def fit(cls, examples: Examples, params: Any, context: FitContext) -> Self:
-        """Return the shares of the labels, each as if seen half a time more (Jeffreys): none is impossible."""
+        """Return the shares of the labels with half a row added to each (Jeffreys prior): none is impossible."""
         labels = examples.schema.labels
         number = {label: i for i, label in enumerate(labels)}
         counts = np.bincount([number[t] for t in examples.targets], minlength=len(labels)) + 0.5

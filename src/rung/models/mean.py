@@ -1,4 +1,4 @@
-"""Answer the mean of the training targets, whatever is asked: the floor every other model must beat."""
+"""Baseline: always predict the mean of the training targets. Every other model must beat it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rung.modalities.tables.target_transform import COVERAGE
 
 
 class Mean(Model):
-    """Use it to see what a score is worth: a model that hardly beats it has learned nothing."""
+    """Use it as a baseline: a model that hardly beats it has learned nothing."""
 
     TASKS = frozenset({"tabular_regression"})
     Params = NoParams
@@ -24,7 +24,7 @@ class Mean(Model):
 
     @classmethod
     def fit(cls, examples: Examples, params: Any, context: FitContext) -> Self:
-        """Return the mean, and the quantiles that hold nine of ten targets."""
+        """Return the mean, and the quantiles that contain nine of ten targets."""
         values = np.array(examples.targets, dtype=np.float64)
         low, high = np.quantile(values, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
         mean = float(values.mean())

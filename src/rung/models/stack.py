@@ -1,4 +1,4 @@
-"""A few linear models and trees that answer together, each by the weight it earned on rows it had not seen."""
+"""Ensemble of a few linear models and trees, weighted by their out-of-fold performance."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from rung.modalities.tables.model import TableModel
 
 @dataclass(frozen=True)
 class StackParams:
-    """What can be set; None goes by the effort, and is searched on training rows.
+    """Parameters; None depends on the effort and is searched on training rows.
 
-    bags: fits of each kind of trees that are averaged. balance: weigh the rows of rare labels, or thin those of common
-    ones; probabilities stay the data's own. fewest_rows: from how many rows on a category's value is known, 1 unless
-    set; with 3 the model holds no value that may name somebody, not even as a digest.
+    bags: fits of each kind of trees that are averaged. balance: weight the rows of rare labels, or
+    undersample common ones; probabilities stay those of the data. fewest_rows: training rows from which a
+    category's value is known, 1 by default; with 3 the model stores no value that may identify a person, not
+    even as a digest.
     """
 
     bags: int | None = None
@@ -25,7 +26,9 @@ class StackParams:
 
 
 class Stack(TableModel):
-    """Use it for the last points: no family wins on every table, and a mixture is seldom worse than its best."""
+    """Use it for the last points of accuracy: no family wins on every table, and an ensemble is rarely worse
+    than its best member.
+    """
 
     PACKAGES = ("lightgbm", "sklearn", "scipy")
     Params = StackParams

@@ -1,4 +1,4 @@
-"""The mean of ready-made token vectors and a linear head: an encoder's idea at a word list's price."""
+"""Mean of static token vectors with a linear head: an encoder's idea at the price of a word list."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from rung.runtime.weights.store import weights_folder
 
 @dataclass(frozen=True)
 class StaticEmbeddingParams:
-    """What can be set. weights: a name of `rung weights` or file:folder."""
+    """Parameters. weights: a name of `rung weights` or file:folder. most_rows: training rows at most; None
+    depends on the effort.
+    """
 
     weights: str = "wordllama"
     head: Literal["auto", "svc", "ridge", "logistic"] = "auto"
@@ -27,7 +29,7 @@ class StaticEmbeddingParams:
 
 
 class StaticEmbedding(EmbeddingModel):
-    """Use it for English when thousands of answers a second matter more than the last points."""
+    """Use it for English when thousands of predictions a second matter more than the last points of accuracy."""
 
     NEEDS = "build"
     PACKAGES = ("sklearn", "scipy")

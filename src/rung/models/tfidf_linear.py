@@ -1,4 +1,6 @@
-"""Word and character n-grams, TF-IDF weights and a linear head: fits in seconds, answers in microseconds."""
+"""Word and character n-grams with TF-IDF weights and a linear head: fits in seconds, predicts in
+microseconds.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +18,17 @@ from rung.modalities.text.ngrams import join_fields, normalize_text, occurrences
 from rung.modalities.text.tfidf import TfidfBlock, dump_blocks, find_columns, load_blocks, transform
 from rung.runtime.linear.head import LinearHead
 
-# Characters of training text up to which character n-grams are tried, by effort: they cost the most time
-# and gain most on short and few texts.
+# Characters of training text up to which character n-grams are tried, by effort: they cost the most time and
+# gain most on short and few texts.
 _CHARS_TRIED = {0: 0, 1: 0, 2: 6_000_000, 3: 20_000_000, 4: 60_000_000, 5: 200_000_000}
 
 
 @dataclass(frozen=True)
 class TfidfLinearParams:
-    """What can be set; None and "auto" are searched on training rows within the effort.
+    """Parameters; None and "auto" are searched on training rows within the effort.
 
-    words: in a row; None: two, or three where a character is a word. by_label: weigh n-grams by two labels if that gains.
+    words: longest word n-gram; None: two, or three in scripts where a character is a word. by_label: weight
+    n-grams by how differently two labels use them, if that gains.
     """
 
     words: int | None = None
@@ -77,9 +80,9 @@ class TfidfLinear(Model):
         found = search(sets, codes, len(labels), heads, context, params.class_weight)
         name = found.candidate.features
         matrix, used = sets[name], blocks[name]
-        weighed = weight_terms_by_label(matrix, used, codes, found, context) if params.by_label else None
-        if weighed:
-            matrix, used, found = weighed.matrix, weighed.blocks, weighed.found
+        weighted = weight_terms_by_label(matrix, used, codes, found, context) if params.by_label else None
+        if weighted:
+            matrix, used, found = weighted.matrix, weighted.blocks, weighted.found
         extra = search_augmentation(texts, used, codes, found, params.augment, context)
         last = None
         if extra is not None:
@@ -88,12 +91,12 @@ class TfidfLinear(Model):
         chosen = {
             **asdict(found.candidate),
             "features_kept": int(sum(len(block.buckets) for block in used)),
-            "by_label": weighed is not None,
+            "by_label": weighted is not None,
             "augment": extra.kind if extra is not None else "none",
             "calibration": head.calibration.kind,
             "search_accuracy": round(found.accuracy, 4),
             "search_rows": len(found.rows),
-            "candidates_tried": len(found.tried),
+            "candidates_tried": len(found.results),
         }
         return cls(labels, used, head, chosen)
 
@@ -113,38 +116,39 @@ class TfidfLinear(Model):
         return answers_from(self.probabilities(inputs), self.labels, "tfidf_linear")
 
     def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
-        """Return the words that decided: each n-gram's share of the winning score, spread over its characters.
+        """Return the words that decided: each n-gram's share of the winning score, spread over its
+        characters.
 
-        A word's weight is what the winner's score gains from it over the mean of all labels. The weights of
-        all words add up to that gain exactly; the bias belongs to no word.
+        A word's weight is what it adds to the winner's score relative to the mean of all labels. The weights
+        of all words sum to that difference exactly; the bias belongs to no word.
         """
         return [self._explain_one(text, most) for text in join_fields(inputs)]
 
     def _explain_one(self, text: str, most: int) -> list[Reason]:
-        folded = normalize_text(text)
+        normalized = normalize_text(text)
         rows = transform([text], self._blocks)
         top = int((rows.dot(self._head.weights)[0] + self._head.bias).argmax())
         used = self._head.weights[rows.columns]
-        gains = dict(
+        contributions = dict(
             zip(rows.columns.tolist(), (used[:, top] - used.mean(axis=1)) * rows.values, strict=True)
         )
-        solid = np.array([char != " " for char in f" {folded} "])
-        by_char = np.zeros(len(solid))
+        is_text = np.array([char != " " for char in f" {normalized} "])
+        by_char = np.zeros(len(is_text))
         offset = 0
         for block in self._blocks:
-            seen = occurrences([folded], block.spec)
+            seen = occurrences([normalized], block.spec)
             columns = find_columns(seen.buckets, block)
             known = np.flatnonzero(columns >= 0)
             counts = np.bincount(columns[known], minlength=1)
             for index in known.tolist():
                 column = int(columns[index])
                 covered = slice(int(seen.starts[index]), int(seen.ends[index]))
-                share = solid[covered] / max(int(solid[covered].sum()), 1)
-                by_char[covered] += share * gains[column + offset] / counts[column]
+                share = is_text[covered] / max(int(is_text[covered].sum()), 1)
+                by_char[covered] += share * contributions[column + offset] / counts[column]
             offset += len(block.buckets)
         total: dict[str, float] = {}
-        for start, end in _pieces(folded, by_char):
-            piece = folded[start:end]
+        for start, end in _pieces(normalized, by_char):
+            piece = normalized[start:end]
             total[piece] = total.get(piece, 0.0) + float(by_char[start + 1 : end + 1].sum())
         strongest = sorted(total.items(), key=lambda item: (-abs(item[1]), item[0]))[:most]
         return [Reason(piece, round(weight, 4)) for piece, weight in strongest if weight]
@@ -171,7 +175,9 @@ class TfidfLinear(Model):
 
 
 def _pieces(text: str, by_char: npt.NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Return spans to show: words, marks, and runs of ideographs that pull the same way, at most four long."""
+    """Return the spans to show: words, punctuation, and runs of up to four ideographs with weights of the
+    same sign.
+    """
     words = word_spans(text)
     inside = np.zeros(len(text), dtype=bool)
     for start, end in words:

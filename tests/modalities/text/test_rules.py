@@ -11,7 +11,7 @@ from rung.modalities.text.rules import Rule, Rules, contains, matches
 
 
 def fits(kind, pattern, text):
-    return Rules([Rule(kind, pattern, "yes")]).first(normalize_text(text)) == 0
+    return Rules([Rule(kind, pattern, "yes")]).first_match(normalize_text(text)) == 0
 
 
 @pytest.mark.parametrize(
@@ -96,10 +96,12 @@ def test_the_first_rule_that_fits_wins():
             Rule("equals", "Hello", "never asked"),
         ]
     )
-    first = {text: rules.first(text) for text in ("refund my order", "my order", "hello", "nothing", "")}
+    first = {
+        text: rules.first_match(text) for text in ("refund my order", "my order", "hello", "nothing", "")
+    }
     assert first == {"refund my order": 0, "my order": 2, "hello": 3, "nothing": None, "": None}
     swapped = Rules([rules.rules[1], rules.rules[0]])
-    assert swapped.first("refund my order") == 0
+    assert swapped.first_match("refund my order") == 0
 
 
 def test_a_rule_reads_as_it_was_written():

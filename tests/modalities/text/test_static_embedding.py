@@ -34,7 +34,7 @@ def _plain(embedding: StaticEmbedding, texts: list[str]) -> np.ndarray:
 
 def test_equals_the_plain_mean(wordllama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(static_embedding, "_WINDOW", 4)
-    monkeypatch.setattr(static_embedding, "_MOST_WORDS", 6)  # forgets again and again
+    monkeypatch.setattr(static_embedding, "_MAX_WORDS", 6)  # forgets again and again
     embedding = StaticEmbedding.open(wordllama)
     for _ in range(2):
         assert np.abs(embedding.encode(ODD, normalise=False) - _plain(embedding, ODD)).max() < 1e-6
@@ -57,7 +57,7 @@ def test_failure_leaves_no_empty_vectors(wordllama: Path, monkeypatch: pytest.Mo
     expected = embedding.encode(["brand new words"])
     embedding = StaticEmbedding.open(wordllama)
     with monkeypatch.context() as patch:
-        patch.setattr(embedding, "_remember", lambda *_: 1 / 0)
+        patch.setattr(embedding, "_add_words", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             embedding.encode(["brand new words"])
     assert (embedding.encode(["brand new words"]) == expected).all()

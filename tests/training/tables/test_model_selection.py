@@ -62,7 +62,7 @@ def test_trees_of_labels_that_separate_end_where_rounds_say_nothing_more():
 def test_rows_that_are_all_right_do_not_ask_for_boundless_certainty():
     codes = np.arange(100) % 2
     scores = np.where(np.eye(2)[codes] > 0, 3.0, -3.0)
-    plain, careful = calibrate(scores, codes, 0), calibrate(scores, codes, 0, careful=True)
+    plain, careful = calibrate(scores, codes, 0), calibrate(scores, codes, 0, conservative=True)
     assert plain.scale > 4 * careful.scale
     said = careful.apply(scores)[np.arange(100), codes]
     # Platt's targets: a hundred right answers of a hundred are worth about 51 of 52.
@@ -75,9 +75,9 @@ def test_curves_are_taken_where_they_gain_and_not_for_noise():
     codes = (rng.random(4_000) < honest).astype(int)
     logit = np.log(honest / (1 - honest))
     straight = np.column_stack([-logit / 2, logit / 2])
-    assert calibrate(straight, codes, 0, careful=True).kind == "temperature"
+    assert calibrate(straight, codes, 0, conservative=True).kind == "temperature"
     bent = np.column_stack([-(logit**3) / 2, logit**3 / 2])
-    found = calibrate(bent, codes, 0, careful=True)
+    found = calibrate(bent, codes, 0, conservative=True)
     assert found.kind == "isotonic"
     loss = -np.log(found.apply(bent)[np.arange(4_000), codes]).mean()
     assert loss < -np.log(Calibration().apply(bent)[np.arange(4_000), codes].clip(1e-12)).mean()

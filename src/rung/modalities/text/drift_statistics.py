@@ -1,8 +1,10 @@
-"""Where a text lies among the texts of the training rows: how rare its words are, and how far it is from all topics.
+"""Drift statistics of texts: how rare their words are, and how far they are from the topics of the training
+rows.
 
-Words are hashed into 4,096 buckets (of ideographs, pairs too). A text's vector has the inverse document frequency of
-each of its buckets, length 1. Sixteen topics are the centres of spherical k-means on such vectors (Dhillon & Modha
-2001). Counts of buckets and centres are all that is kept: no text can be read from them.
+Words are hashed into 4,096 buckets (of ideographs, pairs as well). A text's vector holds the inverse document
+frequency of each of its buckets, normalised to length 1. Sixteen topics are the centres of spherical k-means
+on such vectors (Dhillon & Modha 2001). Only bucket counts and centres are stored: no text can be recovered
+from them.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ _BATCH = 200
 
 
 class TextDriftModel:
-    """Learned by `learn`, then fixed. document_counts: texts with each bucket, of `rows`; centres: [topics, buckets]."""
+    """Fitted by `fit`, then fixed. document_counts: of `rows` texts, those with each bucket. centres:
+    [topics, buckets].
+    """
 
     def __init__(self, rows: int, document_counts: Ints, centres: npt.NDArray[np.int8]) -> None:
         self.rows = rows
@@ -36,12 +40,12 @@ class TextDriftModel:
 
     @property
     def topics(self) -> int:
-        """Return how many topics there are."""
+        """Return the number of topics."""
         return len(self.centres)
 
     @classmethod
     def fit(cls, texts: Sequence[str], seed: int = 0) -> TextDriftModel:
-        """Return the space of these texts. The same texts and seed give the same."""
+        """Return the model of these texts. The same texts and seed give the same model."""
         seen = np.vstack([_bucket_indicators(texts[i : i + _BATCH]) for i in range(0, len(texts), _BATCH)])
         counts = seen.sum(axis=0).astype(np.int64)
         vectors = _normalize_rows(seen * np.log((len(texts) + 1) / (counts + 0.5)).astype(np.float32))
@@ -50,17 +54,18 @@ class TextDriftModel:
         for _ in range(_ITERATIONS):
             nearest = (vectors @ centres.T).argmax(axis=1)
             sums = np.vstack([vectors[nearest == topic].sum(axis=0) for topic in range(len(centres))])
-            # A topic that nothing is near keeps its place.
+            # A topic without texts keeps its centre.
             centres = np.where(np.abs(sums).sum(axis=1, keepdims=True) > 0, _normalize_rows(sums), centres)
-        # The nearest topic of most texts first, so that its number says how common it is.
+        # Topics are numbered by how many texts are nearest to them.
         near = np.bincount((vectors @ centres.T).argmax(axis=1), minlength=len(centres))
         centres = centres[np.argsort(-near, kind="stable")]
         scale = np.maximum(np.abs(centres).max(axis=1, keepdims=True), 1e-12)
         return cls(len(texts), counts, np.round(centres / scale * 127).astype(np.int8))
 
     def measure(self, texts: Sequence[str]) -> tuple[Floats, Floats, Ints]:
-        """Return of each text the mean rarity of its words (nan without words), its distance from the nearest
-        topic (0 to 1), and that topic."""
+        """Return for each text the mean rarity of its words (nan without words), its distance from the
+        nearest topic (0 to 1), and that topic.
+        """
         rarity, distance, topic = [], [], []
         for begin in range(0, len(texts), _BATCH):
             seen = _bucket_indicators(texts[begin : begin + _BATCH])
@@ -75,12 +80,12 @@ class TextDriftModel:
         return np.concatenate(rarity), np.concatenate(distance), np.concatenate(topic)
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """Return what is stored."""
+        """Return the arrays to store."""
         return {"document_counts": self.document_counts.astype(np.uint16), "centres": self.centres}
 
     @classmethod
     def from_arrays(cls, rows: int, arrays: Mapping[str, npt.NDArray[np.generic]]) -> TextDriftModel:
-        """Return what `arrays` gave; raises ValueError when they do not fit together."""
+        """Return the model that `arrays` describes; raises ValueError when shapes do not fit."""
         counts, centres = arrays["document_counts"].astype(np.int64), arrays["centres"].astype(np.int8)
         if counts.shape != (_BUCKETS,) or centres.ndim != 2 or centres.shape[1] != _BUCKETS:
             raise ValueError("arrays of another shape")
@@ -88,15 +93,16 @@ class TextDriftModel:
 
 
 def _bucket_indicators(texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    """Return [texts, buckets]: 1 where a word of the text falls into the bucket."""
-    folded = [normalize_text(text[:MAX_CHARS]) for text in texts]
-    found = occurrences(folded, NgramSpec(word_max=2))
-    joined = " " + " ".join(folded) + " "
-    long = found.ends - found.starts
+    """Return [texts, buckets]: 1 where a word of the text hashes to the bucket."""
+    normalized = [normalize_text(text[:MAX_CHARS]) for text in texts]
+    found = occurrences(normalized, NgramSpec(word_max=2))
+    joined = " " + " ".join(normalized) + " "
+    length = found.ends - found.starts
     codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    # Two words in a row count where each is one character of an unspaced script: there a pair is a word.
+    # Pairs of words count where both are single characters of a script without spaces: there a pair is a
+    # word.
     blanks = np.concatenate([[0], np.cumsum(codes == 32)])
-    pair = (long == 2) & (codes[found.starts] >= 0x2E80)
+    pair = (length == 2) & (codes[found.starts] >= 0x2E80)
     single = (blanks[found.ends] == blanks[found.starts]) & ~pair
     kept = pair | single
     present = np.zeros((len(texts), _BUCKETS), dtype=np.float32)

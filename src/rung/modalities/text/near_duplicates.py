@@ -1,20 +1,20 @@
-"""Which texts are nearly the same: weighted MinHash over shingles, by numpy alone, a million short texts in minutes.
+"""Find near-duplicate texts: weighted MinHash over shingles, in numpy; a million short texts take minutes.
 
-Shingles are runs of three characters inside words and every two words that stand together; of ideographs each one and
-each two that stand together. That is what a dropped word, another order or a misread letter leaves mostly whole, in
-English and Chinese. A shingle weighs the square root of its inverse document frequency, so that two texts made from one
-form are told apart by what was filled in.
+Shingles are runs of three characters inside words and pairs of adjacent words; for ideographs, single ones
+and adjacent pairs. They mostly survive a dropped word, another order or a misread letter, in English and
+Chinese. A shingle is weighted by the square root of its inverse document frequency, so that texts made from
+one template differ by what was filled in.
 
-A sketch has 96 slots. A slot keeps, of the shingles s of a text, the one with the least E(s) / w(s), where E is
-exponential and fixed by s and the slot. Of independent exponentials the least is that of s with probability
-proportional to w(s), so two texts agree in a slot with probability
+A signature has 96 hash slots. A slot keeps, of the shingles s of a text, the one with the least E(s) / w(s),
+where E is exponentially distributed and determined by s and the slot. Of independent exponentials the least
+is that of s with probability proportional to w(s), so two texts agree in a slot with probability
 
-    J = sum of w over shingles of both / sum of w over shingles of either,
+J = sum of w over shingles of both / sum of w over shingles of either,
 
-their weighted Jaccard similarity (Broder 1997; weights by exponential clocks as in Ioffe 2010). Texts that agree in
-all 3 slots of one of 64 bands are candidates (Indyk & Motwani 1998); every slot stands in two bands, with other slots
-each time, which costs a sort more and no sketching. Of pairs with J = 0.45 that finds 99 %, with 0.4 98 %.
-Candidates are then compared exactly. Targets play no part in any of it.
+their weighted Jaccard similarity (Broder 1997; weights by exponential clocks as in Ioffe 2010). Texts that
+agree in all 3 slots of one of 64 bands are candidates (locality-sensitive hashing: Indyk & Motwani 1998);
+every slot is in two bands, with other slots each time, which costs one more sort and no hashing. Of pairs
+with J = 0.45 that finds 99 %, with 0.4 98 %. Candidates are then compared exactly. Targets are not used.
 """
 
 from __future__ import annotations
@@ -37,28 +37,30 @@ from rung.modalities.text.ngrams import (
 Signatures = npt.NDArray[np.uint16]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
-# Two texts at least this similar are near duplicates. Unrelated reviews reach 0.15 and unrelated articles 0.3, sentences
-# shuffled from a dozen words 0.45; one word in five dropped leaves 0.7, one character in twenty misread 0.55 to 0.85.
+# Texts at least this similar are near duplicates. Unrelated reviews reach 0.15 and unrelated articles 0.3,
+# sentences shuffled from a dozen words 0.45; one word in five dropped leaves 0.7, one character in twenty
+# misread 0.55 to 0.85.
 MIN_SIMILARITY = 0.45
 SIGNATURE_SIZE, _ROWS_PER_BAND = 96, 3
-# Fewer words or ideographs than this say too little: "not good" and "good" share most of what they are.
+# Texts with fewer words or ideographs are not compared: "not good" and "good" share most of their shingles.
 MIN_WORDS = 4
-# Short texts say more with each word, and those made from one form ("Note of 2 April 2008: ...") share the form: they
-# must be more alike, by so many words so much. "One of the best movies of the year" and the worst reach 0.63; of reviews
-# of sixteen words and more, all pairs from 0.45 on that were read were copies or forms with little filled in.
+# Short texts need a higher similarity, by number of words: each word matters more, and texts made from one
+# template ("Note of 2 April 2008: ...") share the template. "One of the best movies of the year" and "one of
+# the worst" reach 0.63; of reviews with sixteen words and more, all pairs from 0.45 on that were read were
+# copies or templates with little filled in.
 _MIN_SIMILARITY_BY_WORDS = ((MIN_WORDS, 0.9), (8, 0.7), (16, MIN_SIMILARITY))
-# Of a long text so many shingles are sketched, chosen by their hash, which picks the same ones of its copy.
+# Of long texts so many shingles are used, chosen by their hash, so that copies keep the same ones.
 _MAX_SHINGLES = 256
-# Texts of one band's bucket are all compared up to this many; beyond, each with the next few in order.
+# Up to this many texts in a bucket are all compared; in larger buckets each with its next neighbours.
 _SMALL_BUCKET, _NEIGHBOURS = 6, 3
 _SPEC = NgramSpec(2, 3, 3)
-# Sketches of candidates must agree nearly this much before they are compared exactly: 2.5 standard errors less.
+# Signatures of candidates must agree nearly this much before the exact comparison: 2.5 standard errors less.
 _MARGIN = 0.13
 
 
 @dataclass(frozen=True)
 class DuplicatePairs:
-    """Pairs of near duplicates: rows of the one side, of the other, and how similar each pair is."""
+    """Pairs of near duplicates: left rows, right rows, and the similarity of each pair."""
 
     left: Ints
     right: Ints
@@ -69,23 +71,23 @@ class DuplicatePairs:
 
 
 class MinHasher:
-    """Sketches texts with the weights that shingles have in a sample of them."""
+    """Computes signatures with shingle weights from a sample of texts."""
 
     def __init__(self, sample: Sequence[str]) -> None:
-        counted = [_shingles(folded)[1] for folded, _ in _normalized_batches(sample)]
+        counted = [_shingles(normalized)[1] for normalized, _ in _normalized_batches(sample)]
         seen = np.bincount(np.concatenate([*counted, np.zeros(0, np.int64)]), minlength=1 << BITS)
         held = np.flatnonzero(seen)
-        # A shingle that the sample does not hold is as rare as one that it holds once.
+        # A shingle not in the sample gets the weight of one that occurs once.
         self._weights = np.full(1 << BITS, np.sqrt(np.log(len(sample) + 2.0)), dtype=np.float32)
         self._weights[held] = np.sqrt(np.log((len(sample) + 2.0) / seen[held]) + 0.01)
 
     def signatures(self, texts: Sequence[str]) -> tuple[Signatures, npt.NDArray[np.bool_]]:
-        """Return [texts, SLOTS], and which texts are long enough to be told."""
+        """Return [texts, SIGNATURE_SIZE], and which texts are long enough to compare."""
         out = np.zeros((len(texts), SIGNATURE_SIZE), dtype=np.uint16)
         long = np.zeros(len(texts), dtype=bool)
-        for folded, begin in _normalized_batches(texts):
-            starts, buckets, words = _shingles(folded)
-            long[begin : begin + len(folded)] = (words >= MIN_WORDS) & (np.diff(starts) > 0)
+        for normalized, begin in _normalized_batches(texts):
+            starts, buckets, words = _shingles(normalized)
+            long[begin : begin + len(normalized)] = (words >= MIN_WORDS) & (np.diff(starts) > 0)
             starts, buckets = _subsample_shingles(starts, buckets)
             filled = np.flatnonzero(np.diff(starts))
             if len(filled):
@@ -93,7 +95,7 @@ class MinHasher:
         return out, long
 
     def _min_hashes(self, buckets: Ints, starts: Ints) -> Signatures:
-        """Return the slots of texts whose shingles begin at these places; each has at least one."""
+        """Return the signatures of texts whose shingles begin at these positions; each has at least one."""
         table = _exponential_table()
         scaled = 1.0 / self._weights[buckets]
         keys = buckets.astype(np.uint32)
@@ -109,7 +111,7 @@ class MinHasher:
             np.take(table, hashed, out=clocks, mode="clip")
             clocks *= scaled
             least = np.minimum.reduceat(clocks, starts)
-            # The winner is known by the bits of its clock.
+            # The winning shingle is identified by the bits of its exponential.
             out[:, slot] = (least.view(np.uint32) * np.uint32(0x9E3779B1)) >> np.uint32(16)
         return out
 
@@ -118,7 +120,7 @@ class MinHasher:
         return self._compare(one, other)[0]
 
     def near_duplicate_similarity(self, one: str, other: str) -> float:
-        """Return the similarity of two texts if it makes them near duplicates, else 0."""
+        """Return the similarity of two texts if they are near duplicates, else 0."""
         similar, words = self._compare(one, other)
         return similar if similar >= min_similarity(words) else 0.0
 
@@ -131,26 +133,28 @@ class MinHasher:
 
 
 def min_similarity(words: int) -> float:
-    """Return from which similarity on two texts are near duplicates, the shorter of them with so many words."""
+    """Return the similarity from which texts are near duplicates, given the number of words of the shorter
+    one.
+    """
     places, similar = zip(*_MIN_SIMILARITY_BY_WORDS, strict=True)
     return max(float(np.interp(words, places, similar)), MIN_SIMILARITY)
 
 
-def near_duplicate_pairs(sketcher: MinHasher, texts: Sequence[str]) -> DuplicatePairs:
-    """Return near duplicates among texts: of each group enough pairs to join all its members, not every pair."""
-    sketches, long = sketcher.signatures(texts)
+def near_duplicate_pairs(hasher: MinHasher, texts: Sequence[str]) -> DuplicatePairs:
+    """Return near duplicates among texts: for each group enough pairs to connect its members, not every pair."""
+    signatures, long = hasher.signatures(texts)
     rows = np.flatnonzero(long)
-    pieces = []
-    for band in _band_keys(sketches[rows]):
+    candidates = []
+    for band in _band_keys(signatures[rows]):
         ones, others = _colliding_pairs(band)
-        pieces.append(_filter_candidates(sketches, rows[ones], sketches, rows[others]))
-    parent = np.arange(len(sketches))
+        candidates.append(_filter_candidates(signatures, rows[ones], signatures, rows[others]))
+    parent = np.arange(len(signatures))
     kept: list[tuple[int, int, float]] = []
-    for one, other in np.unique(np.concatenate(pieces), axis=0).tolist():
-        # Two that a chain joins already need no comparison: a group of a thousand has half a million pairs.
+    for one, other in np.unique(np.concatenate(candidates), axis=0).tolist():
+        # Pairs that are already connected need no comparison: a group of a thousand has half a million pairs.
         a, b = _root(parent, one), _root(parent, other)
         if a != b:
-            similar = sketcher.near_duplicate_similarity(texts[one], texts[other])
+            similar = hasher.near_duplicate_similarity(texts[one], texts[other])
             if similar:
                 parent[max(a, b)] = min(a, b)
                 kept.append((one, other, similar))
@@ -158,31 +162,35 @@ def near_duplicate_pairs(sketcher: MinHasher, texts: Sequence[str]) -> Duplicate
 
 
 class LshIndex:
-    """Known texts, to be asked for near duplicates of others; texts: those that were sketched, in order."""
+    """Index of known texts for finding near duplicates of other texts. texts: those given to `sketcher`, in
+    order.
+    """
 
-    def __init__(self, sketcher: MinHasher, texts: Sequence[str]) -> None:
-        self._sketcher, self._texts = sketcher, texts
-        self._sketches, long = sketcher.signatures(texts)
+    def __init__(self, hasher: MinHasher, texts: Sequence[str]) -> None:
+        self._hasher, self._texts = hasher, texts
+        self._signatures, long = hasher.signatures(texts)
         self._rows = np.flatnonzero(long)
-        # Per band the keys of the known texts in order, and whose they are.
-        self._bands = [_sort_keys(band) for band in _band_keys(self._sketches[self._rows])]
+        # For each band the sorted keys of the known texts, and their rows.
+        self._bands = [_sort_keys(band) for band in _band_keys(self._signatures[self._rows])]
 
     def find_duplicates(self, texts: Sequence[str]) -> DuplicatePairs:
-        """Return, for each of these texts that is a near duplicate of a known one, one such pair: (known, text)."""
-        sketches, long = self._sketcher.signatures(texts)
-        ours, pieces = np.flatnonzero(long), []
-        for (ranked, order), right in zip(self._bands, _band_keys(sketches[ours]), strict=True):
+        """Return, for each of these texts that is a near duplicate of a known one, one such pair: (known,
+        text).
+        """
+        signatures, long = self._hasher.signatures(texts)
+        ours, candidates = np.flatnonzero(long), []
+        for (ranked, order), right in zip(self._bands, _band_keys(signatures[ours]), strict=True):
             low, high = np.searchsorted(ranked, right, "left"), np.searchsorted(ranked, right, "right")
-            # Of a bucket that many known texts share a few stand for all.
+            # Of a large bucket a few known texts stand for all.
             for step in range(_SMALL_BUCKET):
                 hit = np.flatnonzero(low + step < high)
                 theirs = self._rows[order[low[hit] + step]]
-                pieces.append(_filter_candidates(self._sketches, theirs, sketches, ours[hit]))
+                candidates.append(_filter_candidates(self._signatures, theirs, signatures, ours[hit]))
         kept: list[tuple[int, int, float]] = []
         done: set[int] = set()
-        for one, other in np.unique(np.concatenate(pieces), axis=0).tolist():
+        for one, other in np.unique(np.concatenate(candidates), axis=0).tolist():
             if other not in done:
-                similar = self._sketcher.near_duplicate_similarity(self._texts[one], texts[other])
+                similar = self._hasher.near_duplicate_similarity(self._texts[one], texts[other])
                 if similar:
                     done.add(other)
                     kept.append((one, other, similar))
@@ -190,7 +198,7 @@ class LshIndex:
 
 
 def cluster_labels(pairs: DuplicatePairs, rows: int) -> Ints:
-    """Return for each row the number of its cluster, that of its first member; a row without a copy is its own."""
+    """Return the cluster number of each row: its first member; a row without duplicates is its own cluster."""
     parent = np.arange(rows)
     for one, other in zip(pairs.left.tolist(), pairs.right.tolist(), strict=True):
         a, b = _root(parent, one), _root(parent, other)
@@ -210,19 +218,20 @@ def _to_pairs(kept: Sequence[tuple[int, int, float]]) -> DuplicatePairs:
     return DuplicatePairs(np.array(ones, np.int64), np.array(others, np.int64), np.array(similar, np.float32))
 
 
-def _band_keys(sketches: Signatures) -> Iterator[npt.NDArray[np.uint64]]:
-    """Yield the key of each text in each band: its slots of 16 bits, side by side.
+def _band_keys(signatures: Signatures) -> Iterator[npt.NDArray[np.uint64]]:
+    """Yield the key of each text in each band: its 16-bit slots, concatenated.
 
-    First neighbouring slots make a band, then slots a third of all apart: no two slots share more than one band.
+    Bands of neighbouring slots come first, then bands of slots a third of the signature apart: no two slots
+    share more than one band.
     """
     third = SIGNATURE_SIZE // _ROWS_PER_BAND
     for slots in [
         *((b, b + 1, b + 2) for b in range(0, SIGNATURE_SIZE, _ROWS_PER_BAND)),
         *((b, b + third, b + 2 * third) for b in range(third)),
     ]:
-        key = sketches[:, slots[0]].astype(np.uint64)
+        key = signatures[:, slots[0]].astype(np.uint64)
         for slot in slots[1:]:
-            key = (key << np.uint64(16)) | sketches[:, slot]
+            key = (key << np.uint64(16)) | signatures[:, slot]
         yield key
 
 
@@ -232,7 +241,9 @@ def _sort_keys(keys: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint64], np
 
 
 def _colliding_pairs(keys: npt.NDArray[np.uint64]) -> tuple[Ints, Ints]:
-    """Return pairs of places with equal keys: all of small buckets, of large ones each with the next few."""
+    """Return pairs of positions with equal keys: all pairs of small buckets, the next neighbours in large
+    ones.
+    """
     order = np.argsort(keys, kind="stable")
     ranked = keys[order]
     first = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]][: len(ranked)])
@@ -249,7 +260,7 @@ def _colliding_pairs(keys: npt.NDArray[np.uint64]) -> tuple[Ints, Ints]:
 
 
 def _filter_candidates(left: Signatures, ones: Ints, right: Signatures, others: Ints) -> Ints:
-    """Return [pairs, 2]: those whose sketches agree nearly as much as near duplicates do."""
+    """Return [pairs, 2]: those whose signatures agree nearly as much as near duplicates' do."""
     kept = []
     for begin in range(0, len(ones), 1 << 18):
         a, b = ones[begin : begin + (1 << 18)], others[begin : begin + (1 << 18)]
@@ -263,36 +274,41 @@ def _normalized_batches(texts: Sequence[str]) -> Iterator[tuple[list[str], int]]
         yield [normalize_text(text) for text in texts[begin:end]], begin
 
 
-def _shingles(folded: Sequence[str]) -> tuple[Ints, Ints, Ints]:
-    """Return where each text's shingles begin (one more at the end), the different shingles of each, its words."""
-    found = occurrences(folded, _SPEC)
+def _shingles(normalized: Sequence[str]) -> tuple[Ints, Ints, Ints]:
+    """Return where each text's shingles begin (and the end), the distinct shingles of each text, and its
+    number of words.
+    """
+    found = occurrences(normalized, _SPEC)
     codes = np.frombuffer(
-        (" " + " ".join(folded) + " ").encode("utf-32-le", "surrogatepass"), dtype=np.uint32
+        (" " + " ".join(normalized) + " ").encode("utf-32-le", "surrogatepass"), dtype=np.uint32
     )
-    alone = np.zeros(len(codes) + 1, dtype=np.int64)
-    np.cumsum(is_one_char_word(codes), out=alone[1:])
+    single = np.zeros(len(codes) + 1, dtype=np.int64)
+    np.cumsum(is_one_char_word(codes), out=single[1:])
     blanks = np.zeros(len(codes) + 1, dtype=np.int64)
     np.cumsum(codes == 32, out=blanks[1:])
-    size, own = found.ends - found.starts, alone[found.ends] - alone[found.starts]
+    size, own = found.ends - found.starts, single[found.ends] - single[found.starts]
     inside = blanks[found.ends - 1] > blanks[found.starts + 1]
     wanted = np.where(own == 0, (size == 3) | inside, (size <= 2) & (own == size))
-    # Sorted and compared: ten times as fast as the hash table of `np.unique`.
+    # Sorting is ten times as fast as the hash table of `np.unique`.
     keys = np.sort((found.rows[wanted] << BITS) | found.buckets[wanted])
     keys = keys[np.r_[True, keys[1:] != keys[:-1]][: len(keys)]]
     rows = keys >> BITS
-    starts = np.searchsorted(rows, np.arange(len(folded) + 1))
-    # A word of letters begins after what is none; an ideograph is a word.
-    letters = (codes != 32) & (np.diff(alone) == 0)
-    begins = letters & ~np.r_[False, letters[:-1]] | (np.diff(alone) > 0)
-    lengths = np.fromiter((len(text) + 1 for text in folded), np.int64, len(folded))
+    starts = np.searchsorted(rows, np.arange(len(normalized) + 1))
+    # A word of letters begins after a non-letter; an ideograph is a word.
+    letters = (codes != 32) & (np.diff(single) == 0)
+    begins = letters & ~np.r_[False, letters[:-1]] | (np.diff(single) > 0)
+    lengths = np.fromiter((len(text) + 1 for text in normalized), np.int64, len(normalized))
     words = np.add.reduceat(begins, np.r_[0, np.cumsum(lengths)[:-1]], dtype=np.int64)
     return starts, keys & ((1 << BITS) - 1), words
 
 
 def _subsample_shingles(starts: Ints, buckets: Ints) -> tuple[Ints, Ints]:
-    """Return at most about _MOST_SHINGLES shingles of each text: those whose hash is below a share of all."""
+    """Return at most about _MAX_SHINGLES shingles of each text: those whose hash is below a share of the
+    range.
+    """
     sizes = np.diff(starts)
-    # A copy a tenth shorter keeps a tenth more of its shingles: the similarity seen is that much too low at most.
+    # A copy that is a tenth shorter keeps a tenth more of its shingles: similarity is underestimated by at
+    # most that.
     share = np.minimum(_MAX_SHINGLES / np.maximum(sizes, 1), 1.0)
     hashed = (buckets.astype(np.uint32) * np.uint32(0x85EBCA6B)) >> np.uint32(8)
     kept = hashed < np.repeat(share, sizes) * (1 << 24)
@@ -301,12 +317,12 @@ def _subsample_shingles(starts: Ints, buckets: Ints) -> tuple[Ints, Ints]:
 
 
 def _exponential_table() -> Floats:
-    """Return exponential variables of 2**16 evenly spaced chances, least first."""
+    """Return exponential variates at 2**16 evenly spaced probabilities, ascending."""
     chances = (np.arange(1 << 16) + 0.5) / (1 << 16)
     return (-np.log1p(-chances)).astype(np.float32)
 
 
 def _hash_parameters() -> list[tuple[np.uint32, np.uint32]]:
-    """Return an odd factor and an offset for each slot, the same for ever."""
+    """Return an odd factor and an offset for each slot; fixed."""
     draw = np.random.default_rng(0).integers(0, 1 << 32, (SIGNATURE_SIZE, 2), dtype=np.uint32)
     return [(factor | np.uint32(1), offset) for factor, offset in draw]

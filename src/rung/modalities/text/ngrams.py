@@ -1,9 +1,8 @@
-"""Hash the word and character n-grams of many texts at once, with numpy alone.
+"""Hash the word and character n-grams of many texts at once, in numpy.
 
 Every n-gram is a run of code points, so a prefix sum of c[i] * B**i (mod 2**64) gives the hash of any of them
-in constant time (Rabin & Karp 1987), and a whole batch is hashed without a Python loop over characters.
-Chinese, Japanese and Thai need no segmenter: a character of theirs is a word of its own, and longer n-grams
-do the rest.
+in constant time (Rabin & Karp 1987), and a batch is hashed without a Python loop over characters. Chinese,
+Japanese and Thai need no word segmentation: each character is a word, and longer n-grams cover combinations.
 """
 
 from __future__ import annotations
@@ -24,24 +23,24 @@ _Found = tuple[Ints, UInts, Ints]
 _BASE = 0x9E3779B97F4A7C15
 _INVERSE = pow(_BASE, -1, 1 << 64)
 _MASK = (1 << 64) - 1
-# An n-gram is known by this many bits of its hash: 16 million buckets, so that few of a million collide.
+# N-grams are identified by this many bits of their hash: 16 million buckets, so few of a million collide.
 BITS = 24
-# A batch holds about this many characters: eight times more is a tenth faster and takes 150 MB.
+# Characters in a batch: eight times more is 10 % faster and takes 150 MB.
 _BATCH_CHARS = 1 << 16
-# No more of one text is read: what someone pasted into a form must not stop a server.
+# Longer texts are cut: a pasted book must not block a server.
 MAX_CHARS = 200_000
-# The wide marks of Chinese prose: all that stands between most of it and a quick NFKC. No mark that follows composes with
-# what they become, so that the order of the two makes no difference.
+# Full-width punctuation of Chinese text: replacing it first lets NFKC take its fast path for most text. No
+# following mark composes with the replacements, so the order of the two steps makes no difference.
 _MARKS = tuple(zip("，！？：；（）", ",!?:;()", strict=True))
 _SEPARATOR, _LETTER, _WORD = 0, 1, 2
 
 
 @dataclass(frozen=True)
 class NgramSpec:
-    """Which n-grams count: up to `word_max` words in a row, and `char_min` to `char_max` characters.
+    """Which n-grams are counted: runs of up to `word_max` words, and of `char_min` to `char_max` characters.
 
-    0 switches a kind off. Characters are counted inside blank-separated tokens padded with a blank on both
-    sides, as scikit-learn's `char_wb` does.
+    0 disables a kind. Characters are counted inside blank-separated tokens padded with a blank on both sides,
+    as in scikit-learn's `char_wb`.
     """
 
     word_max: int = 2
@@ -51,7 +50,7 @@ class NgramSpec:
 
 @dataclass(frozen=True)
 class Occurrences:
-    """All n-grams of a batch: its row, its bucket in [0, 2**BITS), and the characters [start, end) it covers."""
+    """All n-grams of a batch: row, bucket in [0, 2**BITS), and the characters [start, end) it covers."""
 
     rows: Ints
     buckets: Ints
@@ -60,7 +59,7 @@ class Occurrences:
 
 
 def join_fields(inputs: Columns) -> list[str]:
-    """Return one text a row: its fields one after the other, each on its own line."""
+    """Return one text a row: its fields joined by line breaks."""
     columns = list(inputs.values())
     if len(columns) == 1:
         return ["" if cell is None else str(cell) for cell in columns[0]]
@@ -78,7 +77,7 @@ def normalize_text(text: str) -> str:
 
 
 def batches(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Yield [from, to) ranges of rows of about _BATCH_CHARS characters each."""
+    """Yield [from, to) ranges of rows with about _BATCH_CHARS characters each."""
     begin = held = 0
     for index, text in enumerate(texts):
         held += len(text) + 1
@@ -90,10 +89,10 @@ def batches(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
 
 
 def occurrences(texts: Sequence[str], spec: NgramSpec) -> Occurrences:
-    """Return every n-gram of folded texts; spans index `" " + " ".join(texts) + " "`.
+    """Return every n-gram of normalised texts; spans index `" " + " ".join(texts) + " "`.
 
-    A text's n-grams do not depend on its neighbours: a window that begins on the blank before a text is
-    that text's, and none reaches over a blank into the next.
+    A text's n-grams do not depend on its neighbours: a window that begins at the blank before a text belongs
+    to that text, and none extends over a blank into the next one.
     """
     codes = np.frombuffer((" " + " ".join(texts) + " ").encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     lengths = np.fromiter((len(text) + 1 for text in texts), dtype=np.int64, count=len(texts))
@@ -114,7 +113,7 @@ def occurrences(texts: Sequence[str], spec: NgramSpec) -> Occurrences:
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:
-    """Return [start, end) of each word of a folded text; an ideograph is a word of its own."""
+    """Return [start, end) of each word of a normalised text; an ideograph is a word of its own."""
     codes = np.frombuffer(f" {text} ".encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     starts, ends = _words(codes)
     return [(int(start) - 1, int(end) - 1) for start, end in zip(starts, ends, strict=True)]
@@ -145,9 +144,9 @@ def _words(codes: npt.NDArray[np.uint32]) -> tuple[Ints, Ints]:
     kinds = _classes()[codes]
     edges = np.diff((kinds == _LETTER).astype(np.int8))
     starts, ends = np.flatnonzero(edges == 1) + 1, np.flatnonzero(edges == -1) + 1
-    alone = np.flatnonzero(kinds == _WORD)
-    if len(alone):
-        starts, ends = np.concatenate([starts, alone]), np.concatenate([ends, alone + 1])
+    single = np.flatnonzero(kinds == _WORD)
+    if len(single):
+        starts, ends = np.concatenate([starts, single]), np.concatenate([ends, single + 1])
         order = np.argsort(starts, kind="stable")
         starts, ends = starts[order], ends[order]
     return starts, ends
@@ -163,7 +162,7 @@ def _char_ngrams(
         if size == 1:
             starts = np.flatnonzero(codes != 32)
         elif count > 0:
-            # A blank may stand first or last in a window, never inside.
+            # A window may have a blank as its first or last character, not inside.
             starts = np.flatnonzero(blanks[size - 1 : size - 1 + count] == blanks[1 : 1 + count])
         else:
             return
@@ -172,7 +171,7 @@ def _char_ngrams(
 
 
 def _mix(values: UInts, salt: int) -> UInts:
-    """Return well-spread hashes (the finaliser of splitmix64); the salt keeps kinds of n-grams apart."""
+    """Return well-mixed hashes (the finaliser of splitmix64); the salt separates kinds of n-grams."""
     mixed = values + np.uint64((salt * 0xD1B54A32D192ED03) & _MASK)
     mixed ^= mixed >> np.uint64(30)
     mixed *= np.uint64(0xBF58476D1CE4E5B9)
@@ -203,7 +202,7 @@ def _classes() -> npt.NDArray[np.uint8]:
     punctuation = ((0x3000, 0x3004), (0x3008, 0x3020), (0x3030, 0x3030), (0xE000, 0xF8FF), (0xFE00, 0xFE6F))
     for low, high in punctuation:
         table[low : high + 1] = _SEPARATOR
-    # Scripts written without blanks, and emoji, which carry sentiment one by one.
+    # Scripts without spaces between words, and emoji, which carry sentiment one by one.
     unspaced = (
         (0x0E00, 0x0E7F),
         (0x3040, 0x30FF),

@@ -1,4 +1,6 @@
-"""Why a text got its answer, for any scorer: leave words out and see how far the answer moves (Zeiler & Fergus 2014)."""
+"""Explain a text's label for any scorer: remove words and measure the change of the score (Zeiler & Fergus
+2014).
+"""
 
 from __future__ import annotations
 
@@ -11,20 +13,20 @@ from rung.core.model import Reason
 from rung.modalities.text.ngrams import word_spans
 
 Scores = Callable[[Sequence[str]], npt.NDArray[np.float64]]
-# So many versions of one text are scored at most; a longer text is left out by runs of words.
-_VERSIONS = 48
+# At most this many versions of a text are scored; from longer texts, runs of words are removed.
+_MAX_VERSIONS = 48
 
 
 def explain_by_occlusion(text: str, scores: Scores, most: int) -> list[Reason]:
-    """Return the words whose absence costs the winning label most, strongest first.
+    """Return the words whose removal lowers the winning label's score most, strongest first.
 
-    scores: texts -> [rows, labels]. A weight is what the winner's score, over the mean of all, loses without
-    the words.
+    scores: texts -> [rows, labels]. A weight is the decrease of the winner's score relative to the mean of
+    all labels.
     """
     spans = word_spans(text)
     if not spans:
         return []
-    size = -(-len(spans) // _VERSIONS)
+    size = -(-len(spans) // _MAX_VERSIONS)
     pieces = [(spans[i][0], spans[min(i + size, len(spans)) - 1][1]) for i in range(0, len(spans), size)]
     found = scores([text, *(text[:start] + " " + text[end:] for start, end in pieces)])
     top = int(found[0].argmax())

@@ -1,5 +1,7 @@
-"""Answers given by hand: whole texts, words in them, or patterns with `*`. No regular expressions: a rule never
-takes longer than reading the text a few times, whatever a text holds."""
+"""Rules written by hand: exact texts, phrases, or patterns with `*`.
+
+There are no regular expressions, so a rule takes a few passes over the text at most, whatever the text.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ KINDS = ("equals", "contains", "matches")
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: `answer` where the folded text equals, contains as whole words, or matches (`*`: any characters)."""
+    """One rule: `answer` where the normalised text equals, contains as whole words, or matches (`*`: any
+    characters).
+    """
 
     kind: str
     text: str
@@ -31,17 +35,17 @@ class Rule:
 
 
 class Rules:
-    """Rules in the order in which they are asked: the first that fits answers."""
+    """Rules in order; the first one that matches answers."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = tuple(rules)
-        self._whole: dict[str, int] = {}
+        self._exact: dict[str, int] = {}
         self._others: list[tuple[int, str, tuple[str, ...]]] = []
         for index, rule in enumerate(self.rules):
             if rule.kind == "equals":
-                self._whole.setdefault(normalize_text(rule.text), index)
+                self._exact.setdefault(normalize_text(rule.text), index)
             else:
-                # Folding makes a wide star one star; white space around a star means nothing.
+                # Normalising maps a full-width star to "*"; white space around a star is ignored.
                 parts = (
                     normalize_text(rule.text).split("*")
                     if rule.kind == "matches"
@@ -49,52 +53,52 @@ class Rules:
                 )
                 self._others.append((index, rule.kind, tuple(part.strip() for part in parts)))
 
-    def first(self, folded: str) -> int | None:
-        """Return the number of the first rule that fits a folded text; None when none does."""
-        whole = self._whole.get(folded)
+    def first_match(self, folded: str) -> int | None:
+        """Return the index of the first rule that matches a normalised text; None when none does."""
+        exact = self._exact.get(folded)
         for index, kind, parts in self._others:
-            if whole is not None and whole < index:
-                return whole
+            if exact is not None and exact < index:
+                return exact
             if contains(folded, parts[0]) if kind == "contains" else matches(folded, parts):
                 return index
-        return whole
+        return exact
 
 
 def contains(text: str, phrase: str) -> bool:
-    """Return whether a phrase stands in a text as whole words; in scripts without spaces, anywhere."""
-    at = text.find(phrase)
-    while at >= 0:
-        if _edge(text, at) and _edge(text, at + len(phrase)):
+    """Return whether the text contains the phrase as whole words; in scripts without spaces, anywhere."""
+    position = text.find(phrase)
+    while position >= 0:
+        if _is_word_boundary(text, position) and _is_word_boundary(text, position + len(phrase)):
             return True
-        at = text.find(phrase, at + 1)
+        position = text.find(phrase, position + 1)
     return False
 
 
 def matches(text: str, parts: Sequence[str]) -> bool:
-    """Return whether a whole text is these parts in order, with anything between them."""
+    """Return whether the text consists of these parts in order, with anything between them."""
     if len(parts) == 1:
         return text == parts[0]
-    first, *between, last = parts
-    if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
+    first_match, *between, last = parts
+    if len(text) < len(first_match) + len(last) or not (text.startswith(first_match) and text.endswith(last)):
         return False
-    at, end = len(first), len(text) - len(last)
+    position, end = len(first_match), len(text) - len(last)
     for part in between:
-        # The earliest place leaves most room for the rest.
-        found = text.find(part, at, end)
+        # The earliest match leaves the most text for the rest.
+        found = text.find(part, position, end)
         if found < 0:
             return False
-        at = found + len(part)
+        position = found + len(part)
     return True
 
 
-def _edge(text: str, at: int) -> bool:
-    """Return whether a word can begin or end between two characters."""
-    if at <= 0 or at >= len(text):
+def _is_word_boundary(text: str, position: int) -> bool:
+    """Return whether a word can begin or end at this position."""
+    if position <= 0 or position >= len(text):
         return True
-    return not (_in_word(text[at - 1]) and _in_word(text[at]))
+    return not (_is_spaced_letter(text[position - 1]) and _is_spaced_letter(text[position]))
 
 
-def _in_word(char: str) -> bool:
-    """Return whether a character is a letter or digit of a script that puts spaces between words."""
+def _is_spaced_letter(char: str) -> bool:
+    """Return whether a character is a letter or digit of a script that separates words by spaces."""
     # From U+0E00 to U+0EFF Thai and Lao, from U+2E80 Chinese, Japanese and Korean.
     return char.isalnum() and not ("\u0e00" <= char <= "\u0eff" or char >= "\u2e80")

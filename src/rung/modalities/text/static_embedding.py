@@ -1,4 +1,4 @@
-"""Static token embeddings: a text is the mean of its tokens' vectors, looked up by whole words."""
+"""Static token embeddings: a text is the mean of its token vectors, computed from cached sums of whole words."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from rung.modalities.text.tokenize import token_ids
 Float = NDArray[np.float32]
 
 _SPACE = "\u2581"
-_MOST_STEPS = 16  # words of more tokens are summed one by one
+_MAX_STEPS = 16  # words of more tokens are summed one by one
 _WINDOW = 2048  # texts handled at a time: bounds the gathered vectors in memory
-_MOST_WORDS = 200_000  # remembered words (1 kB each at 256 wide); beyond, the memory starts anew
-_MOST_LETTERS = 20_000_000  # of all remembered words: text without spaces is one long word a time
+_MAX_WORDS = 200_000  # remembered words (1 kB each at 256 wide); beyond, the memory starts anew
+_MAX_CHARS = 20_000_000  # of all remembered words: text without spaces is one long word a time
 
 
 class StaticEmbedding:
-    """Mean of static token vectors. The sum over each word's tokens is remembered, so text is read by words.
+    """Mean of static token vectors. The sum over the tokens of each word is cached, so texts are read by
+    words.
 
-    That gives the packaged loader's vectors exactly, because no token of such a vocabulary spans a space: checked
-    when it is opened.
+    The result equals that of the packaged loader, because no token of such a vocabulary spans a space; this
+    is checked when the embedding is opened.
     """
 
     def __init__(self, table: Float, tokenizer: Any) -> None:
@@ -38,13 +39,14 @@ class StaticEmbedding:
         self._tokenizer = tokenizer
         self._space_id = tokenizer.token_to_id(_SPACE)
         self._lock = threading.Lock()
-        self._forget()
+        self._clear_cache()
 
     @classmethod
     def open(cls, folder: Path | str) -> StaticEmbedding:
-        """Return the embedding of a folder with embedding.safetensors ([vocabulary, width]) and tokenizer.json.
+        """Return the embedding of a folder with embedding.safetensors ([vocabulary, width]) and
+        tokenizer.json.
 
-        Raises MissingExtra without tokenizers, RungError when the files do not fit this reading.
+        Raises MissingExtra without tokenizers, RungError when the files cannot be used.
         """
         try:
             from safetensors.numpy import load_file
@@ -68,9 +70,9 @@ class StaticEmbedding:
         return cls(np.asarray(tables[0], dtype=np.float32), tokenizer)
 
     def encode(self, texts: Sequence[str], normalise: bool = True) -> Float:
-        """Return float32 [rows, width]; rows of length 1 unless normalise is off. Empty texts are not special.
+        """Return float32 [rows, width]; rows have length 1 unless `normalise` is off.
 
-        Raises DataError on a row that is not text.
+        Raises DataError for a row that is not text.
         """
         result = np.empty((len(texts), self.width), np.float32)
         for start in range(0, len(texts), _WINDOW):
@@ -85,10 +87,10 @@ class StaticEmbedding:
             result /= np.maximum(np.linalg.norm(result, axis=1, keepdims=True), 1e-12)
         return result
 
-    def _forget(self) -> None:
-        # A word met for the first time takes the next number while it is looked up.
+    def _clear_cache(self) -> None:
+        # A new word gets the next number while it is looked up.
         self._numbers: defaultdict[str, int] = defaultdict(count().__next__)
-        self._letters = 0
+        self._cached_chars = 0
         self._sums = np.zeros((1024, self.width), np.float32)
         self._counts = np.zeros(1024, np.float32)
 
@@ -98,10 +100,10 @@ class StaticEmbedding:
         sums = np.zeros((len(texts), self.width), np.float32)
         counts = np.ones(len(texts), np.float32)
         with self._lock:
-            numbers = self._look_up(words)
+            numbers = self._word_numbers(words)
             end = 0
             for row, length in enumerate(lengths):
-                # One text's vectors at a time stay in the processor's cache; a gather of all texts does not.
+                # The vectors of one text fit the processor's cache; those of all texts do not.
                 start, end = end, end + length
                 if length:
                     part = numbers[start:end]
@@ -110,20 +112,20 @@ class StaticEmbedding:
         sums /= counts[:, None]
         return sums
 
-    def _look_up(self, words: list[list[str]]) -> NDArray[np.int64]:
-        """Return the numbers of all words in order; the vectors of new ones are ready when it returns."""
-        if len(self._numbers) > _MOST_WORDS or self._letters > _MOST_LETTERS:
-            self._forget()
+    def _word_numbers(self, words: list[list[str]]) -> NDArray[np.int64]:
+        """Return the numbers of all words in order; vectors of new words are computed before it returns."""
+        if len(self._numbers) > _MAX_WORDS or self._cached_chars > _MAX_CHARS:
+            self._clear_cache()
         first = len(self._numbers)
         try:
             found = np.fromiter(map(self._numbers.__getitem__, chain.from_iterable(words)), np.int64)
-            self._remember(list(islice(self._numbers, first, None)), first)
+            self._add_words(list(islice(self._numbers, first, None)), first)
         except BaseException:
-            self._forget()  # numbers without vectors would be read as zeros
+            self._clear_cache()  # numbers without vectors would be read as zeros
             raise
         return found
 
-    def _remember(self, words: list[str], first: int) -> None:
+    def _add_words(self, words: list[str], first: int) -> None:
         if not words:
             return
         encoded = token_ids(self._tokenizer, words)
@@ -135,7 +137,7 @@ class StaticEmbedding:
             self._counts = np.concatenate([self._counts, np.zeros(more, np.float32)])
         self._counts[first:end] = [len(item) for item in ids]
         self._sums[first:end] = _sum_rows(self._table, ids)
-        self._letters += sum(map(len, words))
+        self._cached_chars += sum(map(len, words))
 
 
 def _sum_rows(table: Float, ids: list[list[int]]) -> Float:
@@ -143,11 +145,11 @@ def _sum_rows(table: Float, ids: list[list[int]]) -> Float:
     order = sorted(range(len(ids)), key=lambda number: -len(ids[number]))
     sums = np.zeros((len(ids), table.shape[1]), np.float32)
     rows = [ids[number] for number in order]  # longest first
-    long = next((number for number, row in enumerate(rows) if len(row) <= _MOST_STEPS), len(rows))
+    long = next((number for number, row in enumerate(rows) if len(row) <= _MAX_STEPS), len(rows))
     for number in range(long):
         sums[number] = table[rows[number]].sum(axis=0)
-    # All first tokens in one step, then all second ones of the lists that have two, and so on.
-    for step in range(_MOST_STEPS):
+    # All first tokens in one step, then all second ones of lists that have two, and so on.
+    for step in range(_MAX_STEPS):
         column = [row[step] for row in rows[long:] if len(row) > step]
         if not column:
             break
@@ -158,10 +160,11 @@ def _sum_rows(table: Float, ids: list[list[int]]) -> Float:
 
 
 def split_words(text: str) -> list[str]:
-    """Return the words of a text so that tokenising each alone gives the tokens of the whole.
+    """Return the words of a text, split so that tokenising each word alone gives the tokens of the whole
+    text.
 
-    Splits at single spaces; further spaces of a run stay in front of the next word; an empty word is one space at
-    the end of the text.
+    Splits at single spaces; further spaces of a run stay in front of the next word; an empty word is one
+    space at the end of the text.
     """
     if not text:
         return []

@@ -1,7 +1,7 @@
-"""TF-IDF over hashed n-grams: learn a vocabulary of buckets, then turn texts into sparse rows.
+"""TF-IDF over hashed n-grams: learn a vocabulary of buckets, then transform texts to sparse rows.
 
-The numbers are those of scikit-learn's TfidfVectorizer(sublinear_tf=True, smooth_idf=True, norm="l2") over
-the same n-grams; several blocks (words, characters) are normalised each for itself and stand side by side.
+The values are those of scikit-learn's TfidfVectorizer(sublinear_tf=True, smooth_idf=True, norm="l2") over the
+same n-grams; several blocks (words, characters) are normalised separately and concatenated.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class TfidfBlock:
-    """One kind of n-grams: the buckets it knows (ascending), their idf, and the block's weight."""
+    """One kind of n-grams: the known buckets (ascending), their idf, and the block's weight."""
 
     spec: NgramSpec
     buckets: npt.NDArray[np.int32]
@@ -31,7 +31,7 @@ class TfidfBlock:
 
 @dataclass(frozen=True)
 class SparseRows:
-    """Rows in compressed form: row i has columns[starts[i]:starts[i + 1]] with those values."""
+    """Sparse rows in CSR form: row i has columns[starts[i]:starts[i + 1]] with these values."""
 
     starts: Ints
     columns: npt.NDArray[np.int32]
@@ -44,11 +44,11 @@ class SparseRows:
     def dot(self, weights: Floats) -> npt.NDArray[np.float64]:
         """Return [rows, outputs] = rows @ weights, in double precision."""
         out = np.zeros((len(self), weights.shape[1]))
-        # As many rows at a time as keep the gathered weights within a few megabytes.
-        most = max(1, 500_000 // max(weights.shape[1], 1))
+        # Bounds the gathered weights to a few megabytes.
+        max_features = max(1, 500_000 // max(weights.shape[1], 1))
         row = 0
         while row < len(self):
-            limit = self.starts[row] + most
+            limit = self.starts[row] + max_features
             stop = max(int(np.searchsorted(self.starts, limit, "right")) - 1, row + 1)
             piece = slice(self.starts[row], self.starts[stop])
             gathered = weights[self.columns[piece]].astype(np.float64) * self.values[piece, None]
@@ -61,22 +61,22 @@ class SparseRows:
 
 
 def fit_block(
-    texts: Sequence[str], spec: NgramSpec, min_rows: int, most: int, weight: float
+    texts: Sequence[str], spec: NgramSpec, min_rows: int, max_features: int, weight: float
 ) -> tuple[TfidfBlock, SparseRows]:
-    """Return a vocabulary learned from folded texts, and these texts as rows of it.
+    """Return a vocabulary learned from normalised texts, and these texts as rows over it.
 
-    min_rows: an n-gram must stand in this many rows. most: only the most frequent so many are kept.
+    min_rows: rows that an n-gram must occur in. most: only so many of the most frequent n-grams are kept.
     """
     counted = list(_count(texts, spec))
-    seen = np.zeros(1 << BITS, dtype=np.int32)
+    row_counts = np.zeros(1 << BITS, dtype=np.int32)
     for _, buckets, _ in counted:
-        np.add.at(seen, buckets, 1)
-    kept = np.flatnonzero(seen >= min_rows)
-    if len(kept) > most:
-        kept = np.sort(kept[np.argsort(-seen[kept], kind="stable")[:most]])
-    idf = (np.log((1.0 + len(texts)) / (1.0 + seen[kept])) + 1.0).astype(np.float32)
+        np.add.at(row_counts, buckets, 1)
+    kept = np.flatnonzero(row_counts >= min_rows)
+    if len(kept) > max_features:
+        kept = np.sort(kept[np.argsort(-row_counts[kept], kind="stable")[:max_features]])
+    idf = (np.log((1.0 + len(texts)) / (1.0 + row_counts[kept])) + 1.0).astype(np.float32)
     block = TfidfBlock(spec, kept.astype(np.int32), idf, weight)
-    # While training a direct table is faster than searching; a server has no 64 MB to spare for it.
+    # A direct table is faster than searching; a server does not spend 64 MB on it.
     table = np.full(1 << BITS, -1, dtype=np.int32)
     table[kept] = np.arange(len(kept), dtype=np.int32)
     pieces = [_apply_tfidf(rows, table[buckets], counts, block) for rows, buckets, counts in counted]
@@ -84,13 +84,13 @@ def fit_block(
 
 
 def transform(texts: Sequence[str], blocks: Sequence[TfidfBlock]) -> SparseRows:
-    """Return raw texts as rows over all blocks, side by side."""
-    folded = [normalize_text(text) for text in texts]
-    return hstack_rows([_transform_block(folded, block) for block in blocks])
+    """Return raw texts as rows over the concatenated blocks."""
+    normalized = [normalize_text(text) for text in texts]
+    return hstack_rows([_transform_block(normalized, block) for block in blocks])
 
 
 def hstack_rows(parts: Sequence[SparseRows]) -> SparseRows:
-    """Return blocks of the same rows side by side."""
+    """Return blocks of the same rows, concatenated."""
     if len(parts) == 1:
         return parts[0]
     offsets = np.cumsum([0, *(part.width for part in parts)])
@@ -103,25 +103,25 @@ def hstack_rows(parts: Sequence[SparseRows]) -> SparseRows:
 
 
 def find_columns(buckets: Ints, block: TfidfBlock) -> Ints:
-    """Return the column of each bucket within the block, -1 where the block does not know it."""
+    """Return the column of each bucket within the block, -1 for unknown buckets."""
     if not len(block.buckets):
         return np.full(len(buckets), -1)
     at = np.minimum(np.searchsorted(block.buckets, buckets), len(block.buckets) - 1)
     return np.where(block.buckets[at] == buckets, at, -1)
 
 
-def _transform_block(folded: Sequence[str], block: TfidfBlock) -> SparseRows:
-    counted = _count(folded, block.spec)
+def _transform_block(normalized: Sequence[str], block: TfidfBlock) -> SparseRows:
+    counted = _count(normalized, block.spec)
     pieces = [
         _apply_tfidf(rows, find_columns(buckets, block), counts, block) for rows, buckets, counts in counted
     ]
-    return _vstack_rows(pieces, len(folded), len(block.buckets))
+    return _vstack_rows(pieces, len(normalized), len(block.buckets))
 
 
-def _count(folded: Sequence[str], spec: NgramSpec) -> Iterator[tuple[Ints, Ints, Floats]]:
-    """Yield (rows, buckets, counts) of batches of texts, ordered by row and bucket."""
-    for begin, end in batches(folded):
-        found = occurrences(folded[begin:end], spec)
+def _count(normalized: Sequence[str], spec: NgramSpec) -> Iterator[tuple[Ints, Ints, Floats]]:
+    """Yield (rows, buckets, counts) for batches of texts, ordered by row and bucket."""
+    for begin, end in batches(normalized):
+        found = occurrences(normalized[begin:end], spec)
         keys = (found.rows << BITS) | found.buckets
         keys.sort()
         first = np.flatnonzero(np.diff(keys, prepend=-1))
@@ -155,7 +155,7 @@ def _vstack_rows(pieces: list[tuple[Ints, Ints, Floats]], rows: int, width: int)
 
 
 def dump_blocks(blocks: Sequence[TfidfBlock]) -> tuple[list[dict[str, Any]], dict[str, npt.NDArray[Any]]]:
-    """Return blocks as JSON and arrays, for a head to keep beside its weights."""
+    """Return blocks as JSON and arrays, to store beside the weights of a head."""
     specs = [{**asdict(block.spec), "weight": block.weight} for block in blocks]
     arrays: dict[str, npt.NDArray[Any]] = {}
     for i, block in enumerate(blocks):
@@ -166,7 +166,7 @@ def dump_blocks(blocks: Sequence[TfidfBlock]) -> tuple[list[dict[str, Any]], dic
 def load_blocks(
     specs: Sequence[Mapping[str, Any]], arrays: Mapping[str, npt.NDArray[Any]]
 ) -> tuple[TfidfBlock, ...]:
-    """Return what `blocks_to` was given."""
+    """Return the blocks that `dump_blocks` was given."""
     found = []
     for i, spec in enumerate(specs):
         grams = NgramSpec(spec["word_max"], spec["char_min"], spec["char_max"])

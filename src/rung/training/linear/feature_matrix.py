@@ -1,4 +1,6 @@
-"""Training features in blocks, sparse or dense, side by side: sliced, multiplied and handed to scikit-learn as one."""
+"""Training features in sparse or dense blocks, side by side: sliced, multiplied, and passed to scikit-learn
+as one matrix.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,14 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
-# Share of the rows beyond which a column is common, and how many cells of common columns are unfolded at a time.
+# A column is common from this share of the rows on; common columns are expanded so many cells at a time.
 _COMMON = 0.07
 _DENSE_CELLS = 4_000_000
 
 
 @dataclass(frozen=True)
 class FeatureMatrix:
-    """Blocks of the same rows: SciPy CSR matrices and numpy arrays, in the order of their weights."""
+    """Blocks with the same rows: SciPy CSR matrices and numpy arrays, in the order of their weights."""
 
     blocks: tuple[Any, ...]
 
@@ -27,7 +29,7 @@ class FeatureMatrix:
 
     @property
     def cells(self) -> int:
-        """Return how many cells are filled: what a pass over the matrix costs. Dense ones cost a third each."""
+        """Return the cost of a pass over the matrix: its nonzero values; dense ones count a third."""
         return sum(block.nnz if hasattr(block, "nnz") else block.size // 3 for block in self.blocks)
 
     @property
@@ -45,7 +47,7 @@ class FeatureMatrix:
         )
 
     def single_precision(self) -> FeatureMatrix:
-        """Return the same in half the memory, for products that are repeated."""
+        """Return the matrix in float32, for repeated products."""
         return FeatureMatrix(tuple(block.astype(np.float32, copy=False) for block in self.blocks))
 
     def dot(self, weights: Floats) -> Floats:
@@ -63,14 +65,14 @@ class FeatureMatrix:
         return np.vstack([block.T @ values for block in self.blocks])
 
     def gram(self) -> Floats:
-        """Return [rows, rows]: the inner product of every two rows."""
+        """Return the Gram matrix [rows, rows]."""
         total = np.zeros((self.shape[0], self.shape[0]))
         for block in self.blocks:
             total += gram_matrix(block)
         return total
 
     def joined(self) -> Any:
-        """Return one matrix for scikit-learn: dense if every block is, else CSR."""
+        """Return one matrix for scikit-learn: dense if all blocks are, else CSR."""
         if len(self.blocks) == 1:
             return self.blocks[0]
         if self.is_dense:
@@ -81,9 +83,9 @@ class FeatureMatrix:
 
 
 class SampledRows:
-    """The same rows of several matrices. A sparse block that they share is taken once and multiplied once.
+    """The same rows of several matrices; a sparse block that they share is sliced and multiplied once.
 
-    matrices are to live as long as this does: a block is known by its identity.
+    Blocks are recognised by identity, so the matrices must live as long as this object.
     """
 
     def __init__(self, rows: Ints) -> None:
@@ -96,7 +98,7 @@ class SampledRows:
         return FeatureMatrix(tuple(self._take(block) for block in matrix.blocks))
 
     def gram(self, matrix: FeatureMatrix) -> Floats:
-        """Return [rows, rows]: the inner product of every two of these rows."""
+        """Return the Gram matrix [rows, rows] of these rows."""
         total = np.zeros((len(self._rows), len(self._rows)))
         for block in matrix.blocks:
             if isinstance(block, np.ndarray):
@@ -116,11 +118,11 @@ class SampledRows:
 
 
 def gram_matrix(block: Any) -> Floats:
-    """Return [rows, rows]: the inner product of every two rows of one block.
+    """Return the Gram matrix [rows, rows] of one block.
 
-    A column that many rows fill costs a sparse product the square of their number, one by one: such columns are
-    multiplied as a dense matrix, a few hundred at a time. On long texts, whose commonest character n-grams stand
-    nearly everywhere, that is four times as fast.
+    In a sparse product a column costs the square of its nonzero values: common columns are multiplied as
+    dense blocks of a few hundred columns. On long texts, where the most common character n-grams occur nearly
+    everywhere, that is four times as fast.
     """
     if not hasattr(block, "tocsr"):
         return np.asarray(block @ block.T)

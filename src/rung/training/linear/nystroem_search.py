@@ -1,4 +1,4 @@
-"""Whether a head over n-grams and an encoder's vectors gains by curved borders, found out on held-out rows."""
+"""Compare a linear head on an encoder's vectors with one on their Nystroem kernel map, on held-out rows."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ from rung.training.linear.search import SearchResult, out_of_fold_scores
 from rung.training.linear.stratified import stratified_sample
 
 Ints = npt.NDArray[np.int64]
-# With fewer rows flat borders were as good (ten newsgroups of a hundred), and landmarks cost their place in the bundle.
+# With fewer rows linear borders were as good (ten newsgroups of a hundred), and landmarks take space in the
+# bundle.
 _MIN_ROWS = 2_000
 _MAX_ROWS = 5_000
-# C of a ridge over n-grams and closeness.
+# C of a ridge over n-grams and kernel values.
 _STRENGTHS = (0.15, 0.3, 0.6, 1.2)
 
 
 @dataclass(frozen=True)
 class NystroemFit:
-    """matrix: with closeness to landmarks in the last block. found: the search's winner, with the scores that calibrate."""
+    """matrix: features with the kernel map as their last block. found: the search's winner, with scores to
+    calibrate on.
+    """
 
     matrix: FeatureMatrix
     found: SearchResult
@@ -35,7 +38,7 @@ class NystroemFit:
     weights: Floats
 
     def map_to_kernel(self, head: LinearHead) -> LinearHead:
-        """Return a head fitted on `matrix` for `Nystroem.dot`: its last weights are of landmarks."""
+        """Return a head fitted on `matrix` with its last weights converted to landmarks, for `Nystroem.dot`."""
         features = self.weights.shape[1]
         last = (self.weights @ head.weights[-features:].astype(np.float64)).astype(np.float32)
         return replace(head, weights=np.concatenate([head.weights[:-features], last]))
@@ -50,33 +53,38 @@ def search_nystroem(
     context: FitContext,
     strengths: Sequence[float] = (),
 ) -> NystroemFit | None:
-    """Return the features with closeness for vectors, where wanted; None: where it answers held-out rows no worse.
+    """Return the features with the kernel map in place of the vectors; None where it predicts held-out rows
+    worse.
 
-    matrix: of all rows, the encoder's block last. strengths: values of C tried for a ridge, () for the usual ones. Of as many rows as learn in the
-    comparison curves gain less than of all, so that a tie goes to them. Landmarks are rows as they come, whatever their
-    label: held-out rows may be among them.
+    matrix: of all rows, the encoder's block last. wanted: True or False decides without comparing. strengths:
+    values of C tried for a ridge, () for the defaults. On the comparison's rows the map gains less than on
+    all rows, so ties go to it. Landmarks are sampled rows, whatever their label: held-out rows may be among
+    them.
     """
     is_ridge, undecided = found.candidate.head == "ridge", wanted is None
     if wanted is False or (undecided and (len(codes) < _MIN_ROWS or context.effort < 2 or not is_ridge)):
         return None
-    curves, weights = fit_nystroem(vectors, context.seed)
-    curved = FeatureMatrix((*matrix.blocks[:-1], curves.dot(vectors, weights, np.float32)))
+    kernel_map, weights = fit_nystroem(vectors, context.seed)
+    with_kernel = FeatureMatrix((*matrix.blocks[:-1], kernel_map.dot(vectors, weights, np.float32)))
     labels, rows = found.scores.shape[1], stratified_sample(codes, _MAX_ROWS, context.seed)
     candidates = [
         replace(found.candidate, c=c) for c in (strengths or _STRENGTHS if is_ridge else (found.candidate.c,))
     ]
-    tries = ((matrix, [found.candidate]), (curved, candidates))
-    (flat,), bent = out_of_fold_scores(tries, codes, labels, rows, context.seed)
-    # By squared error, which tells strengths apart on far fewer rows than answers that are right or wrong do.
+    tries = ((matrix, [found.candidate]), (with_kernel, candidates))
+    (linear_scores,), kernel_scores = out_of_fold_scores(tries, codes, labels, rows, context.seed)
+    # Squared error distinguishes values of C on far fewer rows than accuracy does.
     truths = np.where(codes[rows][:, None] == np.arange(labels), 1.0, -1.0)
-    best = int(np.argmin([((scores - truths) ** 2).mean() for scores in bent]))
-    score, alike = search_score(context.goal), np.ones(len(rows))
-    before, after = (score(codes[rows], each.argmax(axis=1), alike, labels) for each in (flat, bent[best]))
+    best = int(np.argmin([((scores - truths) ** 2).mean() for scores in kernel_scores]))
+    score, equal_weights = search_score(context.goal), np.ones(len(rows))
+    before, after = (
+        score(codes[rows], each.argmax(axis=1), equal_weights, labels)
+        for each in (linear_scores, kernel_scores[best])
+    )
     if undecided and after < before:
         return None
     return NystroemFit(
-        curved,
-        replace(found, candidate=candidates[best], calibration_scores=(bent[best], rows)),
-        curves,
+        with_kernel,
+        replace(found, candidate=candidates[best], calibration_scores=(kernel_scores[best], rows)),
+        kernel_map,
         weights,
     )

@@ -1,8 +1,8 @@
-"""Ridge regression with an unpenalised bias, for all targets at once, through the inner products of the rows.
+"""Ridge regression with an unpenalised intercept, for all targets at once, in dual form.
 
-Few rows: their Gram matrix is solved directly. Many rows: conjugate gradients, which need only products with the
-features; thirty or so passes over them, whatever the number of targets (Hestenes & Stiefel 1952; Saunders et al. 1998
-for the dual).
+Few rows: their Gram matrix is solved directly. Many rows: conjugate gradients, which need only products with
+the features: about thirty passes, whatever the number of targets (Hestenes & Stiefel 1952; Saunders et al.
+1998 for the dual).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from rung.training.linear.feature_matrix import FeatureMatrix
 
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
-# Up to this many rows the Gram matrix is formed: 200 MB.
+# Up to this many rows the Gram matrix is computed: 200 MB.
 DUAL_ROWS = 5_000
-# Of the residual's length: beyond it no label of the benchmark's cases changed.
+# Relative to the norm of the residual: a smaller tolerance changed no label of the benchmark datasets.
 _TOLERANCE = 3e-3
 _MAX_ITERATIONS = 300
 
@@ -24,9 +24,10 @@ _MAX_ITERATIONS = 300
 def ridge(
     matrix: FeatureMatrix, targets: Floats, alpha: float, by_row: Floats | None = None
 ) -> tuple[Floats, Floats]:
-    """Return (weights [features, targets], bias [targets]) that minimise squared error + alpha * squared weights.
+    """Return (weights [features, targets], bias [targets]) minimising squared error + alpha * squared
+    weights.
 
-    targets: [rows, targets]. by_row: weights of the rows' squared errors, 1 on average; None: all alike.
+    targets: [rows, targets]. by_row: row weights, 1 on average; None: all equal.
     """
     if len(targets) <= DUAL_ROWS:
         dual, bias = dual_ridge(matrix.gram(), targets, alpha, by_row)
@@ -37,9 +38,9 @@ def ridge(
 def dual_ridge(
     gram: Floats, targets: Floats, alpha: float, by_row: Floats | None = None
 ) -> tuple[Floats, Floats]:
-    """Return (dual coefficients [rows, targets], bias) from inner products [rows, rows].
+    """Return (dual coefficients [rows, targets], bias) from a Gram matrix [rows, rows].
 
-    by_row: weights of the squared errors; means are then weighted too, and alpha is divided by each.
+    by_row: row weights; means are then weighted, and alpha is divided by each weight.
     """
     from scipy.linalg import solve
 
@@ -49,14 +50,16 @@ def dual_ridge(
     centred[np.diag_indices_from(centred)] += alpha if by_row is None else alpha / by_row
     offset = share @ targets
     dual = solve(centred, targets - offset, assume_a="pos", overwrite_a=True, check_finite=False)
-    # The dual coefficients of centred targets sum to zero, so centring the features drops out of the weights.
+    # Dual coefficients of centred targets sum to zero, so centring the features does not change the weights.
     return dual, offset - mean @ dual
 
 
 def _conjugate_gradients(
     matrix: FeatureMatrix, targets: Floats, alpha: float, by_row: Floats
 ) -> tuple[Floats, Floats]:
-    """Return what `ridge` does: (K + alpha / by_row) dual = targets, K the Gram matrix of centred rows, never formed."""
+    """Return what `ridge` does: solve (K + alpha / by_row) dual = targets, K the Gram matrix of centred rows,
+    never computed.
+    """
     halves = matrix.single_precision()
     share = (by_row / by_row.sum()).astype(np.float32)
     penalty = (alpha / by_row).astype(np.float32)[:, None]

@@ -1,4 +1,4 @@
-"""Search and fit a linear head over ready features: kind, regularisation, calibration, on training rows alone."""
+"""Search and fit a linear head over given features: kind, regularisation, calibration."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ ClassWeight = Literal["auto", "none", "balanced"]
 Heads = Sequence[tuple[HeadKind, float]]
 FeatureSets = Mapping[str, FeatureMatrix]
 Folds = Sequence[tuple[Ints, Ints]]
-# Rows that a search among ridges alone looks at, by effort: they share one Gram matrix, whatever the labels.
+# Rows for a search among ridges only, by effort: they share one Gram matrix, however many labels.
 _RIDGE_ROWS = {0: 1_000, 1: 2_000, 2: 3_000, 3: DUAL_ROWS, 4: DUAL_ROWS, 5: DUAL_ROWS}
-# Rows on which weighing by label is held against not weighing.
+# Rows on which balanced row weights are compared with equal ones.
 _MAX_BALANCE_ROWS = 5_000
 
 
 @dataclass(frozen=True)
 class HeadCandidate:
-    """One configuration: which feature set, which head, how strongly regularised (C; 1/alpha for ridge).
+    """One configuration: feature set, head, regularisation strength (C; 1/alpha for ridge).
 
-    balanced: rows weigh as much as their label is rare, so that all labels weigh alike.
+    balanced: rows are weighted so that all labels have the same total weight.
     """
 
     features: str
@@ -47,24 +47,24 @@ class HeadCandidate:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The winner of a search, its cross-validated accuracy, and every candidate's.
+    """The winner of a search with its cross-validated accuracy, and the accuracy of every candidate.
 
-    scores: its out-of-fold scores [rows looked at, labels]. rows: which rows these are. held: such scores and rows of
-    heads fitted later, on more rows, to calibrate on instead.
+    scores: out-of-fold scores of the winner [sampled rows, labels]. rows: the sampled rows.
+    calibration_scores: such scores and rows of heads fitted later, on more rows, to calibrate on instead.
     """
 
     candidate: HeadCandidate
     accuracy: float
-    tried: tuple[tuple[HeadCandidate, float], ...]
+    results: tuple[tuple[HeadCandidate, float], ...]
     scores: Floats
     rows: Ints
     calibration_scores: tuple[Floats, Ints] | None = None
 
 
 def head_grid(effort: int, dense: bool = False) -> list[tuple[HeadKind, float]]:
-    """Return the (head, C) pairs worth trying at an effort of 0 to 5, likeliest first.
+    """Return the (head, C) pairs to try at an effort of 0 to 5, most promising first.
 
-    dense: for embeddings of length 1, which vary little and want ten times the C of sparse n-grams.
+    dense: for embeddings of length 1, which vary little and need ten times the C of sparse n-grams.
     """
     strengths: dict[int, tuple[float, ...]] = {0: (1.0,), 1: (1.0, 0.3), 2: (1.0, 0.3, 3.0)}
     cs = strengths.get(effort, (1.0, 0.1, 0.3, 3.0, 10.0))
@@ -80,15 +80,15 @@ def head_grid(effort: int, dense: bool = False) -> list[tuple[HeadKind, float]]:
 
 
 def candidate_heads(
-    head: str, c: float | None, effort: int, dense: bool = False, restraint: float = 1.0
+    head: str, c: float | None, effort: int, dense: bool = False, c_divisor: float = 1.0
 ) -> list[tuple[HeadKind, float]]:
-    """Return the grid of an effort, narrowed to the head and the C that were set by hand.
+    """Return the grid of an effort, restricted to the head and the C that were set by hand.
 
-    restraint: the grid's C are divided by it, for rows longer than 1. Ridge, whose C is a ratio of noise to weights,
-    stays as it is.
+    c_divisor: the C values are divided by it, for rows longer than 1. Ridge's C, a ratio of noise to weights,
+    is not.
     """
     found = [
-        (kind, strength if kind == "ridge" else strength / restraint)
+        (kind, strength if kind == "ridge" else strength / c_divisor)
         for kind, strength in head_grid(effort, dense)
     ]
     if head != "auto":
@@ -110,9 +110,9 @@ def search(
     """Return the best candidate by out-of-fold accuracy.
 
     sets: cheapest first. codes: label number of each row. All heads are tried on the first set, the two best
-    of them on the others: which head wins hardly depends on the features. A sample of rows is looked at,
-    sized by what a fit on it costs. class_weight: "auto" balances labels where the bar speaks of F1, labels are
-    skewed, and it gains on the rows looked at.
+    of them on the others: which head wins hardly depends on the features. A sample of rows is used, sized by
+    the cost of a fit. class_weight: "auto" balances labels where the bar is about F1, labels are imbalanced,
+    and it gains on the sampled rows.
     """
     first = next(iter(sets.values()))
     affordable = _affordable_rows(first, labels, context.effort)
@@ -120,13 +120,13 @@ def search(
         affordable = max(affordable, _RIDGE_ROWS[context.effort])
     rows = stratified_sample(codes, affordable, context.seed)
     folds = stratified_folds(codes[rows], 3 if context.effort < 4 else 5, context.seed)
-    begun, looked_at = time.monotonic(), SampledRows(rows)
-    tried: list[tuple[HeadCandidate, float]] = []
+    begun, sampled = time.monotonic(), SampledRows(rows)
+    results: list[tuple[HeadCandidate, float]] = []
     best: tuple[float, HeadCandidate, Floats] | None = None
     for index, (name, matrix) in enumerate(sets.items()):
-        score = _out_of_fold_scorer(matrix, looked_at, codes[rows], labels, folds, context.seed)
+        score = _out_of_fold_scorer(matrix, sampled, codes[rows], labels, folds, context.seed)
         if index:
-            ranked = sorted(tried, key=lambda item: -item[1])
+            ranked = sorted(results, key=lambda item: -item[1])
             heads = list(dict.fromkeys((c.head, c.c) for c, _ in ranked))[:2]
         for head, c in heads:
             late = context.seconds is not None and time.monotonic() - begun > context.seconds / 3
@@ -135,12 +135,12 @@ def search(
             candidate = HeadCandidate(name, head, c, class_weight == "balanced")
             scores = score(candidate)
             right = float((scores.argmax(axis=1) == codes[rows]).mean())
-            tried.append((candidate, right))
+            results.append((candidate, right))
             if best is None or right > best[0]:
                 best = (right, candidate, scores)
     if best is None:
         raise ValueError("a search needs at least one set and one head")
-    found = SearchResult(best[1], best[0], tuple(tried), best[2], rows)
+    found = SearchResult(best[1], best[0], tuple(results), best[2], rows)
     skewed = np.bincount(codes, minlength=labels).min() * labels < 0.5 * len(codes)
     if class_weight != "auto" or search_score(context.goal) is accuracy or not skewed:
         return found
@@ -150,9 +150,9 @@ def search(
 def _balance_if_better(
     found: SearchResult, matrix: FeatureMatrix, codes: Ints, labels: int, context: FitContext
 ) -> SearchResult:
-    """Return the winner with its rows weighed by label, if that gains on the bar's metric; else as it was.
+    """Return the winner with balanced row weights, if that gains on the bar's metric; else unchanged.
 
-    Rare labels decide, so more rows are looked at than for the search: their few rows are all the evidence.
+    More rows are used than for the search: the few rows of rare labels are all the evidence.
     """
     rows = stratified_sample(codes, max(len(found.rows), _MAX_BALANCE_ROWS), context.seed)
     folds = stratified_folds(codes[rows], 3, context.seed)
@@ -160,11 +160,11 @@ def _balance_if_better(
     balanced = replace(found.candidate, balanced=True)
     before, after = score(found.candidate), score(balanced)
     right = float((after.argmax(axis=1) == codes[rows]).mean())
-    tried = (*found.tried, (balanced, right))
+    results = (*found.results, (balanced, right))
     answers = before.argmax(axis=1), after.argmax(axis=1)
     if not is_significant_gain(codes[rows], *answers, labels, search_score(context.goal), context.seed):
-        return replace(found, tried=tried)
-    return SearchResult(balanced, right, tried, after, rows)
+        return replace(found, results=results)
+    return SearchResult(balanced, right, results, after, rows)
 
 
 def out_of_fold_scores(
@@ -174,18 +174,19 @@ def out_of_fold_scores(
     rows: Ints,
     seed: int,
 ) -> list[list[Floats]]:
-    """Return, for each set and each of its candidates, scores [rows, labels] of these rows by heads that learned from the
-    other folds of three."""
-    folds, looked_at = stratified_folds(codes[rows], 3, seed), SampledRows(rows)
+    """Return, for each set and each of its candidates, three-fold out-of-fold scores [rows, labels] of these
+    rows.
+    """
+    folds, sampled = stratified_folds(codes[rows], 3, seed), SampledRows(rows)
     found = []
     for matrix, candidates in tries:
-        score = _out_of_fold_scorer(matrix, looked_at, codes[rows], labels, folds, seed)
+        score = _out_of_fold_scorer(matrix, sampled, codes[rows], labels, folds, seed)
         found.append([score(candidate) for candidate in candidates])
     return found
 
 
 def search_summary(found: SearchResult, head: LinearHead) -> dict[str, Any]:
-    """Return what a search chose, for report and card."""
+    """Return what the search chose, for report and card."""
     shown = round(found.accuracy, 4)
     return {**asdict(found.candidate), "calibration": head.calibration.kind, "search_accuracy": shown}
 
@@ -198,28 +199,30 @@ def fit_head(
     context: FitContext,
     last: tuple[FeatureMatrix, Ints] | None = None,
 ) -> LinearHead:
-    """Return the winner fitted on all rows, calibrated on scores of rows that its weights had not seen.
+    """Return the winner fitted on all rows, calibrated on held-out scores.
 
-    last: what the last fit reads instead, where varied copies of the rows join it; calibration reads real rows only.
+    last: features and codes for the final fit, where augmented rows are added; calibration uses real rows
+    only.
     """
     seed, scores, rows = context.seed, found.scores, found.rows
-    # C weighs the sum of the losses, so what suits a sample is too weak a restraint for all rows of n-grams, whose
-    # number grows with them; the numbers of an embedding stay as many. Ridge's is a ratio of noise to weights, which
-    # does not depend on the rows.
+    # C weights the sum of the losses. For n-grams, whose number grows with the rows, the best value on a
+    # sample regularises all rows too weakly; an embedding's width is fixed. Ridge's C is a ratio of noise to
+    # weights, which does not depend on the rows.
     same = matrix.is_dense or found.candidate.head == "ridge"
     share = 1.0 if same else min(len(rows) / len(codes), 1.0)
     candidate = replace(found.candidate, c=found.candidate.c * share**0.5)
     if found.calibration_scores is not None:
         scores, rows = found.calibration_scores
     elif len(rows) < len(codes):
-        # A head fitted on few rows is less sure than the final one: calibrate on one fitted on more.
+        # A head fitted on few rows is less confident than the final one: calibrate on one fitted on more.
         held = stratified_sample(codes, min(len(codes) * 2 // 5, 2_000), seed + 1)
         others = np.setdiff1d(np.arange(len(codes)), held)
         others = others[stratified_sample(codes[others], 5_000, seed + 2)]
         weights, bias = fit_weights(matrix.take(others), codes[others], labels, candidate, seed)
         scores, rows = matrix.take(held).dot(weights) + bias, held
-    # Curves would bring back the shares of the labels, and with them the answers that weighing was to change.
-    calibration = calibrate(scores, codes[rows], seed, curves=not candidate.balanced)
+    # Isotonic curves would restore the label shares, and with them the predictions that balancing was to
+    # change.
+    calibration = calibrate(scores, codes[rows], seed, allow_isotonic=not candidate.balanced)
     weights, bias = fit_weights(*(last or (matrix, codes)), labels, candidate, seed)
     return LinearHead(weights.astype(np.float32), bias.astype(np.float32), calibration)
 
@@ -237,7 +240,7 @@ def search_and_fit(
 def fit_weights(
     matrix: FeatureMatrix, codes: Ints, labels: int, candidate: HeadCandidate, seed: int
 ) -> tuple[Floats, Floats]:
-    """Return weights [features, labels] and bias [labels]; a label without rows gets a bias of -10."""
+    """Return weights [features, labels] and bias [labels]; labels without rows get a bias of -10."""
     present = np.unique(codes)
     weights, bias = np.zeros((matrix.shape[1], labels)), np.full(labels, -10.0)
     if len(present) == 1:
@@ -272,38 +275,39 @@ def _fit_sklearn(
 
     by_label = "balanced" if candidate.balanced else None
     if candidate.head == "svc":
-        # Measured on 20 newsgroups: beyond these tolerances more passes change no accuracy, only the time.
+        # Measured on 20 newsgroups: tighter tolerances cost time and change no accuracy.
         tolerance = 1e-3 if len(codes) <= 300 else 0.1 if len(codes) <= 5_000 else 0.3
         model = LinearSVC(C=candidate.c, tol=tolerance, random_state=seed, class_weight=by_label)
     else:
-        # The gradient is of the mean loss, and tiny on vectors of length 1: a coarser tolerance stops before it learns.
+        # The gradient of the mean loss is tiny on vectors of length 1: a coarser tolerance stops before
+        # anything is learned.
         model = LogisticRegression(
             C=candidate.c, tol=1e-5, max_iter=300, random_state=seed, class_weight=by_label
         )
     with warnings.catch_warnings():
-        # A head that stops early is judged like every other, by its out-of-fold accuracy.
+        # A head that does not converge is judged like any other, by its out-of-fold accuracy.
         warnings.simplefilter("ignore")
         model.fit(matrix.joined(), codes)
     return model.coef_, model.intercept_
 
 
 def balanced_row_weights(codes: Ints) -> Floats:
-    """Return a weight for each row, 1 on average: every label that is there weighs the same in sum."""
+    """Return a weight for each row, 1 on average, so that all labels have the same total weight."""
     counts = np.bincount(codes)
     return len(codes) / (np.count_nonzero(counts) * counts[codes].astype(np.float64))
 
 
 def _out_of_fold_scorer(
-    whole: FeatureMatrix, looked_at: SampledRows, codes: Ints, labels: int, folds: Folds, seed: int
+    whole: FeatureMatrix, sampled: SampledRows, codes: Ints, labels: int, folds: Folds, seed: int
 ) -> Callable[[HeadCandidate], Floats]:
     """Return a function from candidate to out-of-fold scores [rows, labels]; ridges share one Gram matrix.
 
-    whole: a feature set of all rows. codes, folds: of the rows that are looked at.
+    whole: a feature set of all rows. codes, folds: of the sampled rows.
     """
     gram: list[Floats] = []
 
     def by_fit(candidate: HeadCandidate) -> Floats:
-        scores, matrix = np.zeros((len(codes), labels)), looked_at.take(whole)
+        scores, matrix = np.zeros((len(codes), labels)), sampled.take(whole)
         for train, test in folds:
             weights, bias = fit_weights(matrix.take(train), codes[train], labels, candidate, seed)
             scores[test] = matrix.take(test).dot(weights) + bias
@@ -311,7 +315,7 @@ def _out_of_fold_scorer(
 
     def by_gram(candidate: HeadCandidate) -> Floats:
         if not gram:
-            gram.append(looked_at.gram(whole))
+            gram.append(sampled.gram(whole))
         scores = np.full((len(codes), labels), -10.0)
         for train, test in folds:
             present = np.unique(codes[train])
@@ -329,12 +333,12 @@ def _out_of_fold_scorer(
 
 
 def _affordable_rows(matrix: FeatureMatrix, labels: int, effort: int) -> int:
-    """Return how many rows to search on: about a million filled cells at effort 2, at least 1,000 rows."""
+    """Return how many rows to search on: about a million nonzero values at effort 2, at least 1,000 rows."""
     cells = matrix.cells / max(matrix.shape[0], 1)
     return int(max(1_000, 250_000 * 2.0**effort / max(cells, 1.0) / max(labels / 5, 0.4)))
 
 
 def encode_labels(targets: Sequence[Any], labels: Sequence[str]) -> Ints:
-    """Return the number of each target among the labels."""
+    """Return the label number of each target."""
     number = {label: i for i, label in enumerate(labels)}
     return np.array([number[target] for target in targets], dtype=np.int64)

@@ -53,10 +53,10 @@ def fit_table(
     truth = y.take(found.rows)
     calibration, decision, shift = Calibration(), DecisionThreshold(), np.zeros(y.outputs)
     if truth.codes is not None:
-        calibration = calibrate(found.raw, truth.codes, context.seed, careful=True)
+        calibration = calibrate(found.raw, truth.codes, context.seed, conservative=True)
         if any(member.settings.get("balance", "none") != "none" for member, _ in found.members):
             shift = prior_shift(found.raw, truth.codes, calibration.scale)
-            calibration = calibrate(found.raw + shift, truth.codes, context.seed, careful=True)
+            calibration = calibrate(found.raw + shift, truth.codes, context.seed, conservative=True)
         if y.outputs == 2:
             probabilities = calibration.apply(found.raw + shift)
             decision = min_cost_threshold(probabilities, truth.codes == 1, examples.schema.costs)
