@@ -148,7 +148,7 @@ def decoded_base64(text: str, most_bytes: int) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise ValueError("this is not base64") from None
+        raise ValueError("it is not base64; a path or an address is never opened") from None
 
 
 class BlobStore:

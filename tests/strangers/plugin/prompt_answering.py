@@ -1,4 +1,4 @@
-"""A stranger: a prompt goes in, text streams out of a service over HTTP."""
+"""A stranger: a prompt goes to a service that charges for each answer; text streams back."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from rung.core.metrics.base import MeanMetric
-from rung.core.model import Cost, Model
-from rung.core.task import Task
-from rung.core.types import Field, Prediction, Schema
+from rung import Cost, Field, MeanMetric, Model, Prediction, RungError, Schema, Task
+
+PRICE = 0.001
 
 
-def _overlap(truth, answer) -> float:
-    a, b = set(str(truth).split()), set(str(answer.value).split())
-    return len(a & b) / max(len(a | b), 1)
+def _overlap(truth: str, answer: Prediction) -> float:
+    wanted, got = truth.split(), str(answer.value).split()
+    return sum(a == b for a, b in zip(wanted, got, strict=False)) / max(len(wanted), len(got), 1)
 
 
 class PromptAnswering(Task):
+    """A text for a prompt."""
+
     name = "prompt_answering"
-    title = "Text for a prompt"
+    title = "A text that answers a prompt"
     floor = "fixed_answer"
     default_metric = "overlap"
 
@@ -31,7 +32,10 @@ class PromptAnswering(Task):
         return Schema(tuple(Field(i, "text", "input") for i in inputs), (Field("answer", "text", "output"),))
 
     def metric(self, name, schema):
-        return {m.name: m for m in self.metrics(schema)}[name]
+        known = {metric.name: metric for metric in self.metrics(schema)}
+        if name not in known:
+            raise RungError(f"there is no metric '{name}'", "bar.metric", f"There is {', '.join(known)}.")
+        return known[name]
 
     def metrics(self, schema):
         return [MeanMetric("overlap", _overlap)]
@@ -39,18 +43,16 @@ class PromptAnswering(Task):
     def parse_target(self, raw):
         return str(raw) if raw else None
 
-    def dedup_key(self, inputs):
-        return " ".join(map(str, inputs.values())).lower()
-
     def response(self, prediction, schema, scores):
         return {"answer": prediction.value}
 
     def tiny(self):
-        return []
+        words = "abcdefghijklmnopqrstuvwx"
+        return [{"prompt": f"{w} {w}{w}", "target": f"{w}{w} {w}"} for w in words]
 
 
 class FixedAnswer(Model):
-    """The floor: the most frequent answer."""
+    """Use it to see what a score is worth: always the most frequent answer."""
 
     TASKS = frozenset({"prompt_answering"})
 
@@ -73,19 +75,22 @@ class FixedAnswer(Model):
 
     @classmethod
     def cost(cls, facts, params, context) -> Cost:
-        return Cost(0.0, 0.0, 40, 0.01)
+        return Cost(0.0, 0.001, 40, 0.01)
 
 
 @dataclass(frozen=True)
 class ServiceParams:
+    """address: of the service."""
+
     address: str = ""
 
 
 class Service(Model):
-    """Asks a service; what streams is what `predict` joins."""
+    """Use it where a service answers better than anything here: it charges for each answer."""
 
     TASKS = frozenset({"prompt_answering"})
     Params = ServiceParams
+    PLACE = "asked"
 
     def __init__(self, address: str, field: str) -> None:
         self.address, self._field = address, field
@@ -94,18 +99,22 @@ class Service(Model):
     def fit(cls, examples, params, context) -> Self:
         return cls(params.address, examples.schema.input_names[0])
 
-    def stream(self, inputs) -> Iterator[str]:
+    @classmethod
+    def unavailable(cls, facts, params, context) -> RungError | None:
+        return None if params.address else RungError("the service has no address", fix="Give `address`.")
+
+    def stream(self, inputs: dict[str, Any]) -> Iterator[str]:
         body = json.dumps({"prompt": inputs[self._field]}).encode()
+        whole = []
         with urllib.request.urlopen(urllib.request.Request(self.address, body), timeout=10) as reply:  # noqa: S310
             for line in reply:
-                yield json.loads(line)["piece"]
+                whole.append(json.loads(line)["piece"])
+                yield whole[-1]
+        return Prediction("".join(whole), answered_by="service", cost=PRICE)
 
     def predict(self, inputs):
-        prompts = inputs[self._field]
-        return [
-            Prediction("".join(self.stream({self._field: p})), answered_by="service", cost=0.001)
-            for p in prompts
-        ]
+        answers = ("".join(self.stream({self._field: prompt})) for prompt in inputs[self._field])
+        return [Prediction(answer, answered_by="service", cost=PRICE) for answer in answers]
 
     def save(self, folder: Path) -> None:
         (folder / "service.json").write_text(json.dumps([self.address, self._field]))
@@ -116,4 +125,4 @@ class Service(Model):
 
     @classmethod
     def cost(cls, facts, params, context) -> Cost:
-        return Cost(0.0, 10.0, 40, 0.01)
+        return Cost(0.0, 1.0, 40, 0.01)

@@ -68,6 +68,7 @@ class Intake:
         self._corrections = corrections
         self._text, self._unit = array("Q"), array("Q")
         self._target, self._when, self._own = array("q"), array("d"), array("b")
+        self._alone = array("b")
         self.targets: dict[str, int] = {}
         self._chars = array("q")
         self.rows = 0
@@ -85,10 +86,12 @@ class Intake:
 
         own = view(self._own, "i1").astype(bool)
         text, unit = view(self._text, "u8"), view(self._unit, "u8")
-        if not self._data.group and len(text):
-            # What was one text before mending stays one after it: a unit never has two.
-            _, first, member = np.unique(unit, return_index=True, return_inverse=True)
-            text = text[first][member]
+        alone = view(self._alone, "i1").astype(bool)
+        if alone.any():
+            # What was one text before mending stays one after it: a row that is its own unit never has two.
+            _, first, member = np.unique(unit[alone], return_index=True, return_inverse=True)
+            text = text.copy()
+            text[alone] = text[alone][first][member]
         return Keys(
             text,
             unit,
@@ -120,12 +123,12 @@ class Intake:
         when = parse_time(values.get(self._data.time)) if self._data.time and not own else 0.0
         problem = f"personal_data: {mended.refused}" if mended.refused else unusable
         problem = problem or self._problem(inputs, when)
-        aside = ""
+        aside, alone = "", True
         if not problem:
             key = self._task.dedup_key(inputs)
             text = hash64(key)
             # The unit goes by the text as it came: with other steps of mending, rows would change sides.
-            unit = self._unit_of(values, text if inputs == raw else hash64(self._task.dedup_key(raw)))
+            unit, alone = self._unit_of(values, text if inputs == raw else hash64(self._task.dedup_key(raw)))
             if self._overlay is not None and not own:
                 target, aside = self._overlay.target(text, unit, target)
             if target is None:
@@ -144,14 +147,16 @@ class Intake:
         self._target.append(self.targets.setdefault(learned, len(self.targets)))
         self._when.append(when or 0.0)
         self._own.append(own)
+        self._alone.append(alone)
         self._chars.append(0 if self._has_media else len(key))
         cells = [_cell(known, inputs[name]) for name, known in self._fields]
         self._table.add([row.file, row.number, cell, *cells])
 
-    def _unit_of(self, values: dict[str, Any], text: int) -> int:
+    def _unit_of(self, values: dict[str, Any], text: int) -> tuple[int, bool]:
+        """Return the unit of a row, and whether the row is a unit of its own."""
         unit = self._task.unit_key(values, self._roles)
         # A row that is a unit of its own goes by what it asks.
-        return hash64(f"group:{unit}") if unit else text
+        return (hash64(f"group:{unit}"), False) if unit else (text, True)
 
     def _problem(self, inputs: dict[str, Any], when: float | None) -> str:
         refused = self._task.refuse_input(inputs)
