@@ -233,7 +233,7 @@ def test_messages_about_the_file(tmp_path, monkeypatch):
         onnx.load(path), tmp_path / "split.onnx", save_as_external_data=True, location="w", size_threshold=0
     )
     assert "its weights ('weight', say) lie in another file" in refused(tmp_path, path="split.onnx")
-    monkeypatch.setattr(session, "MOST_BYTES", 10)
+    monkeypatch.setattr(session, "MAX_BYTES", 10)
     with pytest.raises(RungError, match=r"GB, more than"):
         session.OnnxFile.open(path)
 

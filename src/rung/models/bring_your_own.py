@@ -17,7 +17,7 @@ from rung.core.model import Cost, DataFacts, FitContext, Model, Reason, answers_
 from rung.core.types import Columns, Examples, Prediction, Schema
 from rung.modalities.text.onnx_inputs import InputReader, has_batch_size_one, input_reader
 from rung.runtime.onnx.outputs import Output, select_output
-from rung.runtime.onnx.session import MOST_BYTES, OnnxFile, too_large
+from rung.runtime.onnx.session import MAX_BYTES, OnnxFile, too_large
 
 Probability = npt.NDArray[np.float64]
 _NAME = "bring_your_own"
@@ -77,11 +77,13 @@ class BringYourOwn(Model):
     def fit(cls, examples: Examples, params: BringYourOwnParams, context: FitContext) -> Self:
         """Return the model after testing the file on a few training rows. Nothing is trained."""
         cls.require()
-        absent = _missing_file(params, context.base)
-        if absent is not None:
-            raise absent
+        from rung.training.onnx.validation import open_user_model
+
+        missing = _missing_file(params, context.base)
+        if missing is not None:
+            raise missing
         path = context.base / params.path
-        file = OnnxFile.open_foreign(path)
+        file = open_user_model(path)
         tokenizer = _read_text(context.base / params.tokenizer) if params.tokenizer else None
         facts = {
             "file": path.name,
@@ -252,7 +254,7 @@ def _missing_file(params: BringYourOwnParams, base: Path) -> RungError | None:
             near = [p.name for p in path.parent.glob(f"*{path.suffix}")] if path.parent.is_dir() else []
             fix = did_you_mean(path.name, near) if near else "docs/howto/bring-your-own-model.md makes one."
             return RungError(f"there is no file '{name}' in the folder of product.yaml", fix=fix)
-        if path.stat().st_size > MOST_BYTES:
+        if path.stat().st_size > MAX_BYTES:
             return too_large(path, path.stat().st_size)
     return None
 

@@ -1,4 +1,4 @@
-"""Texts to vectors for a model: a sentence encoder or static token vectors, cached on disk while a build runs."""
+"""Embed texts with a sentence encoder or static token vectors; embeddings are cached on disk during a build."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ _COMMON_ENGLISH_WORDS = frozenset(
 
 @dataclass(frozen=True)
 class Embedder:
-    """An opened encoder. kind: "encoder" or "static". folder: its files. pool_chunks: read long texts whole."""
+    """An opened encoder. kind: "encoder" or "static". folder: its files. pool_chunks: read long texts
+    completely.
+    """
 
     kind: str
     folder: Path
@@ -67,7 +69,7 @@ class Embedder:
         return self.cache.embed(texts, self._encode) if self.cache is not None else self._encode(list(texts))
 
     def save(self, folder: Path) -> None:
-        """Copy the encoder's own files into an empty folder, with how it is used."""
+        """Copy the encoder's files into an empty folder, with its settings."""
         for name in _ENCODER_FILES:
             if (self.folder / name).is_file():
                 shutil.copyfile(self.folder / name, folder / name)
@@ -84,7 +86,7 @@ class Embedder:
 
 
 def open_embedder(kind: str, folder: Path, pool_chunks: bool = False) -> Embedder:
-    """Return the embedder of a folder of files; raises RungError when they do not fit."""
+    """Return the embedder of a folder; raises RungError when its files cannot be used."""
     building = embedding_cache_settings()
     if kind == "static":
         static = StaticEmbedding.open(folder)
@@ -100,7 +102,7 @@ def open_embedder(kind: str, folder: Path, pool_chunks: bool = False) -> Embedde
 
 
 def load_embedder(folder: Path) -> Embedder:
-    """Return what `Embedder.save` wrote."""
+    """Return the embedder that `Embedder.save` wrote."""
     use = json.loads((folder / "embedder.json").read_text(encoding="utf-8"))
     if use["kind"] not in {"encoder", "static"}:
         raise RungError(
@@ -110,7 +112,7 @@ def load_embedder(folder: Path) -> Embedder:
 
 
 def is_english(texts: Sequence[str]) -> bool:
-    """Return whether these texts are English: by the share of its commonest words among theirs."""
+    """Return whether the texts are English, judged by the share of its most common words."""
     words = [word for text in texts for word in re.findall(r"[^\W\d_]+", text[:2_000].lower())]
     plain = sum(
         text[:2_000].isascii() or len(re.findall(r"[^\x00-\u024f]", text[:2_000])) < 0.05 * len(text)

@@ -1,4 +1,4 @@
-"""What models over embeddings share: a linear head on a text's vector, with n-grams beside it or alone."""
+"""Base class of models over embeddings: a linear head on a text's vector, optionally with n-grams beside it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from rung.runtime.linear.nystroem import Nystroem
 
 
 class EmbeddingModel(Model):
-    """A linear head over [n-gram blocks, weight * embedding]; `blocks` is empty for an encoder alone.
+    """A linear head over [n-gram blocks, scaled embedding]; `blocks` is empty for an encoder alone.
 
-    With curves, closeness to their landmarks stands in the embedding's place.
+    With a Nystroem map, kernel values replace the embedding.
     """
 
     def __init__(
@@ -31,14 +31,14 @@ class EmbeddingModel(Model):
         embedder: Embedder,
         head: LinearHead,
         chosen: Mapping[str, Any],
-        curves: Nystroem | None = None,
+        nystroem: Nystroem | None = None,
     ) -> None:
         self.labels = labels
         self._blocks = blocks
         self._embedder = embedder
         self._head = head
         self._chosen = dict(chosen)
-        self._curves = curves
+        self._nystroem = nystroem
 
     @property
     def chosen(self) -> Mapping[str, Any]:
@@ -46,10 +46,10 @@ class EmbeddingModel(Model):
 
     def scores(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
         """Return the linear scores [rows, labels] before calibration."""
-        width = self._curves.count if self._curves else self._embedder.width
+        width = self._nystroem.count if self._nystroem else self._embedder.width
         vectors = self._embedder.embed(texts).astype(np.float64)
         weights = self._head.weights[-width:].astype(np.float64)
-        found = self._curves.dot(vectors, weights) if self._curves else vectors @ weights
+        found = self._nystroem.dot(vectors, weights) if self._nystroem else vectors @ weights
         found += self._head.bias
         if self._blocks:
             found += transform(texts, self._blocks).dot(self._head.weights[:-width])
@@ -62,15 +62,15 @@ class EmbeddingModel(Model):
         return answers_from(self.probabilities(inputs), self.labels, type(self).__module__.rsplit(".", 1)[-1])
 
     def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
-        """Return the words whose absence costs the answer most."""
+        """Return the words whose removal lowers the label's score most."""
         from rung.modalities.text.occlusion import explain_by_occlusion
 
         return [explain_by_occlusion(text, self.scores, most) for text in join_fields(inputs)]
 
     def save(self, folder: Path) -> None:
         specs, tensors = dump_blocks(self._blocks)
-        if self._curves:
-            tensors |= self._curves.tensors()
+        if self._nystroem:
+            tensors |= self._nystroem.tensors()
         self._head.save(folder, {"blocks": specs, "chosen": self._chosen}, tensors)
         (folder / "encoder").mkdir()
         self._embedder.save(folder / "encoder")
@@ -79,7 +79,7 @@ class EmbeddingModel(Model):
     def load(cls, folder: Path, schema: Schema) -> Self:
         head, facts, arrays = LinearHead.load(folder, schema.labels)
         embedder = load_embedder(folder / "encoder")
-        curves = Nystroem.from_tensors(arrays)
+        nystroem = Nystroem.from_tensors(arrays)
         return cls(
-            schema.labels, load_blocks(facts["blocks"], arrays), embedder, head, facts["chosen"], curves
+            schema.labels, load_blocks(facts["blocks"], arrays), embedder, head, facts["chosen"], nystroem
         )

@@ -1,4 +1,4 @@
-"""Text: prose of any length, mended and masked before it is read."""
+"""The kind "text": prose of any length, cleaned and masked before it is read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rung.modalities.text.ngrams import normalize_text
 
 
 class TextKind(Kind):
-    """A string. What is missing is the empty text."""
+    """A string; a missing value is the empty string."""
 
     name = "text"
     is_text = is_prose = True

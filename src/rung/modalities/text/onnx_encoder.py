@@ -1,4 +1,4 @@
-"""Run a sentence encoder with onnxruntime: texts in, normalised embeddings out."""
+"""Run a sentence encoder in ONNX Runtime: texts in, normalised embeddings out."""
 
 from __future__ import annotations
 
@@ -20,25 +20,28 @@ from rung.modalities.text.tokenize import token_ids
 
 Float = NDArray[np.float32]
 
-# The output that gives several depths of the network side by side.
+# Name of the output with several layers concatenated.
 LAYERS = "layers"
 _WINDOW = 8192  # texts tokenised and grouped at a time: bounds memory
 _BATCH_TOKENS = 512  # beyond this, activations leave the processor's cache and the rate falls
-_CHARACTERS_PER_TOKEN = 6  # what a token hardly ever exceeds on average; where it does, nothing is lost
+_CHARACTERS_PER_TOKEN = (
+    6  # average characters of a token, rarely exceeded; if so, the text is tokenised again
+)
 _CUT_MARGIN = 16  # tokens near a cut may differ from those of the whole text
 _MAX_CHUNKS = 8
-_SAME = 1e-4  # of the largest value: beyond rounding
+_TOLERANCE = 1e-4  # relative to the largest value: more than rounding
 _HUB_OUTPUTS = ("embedding", "sentence_embedding", "last_hidden_state")
 
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """What `encoder.json` says beside `model.onnx` and `tokenizer.json`.
+    """The content of `encoder.json`, which lies beside `model.onnx` and `tokenizer.json`.
 
-    id: changes whenever an embedding could (the embedding cache keys on it); pooling: 'mean' or 'cls';
-    max_tokens: of one text, special tokens included; prefix: what the model expects before every text; layers: how
-    many depths of the network the file gives side by side, where `encode` is asked for them; alone: the file's answer
-    for a text changes with the texts beside it, as onnxruntime's own 8 bits do, so each text runs by itself.
+    id: changes whenever an embedding could (the embedding cache uses it as key); pooling: 'mean' or 'cls';
+    max_tokens: of one text, special tokens included; prefix: what the model expects before every text;
+    layers: number of layers that the `layers` output concatenates; alone: the embedding of a text depends on
+    the other texts in its batch, as with onnxruntime's dynamic quantisation, so each text runs in a batch of
+    its own.
     """
 
     id: str
@@ -75,10 +78,10 @@ class EncoderConfig:
 
 
 class OnnxEncoder:
-    """A sentence encoder. Texts of equal length run together, so nothing is padded.
+    """A sentence encoder. Texts of equal length form a batch, so nothing is padded.
 
-    Each of the threads runs whole batches: an embedding does not depend on the number of threads nor, for graphs
-    that rung wrote, on the texts beside it by more than rounding.
+    Each thread runs whole batches: an embedding does not depend on the number of threads, nor, for graphs
+    that rung wrote, on the other texts by more than rounding.
     """
 
     def __init__(self, session: Any, tokenizer: Any, config: EncoderConfig, threads: int) -> None:
@@ -99,7 +102,7 @@ class OnnxEncoder:
         Raises MissingExtra without onnxruntime or tokenizers, RungError when a file is missing.
         """
         folder = Path(folder)
-        # The tokenizer's own pool reads this once; left alone it takes every core of the machine.
+        # The tokenizer's thread pool reads this once; by default it uses all cores.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "true" if threads > 1 else "false")
         try:
             import onnxruntime
@@ -124,7 +127,7 @@ class OnnxEncoder:
 
     @property
     def full_width(self) -> int:
-        """Return how many numbers a text becomes with all depths of the network side by side."""
+        """Return the width of the concatenated layers."""
         return self.config.width * self.config.layers
 
     def encode(
@@ -136,10 +139,10 @@ class OnnxEncoder:
     ) -> Float:
         """Return float32 [rows, width], each row of length 1.
 
-        all_layers: return [rows, full_width], for a head to learn from; without, what the model was made for:
-        comparing texts. prefix: put before every text; None takes the folder's. pool_chunks: read up to 8 chunks of max_tokens of
-        a long text and average them by tokens, instead of its first chunk only. Raises DataError on a row that
-        is not text.
+        all_layers: return [rows, full_width], as features for a head; the default is the embedding for
+        comparing texts. prefix: put before every text; None uses the folder's. pool_chunks: read up to 8
+        chunks of max_tokens of a long text and average them by tokens, instead of the first chunk only.
+        Raises DataError for a row that is not text.
         """
         for row, text in enumerate(texts):
             if not isinstance(text, str):
@@ -158,37 +161,37 @@ class OnnxEncoder:
                 batches = list(self._batches(tokens))
                 embedded = run(forward, [ids for _, ids in batches])
                 for (rows, ids), vectors in zip(batches, embedded, strict=True):
-                    # Chunks of one text can share a batch, so rows can repeat.
+                    # A batch can hold several chunks of one text, so rows can repeat.
                     np.add.at(summed, np.asarray(rows) + start, vectors * np.float32(ids.shape[1]))
         lengths = np.linalg.norm(summed, axis=1, keepdims=True)
         normalised: Float = summed / np.maximum(lengths, 1e-12)
         return normalised
 
     def depends_on_neighbours(self, texts: Sequence[str]) -> bool:
-        """Return whether a text's embedding changes when others of its length run beside it."""
+        """Return whether a text's embedding changes with the other texts in its batch."""
         ids = [item for text in texts for item in token_ids(self._tokenizer, [text])[0]]
         width = min(12, len(ids) // 4)
         rows = np.array([ids[start : start + width] for start in range(0, 4 * width, width)], np.int64)
         together = self._run(rows, self._output)
         each = np.concatenate([self._run(row[None], self._output) for row in rows])
-        return bool(np.abs(together - each).max() > _SAME * np.abs(each).max())
+        return bool(np.abs(together - each).max() > _TOLERANCE * np.abs(each).max())
 
     def _tokenise(self, texts: list[str], chunks: int) -> list[list[int]]:
-        """Return the ids of each text without special tokens, at most `chunks` times what fits into the model."""
-        most = chunks * (self.config.max_tokens - len(self._head) - len(self._tail))
-        cut = (most + _CUT_MARGIN) * _CHARACTERS_PER_TOKEN
+        """Return the ids of each text without special tokens, at most `chunks` times the model's length."""
+        max_ids = chunks * (self.config.max_tokens - len(self._head) - len(self._tail))
+        cut = (max_ids + _CUT_MARGIN) * _CHARACTERS_PER_TOKEN
         ids = token_ids(self._tokenizer, [text[:cut] for text in texts])
         short = [
-            row for row, item in enumerate(ids) if len(texts[row]) > cut and len(item) < most + _CUT_MARGIN
+            row for row, item in enumerate(ids) if len(texts[row]) > cut and len(item) < max_ids + _CUT_MARGIN
         ]
         if short:
-            again = token_ids(self._tokenizer, [texts[row] for row in short])
-            for row, item in zip(short, again, strict=True):
+            retokenised = token_ids(self._tokenizer, [texts[row] for row in short])
+            for row, item in zip(short, retokenised, strict=True):
                 ids[row] = item
-        return [item[:most] for item in ids]
+        return [item[:max_ids] for item in ids]
 
     def _batches(self, tokens: list[list[int]]) -> Iterator[tuple[list[int], NDArray[np.int64]]]:
-        """Yield (row of each text, ids [texts, tokens]) with texts of equal length, longest first."""
+        """Yield (row of each text, ids [texts, tokens]); texts of a batch have equal length, longest first."""
         room = self.config.max_tokens - len(self._head) - len(self._tail)
         by_length: dict[int, list[tuple[int, list[int]]]] = defaultdict(list)
         for row, ids in enumerate(tokens):

@@ -1,4 +1,4 @@
-"""Give rows to an ONNX file in the form it reads: texts, or token ids with what stands beside them."""
+"""Feed rows to an ONNX model as texts, or as token ids with masks."""
 
 from __future__ import annotations
 
@@ -25,21 +25,23 @@ _NUMBERS = {
 }
 _MASK, _TYPES = "attention_mask", "token_type_ids"
 _PADS = ("[PAD]", "<pad>", "<PAD>")
-_TEXTS_A_BATCH, _TOKENS_A_BATCH = 64, 2048
-_MOST_TOKENS = 512
+_BATCH_TEXTS, _BATCH_TOKENS = 64, 2048
+_MAX_TOKENS = 512
 
 
 class InputReader(Protocol):
-    """How a file reads rows."""
+    """How a model reads rows."""
 
     def batches(self, inputs: Columns, alone: bool) -> Iterator[Batch]:
-        """Yield (row numbers, what the session reads for them); one row a batch when `alone`."""
+        """Yield (row numbers, feed of the session); one row a batch when `alone`."""
         ...
 
 
 @dataclass(frozen=True)
 class TextReader:
-    """Texts go in as they are. columns: input of the file -> field of the product, None for all joined; its rank."""
+    """Feeds texts. columns: input of the model -> field of the product (None for all fields joined), and the
+    input's rank.
+    """
 
     columns: Mapping[str, tuple[str | None, int]]
 
@@ -49,7 +51,7 @@ class TextReader:
             name: joined if field is None else ["" if cell is None else str(cell) for cell in inputs[field]]
             for name, (field, _) in self.columns.items()
         }
-        size = 1 if alone else _TEXTS_A_BATCH
+        size = 1 if alone else _BATCH_TEXTS
         for start in range(0, len(joined), size):
             rows = list(range(start, min(start + size, len(joined))))
             yield (
@@ -63,9 +65,10 @@ class TextReader:
 
 @dataclass(frozen=True)
 class TokenReader:
-    """Token ids go in: of one fixed length, padded and cut, or of each text's own length, never padded.
+    """Feeds token ids: padded and cut to one fixed length, or unpadded batches of equal length.
 
-    kinds: input of the file -> its numpy type; ids: which of them takes the ids; length: the fixed one, or None.
+    kinds: input of the model -> its numpy type; ids: the input for token ids; length: the fixed length, or
+    None.
     """
 
     tokenizer: Any
@@ -77,13 +80,13 @@ class TokenReader:
 
     def batches(self, inputs: Columns, alone: bool) -> Iterator[Batch]:
         encoded = self.tokenizer.encode_batch([_bounded(text) for text in join_fields(inputs)])
-        # A file without a mask cannot tell padding from text: rows of one length go together instead.
+        # A model without a mask cannot tell padding from text: rows of equal length form a batch instead.
         by_length: dict[int, list[int]] = defaultdict(list)
         tokens = [item.ids or [self.pad] for item in encoded]
         for row, ids in enumerate(tokens):
             by_length[self.length or len(ids)].append(row)
         for length, group in by_length.items():
-            size = 1 if alone else max(1, _TOKENS_A_BATCH // length)
+            size = 1 if alone else max(1, _BATCH_TOKENS // length)
             for start in range(0, len(group), size):
                 rows = group[start : start + size]
                 yield rows, self._feed([tokens[row] for row in rows], length)
@@ -101,10 +104,10 @@ class TokenReader:
 def input_reader(
     inputs: Sequence[Any], fields: Sequence[str], tokenizer: str | None, max_tokens: int | None, where: str
 ) -> InputReader:
-    """Return how to feed a session with such inputs.
+    """Return the reader for a session with such inputs.
 
-    fields: the product's inputs. tokenizer: the text of a tokenizer.json. Raises RungError when the file reads
-    something else than texts or token ids.
+    fields: the product's inputs. tokenizer: the content of a tokenizer.json. Raises RungError when the model
+    reads something other than texts or token ids.
     """
     if all(item.type == _TEXT for item in inputs):
         if tokenizer is not None or max_tokens is not None:
@@ -118,7 +121,7 @@ def input_reader(
 
 
 def has_batch_size_one(inputs: Sequence[Any], where: str) -> bool:
-    """Return whether the graph reads one row at a time; raises RungError for any other fixed number of rows."""
+    """Return whether the graph has a batch size of one; raises RungError for any other fixed batch size."""
     fixed = {item.shape[0] for item in inputs if item.shape and isinstance(item.shape[0], int)}
     if fixed - {1}:
         raise RungError(
@@ -182,9 +185,9 @@ def _token_reader(
     return TokenReader(opened, kinds, main[0].name, fixed, pad, left)
 
 
-def _tokenizer(text: str, most: int | None, where: str) -> tuple[Any, int, bool]:
-    """Return the tokenizer, set to cut but not to pad, its padding id, and whether it pads on the left."""
-    # The tokenizer's own pool reads this once; left alone it takes every core of the machine.
+def _tokenizer(text: str, max_tokens: int | None, where: str) -> tuple[Any, int, bool]:
+    """Return the tokenizer, set to truncate but not to pad, its padding id, and whether it pads on the left."""
+    # The tokenizer's thread pool reads this once; by default it uses all cores.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from tokenizers import Tokenizer
 
@@ -193,7 +196,7 @@ def _tokenizer(text: str, most: int | None, where: str) -> tuple[Any, int, bool]
         padding, cutting = found.padding or {}, found.truncation or {}
         found.no_padding()
         found.enable_truncation(
-            most or cutting.get("max_length", _MOST_TOKENS), direction=cutting.get("direction", "right")
+            max_tokens or cutting.get("max_length", _MAX_TOKENS), direction=cutting.get("direction", "right")
         )
     except Exception as error:  # the package raises plain Exceptions
         raise RungError(

@@ -1,4 +1,4 @@
-"""From probabilities to an answer: the likeliest label, or the one whose errors cost least."""
+"""Decide on a label from probabilities: the most likely one, or the one with the least expected cost."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class DecisionThreshold:
-    """threshold: of two labels the second is answered from this probability on; None answers the likeliest label."""
+    """threshold: with two labels, predict the second from this probability on; None predicts the most likely
+    label.
+    """
 
     threshold: float | None = None
 
     def predictions(self, probabilities: Floats, labels: Sequence[str], by: str) -> list[Prediction]:
-        """Return one prediction a row, with its row of probabilities; its score is that of the label answered."""
+        """Return one prediction a row with its row of probabilities; the score is that of the predicted
+        label.
+        """
         if self.threshold is None:
             return answers_from(probabilities, labels, by)
         picked = (probabilities[:, 1] >= self.threshold).astype(int).tolist()
@@ -40,7 +44,9 @@ class DecisionThreshold:
 
 
 def bayes_threshold(costs: Mapping[str, float]) -> DecisionThreshold:
-    """Return the decision that costs least if probabilities are right: the second label from fp / (fp + fn) on."""
+    """Return the threshold with the least cost for calibrated probabilities: fp / (fp + fn) for the second
+    label.
+    """
     if not costs:
         return DecisionThreshold()
     return DecisionThreshold(costs["false_positive"] / (costs["false_positive"] + costs["false_negative"]))

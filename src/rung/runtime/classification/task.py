@@ -1,4 +1,4 @@
-"""What tasks share whose answer is one label of several: metrics, checks, the shape of an answer."""
+"""Base class of classification tasks: metrics, checks, response shape."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_LABELS = 1_000
 MAX_LABEL_CHARS = 200
 # From this share of the largest label on, accuracy says little.
 _IMBALANCED_SHARE = 0.8
-# What tables write where there is no label. Lower-case "none" and "na" are words: they may be labels.
+# Missing-value markers. Lower-case "none" and "na" are words: they may be labels.
 _MISSING = {
     "",
     "nan",
@@ -37,7 +37,7 @@ _MISSING = {
 
 
 class ClassificationTask(Task):
-    """One of at least two labels comes out, with a probability of each.
+    """Predicts one of at least two labels, with a probability for each.
 
     kind: the task in words, for messages.
     """
@@ -113,7 +113,9 @@ class ClassificationTask(Task):
             )
 
     def same(self, one: Prediction, other: Prediction) -> bool:
-        """Return whether the probabilities agree to 1e-4; labels may then differ only where two all but tie."""
+        """Return whether the probabilities agree to 1e-4; labels may then differ only where two are nearly
+        tied.
+        """
         a, b = one.extra["probabilities"], other.extra["probabilities"]
         return bool(np.abs(np.asarray(a) - np.asarray(b)).max() <= 1e-4)
 
@@ -129,7 +131,9 @@ class ClassificationTask(Task):
         return found + [Field(f"score:{label}", "number", "output") for label in schema.labels if scores]
 
     def details(self, truths: Sequence[Any], answers: Sequence[Prediction], schema: Schema) -> dict[str, Any]:
-        """Return the confusion matrix as [truth][answer] counts, and the surest mistakes by row position."""
+        """Return the confusion matrix as [truth][prediction] counts, and the most confident mistakes by row
+        position.
+        """
         number = {label: i for i, label in enumerate(schema.labels)}
         size = len(schema.labels)
         matrix = np.zeros((size, size), dtype=int)

@@ -1,4 +1,4 @@
-"""What a threshold does: alarms, precision, recall and cost at each, gains and lift, on held-out training rows."""
+"""Report on thresholds, from held-out training rows: alarms, precision, recall and cost of each; gain, lift."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy.typing as npt
 from rung.core.metrics.classification import by_threshold
 
 Floats = npt.NDArray[np.float64]
-_RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+_ALARM_RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 _POINTS = 40
 
 
 def threshold_report(
     scores: Floats, is_positive: npt.NDArray[np.bool_], positive: str, costs: Mapping[str, float]
 ) -> dict[str, Any]:
-    """Return rows by share of alarms, the curves of gain and of precision against recall, and KS, ready for JSON."""
+    """Return rows by share of alarms, gain and precision-recall curves, and the KS statistic, ready for JSON."""
     levels, hits, alarms = by_threshold(scores, is_positive)
     n, found = len(scores), float(hits[-1])
     table: list[dict[str, Any]] = []
-    for rate in _RATES:
+    for rate in _ALARM_RATES:
         at = int(np.searchsorted(alarms, rate * n, "right")) - 1
         if at >= 0 and (not table or alarms[at] != table[-1]["alarms"]):
             table.append(_row(levels[at], hits[at], alarms[at], n, found, costs))

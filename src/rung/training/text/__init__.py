@@ -1,1 +1,1 @@
-"""Fitting models on text, and preparing encoders."""
+"""Fit models on text, and export encoders."""

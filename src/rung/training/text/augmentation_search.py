@@ -1,4 +1,4 @@
-"""Whether varied copies of the training rows make a head better, and the rows that then join its last fit."""
+"""Decide on held-out rows whether augmented copies of the training rows improve a head."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from rung.training.linear.stratified import stratified_folds, stratified_sample
 from rung.training.text.augmentation import AugmentKind, augment_texts
 
 Ints = npt.NDArray[np.int64]
-# Rows that the comparison looks at: three folds, fitted twice each.
+# Rows used for the comparison: three folds, fitted twice each.
 _MAX_ROWS = 3_000
 
 
 @dataclass(frozen=True)
 class AugmentedRows:
-    """Varied rows to fit on beside the real ones. kind: how they were varied."""
+    """Augmented rows to fit on, in addition to the real ones. kind: how they were augmented."""
 
     kind: str
     matrix: FeatureMatrix
@@ -38,28 +38,29 @@ def search_augmentation(
     asked: AugmentKind,
     context: FitContext,
 ) -> AugmentedRows | None:
-    """Return a varied copy of every row if such copies gain on held-out rows, which are never varied; else None.
+    """Return an augmented copy of every row if such copies gain on held-out rows, which are never augmented;
+    else None.
 
-    texts: folded. found: the winner of the search, whose head and C the comparison keeps.
+    texts: normalised. found: the winner of the search; its head and C are kept.
     """
     if asked == "none":
         return None
     labels = found.scores.shape[1]
     rows = stratified_sample(codes, _MAX_ROWS, context.seed)
-    some = [texts[i] for i in rows.tolist()]
+    sample = [texts[i] for i in rows.tolist()]
     folds = stratified_folds(codes[rows], 3, context.seed)
-    plain = _matrix(some, blocks)
+    plain = _matrix(sample, blocks)
     before = _out_of_fold_answers(plain, None, codes[rows], found, folds, context.seed)
     for kind in ("words", "chars") if asked == "auto" else (asked,):
-        varied = _matrix(augment_texts(some, kind, context.seed), blocks)
-        after = _out_of_fold_answers(plain, varied, codes[rows], found, folds, context.seed)
+        augmented = _matrix(augment_texts(sample, kind, context.seed), blocks)
+        after = _out_of_fold_answers(plain, augmented, codes[rows], found, folds, context.seed)
         if is_significant_gain(codes[rows], before, after, labels, search_score(context.goal), context.seed):
             return AugmentedRows(kind, _matrix(augment_texts(texts, kind, context.seed), blocks), codes)
     return None
 
 
 def vstack_matrices(first: FeatureMatrix, second: FeatureMatrix) -> FeatureMatrix:
-    """Return the rows of one matrix below those of the other, as one block."""
+    """Return the rows of both matrices as one block."""
     from scipy.sparse import vstack
 
     return FeatureMatrix((vstack([first.joined(), second.joined()], format="csr"),))
@@ -75,19 +76,19 @@ def _matrix(texts: Sequence[str], blocks: Sequence[TfidfBlock]) -> FeatureMatrix
 
 def _out_of_fold_answers(
     plain: FeatureMatrix,
-    varied: FeatureMatrix | None,
+    augmented: FeatureMatrix | None,
     codes: Ints,
     found: SearchResult,
     folds: Sequence[tuple[Ints, Ints]],
     seed: int,
 ) -> Ints:
-    """Return each row's label by a head fitted on the other folds, with their varied copies if there are any."""
+    """Return each row's label by a head fitted on the other folds, with their augmented copies if given."""
     labels = found.scores.shape[1]
     answers = np.zeros(len(codes), dtype=np.int64)
     for train, test in folds:
         matrix, truths = plain.take(train), codes[train]
-        if varied is not None:
-            matrix, truths = vstack_matrices(matrix, varied.take(train)), np.concatenate([truths, truths])
+        if augmented is not None:
+            matrix, truths = vstack_matrices(matrix, augmented.take(train)), np.concatenate([truths, truths])
         weights, bias = fit_weights(matrix, truths, labels, found.candidate, seed)
         answers[test] = (plain.take(test).dot(weights) + bias).argmax(axis=1)
     return answers

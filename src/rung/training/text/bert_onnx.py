@@ -1,9 +1,9 @@
 """Write a BERT-family encoder as an ONNX graph with the onnx package alone.
 
-The graph takes token ids of texts of one and the same length, so it has no attention mask and no padding, and
-returns the pooled, not yet normalised embedding, and beside it what three depths of the network say: a linear
-head finds more in them than in the last layer, which was trained for comparing sentences (measured:
-benchmarks/results/encoders.md). Whoever runs it groups texts by length.
+The graph takes token ids of texts of equal length, so it has no attention mask and no padding. It returns the
+pooled, not normalised embedding, and the concatenation of three layers: a linear head learns more from them
+than from the last layer alone, which was trained for comparing sentences (measured:
+benchmarks/results/encoders.md). Callers group texts by length.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from rung.training.text.bert_weights import (
     TokenTable,
 )
 
-# Operators of onnxruntime itself. Its SkipLayerNormalization is not used: it runs seven times slower on a
-# processor than Add and LayerNormalization do.
+# Operators of onnxruntime. SkipLayerNormalization is not used: on CPUs it is seven times slower than Add and
+# LayerNormalization.
 ORT_DOMAIN = "com.microsoft"
 _OPSET = 21
 _IR_VERSION = 10
@@ -35,21 +35,21 @@ class LinearWriter(Protocol):
     """Writes one linear layer; place is (layer number, 'qkv' | 'context' | 'up' | 'down')."""
 
     def __call__(self, graph: Graph, x: str, linear: Linear, place: tuple[int, str]) -> str:
-        """Return the name of the output."""
+        """Return the name of the output tensor."""
 
 
 def write_float(graph: Graph, x: str, linear: Linear, place: tuple[int, str]) -> str:
-    """A linear layer in float32."""
+    """Write a linear layer in float32."""
     product = graph.node("MatMul", [x, graph.constant(linear.weight)])
     return graph.node("Add", [product, graph.constant(linear.bias)])
 
 
 def write_encoder(weights: BertWeights, write: LinearWriter, pooling: str, probes: dict[str, str]) -> Any:
-    """Return an onnx ModelProto: input_ids int64 [texts, tokens] -> embedding float32 [texts, width] and layers
-    float32 [texts, 3 * width], each of its parts of the same length, together of length 1.
+    """Return an onnx ModelProto.
 
-    pooling: 'mean' or 'cls'. probes: tensors to return as well, filled by `write` during the writing: name of
-    the output -> name of the tensor.
+    input_ids int64 [texts, tokens] -> embedding float32 [texts, width] and layers float32 [texts, 3 * width],
+    each of its parts of the same length, together of length 1. pooling: 'mean' or 'cls'. probes: additional
+    outputs, filled by `write` while writing: name of the output -> name of the tensor.
     """
     graph = Graph()
     x = _embed(graph, weights)
@@ -63,13 +63,15 @@ def write_encoder(weights: BertWeights, write: LinearWriter, pooling: str, probe
         raised = graph.node("Gelu", [write(graph, x, layer.up, (number, "up"))], ORT_DOMAIN)
         lowered = write(graph, raised, layer.down, (number, "down"))
         x = _add_norm(graph, x, lowered, layer.down_norm, weights.epsilon)
-        if number + 1 in depths(len(weights.layers)):
+        if number + 1 in output_layers(len(weights.layers)):
             parts.append(_pool(graph, x, pooling))
     return _model(graph, parts, weights.width, probes)
 
 
-def depths(layers: int) -> tuple[int, ...]:
-    """Return the layers whose output is kept, counted from 1: half way up, three quarters, and the last."""
+def output_layers(layers: int) -> tuple[int, ...]:
+    """Return the layers that are concatenated, counted from 1: the middle one, the one at three quarters, and
+    the last.
+    """
     return tuple(sorted({-(-layers // 2), -(-layers * 3 // 4), layers}))
 
 
@@ -89,7 +91,7 @@ def _embed(graph: Graph, weights: BertWeights) -> str:
 
 
 def _gather(graph: Graph, table: TokenTable, ids: str) -> str:
-    """Look tokens up and only then turn them into floats, so that the table stays small in memory too."""
+    """Look up tokens before dequantising, so that the table stays small in memory."""
     from onnx import TensorProto
 
     if isinstance(table, FloatTable):
@@ -139,9 +141,9 @@ def _model(graph: Graph, parts: list[str], width: int, probes: dict[str, str]) -
 
     each = [graph.node("LpNormalization", [part], axis=-1, p=2) for part in parts]
     scale = graph.constant(np.float32(len(parts) ** -0.5))
-    beside = graph.node("Mul", [graph.node("Concat", each, axis=-1), scale])
+    concatenated = graph.node("Mul", [graph.node("Concat", each, axis=-1), scale])
     graph.nodes.append(helper.make_node("Identity", [parts[-1]], ["embedding"]))
-    graph.nodes.append(helper.make_node("Identity", [beside], [LAYERS]))
+    graph.nodes.append(helper.make_node("Identity", [concatenated], [LAYERS]))
     outputs = [
         helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["texts", width]),
         helper.make_tensor_value_info(LAYERS, TensorProto.FLOAT, ["texts", width * len(parts)]),

@@ -1,4 +1,4 @@
-"""The weights of a BERT-family encoder in one shape, whatever file they came from."""
+"""The weights of a BERT-family encoder in one structure, independent of their file format."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from rung.core.errors import RungError
 
 Float = NDArray[np.float32]
 
-# Model types that read like BERT, and by how many rows their position table starts late.
+# Model types with BERT's architecture, and the unused rows at the start of their position table.
 _POSITION_OFFSET = {"bert": 0, "roberta": 2, "xlm-roberta": 2, "camembert": 2}
 
 
 @dataclass(frozen=True)
 class FloatTable:
-    """Token embeddings as they are. values: [vocabulary, width]."""
+    """Token embeddings in float32. values: [vocabulary, width]."""
 
     values: Float
 
@@ -64,7 +64,7 @@ class Norm:
 
 @dataclass(frozen=True)
 class Layer:
-    """One transformer layer, normalised after each half. qkv: query, key and value side by side."""
+    """One transformer layer with post-normalisation. qkv: query, key and value concatenated."""
 
     qkv: Linear
     context: Linear
@@ -76,7 +76,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class BertWeights:
-    """A whole encoder. positions: [max_positions, width], with the first token type added in."""
+    """An encoder. positions: [max_positions, width], with the first token type embedding added."""
 
     heads: int
     epsilon: float
@@ -87,12 +87,12 @@ class BertWeights:
 
     @property
     def width(self) -> int:
-        """Width of the hidden states and of the embedding."""
+        """Return the width of the hidden states and of the embedding."""
         return int(self.positions.shape[1])
 
 
 def to_int8_table(values: Float) -> Int8Table:
-    """Return the table in 8 bits, one scale a row."""
+    """Return the table quantised to 8 bits, one scale a row."""
     scales = np.abs(values).max(axis=1, keepdims=True) / 127.0
     scales[scales == 0] = 1.0
     return Int8Table(np.rint(values / scales).astype(np.int8), scales.astype(np.float32))
@@ -101,7 +101,7 @@ def to_int8_table(values: Float) -> Int8Table:
 def read_safetensors(folder: Path) -> BertWeights:
     """Return the encoder of a folder with `model.safetensors` and `config.json`, as float32.
 
-    Raises RungError for an architecture, or an activation, that is not BERT's.
+    Raises RungError for an architecture or an activation other than BERT's.
     """
     from safetensors.numpy import load_file
 

@@ -1,4 +1,4 @@
-"""Sentences of many kinds and languages, on which an encoder's 8-bit ranges are calibrated."""
+"""Sentences of many kinds and languages, for calibrating an encoder's 8-bit ranges."""
 
 CALIBRATION_TEXTS: tuple[str, ...] = (
     "hello",

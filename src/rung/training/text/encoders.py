@@ -1,4 +1,4 @@
-"""Which encoder a build uses for its texts, on how many rows, and what it is planned to cost."""
+"""Select the encoder of a build, its number of training rows, and its planned cost."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from rung.runtime.weights.store import weights_folder
 from rung.training.linear.stratified import stratified_sample
 from rung.training.text.encoder_precision import best_encoder_folder
 
-# Texts read to tell the language.
+# Texts used to detect the language.
 _LANGUAGE_SAMPLE = 200
-# Rows that a head over an encoder learns from, by effort: encoding more takes hours and gains tenths of a point.
+# Training rows of a head over an encoder, by effort: encoding more takes hours and gains tenths of a point.
 MAX_ROWS = {0: 5_000, 1: 10_000, 2: 30_000, 3: 60_000, 4: 200_000, 5: 1_000_000}
-# What a text costs beside minilm, whose six layers are the least, and what a bundle carries.
+# Time of a text relative to minilm, the smallest encoder with six layers; and size of the files in a bundle.
 _RELATIVE_SECONDS = {"e5_small": 2.5, "bge_small": 3.0}
 _SIZE_MB = {"minilm": 24.0, "bge_small": 35.0}
 
 
 def training_sample(examples: Examples, most: int | None, context: FitContext) -> Examples:
-    """Return the rows to learn from: all of them, or as many as set or fit the effort, every label in its share."""
+    """Return the training rows: all, or a stratified sample of `most` rows or as many as the effort allows."""
     number = {label: i for i, label in enumerate(examples.schema.labels)}
     codes = np.array([number[target] for target in examples.targets], dtype=np.int64)
     most = most or MAX_ROWS[context.effort]
@@ -35,41 +35,41 @@ def training_sample(examples: Examples, most: int | None, context: FitContext) -
     )
 
 
-def resolve_encoder(wanted: str, texts: Sequence[str]) -> str:
-    """Return the weights to use: those asked for, or by the language of the first texts.
+def resolve_encoder(requested: str, texts: Sequence[str]) -> str:
+    """Return the weights to use: the requested ones, or a choice by the language of the first texts.
 
-    "auto" is the small encoder of the language, "auto_large" the next larger one. Raises RungError when there is
-    no larger one.
+    "auto" is the small encoder of the language, "auto_large" the next larger one. Raises RungError when there
+    is no larger one.
     """
-    english = wanted.startswith("auto") and is_english(texts[:_LANGUAGE_SAMPLE])
-    if wanted == "auto":
+    english = requested.startswith("auto") and is_english(texts[:_LANGUAGE_SAMPLE])
+    if requested == "auto":
         return "minilm" if english else "e5_small"
-    if wanted == "auto_large":
+    if requested == "auto_large":
         if not english:
             raise RungError(
                 "no encoder larger than e5_small is known for this language.", fix="Name its weights."
             )
         return "bge_small"
-    return wanted
+    return requested
 
 
-def open_encoder(wanted: str, texts: Sequence[str], pool_chunks: bool = False) -> tuple[str, Embedder]:
-    """Return the name and the embedder of a sentence encoder for these texts; never downloads."""
-    name = resolve_encoder(wanted, texts)
+def open_encoder(requested: str, texts: Sequence[str], pool_chunks: bool = False) -> tuple[str, Embedder]:
+    """Return name and embedder of the sentence encoder for these texts; never downloads."""
+    name = resolve_encoder(requested, texts)
     return name, open_embedder("encoder", best_encoder_folder(name), pool_chunks)
 
 
-def missing_weights(wanted: str, texts: Sequence[str] = ()) -> RungError | None:
-    """Return why the weights for these texts cannot be used here, None when they can."""
+def missing_weights(requested: str, texts: Sequence[str] = ()) -> RungError | None:
+    """Return why the weights for these texts cannot be used here; None when they can."""
     try:
-        weights_folder(resolve_encoder(wanted, texts))
+        weights_folder(resolve_encoder(requested, texts))
     except RungError as error:
         return error
     return None
 
 
 def encoding_seconds(name: str, chars: float) -> float:
-    """Return the planned CPU seconds of encoding one text of so many characters."""
+    """Return the planned CPU seconds of encoding one text with this many characters."""
     tokens = min(chars / 4.0, 256.0)
     return (0.0008 + tokens * 7e-5) * _RELATIVE_SECONDS.get(name, 1.0)
 

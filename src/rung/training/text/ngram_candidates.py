@@ -1,4 +1,4 @@
-"""The n-gram feature sets worth trying on texts: words, and words with characters beside them, by effort."""
+"""Candidate n-gram feature sets: words, and words with characters, by effort."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from rung.modalities.text.ngrams import NgramSpec, is_one_char_word
 from rung.modalities.text.tfidf import TfidfBlock, fit_block
 from rung.training.linear.feature_matrix import FeatureMatrix
 
-# Texts that are read to tell the script.
+# Texts sampled to detect the script.
 _SCRIPT_ROWS = 500
 
-# N-grams of a kind that are kept unless a family says otherwise.
+# N-grams of each kind to keep by default.
 MAX_FEATURES = 300_000
 
 
 class NgramParams(Protocol):
-    """What can be set; None is searched on training rows within the effort, or, of `words`, goes by the script."""
+    """Parameters; None is searched on training rows within the effort, or, for `words`, depends on the
+    script.
+    """
 
     @property
     def words(self) -> int | None: ...
@@ -38,35 +40,35 @@ class NgramParams(Protocol):
 def ngram_feature_sets(
     texts: Sequence[str], params: NgramParams, chars_tried: int
 ) -> tuple[dict[str, FeatureMatrix], dict[str, tuple[TfidfBlock, ...]]]:
-    """Return the feature sets worth trying on folded texts, cheapest first, and the blocks each is made of.
+    """Return candidate feature sets of normalised texts, cheapest first, and the blocks of each.
 
-    chars_tried: characters of text up to which character n-grams are tried, where `params` leave that open.
+    chars_tried: characters of text up to which character n-grams are tried, unless `params` decide.
     """
     from scipy.sparse import csr_matrix
 
-    learned: dict[NgramSpec, tuple[TfidfBlock, Any]] = {}
+    fitted: dict[NgramSpec, tuple[TfidfBlock, Any]] = {}
     sets: dict[str, FeatureMatrix] = {}
     blocks: dict[str, tuple[TfidfBlock, ...]] = {}
     words = default_word_max(texts) if params.words is None else params.words
     for name, specs in _feature_set_specs(params, words, sum(map(len, texts)) <= chars_tried).items():
         for spec, weight in specs:
-            if spec not in learned:
-                # An n-gram seen once or twice says little about other texts when there are many.
-                rare = 1 if len(texts) < 2_000 else 2 if spec.word_max and len(texts) < 5_000 else 3
+            if spec not in fitted:
+                # With many texts, n-grams that occur once or twice say little about other texts.
+                min_rows = 1 if len(texts) < 2_000 else 2 if spec.word_max and len(texts) < 5_000 else 3
                 block, rows = fit_block(
-                    texts, spec, params.min_rows or rare, params.most_features or MAX_FEATURES, weight
+                    texts, spec, params.min_rows or min_rows, params.most_features or MAX_FEATURES, weight
                 )
                 cells = (rows.values.astype(np.float64), rows.columns, rows.starts)
-                learned[spec] = block, csr_matrix(cells, (len(texts), rows.width))
-        sets[name] = FeatureMatrix(tuple(learned[spec][1] for spec, _ in specs))
-        blocks[name] = tuple(learned[spec][0] for spec, _ in specs)
+                fitted[spec] = block, csr_matrix(cells, (len(texts), rows.width))
+        sets[name] = FeatureMatrix(tuple(fitted[spec][1] for spec, _ in specs))
+        blocks[name] = tuple(fitted[spec][0] for spec, _ in specs)
     return sets, blocks
 
 
 def default_word_max(texts: Sequence[str]) -> int:
-    """Return how many words an n-gram has at most: two, or three where a character counts as a word.
+    """Return the longest word n-gram: two words, or three in scripts where a character is a word.
 
-    Most Chinese words have two characters, so that two of them in a row take three or four.
+    Most Chinese words have two characters, so pairs of them take three or four.
     """
     some = "".join(text[:500] for text in texts[:: max(len(texts) // _SCRIPT_ROWS, 1)])
     codes = np.frombuffer(some.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
@@ -74,12 +76,12 @@ def default_word_max(texts: Sequence[str]) -> int:
 
 
 def _feature_set_specs(
-    params: NgramParams, most_words: int, with_room: bool
+    params: NgramParams, max_words: int, fits_budget: bool
 ) -> dict[str, list[tuple[NgramSpec, float]]]:
-    words = (NgramSpec(most_words, 0, 0), 1.0)
+    words = (NgramSpec(max_words, 0, 0), 1.0)
     with_chars = (NgramSpec(0, *params.chars), params.chars_weight)
-    use = with_room if params.use_chars is None else params.use_chars
-    if not most_words:
+    use = fits_budget if params.use_chars is None else params.use_chars
+    if not max_words:
         return {"chars": [with_chars]}
     if params.use_chars:
         return {"words+chars": [words, with_chars]}

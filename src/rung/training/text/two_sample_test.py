@@ -1,4 +1,4 @@
-"""Do two sets of texts come from one source? A classifier is asked (Lopez-Paz & Oquab 2017)."""
+"""Classifier two-sample test: do two sets of texts come from the same source? (Lopez-Paz & Oquab 2017)"""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from rung.modalities.text.tfidf import SparseRows, fit_block, transform
 from rung.training.linear.feature_matrix import FeatureMatrix
 from rung.training.linear.search import HeadCandidate, fit_weights
 
-# Words that stand in this many rows of a side may be shown; fewer could be somebody's name.
+# Words that occur in this many rows of a side may be shown; rarer ones could be a person's name.
 _MIN_ROWS = 5
 
 
 @dataclass(frozen=True)
 class TwoSampleResult:
-    """right of n held-out rows told apart, half of each side. p: chance of as many when the sides are alike.
+    """correct of n held-out rows, half of each side, were assigned to the right side.
 
-    ours, theirs: words that speak for the one side and for the other. clearest: places, among our texts, of the held-out
-    ones that are told from theirs most clearly, the clearest first.
+    p_value: probability of as many when the sides come from the same source. ours, theirs: words
+    characteristic of each side. clearest: positions, among our texts, of the held-out ones most clearly
+    distinguished from theirs, the clearest first.
     """
 
     correct: int
@@ -36,11 +37,11 @@ class TwoSampleResult:
 def two_sample_test(
     ours: Sequence[str], theirs: Sequence[str], seed: int = 0, most: int = 4_000
 ) -> TwoSampleResult | None:
-    """Return how well a linear classifier tells the texts apart; None when a side has fewer than 40.
+    """Return how well a linear classifier distinguishes the texts; None when a side has fewer than 40.
 
-    As many of either side are drawn; half of them train it. If the sides are alike, then given the texts and what was
-    learned each held-out row is of either side with equal chance, so `right` of independent rows is binomial with 1/2:
-    p is exact, and small only when the sides differ.
+    Equally many of both sides are drawn; half of them train the classifier. If the sides come from the same
+    source, then given the texts and the classifier each held-out row is of either side with equal
+    probability, so `correct` is binomial with 1/2: the p-value is exact.
     """
     size = min(len(ours), len(theirs), most)
     if size < 40:
@@ -75,7 +76,7 @@ def _matrix(rows: SparseRows) -> FeatureMatrix:
 
 
 def _binomial_p_value(right: int, n: int) -> float:
-    """Return the chance of at least so many heads of n fair coins."""
+    """Return the probability of at least this many heads of n fair coins."""
     from scipy.special import betainc
 
     return 1.0 if right <= 0 else float(betainc(right, n - right + 1, 0.5))
@@ -84,12 +85,12 @@ def _binomial_p_value(right: int, n: int) -> float:
 def _characteristic_words(
     texts: Sequence[str], codes: npt.NDArray[np.int64]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the words of each side that stand in far more of its rows than of the other's, at most five."""
+    """Return for each side the words that occur in far more of its rows than of the other's, at most five."""
     counts: dict[str, list[int]] = {}
     for text, code in zip(texts, codes.tolist(), strict=True):
         spans = word_spans(text[:2_000])
         words = [text[start:end] for start, end in spans]
-        # Of ideographs two make a word.
+        # Two ideographs make a word.
         words = [w for w in words if w.isascii()] + [
             a + b for a, b in zip(words, words[1:], strict=False) if not (a + b).isascii()
         ]
@@ -99,10 +100,10 @@ def _characteristic_words(
 
 
 def _rank_words(counts: dict[str, list[int]], side: int) -> tuple[str, ...]:
-    """Return the words of a side whose rows outnumber the other's most, in standard errors."""
+    """Return the words of a side with the largest excess of rows over the other side, in standard errors."""
     strength = {
-        word: (seen[side] - seen[1 - side]) / sum(seen) ** 0.5
-        for word, seen in counts.items()
-        if seen[side] >= _MIN_ROWS and seen[side] >= 2 * seen[1 - side] + 3
+        word: (counts[side] - counts[1 - side]) / sum(counts) ** 0.5
+        for word, counts in counts.items()
+        if counts[side] >= _MIN_ROWS and counts[side] >= 2 * counts[1 - side] + 3
     }
     return tuple(sorted(strength, key=lambda word: (-strength[word], word))[:5])
