@@ -1,7 +1,7 @@
-"""The chain that a row's texts go through: mending steps, then personal data masked, or the row refused.
+"""The cleaning pipeline of a row: cleaning steps, then masking of personal data or refusal of the row.
 
-It reads no label and no other row, so training rows, certification rows and requests go through the same code. The
-chain of a chain's output is that output: a bundle answers a raw text and its mended form alike.
+It uses no label and no other row, so training rows, certification rows and requests go through the same code.
+It is idempotent: a model gives the same answer to a raw text and to its cleaned form.
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ from rung.core.spec.cleaning import KINDS, PrivacySpec, StepSpec
 from rung.privacy import find_personal_data, require_packages
 from rung.privacy.masking import RowMasker
 
-# Called with a step's name and the text before and after it, where the two differ.
+# Called with a step's name and the text before and after it, where they differ.
 StepObserver = Callable[[str, str, str], None]
-# One step can give another more to do (an entity that stands for a wide letter): twice in real text.
+# A step can create work for another (an entity for a full-width letter): at most twice in real text.
 _MAX_ROUNDS = 6
 
 
 @dataclass(frozen=True)
 class CleanedRow:
-    """A row after the chain. personal: what was found of the kinds that are masked or refused; refused: why, or ""."""
+    """A row after cleaning.
+
+    personal: counts of personal data that was masked or refused, by kind; refused: why, or "".
+    """
 
     values: dict[str, Any]
     personal: Counter[str] = field(default_factory=Counter)
@@ -35,7 +38,7 @@ class CleanedRow:
 
 @dataclass(frozen=True)
 class CleaningPipeline:
-    """Mending steps in order; then kinds of personal data that are masked, and those that refuse a row."""
+    """Cleaning steps in order; kinds of personal data to mask; kinds that refuse a row."""
 
     steps: tuple[Step, ...] = ()
     mask: tuple[str, ...] = ()
@@ -43,13 +46,15 @@ class CleaningPipeline:
 
     @staticmethod
     def from_spec(clean: Sequence[StepSpec] | None, privacy: PrivacySpec) -> CleaningPipeline:
-        """Return the chain of a spec. Raises SpecError, or MissingExtra when a kind needs what is not installed."""
+        """Return the pipeline of a spec. Raises SpecError, or MissingExtra when a kind needs packages that
+        are not installed.
+        """
         require_packages({*privacy.mask, *privacy.drop})
         return CleaningPipeline(resolve_steps(clean), tuple(privacy.mask), tuple(privacy.drop))
 
     @staticmethod
     def from_dict(raw: Mapping[str, Any]) -> CleaningPipeline:
-        """Return the chain of a manifest; {} is an older bundle's: nothing is mended. Raises BundleError."""
+        """Return the pipeline of a manifest; {} (older bundles) cleans nothing. Raises BundleError."""
         try:
             steps = tuple(make_step(item["step"], item["params"]) for item in raw.get("steps", ()))
             mask, drop = (tuple(map(str, raw.get(key, ()))) for key in ("mask", "drop"))
@@ -70,7 +75,7 @@ class CleaningPipeline:
         return CleaningPipeline(steps, mask, drop)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the chain for a manifest; {} when it does nothing."""
+        """Return the pipeline for a manifest; {} when it does nothing."""
         if not (self.steps or self.mask or self.drop):
             return {}
         return {
@@ -80,53 +85,53 @@ class CleaningPipeline:
         }
 
     def apply(
-        self, values: Mapping[str, Any], texts: Sequence[str], watch: StepObserver | None = None
+        self, values: Mapping[str, Any], texts: Sequence[str], observer: StepObserver | None = None
     ) -> CleanedRow:
-        """Return a row's values with the chain applied to the texts among them; never raises for what they hold."""
-        mended = dict(values)
+        """Return a row with its texts cleaned; never raises, whatever the texts contain."""
+        cleaned = dict(values)
         names = [name for name in texts if isinstance(values.get(name), str)]
         for name in names:
-            mended[name] = self.clean_text(mended[name], watch)
+            cleaned[name] = self.clean_text(cleaned[name], observer)
         if not (self.mask or self.drop):
-            return CleanedRow(mended)
-        if refused := self._refused(mended, names):
+            return CleanedRow(cleaned)
+        if refused := self._refused(cleaned, names):
             return refused
-        marks = RowMasker(mended[name] for name in names)
+        masker = RowMasker(cleaned[name] for name in names)
         for name in names:
-            before = mended[name]
-            mended[name] = self._masked(before, marks)
-            if watch and mended[name] != before:
-                watch("mask", before, mended[name])
-        # Where a mark now stands, what is beside it may read as something else.
-        return self._refused(mended, names) or CleanedRow(mended, marks.found)
+            before = cleaned[name]
+            cleaned[name] = self._masked(before, masker)
+            if observer and cleaned[name] != before:
+                observer("mask", before, cleaned[name])
+        # Text beside a new placeholder may match another kind.
+        return self._refused(cleaned, names) or CleanedRow(cleaned, masker.found)
 
-    def _refused(self, mended: dict[str, Any], names: Sequence[str]) -> CleanedRow | None:
-        """Return the refusal of a row that holds what is to be dropped; None when it holds nothing of it."""
+    def _refused(self, cleaned: dict[str, Any], names: Sequence[str]) -> CleanedRow | None:
+        """Return the refusal of a row with personal data of a refused kind; None without any."""
         found = (
-            Counter(span.kind for name in names for span in find_personal_data(mended[name], self.drop))
+            Counter(span.kind for name in names for span in find_personal_data(cleaned[name], self.drop))
             if self.drop
             else None
         )
         if not found:
             return None
         kinds = listed([kind for kind in KINDS if kind in found], "en")
-        return CleanedRow(mended, found, f"it holds personal data ({kinds}), which this product refuses")
+        return CleanedRow(cleaned, found, f"it holds personal data ({kinds}), which this product refuses")
 
-    def clean_text(self, text: str, watch: StepObserver | None = None) -> str:
-        """Return a text after all mending steps, as often as they find something to do."""
+    def clean_text(self, text: str, observer: StepObserver | None = None) -> str:
+        """Return a text after all cleaning steps, repeated until nothing changes."""
         for turn in range(2 * _MAX_ROUNDS):
             before = text
             for step in self.steps:
                 old = text
                 text = step.apply(old)
-                if watch and text != old:
-                    watch(step.name, old, text)
+                if observer and text != old:
+                    observer(step.name, old, text)
             if text == before:
                 return text
             if turn == _MAX_ROUNDS:
-                # Written to never end: without these nothing is left to unfold.
+                # Constructed never to converge: without these characters nothing is left to decode.
                 text = text.replace("&", " ").replace("<", " ")
         return text
 
-    def _masked(self, text: str, marks: RowMasker) -> str:
-        return marks.mask(text, self.mask) if self.mask else text
+    def _masked(self, text: str, masker: RowMasker) -> str:
+        return masker.mask(text, self.mask) if self.mask else text

@@ -1,4 +1,4 @@
-"""Traditional Chinese characters written as simplified ones, character by character."""
+"""Convert traditional Chinese characters to simplified ones, character by character."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Params:
-    """Nothing to set."""
+    """No parameters."""
 
 
 def apply(text: str, params: Params) -> str:
-    """Return the text in simplified characters, by OpenCC's table; 乾 and 著, which have two, get the common one."""
+    """Return the text in simplified characters by OpenCC's table; 乾 and 著, which are ambiguous, get the more
+    common one.
+    """
     return text if text.isascii() else text.translate(table())
 
 

@@ -1,4 +1,4 @@
-"""The steps there are, one file each beside this one, and how a spec names them."""
+"""The cleaning steps, one module each in this package, and how a spec selects them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from rung.core.errors import Problem, RungError, SpecError, did_you_mean
 from rung.core.params import make_params
 from rung.core.spec.cleaning import StepSpec
 
-# In this order where a spec does not say: each leaves alone what is not surely noise.
+# The default steps, in order: each leaves alone what may be meaningful.
 DEFAULT_STEPS = ("unicode", "width", "html", "whitespace")
 
 
 class StepModule(Protocol):
-    """What a file of this folder offers. Params: a frozen dataclass. apply: deterministic and idempotent."""
+    """Interface of a step module. Params: a frozen dataclass. apply: deterministic and idempotent."""
 
     Params: type
 
     def apply(self, text: str, params: Any) -> str:
-        """Return the text, mended."""
+        """Return the cleaned text."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,17 @@ class Step:
     params: Any
 
     def apply(self, text: str) -> str:
-        """Return the text, mended."""
+        """Return the cleaned text."""
         return step_modules()[self.name].apply(text, self.params)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the step as a spec or a manifest writes it."""
+        """Return the step as in a spec or a manifest."""
         return {"step": self.name, "params": asdict(self.params)}
 
 
 @cache
 def step_modules() -> dict[str, StepModule]:
-    """Return each step's module by its name, every file of this folder asked."""
+    """Return each step's module by its name."""
     found = {}
     for info in iter_modules(package.__path__):
         module = import_module(f"{package.__name__}.{info.name}")
@@ -55,7 +55,7 @@ def step_modules() -> dict[str, StepModule]:
 
 
 def make_step(name: str, params: Mapping[str, Any]) -> Step:
-    """Return a step; raises RungError for a name or a parameter there is not."""
+    """Return a step; raises RungError for an unknown name or parameter."""
     known = step_modules()
     if name not in known:
         raise RungError(f"there is no step '{name}'", fix=did_you_mean(name, known))
@@ -63,7 +63,7 @@ def make_step(name: str, params: Mapping[str, Any]) -> Step:
 
 
 def resolve_steps(specs: Sequence[StepSpec] | None) -> tuple[Step, ...]:
-    """Return the steps that a spec's `clean` names; the safe ones for None. Raises SpecError with all that is wrong."""
+    """Return the steps of a spec's `clean`; the default ones for None. Raises SpecError with all problems."""
     if specs is None:
         return tuple(make_step(name, {}) for name in DEFAULT_STEPS)
     found: list[Step] = []

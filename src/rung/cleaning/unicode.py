@@ -1,4 +1,4 @@
-"""Characters that nobody sees or that have two spellings: removed, and spelled one way."""
+"""Normalise Unicode and remove invisible characters."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
-# Controls but tab and line ends, soft hyphen, zero-width and direction marks, byte-order marks, variation
-# selectors of text style, tag characters. The joiners U+200C and U+200D stay: they spell words in Persian and Hindi,
-# and join emoji.
+# Control characters except tab and line ends, soft hyphen, zero-width and direction marks, byte-order marks,
+# text variation selectors, tag characters. The joiners U+200C and U+200D are kept: they are part of the
+# spelling in Persian and Hindi, and join emoji.
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e"
     "\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
-# Between Latin letters, digits and Chinese characters a joiner joins nothing: it only hides a word.
-_IDLE_JOINER = re.compile("(?<![\u0600-\u1fff\u2190-\u2bff\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]+")
+# Between Latin letters, digits and Chinese characters a joiner has no function but to hide a word from
+# filters.
+_UNNEEDED_JOINER = re.compile("(?<![\u0600-\u1fff\u2190-\u2bff\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]+")
 
 
 @dataclass(frozen=True)
 class Params:
-    """form: nfc keeps what looks different apart; nfkc makes ① a 1, ㎏ kg, ½ 1⁄2 and wide marks narrow."""
+    """form: nfc keeps characters that look different; nfkc turns ① into 1, ㎏ into kg, ½ into 1⁄2, full-width
+    into half-width.
+    """
 
     form: Literal["nfc", "nfkc"] = "nfc"
 
@@ -35,15 +38,19 @@ def apply(text: str, params: Params) -> str:
     form: Literal["NFC", "NFKC"] = "NFC" if params.form == "nfc" else "NFKC"
     for _ in range(4):
         before = text
-        # Lone surrogates, which JSON can carry, are no characters: no tokeniser takes them.
-        text = "".join(char for char in text if not "\ud800" <= char <= "\udfff") if _has_lone(text) else text
-        text = unicodedata.normalize(form, _INVISIBLE.sub("", _IDLE_JOINER.sub("", text)))
+        # Lone surrogates, which JSON can contain, are not characters: tokenizers reject them.
+        text = (
+            "".join(char for char in text if not "\ud800" <= char <= "\udfff")
+            if _has_lone_surrogate(text)
+            else text
+        )
+        text = unicodedata.normalize(form, _INVISIBLE.sub("", _UNNEEDED_JOINER.sub("", text)))
         if text == before:
             break
     return text
 
 
-def _has_lone(text: str) -> bool:
+def _has_lone_surrogate(text: str) -> bool:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Find personal data in text: one file a kind, its name the kind's, its `find` yielding where it stands."""
+"""Find personal data in text: one module for each kind, whose `find` yields the spans of its matches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rung.core.spec.cleaning import KINDS, PLAIN_KINDS
 from rung.privacy.spans import MASKED_CHAR, Span, detector_text
 
 __all__ = ["KINDS", "PLAIN_KINDS", "Span", "find", "require"]
-# Without a digit, an @ or the beginning of a private key, no kind but names can be there.
+# Without a digit, an @ or the start of a private key, no kind except names can match.
 _PREFILTER = re.compile(
     r"[@＠\d]|PRIVATE KEY|key|token|secret|passw|密码|口令|密钥|令牌|AKIA|ASIA|AKID|LTAI|AIza|gh[opusr]_|sk-|hf_|npm_|glpat|eyJ",
     re.IGNORECASE,
@@ -20,25 +20,26 @@ _PREFILTER = re.compile(
 
 
 def find_personal_data(text: str, kinds: Collection[str] = PLAIN_KINDS) -> list[Span]:
-    """Return what is personal of these kinds, from left to right, none over another.
+    """Return the personal data of these kinds, from left to right, without overlaps.
 
-    Every kind is looked for in the order of KINDS, asked for or not, and takes its characters from those after
-    it: a card number is no phone number whatever was asked. Time is linear in the length of the text.
+    All kinds are searched in the order of KINDS, requested or not, and each takes its characters from those
+    after it: a card number is never a phone number, whatever was requested. Time is linear in the length of
+    the text.
     """
-    wanted = set(kinds)
-    if not wanted or not ("person" in wanted or _PREFILTER.search(text)):
+    requested = set(kinds)
+    if not requested or not ("person" in requested or _PREFILTER.search(text)):
         return []
-    seen = detector_text(text)
-    left = seen.text
+    detector = detector_text(text)
+    remaining = detector.text
     found: list[Span] = []
     for kind in KINDS:
-        if kind == "person" and kind not in wanted:
+        if kind == "person" and kind not in requested:
             continue
-        spots = sorted(_finder(kind).find(left))
-        for start, end in spots:
-            if MASKED_CHAR not in left[start:end] and kind in wanted:
-                found.append(Span(kind, *seen.original(start, end)))
-        left = _blank_out(left, spots)
+        matches = sorted(_finder(kind).find(remaining))
+        for start, end in matches:
+            if MASKED_CHAR not in remaining[start:end] and kind in requested:
+                found.append(Span(kind, *detector.original(start, end)))
+        remaining = _blank_out(remaining, matches)
     return sorted(found, key=lambda span: span.start)
 
 
@@ -53,11 +54,11 @@ def _finder(kind: str) -> Any:
     return import_module(f"rung.privacy.{kind}")
 
 
-def _blank_out(text: str, spots: list[tuple[int, int]]) -> str:
-    """Return the text with holes where something was found, so that no later kind finds it again."""
-    parts, at = [], 0
-    for start, end in spots:
-        if start >= at:
-            parts += [text[at:start], MASKED_CHAR * (end - start)]
-            at = end
-    return "".join([*parts, text[at:]]) if parts else text
+def _blank_out(text: str, matches: list[tuple[int, int]]) -> str:
+    """Return the text with matches blanked out, so that no later kind finds them again."""
+    parts, end_of_last = [], 0
+    for start, end in matches:
+        if start >= end_of_last:
+            parts += [text[end_of_last:start], MASKED_CHAR * (end - start)]
+            end_of_last = end
+    return "".join([*parts, text[end_of_last:]]) if parts else text

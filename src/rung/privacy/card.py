@@ -1,4 +1,4 @@
-"""Bank cards: 12 to 19 digits that begin as issuers' numbers do and end in the right check digit."""
+"""Bank card numbers: 12 to 19 digits with an issuer's prefix and a valid check digit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 _RUN = re.compile(r"(?<![0-9A-Za-z.,_])[0-9]{1,19}(?:[ -][0-9]{1,19}){0,11}(?![0-9A-Za-z_])")
 _GROUP = re.compile(r"[0-9]+")
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2} ?\Z")
-# Issuer numbers (ISO/IEC 7812, as networks publish them) and the lengths that each uses.
+# Issuer prefixes (ISO/IEC 7812, as published by the networks) and their lengths.
 _ISSUERS = (
     (re.compile(r"4"), {13, 16, 19}),
     (re.compile(r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720"), {16}),
@@ -22,7 +22,7 @@ _ISSUERS = (
 
 
 def find(text: str) -> Iterator[tuple[int, int]]:
-    """Yield [start, end) of each card number, blanks and hyphens between its groups included."""
+    """Yield [start, end) of each card number, including blanks and hyphens between its groups."""
     for run in _RUN.finditer(text):
         if _IBAN.search(text[max(run.start() - 5, 0) : run.start()]):
             continue
@@ -38,7 +38,7 @@ def find(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _card_from(text: str, groups: list[tuple[int, int]], first: int) -> int | None:
-    """Return the last group of the longest card number that begins with this group."""
+    """Return the last group of the longest card number that starts with this group."""
     digits, found = "", None
     for last in range(first, len(groups)):
         size = groups[last][1] - groups[last][0]
@@ -58,7 +58,7 @@ def _is_card(digits: str) -> bool:
 
 
 def luhn(digits: str) -> bool:
-    """Return whether the last digit checks the others (Luhn, US patent 2,950,048)."""
+    """Return whether the check digit is valid (Luhn, US patent 2,950,048)."""
     total = 0
     for place, char in enumerate(reversed(digits)):
         value = int(char) * (1 + place % 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-# Letters of Chinese, Japanese and Thai stand beside an address without a blank: they are not of it.
+# Letters of scripts without spaces can be adjacent to an address without belonging to it.
 _UNSPACED = "\u0e00-\u0e7f\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef"
 _LOCAL = re.compile(rf"(?:[^\W{_UNSPACED}]|[.!#$%&'*+/=?^`{{|}}~-])+\Z")
 _LETTER = rf"[^\W\d_{_UNSPACED}]"
@@ -13,21 +13,21 @@ _DOMAIN = re.compile(
     rf"(?:(?:[^\W_{_UNSPACED}]|-){{1,63}}\.){{1,8}}(?:xn--[a-z0-9-]{{2,40}}|{_LETTER}{{2,24}})(?![^\W{_UNSPACED}]|-)",
     re.IGNORECASE,
 )
-_LONGEST = 64
+_MAX_LOCAL = 64
 
 
 def find(text: str) -> Iterator[tuple[int, int]]:
     """Yield [start, end) of each address."""
     at = text.find("@")
-    free = 0
+    end_of_last = 0
     while at >= 0:
         domain = _DOMAIN.match(text, at + 1)
-        local = _LOCAL.search(text[max(free, at - _LONGEST) : at]) if domain else None
+        local = _LOCAL.search(text[max(end_of_last, at - _MAX_LOCAL) : at]) if domain else None
         if domain and local:
             start = at - len(local.group())
-            # A mark before the name is of the sentence: "mail:" is cut by its colon, quotes and dots here.
+            # Leading punctuation belongs to the sentence, not to the address.
             start += len(local.group()) - len(local.group().lstrip(".!#$%&'*+/=?^`{|}~-"))
             if start < at:
                 yield start, domain.end()
-                free = domain.end()
-        at = text.find("@", max(at + 1, free))
+                end_of_last = domain.end()
+        at = text.find("@", max(at + 1, end_of_last))

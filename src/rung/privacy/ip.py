@@ -1,4 +1,4 @@
-"""Addresses of machines: IPv4 and IPv6."""
+"""IP addresses: IPv4 and IPv6."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _VERSION = re.compile(
 
 
 def find(text: str) -> Iterator[tuple[int, int]]:
-    """Yield [start, end) of each address; "version 1.2.3.4" is none."""
+    """Yield [start, end) of each address; "version 1.2.3.4" is not one."""
     for found in _FOUR.finditer(text):
         if _is_address(found.group()) and not _VERSION.search(
             text[max(found.start() - 12, 0) : found.start()]
@@ -22,7 +22,7 @@ def find(text: str) -> Iterator[tuple[int, int]]:
             yield found.span()
     for found in _SIX.finditer(text):
         groups = [group for group in found.group().split(":") if group]
-        # `::` alone and a time of day are no addresses; two groups and a digit at least.
+        # `::` and times of day are not addresses: at least two groups and a digit are required.
         if len(groups) >= 2 and any(char.isdigit() for char in found.group()) and _is_address(found.group()):
             yield found.span()
 

@@ -1,4 +1,4 @@
-"""Put marks in the place of personal data: the same value, the same mark, all through a row."""
+"""Replace personal data by placeholders: the same value gets the same placeholder within a row."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Collection, Iterable
 from rung.privacy import find_personal_data
 from rung.privacy.spans import MASK_PATTERN, Span, detector_text
 
-# What a mark replaces can have kept its neighbours from being seen; more rounds than this only a riddle needs.
+# A replaced value can have hidden its neighbours; only constructed text needs more rounds than this.
 _MAX_ROUNDS = 6
 
 
 class RowMasker:
-    """The marks of one row. found: how many values of each kind were masked."""
+    """Masks the texts of one row. found: number of masked values of each kind."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         self.found: Counter[str] = Counter()
-        self._marks: dict[tuple[str, str], str] = {}
-        # Numbers go on where marks that already stand in the row end.
+        self._placeholders: dict[tuple[str, str], str] = {}
+        # Numbering continues after placeholders that are already in the row.
         self._last: Counter[str] = Counter()
         for text in texts:
             if "<" in text:
@@ -27,41 +27,41 @@ class RowMasker:
                     self._last[kind] = max(self._last[kind], int(mark[2]))
 
     def mask(self, text: str, kinds: Collection[str]) -> str:
-        """Return the text with a mark in the place of each value of these kinds."""
+        """Return the text with placeholders in place of the values of these kinds."""
         for _ in range(_MAX_ROUNDS):
             spans = find_personal_data(text, kinds)
             if not spans:
                 break
-            parts, at = [], 0
+            parts, end_of_last = [], 0
             for span in spans:
-                parts += [text[at : span.start], self._mark(span, text)]
-                at = span.end
-            text = "".join([*parts, text[at:]])
+                parts += [text[end_of_last : span.start], self._placeholder(span, text)]
+                end_of_last = span.end
+            text = "".join([*parts, text[end_of_last:]])
         return text
 
-    def _mark(self, span: Span, text: str) -> str:
+    def _placeholder(self, span: Span, text: str) -> str:
         key = (span.kind, normalized_value(span.kind, text[span.start : span.end]))
-        if key not in self._marks:
+        if key not in self._placeholders:
             self._last[span.kind] += 1
-            self._marks[key] = f"<{span.kind.upper()}_{self._last[span.kind]}>"
+            self._placeholders[key] = f"<{span.kind.upper()}_{self._last[span.kind]}>"
         self.found[span.kind] += 1
-        return self._marks[key]
+        return self._placeholders[key]
 
 
 def normalized_value(kind: str, text: str) -> str:
-    """Return a value without what only its spelling differs by: blanks, hyphens, width, case."""
-    seen = detector_text(text).text
+    """Return a value without spelling differences: blanks, hyphens, width, case."""
+    value = detector_text(text).text
     if kind == "secret":
-        return seen
+        return value
     if kind in {"phone", "card", "cn_id", "plate"}:
-        seen = "".join(char for char in seen if char.isalnum())
-    return seen.casefold()
+        value = "".join(char for char in value if char.isalnum())
+    return value.casefold()
 
 
 def redact(text: str, kinds: Collection[str]) -> str:
-    """Return the text with a dot for each character of personal data: for showing, not for learning from."""
-    parts, at = [], 0
+    """Return the text with a dot for each character of personal data: for display, not for learning."""
+    parts, end_of_last = [], 0
     for span in find_personal_data(text, kinds):
-        parts += [text[at : span.start], "•" * (span.end - span.start)]
-        at = span.end
-    return "".join([*parts, text[at:]])
+        parts += [text[end_of_last : span.start], "•" * (span.end - span.start)]
+        end_of_last = span.end
+    return "".join([*parts, text[end_of_last:]])

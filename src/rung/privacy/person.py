@@ -1,4 +1,4 @@
-"""Names of people, by Presidio and a spaCy pipeline: an extra, since they weigh more than the rest of rung."""
+"""Names of people, by Presidio with a spaCy pipeline: an extra, since they are larger than the rest of rung."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 from rung.core.errors import MissingExtra, RungError
 
-# The first that is installed reads the language; the larger, the more names it knows.
+# The first one installed is used; larger ones know more names.
 _PIPELINES = {
     "en": ("en_core_web_lg", "en_core_web_md", "en_core_web_sm"),
     "zh": ("zh_core_web_lg", "zh_core_web_md", "zh_core_web_sm"),
 }
-# spaCy takes memory in proportion: longer texts are read in pieces.
+# spaCy's memory grows with the text: long texts are read in pieces.
 _PIECE = 20_000
 
 
 def require() -> None:
-    """Raise MissingExtra or RungError when names cannot be found here."""
+    """Raise MissingExtra or RungError when names cannot be detected here."""
     if importlib.util.find_spec("presidio_analyzer") is None:
         raise MissingExtra("finding names of people", "privacy", "presidio-analyzer")
     if not _installed():

@@ -1,7 +1,7 @@
-"""Phone numbers: Chinese mobiles and landlines, and numbers of any country as people write them.
+"""Phone numbers: Chinese mobile and landline numbers, and numbers of any country in common notations.
 
-Runs of digits that blanks, hyphens, dots, brackets or slashes join are looked at as groups. Some shapes are phone
-numbers wherever they stand; the others only where the words around say so ("call me on", "拨打").
+Runs of digits joined by blanks, hyphens, dots, brackets or slashes are treated as groups. Some shapes are
+always phone numbers; others only next to keywords ("call me on", "拨打").
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _DIGITS = re.compile(r"[0-9]+")
-_JOINT = re.compile(r"[-. ()/]{1,3}\Z")
-_MOST_GROUPS = 7
-_BEFORE, _AFTER = 48, 14
-_SAYS = re.compile(
+_SEPARATOR = re.compile(r"[-. ()/]{1,3}\Z")
+_MAX_GROUPS = 7
+_CHARS_BEFORE, _AFTER = 48, 14
+_KEYWORDS = re.compile(
     r"\b(?:(?:tele)?phones?|tel|mobiles?|cell(?:phone)?|call(?:s|ed|ing)?|fax|contact|reach|dial(?:led|ed)?|ring|rang|"
     r"text(?:ed)?|sms|messages?|whatsapp|telegram|answering|answers|voicemail|hotline|helpline|desk|landline|office|"
     r"extension|callback)\b"
     r"|电话|手机|電話|手機|联系|致电|拨打|拨号|打给|来电|回电|座机|固话|热线|传真|短信|微信|客服|总机|分机",
     re.IGNORECASE,
 )
-_SAYS_AFTER = re.compile(
+_KEYWORDS_AFTER = re.compile(
     r"[-(\t ]{0,3}(?:office|fax|mobile|cell|home|work|desk|phone|tel|direct|landline|(?:是我)?的?(?:电话|手机|号码)|打不通|联系|找)",
     re.IGNORECASE,
 )
-# The nearer word counts: "call about order 4839201745".
-_DENIES = re.compile(
+# The nearest keyword decides: "call about order 4839201745".
+_OTHER_KEYWORDS = re.compile(
     r"\b(?:order|invoice|account|acct|card|iban|ssn|social security|zip|postcode|postal|case|ticket|ref(?:erence)?|"
     r"serial|tracking|isbn|sku|model|part|license|licence|passport|policy|year|amount|price|total|id|version|port|"
     r"built|population|chapter)\b"
@@ -35,14 +35,16 @@ _DENIES = re.compile(
     r"积分|货号|批次|书号|条码|[Qq]{2}",
     re.IGNORECASE,
 )
-_DENIES_AFTER = re.compile(r"\s?(?:是|为)?(?:我|你|您|本)?的?(?:订单|单号|编号|账号|卡号|运单|[Qq]{2})")
+_OTHER_KEYWORDS_AFTER = re.compile(
+    r"\s?(?:是|为)?(?:我|你|您|本)?的?(?:订单|单号|编号|账号|卡号|运单|[Qq]{2})"
+)
 _UNIT = re.compile(
     r"\s?(?:[%‰°$€£¥￥]|元|块|万|亿|千|美|年|月|日|天|个|人|次|条|件|台|分钟|小时|秒|公里|米|克|吨|号楼|号店|"
     r"(?:km|kg|mm|cm|mb|gb|tb|usd|eur|rmb|dollars?|euros?|pounds?|miles|years|people|points|pages)\b)",
     re.IGNORECASE,
 )
 _EXTENSION = re.compile(r"\s?(?:x|ext\.?|extension|转|分机)\s?[0-9]{1,6}(?![0-9A-Za-z])", re.IGNORECASE)
-# Two letters and two digits begin an account number: DE89 3704 0044 0532 0130 00.
+# Two letters and two digits start an IBAN: DE89 3704 0044 0532 0130 00.
 _IBAN = re.compile(r"(?<![A-Za-z])[A-Z]{2}\Z")
 _TRUSTED_LETTERS = re.compile(
     r"(?:tel|phone|mobile|mob|cell|fax|call|ph|[^A-Za-z]t|[^A-Za-z]m)\Z", re.IGNORECASE
@@ -51,7 +53,9 @@ _TRUSTED_LETTERS = re.compile(
 
 @dataclass(frozen=True)
 class _Window:
-    """Some groups of digits in a row, and what stands between them. lead: + or 00 or a bracket before the first."""
+    """Consecutive groups of digits and the separators between them. lead: + or bracket before the first
+    group.
+    """
 
     groups: tuple[str, ...]
     gaps: tuple[str, ...]
@@ -67,14 +71,14 @@ class _Window:
 
 
 def find(text: str) -> Iterator[tuple[int, int]]:
-    """Yield [start, end) of each number, with its + or bracket and its extension."""
-    words = _Words(text)
+    """Yield [start, end) of each number, including its + or bracket and its extension."""
+    keywords = _Keywords(text)
     for chain in _chains(text):
         if _IBAN.search(text[max(chain[0][0] - 3, 0) : chain[0][0]]) and chain[0][1] - chain[0][0] == 2:
             continue
         first = 0
         while first < len(chain):
-            found = _longest(text, chain, first, words)
+            found = _longest(text, chain, first, keywords)
             if found is None:
                 first += 1
                 continue
@@ -85,11 +89,11 @@ def find(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _chains(text: str) -> Iterator[list[tuple[int, int]]]:
-    """Yield runs of digit groups that only joints stand between."""
+    """Yield runs of digit groups with only separators between them."""
     chain: list[tuple[int, int]] = []
     for found in _DIGITS.finditer(text):
         if chain and not (
-            found.start() - chain[-1][1] <= 3 and _JOINT.match(text[chain[-1][1] : found.start()])
+            found.start() - chain[-1][1] <= 3 and _SEPARATOR.match(text[chain[-1][1] : found.start()])
         ):
             yield chain
             chain = []
@@ -99,9 +103,11 @@ def _chains(text: str) -> Iterator[list[tuple[int, int]]]:
 
 
 def _longest(
-    text: str, chain: list[tuple[int, int]], first: int, words: _Words
+    text: str, chain: list[tuple[int, int]], first: int, keywords: _Keywords
 ) -> tuple[int, int, int] | None:
-    """Return (last group, start, end) of the longest number that begins with this group; sure shapes go first."""
+    """Return (last group, start, end) of the longest number that starts with this group; unambiguous shapes
+    first.
+    """
     start = chain[first][0]
     lead_at = start
     while lead_at > max(start - 2, 0) and text[lead_at - 1] in "+(":
@@ -110,25 +116,27 @@ def _longest(
         return None
     windows = _windows(text, chain, first, text[lead_at:start])
     for last, window in reversed(windows):
-        if _is_sure(window):
+        if _is_unambiguous(window):
             return last, lead_at, chain[last][1]
-    said = bool(windows) and words.say(lead_at)
+    is_announced = bool(windows) and keywords.announce_phone(lead_at)
     for last, window in reversed(windows):
         end = chain[last][1]
-        announced = (said and not _DENIES_AFTER.match(text, end)) or _SAYS_AFTER.match(text, end)
+        announced = (is_announced and not _OTHER_KEYWORDS_AFTER.match(text, end)) or _KEYWORDS_AFTER.match(
+            text, end
+        )
         if announced and _is_likely(window) and not _UNIT.match(text, end):
             return last, lead_at, end
     return None
 
 
 def _windows(text: str, chain: list[tuple[int, int]], first: int, lead: str) -> list[tuple[int, _Window]]:
-    """Return the runs of groups, from this one on, that could be a number: each with its last group."""
+    """Return the runs of groups starting here that could be a number, each with its last group."""
     found: list[tuple[int, _Window]] = []
     count = 0
-    for last in range(first, min(first + _MOST_GROUPS, len(chain))):
+    for last in range(first, min(first + _MAX_GROUPS, len(chain))):
         size = chain[last][1] - chain[last][0]
         count += size
-        # Only after a + does a group of one digit stand inside a number: +46 (0)8.
+        # Only after a + can a number contain a group of one digit: +46 (0)8.
         if count > 16 or (size == 1 and last > first and "+" not in lead):
             break
         if count >= 6 and _may_end(text, *chain[last]):
@@ -144,7 +152,7 @@ def _may_begin(text: str, at: int) -> bool:
         return not (before and before in "¥￥€£")
     if before.isalpha():
         return _TRUSTED_LETTERS.search(text[max(at - 8, 0) : at]) is not None
-    # A decimal or a list of numbers goes on to the left; a full stop ends a sentence.
+    # A decimal number or a list continues to the left; a full stop ends a sentence.
     return before in "=#." and not text[max(at - 2, 0) : at - 1].isdigit()
 
 
@@ -154,12 +162,12 @@ def _may_end(text: str, begin: int, at: int) -> bool:
         return True
     if after.isalnum() or after in "_@%":
         return _EXTENSION.match(text, at) is not None
-    # 1,234,567 and 10:30 go on; a list of numbers between commas does not.
+    # 1,234,567 and 10:30 continue; a list of numbers separated by commas does not.
     return not (after in ",:" and at - begin <= 3 and text[at + 1 : at + 2].isdigit())
 
 
-def _is_sure(w: _Window) -> bool:
-    """Return whether the shape alone says it."""
+def _is_unambiguous(w: _Window) -> bool:
+    """Return whether the shape alone identifies a phone number."""
     return len(w.digits) >= 7 and _has_shape(w) and not _has_date(w)
 
 
@@ -197,7 +205,7 @@ def _has_shape(w: _Window) -> bool:
 
 
 def _has_trunk_zero(w: _Window) -> bool:
-    """Return whether it is written with the 0 of a national number: 010-65521234, 01 23 45 67 89, 07700 900123."""
+    """Return whether it starts with the trunk prefix 0: 010-65521234, 01 23 45 67 89, 07700 900123."""
     digits, sizes = w.digits, w.sizes
     if not digits.startswith("0") or digits.startswith("00") or not 9 <= len(digits) <= 12 or sizes[0] < 2:
         return False
@@ -207,7 +215,7 @@ def _has_trunk_zero(w: _Window) -> bool:
 
 
 def _is_likely(w: _Window) -> bool:
-    """Return whether it is a phone number where words say that one comes."""
+    """Return whether it is a phone number if keywords announce one."""
     count, sizes = len(w.digits), w.sizes
     if not 6 <= count <= 13 or len(sizes) > 5:
         return False
@@ -233,24 +241,24 @@ def _has_date(w: _Window) -> bool:
     )
 
 
-class _Words:
-    """Where the words stand that announce a phone number, and those that announce another kind of number."""
+class _Keywords:
+    """Positions of keywords that announce a phone number, and of those that announce another kind of number."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._says: list[int] | None = None
-        self._denies: list[int] = []
+        self._phone_positions: list[int] | None = None
+        self._other_positions: list[int] = []
 
-    def say(self, start: int) -> bool:
-        """Return whether the nearest such word before this place announces a phone number."""
-        if self._says is None:
-            self._says = [found.start() for found in _SAYS.finditer(self._text)]
-            if self._says:
-                self._denies = [found.start() for found in _DENIES.finditer(self._text)]
-        says = _nearest(self._says, start)
-        return says >= max(start - _BEFORE, 0) and says > _nearest(self._denies, start)
+    def announce_phone(self, start: int) -> bool:
+        """Return whether the nearest keyword before this position announces a phone number."""
+        if self._phone_positions is None:
+            self._phone_positions = [found.start() for found in _KEYWORDS.finditer(self._text)]
+            if self._phone_positions:
+                self._other_positions = [found.start() for found in _OTHER_KEYWORDS.finditer(self._text)]
+        says = _last_before(self._phone_positions, start)
+        return says >= max(start - _CHARS_BEFORE, 0) and says > _last_before(self._other_positions, start)
 
 
-def _nearest(places: list[int], start: int) -> int:
+def _last_before(places: list[int], start: int) -> int:
     at = bisect_left(places, start)
     return places[at - 1] if at else -1

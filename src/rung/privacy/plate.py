@@ -13,7 +13,7 @@ _PLATE = re.compile(
 
 
 def find(text: str) -> Iterator[tuple[int, int]]:
-    """Yield [start, end) of each plate; one has at least two digits."""
+    """Yield [start, end) of each plate with at least two digits."""
     for found in _PLATE.finditer(text):
         if sum(char.isdigit() for char in found.group()) >= 2:
             yield found.span()

@@ -1,4 +1,4 @@
-"""Secrets: keys of services by the shape they are issued in, private keys, and what stands after "password:"."""
+"""Secrets: API keys by their issuers' formats, private keys, and values after keywords such as "password:"."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 _END = r"(?![0-9A-Za-z_-])"
-# As the issuers document them, and as gitleaks and GitHub's secret scanning look for them.
+# As documented by the issuers, and as gitleaks and GitHub's secret scanning detect them.
 _ISSUED = re.compile(
     r"(?<![0-9A-Za-z_-])(?:"
     r"(?:AKIA|ASIA)[0-9A-Z]{16}"
@@ -42,7 +42,7 @@ def find(text: str) -> Iterator[tuple[int, int]]:
         yield found_key.start(), at
     for found in _NAMED.finditer(text):
         value = found["value"].rstrip(".,;:!?\"'")
-        # A word is no password: "the password is required".
+        # A plain word is not a password: "the password is required".
         if (
             len(value) >= 6
             and any(char.isdigit() for char in value)

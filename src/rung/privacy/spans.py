@@ -1,4 +1,4 @@
-"""Where personal data stands in a text, and the text as the detectors of every kind read it."""
+"""Spans of personal data in a text, and the normalised text that all detectors read."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from rung.core.spec.cleaning import KINDS
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A piece of a text that is personal: [start, end) in characters."""
+    """Personal data in a text: [start, end) in characters."""
 
     kind: str
     start: int
     end: int
 
 
-# What a mask leaves. Letters case as written by us: what a user typed like it in lower case is text.
+# A placeholder. Case matters: a lower-case look-alike typed by a user is text.
 MASK_PATTERN = re.compile(r"<(" + "|".join(kind.upper() for kind in KINDS) + r")_([0-9]{1,9})>")
-# A character that no pattern takes, in place of what is already masked or found.
+# A character that no pattern matches, in place of what is already masked or found.
 MASKED_CHAR = "\0"
 _INVISIBLE = re.compile("[\xad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _TRANSLATION = (
@@ -33,16 +33,18 @@ _TRANSLATION = (
 
 @dataclass(frozen=True)
 class DetectorText:
-    """A text as detectors read it: narrow letters and digits, no invisible characters, masks as holes.
+    """A text as detectors read it: half-width letters and digits, no invisible characters, placeholders
+    blanked out.
 
-    places: the position in the original of each character, and its length at the end; () when none moved.
+    places: original position of each character, and the original length at the end; () when no character
+    moved.
     """
 
     text: str
     places: Sequence[int]
 
     def original(self, start: int, end: int) -> tuple[int, int]:
-        """Return where a piece of the plain text stands in the original."""
+        """Return the position of a span of this text in the original."""
         return (self.places[start], self.places[end - 1] + 1) if self.places else (start, end)
 
 
@@ -54,19 +56,19 @@ def detector_text(text: str) -> DetectorText:
             places = [i for i, char in enumerate(text) if not _INVISIBLE.match(char)]
             text = "".join(text[i] for i in places)
         text = text.translate(_TRANSLATION)
-        # Digits of other scripts are digits of a phone number too.
+        # Digits of other scripts are digits of a phone number as well.
         text = (
-            re.sub(r"[^\x00-\x7f]", _digit, text)
-            if re.search(r"[^\x00-\x7f]", text) and _foreign(text)
+            re.sub(r"[^\x00-\x7f]", _to_ascii_digit, text)
+            if re.search(r"[^\x00-\x7f]", text) and _has_foreign_digit(text)
             else text
         )
     return DetectorText(MASK_PATTERN.sub(lambda found: MASKED_CHAR * len(found.group()), text), places)
 
 
-def _foreign(text: str) -> bool:
+def _has_foreign_digit(text: str) -> bool:
     return re.search(r"(?![0-9])\d", text) is not None
 
 
-def _digit(found: re.Match[str]) -> str:
+def _to_ascii_digit(found: re.Match[str]) -> str:
     value = unicodedata.decimal(found.group(), None)
     return found.group() if value is None else str(value)
