@@ -7,8 +7,9 @@ from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import RungError
 from rung.core.metrics.base import LogLoss, MeanMetric
 from rung.core.metrics.classification import ExpectedCost
+from rung.core.metrics.scored import ScoredRows
 from rung.core.stats.confidence_bounds import mean_exceeds, mean_lower
-from rung.core.types import Prediction
+from rung.core.types import Field, Prediction, Schema
 from rung.improvement.noninferiority_test import (
     FRESH,
     REUSED,
@@ -21,6 +22,7 @@ from rung.improvement.noninferiority_test import (
     rows_needed,
 )
 
+SCHEMA = Schema((Field("text", "text", "input"),), (Field("label", "category", "output", ("bad", "good")),))
 PAIR = Comparison("news", "accuracy", "old", "new", 0.02, 0.95)
 
 
@@ -102,7 +104,8 @@ def test_without_rows_it_says_so(lock):
 def test_worth_is_a_share_of_the_range_and_one_is_best():
     cost = ExpectedCost("expected_cost", "bad", 5.0, 1.0)
     truths, answers = ["bad", "bad", "good"], [Prediction("bad"), Prediction("good"), Prediction("bad")]
-    assert row_scores(cost, truths, answers).tolist() == pytest.approx([1.0, 0.0, 0.8])
+    rows = ScoredRows(truths, answers, SCHEMA, ["a", "b", "c"], {})
+    assert row_scores(cost, rows).tolist() == pytest.approx([1.0, 0.0, 0.8])
     right = MeanMetric("accuracy", lambda t, a: float(t == a.value), binary=True)
-    assert row_scores(right, truths, answers).tolist() == [1.0, 0.0, 0.0]
+    assert row_scores(right, rows).tolist() == [1.0, 0.0, 0.0]
     assert is_comparable(cost) and is_comparable(right) and not is_comparable(LogLoss("log_loss"))

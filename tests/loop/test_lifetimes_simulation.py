@@ -19,6 +19,7 @@ import pytest
 from rung.building import certify
 from rung.core.certificate_lock import CertificateLock
 from rung.core.metrics.base import MeanMetric
+from rung.core.metrics.scored import ScoredRows
 from rung.core.spec.product import Condition
 from rung.core.stats.noninferiority import no_worse
 from rung.core.types import Examples, Field, Prediction, Schema
@@ -99,12 +100,15 @@ def may_serve(number, fresh, old, lock):
     units, one, other = fresh
     rows = examples(units)
     look = certify.begin_look(rows, f"model {number}", BAR, CONFIDENCE, lock)
-    outcome = certify.certify(look, BAR, rows.targets, answers(other), units, SCHEMA, lock)
+    outcome = certify.certify(look, BAR, rows, answers(other), lock)
     if not outcome.passed:
         return "not certified"
     pair = Comparison("news", "accuracy", f"before {number}", f"model {number}", MARGIN, CONFIDENCE, True)
     for kind, (names, a, b) in ((FRESH, fresh), (REUSED, old)):
-        worth = tuple(row_scores(ACCURACY, ["yes"] * len(names), answers(x)) for x in (a, b))
+        worth = tuple(
+            row_scores(ACCURACY, ScoredRows(["yes"] * len(names), answers(x), SCHEMA, names, {}))
+            for x in (a, b)
+        )
         if not noninferiority_test(kind, pair, names, worth, lock).passed:
             return f"worse on {kind} rows"
     return "promoted"

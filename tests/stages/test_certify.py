@@ -53,7 +53,7 @@ def look(lock, rows, right, bundle="a", bar=(("accuracy", 0.8),), confidence=0.9
 def settle(lock, rows, right, taken, requirements):
     other = {"yes": "no", "no": "yes"}
     answers = [Prediction(t if i < right else other[t]) for i, t in enumerate(rows.targets)]
-    return certify.certify(taken, requirements, rows.targets, answers, rows.units, SCHEMA, lock)
+    return certify.certify(taken, requirements, rows, answers, lock)
 
 
 def book(lock):

@@ -83,7 +83,7 @@ class Adversary:
         needs = [Requirement(Condition(metric="accuracy", at_least=float(bar)), ACCURACY)]
         taken = certify.begin_look(examples, f"build {self.builds}", needs, CONFIDENCE, self.lock)
         answers = [RIGHT if hits[i] else WRONG for i in rows]
-        outcome = certify.certify(taken, needs, examples.targets, answers, units, SCHEMA, self.lock)
+        outcome = certify.certify(taken, needs, examples, answers, self.lock)
         if not outcome.passed:
             return None
         self.cleared_wrongly |= truth < bar

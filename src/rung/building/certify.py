@@ -49,8 +49,9 @@ from typing import Any
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import RungError
 from rung.core.metrics.base import Metric
+from rung.core.metrics.scored import ScoredRows, bound
 from rung.core.spec.product import Condition
-from rung.core.types import Examples, Prediction, Schema
+from rung.core.types import Examples, Prediction
 
 STEP = 0.005
 LOCK_NOTE = "Valid as long as certificate.lock is kept: a deleted lock forgets earlier looks, and that cannot be noticed."
@@ -139,10 +140,8 @@ def _look(
 def certify(
     look: Look,
     requirements: Sequence[Requirement],
-    truths: Sequence[Any],
+    rows: Examples,
     answers: Sequence[Prediction],
-    units: Sequence[str],
-    schema: Schema,
     lock: CertificateLock,
 ) -> Outcome:
     """Return whether the bundle's answers certify the bar, and write it into the lock before returning.
@@ -150,17 +149,18 @@ def certify(
     answers: of the packed bundle, loaded in a fresh process. Nothing else of these rows is returned. A look
     that has its outcome already keeps it.
     """
-    bounds = [r.metric.bound(truths, answers, schema, units, look.alpha) for r in requirements]
+    answered = ScoredRows.of(rows, answers)
+    bounds = [bound(r.metric, answered, look.alpha) for r in requirements]
     published: tuple[float, ...] = ()
     if all(r.condition.met_by(b.value) for r, b in zip(requirements, bounds, strict=True)):
         share = look.alpha / (2 * len(requirements))
-        stated = [r.metric.bound(truths, answers, schema, units, share).value for r in requirements]
+        stated = [bound(r.metric, answered, share).value for r in requirements]
         published = tuple(_rounded(r, value) for r, value in zip(requirements, stated, strict=True))
     transcripts = 2 * math.prod(outcomes(r) for r in requirements) if published else 1
     record = lock.settle(look.record_id, "passed" if published else "failed", published, transcripts)
     exact = tuple(b.exact for b in bounds)
     passed, numbers = record["outcome"] == "passed", tuple(record["published"] or ())
-    return Outcome(passed, look, numbers, exact, len(truths), len(set(units)))
+    return Outcome(passed, look, numbers, exact, len(rows), len(set(rows.units)))
 
 
 def _content(rows: Examples) -> str:
@@ -180,12 +180,12 @@ def outcomes(requirement: Requirement) -> int:
     return max(points, 0) + 1
 
 
-def _rounded(requirement: Requirement, bound: float) -> float:
-    """Return the bound rounded down to half points, never below the bar it has cleared."""
+def _rounded(requirement: Requirement, reached: float) -> float:
+    """Return a bound rounded down to half points, never below the bar it has cleared."""
     level = requirement.condition.level
     if outcomes(requirement) == 1:
         return level
-    return max(level, round(math.floor(bound / STEP + 1e-9) * STEP, 6))
+    return max(level, round(math.floor(reached / STEP + 1e-9) * STEP, 6))
 
 
 def _alpha(earlier: Sequence[dict[str, Any]], confidence: float) -> float:
@@ -209,12 +209,12 @@ def certificate(
     premise: what the model asks to be taken for granted.
     """
     conditions = [
-        {"metric": r.condition.metric, "bound": bound, "level": r.condition.level, "exact": exact}
-        for r, bound, exact in zip(requirements, outcome.published, outcome.exact, strict=True)
+        {"metric": r.condition.metric, "bound": number, "level": r.condition.level, "exact": exact}
+        for r, number, exact in zip(requirements, outcome.published, outcome.exact, strict=True)
     ]
     words = " and ".join(
-        f"{r.condition.metric} is {'at least' if r.condition.higher_is_better else 'at most'} {bound:g}"
-        for r, bound in zip(requirements, outcome.published, strict=True)
+        f"{r.condition.metric} is {'at least' if r.condition.higher_is_better else 'at most'} {number:g}"
+        for r, number in zip(requirements, outcome.published, strict=True)
     )
     of_what = "groups, each counted alike," if grouped else "different rows"
     period = " of the period after the cut-off" if split.get("by") == "time" else ""

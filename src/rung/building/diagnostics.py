@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rung.core.metrics.base import MeanMetric, Metric
+from rung.core.metrics.scored import ScoredRows, score
 from rung.core.types import Examples, Prediction
 
 # Three small extra fits: together less than one fit on all rows.
@@ -27,7 +28,9 @@ def reliability(
 
     error: the mean distance between the two, weighted by rows (expected calibration error, Naeini et al. 2015).
     """
-    right_or_not = next((m for m in metrics if isinstance(m, MeanMetric) and m.is_binary), None)
+    right_or_not = next(
+        (m for m in metrics if isinstance(m, MeanMetric) and m.is_binary and not m.reads_inputs), None
+    )
     if right_or_not is None or not answers or any(answer.score is None for answer in answers):
         return None
     sure = np.array([answer.score for answer in answers], dtype=np.float64).clip(0.0, 1.0)
@@ -62,8 +65,8 @@ def learning_curve(
         part = train.take(_share(train.targets, train.units, fraction))
         if _FEWEST_ROWS <= len(part) < 0.8 * len(train):
             answers = fit(part).predict(test.inputs)
-            score = metric.score(test.targets, answers, test.schema)
-            points.append({"rows": len(part), "score": round(score, 5)})
+            reached = score(metric, ScoredRows.of(test, answers))
+            points.append({"rows": len(part), "score": round(reached, 5)})
     points.append({"rows": len(train), "score": round(last, 5)})
     return {"points": points, "metric": metric.name, "test_rows": len(test)}
 

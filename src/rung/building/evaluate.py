@@ -19,10 +19,12 @@ from rung.core import registry
 from rung.core.excerpt import excerpt
 from rung.core.folds import assign_folds, train_test_rows
 from rung.core.messages import say
+from rung.core.metrics import scored
 from rung.core.metrics.base import MeanMetric, Metric
+from rung.core.metrics.scored import ScoredRows
 from rung.core.stats.confidence_bounds import Bound
 from rung.core.task import Task
-from rung.core.types import Examples, Prediction
+from rung.core.types import Examples, Prediction, take_rows
 
 # Rows of the rarest label that a score should rest on, and what is held out to have them.
 _ONE_PART = 5_000
@@ -158,9 +160,14 @@ def _of_units(held: Sequence[str], units: Sequence[str]) -> list[int]:
 
 def scores(evaluation: Evaluation, metrics: Sequence[Metric], examples: Examples) -> dict[str, float]:
     """Return each metric's value on the held-out rows."""
-    return {
-        m.name: round(m.score(evaluation.truths, evaluation.answers, examples.schema), 5) for m in metrics
-    }
+    rows = scored_rows(evaluation, examples)
+    return {m.name: round(scored.score(m, rows), 5) for m in metrics}
+
+
+def scored_rows(evaluation: Evaluation, examples: Examples) -> ScoredRows:
+    """Return the held-out rows with their answers, as metrics take them."""
+    inputs = take_rows(examples.inputs, evaluation.rows)
+    return ScoredRows(evaluation.truths, evaluation.answers, examples.schema, evaluation.units, inputs)
 
 
 def first_fold_score(evaluation: Evaluation, metric: Metric, examples: Examples) -> float:
@@ -169,8 +176,7 @@ def first_fold_score(evaluation: Evaluation, metric: Metric, examples: Examples)
     places = [place for place, row in enumerate(evaluation.rows) if row in test] or list(
         range(len(evaluation.rows))
     )
-    truths = [evaluation.truths[place] for place in places]
-    return metric.score(truths, [evaluation.answers[place] for place in places], examples.schema)
+    return scored.score(metric, scored_rows(evaluation, examples).take(places))
 
 
 def interval(
@@ -178,9 +184,9 @@ def interval(
 ) -> tuple[float, float]:
     """Return a two-sided interval of the score for the leaderboard: an estimate, not a certificate."""
     tail = (1.0 - confidence) / 2.0
-    truths, answers, units = evaluation.truths, evaluation.answers, evaluation.units
+    rows, units = scored_rows(evaluation, examples), evaluation.units
     if isinstance(metric, MeanMetric) and len(set(units)) == len(units):
-        values = metric.values(truths, answers)
+        values = scored.values(metric, rows)
         mean, n = float(values.mean()), len(values)
         # Wilson's interval, with the spread of the values where they are not only 0 and 1.
         z = _normal_quantile(1.0 - tail)
@@ -193,7 +199,7 @@ def interval(
     drawn = []
     for _ in range(200):
         picked = [i for g in rng.integers(0, len(groups), len(groups)) for i in groups[g]]
-        drawn.append(metric.score([truths[i] for i in picked], [answers[i] for i in picked], examples.schema))
+        drawn.append(scored.score(metric, rows.take(picked)))
     low, high = np.quantile(drawn, [tail, 1.0 - tail])
     return round(float(low), 5), round(float(high), 5)
 
@@ -205,8 +211,8 @@ def predicted_bound(
 
     A margin shrinks with the square root of the number of units.
     """
-    score = metric.score(evaluation.truths, evaluation.answers, examples.schema)
-    here = metric.bound(evaluation.truths, evaluation.answers, examples.schema, evaluation.units, alpha)
+    rows = scored_rows(evaluation, examples)
+    score, here = scored.score(metric, rows), scored.bound(metric, rows, alpha)
     scale = math.sqrt(len(set(evaluation.units)) / max(units, 1))
     return Bound(score - (score - here.value) * scale, here.exact)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rung.core.metrics.base import Metric
+from rung.core.metrics.scored import ScoredRows, score
 from rung.core.types import Examples, Prediction
 
 _MOST_ROWS, _SECONDS = 1_000, 5.0
@@ -55,8 +56,8 @@ class Importance:
         return self._found
 
     def _score(self, rows: Examples, answers: Sequence[Prediction]) -> float:
-        score = self._metric.score(rows.targets, answers, rows.schema)
-        return score if self._metric.higher_is_better else -score
+        found = score(self._metric, ScoredRows.of(rows, answers))
+        return found if self._metric.higher_is_better else -found
 
     def _dependence(self, model: Any, rows: Examples, names: Sequence[str]) -> list[dict[str, Any]]:
         """Return the mean answer by the value of a column of numbers (partial dependence, Friedman 2001)."""

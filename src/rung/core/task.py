@@ -147,7 +147,10 @@ class Task(ABC):
         return known[names]
 
     def same(self, one: Prediction, other: Prediction) -> bool:
-        """Return whether two predictions are the same answer; the gate between fitted and packed model."""
+        """Return whether two predictions are the same answer; the gate between fitted and packed model.
+
+        Override it with a tolerance where an answer holds floating-point numbers: a runtime rounds otherwise.
+        """
         return bool(one.value == other.value)
 
     @abstractmethod

@@ -108,9 +108,9 @@ class Examples:
         """Return these rows, in this order."""
 
         def pick(column: Any) -> Any:
-            return column.take(indices) if hasattr(column, "take") else [column[i] for i in indices]
+            return _pick(column, indices)
 
-        inputs = {name: pick(column) for name, column in self.inputs.items()}
+        inputs = take_rows(self.inputs, indices)
         files = pick(self.files) if self.files else ()
         return Examples(
             self.schema,
@@ -125,9 +125,23 @@ class Examples:
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Yield each row's inputs as a dict."""
-        names = list(self.inputs)
-        for values in zip(*(_plain(self.inputs[name]) for name in names), strict=True):
-            yield dict(zip(names, values, strict=True))
+        return records(self.inputs)
+
+
+def take_rows(columns: Columns, indices: Sequence[int]) -> dict[str, Any]:
+    """Return these rows of every column, in this order."""
+    return {name: _pick(column, indices) for name, column in columns.items()}
+
+
+def records(columns: Columns) -> Iterator[dict[str, Any]]:
+    """Yield each row of some columns as a dict; a missing number is None."""
+    names = list(columns)
+    for values in zip(*(_plain(columns[name]) for name in names), strict=True):
+        yield dict(zip(names, values, strict=True))
+
+
+def _pick(column: Any, indices: Sequence[int]) -> Any:
+    return column.take(indices) if hasattr(column, "take") else [column[i] for i in indices]
 
 
 def _plain(column: Any) -> Sequence[Any]:

@@ -53,7 +53,8 @@ import numpy.typing as npt
 
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import RungError
-from rung.core.metrics.base import Answers, MeanMetric, Metric, Truths, per_unit
+from rung.core.metrics.base import MeanMetric, Metric, per_unit
+from rung.core.metrics.scored import ScoredRows, values
 from rung.core.stats.confidence_bounds import mean_exceeds
 from rung.core.stats.noninferiority import MOST_ROWS, no_worse
 
@@ -88,10 +89,10 @@ class NoninferiorityResult:
     rows_needed: int
 
 
-def row_scores(metric: MeanMetric, truths: Truths, answers: Answers) -> FloatArray:
+def row_scores(metric: MeanMetric, rows: ScoredRows) -> FloatArray:
     """Return what each answer is worth as a share of the metric's range: 1 is best."""
     width = metric.greatest - metric.least
-    found = (metric.values(truths, answers) - metric.least) / width
+    found = (values(metric, rows) - metric.least) / width
     return np.asarray((found if metric.higher_is_better else 1.0 - found).clip(0.0, 1.0), np.float64)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from rung.core import registry
 from rung.core.blobs import Blob, TransferMedia
 from rung.core.kind import kind
+from rung.core.metrics.scored import ScoredRows, score
 from rung.core.model import Cost, DataFacts, Explains, FitContext, Model, Probabilities
 from rung.core.params import make_params
 from rung.core.task import Task
@@ -29,6 +30,7 @@ from pathlib import Path
 from rung.core import registry
 from rung.core.blobs import TransferMedia
 from rung.core.kind import kind
+from rung.core.metrics.scored import ScoredRows, score
 from rung.core.types import Schema
 asked = json.load(sys.stdin)
 schema = Schema.from_dict(asked["schema"])
@@ -93,8 +95,8 @@ def _answers(task: Task, examples: Examples, model: Model) -> list[str]:
     floor_family = registry.model(task.floor)
     floor = floor_family.fit(examples, floor_family.Params(), FitContext(effort=1))
     sign = 1 if metric.higher_is_better else -1
-    reached = metric.score(examples.targets, answers, examples.schema)
-    least = metric.score(examples.targets, floor.predict(examples.inputs), examples.schema)
+    reached = score(metric, ScoredRows.of(examples, answers))
+    least = score(metric, ScoredRows.of(examples, floor.predict(examples.inputs)))
     if sign * reached < sign * least:
         found.append(
             f"{metric.name} {reached:.4f} on its own training rows is worse than the floor's {least:.4f}"

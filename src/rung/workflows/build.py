@@ -345,15 +345,7 @@ def _judge(
             certification, trial["version"], requirements, job.product.confidence, job.lock
         )
         answers = predict_in_subprocess(bundle, certification.records()).answers
-        outcome = certify.certify(
-            taken,
-            requirements,
-            certification.targets,
-            answers,
-            certification.units,
-            certification.schema,
-            job.lock,
-        )
+        outcome = certify.certify(taken, requirements, certification, answers, job.lock)
         if not outcome.passed:
             return {"certificate": None}
         grouped = job.product.data.group is not None

@@ -21,6 +21,7 @@ from rung.core.files import write_text, writing
 from rung.core.manifest import read_manifest
 from rung.core.messages import language, say, sentences
 from rung.core.metrics.base import MeanMetric
+from rung.core.metrics.scored import ScoredRows
 from rung.core.run import Listener
 from rung.core.spec.improve import JoinedSpec
 from rung.core.spec.product import Located, Product, load_product
@@ -286,8 +287,7 @@ def _evaluate_challenger(served: ServedProduct, done: Build, facts: Mapping[str,
         worth = tuple(
             row_scores(
                 _mean_metric(served.task, metric, schema),
-                rows.targets,
-                predict_in_subprocess(bundle, rows.records()).answers,
+                ScoredRows.of(rows, predict_in_subprocess(bundle, rows.records()).answers),
             )
             for bundle, schema in ((champion, old.schema), (done.bundle, new.schema))
         )

@@ -1,18 +1,18 @@
-"""Metrics: an aggregate people read, values a unit where it has them, and its own lower bound."""
+"""Metrics: an aggregate people read, one value per row where it is a mean, and its own confidence bound."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from rung.core.stats import confidence_bounds
 from rung.core.stats.confidence_bounds import Bound
-from rung.core.types import Prediction, Schema
+from rung.core.types import Columns, Prediction, Schema, records, take_rows
 
 FloatArray = npt.NDArray[np.float64]
 Truths = Sequence[Any]
@@ -24,8 +24,10 @@ class Metric(ABC):
 
     greatest and least: the ends of its range. higher_is_better: which end is good. A bar on a metric where
     lower is better is met when the upper bound lies at or below it; `bound` returns that upper bound.
+    reads_inputs: the metric needs the inputs of the rows; `score`, `bound` and `values` then get them, column by column.
     """
 
+    reads_inputs: ClassVar[bool] = False
     least: float = 0.0
     greatest: float = 1.0
     higher_is_better: bool = True
@@ -34,24 +36,43 @@ class Metric(ABC):
         self.name = name
 
     @abstractmethod
-    def score(self, truths: Truths, answers: Answers, schema: Schema) -> float:
+    def score(self, truths: Truths, answers: Answers, schema: Schema, inputs: Columns | None = None) -> float:
         """Return the aggregate over these rows."""
 
     @abstractmethod
     def bound(
-        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+        self,
+        truths: Truths,
+        answers: Answers,
+        schema: Schema,
+        units: Sequence[str],
+        alpha: float,
+        inputs: Columns | None = None,
     ) -> Bound:
         """Return the bound on the side that matters, at error alpha, for rows drawn unit by unit."""
 
+    def values(self, truths: Truths, answers: Answers, inputs: Columns | None = None) -> FloatArray | None:
+        """Return one value per row, shape (rows,), in [least, greatest], whose mean is the score; None if it is no mean."""
+        return None
+
     def estimated(
-        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+        self,
+        truths: Truths,
+        answers: Answers,
+        schema: Schema,
+        units: Sequence[str],
+        alpha: float,
+        inputs: Columns | None = None,
     ) -> Bound:
-        """Return the bootstrap bound, for what has no exact one."""
+        """Return the bootstrap bound over whole units, for what has no exact one."""
         sign = 1.0 if self.higher_is_better else -1.0
 
         def score(indices: npt.NDArray[np.int64]) -> float:
             picked = indices.tolist()
-            return sign * self.score([truths[i] for i in picked], [answers[i] for i in picked], schema)
+            rows = [truths[i] for i in picked], [answers[i] for i in picked], schema
+            if inputs is None:
+                return sign * self.score(*rows)
+            return sign * self.score(*rows, take_rows(inputs, picked))
 
         return Bound(
             sign * confidence_bounds.bootstrap_lower(score, units, alpha, seed_of(units)), exact=False
@@ -70,20 +91,26 @@ class MeanMetric(Metric):
         self._value = value
         self.is_binary = binary
 
-    def values(self, truths: Truths, answers: Answers) -> FloatArray:
-        """Return one value a row."""
+    def values(self, truths: Truths, answers: Answers, inputs: Columns | None = None) -> FloatArray:
+        """Return one value per row. A metric that reads inputs overrides this."""
         return np.array([self._value(t, a) for t, a in zip(truths, answers, strict=True)], dtype=np.float64)
 
-    def score(self, truths: Truths, answers: Answers, schema: Schema) -> float:
-        return float(self.values(truths, answers).mean()) if len(truths) else 0.0
+    def score(self, truths: Truths, answers: Answers, schema: Schema, inputs: Columns | None = None) -> float:
+        return float(self.values(truths, answers, inputs).mean()) if len(truths) else 0.0
 
     def bound(
-        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+        self,
+        truths: Truths,
+        answers: Answers,
+        schema: Schema,
+        units: Sequence[str],
+        alpha: float,
+        inputs: Columns | None = None,
     ) -> Bound:
         if not np.isfinite([self.least, self.greatest]).all():
-            return self.estimated(truths, answers, schema, units, alpha)
+            return self.estimated(truths, answers, schema, units, alpha, inputs)
         # A mean of values at the edge of the range may leave it by the last bit.
-        values = per_unit(self.values(truths, answers), units).clip(self.least, self.greatest)
+        values = per_unit(self.values(truths, answers, inputs), units).clip(self.least, self.greatest)
         if self.is_binary and self.higher_is_better and len(values) == len(units):
             return Bound(
                 confidence_bounds.proportion_lower(int(values.sum()), len(values), alpha), exact=True
@@ -93,15 +120,43 @@ class MeanMetric(Metric):
         return Bound(-confidence_bounds.mean_lower(-values, -self.greatest, -self.least, alpha), exact=True)
 
 
+class InputMeanMetric(MeanMetric):
+    """The mean over units of a value per row in [least, greatest] that depends on the row's inputs as well.
+
+    value: called with the truth, the answer and the row's inputs (field name -> value).
+    """
+
+    reads_inputs = True
+
+    def __init__(
+        self, name: str, value: Callable[[Any, Prediction, Mapping[str, Any]], float], binary: bool = False
+    ) -> None:
+        super().__init__(name, lambda truth, answer: math.nan, binary)
+        self._value_of_row = value
+
+    def values(self, truths: Truths, answers: Answers, inputs: Columns | None = None) -> FloatArray:
+        if inputs is None:
+            raise ValueError(f"{self.name} reads the inputs of the rows: pass `inputs`")
+        rows = records(inputs) if inputs else ({} for _ in truths)
+        found = [self._value_of_row(t, a, row) for t, a, row in zip(truths, answers, rows, strict=True)]
+        return np.array(found, dtype=np.float64)
+
+
 class MacroF1(Metric):
     """The mean over labels of F1; exact for independent rows, bootstrapped over groups otherwise."""
 
-    def score(self, truths: Truths, answers: Answers, schema: Schema) -> float:
+    def score(self, truths: Truths, answers: Answers, schema: Schema, inputs: Columns | None = None) -> float:
         counts = f1_counts(truths, answers, schema.labels)
         return math.fsum(2 * tp / max(2 * tp + misses, 1) for tp, misses in counts) / max(len(counts), 1)
 
     def bound(
-        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+        self,
+        truths: Truths,
+        answers: Answers,
+        schema: Schema,
+        units: Sequence[str],
+        alpha: float,
+        inputs: Columns | None = None,
     ) -> Bound:
         if len(set(units)) < len(units):
             return self.estimated(truths, answers, schema, units, alpha)
@@ -116,12 +171,18 @@ class ClassF1(Metric):
         super().__init__(f"f1:{label}")
         self.label = label
 
-    def score(self, truths: Truths, answers: Answers, schema: Schema) -> float:
+    def score(self, truths: Truths, answers: Answers, schema: Schema, inputs: Columns | None = None) -> float:
         ((tp, misses),) = f1_counts(truths, answers, (self.label,))
         return 2 * tp / max(2 * tp + misses, 1)
 
     def bound(
-        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+        self,
+        truths: Truths,
+        answers: Answers,
+        schema: Schema,
+        units: Sequence[str],
+        alpha: float,
+        inputs: Columns | None = None,
     ) -> Bound:
         if len(set(units)) < len(units):
             return self.estimated(truths, answers, schema, units, alpha)
@@ -142,7 +203,7 @@ class RocAuc(Metric):
         is_positive = np.array([t == self.positive for t in truths], dtype=bool)
         return scores[is_positive], scores[~is_positive]
 
-    def score(self, truths: Truths, answers: Answers, schema: Schema) -> float:
+    def score(self, truths: Truths, answers: Answers, schema: Schema, inputs: Columns | None = None) -> float:
         positives, negatives = self._sides(truths, answers, schema)
         if not (len(positives) and len(negatives)):
             return 0.5
@@ -152,7 +213,13 @@ class RocAuc(Metric):
         return float((less + up_to).mean() / 2 / len(below))
 
     def bound(
-        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+        self,
+        truths: Truths,
+        answers: Answers,
+        schema: Schema,
+        units: Sequence[str],
+        alpha: float,
+        inputs: Columns | None = None,
     ) -> Bound:
         if len(set(units)) < len(units):
             return self.estimated(truths, answers, schema, units, alpha)
@@ -168,7 +235,7 @@ class LogLoss(Metric):
     greatest = math.inf
     higher_is_better = False
 
-    def score(self, truths: Truths, answers: Answers, schema: Schema) -> float:
+    def score(self, truths: Truths, answers: Answers, schema: Schema, inputs: Columns | None = None) -> float:
         column = {label: i for i, label in enumerate(schema.labels)}
         losses = [
             -math.log(max(float(a.extra["probabilities"][column[t]]) if t in column else 0.0, 1e-15))
@@ -177,7 +244,13 @@ class LogLoss(Metric):
         return math.fsum(losses) / max(len(losses), 1)
 
     def bound(
-        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+        self,
+        truths: Truths,
+        answers: Answers,
+        schema: Schema,
+        units: Sequence[str],
+        alpha: float,
+        inputs: Columns | None = None,
     ) -> Bound:
         return self.estimated(truths, answers, schema, units, alpha)
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from rung.core.metrics.base import Answers, FloatArray, MeanMetric, Metric, RocAuc, Truths, seed_of
 from rung.core.stats import confidence_bounds
 from rung.core.stats.confidence_bounds import Bound
-from rung.core.types import Prediction, Schema
+from rung.core.types import Columns, Prediction, Schema
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -21,12 +21,18 @@ BoolArray = npt.NDArray[np.bool_]
 class MeanRocAuc(Metric):
     """ROC-AUC: of two labels, the same for either; of more, the mean over labels of each against the rest."""
 
-    def score(self, truths: Truths, answers: Answers, schema: Schema) -> float:
+    def score(self, truths: Truths, answers: Answers, schema: Schema, inputs: Columns | None = None) -> float:
         parts = [part.score(truths, answers, schema) for part in self._parts(schema)]
         return math.fsum(parts) / len(parts)
 
     def bound(
-        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+        self,
+        truths: Truths,
+        answers: Answers,
+        schema: Schema,
+        units: Sequence[str],
+        alpha: float,
+        inputs: Columns | None = None,
     ) -> Bound:
         """Return the mean of K bounds at alpha / K: by the union bound all hold together, and so does their mean."""
         parts = self._parts(schema)
@@ -54,16 +60,28 @@ class PositiveMetric(Metric):
     def of(self, scores: FloatArray, is_positive: BoolArray) -> float:
         """Return the metric of these rows."""
 
-    def score(self, truths: Truths, answers: Answers, schema: Schema) -> float:
+    def score(self, truths: Truths, answers: Answers, schema: Schema, inputs: Columns | None = None) -> float:
         return self.of(*self.sides(truths, answers, schema))
 
     def bound(
-        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+        self,
+        truths: Truths,
+        answers: Answers,
+        schema: Schema,
+        units: Sequence[str],
+        alpha: float,
+        inputs: Columns | None = None,
     ) -> Bound:
         return self.estimated(truths, answers, schema, units, alpha)
 
     def estimated(
-        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+        self,
+        truths: Truths,
+        answers: Answers,
+        schema: Schema,
+        units: Sequence[str],
+        alpha: float,
+        inputs: Columns | None = None,
     ) -> Bound:
         scores, positive = self.sides(truths, answers, schema)
         sign = 1.0 if self.higher_is_better else -1.0

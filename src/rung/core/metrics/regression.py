@@ -12,7 +12,7 @@ import numpy.typing as npt
 from rung.core.metrics.base import Answers, FloatArray, MeanMetric, Metric, Truths, seed_of
 from rung.core.stats import confidence_bounds
 from rung.core.stats.confidence_bounds import Bound
-from rung.core.types import Prediction, Schema
+from rung.core.types import Columns, Prediction, Schema
 
 
 class ErrorMetric(Metric):
@@ -26,16 +26,28 @@ class ErrorMetric(Metric):
         self.higher_is_better = higher_is_better
         self.greatest = 1.0 if higher_is_better else math.inf
 
-    def score(self, truths: Truths, answers: Answers, schema: Schema) -> float:
+    def score(self, truths: Truths, answers: Answers, schema: Schema, inputs: Columns | None = None) -> float:
         return self._of(*_numbers(truths, answers)) if len(truths) else 0.0
 
     def bound(
-        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+        self,
+        truths: Truths,
+        answers: Answers,
+        schema: Schema,
+        units: Sequence[str],
+        alpha: float,
+        inputs: Columns | None = None,
     ) -> Bound:
         return self.estimated(truths, answers, schema, units, alpha)
 
     def estimated(
-        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+        self,
+        truths: Truths,
+        answers: Answers,
+        schema: Schema,
+        units: Sequence[str],
+        alpha: float,
+        inputs: Columns | None = None,
     ) -> Bound:
         sign = 1.0 if self.higher_is_better else -1.0
         true, said = _numbers(truths, answers)
