@@ -1,31 +1,38 @@
 """Every endpoint times every role; keys made, exchanged and revoked while a server runs; what a browser may not do."""
 
+import asyncio
 import json
+import threading
 import time
+from urllib.parse import unquote
 
 import pytest
 from fastapi.testclient import TestClient
 
 from rung.core.errors import RungError
-from rung.serving.http.access import ADMIN, ANY, ENDPOINTS, PUBLIC, REVIEW
+from rung.serving.http.access import ADMIN, ANY, ENDPOINTS, PREDICTION_ACTIONS, PUBLIC, REVIEW, match_endpoint
 from rung.serving.http.api_keys import KeyStore, RateLimit
-from rung.serving.http.app import create_app
+from rung.serving.http.app import TableRoute, create_app
 from rung.serving.service import Service
-from support import run_cli, start_cli
+from support import run_cli
 
 ASK = {"inputs": {"text": "The striker scored twice"}}
 # What each endpoint is asked with, and what it says to those who may.
 ASKED = {
     "/v1/models/{name}/predict": (ASK, 200),
     "/v1/models/{name}/explain": (ASK, 200),
+    "/v1/models/{name}/stream": (ASK, 200),
     "/v1/models/{name}/versions/{version}/predict": (ASK, 200),
     "/v1/models/{name}/versions/{version}/explain": (ASK, 200),
+    "/v1/models/{name}/versions/{version}/stream": (ASK, 200),
     "/v1/feedback": ({"prediction": "0" * 32, "answer": "tech"}, 404),
     "/v1/predictions/{id}": (None, 404),
     "/v1/models/{name}/reload": ({}, 200),
     "/v1/subjects/export": ({"subject": "ann"}, 200),
     "/v1/subjects/erase": ({"subject": "ann"}, 200),
 }
+# Those that the middleware handles itself.
+PREDICTIONS = {(e.method, e.path) for e in ENDPOINTS if e.action in PREDICTION_ACTIONS}
 MAY = {PUBLIC: {"nobody", "predict", "review", "admin"}, ANY: {"predict", "review", "admin"}, REVIEW: {"review", "admin"}, ADMIN: {"admin"}}  # fmt: skip
 
 
@@ -47,11 +54,106 @@ def test_every_endpoint_times_every_role(opened, desk):
 def test_every_route_stands_in_the_table(opened):
     with opened() as server:
         routes = {(m, r.path) for r in server.client.app.routes for m in r.methods if m != "HEAD"}
-        assert routes <= {(e.method, e.path) for e in ENDPOINTS}
+        assert routes | PREDICTIONS == {(e.method, e.path) for e in ENDPOINTS}
+        assert all(route.entry in ENDPOINTS and route.entry.roles for route in server.client.app.routes)
         for method, path in (("GET", "/nothing"), ("DELETE", "/v1/models"), ("OPTIONS", "/v1/models")):
             assert server.client.request(method, path).status_code == 401
         other = server.client.get("/nothing", headers=server.headers["admin"])
         assert other.status_code == 404
+        wrong = server.client.get("/v1/models/desk/predict", headers=server.headers["admin"])
+        assert wrong.status_code == 405 and "POST" in wrong.json()["problem"]
+
+
+def test_a_route_without_a_role_cannot_be_made():
+    with pytest.raises(KeyError):
+        TableRoute("GET", "/v1/secrets", lambda request: None)
+
+
+def mangled(path):
+    """Yield spellings of a path that a second parser might take for it."""
+    head, _, last = path.rpartition("/")
+    for end in ("%0A", "%0a", "%0D%0A", "%00", "%09", "%E2%80%A8", "%C2%85", "%7F", "/", "//", "/.", "%2F"):
+        yield path + end
+    yield "/" + path
+    yield path.replace("/", "//")
+    yield head + "/%0A" + last
+    yield head + "/./" + last
+    yield head + "/x/../" + last
+    yield head + "/%2e%2e/" + last
+    yield head + "/;/" + last
+    if "/v1/" in path:
+        yield path.replace("/v1/", "/V1/")
+        yield path.replace("/v1/", "/v1;a=b/")
+        yield path.replace("/v1/", "/%EF%BD%961/")
+        yield path.replace("/v1/", "/v1%20/")
+        yield path.replace("/v1/", "\\v1\\")
+    if last and not last.startswith(("desk", "0")):
+        yield f"{head}/{last.upper()}"
+        yield f"{head}/{last};x"
+        yield f"{head}/{last}%20"
+        yield f"{head}/{last[0]}%E2%80%8B{last[1:]}"
+
+
+def statuses(app, requests):
+    """Return the status of each (method, raw path, headers), sent to the application as uvicorn does."""
+
+    async def ask(method, spelling, headers):
+        sent = []
+
+        async def receive():
+            return {"type": "http.request", "body": b"{}"}
+
+        async def send(message):
+            sent.append(message)
+
+        headers = [(k.lower().encode(), v.encode()) for k, v in (headers or {}).items()]
+        raw = spelling.encode()
+        await app(
+            {"type": "http", "method": method, "path": unquote(spelling), "raw_path": raw, "query_string": b"",
+             "headers": [(b"host", b"localhost"), *headers], "root_path": "", "scheme": "http", "server": None},
+            receive, send,
+        )  # fmt: skip
+        return sent[0]["status"]
+
+    async def run():
+        return [await ask(*request) for request in requests]
+
+    found = []
+    # A thread of its own: the browser tests leave a running event loop in this one.
+    thread = threading.Thread(target=lambda: found.extend(asyncio.run(run())))
+    thread.start()
+    thread.join()
+    return found
+
+
+def test_no_spelling_of_a_path_opens_a_route(opened, desk):
+    with opened() as server:
+        requests = [
+            (method, spelling, server.headers.get(role))
+            for endpoint in ENDPOINTS
+            for spelling in mangled(
+                endpoint.path.format(name="desk", version=desk.manifest.version, id="0" * 32)
+                if "{" in endpoint.path
+                else endpoint.path
+            )
+            for method in (endpoint.method, "HEAD" if endpoint.method == "GET" else "PUT")
+            for role in ("nobody", "predict", "review", "admin")
+        ]
+        found = statuses(server.client.app, requests)
+        wrong = [r for r, status in zip(requests, found, strict=True) if status != (404 if r[2] else 401)]
+        assert len(found) == len(requests) > 1_000 and wrong == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/models/a\nb", "/v1/models/\x00", "/v1/models/\u2028", "/v1/models/" + "a" * 257, "/v1/models/", "/v1/models/\x7f",
+     "/v1/models/desk/predict\n", "v1/models", "", "/v1/models/desk\u200b/reload"],
+)  # fmt: skip
+def test_names_in_paths_are_printable(path):
+    assert match_endpoint("GET", path) is None and match_endpoint("POST", path) is None
+    assert match_endpoint("GET", "/v1/models/客服 desk").parameters == {"name": "客服 desk"}
+    assert match_endpoint("HEAD", "/healthz").endpoint.roles is PUBLIC
+    assert match_endpoint("PUT", "/v1/models") is None
 
 
 def test_cors_is_closed(opened):
@@ -167,6 +269,6 @@ def test_without_keys_pages_of_elsewhere_are_refused(desk):
 
 
 def test_beyond_this_machine_only_with_keys(built, tmp_path):
-    done = start_cli("serve", built.bundle, "--host", "0.0.0.0", cwd=tmp_path)
+    done = run_cli("serve", built.bundle, "--host", "0.0.0.0", cwd=tmp_path)
     assert done.returncode == 2 and "without API keys the server only accepts local requests" in done.stderr
     assert "rung keys create" in done.stderr

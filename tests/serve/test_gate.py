@@ -180,7 +180,7 @@ def gate(receive, **limits):
         sent.append(message)
 
     async def run():
-        await RequestMiddleware(app, Service(limits=ServeSpec(**limits)), None)(
+        await RequestMiddleware(app, Service(limits=ServeSpec(**limits)), None, None)(
             {"type": "http", "method": "POST", "path": "/v1/feedback", "headers": []}, receive, send
         )
 

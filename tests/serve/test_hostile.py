@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from test_kill import free_port, start
 
 from rung.core.types import Field, Schema
-from rung.serving.batch_predict import parse_body
-from rung.serving.http.schemas import FeedbackRequest, request_model
+from rung.serving.http.schemas import FeedbackRequest, parse_body, request_model
 from waiting import LONG
 
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=30))
@@ -29,6 +28,7 @@ NEAR = st.fixed_dictionaries(
 POSTS = (
     "/v1/models/desk/predict",
     "/v1/models/desk/explain",
+    "/v1/models/desk/stream",
     "/v1/feedback",
     "/v1/subjects/export",
     "/v1/models/desk/reload",

@@ -45,6 +45,8 @@ def test_the_page_is_followed(page, built, news_csv, tmp_path):
             assert done.returncode == 0, (line, done.stdout, done.stderr)
             if export:
                 env[export[1]] = done.stdout.strip()
+            elif "/stream " in line:
+                assert done.stdout.startswith("event: answer\ndata: {"), done.stdout
             elif line.startswith("curl"):
                 said[line.split()[1]] = answer = json.loads(done.stdout)
                 made = made or answer["predictions"][0]["id"]

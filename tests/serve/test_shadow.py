@@ -23,6 +23,7 @@ from rung.journal.schema import SHADOWS
 from rung.journal.writer import Journal
 from rung.serving import promotion
 from rung.serving.http.app import create_app
+from rung.serving.http.request_body import RequestBody
 from rung.serving.model_registry import LoadedModel
 from rung.serving.service import Service
 from rung.serving.shadow import ShadowProcess, ShadowRunner
@@ -149,7 +150,7 @@ def test_one_that_crashes_is_counted_and_given_up(shop, built, other, monkeypatc
 @pytest.mark.skipif(os.name == "nt", reason="stops a process by signal")
 def test_a_worker_that_ends_or_takes_too_long(built):
     answer = json.dumps({"predictions": [{"label": "tech", "id": "1"}]}).encode()
-    body = json.dumps({"inputs": [{"text": "a"}]}).encode()
+    body = RequestBody(json.dumps({"inputs": [{"text": "a"}]}).encode())
     worker = ShadowProcess(str(built.bundle), 10)
     assert [row["error"] for row in worker.ask(body, answer, 60.0)["rows"]] == [""]
     os.kill(worker.pid, signal.SIGSTOP)
@@ -170,13 +171,14 @@ def test_rows_it_cannot_answer_are_errors_and_those_of_the_champion_none(built):
     )
     said = compare_answers(
         hosted,
-        json.dumps({"inputs": [{"text": "a phone"}, {"text": ""}, {"text": " "}]}).encode(),
+        RequestBody(json.dumps({"inputs": [{"text": "a phone"}, {"text": ""}, {"text": " "}]}).encode()),
         answer.encode(),
-        10,
     )
     assert [(row["id"], row["error"]) for row in said["rows"]] == [("1", ""), ("3", "refused")]
     other = compare_answers(
-        hosted, b'{"inputs": [{"title": "a"}, {"title": "b"}, {"title": "c"}]}', answer.encode(), 10
+        hosted,
+        RequestBody(b'{"inputs": [{"title": "a"}, {"title": "b"}, {"title": "c"}]}'),
+        answer.encode(),
     )
     assert [(row["error"], row["output"], row["same"]) for row in other["rows"]] == [
         ("refused", None, None)
@@ -185,7 +187,7 @@ def test_rows_it_cannot_answer_are_errors_and_those_of_the_champion_none(built):
 
 def test_without_a_shadow_or_beside_another_version_nothing_waits(desk, tmp_path):
     shadows = ShadowRunner(Service(folder=tmp_path))
-    shadows.submit(LoadedModel(desk, 10), b"{}", b"{}")
+    shadows.submit(LoadedModel(desk, 10), RequestBody(b"{}"), b"{}")
     assert shadows._bytes == 0 and shadows._queue.empty()
 
 

@@ -136,7 +136,8 @@ def test_blob_to_label(patches, tmp_path):
         "file:///etc/passwd",
         str(bundle / "manifest.json"),
     ):
-        assert "never opened" in ask(client, model, {"patch": path})["error"]
+        refused = client.post(model.manifest.endpoint, json={"inputs": [{"patch": path}]})
+        assert refused.status_code == 422 and "never opened" in refused.json()["problem"]
     refuses_the_hostile(client, model, "patch")
 
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 @click.option(
     "--explain", is_flag=True, help="Also write the parts of the input that decided, strongest first. Slower."
 )
+@click.option("--stream", is_flag=True, help="With --text: print the answer piece by piece as it comes.")
 @click.option("--keep", is_flag=True, help="Also write the input columns.")
 @click.option("--id", "id_column", help="Input column that identifies a row. Default: the row number.")
 @click.option("--encoding", help="Character encoding of the input. Default: detected.")
@@ -53,17 +54,21 @@ if TYPE_CHECKING:
 )  # fmt: skip
 def command(
     bundle: Path, text: str | None, source: Path | None, output: Path | None,
-    encoding: str | None, as_json: bool, **options: Any,
+    encoding: str | None, as_json: bool, stream: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Predict a text or every row of a file, in order, with BUNDLE. A row that cannot be read gets an error."""
     from rung.serving.predictor import open_bundle
 
     if (text is None) == (source is None):
         raise click.UsageError("Give either --text or -i.")
+    if stream and text is None:
+        raise click.UsageError("--stream goes with --text.")
     model = open_bundle(bundle)
     if not model.manifest.certified:
         click.echo("Warning: this bundle is not certified; its quality is not proven.", err=True)
-    if text is not None:
+    if text is not None and stream:
+        _stream_text(model, text, options["scores"], as_json)
+    elif text is not None:
         _predict_text(model, text, options["scores"], as_json)
     elif source is not None:
         _refuse_overwriting(source, output)
@@ -96,6 +101,23 @@ def _predict_text(model: Predictor, text: str, scores: bool, as_json: bool) -> N
                 click.echo(f"  {key.removeprefix('score:')}  {value:.4f}")
     if reasons:
         click.echo("because of: " + ", ".join(f"{r.text} ({r.weight:+.2f})" for r in reasons))
+
+
+def _stream_text(model: Predictor, text: str, scores: bool, as_json: bool) -> None:
+    """Print an answer as it comes: its pieces as text, or an object a line and the whole answer last."""
+    from rung.core.types import Prediction
+
+    pieces = 0
+    for piece in model.stream(text):
+        if isinstance(piece, Prediction):
+            answer = model.to_response(piece, scores, answered_by=True)
+        else:
+            pieces += 1
+            click.echo(json.dumps({"piece": piece}, ensure_ascii=False) if as_json else piece, nl=as_json)
+    if as_json:
+        click.echo(json.dumps(answer, ensure_ascii=False))
+    else:
+        click.echo("" if pieces else answer[model.schema.outputs[0].name])
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,12 @@ class Kind(ABC):
     def reader(self, field: Field) -> Reader:
         """Return the function that reads a value of a request, or of a caller in Python, for a field."""
 
+    def from_form(self, text: str) -> Any:
+        """Return the value of a form's plain part or of a flag: the text, or what it is as JSON. Raises ValueError."""
+        if self.is_text or self.is_number or self.is_media:
+            return text
+        return json.loads(text, parse_constant=_refuse_constant) if text.strip() else None
+
     def read_column(self, field: Field, read: Reader, cells: Any, where: str) -> Sequence[Any]:
         """Return many cells of a field as `read` would one by one; a kind may be faster. cells: a list or an array."""
         return [read(cell, where) for cell in (cells.tolist() if hasattr(cells, "tolist") else cells)]
@@ -199,30 +205,45 @@ class MediaKind(Kind):
 
     def reader(self, field: Field) -> Reader:
         def read(value: Any, where: str) -> Any:
-            return self._read(field, value, where)
+            blob = self.receive(field, value, where)
+            if blob is None:
+                return None
+            try:
+                found = dict(self.inspect(blob))
+            except ValueError as error:
+                raise self._refusal(field, error, where) from None
+            return Blob(blob.sha256, blob.size, blob.name, found, blob.source)
 
         return read
 
-    def _read(self, field: Field, value: Any, where: str) -> Blob | None:
+    def receive(self, field: Field, value: Any, where: str) -> Blob | None:
+        """Return the blob of a value of a request, its content not yet looked at; None when there is none.
+
+        Raises InputError for what holds no media: a path, an address, too much.
+        """
         if value is None or value == "":
             return None
         try:
-            blob = self._blob(value)
-            found = dict(self.inspect(blob))
+            return self._blob(value)
         except ValueError as error:
-            reason = str(error).partition(": ")[2] or str(error)
-            fix = f"Send the content of one {self.name}, as an upload or as base64; paths and addresses are not opened."
-            raise InputError(f"'{field.name}' cannot be used: {reason}", where, fix) from None
-        return Blob(blob.sha256, blob.size, blob.name, found, blob.source)
+            raise self._refusal(field, error, where) from None
+
+    def _refusal(self, field: Field, error: ValueError, where: str) -> InputError:
+        reason = str(error).partition(": ")[2] or str(error)
+        fix = f"Send the content of one {self.name}, as an upload or as base64; paths and addresses are not opened."
+        return InputError(f"'{field.name}' cannot be used: {reason}", where, fix)
 
     def _blob(self, value: Any) -> Blob:
         """Return the blob of a value of a request or of a caller in Python; raises ValueError."""
         name = ""
         if isinstance(value, Blob):
+            if value.size > self.max_bytes:
+                raise ValueError(f"more than {self.max_bytes:,} bytes")
+            if not value.size:
+                raise ValueError("it is empty")
             return value
-        if isinstance(
-            value, Path
-        ):  # Only Python can send one: JSON has no paths, and texts are never taken for one.
+        # Only Python can send a path: JSON has none, and texts are never taken for one.
+        if isinstance(value, Path):
             return blob_of_file(value, value.name, self.max_bytes)
         if isinstance(value, Mapping):
             name, value = str(value.get("name") or "")[:200], value.get("base64")
@@ -237,7 +258,11 @@ class MediaKind(Kind):
         return Blob.of(bytes(value), name)
 
     def request_type(self, field: Field) -> Any:
-        return str | dict[str, Any] | None
+        from typing import Annotated
+
+        from pydantic import WithJsonSchema
+
+        return Annotated[str | dict[str, Any] | None, WithJsonSchema(self.json_schema(field))]
 
     def json_schema(self, field: Field) -> dict[str, Any]:
         text = {"type": "string", "contentEncoding": "base64", "contentMediaType": self.accepts}
@@ -320,6 +345,10 @@ class MediaKind(Kind):
             whole = Blob.of(decoded_base64(raw["base64"], self.max_bytes), blob.name)
             return Blob(whole.sha256, whole.size, whole.name, blob.measures, whole.source)
         return blob
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
 
 def kind_names() -> tuple[str, ...]:

@@ -176,7 +176,10 @@ class Streams(Protocol):
     """A model that answers bit by bit."""
 
     def stream(self, inputs: Mapping[str, Any]) -> Iterator[str]:
-        """Yield the pieces of one answer; joined they are the value `predict` gives."""
+        """Yield the pieces of one answer; joined they are the value `predict` gives.
+
+        A generator may return the whole `Prediction`, with what a service charged as its cost.
+        """
         ...
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
-
 from rung.core.errors import InputError
-from rung.serving.http.schemas import request_rows
+from rung.serving.http.request_body import RequestBody
 from rung.serving.model_registry import LoadedModel
 from rung.serving.service import Service
 
@@ -17,33 +16,46 @@ if TYPE_CHECKING:
     from rung.journal.records import PredictionRecord
 
 # Created once: `json.dumps` creates an encoder per call.
-_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def to_json(value: Any) -> bytes:
+    """Return a response as JSON; a lone surrogate is escaped."""
+    return _encode(value).encode("utf-8", "backslashreplace")
 
 
 class PredictRequest:
     """A request for predictions in the dispatcher's queue.
 
-    runs_alone: it is not batched with others, because it has several rows or asks for explanations, which take far longer.
+    action: predict, explain or stream. runs_alone: it is not batched with others, because it has several rows or asks for explanations, which take far longer.
     """
 
     def __init__(
-        self, loaded: LoadedModel, body: bytes, explain: bool, caller: str, request_id: str, deadline: float
+        self,
+        loaded: LoadedModel,
+        body: RequestBody,
+        action: str,
+        caller: str,
+        request_id: str,
+        deadline: float,
     ) -> None:
         self.loaded, self.body = loaded, body
         self.caller, self.request_id, self.deadline = caller, request_id, deadline
-        self.explain = self.runs_alone = explain
+        self.explain = self.runs_alone = action == "explain"
+        self._is_stream = action == "stream"
         self.scores = False
         self.subject: str | None = None
         self.rows: list[dict[str, Any]] | None = None
 
-    def read(self, max_rows: int) -> None:
+    def read(self) -> None:
         """Validate the body, once. Raises InputError."""
         if self.rows is not None:
             return
-        body = parse_body(self.loaded.request, self.body)
-        self.explain = self.explain or body.explain
-        self.scores, self.subject = body.scores, body.subject
-        self.rows = request_rows(body, max_rows, self.explain)
+        found = self.loaded.request_reader.read(self.body, self.explain)
+        self.explain = self.explain or found.explain
+        self.scores, self.subject, self.rows = found.scores, found.subject, found.rows
+        if self._is_stream and len(self.rows) != 1:
+            raise InputError(f"{len(self.rows)} rows cannot be streamed", "inputs", "Send one row.")
         self.runs_alone = self.explain or len(self.rows) != 1
 
 
@@ -74,18 +86,35 @@ def predict_batch(
     made = []
     for request in group:
         own = [next(left) for _ in request.rows or ()]
-        records: list[PredictionRecord] = []
-        if service.journal is not None:
-            good_rows = [(next(read), answer) for answer in own if "error" not in answer]
-            records = _records(request, good_rows, seconds, price)
-        answer = {
-            "model": manifest.name,
-            "version": manifest.version,
-            "certified": manifest.certified,
-            "predictions": own,
-        }
-        made.append((_to_json(answer).encode("utf-8", "backslashreplace"), records))
+        good = sum("error" not in answer for answer in own)
+        made.append(finish_request(service, request, own, list(islice(read, good)), seconds, price))
     return made
+
+
+def finish_request(
+    service: Service,
+    request: PredictRequest,
+    answers: list[dict[str, Any]],
+    as_read: list[dict[str, Any]],
+    seconds: float,
+    price: float,
+) -> tuple[bytes, list[PredictionRecord]]:
+    """Return the JSON response of a request and its journal records.
+
+    answers: of its rows; they get ids. as_read: the rows that were answered, as the model read them.
+    """
+    records: list[PredictionRecord] = []
+    if service.journal is not None:
+        good = [answer for answer in answers if "error" not in answer]
+        records = _records(request, list(zip(as_read, good, strict=True)), seconds, price)
+    manifest = request.loaded.manifest
+    response = {
+        "model": manifest.name,
+        "version": manifest.version,
+        "certified": manifest.certified,
+        "predictions": answers,
+    }
+    return to_json(response), records
 
 
 def _records(
@@ -114,19 +143,3 @@ def _records(
             )
         )  # fmt: skip
     return records
-
-
-def parse_body(model: type[BaseModel], body: bytes) -> Any:
-    """Return a body as its model; raises InputError with a message that does not repeat the input."""
-    try:
-        return model.model_validate_json(body)
-    except (ValidationError, RecursionError, OverflowError) as error:
-        found = error.errors(include_input=False) if isinstance(error, ValidationError) else []
-        where = "; ".join(
-            dict.fromkeys(".".join(str(part)[:64] for part in ("body", *item["loc"])) for item in found[:5])
-        )
-        problem = (
-            "; ".join(dict.fromkeys(str(item["msg"]) for item in found[:5])) or "the body cannot be parsed"
-        )
-        fix = "Send JSON with the fields shown at /docs; GET /v1/models lists a model's inputs."
-        raise InputError(problem, where or "body", fix) from None

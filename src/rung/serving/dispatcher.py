@@ -8,16 +8,30 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from functools import partial
 
 from rung.core.errors import RungError
 from rung.serving.batch_predict import PredictRequest, predict_batch
 from rung.serving.http.access import Caller
+from rung.serving.http.request_body import RequestBody
 from rung.serving.model_registry import LoadedModel
 from rung.serving.service import HttpError, Service
 from rung.serving.shadow import ShadowRunner
+from rung.serving.streaming import (
+    ANSWER,
+    ANSWERED,
+    FAILED,
+    GONE,
+    SLOW,
+    EventQueue,
+    ReaderGone,
+    encode_event,
+    require_answer,
+    run_in_thread,
+    stream_answer,
+)
 from rung.serving.workers import WorkerPool
 
 ResultCallback = Callable[[BaseException | None, bytes], None]
@@ -41,43 +55,112 @@ class Dispatcher:
         self._workers.close()
 
     async def answer(
-        self, loaded: LoadedModel, body: bytes, explain: bool, caller: Caller, request_id: str
+        self, loaded: LoadedModel, body: RequestBody, action: str, caller: Caller, request_id: str
     ) -> bytes:
-        """Return the JSON response after it is in the journal. Raises InputError, HttpError, JournalError."""
-        limits = self._service.limits
+        """Return the JSON response after it is in the journal. Raises InputError, HttpError, JournalError.
+
+        action: predict, explain or stream.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bytes] = loop.create_future()
-        request = PredictRequest(
-            loaded, body, explain, caller.name, request_id, time.monotonic() + limits.seconds
-        )
+        request = self._request(loaded, body, action, caller, request_id)
 
         def on_result(error: BaseException | None, answer: bytes) -> None:
-            with self._lock:
-                self.in_flight -= 1
+            self._release()
             with suppress(RuntimeError):  # The event loop may have closed: then nobody awaits the result.
                 loop.call_soon_threadsafe(_resolve, future, error, answer)
 
         with self._lock:
-            if self.in_flight >= limits.max_in_flight:
-                self._service.metrics.refused.add("busy")
-                again = math.ceil(min(self.in_flight * self._mean_seconds / self._threads, 30.0))
-                raise HttpError(
-                    429, f"{self.in_flight} requests are in progress already", "server", "Try again later.", max(again, 1)
-                )  # fmt: skip
-            self.in_flight += 1
+            self._admit()
             self._queue.append((request, on_result))
         self._workers.submit(self._run_batch)
-        too_late = loop.call_later(limits.seconds, _resolve, future, TimeoutError(), b"")
+        too_late = loop.call_later(self._service.limits.seconds, _resolve, future, TimeoutError(), b"")
         try:
             return await future
         except TimeoutError:
-            self._service.metrics.refused.add("slow")
-            fix = "Send fewer rows per request, or try again later."
-            raise HttpError(
-                503, f"the prediction took longer than {limits.seconds:g} seconds", "server", fix, 1
-            ) from None
+            raise self._too_slow() from None
         finally:
             too_late.cancel()
+
+    async def stream(
+        self, loaded: LoadedModel, body: RequestBody, caller: Caller, request_id: str
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield server-sent events: `piece` as the model gives them, then `answer`, when it is in the journal.
+
+        A model that does not stream gives one `answer`. Raises as `answer` does. Close the generator when the client
+        is gone: the model then stops at its next piece.
+        """
+        if not loaded.predictor.streams:
+            answer = await self.answer(loaded, body, "stream", caller, request_id)
+            require_answer(answer)
+            yield encode_event(ANSWER, answer)
+            return
+        request = self._request(loaded, body, "stream", caller, request_id)
+        events = EventQueue(asyncio.get_running_loop(), request.deadline)
+        with self._lock:
+            self._admit()
+        outcome = GONE
+        try:
+            run_in_thread(partial(self._run_stream, request, events))
+            ended = False
+            while not ended:
+                chunk, ended = await events.get()
+                if ended:
+                    outcome = ANSWERED
+                yield chunk
+        except TimeoutError:
+            outcome = SLOW
+            raise self._too_slow() from None
+        except Exception:
+            outcome = FAILED
+            raise
+        finally:
+            events.close()
+            self._service.metrics.streams.add(loaded.manifest.name, loaded.manifest.version, outcome)
+
+    def _run_stream(self, request: PredictRequest, events: EventQueue) -> None:
+        """Run a stream to its end, in its thread."""
+        try:
+            try:
+                answer = stream_answer(self._service, request, events)
+            except ReaderGone:
+                return
+            except BaseException as error:
+                events.put(error if isinstance(error, Exception) else RuntimeError(type(error).__name__))
+                return
+            events.put(encode_event(ANSWER, answer))
+            events.put(None)
+            if self._shadows is not None and self._service.journal is not None:
+                self._shadows.submit(request.loaded, request.body, answer)
+        except (ReaderGone, RuntimeError):
+            pass  # Nobody waits for the rest; the event loop may have closed.
+        finally:
+            self._release()
+
+    def _request(
+        self, loaded: LoadedModel, body: RequestBody, action: str, caller: Caller, request_id: str
+    ) -> PredictRequest:
+        deadline = time.monotonic() + self._service.limits.seconds
+        return PredictRequest(loaded, body, action, caller.name, request_id, deadline)
+
+    def _admit(self) -> None:
+        """Count a request in; the caller holds the lock. Raises HttpError 429 when too many are in progress."""
+        if self.in_flight >= self._service.limits.max_in_flight:
+            self._service.metrics.refused.add("busy")
+            again = math.ceil(min(self.in_flight * self._mean_seconds / self._threads, 30.0))
+            raise HttpError(
+                429, f"{self.in_flight} requests are in progress already", "server", "Try again later.", max(again, 1)
+            )  # fmt: skip
+        self.in_flight += 1
+
+    def _release(self) -> None:
+        with self._lock:
+            self.in_flight -= 1
+
+    def _too_slow(self) -> HttpError:
+        self._service.metrics.refused.add("slow")
+        problem = f"the prediction took longer than {self._service.limits.seconds:g} seconds"
+        return HttpError(503, problem, "server", "Send fewer rows per request, or try again later.", 1)
 
     def _next_batch(self) -> list[tuple[PredictRequest, ResultCallback]]:
         """Return the next request and those behind it that can join its batch; [] when another thread took them."""
@@ -104,7 +187,7 @@ class Dispatcher:
             try:
                 if time.monotonic() > request.deadline:
                     raise TimeoutError
-                request.read(self._service.limits.rows)
+                request.read()
             except BaseException as error:
                 on_result(error, b"")
                 continue

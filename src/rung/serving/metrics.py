@@ -97,6 +97,9 @@ class Metrics:
         self.predictions = Counter("rung_predictions_total", "Rows predicted.", ("model", "version"))
         self.batches = Counter("rung_batches_total", "Calls of the model.", ("model", "version"))
         self.predict_seconds = Histogram("rung_predict_seconds", "Model time per call.", ("model", "version"))
+        self.streams = Counter(
+            "rung_streams_total", "Streamed answers by outcome.", ("model", "version", "outcome")
+        )
         self.feedback = Counter("rung_feedback_total", "Feedback received.", ("source",))
         self.refused = Counter("rung_refused_total", "Requests refused.", ("reason",))
         self.reloads = Counter("rung_reloads_total", "Model reloads by outcome.", ("model", "outcome"))
@@ -118,7 +121,7 @@ class Metrics:
     def text(self) -> str:
         """Return all metrics in the text format."""
         parts: list[Counter | Gauge | Histogram] = [
-            self.requests, self.seconds, self.predictions, self.batches, self.predict_seconds, self.feedback, self.refused,
+            self.requests, self.seconds, self.predictions, self.batches, self.predict_seconds, self.streams, self.feedback, self.refused,
             self.reloads, self.shadow_rows, self.shadow_seconds, self.shadow_skipped, *self.gauges,
         ]  # fmt: skip
         lines = []

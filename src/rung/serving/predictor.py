@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -18,7 +18,7 @@ from rung.core.blobs import BundleMedia
 from rung.core.errors import BundleError, InputError, RungError, did_you_mean
 from rung.core.kind import kind
 from rung.core.manifest import Manifest, read_manifest, verify_files
-from rung.core.model import Explains, Model, Probabilities, Reason
+from rung.core.model import Explains, Model, Probabilities, Reason, Streams
 from rung.core.task import Task
 from rung.core.types import Prediction
 
@@ -110,6 +110,43 @@ class Predictor:
             return [[] for _ in checked]
         return self._model.explain(self._columns(checked), most)
 
+    @property
+    def streams(self) -> bool:
+        """Return whether `stream` yields pieces before the answer."""
+        return isinstance(self._model, Streams)
+
+    def stream(
+        self, row: Row, read: Callable[[dict[str, Any]], object] | None = None
+    ) -> Iterator[str | Prediction]:
+        """Return an iterator over the pieces of one answer as they come, then the Prediction.
+
+        row, read: as for `predict` and `respond`. A model that does not stream yields the Prediction alone. Raises
+        InputError at once for a row that cannot be answered.
+        """
+        checked = self._checked(row, "row")
+        if read is not None:
+            read(checked)
+        return self._pieces(checked)
+
+    def _pieces(self, row: dict[str, Any]) -> Iterator[str | Prediction]:
+        if not isinstance(self._model, Streams):
+            yield self._answer([row])[0]
+            return
+        stream = iter(self._model.stream(row))
+        pieces: list[str] = []
+        try:
+            while True:
+                piece = next(stream)
+                pieces.append(piece)
+                yield piece
+        except StopIteration as done:
+            # What a generator returns; the value of any other iterator's end is None.
+            answer = done.value
+        finally:
+            if isinstance(stream, Generator):
+                stream.close()
+        yield answer if isinstance(answer, Prediction) else Prediction("".join(pieces))
+
     def respond(
         self,
         rows: Iterable[Row | RungError],
@@ -159,7 +196,7 @@ class Predictor:
             if read is not None:
                 for cells in zip(*map(_as_read, columns.values()), strict=True):
                     read(dict(zip(columns, cells, strict=True)))
-            return [self._response(one, scores, answered_by) for one in self._model.predict(columns)]
+            return [self.to_response(one, scores, answered_by) for one in self._model.predict(columns)]
         checked: list[dict[str, Any]] = []
         errors: dict[int, str] = {}
         for place, row in enumerate(chunk):
@@ -176,7 +213,7 @@ class Predictor:
         return [
             {"error": errors[place]}
             if place in errors
-            else self._response(next(answers), scores, answered_by)
+            else self.to_response(next(answers), scores, answered_by)
             for place in range(len(chunk))
         ]
 
@@ -190,7 +227,8 @@ class Predictor:
             answers[i]["reasons"] = [{"text": r.text, "weight": r.weight} for r in reasons]
         return answers
 
-    def _response(self, answer: Prediction, scores: bool, answered_by: bool) -> dict[str, Any]:
+    def to_response(self, answer: Prediction, scores: bool, answered_by: bool) -> dict[str, Any]:
+        """Return a prediction as a row of a response."""
         said = self.task.response(answer, self.schema, scores)
         return said | {"answered_by": answer.answered_by or self.manifest.model} if answered_by else said
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from rung.core.errors import RungError
 from rung.core.logs import log
+from rung.serving.http.request_body import RequestBody
 from rung.serving.model_registry import LoadedModel
 from rung.serving.service import Service
 from rung.serving.shadow_state import NAME, Shadow, read_shadows
@@ -46,7 +47,7 @@ class _ShadowRequest:
 
     name: str
     shadow: Shadow
-    body: bytes
+    body: RequestBody
     answer: bytes
 
 
@@ -66,15 +67,15 @@ class ShadowProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def ask(self, body: bytes, answer: bytes, seconds: float) -> dict[str, Any]:
+    def ask(self, body: RequestBody, answer: bytes, seconds: float) -> dict[str, Any]:
         """Return the result of `shadow_worker.compare_answers`. The first call waits until the bundle is loaded."""
         if not self._is_open and "version" not in self._read_line(_OPEN_SECONDS):
             raise ChildProcessError("the bundle cannot be loaded")
         self._is_open = True
         assert self._process.stdin is not None  # noqa: S101 - it is a pipe
-        head = json.dumps({"body": len(body), "answer": len(answer)}).encode()
+        sizes = {"body": len(body.content), "answer": len(answer), "content_type": body.content_type}
         try:
-            self._process.stdin.write(head + b"\n" + body + answer)
+            self._process.stdin.write(json.dumps(sizes).encode() + b"\n" + body.content + answer)
             self._process.stdin.flush()
         except (OSError, ValueError):  # A broken or closed pipe.
             raise ChildProcessError("the process ended") from None
@@ -126,13 +127,13 @@ class ShadowRunner:
         self._queue: queue.SimpleQueue[_ShadowRequest | None] = queue.SimpleQueue()
         self._stop = threading.Event()
 
-    def submit(self, loaded: LoadedModel, body: bytes, answer: bytes) -> None:
+    def submit(self, loaded: LoadedModel, body: RequestBody, answer: bytes) -> None:
         """Queue a request that is answered and in the journal. Never blocks, never raises."""
         name = loaded.manifest.name
         shadow = self._active.get(name)
         if shadow is None or shadow.champion != loaded.manifest.version:
             return
-        size = len(body) + len(answer)
+        size = len(body.content) + len(answer)
         with self._lock:
             waits = self._queued.get(name, 0)
             fits = waits < shadow.waiting and self._bytes + size <= _MAX_QUEUED_BYTES
@@ -162,7 +163,7 @@ class ShadowRunner:
                     continue
                 with self._lock:
                     self._queued[request.name] -= 1
-                    self._bytes -= len(request.body) + len(request.answer)
+                    self._bytes -= len(request.body.content) + len(request.answer)
                 if self._active.get(request.name) == request.shadow:
                     self._run_challenger(request)
         except Exception as error:

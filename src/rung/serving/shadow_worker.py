@@ -1,7 +1,7 @@
 """The subprocess of a challenger in shadow, which isolates the server from its errors and delays.
 
 Started by `serving.shadow` as `python -m rung.serving.shadow_worker BUNDLE ROWS`, at the lowest priority. It reads frames
-from standard input: a line of JSON with two lengths, the body of a request, the champion's response. It writes one line
+from standard input: a line of JSON with the content type and two lengths, the body of a request, the champion's response. It writes one line
 of JSON per frame, and one at the start: {"version": ...} or {"failed": ...}.
 """
 
@@ -15,14 +15,14 @@ from contextlib import suppress
 from typing import Any, BinaryIO
 
 from rung.core.errors import RungError
-from rung.serving.http.schemas import request_rows
+from rung.serving.http.request_body import RequestBody
 from rung.serving.model_registry import LoadedModel
 from rung.serving.predictor import open_bundle
 
 REFUSED, FAILED = "refused", "failed"
 
 
-def compare_answers(loaded: LoadedModel, body: bytes, answer: bytes, max_rows: int) -> dict[str, Any]:
+def compare_answers(loaded: LoadedModel, body: RequestBody, answer: bytes) -> dict[str, Any]:
     """Return a challenger's answers to a request: {"rows": [...], "cpu_s": ...}, one row per answer of the champion.
 
     A row has `id`, `output` (None without an answer), `same` (None for numbers, which are compared later) and `error`.
@@ -31,8 +31,8 @@ def compare_answers(loaded: LoadedModel, body: bytes, answer: bytes, max_rows: i
     expected = json.loads(answer)["predictions"]
     started = time.process_time()
     try:
-        asked = request_rows(loaded.request.model_validate_json(body), max_rows, False)
-        own = list(loaded.predictor.respond(asked, answered_by=True))
+        asked = loaded.request_reader.read(body)
+        own = list(loaded.predictor.respond(asked.rows, answered_by=True))
     except Exception as error:
         # Any exception counts as the challenger's error. Messages may quote inputs, so only the kind is kept.
         own = [{"error": REFUSED if isinstance(error, RungError | ValueError) else FAILED}] * len(expected)
@@ -67,8 +67,8 @@ def run_worker(source: BinaryIO, sink: BinaryIO, bundle: str, max_rows: int) -> 
         return
     while head := source.readline():
         sizes = json.loads(head)
-        body, answer = source.read(sizes["body"]), source.read(sizes["answer"])
-        _write_line(sink, compare_answers(loaded, body, answer, max_rows))
+        body = RequestBody(source.read(sizes["body"]), sizes["content_type"])
+        _write_line(sink, compare_answers(loaded, body, source.read(sizes["answer"])))
 
 
 def _write_line(sink: BinaryIO, message: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 PUBLIC = frozenset({"public"})
@@ -19,6 +19,19 @@ class Endpoint:
     path: str
     roles: frozenset[str]
 
+    @property
+    def action(self) -> str:
+        """Return the last part of the path."""
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class EndpointMatch:
+    """The endpoint of a request and the values of the parameters in its path."""
+
+    endpoint: Endpoint
+    parameters: Mapping[str, str]
+
 
 # `/` is a static form: it names no model and asks the user for a key.
 ENDPOINTS = (
@@ -31,8 +44,10 @@ ENDPOINTS = (
     Endpoint("GET", "/v1/models/{name}", ANY),
     Endpoint("POST", "/v1/models/{name}/predict", ANY),
     Endpoint("POST", "/v1/models/{name}/explain", ANY),
+    Endpoint("POST", "/v1/models/{name}/stream", ANY),
     Endpoint("POST", "/v1/models/{name}/versions/{version}/predict", ANY),
     Endpoint("POST", "/v1/models/{name}/versions/{version}/explain", ANY),
+    Endpoint("POST", "/v1/models/{name}/versions/{version}/stream", ANY),
     Endpoint("POST", "/v1/feedback", ANY),
     Endpoint("GET", "/v1/predictions/{id}", REVIEW),
     Endpoint("GET", "/metrics", REVIEW),
@@ -40,12 +55,10 @@ ENDPOINTS = (
     Endpoint("POST", "/v1/subjects/export", ADMIN),
     Endpoint("POST", "/v1/subjects/erase", ADMIN),
 )
-_STATIC_PATHS = {(e.method, e.path): e for e in ENDPOINTS if "{" not in e.path}
-_PATH_PATTERNS = [
-    (e.method, re.compile(re.sub(r"\{\w+\}", "[^/]+", e.path)), e) for e in ENDPOINTS if "{" in e.path
-]
-# Predictions are the most frequent requests: match them first.
-_PATH_PATTERNS.sort(key=lambda item: not item[2].path.endswith("/predict"))
+# Handled by the middleware itself, without the framework's routing: they are the most frequent requests.
+PREDICTION_ACTIONS = frozenset({"predict", "explain", "stream"})
+# Names of models, versions and ids in a path are far shorter.
+_MAX_PARAMETER_CHARS = 256
 
 
 @dataclass(frozen=True)
@@ -61,15 +74,49 @@ class Caller:
 DEVELOPER = Caller("development", "admin")
 
 
-def match_endpoint(method: str, path: str) -> Endpoint | None:
-    """Return the endpoint of a request; None for an unknown path."""
+def match_endpoint(method: str, path: str) -> EndpointMatch | None:
+    """Return the endpoint of a request; None for an unknown path. The only place where paths are parsed.
+
+    path: percent-decoded. It matches a template part by part: `//`, a slash at the end, another case or a control
+    character match none, so they can reach no route.
+    """
+    parts = path.split("/")
     method = "GET" if method == "HEAD" else method
-    found = _STATIC_PATHS.get((method, path))
-    if found is None:
-        found = next(
-            (e for verb, pattern, e in _PATH_PATTERNS if verb == method and pattern.fullmatch(path)), None
-        )
+    for template, endpoint in _TEMPLATES.get((method, len(parts)), ()):
+        parameters = _match_parts(template, parts)
+        if parameters is not None:
+            return EndpointMatch(endpoint, parameters)
+    return None
+
+
+def allowed_methods(path: str) -> list[str]:
+    """Return the methods that a path has; [] for an unknown path."""
+    return [method for method in ("GET", "POST") if match_endpoint(method, path)]
+
+
+def _match_parts(template: Sequence[str], parts: Sequence[str]) -> dict[str, str] | None:
+    """Return the parameters where the parts fit the template, which has as many; None where they do not."""
+    found: dict[str, str] = {}
+    for expected, part in zip(template, parts, strict=True):
+        if expected[:1] != "{":
+            if part != expected:
+                return None
+        elif part.isprintable() and 0 < len(part) <= _MAX_PARAMETER_CHARS:
+            found[expected[1:-1]] = part
+        else:
+            return None
     return found
+
+
+def _templates() -> dict[tuple[str, int], list[tuple[list[str], Endpoint]]]:
+    found: dict[tuple[str, int], list[tuple[list[str], Endpoint]]] = {}
+    for endpoint in ENDPOINTS:
+        parts = endpoint.path.split("/")
+        found.setdefault((endpoint.method, len(parts)), []).append((parts, endpoint))
+    return found
+
+
+_TEMPLATES = _templates()
 
 
 def presented_key(headers: list[tuple[bytes, bytes]]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,18 +15,18 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from rung.core.errors import RungError
 from rung.core.logs import log
-from rung.serving.batch_predict import parse_body
 from rung.serving.dispatcher import Dispatcher
-from rung.serving.http.access import Caller
+from rung.serving.http.access import ENDPOINTS, Caller
 from rung.serving.http.docs_page import docs_page
 from rung.serving.http.feedback import JournalDisabled, add_feedback
-from rung.serving.http.middleware import RequestMiddleware
+from rung.serving.http.middleware import PredictionCall, RequestMiddleware
 from rung.serving.http.openapi import build_openapi
-from rung.serving.http.schemas import MAX_EXPLAINED_CHARS, MAX_EXPLAINED_ROWS, SubjectRequest
+from rung.serving.http.schemas import MAX_EXPLAINED_CHARS, MAX_EXPLAINED_ROWS, SubjectRequest, parse_body
 from rung.serving.http.schemas import row_model as row_model
 from rung.serving.metrics import CONTENT_TYPE, Gauge
 from rung.serving.model_registry import BundleLocator, LoadedModel, ModelRegistry
@@ -65,15 +65,17 @@ def create_app(
         Gauge("rung_models", "Models loaded.", lambda: len(models.all())),
     ]
 
-    async def predict(
-        name: str, version: str | None, explain: bool, body: bytes, caller: Caller, request_id: str
-    ) -> bytes:
-        return await dispatcher.answer(models.get(name, version), body, explain, caller, request_id)
+    async def predict(call: PredictionCall) -> bytes:
+        loaded = models.get(call.name, call.version)
+        return await dispatcher.answer(loaded, call.body, call.action, call.caller, call.request_id)
+
+    def stream(call: PredictionCall) -> AsyncGenerator[bytes, None]:
+        return dispatcher.stream(models.get(call.name, call.version), call.body, call.caller, call.request_id)
 
     version = predictors[0].manifest.rung_version if predictors else ""
     return Starlette(
         routes=[*_read_routes(models, service, version), *_write_routes(models, service)],
-        middleware=[Middleware(RequestMiddleware, service=service, predict=predict)],
+        middleware=[Middleware(RequestMiddleware, service=service, predict=predict, stream=stream)],
         exception_handlers={HTTPException: _http_exception},
         lifespan=_lifespan(service, models, dispatcher, shadows),
     )
@@ -120,6 +122,25 @@ def _lifespan(service: Service, models: ModelRegistry, dispatcher: Dispatcher, s
                 service.journal.close()
 
     return lifespan
+
+
+class TableRoute(Route):
+    """The route of an endpoint of the table, to which the middleware has matched the request's path.
+
+    The path is not parsed a second time, so no request reaches another route than the one whose roles were checked.
+    Raises KeyError for an endpoint that is not in the table.
+    """
+
+    def __init__(self, method: str, path: str, handler: Callable[..., Any]) -> None:
+        self.entry = {(e.method, e.path): e for e in ENDPOINTS}[method, path]
+        super().__init__(path, handler, methods=[method])
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Return whether the request was matched to this route's endpoint."""
+        found = scope.get("rung.match")
+        if found is None or found.endpoint is not self.entry:
+            return Match.NONE, {}
+        return Match.FULL, {"endpoint": self.endpoint, "path_params": dict(found.parameters)}
 
 
 def _read_routes(models: ModelRegistry, service: Service, version: str) -> list[Route]:
@@ -169,7 +190,7 @@ def _read_routes(models: ModelRegistry, service: Service, version: str) -> list[
         "/v1/models/{name}": describe, "/v1/predictions/{id}": prediction, "/": page,
         "/openapi.json": document, "/docs": docs,
     }  # fmt: skip
-    return [Route(path, answer, methods=["GET"]) for path, answer in handlers.items()]
+    return [TableRoute("GET", path, answer) for path, answer in handlers.items()]
 
 
 def _write_routes(models: ModelRegistry, service: Service) -> list[Route]:
@@ -212,7 +233,7 @@ def _write_routes(models: ModelRegistry, service: Service) -> list[Route]:
         "/v1/feedback": feedback, "/v1/models/{name}/reload": reload,
         "/v1/subjects/export": export, "/v1/subjects/erase": erase,
     }  # fmt: skip
-    return [Route(path, answer, methods=["POST"]) for path, answer in handlers.items()]
+    return [TableRoute("POST", path, answer) for path, answer in handlers.items()]
 
 
 def _journal(service: Service) -> Any:

@@ -7,9 +7,8 @@ import time
 from typing import Any
 
 from rung.core.errors import InputError
-from rung.serving.batch_predict import parse_body
 from rung.serving.http.access import Caller
-from rung.serving.http.schemas import MAX_ANSWER_CHARS, FeedbackRequest
+from rung.serving.http.schemas import MAX_ANSWER_CHARS, FeedbackRequest, parse_body
 from rung.serving.service import HttpError, Service
 
 _SOURCE_BY_ROLE = {"predict": "user", "review": "review", "admin": "review"}

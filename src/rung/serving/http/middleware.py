@@ -10,35 +10,69 @@ import math
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rung.core.errors import RungError
 from rung.core.logs import LOGGER, log_request
-from rung.serving.http.access import DEVELOPER, PUBLIC, Caller, Endpoint, match_endpoint, presented_key
+from rung.serving.http.access import (
+    DEVELOPER,
+    PREDICTION_ACTIONS,
+    PUBLIC,
+    Caller,
+    Endpoint,
+    EndpointMatch,
+    allowed_methods,
+    match_endpoint,
+    presented_key,
+)
 from rung.serving.http.api_keys import RateLimit
+from rung.serving.http.request_body import RequestBody
 from rung.serving.model_registry import ModelNotFound
 from rung.serving.service import HttpError, Service
+from rung.serving.streaming import ERROR, encode_event
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # Request bodies being received, of all connections together; each alone is limited by `limits.body_mb`.
 _MAX_BUFFERED_BYTES = 256 << 20
 # A slow body holds memory and a connection.
 _BODY_SECONDS = 10.0
+# The last one tells nginx to pass events on as they come.
+_EVENT_HEADERS = ((b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no"))
 _SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
-_PREDICT_ACTIONS = ("predict", "explain")
-PredictHandler = Callable[[str, str | None, bool, bytes, Caller, str], Awaitable[bytes]]
+
+
+@dataclass(frozen=True)
+class PredictionCall:
+    """An authorized request for a prediction. version: None for the model at the unversioned path."""
+
+    name: str
+    version: str | None
+    action: str
+    body: RequestBody
+    caller: Caller
+    request_id: str
+
+
+PredictHandler = Callable[[PredictionCall], Awaitable[bytes]]
+# Yields encoded server-sent events.
+StreamHandler = Callable[[PredictionCall], AsyncGenerator[bytes, None]]
 
 
 class RequestMiddleware:
     """Checks every request, passes it to `app`, and handles predictions itself, without the framework's routing."""
 
-    def __init__(self, app: ASGIApp, service: Service, predict: PredictHandler) -> None:
+    def __init__(
+        self, app: ASGIApp, service: Service, predict: PredictHandler, stream: StreamHandler
+    ) -> None:
         self._app = app
         self._service = service
         self._predict = predict
+        self._stream = stream
         self._rate_limit = RateLimit()
         self._max_body_bytes = int(service.limits.body_mb * (1 << 20))
         self._buffered_bytes = 0
@@ -48,14 +82,17 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        endpoint = match_endpoint(scope["method"], scope["path"])
+        match = match_endpoint(scope["method"], scope["path"])
         request_id = _request_id(scope["headers"])
         recorder = _ResponseRecorder(send, request_id)
         caller: Caller | None = None
         try:
-            caller = self._authorize(scope, endpoint)
+            caller = self._authorize(scope, match.endpoint if match else None)
+            if match is None:
+                raise _unknown_path(scope["path"])
             scope["rung"] = (caller, request_id)
-            await self._serve(scope, receive, recorder, endpoint)
+            scope["rung.match"] = match
+            await self._serve(scope, receive, recorder, match)
         except RungError as error:
             await _send_error(recorder, error)
         except Exception as error:
@@ -64,24 +101,29 @@ class RequestMiddleware:
             await _send_error(recorder, HttpError(500, "internal server error", "server", fix))
         finally:
             self._log_and_count(
-                scope, endpoint, caller, request_id, recorder.status, time.perf_counter() - started
+                scope, match, caller, request_id, recorder.status, time.perf_counter() - started
             )
 
     async def _serve(
-        self, scope: Scope, receive: Receive, recorder: _ResponseRecorder, endpoint: Endpoint | None
+        self, scope: Scope, receive: Receive, recorder: _ResponseRecorder, match: EndpointMatch
     ) -> None:
         if scope["method"] in {"GET", "HEAD"}:
             await self._app(scope, receive, recorder)
             return
         _reject_compressed(scope["headers"])
         body = await self._read_body(scope, receive)
-        if endpoint is not None and endpoint.path.endswith(_PREDICT_ACTIONS):
-            # /v1/models/{name}/predict or /v1/models/{name}/versions/{version}/predict
-            parts = scope["path"].split("/")
-            version = parts[5] if len(parts) == 7 else None
+        action = match.endpoint.action
+        if action in PREDICTION_ACTIONS:
             caller, request_id = scope["rung"]
-            answer = await self._predict(parts[3], version, parts[-1] == "explain", body, caller, request_id)
-            await _send_json(recorder, 200, answer)
+            content_type = next((v for k, v in scope["headers"] if k == b"content-type"), b"")
+            call = PredictionCall(
+                match.parameters["name"], match.parameters.get("version"), action,
+                RequestBody(body, content_type.decode("latin-1")), caller, request_id,
+            )  # fmt: skip
+            if action == "stream":
+                await self._send_stream(call, receive, recorder)
+            else:
+                await _send_json(recorder, 200, await self._predict(call))
             return
         given = False
 
@@ -93,6 +135,28 @@ class RequestMiddleware:
             return {"type": "http.request", "body": body, "more_body": False}
 
         await self._app(scope, replay, recorder)
+
+    async def _send_stream(self, call: PredictionCall, receive: Receive, recorder: _ResponseRecorder) -> None:
+        """Send the events of a stream as they come; end it when the client closes the connection."""
+
+        async def send_events() -> None:
+            async with aclosing(self._stream(call)) as events:
+                # Errors before the first event are ordinary responses: the status is not sent yet.
+                async for chunk in events:
+                    await recorder.send_event(chunk)
+            await recorder.end_events()
+
+        sending = asyncio.ensure_future(send_events())
+        leaving = asyncio.ensure_future(_disconnected(receive))
+        try:
+            # A client that does not read holds up `send`: it has a second more than the model.
+            seconds = self._service.limits.seconds + 1
+            await asyncio.wait({sending, leaving}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            sending.cancel()
+            with suppress(asyncio.CancelledError):
+                await sending
 
     def _authorize(self, scope: Scope, endpoint: Endpoint | None) -> Caller:
         """Authenticate the caller and return it; raises HttpError 401, 403 or 429."""
@@ -157,10 +221,10 @@ class RequestMiddleware:
             self._buffered_bytes -= size
 
     def _log_and_count(
-        self, scope: Scope, endpoint: Endpoint | None, caller: Caller | None, request_id: str, status: int, seconds: float
+        self, scope: Scope, match: EndpointMatch | None, caller: Caller | None, request_id: str, status: int, seconds: float
     ) -> None:  # fmt: skip
         # The path is chosen by the caller: log and metrics hold the endpoint's template instead.
-        name = endpoint.path if endpoint else "other"
+        name = match.endpoint.path if match else "other"
         metrics = self._service.metrics
         metrics.requests.add(name, str(status))
         metrics.seconds.observe(seconds, name)
@@ -176,6 +240,7 @@ class _ResponseRecorder:
         self._send = send
         self._request_id = request_id.encode()
         self.status = 0
+        self.streams = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -187,9 +252,23 @@ class _ResponseRecorder:
             ]
         await self._send(message)
 
+    async def send_event(self, chunk: bytes) -> None:
+        """Send encoded server-sent events; the first ones begin the response."""
+        if not self.streams:
+            self.streams = True
+            await self({"type": "http.response.start", "status": 200, "headers": list(_EVENT_HEADERS)})
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    async def end_events(self) -> None:
+        """End the response."""
+        await self._send({"type": "http.response.body", "body": b""})
+
 
 async def _send_error(recorder: _ResponseRecorder, error: RungError) -> None:
     if recorder.status:  # The response has started: its status cannot be changed any more.
+        if recorder.streams:
+            await recorder.send_event(encode_event(ERROR, _error_body(error)))
+            await recorder.end_events()
         return
     headers = []
     if isinstance(error, HttpError):
@@ -206,8 +285,25 @@ async def _send_error(recorder: _ResponseRecorder, error: RungError) -> None:
         headers.append((b"retry-after", b"2"))
     else:
         status = 422
-    body = json.dumps(error.as_dict(), ensure_ascii=False).encode("utf-8", "backslashreplace")
-    await _send_json(recorder, status, body, headers)
+    await _send_json(recorder, status, _error_body(error), headers)
+
+
+def _error_body(error: RungError) -> bytes:
+    return json.dumps(error.as_dict(), ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def _unknown_path(path: str) -> HttpError:
+    """Return the error of a path that no endpoint has, or not with this method."""
+    fix = "GET /v1/models lists the models; /docs shows every endpoint."
+    if methods := allowed_methods(path):
+        return HttpError(405, f"this path takes {' or '.join(methods)}", "path", fix)
+    return HttpError(404, "there is no such path", "path", fix)
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Return when the client closes the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _send_json(

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from rung.core.kind import MediaKind, kind
+from rung.core.types import Schema
 from rung.serving.http.access import ENDPOINTS, PUBLIC
 from rung.serving.http.schemas import FeedbackRequest, SubjectRequest
 from rung.serving.model_registry import LoadedModel
@@ -54,12 +56,21 @@ def build_openapi(models: Sequence[LoadedModel], version: str, keys: bool) -> di
         for action, words in (
             ("predict", f"Predict with {name}"),
             ("explain", f"Predict with {name} and explain"),
+            ("stream", f"Predict one row with {name} and stream the answer as server-sent events"),
         ):
             body = _component(loaded.request, schemas, suffix="" if first else f"-{loaded.manifest.version}")
             plain = _operation(
                 words, f"{action}_{name}" if first else f"{action}_{name}_{loaded.manifest.version}"
             )
-            paths[f"{base}/{action}"] = {"post": plain | _request_body(body)}
+            if action == "stream":
+                plain["responses"]["200"]["content"] = {"text/event-stream": {"schema": _TEXT}}
+            content = {
+                "application/json": {"schema": body},
+                "multipart/form-data": {"schema": _form(loaded.manifest.schema)},
+            }
+            paths[f"{base}/{action}"] = {
+                "post": plain | {"requestBody": {"required": True, "content": content}}
+            }
     for endpoint in ENDPOINTS:
         if endpoint.path not in _SUMMARIES:
             continue
@@ -92,6 +103,19 @@ def _operation(summary: str, operation_id: str) -> dict[str, Any]:
 
 def _request_body(reference: dict[str, str]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": reference}}}}
+
+
+def _form(schema: Schema) -> dict[str, Any]:
+    """Return the schema of a form: a part for each input, repeated for more rows, and options."""
+    parts: dict[str, Any] = {"scores": {"type": "boolean"}, "explain": {"type": "boolean"}, "subject": _TEXT}
+    for field in schema.inputs:
+        known = kind(field.kind)
+        if isinstance(known, MediaKind):
+            file = {"type": "string", "format": "binary", "contentMediaType": known.accepts}
+            parts[field.name] = {"anyOf": [file, {"type": "array", "items": file}]}
+        else:
+            parts[field.name] = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
+    return {"type": "object", "required": list(schema.input_names), "properties": parts}
 
 
 def _component(model: type[BaseModel], schemas: dict[str, Any], suffix: str = "") -> dict[str, str]:

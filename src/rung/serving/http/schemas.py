@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from rung.core import types
 from rung.core.errors import InputError
@@ -16,6 +16,7 @@ MAX_EXPLAINED_ROWS = 20
 MAX_EXPLAINED_CHARS = 50_000
 # Length of a feedback's answer, as JSON.
 MAX_ANSWER_CHARS = 10_000
+MAX_SUBJECT_CHARS = 200
 
 
 def _require_json(value: Any) -> Any:
@@ -44,7 +45,9 @@ class SubjectRequest(BaseModel):
     """A data subject."""
 
     model_config = ConfigDict(extra="forbid")
-    subject: str = Field(min_length=1, max_length=200, description="the `subject` of the prediction requests")
+    subject: str = Field(
+        min_length=1, max_length=MAX_SUBJECT_CHARS, description="the `subject` of the prediction requests"
+    )
 
 
 def row_model(name: str, schema: types.Schema) -> type[BaseModel]:
@@ -71,23 +74,24 @@ def request_model(name: str, schema: types.Schema, max_rows: int) -> type[BaseMo
         "subject": (
             str | None,
             Field(
-                None, min_length=1, max_length=200, description="data subject of the rows: their data can be exported and erased by it"
+                None, min_length=1, max_length=MAX_SUBJECT_CHARS, description="data subject of the rows: their data can be exported and erased by it"
             ),
         ),
     }  # fmt: skip
     return create_model(f"{name}-request", __config__=ConfigDict(extra="forbid"), **fields)
 
 
-def request_rows(body: Any, max_rows: int, explain: bool) -> list[dict[str, Any]]:
-    """Return the rows of a validated request; raises InputError for more than the limits allow."""
-    rows = body.inputs if isinstance(body.inputs, list) else [body.inputs]
-    if len(rows) > max_rows:
-        raise InputError(
-            f"{len(rows)} rows are too many", "inputs", f"Send at most {max_rows} rows per request."
+def parse_body(model: type[BaseModel], body: bytes) -> Any:
+    """Return a body as its model; raises InputError with a message that does not repeat the input."""
+    try:
+        return model.model_validate_json(body)
+    except (ValidationError, RecursionError, OverflowError) as error:
+        found = error.errors(include_input=False) if isinstance(error, ValidationError) else []
+        where = "; ".join(
+            dict.fromkeys(".".join(str(part)[:64] for part in ("body", *item["loc"])) for item in found[:5])
         )
-    asked = [item.model_dump(by_alias=True) for item in rows]
-    chars = sum(len(value) for row in asked for value in row.values() if isinstance(value, str))
-    if explain and (len(rows) > MAX_EXPLAINED_ROWS or chars > MAX_EXPLAINED_CHARS):
-        fix = f"Explain at most {MAX_EXPLAINED_ROWS} rows and {MAX_EXPLAINED_CHARS:,} characters per request."
-        raise InputError(f"{len(rows)} rows of {chars:,} characters are too much to explain", "explain", fix)
-    return asked
+        problem = (
+            "; ".join(dict.fromkeys(str(item["msg"]) for item in found[:5])) or "the body cannot be parsed"
+        )
+        fix = "Send JSON with the fields shown at /docs; GET /v1/models lists a model's inputs."
+        raise InputError(problem, where or "body", fix) from None
