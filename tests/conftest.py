@@ -1,6 +1,7 @@
 """Fixtures: weights and real data, fetched once a machine, and one small build shared by the tests that only read it."""
 
 import functools
+import json
 import os
 from pathlib import Path
 
@@ -104,7 +105,10 @@ def _built(name, news_csv, extra=""):
 
     def make(folder):
         folder.mkdir()
-        rung.build(write_spec(folder, news_csv, extra=extra), run=folder / "run")
+        done = rung.build(write_spec(folder, news_csv, extra=extra), run=folder / "run")
+        # The processes that did not build read it from the file: nothing else may stand in what `build` returns.
+        assert read_json(done.folder / "report.json") == json.loads(json.dumps(done.report))
+        assert done.bundle == done.folder / "bundle"
 
     run = caches.once(name, make) / "run"
     return rung.Build(run, run / "bundle", read_json(run / "report.json"))

@@ -1,10 +1,16 @@
-"""What tests of several folders share: a small spec, a CSV writer, and `rung` in a process of its own."""
+"""What tests of several folders share: a small spec, a CSV writer, and `rung` called as a shell calls it."""
 
+import contextlib
 import csv
+import io
 import os
 import subprocess
 import sys
+import traceback
+import warnings
+from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import patch
 
 ROOT = Path(__file__).parent.parent
 
@@ -32,9 +38,48 @@ def write_spec(folder: Path, data: Path, bar: float = 0.7, extra: str = "") -> P
     return path
 
 
-def run_cli(*args, cwd=None, input=None, env=None):
-    """Run `rung` in a process of its own."""
+def run_cli(*args, cwd=None, env=None):
+    """Run `rung` within this process, as its entry point does, and return what a process would have left.
+
+    `start_cli` runs it in a process of its own, which costs its imports: seconds for a build.
+    """
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    command = ["rung", *map(str, args)]
+    with ExitStack() as stack:
+        for name, value in (("argv", command), ("stdin", io.StringIO()), ("stdout", out), ("stderr", err)):
+            stack.enter_context(patch.object(sys, name, value))
+        stack.enter_context(patch.dict(os.environ, env or {}))
+        stack.enter_context(contextlib.chdir(cwd or "."))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.resetwarnings()
+        for category in _NOT_SHOWN:
+            warnings.simplefilter("ignore", category)
+        code = _exit_code()
+        said = [stream.buffer.getvalue().decode("utf-8") for stream in (out, err)]
+    return subprocess.CompletedProcess(command, code, *said)
+
+
+# What Python does not show outside tests.
+_NOT_SHOWN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
+
+
+def _exit_code():
+    """Return the exit status of the command line; a bug prints its traceback, as it does to a user."""
+    from rung.cli import main
+
+    try:
+        main()
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else int(done.code is not None)
+    except Exception:
+        traceback.print_exc()
+        return 1
+    raise AssertionError("the command line ends by SystemExit")
+
+
+def start_cli(*args, cwd=None, env=None):
+    """Run `rung` in a process of its own, as a shell does."""
     return subprocess.run(
-        [sys.executable, "-m", "rung.cli", *map(str, args)], cwd=cwd, input=input, capture_output=True, text=True,
+        [sys.executable, "-m", "rung.cli", *map(str, args)], cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True,
         encoding="utf-8", env={**os.environ, **(env or {})}, check=False, timeout=300,
     )  # fmt: skip

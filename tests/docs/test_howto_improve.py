@@ -10,7 +10,7 @@ from test_howto_label import fill
 
 import caches
 import rung
-from rung.journal.encryption import VARIABLE, new_master_key
+from rung.journal.encryption import MASTER_KEY_VARIABLE, new_master_key
 from served_products import remember
 from support import ROOT, run_cli, write_csv
 
@@ -45,7 +45,7 @@ def test_it_is_followed(page, world, news_folder, tmp_path, monkeypatch):
     (tmp_path / "product.yaml").write_text(spec + FAST, encoding="utf-8")
     trained, traffic = world(news_folder)
     write_csv(tmp_path / re.search(r"path: (\S+),", spec)[1], ["text", "label"], trained)
-    monkeypatch.setenv(VARIABLE, new_master_key())
+    monkeypatch.setenv(MASTER_KEY_VARIABLE, new_master_key())
     first = rung.build(tmp_path / "product.yaml")
     assert first.cleared
     remember(tmp_path / "service", first.bundle, [{"text": row} for row, _ in traffic], None)

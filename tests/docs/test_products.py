@@ -34,8 +34,11 @@ def shell_lines(block):
 
 
 @pytest.fixture(scope="module")
-def follow(example_data, tmp_path_factory):
-    """Return a function that goes through a page in a copy of its example: {commands so far: what they printed}."""
+def follow(example_data, wordllama, minilm, tmp_path_factory):
+    """Return a function that goes through a page in a copy of its example: {commands so far: what they printed}.
+
+    The pages fetch these weights: here they are there already.
+    """
     found = {}
 
     def run(example, page):

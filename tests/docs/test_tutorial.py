@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 import rung
 from rung.serving.http.app import create_app
-from support import ROOT, run_cli, write_csv
+from support import ROOT, start_cli, write_csv
 
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.S)
 
@@ -33,7 +33,7 @@ def test_the_tutorial_is_followed(page, news_rows, tmp_path):
         for line in block.splitlines() if language == "bash" else ():
             words = shlex.split(line)[1:]
             if line.startswith("rung ") and words[0] != "serve" and "examples/" not in line:
-                said = run_cli(*words, cwd=tmp_path, env=cache)
+                said = start_cli(*words, cwd=tmp_path, env=cache)
                 assert said.returncode == 0, said.stdout + said.stderr
                 done.add(words[0])
     assert done == {"plan", "build", "predict"}

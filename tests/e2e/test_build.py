@@ -15,12 +15,12 @@ from rung.building.report import KEYS
 from rung.core.spec.product import load_product
 from rung.core.types import Prediction
 from rung.data.profile.finding import Finding
-from support import run_cli, write_csv, write_spec
+from support import run_cli, start_cli, write_csv, write_spec
 from waiting import LONG, wait_until
 
 
 def test_plan_build_show_verify_predict(news_csv, tmp_path):
-    planned = run_cli("plan", news_csv, "-o", "product.yaml", cwd=tmp_path)
+    planned = start_cli("plan", news_csv, "-o", "product.yaml", cwd=tmp_path)
     assert planned.returncode == 0, planned.stderr
     text = (tmp_path / "product.yaml").read_text()
     assert (
@@ -34,15 +34,15 @@ def test_plan_build_show_verify_predict(news_csv, tmp_path):
     )
     # No weights on this machine: only the rungs that need none stand on the ladder.
     bare = {"RUNG_CACHE": str(tmp_path / "cache")}
-    built = run_cli("build", "product.yaml", "--json", cwd=tmp_path, env=bare)
+    built = start_cli("build", "product.yaml", "--json", cwd=tmp_path, env=bare)
     assert built.returncode == 0, built.stderr
     done = json.loads(built.stdout)
     assert done["report"]["cleared"] and done["report"]["winner"] == "tfidf_linear"
-    shown = run_cli("show", cwd=tmp_path)
+    shown = start_cli("show", cwd=tmp_path)
     assert shown.returncode == 0 and "tfidf_linear" in shown.stdout and "report.html" in shown.stdout
-    verified = run_cli("verify", done["bundle"], "--json", cwd=tmp_path)
+    verified = start_cli("verify", done["bundle"], "--json", cwd=tmp_path)
     assert verified.returncode == 0 and json.loads(verified.stdout)["certified"]
-    one = run_cli(
+    one = start_cli(
         "predict", done["bundle"], "--text", "The striker scored twice in the cup final", cwd=tmp_path
     )
     assert (
@@ -51,7 +51,7 @@ def test_plan_build_show_verify_predict(news_csv, tmp_path):
         and "because of" in one.stdout
         and not one.stderr
     )
-    again = run_cli("plan", news_csv, "-o", "product.yaml", cwd=tmp_path)
+    again = start_cli("plan", news_csv, "-o", "product.yaml", cwd=tmp_path)
     assert again.returncode == 2 and "exists already" in again.stderr
 
 
@@ -66,8 +66,6 @@ def test_report_has_exactly_the_documented_keys(built):
     # News has nothing to find: the keys of a finding are those of any.
     found |= {f"findings.{key}" for key in Finding("check", "info", 0, 0).as_dict()}
     assert found == documented
-    on_disk = json.loads((built.folder / "report.json").read_text())
-    assert on_disk == json.loads(json.dumps(built.report))
 
 
 def test_report_html_is_whole_and_self_contained(built):
@@ -170,7 +168,7 @@ def test_a_busy_port_is_the_users_mistake(built):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        done = run_cli("serve", built.bundle, "--port", taken.getsockname()[1])
+        done = start_cli("serve", built.bundle, "--port", taken.getsockname()[1])
     assert done.returncode == 2 and "cannot listen on this address" in done.stderr
 
 
@@ -188,7 +186,7 @@ def test_nothing_clears_exits_3_packs_the_best_and_warns(news_csv, tmp_path):
     assert json.loads(lock.read_text())["looks"] == [], "a rung not expected to pass must not be looked at"
     warned = run_cli("predict", result["bundle"], "--text", "a match", cwd=tmp_path)
     assert warned.returncode == 0 and "not certified" in warned.stderr
-    served = run_cli("serve", result["bundle"], cwd=tmp_path)
+    served = start_cli("serve", result["bundle"], cwd=tmp_path)
     assert served.returncode == 2 and "--uncertified" in served.stderr
 
 

@@ -9,7 +9,7 @@ import pytest
 import rung
 from rung.core.errors import BundleError
 from rung.core.manifest import seal
-from support import run_cli
+from support import start_cli
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def refused(bundle, words):
     with pytest.raises(BundleError, match=words) as caught:
         rung.load(bundle)
     assert caught.value.fix
-    done = run_cli("verify", bundle)
+    done = start_cli("verify", bundle)
     assert done.returncode == 2 and "Traceback" not in done.stderr
 
 

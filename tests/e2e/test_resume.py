@@ -11,7 +11,7 @@ import pytest
 import rung
 from rung.core.errors import RunError
 from rung.core.run import Run, choose_folder
-from support import run_cli, write_csv, write_spec
+from support import start_cli, write_csv, write_spec
 
 STABLE = ("bar", "cleared", "winner", "certificate", "data", "details", "advice")
 
@@ -50,7 +50,7 @@ def test_resume_after_a_kill(at, signal_name, news_csv, built, tmp_path):
     killed = subprocess.run(code, cwd=tmp_path, capture_output=True, text=True, env=os.environ, check=False)
     assert killed.returncode in (-signal.SIGKILL, -signal.SIGINT, 130, 1), killed.stderr
     assert not (tmp_path / "run" / "report.json").exists()
-    again = run_cli("build", "product.yaml", "--run", "run", "--json", cwd=tmp_path)
+    again = start_cli("build", "product.yaml", "--run", "run", "--json", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert outcome(json.loads(again.stdout)["report"]) == outcome(built.report)
     assert len(json.loads((tmp_path / "certificate.lock").read_text())["looks"]) == 1

@@ -14,7 +14,7 @@ from rung.serving.http.access import ADMIN, ANY, ENDPOINTS, PREDICTION_ACTIONS, 
 from rung.serving.http.api_keys import KeyStore, RateLimit
 from rung.serving.http.app import TableRoute, create_app
 from rung.serving.service import Service
-from support import run_cli
+from support import run_cli, start_cli
 
 ASK = {"inputs": {"text": "The striker scored twice"}}
 # What each endpoint is asked with, and what it says to those who may.
@@ -269,6 +269,6 @@ def test_without_keys_pages_of_elsewhere_are_refused(desk):
 
 
 def test_beyond_this_machine_only_with_keys(built, tmp_path):
-    done = run_cli("serve", built.bundle, "--host", "0.0.0.0", cwd=tmp_path)
+    done = start_cli("serve", built.bundle, "--host", "0.0.0.0", cwd=tmp_path)
     assert done.returncode == 2 and "without API keys the server only accepts local requests" in done.stderr
     assert "rung keys create" in done.stderr
