@@ -95,7 +95,7 @@ def test_by_keys_alone(served, enter):
     row = page.inner_text("#row p")
     press_and_wait(page, "s")
     press_and_wait(page, "u")
-    assert page.inner_text("#row p") == row and page.inner_text("#said") == "Taken back: label it again"
+    assert page.inner_text("#row p") == row and page.inner_text("#said") == "Undone: label it again"
     press_and_wait(page, "x")
     assert desk.progress().cannot == 1
     # A held key and a key with Ctrl label nothing.
@@ -121,7 +121,7 @@ def test_two_people_disagree_and_settle(served, enter):
     one.wait_for_selector("#open .choices")
     assert "Ana: ships · Bo: trees" in one.inner_text("#open")
     one.keyboard.press("2")
-    one.wait_for_function("() => document.querySelector('#open').innerText === 'Nothing to settle.'")
+    one.wait_for_function("() => document.querySelector('#open').innerText === 'Nothing to resolve.'")
     assert desk.progress().by_label["trees"] == 1
     one.keyboard.press("u")
     one.wait_for_selector("#open .choices")

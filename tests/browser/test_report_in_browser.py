@@ -49,7 +49,7 @@ def test_twenty_classes_can_still_be_read(visit, built, tmp_path, width):
 def test_the_field_changes_the_table(visit, pages):
     page = visit(pages / "en.html")
     before = page.locator("#yours").inner_text()
-    page.get_by_label("Your requests a day:").fill("1000000")
+    page.get_by_label("Your requests per day:").fill("1000000")
     after = page.locator("#yours").inner_text()
     assert before != after and after.startswith("1,000,000")
     # The row made by the script says what the row without script says.
@@ -58,7 +58,7 @@ def test_the_field_changes_the_table(visit, pages):
         [float(re.sub("[$,]", "", cell)) for cell in row.split()[1:]] for row in (after, last)
     )
     assert by_script == pytest.approx(by_python, abs=1)
-    page.get_by_label("Your requests a day:").fill("")
+    page.get_by_label("Your requests per day:").fill("")
     assert page.locator("#yours").inner_text().startswith("0") and page.problems == []
 
 

@@ -81,7 +81,7 @@ def test_reviewed_by_key(page_of, chromium, width):
     other.wait_for_selector("#open .choices")
     assert "admin: " in other.inner_text("#open") and "review: " in other.inner_text("#open")
     other.keyboard.press("1")
-    other.wait_for_function("() => document.querySelector('#open').innerText === 'Nothing to settle.'")
+    other.wait_for_function("() => document.querySelector('#open').innerText === 'Nothing to resolve.'")
     said = read_feedback(served.journal, "desk")
     assert {one.author for one in said} == {"review", "admin"} and {one.source for one in said} == {
         "review",

@@ -16,7 +16,10 @@ from app_in_thread import answering
 from looks import check_looks, every_look
 
 pytestmark = pytest.mark.browser
-WORDS = {"en": ("Try it", "Ask", "Decided by:", "sports"), "zh": ("试一试", "提问", "判断依据：", "sports")}
+WORDS = {
+    "en": ("Try the model", "Predict", "Decisive parts:", "sports"),
+    "zh": ("试用模型", "预测", "判断依据：", "sports"),
+}
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ def test_without_weights_the_finding_says_what_was_left_out(noisy):
     missing = {"blend": "minilm", "frozen_encoder": "minilm", "static_embedding": "wordllama"}
     assert found.values["left_out"] == missing
     english, chinese = (words(found.as_dict(), lang)["what"] for lang in ("en", "zh"))
-    assert "Judged by tfidf_linear. Left out because" in english and "由 tfidf_linear 判断。" in chinese
+    assert "Estimated by tfidf_linear. Not used, because" in english and "由 tfidf_linear 估计。" in chinese
     for command in ("`rung weights fetch minilm`", "`rung weights fetch wordllama`"):
         assert command in english and command in chinese
 
@@ -166,5 +166,5 @@ def test_checking_alone_leaves_the_lock_as_it_is(noisy, tmp_path):
     assert done.returncode == 0 and '"findings"' in done.stdout
     assert not (tmp_path / "certificate.lock").exists()
     shown = run_cli("data", "check", spec, "--labels", "--lang", "zh", "--out", "out", cwd=tmp_path)
-    assert "疑似标错的标签" in shown.stdout and (tmp_path / "out" / "labels.csv").is_file()
+    assert "疑似错误标签" in shown.stdout and (tmp_path / "out" / "labels.csv").is_file()
     assert (tmp_path / "certificate.lock").exists()

@@ -67,7 +67,7 @@ def test_a_row_that_changed_is_not_passed_off_as_the_one_left_out(left_out):
 def test_the_command(left_out):
     folder, n = left_out
     done = run_cli("data", "restore", "-o", "all.csv", cwd=folder)
-    assert done.returncode == 0 and done.stderr == "7 rows were left out; 6 found again in the source.\n", (
+    assert done.returncode == 0 and done.stderr == "7 rows were excluded; 6 found in the source.\n", (
         done.stderr
     )
     rows = list(csv.DictReader((folder / "all.csv").read_text(encoding="utf-8").splitlines()))
@@ -78,7 +78,7 @@ def test_the_command(left_out):
     )
     assert (
         bare.stdout == "text,label\n没有标签的一行,\n"
-        and bare.stderr == "共有 1 行被隔离，其中 1 行已从数据源找回。\n"
+        and bare.stderr == "共排除 1 行，其中 1 行已从数据源找回。\n"
     )
     shown = run_cli("data", "restore", "--json", "--reason", "duplicate", cwd=folder)
     (row,) = json.loads(shown.stdout)

@@ -60,7 +60,7 @@ def test_it_is_followed(page, world, news_folder, tmp_path, monkeypatch):
         if "--import" in line:
             assert re.search(r"^(3\d\d|400) answers new or changed", done.stdout)
         if line.endswith("--status") and " improve " in line:
-            assert "a whole audit round: `rung improve` can build a challenger." in done.stdout
+            assert "a complete audit round: `rung improve` can build a challenger." in done.stdout
         if line == "rung improve product.yaml":
             assert "Promoted:" in done.stdout and "(reused)" in done.stdout
         served.append(re.findall(r"served by (\w+) from now on", done.stdout))

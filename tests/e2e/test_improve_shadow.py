@@ -55,7 +55,7 @@ def test_in_shadow_first(news_folder, tmp_path, monkeypatch):
             assert ask(address, "/v1/models/news/predict", {"inputs": texts})["version"] == before
             waits = json.loads(run_cli("improve", spec, "--status", "--json", env=env).stdout)
         told = run_cli("improve", spec, "--status", env=env).stdout
-        assert "in shadow since" in told and "without an error" in told and "serves from now on" not in told
+        assert "in shadow since" in told and "without an error" in told and "is now the champion" not in told
         done = run_cli("improve", spec, "--by", "Bo", env=env)
         assert done.returncode == 0 and "Promoted:" in done.stdout, done.stdout + done.stderr
         until = time.monotonic() + 60
@@ -64,5 +64,5 @@ def test_in_shadow_first(news_folder, tmp_path, monkeypatch):
     began, ended = history(tmp_path / "service", "news")
     assert (began.action, began.who, ended.action, ended.who) == ("shadow", "Ann", "promote", "Bo")
     assert (
-        began.version == ended.version and "In shadow it answered" in ended.why and "audit rows" in ended.why
+        began.version == ended.version and "In shadow it predicted" in ended.why and "audit rows" in ended.why
     )

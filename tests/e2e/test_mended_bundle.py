@@ -72,15 +72,15 @@ def test_the_report_shows_what_was_mended(masked):
         "mask",
     ]
     english, chinese = render(report, "en"), render(report, "zh")
-    assert "What was mended" in english and "personal data masked: phone 600" in english
-    assert "做了哪些清洗" in chinese and "个人信息打码：电话号码 600" in chinese
+    assert "Text cleaning" in english and "personal data masked: phone 600" in english
+    assert "文本清洗" in chinese and "个人信息脱敏：电话号码 600" in chinese
     # Every row holds a phone number, so no other step shows one as its example; masking shows it with dots.
     examples = {line["step"]: line["examples"] for line in report["data"]["clean"]}
     assert examples["html"] == [] and len(examples["mask"]) == 3
     assert "&lt;PHONE_1&gt;" in english and "13800138" not in english
     older = json.loads(json.dumps(report))
     del older["data"]["clean"]
-    assert "What was mended" not in render(older, "en")
+    assert "Text cleaning" not in render(older, "en")
 
 
 def rewritten(bundle, target, change):

@@ -65,7 +65,7 @@ def test_chinese_on_the_line_and_by_variable(run_folder, tmp_path):
         ([], {"RUNG_LANG": "", "LC_ALL": "zh_CN.UTF-8"}),
     ):
         shown = run_cli("show", run_folder, *args, env=env)
-        assert "达标" in shown.stdout and "95% 的把握" in shown.stdout and "报告" in shown.stdout
+        assert "达标" in shown.stdout and "置信水平 95%" in shown.stdout and "报告" in shown.stdout
     wrong = run_cli("show", run_folder, "--lang", "fr")
     assert wrong.returncode == 2 and "there are no messages in 'fr'" in wrong.stderr
     page = tmp_path / "report.zh.html"
@@ -82,7 +82,7 @@ def test_watching_a_build_that_runs_elsewhere(news_csv, tmp_path):
     watched = run_cli("show", "--watch", cwd=tmp_path)
     assert build.wait(timeout=LONG) == 0
     assert watched.returncode == 0, watched.stderr
-    assert "Watching" in watched.stderr and "tfidf_linear: certified" in watched.stderr
+    assert "Following" in watched.stderr and "tfidf_linear: certified" in watched.stderr
     assert "Cleared." in watched.stdout and "\x1b" not in watched.stderr
 
 

@@ -75,13 +75,15 @@ def test_the_command_says_quiet_then_drift_and_takes_an_acknowledgement(built, p
     )
     done = run_cli("drift", spec, "--lang", "en")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("No drift was found in 150 rows.") and "at most 1%" in done.stdout
+    assert done.stdout.startswith("No drift found in 150 rows.") and "at most 1%" in done.stdout
     quiet = run_cli("improve", spec, "--if-drift", "--lang", "en")
-    assert quiet.returncode == 0 and quiet.stdout == "No drift was found in 150 rows: nothing to do yet.\n"
+    assert quiet.returncode == 0 and quiet.stdout == "No drift found in 150 rows: nothing to do yet.\n"
     serve_rows(tmp_path, built, fresh_rows["sports"])
     done = run_cli("drift", spec, "--html", tmp_path / "drift.html", "--lang", "zh")
     assert (
-        done.returncode == 3 and done.stdout.startswith("发现漂移：") and "误报的概率最多 1%" in done.stdout
+        done.returncode == 3
+        and done.stdout.startswith("发现漂移：")
+        and "误报的概率都不超过 1%" in done.stdout
     )
     assert (tmp_path / "drift.html").read_text(encoding="utf-8").count("<svg") >= 3
     report = json.loads(run_cli("drift", spec, "--json").stdout)
@@ -89,7 +91,7 @@ def test_the_command_says_quiet_then_drift_and_takes_an_acknowledgement(built, p
     begun = run_cli("improve", spec, "--if-drift", "--lang", "en")
     assert begun.returncode == 0 and "audit: 0 of" in begun.stdout, begun.stderr
     done = run_cli("drift", spec, "--acknowledge", "ann", "--lang", "en")
-    assert done.returncode == 0 and "Period 1 is ended in the name of ann." in done.stdout
+    assert done.returncode == 0 and "Period 1 was acknowledged by ann and has ended." in done.stdout
     done = run_cli("drift", spec, "--json")
     assert done.returncode == 0 and json.loads(done.stdout)["ended"][0]["acknowledged_by"] == "ann"
 
@@ -121,7 +123,7 @@ def test_what_cannot_be_told_is_said_without_the_secret_and_tried_again(
     codes += [404]
     done = run_cli("drift", spec, "--lang", "en")
     assert done.returncode == 3
-    assert "The webhook was not told: the alarm could not be sent: it answered 404." in done.stderr
+    assert "The webhook could not be notified: the alarm could not be sent: it answered 404." in done.stderr
     assert SECRET not in done.stdout + done.stderr and len(got) == 1
     assert run_cli("drift", spec, "--json").returncode == 3 and len(got) == 2
     # Neither a run folder nor the state remembers the address.
@@ -167,7 +169,7 @@ def test_the_page_is_one_file_in_both_languages(lang, built, tmp_path, fresh_row
         "http-equiv", ""
     )
     assert page.count("<svg") >= 3 and "script-src" not in page
-    assert ("What is different" if lang == "en" else "哪里不同") in page
+    assert ("What has changed" if lang == "en" else "哪里变了") in page
     assert "share of <code>sports</code>" in page if lang == "en" else "的占比" in page
 
 

@@ -121,7 +121,7 @@ def test_audited_rows_come_before_the_certificate_and_say_so(served, built):
 def test_words_and_page_in_both_languages(lang, served):
     report = json.loads(json.dumps(business_value(served[0])))
     said = " ".join(summary(report, lang))
-    assert ("as certified on" if lang == "en" else "的置信度证明") in said
+    assert ("certified on" if lang == "en" else "的置信水平认证") in said
     assert len(llm_lines(report, lang)) == 6
     page = render(report, monthly_cost, lang)
     assert "<svg" in page and ("2026" in page) and "DeepSeek" in page
@@ -131,8 +131,8 @@ def test_the_command(served, tmp_path):
     spec = served[0]
     done = run_cli("value", spec, "--lang", "en", "--html", tmp_path / "value.html")
     assert done.returncode == 0, done.stderr
-    assert "200 answers in 0.0 days" in done.stdout and "Less than a day was seen" in done.stdout
-    assert "tokens of input each (4 characters or 1.5 ideographs a token" in done.stdout
+    assert "200 predictions in 0.0 days" in done.stdout and "There is less than a day of data" in done.stdout
+    assert "tokens of input (4 characters or 1.5 Chinese characters per token" in done.stdout
     assert "你给出的数字" in run_cli("value", spec, "--lang", "zh").stdout
     assert json.loads(run_cli("value", spec, "--json").stdout)["rows"] == 200
     assert (tmp_path / "value.html").is_file()
@@ -146,7 +146,7 @@ def test_without_inputs_or_numbers_it_says_what_is_missing():
     found = value_report(
         manifest(0.9), bare, load_prices(), None, accuracy_estimate([], manifest(0.9), None), None
     )
-    assert found["llm"] is None and "No input can be read here" in llm_lines(found, "en")[0]
+    assert found["llm"] is None and "No inputs can be read" in llm_lines(found, "en")[0]
     assert "per_correct" in summary(found, "en")[-1]
     nothing = value_report(manifest(), UsageTotals(), load_prices(), None, None, None)
-    assert summary(nothing, "en") == ["Nothing was served yet: there is nothing to count."]
+    assert summary(nothing, "en") == ["There are no served predictions yet."]

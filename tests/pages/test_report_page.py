@@ -76,12 +76,12 @@ def test_every_picture_has_words_and_a_table_behind_it(report):
     assert pictures >= 4 and html.count("<figure>") == pictures == html.count("<desc>") == html.count(
         "</details>"
     ) - folds(html)
-    assert html.count("no certification row is in it") >= 4
+    assert html.count("certification rows are not included") >= 4
 
 
 def folds(html):
     """Details with no picture before them: the rest of a list, and the rows that show a finding."""
-    return html.count("</summary><ol") + html.count("<summary>Rows that show it</summary>")
+    return html.count("</summary><ol") + html.count("<summary>Example rows</summary>")
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
@@ -122,7 +122,7 @@ def test_without_certificate_study_or_language_model_it_still_stands(report):
 def test_chinese_leaves_no_english_sentence_of_ours(report):
     html = render(report, "zh")
     body = re.sub(r"<(script|style)>.*?</\1>", "", html, flags=re.S)
-    for english in ("Leaderboard", "Certificate", "held-out", "rows", "requests a day", "confidence"):
+    for english in ("Leaderboard", "Certificate", "held-out", "rows", "requests per day", "confidence"):
         assert english not in re.sub(r"<[^>]+>", " ", body).replace("rows/s", ""), english
 
 
@@ -134,7 +134,7 @@ def test_many_classes_show_the_most_confused(report):
         [40 if i == j else int(i > 20 and j == 25) for j in range(n)] for i in range(n)
     ]
     html = render(wide)
-    assert "The 20 of 30 labels with the most mistakes." in html and html.count('class="mid') >= 20
+    assert "The 20 of 30 labels with the most errors." in html and html.count('class="mid') >= 20
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
@@ -150,8 +150,8 @@ def test_findings_stand_with_cost_remedy_and_rows(report, lang):
     }
     html = render(report | {"findings": [found]}, lang)
     words = {
-        "en": ("What it costs:", "3 of 40 rows", "HTML in the text"),
-        "zh": ("代价：", "涉及 3 行", "文本里有 HTML"),
+        "en": ("Impact:", "3 of 40 rows", "HTML in the text"),
+        "zh": ("影响：", "40 行中的 3 行", "文本中有 HTML"),
     }[lang]
     assert all(word in html for word in words) and "hello &lt;br&gt;" in html and "<code>br</code>" in html
     assert 'id="findings"' in html and 'href="#findings"' in html

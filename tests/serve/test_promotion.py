@@ -85,9 +85,9 @@ def test_a_damaged_history_is_named(tmp_path):
 def test_by_command_line(place, other):
     base = place.parent
     done = run_cli("promote", other.folder, place, "--by", "Ann", "--why", "new desk", "--lang", "en")
-    assert done.returncode == 0 and "desk is served by" in done.stdout, done.stderr
+    assert done.returncode == 0 and "is now the champion of desk" in done.stdout, done.stderr
     done = run_cli("rollback", cwd=base, env={"RUNG_LANG": "zh"})
-    assert done.returncode == 0 and "提供服务" in done.stdout
+    assert done.returncode == 0 and "desk 的现役模型现在是" in done.stdout
     done = run_cli("rollback", cwd=base)
     assert done.returncode == 2 and "'desk' has no earlier champion" in done.stderr
     done = run_cli("history", cwd=base, env={"RUNG_LANG": "en"})

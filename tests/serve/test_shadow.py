@@ -272,7 +272,7 @@ def test_by_command_line(built, other, news_csv, tmp_path):
     assert done.returncode == 0 and "已人工结束" in done.stdout, done.stderr
     assert "No challenger" in run_cli("improve", "--end-shadow", "--lang", "en", cwd=tmp_path).stdout
     told = run_cli("history", "--lang", "en", cwd=tmp_path).stdout
-    assert "in shadow:" in told and "Taken out of shadow" not in told and "已人工结束" in told
+    assert "in shadow:" in told and "ended by hand" not in told and "已人工结束" in told
     done = run_cli("promote", tmp_path / "runs" / "desk-001", "--shadow", cwd=tmp_path)
     assert done.returncode == 2 and "is the champion already" in done.stderr
 

@@ -118,7 +118,7 @@ def test_whatever_the_data_holds_is_escaped(table, lang):
     assert "<script" not in html and "&lt;script&gt;" in html and json.dumps(found)
 
 
-@pytest.mark.parametrize("lang,head", [("en", "Risks and duties"), ("zh", "风险与合规")])
+@pytest.mark.parametrize("lang,head", [("en", "Risks and regulation"), ("zh", "风险与合规")])
 def test_the_command_writes_three_files_and_prints_plain_when_piped(table, tmp_path, lang, head):
     table([(f"[bold] {ticket(i)}", "sea" if i % 2 else "[red]") for i in range(100)])
     done = run_cli("plan", "t.csv", "--touches", "credit", "--lang", lang, cwd=tmp_path)

@@ -27,7 +27,7 @@ def test_the_page_is_followed(page, news_csv, tmp_path, monkeypatch, capsys):
         assert len(lines) == 1
         done = run_cli(*shlex.split(lines[0])[1:], cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        assert done.stderr.count("also written to ") == 2
+        assert done.stderr.count("tracked in ") == 2
     build, read = re.findall(r"```python\n(.*?)```", text, re.S)
     exec(compile(build, page, "exec"), {})
     exec(compile(read, page, "exec"), {})

@@ -216,7 +216,8 @@ def certificate(
         f"{r.condition.metric} is {'at least' if r.condition.higher_is_better else 'at most'} {number:g}"
         for r, number in zip(requirements, outcome.published, strict=True)
     )
-    of_what = "groups, each counted alike," if grouped else "different rows"
+    unit = "groups" if grouped else "rows"
+    of_what = "new groups, each weighted equally," if grouped else "distinct new rows"
     period = " of the period after the cut-off" if split.get("by") == "time" else ""
     kind = "" if all(outcome.exact) else " (estimated by bootstrap, not exact)"
     return {
@@ -231,6 +232,7 @@ def certificate(
         "of": "groups" if grouped else "rows",
         "period": bool(period),
         "conditions": conditions,
-        "claim": f"with {confidence:.4g} confidence {words} on {of_what}{period} drawn like the "
-        f"{outcome.units:,} that certified{kind}. {LOCK_NOTE}" + (f" {premise}" if premise else ""),
+        "claim": f"with {confidence:.4g} confidence {words} on {of_what}{period} from the same "
+        f"distribution as the {outcome.units:,} held-out {unit}{kind}. {LOCK_NOTE}"
+        + (f" {premise}" if premise else ""),
     }

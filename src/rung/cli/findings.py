@@ -50,7 +50,8 @@ def print_findings(checked: Mapping[str, Any], files: Sequence[Path], lang: str)
     facts = checked["data"]
     counted = {key: facts[key] for key in ("rows", "train", "certification")}
     left_out = ", ".join(
-        f"{say_or(f'reason.{reason}', lang, reason)} {n}" for reason, n in facts["quarantined"].items()
+        say("term.excluded", lang, n=n, reason=say_or(f"reason.{reason}", lang, reason))
+        for reason, n in facts["quarantined"].items()
     )
     screen.print(
         say("term.data", lang, **counted, left_out=left_out or say("term.nothing", lang)), markup=False

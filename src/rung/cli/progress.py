@@ -13,7 +13,7 @@ from rich.status import Status
 from rung.cli.downloads import progress_text
 from rung.cli.options import console
 from rung.core.download_progress import watched
-from rung.core.messages import count, duration, metric_name, money, percent, say, say_or
+from rung.core.messages import duration, metric_name, money, percent, say, say_or
 from rung.pages.findings import head
 
 
@@ -81,7 +81,7 @@ class Progress:
 
     def _on_data(self, facts: dict[str, Any]) -> None:
         left_out = ", ".join(
-            f"{say_or(f'reason.{reason}', self._lang, reason)} {count(n, self._lang)}"
+            say("term.excluded", self._lang, n=n, reason=say_or(f"reason.{reason}", self._lang, reason))
             for reason, n in facts["quarantined"].items()
         )
         counted = {key: facts[key] for key in ("rows", "train", "certification")}

@@ -42,10 +42,10 @@ def words(finding: Mapping[str, Any], lang: str) -> dict[str, str]:
 
 
 def head(finding: Mapping[str, Any], lang: str) -> str:
-    """Return the level and the name of a finding, and of how many rows it speaks."""
+    """Return the level and name of a finding and the rows it concerns, as in "Warning: Personal data (2 of 524 rows)"."""
     rows = say("findings.rows", lang, n=finding["rows"], of=finding["of"])
     level = say(f"findings.level.{finding['level']}", lang)
-    return f"{words(finding, lang)['name']} · {level} · {rows}"
+    return say("findings.head", lang, level=level, name=words(finding, lang)["name"], rows=rows)
 
 
 def evidence_table(finding: Mapping[str, Any]) -> list[list[str]]:

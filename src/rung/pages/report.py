@@ -206,10 +206,11 @@ def claim(report: Mapping[str, Any], lang: str) -> str:
         say("certificate.at_least" if "at_least" in c else "certificate.at_most", lang, metric=found["metric"], bound=f"{found['bound']:g}")
         for c, found in zip(report["bar"], certificate["conditions"], strict=True)
     ]  # fmt: skip
-    of = say("certificate.groups" if certificate["of"] == "groups" else "certificate.rows", lang)
+    unit = "groups" if certificate["of"] == "groups" else "rows"
+    of, held = say(f"certificate.{unit}", lang), say(f"certificate.held_{unit}", lang)
     return say(
         "certificate.claim", lang, confidence=percent(certificate["confidence"], 0 if certificate["confidence"] <= 0.99 else 2),
-        words=listed(parts, lang), of=of, n=certificate["units"],
+        words=listed(parts, lang), of=of, n=certificate["units"], held=held,
     ) + (say("certificate.period", lang) if certificate["period"] else "") + (
         "" if certificate["exact"] else say("certificate.estimated", lang))  # fmt: skip
 
