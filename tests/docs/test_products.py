@@ -155,12 +155,12 @@ def test_the_table_of_the_rules_page_says_what_rules_do(page):
         rules = Rules([Rule(kind, pattern, "yes")])
         from rung.modalities.text.ngrams import normalize_text
 
-        assert all(rules.first(normalize_text(example)) == 0 for example in quoted.findall(yes)), (
+        assert all(rules.first_match(normalize_text(example)) == 0 for example in quoted.findall(yes)), (
             pattern,
             yes,
         )
         assert quoted.findall(no) and all(
-            rules.first(normalize_text(x)) is None for x in quoted.findall(no)
+            rules.first_match(normalize_text(x)) is None for x in quoted.findall(no)
         ), (
             pattern,
             no,
