@@ -72,7 +72,7 @@ def test_the_report_shows_what_was_mended(masked):
         "mask",
     ]
     english, chinese = render(report, "en"), render(report, "zh")
-    assert "Text cleaning" in english and "personal data masked: phone 600" in english
+    assert "Text cleaning" in english and "personal data masked: phone number 600" in english
     assert "文本清洗" in chinese and "个人信息脱敏：电话号码 600" in chinese
     # Every row holds a phone number, so no other step shows one as its example; masking shows it with dots.
     examples = {line["step"]: line["examples"] for line in report["data"]["clean"]}
