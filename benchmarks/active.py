@@ -24,8 +24,8 @@ from sklearn.linear_model import LogisticRegression
 
 from rung.annotation.featurizer import open_featurizer
 from rung.annotation.learning_curve import (
-    HARDLY,
-    MORE,
+    FORECAST_LABELS,
+    NEGLIGIBLE_GAIN,
     TOLERANCE,
     GainForecast,
     forecast_gain,
@@ -81,7 +81,7 @@ def load(case: str, most_pool: int, most_test: int) -> World:
         names.index(split.test_labels[i]) for i in ask
     ]
     reader = open_featurizer("auto", texts)
-    x, y = reader.vectors(texts), np.array(codes)
+    x, y = reader.transform(texts), np.array(codes)
     n = len(take)
     return World(split.title, split.source, reader.name, x[:n], y[:n], x[n:], y[n:], len(names))
 
@@ -153,7 +153,7 @@ def stops_at(world: World, rows: list[int], seed: int) -> int | None:
         found = prediction_stability(
             world.pool[rows[:n]], world.truth[rows[:n]], world.pool[unlabelled], world.labels, n // 10
         )
-        if found is not None and found.enough:
+        if found is not None and found.is_sufficient:
             return n
     return None
 
@@ -168,8 +168,8 @@ def told_ahead(world: World, rows: list[int], seed: int) -> list[tuple[GainForec
             held_out_results(world.pool[rows[:n]], world.truth[rows[:n]], random[:n], world.labels)
         )
         if ahead is not None:
-            shown = n % 100 == 0 and n + MORE <= len(rows)
-            came = score(world, rows[: n + MORE]) - score(world, rows[:n]) if shown else None
+            shown = n % 100 == 0 and n + FORECAST_LABELS <= len(rows)
+            came = score(world, rows[: n + FORECAST_LABELS]) - score(world, rows[:n]) if shown else None
             found.append((ahead, came))
     return found
 
@@ -233,7 +233,7 @@ def _ahead(
     world: World, ahead: list[tuple[list[tuple[GainForecast, float | None]], list[int]]], most: int
 ) -> str:
     """Return what was said of the next labels' worth against what they brought on the test rows."""
-    lines = [f"\nSaid of the next {MORE} labels, and what they brought on the test rows:\n"]
+    lines = [f"\nSaid of the next {FORECAST_LABELS} labels, and what they brought on the test rows:\n"]
     lines += ["| labels | said, by seed | brought, by seed | intervals that hold it |", "|---|---|---|---|"]
     told = [(one, came) for found, _ in ahead for one, came in found if came is not None]
     for labels in sorted({one.labels for one, _ in told}):
@@ -244,9 +244,9 @@ def _ahead(
         lines.append(f"| {labels} | {said} | {brought} | {held} of {len(here)} |")
     stops = []
     for found, rows in ahead:
-        at = next((one.labels for one, _ in found if one.hardly), None)
+        at = next((one.labels for one, _ in found if one.is_negligible), None)
         stops.append((at, score(world, rows[:at]) if at else None, score(world, rows)))
-    rule = f"hardly worth more (at most {HARDLY:.0%} expected, {TOLERANCE:.0%} at the upper end)"
+    rule = f"hardly worth more (at most {NEGLIGIBLE_GAIN:.0%} expected, {TOLERANCE:.0%} at the upper end)"
     lines.append("\n" + _stopped(stops, most, f'The page\'s "{rule}"'))
     return "\n".join(lines)
 

@@ -32,7 +32,7 @@ from rung.core.manifest import read_manifest
 from rung.core.spec.drift import DriftSpec
 from rung.monitoring.drift.rank_test import RankTest
 from rung.monitoring.drift.reference import DriftReference, read_reference
-from rung.monitoring.drift_monitor import SHARES, start_period
+from rung.monitoring.drift_monitor import ALPHA_SHARES, start_period
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "drift.md"
@@ -80,13 +80,13 @@ def look(built: rung.Build, reference: DriftReference, texts: Sequence[str]) -> 
     for _ in model.respond(texts, read=read.append):
         pass
     columns = {"text": [row["text"] for row in read]}
-    assert reference.sketch.words is not None
-    rarity, distance, _ = reference.sketch.words.measure(columns["text"])
+    assert reference.inputs.text_model is not None
+    rarity, distance, _ = reference.inputs.text_model.measure(columns["text"])
     sure = np.array([answer.score or 0.0 for answer in answers])
     length = np.log1p([len(text) for text in columns["text"]])
     numbers = np.nan_to_num(np.column_stack([sure, length, rarity, distance]))
     labels = np.array([answer.value for answer in answers])
-    return Looked(reference.sketch.bins(model.schema, columns), sure, labels, numbers)
+    return Looked(reference.inputs.assign_bins(model.schema, columns), sure, labels, numbers)
 
 
 def evidence(built: rung.Build, reference: DriftReference, stream: Looked, seed: int) -> np.ndarray:
@@ -97,22 +97,22 @@ def evidence(built: rung.Build, reference: DriftReference, stream: Looked, seed:
     manifest = read_manifest(built.bundle)
     period = start_period(reference, manifest, DriftSpec())
     draw, found = np.random.default_rng(seed), []
-    answers = {"answer": reference.answers.value.bins(stream.labels.tolist())}
-    if reference.answers.sureness is not None:
-        answers["sureness"] = reference.answers.sureness.bins(stream.sure.tolist())
-    for watched in period.watched:
+    answers = {"answer": reference.predictions.value_bins.assign(stream.labels.tolist())}
+    if reference.predictions.confidence_bins is not None:
+        answers["sureness"] = reference.predictions.confidence_bins.assign(stream.sure.tolist())
+    for watched in period.tests:
         if watched.kind == "right":
             continue
         if isinstance(watched.test, RankTest):
             bins = (stream.bins | answers)[watched.key]
-            capital = watched.test.take(bins, draw.random(len(bins)))
+            capital = watched.test.update(bins, draw.random(len(bins)))
         else:
             label = watched.key.removeprefix("share:")
-            capital = watched.test.take(
+            capital = watched.test.update(
                 stream.sure if watched.key == "sure" else (stream.labels == label).astype(float)
             )
-        alike = sum(other.kind == watched.kind for other in period.watched)
-        found.append(capital - math.log(alike / SHARES[watched.kind]))
+        alike = sum(other.kind == watched.kind for other in period.tests)
+        found.append(capital - math.log(alike / ALPHA_SHARES[watched.kind]))
     return np.maximum.accumulate(np.max(found, axis=0))
 
 

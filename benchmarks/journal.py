@@ -26,7 +26,7 @@ from sqlalchemy import text
 from rung.journal import data_subjects
 from rung.journal.encryption import MASTER_KEY_VARIABLE, new_master_key
 from rung.journal.records import FeedbackRecord, PredictionRecord, new_id
-from rung.journal.writer import NAME, Journal
+from rung.journal.writer import FILE_NAME, Journal
 
 WORDS = "the striker scored twice in the cup final and the coach praised his young team after a long evening match"
 DAYS = 100
@@ -152,7 +152,7 @@ def questions(journal: Journal, rows: int) -> dict[str, Callable[[], Any]]:
         """A subject as it stands in the table: export and erase hash the name, so the hash is made to be this."""
         return f"{next(turn):032x}"
 
-    journal.rows.subject_id = lambda subject: subject  # type: ignore[method-assign]
+    journal.encoder.subject_id = lambda subject: subject  # type: ignore[method-assign]
     recent = {"model": "model-1", "since": now - 86_400}
     return {
         "one prediction with its feedback": lambda: data_subjects.find_prediction(journal, one),
@@ -184,7 +184,7 @@ def measure_queries(rows: int, place: Path | None) -> list[str]:
     """Return a table of the slowest of three runs of each question, and what filling took."""
     with tempfile.TemporaryDirectory(dir=place) as folder:
         Journal(Path(folder), "plain").close()
-        took = fill(Path(folder) / NAME, rows)
+        took = fill(Path(folder) / FILE_NAME, rows)
         journal = Journal(Path(folder), "plain")
         size = journal.path.stat().st_size / 1e9
         lines = [f"{rows:,} rows, {size:.1f} GB, filled in {took:.0f} s\n", "| question | seconds, slowest of 3 |", "|---|---|"]  # fmt: skip

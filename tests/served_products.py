@@ -141,10 +141,10 @@ def review_all(spec, truth, who="ann", most=10_000, only_audit=False):
     with open_review(spec) as (_, desk):
         for _ in range(most):
             asked = desk.next(who)
-            if asked is None or (only_audit and desk._census().border > 0):
+            if asked is None or (only_audit and desk._audit_census().border > 0):
                 break
-            if only_audit and asked.how != "audit":
-                desk.answer(who, asked.row.text, "skip")
+            if only_audit and asked.reason != "audit":
+                desk.record_answer(who, asked.row.text, "skip")
             else:
-                desk.answer(who, asked.row.text, "label", truth(asked.row.cells))
+                desk.record_answer(who, asked.row.text, "label", truth(asked.row.cells))
         return desk.progress(who)

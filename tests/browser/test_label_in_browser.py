@@ -72,9 +72,9 @@ def test_it_fits_and_can_be_read(served, enter, width, lang, scheme):
     desk, address = served
     label_on(desk, "Ana", 90)
     row = desk.next("Bo").row
-    desk.answer("Bo", row.text, "label", "ships")
-    desk.answer("Cy", row.text, "label", "gold")
-    assert desk.tutor.wait(30)
+    desk.record_answer("Bo", row.text, "label", "ships")
+    desk.record_answer("Cy", row.text, "label", "gold")
+    assert desk.strategy.wait(30)
     page = enter(address, "Bo", width, scheme, lang)
     page.wait_for_selector("#curve svg")
     check_looks(page)
@@ -97,7 +97,7 @@ def test_by_keys_alone(served, enter):
     press_and_wait(page, "u")
     assert page.inner_text("#row p") == row and page.inner_text("#said") == "Undone: label it again"
     press_and_wait(page, "x")
-    assert desk.progress().cannot == 1
+    assert desk.progress().unclear == 1
     # A held key and a key with Ctrl label nothing.
     page.keyboard.down("1")
     page.keyboard.down("1")
@@ -105,7 +105,7 @@ def test_by_keys_alone(served, enter):
     page.keyboard.press("Control+2")
     page.wait_for_timeout(300)
     assert desk.progress().labelled == 13
-    assert [e.kind for e in desk._answers.entries()][12:] == ["skip", "undo", "unclear", "label"]
+    assert [e.kind for e in desk._store.entries()][12:] == ["skip", "undo", "unclear", "label"]
     assert page.problems == []
 
 
@@ -116,7 +116,7 @@ def test_two_people_disagree_and_settle(served, enter):
     text = one.inner_text("#row p")
     key = next(row.text for row in desk.pool.rows if row.cells["text"] == text)
     press_and_wait(one, "1")
-    desk.answer("Bo", key, "label", "trees")
+    desk.record_answer("Bo", key, "label", "trees")
     one.keyboard.press("/")
     one.wait_for_selector("#open .choices")
     assert "Ana: ships · Bo: trees" in one.inner_text("#open")

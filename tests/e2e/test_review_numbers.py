@@ -50,7 +50,7 @@ def test_numbers_are_reviewed(rows, tmp_path, monkeypatch):
     remember(tmp_path / "service", built.bundle, traffic, None)
     truth = {key_of(dict(zip(names, row, strict=True)), names): row[-1] for row in table}
     with open_review(spec) as (_, desk):
-        asked = desk.draw("ann", 40)
+        asked = desk.next_batch("ann", 40)
         export_rows(asked, tmp_path / "review.csv")
         with (tmp_path / "review.csv").open(encoding="utf-8-sig", newline="") as file:
             lines = list(csv.DictReader(file))
@@ -63,10 +63,12 @@ def test_numbers_are_reviewed(rows, tmp_path, monkeypatch):
         lines[0]["label"] = "?"
         write_csv(tmp_path / "review.csv", list(lines[0]), [list(line.values()) for line in lines])
         done = import_labels(desk, tmp_path / "review.csv", "ann")
-        assert (done.labelled, done.cannot, done.blank) == (39, 1, 0)
-        assert import_labels(desk, tmp_path / "review.csv", "ann").same == 40, "12.50 and 12.5 are one number"
+        assert (done.labelled, done.unclear, done.blank) == (39, 1, 0)
+        assert import_labels(desk, tmp_path / "review.csv", "ann").unchanged == 40, (
+            "12.50 and 12.5 are one number"
+        )
         with pytest.raises(InputError, match="'nan' is no number"):
-            desk.answer("ann", asked[0].row.text, "label", "nan")
+            desk.record_answer("ann", asked[0].row.text, "label", "nan")
     with open_review(spec) as (_, desk):
         client = TestClient(create_labelling_app(desk, "t", ["testserver"], title="progress"))
         assert '"numbers": true' in client.get("/t/").text

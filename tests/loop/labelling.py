@@ -67,6 +67,6 @@ def label_on(desk, author: str, count: int) -> list:
         item = desk.next(author)
         if item is None:
             break
-        desk.answer(author, item.row.text, "label", truth_of(item.row.cells["text"]))
+        desk.record_answer(author, item.row.text, "label", truth_of(item.row.cells["text"]))
         asked.append(item)
     return asked

@@ -14,7 +14,7 @@ from rung.improvement.feedback_filter import (
     filter_feedback,
 )
 
-RULES = FilterRules(("sea", "land", "air"), ("sea", "land"), sure=0.9, author_share=1.0)
+RULES = FilterRules(("sea", "land", "air"), ("sea", "land"), confidence_threshold=0.9, max_author_share=1.0)
 
 
 def say(text, label, author="shop", reviews=False):
@@ -23,7 +23,9 @@ def say(text, label, author="shop", reviews=False):
 
 def sort(opinions, answers=None, barred=(), rules=RULES):
     found = filter_feedback(opinions, answers or {}, set(barred), rules)
-    return {i.text: i.label for i in found.learned}, {k: [i.text for i in v] for k, v in found.aside.items()}
+    return {i.text: i.label for i in found.accepted}, {
+        k: [i.text for i in v] for k, v in found.rejected.items()
+    }
 
 
 def test_what_certifies_stays_out_whoever_says_it():

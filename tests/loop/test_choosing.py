@@ -128,7 +128,7 @@ def test_it_is_enough_when_answers_no_longer_change(blobs):
     x, y, _ = blobs
     early = prediction_stability(x[:24], np.random.default_rng(0).integers(0, 3, 24), x[300:], 3, 1)
     late = prediction_stability(np.tile(x[:150], (4, 1)), np.tile(y[:150], 4), np.tile(x[300:], (4, 1)), 3, 1)
-    assert early.changed > late.changed and not early.enough and late.enough
+    assert early.changed > late.changed and not early.is_sufficient and late.is_sufficient
     assert prediction_stability(x[:10], y[:10], x[300:], 3, 1) is None
 
 
@@ -152,8 +152,8 @@ def test_the_outlook_holds_what_the_next_labels_bring():
         held = sum(one.low <= truth <= one.high for one in found)
         assert held >= 400 * 0.95 - 3 * (400 * 0.05 * 0.95) ** 0.5, (slope, rows, held)
         assert abs(np.mean([one.gain for one in found]) - truth) < 0.005
-    flat = sum(told(0.0, 400).hardly for _ in range(100))
-    steep = sum(told(0.08, 400).hardly for _ in range(100))
+    flat = sum(told(0.0, 400).is_negligible for _ in range(100))
+    steep = sum(told(0.08, 400).is_negligible for _ in range(100))
     assert flat > 60 and steep < 5
     assert forecast_gain(HeldOutResults((), np.zeros((0, 3), bool))) is None
     assert forecast_gain(HeldOutResults((10,), np.ones((1, 12), bool))) is None

@@ -18,22 +18,25 @@ from support import write_csv
 def test_clusters_first_then_useful_and_a_share_at_random(tmp_path):
     with desk_in(tmp_path) as desk:
         asked = label_on(desk, "Ana", 100)
-        how = [item.how for item in asked]
+        how = [item.reason for item in asked]
         assert how[0] == "cluster" and how.count("audit") == 20 and how.count("random") == 16
         assert "useful" in how[40:] and "cluster" not in how[-20:]
         assert len({item.row.text for item in asked}) == 100
-        stored = desk._answers.entries()
+        stored = desk._store.entries()
         assert [e.how for e in stored] == how and all(e.at and e.author == "Ana" for e in stored)
         known = {e.how: e.inclusion for e in stored}
         assert known["useful"] is None and known["audit"] == 0.2 and 0 < known["random"] < 1
-        assert desk.tutor.lesson.curve[-1].labels == 80 and desk.tutor.lesson.curve[-1].score > 0.9
+        assert (
+            desk.strategy.state.learning_curve[-1].labels == 80
+            and desk.strategy.state.learning_curve[-1].score > 0.9
+        )
 
 
 def test_random_rows_are_blind_and_come_in_the_order_of_the_line(tmp_path):
     with desk_in(tmp_path) as desk:
         asked = label_on(desk, "Ana", 120)
-        assert all(item.guess is None for item in asked if item.row.zone in (AUDIT, RANDOM))
-        assert any(item.guess for item in asked if item.how == "useful")
+        assert all(item.suggestion is None for item in asked if item.row.zone in (AUDIT, RANDOM))
+        assert any(item.suggestion for item in asked if item.reason == "useful")
         for zone in (AUDIT, RANDOM):
             units = [item.row.unit for item in asked if item.row.zone == zone]
             assert units == sorted(units)
@@ -47,10 +50,10 @@ def test_what_is_put_off_comes_back_before_the_next_border(tmp_path):
             item = desk.next("Ana")
             seen.append(item.row.text)
             if item.row.text == first.text and seen.count(first.text) == 1:
-                desk.answer("Ana", item.row.text, "skip")
+                desk.record_answer("Ana", item.row.text, "skip")
                 assert desk.next("Ana").row.text != first.text
             else:
-                desk.answer("Ana", item.row.text, "label", truth_of(item.row.cells["text"]))
+                desk.record_answer("Ana", item.row.text, "label", truth_of(item.row.cells["text"]))
             if desk.progress().audit.border > 0:
                 break
         assert seen.count(first.text) == 2
@@ -64,7 +67,7 @@ def test_undo_is_a_new_line_and_shows_the_row_again(tmp_path):
         back = desk.undo("Ana")
         assert back.row.text == asked[-1].row.text and desk.progress().labelled == 2
         assert desk.next("Bo").row.text != back.row.text
-        assert [e.kind for e in desk._answers.entries()] == ["label"] * 3 + ["undo"]
+        assert [e.kind for e in desk._store.entries()] == ["label"] * 3 + ["undo"]
         assert desk.undo("Nobody") is None
 
 
@@ -73,8 +76,8 @@ def test_two_people_get_different_rows_and_some_again(tmp_path):
         one, other = desk.next("Ana"), desk.next("Bo")
         assert one.row.text != other.row.text and desk.next("Ana").row.text == one.row.text
         label_on(desk, "Ana", 40)
-        again = [item for item in label_on(desk, "Bo", 40) if item.how == "again"]
-        assert len(again) == 4 and all(item.guess is None for item in again)
+        again = [item for item in label_on(desk, "Bo", 40) if item.reason == "again"]
+        assert len(again) == 4 and all(item.suggestion is None for item in again)
         (line,) = desk.agreement()
         assert (line.one, line.other, line.rows, line.kappa) == ("Ana", "Bo", 4, 1.0) and line.low < 1.0
 
@@ -82,12 +85,12 @@ def test_two_people_get_different_rows_and_some_again(tmp_path):
 def test_a_disagreement_waits_for_a_word_that_settles_it(tmp_path):
     with desk_in(tmp_path) as desk:
         row = desk.next("Ana").row
-        desk.answer("Ana", row.text, "label", "ships")
-        desk.answer("Bo", row.text, "label", "gold")
+        desk.record_answer("Ana", row.text, "label", "ships")
+        desk.record_answer("Bo", row.text, "label", "gold")
         ((open_row, verdict),) = desk.disagreements()
         assert open_row.text == row.text and verdict.said == {"Ana": "ships", "Bo": "gold"}
         assert desk.progress().labelled == 0 and desk.progress().disagreements == 1
-        desk.answer("Cy", row.text, "settle", "gold")
+        desk.record_answer("Cy", row.text, "settle", "gold")
         assert desk.disagreements() == [] and desk.progress().by_label["gold"] == 1
         desk.undo("Cy")
         assert len(desk.disagreements()) == 1
@@ -115,8 +118,8 @@ def test_wrong_answers_are_refused(tmp_path, answer, words):
         author, text, kind, label = answer
         text = desk.pool.rows[0].text if text == "?" else text
         with pytest.raises(InputError) as caught:
-            desk.answer(author, text, kind, label)
-        assert words in str(caught.value) and desk._answers.entries() == []
+            desk.record_answer(author, text, kind, label)
+        assert words in str(caught.value) and desk._store.entries() == []
 
 
 def test_a_build_certifies_on_the_interval_alone(tmp_path):
@@ -138,7 +141,7 @@ def test_a_build_certifies_on_the_interval_alone(tmp_path):
             label_on(desk, "Ana", 5)
         border = desk.progress().audit.border
         inside = {r.text for r in desk.pool.rows if r.zone == AUDIT and r.unit / 2.0**64 < border}
-        chosen = {e.text for e in desk._answers.entries() if e.how != "audit"}
+        chosen = {e.text for e in desk._store.entries() if e.how != "audit"}
     done = rung.build(path)
     assert done.cleared and done.report["certificate"]["rows"] == len(inside) == wanted
     assert "0 of the random rows could not be told" in done.report["certificate"]["claim"]
@@ -158,7 +161,7 @@ def test_a_border_passed_over_is_paid_for(tmp_path):
     path = write_world(tmp_path)
     with open_labelling_session(path, background=False) as desk:
         for row in desk.pool.rows:  # everything is labelled before the first build
-            desk.answer("Ana", row.text, "label", truth_of(row.cells["text"]))
+            desk.record_answer("Ana", row.text, "label", truth_of(row.cells["text"]))
         borders = len(desk.pool.zones.borders())
     done = rung.build(path)
     lock = CertificateLock(tmp_path / "certificate.lock")
@@ -178,7 +181,9 @@ def test_rows_that_cannot_be_told_are_counted_in_the_claim(tmp_path):
     with open_labelling_session(path, background=False) as desk:
         rows = [row for row in desk.pool.rows if row.zone == AUDIT]
         for n, row in enumerate(rows):
-            desk.answer("Ana", row.text, *(("unclear",) if n < 3 else ("label", truth_of(row.cells["text"]))))
+            desk.record_answer(
+                "Ana", row.text, *(("unclear",) if n < 3 else ("label", truth_of(row.cells["text"])))
+            )
         label_on(desk, "Ana", 60)
     done = rung.build(path)
     assert done.report["data"]["audit"]["cannot_be_told"] == 3
@@ -196,7 +201,7 @@ def test_labels_in_the_file_count_and_peoples_win(tmp_path):
         given = [row for row in desk.pool.rows if row.given]
         asked = {item.row.text for item in label_on(desk, "Ana", 30) if item.row.given is None}
         assert len(given) == 100 and len(asked) == 30
-        desk.answer("Ana", next(r.text for r in given if r.zone != AUDIT), "label", "gold")
+        desk.record_answer("Ana", next(r.text for r in given if r.zone != AUDIT), "label", "gold")
         unasked = next(
             r.unit for r in desk.pool.rows if r.zone == RANDOM and not r.given and r.text not in asked
         )

@@ -16,7 +16,7 @@ from rung.journal.encryption import MASTER_KEY_VARIABLE, new_master_key
 from rung.journal.records import FeedbackRecord, new_id
 from rung.journal.served_rows import JournalReader
 from rung.journal.writer import Journal
-from rung.monitoring.drift.reference import NAME, read_reference
+from rung.monitoring.drift.reference import FILE_NAME, read_reference
 from rung.monitoring.drift_monitor import DriftMonitor, allowed_error_rate, start_period
 from rung.workflows.monitor import acknowledge, check_drift
 
@@ -45,13 +45,13 @@ def test_a_bundle_ships_a_small_reference_without_texts(built, news_rows):
     sealed = json.loads((built.bundle / "manifest.json").read_text())["files"]
     assert all(name in sealed for name in names)
     assert sum((built.bundle / name).stat().st_size for name in names) < 200_000
-    text = (built.bundle / NAME).read_text(encoding="utf-8")
+    text = (built.bundle / FILE_NAME).read_text(encoding="utf-8")
     for word in ("striker", "Blair", "Microsoft", "election"):
         assert word.lower() not in text.lower()
     reference = read_reference(built.bundle)
     # Counted rows did not make the bins: half of the training rows.
     assert 150 < reference.rows < len(news_rows) / 2 and sum(reference.counts["words"]) == reference.rows
-    assert reference.answers.rows > 300 and 0 < reference.answers.missed < 100
+    assert reference.predictions.rows > 300 and 0 < reference.predictions.n_errors < 100
 
 
 def test_quiet_traffic_raises_no_alarm_and_other_texts_do(built, journal, folder, fresh_rows):
@@ -155,7 +155,7 @@ def test_repeats_count_once():
     watched = start_period(reference, manifest(TEXT), SPEC)
     monitor = DriftMonitor(watched, reference, manifest(TEXT), 0.01)
     monitor.add_predictions([row(i, {"text": "ships"}, hashed="7" * 32) for i in range(500)])
-    assert watched.repeats == 499 and not any(item.alarm for item in watched.watched)
+    assert watched.repeats == 499 and not any(item.alarm for item in watched.tests)
 
 
 def test_of_a_table_each_column_and_the_cells_together_are_watched():
@@ -171,7 +171,7 @@ def test_of_a_table_each_column_and_the_cells_together_are_watched():
         return {"age": age, "town": town, "when": list(range(n))}
 
     reference = reference_of(schema, columns(1_000), ["a"] * 500, ["a"] * 450 + ["b"] * 50)
-    assert reference.not_watched == ["when"] and "Rome" not in json.dumps(reference.sketch.as_dict())
+    assert reference.unmonitored == ["when"] and "Rome" not in json.dumps(reference.inputs.as_dict())
 
     def alarms(of):
         period = start_period(reference, manifest(schema), SPEC)
@@ -183,7 +183,7 @@ def test_of_a_table_each_column_and_the_cells_together_are_watched():
         DriftMonitor(period, reference, manifest(schema), 0.01, repeats_are_copies=False).add_predictions(
             rows
         )
-        return {item.key for item in period.watched if item.alarm}
+        return {item.key for item in period.tests if item.alarm}
 
     assert alarms(columns(400)) == set()
     assert {"value:age"} <= alarms(columns(200, shift=15))
@@ -205,7 +205,7 @@ def test_numbers_are_missed_when_they_are_further_off_than_most():
     schema = Schema((Field("x", "number", "input"),), (Field("value", "number", "output"),))
     truths = np.random.default_rng(0).normal(size=400)
     answers = fit_prediction_reference(schema, truths.tolist(), [Prediction(0.0)] * 400)
-    assert answers.rows == 200 and 5 < answers.missed < 40
+    assert answers.rows == 200 and 5 < answers.n_errors < 40
     near, far = (SimpleNamespace(output={"value": value}, right=1.0) for value in (1.1, 9.0))
-    reference = SimpleNamespace(answers=answers)
+    reference = SimpleNamespace(predictions=answers)
     assert not is_error(near, reference, "value") and is_error(far, reference, "value")

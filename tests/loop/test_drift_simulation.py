@@ -34,7 +34,7 @@ class LookedUp:
     def __init__(self, sketch, bins):
         self.statistics, self._bins = sketch.statistics, bins
 
-    def bins(self, schema, columns):
+    def assign_bins(self, schema, columns):
         places = np.array([int(cell) for cell in columns["text"]])
         return {key: found[places] for key, found in self._bins.items()}
 
@@ -51,16 +51,17 @@ def periods(texts, worlds, streams, skew):
     for _ in range(worlds):
         order = draw.permutation(len(texts))
         learned, rest = order[:800], order[800 : 800 + COUNTED + STREAM]
-        sketch = InputStatistics.learn(
+        sketch = InputStatistics.fit(
             schema, {"text": [texts[i][0] for i in learned]}, int(draw.integers(1 << 30))
         )
-        bins = sketch.bins(schema, {"text": [texts[i][0] for i in rest]})
+        bins = sketch.assign_bins(schema, {"text": [texts[i][0] for i in rest]})
         known = LookedUp(sketch, bins)
         for _ in range(streams):
             dealt = draw.permutation(len(rest))
             counted, served = dealt[:COUNTED], dealt[COUNTED:]
             counts = {
-                s.key: np.bincount(bins[s.key][counted], minlength=s.binned.size) for s in sketch.statistics
+                s.key: np.bincount(bins[s.key][counted], minlength=s.binning.n_bins)
+                for s in sketch.statistics
             }
             labels = [texts[rest[i]][1] for i in dealt] if not skew else ["common"] * len(dealt)
             held_out = [
@@ -71,7 +72,7 @@ def periods(texts, worlds, streams, skew):
             reference = DriftReference(known, counts, COUNTED, answers, [])
             period = start_period(reference, manifest(schema), DriftSpec())
             if skew:
-                share = next(item for item in period.watched if item.key == "share:rare")
+                share = next(item for item in period.tests if item.key == "share:rare")
                 rare = draw.random(STREAM) < share.test.high
                 labels = ["common"] * COUNTED + ["rare" if is_rare else "common" for is_rare in rare]
             rows = [
@@ -79,8 +80,8 @@ def periods(texts, worlds, streams, skew):
                 for nth, (i, p) in enumerate(zip(served, draw.beta(8, 2, STREAM), strict=True))
             ]
             DriftMonitor(period, reference, manifest(schema), ALARMS).add_predictions(rows)
-            assert not period.repeats and period.watched[0].test.capital.rows == STREAM
-            found.append(any(item.alarm for item in period.watched))
+            assert not period.repeats and period.tests[0].test.capital.rows == STREAM
+            found.append(any(item.alarm for item in period.tests))
     return np.array(found)
 
 
@@ -104,19 +105,19 @@ def test_a_class_nobody_trained_on_is_found(texts):
     new = [text for text, label in texts if label == "sports"]
     order = [known[i] for i in draw.permutation(len(known))]
     schema = Schema((Field("text", "text", "input"),), (Field("label", "category", "output", ("a", "b")),))
-    sketch = InputStatistics.learn(schema, {"text": order[:600]})
-    bins = sketch.bins(schema, {"text": order[600:1_000]})
-    counts = {s.key: np.bincount(bins[s.key], minlength=s.binned.size) for s in sketch.statistics}
+    sketch = InputStatistics.fit(schema, {"text": order[:600]})
+    bins = sketch.assign_bins(schema, {"text": order[600:1_000]})
+    counts = {s.key: np.bincount(bins[s.key], minlength=s.binning.n_bins) for s in sketch.statistics}
     reference = DriftReference(
         sketch, counts, 400, fit_prediction_reference(schema, ["a"], [Prediction("a", 0.9)]), []
     )
-    reference = replace(reference, answers=replace(reference.answers, rows=0, sureness=None))
+    reference = replace(reference, predictions=replace(reference.predictions, rows=0, confidence_bins=None))
     period = start_period(reference, manifest(schema), DriftSpec())
     stream = order[1_000:1_300] + new[:150]
     DriftMonitor(period, reference, manifest(schema), 0.01).add_predictions(
         [row(i, {"text": t}) for i, t in enumerate(stream)]
     )
-    alarms = [item.alarm["rows"] for item in period.watched if item.alarm]
+    alarms = [item.alarm["rows"] for item in period.tests if item.alarm]
     assert alarms and 300 < min(alarms) < 420
 
 
@@ -124,6 +125,6 @@ def test_a_mean_at_the_end_of_its_interval_is_quiet():
     draw, alarms = np.random.default_rng(11), 0
     for _ in range(200):
         test = MeanTest(0.02, 0.12)
-        alarms += test.take(draw.random(1_500) < 0.12).max() >= math.log(1 / ALARMS)
+        alarms += test.update(draw.random(1_500) < 0.12).max() >= math.log(1 / ALARMS)
     assert alarms <= 200 * ALARMS + 3 * math.sqrt(200 * ALARMS)
     assert test.mean == pytest.approx(0.12, abs=0.03)

@@ -104,14 +104,14 @@ def test_an_alarm_is_told_once_and_names_no_input(built, product, tmp_path, fres
     serve_rows(tmp_path, built, rows)
     codes += [503, 200]
     found = check_drift(spec)
-    assert found.report["drifted"] and found.not_told == ""
+    assert found.report["drifted"] and found.send_problem == ""
     # Tried again after 503; told once.
     assert len(got) == 2 and got[0][2] == got[1][2] and got[0][0].endswith(SECRET)
     body = got[1][1]
     assert body["event"] == "drift" and body["false_alarms"] == 0.001 and body["model"] == "desk"
     assert {"key", "kind", "rows", "at"} == set(body["alarms"][0])
     assert not any(text[:20] in got[1][2] for text in rows)
-    assert check_drift(spec).not_told == "" and len(got) == 2
+    assert check_drift(spec).send_problem == "" and len(got) == 2
 
 
 def test_what_cannot_be_told_is_said_without_the_secret_and_tried_again(
@@ -138,7 +138,7 @@ def test_redirects_are_not_followed_and_a_dead_host_ends_soon(service):
         post_json(address, {"a": 1}, 2.0)
     assert [path for path, *_ in got] == [f"/hooks/{SECRET}"] and SECRET not in str(caught.value)
     with pytest.raises(RungError, match=r"it cannot be reached \(URLError\)") as caught:
-        post_json(f"http://127.0.0.1:1/{SECRET}", {}, 0.5, pause=0.01)
+        post_json(f"http://127.0.0.1:1/{SECRET}", {}, 0.5, backoff_seconds=0.01)
     assert SECRET not in str(caught.value)
 
 

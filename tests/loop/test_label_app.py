@@ -41,7 +41,7 @@ def test_label_skip_undo_over_http(client, desk):
     assert after["progress"]["labelled"] == 1 and after["row"]["text"] != row["text"]
     # The reply was lost and the page sends again: nothing is written twice.
     assert post(client, "answer", **said).json()["progress"]["labelled"] == 1
-    assert len(desk._answers.entries()) == 1
+    assert len(desk._store.entries()) == 1
     back = post(client, "undo", token="u" * 16).json()
     assert back["undone"] and back["row"]["text"] == row["text"] and back["progress"]["labelled"] == 0
     assert post(client, "undo", token="v" * 16).json()["undone"] is False
@@ -49,8 +49,8 @@ def test_label_skip_undo_over_http(client, desk):
 
 def test_disagreements_over_http(client, desk):
     row = desk.next("Ana").row
-    desk.answer("Ana", row.text, "label", "ships")
-    desk.answer("Bo", row.text, "unclear")
+    desk.record_answer("Ana", row.text, "label", "ships")
+    desk.record_answer("Bo", row.text, "unclear")
     (found,) = post(client, "disagreements").json()["disagreements"]
     assert found["said"] == {"Ana": "ships", "Bo": ""}
     left = post(client, "answer", text=row.text, kind="settle", label="ships", token="s" * 16).json()
@@ -126,4 +126,4 @@ def test_an_answer_never_waits_for_a_fit(tmp_path, monkeypatch):
         begun = time.monotonic()
         label_on(desk, "Ana", 30)
         assert time.monotonic() - begun < 3.0  # thirty fits would take fifteen seconds
-        assert desk.tutor.wait(30) and desk.tutor.lesson.labels == 24
+        assert desk.strategy.wait(30) and desk.strategy.state.n_labels == 24

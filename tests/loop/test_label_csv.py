@@ -41,19 +41,29 @@ def test_out_and_in_and_build(tmp_path):
 def test_blank_unclear_same_and_changed(tmp_path):
     with desk_in(tmp_path) as desk:
         path = tmp_path / "r.csv"
-        export_rows(desk.draw("Ana", 4), path)
+        export_rows(desk.next_batch("Ana", 4), path)
         labels = iter(["ships", "?", "", "gold"])
         fill(path, lambda row: next(labels))
-        assert vars(import_labels(desk, path, "Ana")) == {"labelled": 2, "cannot": 1, "same": 0, "blank": 1}
-        assert vars(import_labels(desk, path, "Ana")) == {"labelled": 0, "cannot": 0, "same": 3, "blank": 1}
+        assert import_labels(desk, path, "Ana").as_dict() == {
+            "labelled": 2,
+            "cannot": 1,
+            "same": 0,
+            "blank": 1,
+        }
+        assert import_labels(desk, path, "Ana").as_dict() == {
+            "labelled": 0,
+            "cannot": 0,
+            "same": 3,
+            "blank": 1,
+        }
         progress = desk.progress("Ana")
-        assert (progress.labelled, progress.cannot, progress.mine) == (2, 1, 3)
+        assert (progress.labelled, progress.unclear, progress.mine) == (2, 1, 3)
 
 
 def test_all_or_nothing_with_every_line_named(tmp_path):
     with desk_in(tmp_path) as desk:
         path = tmp_path / "r.csv"
-        export_rows(desk.draw("Ana", 3), path)
+        export_rows(desk.next_batch("Ana", 3), path)
         labels = iter(["shipz", "gold", "gold"])
         fill(path, lambda row: next(labels))
         text = path.read_text(encoding="utf-8").splitlines()
@@ -89,7 +99,7 @@ def test_a_cell_is_never_a_formula(tmp_path):
     write_world(tmp_path)
     write_csv(tmp_path / "rows.csv", ["text"], [(f"=cmd|{i}!A1",) for i in range(100)])
     with desk_in(tmp_path) as desk:
-        export_rows(desk.draw("Ana", 5), tmp_path / "r.csv")
+        export_rows(desk.next_batch("Ana", 5), tmp_path / "r.csv")
         assert all(row["text"].startswith("'=") for row in read(tmp_path / "r.csv"))
         fill(tmp_path / "r.csv", lambda row: "gold")
         assert import_labels(desk, tmp_path / "r.csv", "Ana").labelled == 5

@@ -30,7 +30,7 @@ SPEC = ValueSpec(per_correct=0.3, per_error=-2.0, fixed_per_month=10.0)
 def tally(rows=301, days=3.0, usd=1e-6, text="x" * 400):
     found = UsageTotals()
     step = days * 86_400 / (rows - 1)
-    found.take(
+    found.add(
         ServedPrediction(f"{i:032x}", i * step, {"text": text}, "", None, {}, 1.0, usd) for i in range(rows)
     )
     return found
@@ -114,7 +114,7 @@ def test_audited_rows_come_before_the_certificate_and_say_so(served, built):
     report = business_value(spec)
     assert report["right"]["source"] == "audit" and report["right"]["rows"] == 80
     assert 0.9 < report["right"]["low"] < report["right"]["high"] == 1.0
-    assert read_reference(built.bundle).answers.rows > 100
+    assert read_reference(built.bundle).predictions.rows > 100
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -140,7 +140,7 @@ def test_the_command(served, tmp_path):
 
 def test_without_inputs_or_numbers_it_says_what_is_missing():
     bare = UsageTotals()
-    bare.take(
+    bare.add(
         [ServedPrediction("0" * 32, float(i), None, "hash", None, {}, 1.0, 1e-6) for i in (0, 86_400 * 2)]
     )
     found = value_report(

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from rung.pages.costs import break_even
+from rung.pages.costs import break_even_requests
 from rung.pages.report import render
 
 EVIL = "<script>alert('x')</script><img src=x onerror=alert(1)>"
@@ -160,6 +160,6 @@ def test_findings_stand_with_cost_remedy_and_rows(report, lang):
 
 def test_break_even_is_where_the_machine_gets_cheaper():
     facts = {"usd_per_core_month": 36.0, "usd_per_1k": 1e-5, "busy_share": 0.3}
-    n = break_even(facts, 0.1)
+    n = break_even_requests(facts, 0.1)
     assert n * 30 / 1000 * 0.1 >= 36.0 > (n - 1) * 30 / 1000 * 0.1
-    assert break_even(facts | {"usd_per_1k": 1.0}, 0.1) is None
+    assert break_even_requests(facts | {"usd_per_1k": 1.0}, 0.1) is None

@@ -85,7 +85,7 @@ def test_feedback_is_only_ever_added(plain):
 def test_one_bad_record_does_not_take_its_neighbours_along(plain):
     good, bad = [served() for _ in range(20)], FeedbackRecord(new_id(), 0.0, "0" * 32, '"x"', "user", "a")
     told, go, begun = {}, threading.Event(), threading.Event()
-    other = threading.Thread(target=plain.run, args=(lambda *_: begun.set() or go.wait(LONG),))
+    other = threading.Thread(target=plain.execute, args=(lambda *_: begun.set() or go.wait(LONG),))
     other.start()
     begun.wait(LONG)  # While another writes, what comes waits for one commit.
     for n, record in enumerate([*good[:10], bad, *good[10:]]):
@@ -93,7 +93,7 @@ def test_one_bad_record_does_not_take_its_neighbours_along(plain):
     assert not told
     go.set()
     other.join(LONG)
-    plain.run(lambda *_: None)
+    plain.execute(lambda *_: None)
     assert [n for n, error in told.items() if error] == [10] and count(plain, "predictions") == 20
 
 
@@ -106,7 +106,7 @@ def test_a_held_database_is_said_and_loses_nothing(plain):
     assert plain.problem and count(plain, "predictions") == 1
     holder.execute("rollback")
     holder.close()
-    assert plain.check() == "", "it mends itself"
+    assert plain.probe() == "", "it mends itself"
     plain.write(served())
     assert count(plain, "predictions") == 2
 
@@ -123,10 +123,10 @@ def test_a_full_disk_is_said_and_loses_nothing(plain):
                 record = served(words="b" * 5_000)
                 plain.write(record)
                 acknowledged.append(record)
-        assert "full" in plain.check()
+        assert "full" in plain.probe()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert plain.check() == ""
+    assert plain.probe() == ""
     plain.write(served())
     plain.close()
     again = Journal(plain.path.parent, "plain")
@@ -146,7 +146,7 @@ def test_inputs_are_encrypted_with_a_key_for_each_subject(encrypted):
         == 1
     )
     swap = "update predictions set input = (select input from predictions where id = :one) where id = :two"
-    encrypted.run(lambda c, _: c.execute(text(swap), {"one": one.id, "two": two.id}))
+    encrypted.execute(lambda c, _: c.execute(text(swap), {"one": one.id, "two": two.id}))
     with pytest.raises(RungError, match="another master key, or damage"):
         data_subjects.find_prediction(encrypted, two.id)
 
@@ -189,7 +189,7 @@ def test_inputs_expire(encrypted):
 
 
 def test_inputs_expire_in_portions(plain, monkeypatch):
-    monkeypatch.setattr(data_subjects, "_CHUNK", 3)
+    monkeypatch.setattr(data_subjects, "_BATCH_ROWS", 3)
     long_ago = time.time() - 91 * 86_400
     plain.write(*(served(at=long_ago + n // 4) for n in range(20)), served())
     assert data_subjects.expire_inputs(plain) == 20 and data_subjects.expire_inputs(plain) == 0
@@ -213,7 +213,7 @@ def test_two_thousand_a_second_from_many_threads(encrypted):
         thread.start()
     for thread in threads:
         thread.join(LONG)
-    encrypted.run(lambda *_: None)
+    encrypted.execute(lambda *_: None)
     raw = sqlite3.connect(encrypted.path)  # Another program sees them: they are committed.
     there = [row[0] for row in raw.execute("select id from predictions")]
     raw.close()
@@ -233,12 +233,12 @@ def test_the_log_is_brought_into_the_database_beside_the_commits(plain, monkeypa
         return plain.path.stat().st_size > size + 500_000
 
     wait_until(grown, "the log in the database")
-    plain.empty_log()
+    plain.truncate_log()
     assert log.stat().st_size == 0
 
 
 def test_what_is_erased_leaves_the_log_though_others_read(plain, monkeypatch):
-    monkeypatch.setattr("rung.journal.writer._EMPTY_SECONDS", 0.2)
+    monkeypatch.setattr("rung.journal.writer._TRUNCATE_SECONDS", 0.2)
     plain.write(served("ann"))
     reader = sqlite3.connect(plain.path, isolation_level=None)
     reader.execute("begin")
@@ -291,7 +291,7 @@ def test_what_is_no_journal_or_a_newer_one_is_said(tmp_path):
     with pytest.raises(JournalError, match="damaged"):
         Journal(tmp_path)
     journal = Journal(tmp_path / "new", "plain")
-    journal.run(lambda c, _: c.execute(text("update settings set value = '99' where name = 'format'")))
+    journal.execute(lambda c, _: c.execute(text("update settings set value = '99' where name = 'format'")))
     journal.close()
     with pytest.raises(RungError, match="format 99"):
         Journal(tmp_path / "new", "plain")

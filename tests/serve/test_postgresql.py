@@ -77,17 +77,17 @@ class Kept:
             connection.execute(insert(SETTINGS), [{"name": k, "value": v} for k, v in made.items()])
             found = {row.name: row.value for row in connection.execute(select(SETTINGS))}
         assert found == made, "bytes come back as bytes"
-        self.rows, self.keep_days = RecordEncoder(found, "encrypted"), 90
+        self.encoder, self.keep_days = RecordEncoder(found, "encrypted"), 90
 
     def read(self, query):
         with self.engine.connect() as connection:
             return query(connection)
 
-    def run(self, job):
+    def execute(self, job):
         with self.engine.begin() as connection:
-            return job(connection, self.rows)
+            return job(connection, self.encoder)
 
-    def empty_log(self):
+    def truncate_log(self):
         """PostgreSQL has no log of SQLite's."""
 
 
@@ -113,8 +113,8 @@ def test_predictions_feedback_and_people(kept):
     mine, old = served("ann"), served("bob", at=time.time() - 91 * 86_400)
     said = FeedbackRecord(new_id(), time.time(), mine.id, '"tech"', "user", "shop")
     add_predictions, add_feedback = BulkInsert(PREDICTIONS, kept.engine), BulkInsert(FEEDBACK, kept.engine)
-    kept.run(lambda c, rows: add_predictions(c, [rows.prediction(c, one) for one in (mine, old)]))
-    kept.run(lambda c, rows: add_feedback(c, [vars(said)]))
+    kept.execute(lambda c, encoder: add_predictions(c, [encoder.encode(c, one) for one in (mine, old)]))
+    kept.execute(lambda c, encoder: add_feedback(c, [vars(said)]))
     found = data_subjects.find_prediction(kept, mine.id)
     assert found["input"] == {"text": SECRET} and found["at"] == mine.at and found["price_usd"] == 1e-7
     assert [one["answer"] for one in found["feedback"]] == ["tech"]
@@ -126,26 +126,26 @@ def test_predictions_feedback_and_people(kept):
     assert data_subjects.erase_subject(kept, "ann", "admin")["erased_predictions"] == 1
     gone = data_subjects.find_prediction(kept, mine.id)
     assert gone["input"] is None and gone["input_hash"] is None and gone["feedback"]
-    kept.run(lambda c, rows: add_predictions(c, [rows.prediction(c, served("ann"))]))
+    kept.execute(lambda c, encoder: add_predictions(c, [encoder.encode(c, served("ann"))]))
     assert data_subjects.export_subject(kept, "ann")["predictions"] == [], "erased for good"
 
 
 @pytest.mark.parametrize("statement", ["update feedback set answer = '1'", "delete from feedback", "truncate feedback"])  # fmt: skip
 def test_feedback_is_only_ever_added(kept, statement):
     with pytest.raises(DBAPIError, match="only ever added"):
-        kept.run(lambda c, _: c.execute(text(statement)))
+        kept.execute(lambda c, _: c.execute(text(statement)))
 
 
 def test_feedback_needs_a_prediction(kept):
     stray = FeedbackRecord(new_id(), time.time(), "0" * 32, '"tech"', "user", "shop")
     with pytest.raises(IntegrityError):
-        kept.run(lambda c, _: BulkInsert(FEEDBACK, kept.engine)(c, [vars(stray)]))
+        kept.execute(lambda c, _: BulkInsert(FEEDBACK, kept.engine)(c, [vars(stray)]))
 
 
 def test_another_master_key_opens_nothing(kept, monkeypatch):
     record = served("ann")
-    kept.run(lambda c, rows: BulkInsert(PREDICTIONS, kept.engine)(c, [rows.prediction(c, record)]))
+    kept.execute(lambda c, encoder: BulkInsert(PREDICTIONS, kept.engine)(c, [encoder.encode(c, record)]))
     monkeypatch.setenv(MASTER_KEY_VARIABLE, new_master_key())
-    kept.rows = RecordEncoder(kept.rows.settings, "encrypted")
+    kept.encoder = RecordEncoder(kept.encoder.settings, "encrypted")
     with pytest.raises(RungError, match="another master key"):
         data_subjects.find_prediction(kept, record.id)

@@ -12,7 +12,7 @@ from mlflow_service import mlflow_service
 
 import rung
 from rung.core.errors import MissingExtra, RungError
-from rung.tracking.follow import Tracking
+from rung.tracking.follow import TrackingListener
 from support import run_cli, write_spec
 
 WHY = "needs {}: pip install 'rung[track]' tensorboard"
@@ -238,6 +238,6 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(where, packag
     for module in (runs, events):
         monkeypatch.setattr(module, "find_spec", lambda name: None if name == package else object())
     with pytest.raises(MissingExtra) as caught:
-        Tracking([where])
+        TrackingListener([where])
     assert f"needs the package '{package}'" in str(caught.value)
     assert caught.value.fix == "pip install 'rung[track]'"

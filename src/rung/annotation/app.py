@@ -49,12 +49,12 @@ PAGE_MESSAGES = (
 
 # Who somebody is, by what they typed: their name, or a key.
 IdentifyAuthor = Callable[[str], str]
-LONGEST_KEY = 200
+MAX_KEY_CHARS = 200
 
 
 class _AuthorRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
-    by: str = Field(min_length=1, max_length=LONGEST_KEY)
+    by: str = Field(min_length=1, max_length=MAX_KEY_CHARS)
 
 
 class _AnswerRequest(_AuthorRequest):
@@ -69,13 +69,13 @@ class _UndoRequest(_AuthorRequest):
 
 
 def create_labelling_app(
-    desk: LabellingSession,
+    session: LabellingSession,
     token: str,
     hosts: Sequence[str],
     lang: str = "en",
     author: str = "",
     title: str = "",
-    who: IdentifyAuthor | None = None,
+    identify: IdentifyAuthor | None = None,
 ) -> FastAPI:
     """Return the page and its requests, below /<token>/. hosts: what the Host header may be ("127.0.0.1:8765").
 
@@ -87,8 +87,8 @@ def create_labelling_app(
     app.add_exception_handler(RungError, _on_rung_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_error)
-    page, headers = render_labelling_page(desk, lang, author, title, who is not None)
-    name = who or normalize_author
+    page, headers = render_labelling_page(session, lang, author, title, identify is not None)
+    name = identify or normalize_author
 
     @app.get(f"/{token}/", response_class=HTMLResponse)
     def show() -> HTMLResponse:
@@ -97,26 +97,26 @@ def create_labelling_app(
     @app.post(f"/{token}/next")
     def ask(body: _AuthorRequest) -> dict[str, Any]:
         by = name(body.by)
-        return _session_state(desk, by, desk.next(by))
+        return _session_state(session, by, session.next(by))
 
     @app.post(f"/{token}/answer")
     def answer(body: _AnswerRequest) -> dict[str, Any]:
         by = name(body.by)
-        desk.answer(by, body.text, body.kind, body.label, body.token)
+        session.record_answer(by, body.text, body.kind, body.label, body.token)
         if body.kind == "settle":
-            return {"disagreements": disagreements_to_dicts(desk)}
-        return _session_state(desk, by, desk.next(by))
+            return {"disagreements": disagreements_to_dicts(session)}
+        return _session_state(session, by, session.next(by))
 
     @app.post(f"/{token}/undo")
     def undo(body: _UndoRequest) -> dict[str, Any]:
         by = name(body.by)
-        back = desk.undo(by, body.token)
-        return _session_state(desk, by, back or desk.next(by)) | {"undone": back is not None}
+        back = session.undo(by, body.token)
+        return _session_state(session, by, back or session.next(by)) | {"undone": back is not None}
 
     @app.post(f"/{token}/disagreements")
     def disagreements(body: _AuthorRequest) -> dict[str, Any]:
         name(body.by)
-        return {"disagreements": disagreements_to_dicts(desk)}
+        return {"disagreements": disagreements_to_dicts(session)}
 
     return app
 
@@ -126,7 +126,7 @@ def _session_state(desk: LabellingSession, by: str, asked: LabelQuery | None) ->
 
 
 def serve_labelling_page(
-    make: Callable[[str, Sequence[str]], FastAPI], port: int, told: Callable[[str], None]
+    create_app: Callable[[str, Sequence[str]], FastAPI], port: int, on_ready: Callable[[str], None]
 ) -> None:
     """Answer on 127.0.0.1 until interrupted. make: an app from its token and hosts; told: gets the address; port 0: a free one."""
     import uvicorn
@@ -143,14 +143,14 @@ def serve_labelling_page(
             ) from None
         port = listening.getsockname()[1]
         token = secrets.token_urlsafe(18)
-        app = make(token, [f"127.0.0.1:{port}", f"localhost:{port}"])
-        told(f"http://127.0.0.1:{port}/{token}/")
+        app = create_app(token, [f"127.0.0.1:{port}", f"localhost:{port}"])
+        on_ready(f"http://127.0.0.1:{port}/{token}/")
         config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
         uvicorn.Server(config).run(sockets=[listening])
 
 
 def render_labelling_page(
-    desk: LabellingSession, lang: str, author: str, title: str, keyed: bool = False
+    session: LabellingSession, lang: str, author: str, title: str, asks_for_key: bool = False
 ) -> tuple[str, dict[str, str]]:
     """Return the page, whole in one file and in both languages, and the headers it is sent with.
 
@@ -161,10 +161,10 @@ def render_labelling_page(
     script, style = ((folder / f"page.{end}").read_text(encoding="utf-8") for end in ("js", "css"))
     words = {code: _page_messages(catalogue(code)) for code in LANGUAGES}
     facts = {
-        "lang": lang, "by": author, "title": title, "words": words, "guidelines": desk.spec.guidelines, "keyed": keyed,
-        "numbers": desk.pool.of_numbers,
+        "lang": lang, "by": author, "title": title, "words": words, "guidelines": session.spec.guidelines, "keyed": asks_for_key,
+        "numbers": session.pool.of_numbers,
         "labels": [
-            {"key": KEYS[number], "name": name, "about": about} for number, (name, about) in enumerate(desk.pool.labels.items())
+            {"key": KEYS[number], "name": name, "about": about} for number, (name, about) in enumerate(session.pool.labels.items())
         ],
     }  # fmt: skip
     # Inside a script element only "<" could end it.
@@ -211,7 +211,7 @@ class _RequestFilter:
                 await self._app(scope, receive, send)
             return
         request = Request(scope)
-        refused = self._refused(request)
+        refused = self._refusal(request)
         body = b""
         while refused is None and request.method == "POST":
             message = await receive()
@@ -230,7 +230,7 @@ class _RequestFilter:
 
         await self._app(scope, again if request.method == "POST" else receive, send)
 
-    def _refused(self, request: Request) -> tuple[int, str] | None:
+    def _refusal(self, request: Request) -> tuple[int, str] | None:
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
         if host not in self._hosts:
             return 403, "this name is not served here"

@@ -17,10 +17,10 @@ from rung.data.labels.store import LABEL, UNCLEAR, Entry
 COLUMNS = ("file", "row", "hash", "label")
 # What people write where no label fits.
 NO_LABEL = "?"
-_MOST_BYTES = 1 << 28
-_MOST_SHOWN = 10
+_MAX_BYTES = 1 << 28
+_MAX_PROBLEMS_SHOWN = 10
 # A spreadsheet would take such a cell for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,18 @@ class ImportResult:
     blank: rows without a label yet."""
 
     labelled: int
-    cannot: int
-    same: int
+    unclear: int
+    unchanged: int
     blank: int
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the counts as JSON."""
+        return {
+            "labelled": self.labelled,
+            "cannot": self.unclear,
+            "same": self.unchanged,
+            "blank": self.blank,
+        }
 
 
 def export_rows(asked: Sequence[LabelQuery], path: Path) -> None:
@@ -54,7 +63,7 @@ def import_labels(desk: LabellingSession, path: Path, author: str) -> ImportResu
     unknown label or row.
     """
     author = normalize_author(author)
-    known, said = desk.pool.by_text(), desk.said_by(author)
+    known, said = desk.pool.by_text(), desk.answers_by(author)
     problems: list[str] = []
     entries: list[Entry] = []
     blank = same = 0
@@ -66,19 +75,23 @@ def import_labels(desk: LabellingSession, path: Path, author: str) -> ImportResu
             problems.append(f"line {line}: the row with the hash '{text[:20]}' is not in the data")
         elif label != NO_LABEL and (wrong := _label_problem(desk, label)):
             problems.append(f"line {line}: {wrong}")
-        elif said.get(text) == (CANNOT if label == NO_LABEL else desk.read_label(label)):
+        elif said.get(text) == (CANNOT if label == NO_LABEL else desk.parse_label(label)):
             same += 1
         else:
-            kind, value = (UNCLEAR, None) if label == NO_LABEL else (LABEL, desk.read_label(label))
-            entries.append(desk.entry(author, text, kind, value))
+            kind, value = (UNCLEAR, None) if label == NO_LABEL else (LABEL, desk.parse_label(label))
+            entries.append(desk.new_entry(author, text, kind, value))
             said[text] = value or CANNOT
     if problems:
-        more = f"\n  and {len(problems) - _MOST_SHOWN} more" if len(problems) > _MOST_SHOWN else ""
-        listed = "\n  ".join(problems[:_MOST_SHOWN])
+        more = (
+            f"\n  and {len(problems) - _MAX_PROBLEMS_SHOWN} more"
+            if len(problems) > _MAX_PROBLEMS_SHOWN
+            else ""
+        )
+        listed = "\n  ".join(problems[:_MAX_PROBLEMS_SHOWN])
         raise DataError(
             f"nothing was imported:\n  {listed}{more}", path.name, "Mend these lines and import again."
         )
-    desk.add_all(entries)
+    desk.add_entries(entries)
     cannot = sum(entry.kind == UNCLEAR for entry in entries)
     return ImportResult(len(entries) - cannot, cannot, same, blank)
 
@@ -86,7 +99,7 @@ def import_labels(desk: LabellingSession, path: Path, author: str) -> ImportResu
 def _label_problem(desk: LabellingSession, label: str) -> str:
     """Return what is wrong with a label, "" when nothing is."""
     try:
-        desk.read_label(label)
+        desk.parse_label(label)
     except InputError as error:
         return f"{error.problem}. {error.fix}" if error.fix else f"{error.problem}."
     return ""
@@ -94,9 +107,9 @@ def _label_problem(desk: LabellingSession, label: str) -> str:
 
 def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     try:
-        if path.stat().st_size > _MOST_BYTES:
+        if path.stat().st_size > _MAX_BYTES:
             raise DataError(
-                f"more than {_MOST_BYTES >> 20} MB are no file of labels", path.name, "Is this the file?"
+                f"more than {_MAX_BYTES >> 20} MB are no file of labels", path.name, "Is this the file?"
             )
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -119,4 +132,4 @@ def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 def _escape_formula(value: object) -> str:
     text = "" if value is None else str(value)
-    return "'" + text if text.startswith(_FORMULA) else text
+    return "'" + text if text.startswith(_FORMULA_PREFIXES) else text

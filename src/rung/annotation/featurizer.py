@@ -19,11 +19,11 @@ from rung.training.text.encoders import open_encoder
 Vectors = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 # Without an encoder: words and pieces of words, hashed into so many numbers.
-_HASHED = 1_024
+_HASH_SIZE = 1_024
 _SPEC = NgramSpec(word_max=2, char_min=2, char_max=4)
 # How sharply nearness becomes probability: cosines of an encoder lie close together.
-_SHARPNESS = 25.0
-_LONGEST_CHARS = 20_000
+_SOFTMAX_SCALE = 25.0
+_MAX_CHARS = 20_000
 
 
 @dataclass(frozen=True)
@@ -33,21 +33,21 @@ class Featurizer:
     name: str
     embedder: Embedder | None
 
-    def vectors(self, texts: Sequence[str], threads: int = 1) -> Vectors:
+    def transform(self, texts: Sequence[str], threads: int = 1) -> Vectors:
         """Return [rows, width], the mean taken off: encoders put all texts into one corner of their space."""
         if self.embedder is None:
-            found = _hashed_tfidf([text[:_LONGEST_CHARS] for text in texts])
+            found = _hashed_tfidf([text[:_MAX_CHARS] for text in texts])
         else:
             with use_embedding_cache(cache_folder() / "embeddings", threads):
                 found = self.embedder.embed(list(texts))
         found = found - found.mean(axis=0)
         return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9), np.float32)
 
-    def nearness(self, texts: Sequence[str]) -> Floats | None:
+    def similarity_embeddings(self, texts: Sequence[str]) -> Floats | None:
         """Return vectors made for comparing texts with each other; None when words alone are known."""
         if self.embedder is None:
             return None
-        clean = [text[:_LONGEST_CHARS].encode("utf-8", "replace").decode("utf-8") for text in texts]
+        clean = [text[:_MAX_CHARS].encode("utf-8", "replace").decode("utf-8") for text in texts]
         return np.asarray(self.embedder.engine.encode(clean), np.float64)
 
 
@@ -82,14 +82,16 @@ class ZeroShotClassifier:
 
     def __init__(self, reader: Featurizer, labels: Mapping[str, str]) -> None:
         self._reader = reader
-        self._labels = reader.nearness([f"{name}: {text}" if text else name for name, text in labels.items()])
+        self._labels = reader.similarity_embeddings(
+            [f"{name}: {text}" if text else name for name, text in labels.items()]
+        )
 
-    def probabilities(self, texts: Sequence[str]) -> Floats | None:
+    def predict_proba(self, texts: Sequence[str]) -> Floats | None:
         """Return [rows, labels]; None where no encoder is here. They are guesses, not calibrated."""
-        found = self._reader.nearness(texts)
+        found = self._reader.similarity_embeddings(texts)
         if found is None or self._labels is None:
             return None
-        near = found @ self._labels.T * _SHARPNESS
+        near = found @ self._labels.T * _SOFTMAX_SCALE
         raised = np.exp(near - near.max(axis=1, keepdims=True))
         return np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float64)
 
@@ -103,7 +105,7 @@ def _hashed_tfidf(texts: Sequence[str]) -> Vectors:
         found = occurrences(folded[begin:end], _SPEC)
         rows.append(found.rows + begin)
         grams.append(found.buckets)
-    out = np.zeros((len(texts), _HASHED), np.float32)
+    out = np.zeros((len(texts), _HASH_SIZE), np.float32)
     if not rows:
         return out
     pair, times = np.unique(np.concatenate(rows) * (1 << 24) + np.concatenate(grams), return_counts=True)
@@ -112,7 +114,7 @@ def _hashed_tfidf(texts: Sequence[str]) -> Vectors:
     weight = (1 + np.log(times)) * np.log((1 + len(texts)) / (1 + held[member]))
     weight[held[member] < 2] = 0.0
     sign = np.where((gram >> 11) & 1, 1.0, -1.0)
-    np.add.at(out, (row, gram % _HASHED), (weight * sign).astype(np.float32))
+    np.add.at(out, (row, gram % _HASH_SIZE), (weight * sign).astype(np.float32))
     return out
 
 

@@ -24,7 +24,7 @@ from rung.journal.writer import Journal
 
 REVIEW, AUDIT = "review", "audit"
 # The same answer sent again within a day, by a page whose network broke, is written once.
-_AGAIN_SECONDS = 86_400.0
+_DUPLICATE_SECONDS = 86_400.0
 
 
 class JournalAnnotationStore:
@@ -50,18 +50,18 @@ class JournalAnnotationStore:
 
     def add(self, *entries: Entry) -> list[int]:
         """Write lines, all or none, and return their numbers once they are safe. A line's `file` is its prediction."""
-        records = [self._record(entry) for entry in entries]
+        records = [self._to_record(entry) for entry in entries]
 
         def write(connection: Connection, _: Any) -> list[str]:
             ids = []
             for entry, record in zip(entries, records, strict=True):
-                known = self._known(connection, entry)
+                known = self._existing_id(connection, entry)
                 if known is None:
                     connection.execute(FEEDBACK.insert().values(**vars(record)))
                 ids.append(known or record.id)
             return ids
 
-        ids: list[str] = self._journal.run(write)
+        ids: list[str] = self._journal.execute(write)
         self.entries(0 if not self._numbers else max(self._numbers.values()))
         return [self._numbers[id] for id in ids]
 
@@ -70,12 +70,12 @@ class JournalAnnotationStore:
         found = []
         for said in read_feedback(self._journal, self._name, after):
             self._numbers[said.id], self._ids[said.number] = said.number, said.id
-            entry = self._entry(said)
+            entry = self._to_entry(said)
             if entry is not None:
                 found.append(entry)
         return found
 
-    def _record(self, entry: Entry) -> FeedbackRecord:
+    def _to_record(self, entry: Entry) -> FeedbackRecord:
         if entry.kind not in KINDS:
             raise ValueError(f"'{entry.kind}' is no kind of entry")
         answer: Any = float(entry.label) if self._of_numbers and entry.label is not None else entry.label
@@ -92,19 +92,19 @@ class JournalAnnotationStore:
             made, time.time(), entry.file, json.dumps(answer, ensure_ascii=False), source, entry.author
         )
 
-    def _known(self, connection: Connection, entry: Entry) -> str | None:
+    def _existing_id(self, connection: Connection, entry: Entry) -> str | None:
         if not entry.token:
             return None
         f = FEEDBACK.c
         same = select(f.id).where(
-            f.at > time.time() - _AGAIN_SECONDS,
+            f.at > time.time() - _DUPLICATE_SECONDS,
             f.author == entry.author,
             func.substr(f.id, 17) == _token_digest(entry),
         )
         found: str | None = connection.scalar(same)
         return found
 
-    def _entry(self, said: LoggedFeedback) -> Entry | None:
+    def _to_entry(self, said: LoggedFeedback) -> Entry | None:
         text = self._texts.get(said.prediction)
         if text is None or said.source != (AUDIT if text in self._audited else REVIEW):
             return None

@@ -33,12 +33,12 @@ from rung.annotation.logistic_regression import fit_head
 Vectors = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 TOLERANCE = 0.03
-LEAST_LABELS = 60
-_LEAST_RANDOM = 10
-_FOLDS = 5
+MIN_LABELS = 60
+_MIN_RANDOM = 10
+_N_FOLDS = 5
 # The outlook speaks of so many labels more; they are hardly worth it when they are expected to bring at most so much, and
 # at most TOLERANCE at the upper end.
-MORE, HARDLY = 100, 0.01
+FORECAST_LABELS, NEGLIGIBLE_GAIN = 100, 0.01
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,9 @@ class Stability:
     look: int
 
     @property
-    def enough(self) -> bool:
+    def is_sufficient(self) -> bool:
         """Return whether more labels would change little, by the rule of this module."""
-        return self.labels >= LEAST_LABELS and self.at_most <= TOLERANCE
+        return self.labels >= MIN_LABELS and self.at_most <= TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,9 @@ class GainForecast:
     high: float
 
     @property
-    def hardly(self) -> bool:
+    def is_negligible(self) -> bool:
         """Return whether more labels are hardly worth their while."""
-        return self.labels >= LEAST_LABELS and self.gain <= HARDLY and self.high <= TOLERANCE
+        return self.labels >= MIN_LABELS and self.gain <= NEGLIGIBLE_GAIN and self.high <= TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class HeldOutResults:
     """right: [sizes, random rows], whether a fit on the first so many labels, that row's fold apart, answers it rightly."""
 
     sizes: tuple[int, ...]
-    right: npt.NDArray[np.bool_]
+    correct: npt.NDArray[np.bool_]
 
 
 def held_out_results(
@@ -102,25 +102,25 @@ def held_out_results(
     """
     test = np.flatnonzero(random)
     n = len(codes)
-    if len(test) < _LEAST_RANDOM:
+    if len(test) < _MIN_RANDOM:
         return HeldOutResults((), np.zeros((0, len(test)), bool))
     # The doubled sizes, without one that is nearly all.
     sizes = [size for size in (10 * 2**k for k in range(20)) if size <= n * 0.8] + [n]
     right = np.zeros((len(sizes), len(test)), bool)
     for place, size in enumerate(sizes):
-        for fold in range(_FOLDS):
-            asked = test[fold::_FOLDS]
+        for fold in range(_N_FOLDS):
+            asked = test[fold::_N_FOLDS]
             known = np.setdiff1d(np.arange(size), asked)
             if len(asked) and len(known):
                 head = fit_head(vectors[known], codes[known], labels)
                 answers = head.probabilities(vectors[asked]).argmax(axis=1)
-                right[place, fold::_FOLDS] = answers == codes[asked]
+                right[place, fold::_N_FOLDS] = answers == codes[asked]
     return HeldOutResults(tuple(sizes), right)
 
 
 def learning_curve(found: HeldOutResults) -> list[CurvePoint]:
     """Return the curve: a point for each size."""
-    counts, n = found.right.sum(axis=1).tolist(), found.right.shape[1]
+    counts, n = found.correct.sum(axis=1).tolist(), found.correct.shape[1]
     return [
         CurvePoint(size, right / n, *wilson(right, n))
         for size, right in zip(found.sizes, counts, strict=True)
@@ -137,14 +137,14 @@ def forecast_gain(found: HeldOutResults) -> GainForecast | None:
         return None
     logs = np.log([found.sizes[place] for place in used])
     apart = logs - logs.mean()
-    slopes = (apart / (apart**2).sum()) @ found.right[used].astype(np.float64)
+    slopes = (apart / (apart**2).sum()) @ found.correct[used].astype(np.float64)
     n = len(slopes)
     # Rows that agree altogether would leave no doubt: one row that turns is always allowed for.
     turned = 1.0 / float(logs[-1] - logs[0])
     error = max(float(slopes.std(ddof=1)) / math.sqrt(n), turned / n)
     # Student's t by its first terms (Cornish & Fisher): within 0.01 for the ten rows and more that are asked.
     t = 1.96 + 2.37 / (n - 1) + 2.8 / (n - 1) ** 2
-    step = math.log((labels + MORE) / labels)
+    step = math.log((labels + FORECAST_LABELS) / labels)
     slope = float(slopes.mean())
     gain, half = slope * step, t * error * step
     return GainForecast(labels, found.sizes[used[0]], gain, gain - half, gain + half)

@@ -8,11 +8,11 @@ import numpy.typing as npt
 Vectors = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-_LLOYD = 12
-_MOST_CLUSTERED = 4_000
+_LLOYD_ITERATIONS = 12
+_MAX_CLUSTERED = 4_000
 # So many times the rows wanted are kept by uncertainty, before diversity chooses among them.
 # Ten times was tried: on reviews, far-off texts then crowd out the doubtful ones.
-_SHORTLIST, _LEAST_SHORTLIST = 3, 60
+_SHORTLIST_FACTOR, _MIN_SHORTLIST = 3, 60
 
 
 def next_zone(given: tuple[int, int, int], audit_share: float, random_share: float) -> str:
@@ -34,14 +34,14 @@ def cluster_representatives(vectors: Vectors, count: int, seed: int = 0) -> list
     """
     rng = np.random.default_rng(seed)
     rows = np.arange(len(vectors))
-    if len(rows) > _MOST_CLUSTERED:
-        rows = np.sort(rng.choice(rows, _MOST_CLUSTERED, replace=False))
+    if len(rows) > _MAX_CLUSTERED:
+        rows = np.sort(rng.choice(rows, _MAX_CLUSTERED, replace=False))
     x = vectors[rows]
     count = min(count, len(x))
     if not count:
         return []
     centres = x[_kmeans_plus_plus(x, count, rng)].copy()
-    for _ in range(_LLOYD):
+    for _ in range(_LLOYD_ITERATIONS):
         nearest = _squared_distances(x, centres).argmin(axis=1)
         for k in range(count):
             if (own := nearest == k).any():
@@ -67,7 +67,7 @@ def uncertain_and_diverse(vectors: Vectors, probabilities: Floats, candidates: I
         return []
     likely = np.sort(probabilities[candidates], axis=1)
     doubt = 1.0 - (likely[:, -1] - likely[:, -2])
-    order = np.argsort(-doubt, kind="stable")[: max(count * _SHORTLIST, _LEAST_SHORTLIST)]
+    order = np.argsort(-doubt, kind="stable")[: max(count * _SHORTLIST_FACTOR, _MIN_SHORTLIST)]
     short, weight = candidates[order], doubt[order]
     x = vectors[short]
     taken = [0]

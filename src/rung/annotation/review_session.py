@@ -24,10 +24,10 @@ from rung.data.labels.pool import Pool, PoolRow
 
 UNSURE, CONTRADICTED, NOVEL = "unsure", "contradicted", "novel"
 # Rows nobody may ever get to are not worth reading all of a year's traffic for.
-MOST_ROWS = 20_000
-_MOST_TRAINED = 2_000
+MAX_ROWS = 20_000
+_MAX_TRAINING_TEXTS = 2_000
 # A place on the line for each row of the audit; far more than there will ever be.
-_STEP = 2.0**-40
+_POSITION_STEP = 2.0**-40
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class ReviewCandidate:
     text: str
     cells: Mapping[str, Any]
     answer: Any
-    sure: float | None
-    others: int
-    turn: int | None = None
+    confidence: float | None
+    n_contradictions: int
+    audit_position: int | None = None
 
     def joined(self) -> str:
         """Return all cells as one text."""
@@ -51,18 +51,18 @@ class ReviewCandidate:
 class ReviewStrategy:
     """Says what to ask about next, from what was served; learns nothing while people review. In the place of `loop.tutor.Tutor`."""
 
-    reader_name = "words"
+    featurizer_name = "words"
 
     def __init__(
         self, pool: Pool, candidates: Mapping[str, ReviewCandidate], novelty: Mapping[str, float]
     ) -> None:
         self._answers = {
-            text: (str(c.answer), c.sure) for text, c in candidates.items() if c.sure is not None
+            text: (str(c.answer), c.confidence) for text, c in candidates.items() if c.confidence is not None
         }
         self._rows = pool.rows
         chosen = [place for place, row in enumerate(pool.rows) if row.zone == CHOSEN]
-        sure = {place: candidates[pool.rows[place].text].sure for place in chosen}
-        others = {place: candidates[pool.rows[place].text].others for place in chosen}
+        sure = {place: candidates[pool.rows[place].text].confidence for place in chosen}
+        others = {place: candidates[pool.rows[place].text].n_contradictions for place in chosen}
         new = {place: novelty.get(pool.rows[place].text, 0.0) for place in chosen}
         lists = {
             CONTRADICTED: sorted((p for p in chosen if others[p]), key=lambda p: -others[p]),
@@ -77,27 +77,27 @@ class ReviewStrategy:
         self._by_text = {pool.rows[place].text: why for place, why in self._why.items()}
 
     @property
-    def lesson(self) -> LearnerState:
+    def state(self) -> LearnerState:
         """Return what is known: no curve is drawn of chosen rows."""
         return LearnerState(0, (), "useful")
 
-    def learn(self, training: list[tuple[int, str]]) -> None:
+    def update(self, training: list[tuple[int, str]]) -> None:
         """Nothing: `rung improve` learns."""
 
     def queue(self) -> Sequence[int]:
         """Return places of chosen rows in the order to ask about them."""
         return list(self._why)
 
-    def how(self, text: str) -> str:
+    def reason(self, text: str) -> str:
         """Return why a row is asked about: unsure, contradicted or novel."""
         return self._by_text.get(text, UNSURE)
 
-    def guess(self, place: int) -> tuple[str, float] | None:
+    def suggest(self, place: int) -> tuple[str, float] | None:
         """Return what was answered, and how probable the model found it."""
         found = self._answers.get(self._rows[place].text)
         return (found[0], found[1]) if found is not None and found[1] is not None else None
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Nothing runs."""
 
     def wait(self, seconds: float = 60.0) -> bool:
@@ -123,32 +123,40 @@ class ReviewSession(LabellingSession):
     def _census(self) -> Census:
         rows = self.pool.rows
         undecided = {
-            place for place in self._zone["audit"] if self._is_open(place) or self._disagree(rows[place].text)
+            place
+            for place in self._places_by_zone["audit"]
+            if self._is_undecided(place) or self._is_disputed(rows[place].text)
         }
-        audit = self._zone["audit"]
+        audit = self._places_by_zone["audit"]
         whole = 0
         for begin in range(0, len(audit), self._round_size):
             part = audit[begin : begin + self._round_size]
             open_ = sum(place in undecided for place in part)
             if open_ or len(part) < self._round_size:
-                return Census(whole * _STEP, len(part) - open_, self._round_size, ())
+                return Census(whole * _POSITION_STEP, len(part) - open_, self._round_size, ())
             whole += len(part)
-        return Census(whole * _STEP, 0, self._round_size, ())
+        return Census(whole * _POSITION_STEP, 0, self._round_size, ())
 
 
 def review_pool(candidates: Sequence[ReviewCandidate], labels: Mapping[str, str], round_size: int) -> Pool:
     """Return the rows to review as the desk takes them: the audit's first, in the order they came."""
-    audit = sorted((c for c in candidates if c.turn is not None), key=lambda c: c.turn or 0)
-    chosen = [c for c in candidates if c.turn is None]
+    audit = sorted(
+        (c for c in candidates if c.audit_position is not None), key=lambda c: c.audit_position or 0
+    )
+    chosen = [c for c in candidates if c.audit_position is None]
     line = 2.0**64
     rows = [
-        PoolRow(c.text, int(place * _STEP * line), c.prediction, 0, c.cells, AUDIT)
+        PoolRow(c.text, int(place * _POSITION_STEP * line), c.prediction, 0, c.cells, AUDIT)
         for place, c in enumerate(audit)
     ] + [
         PoolRow(c.text, 2**63 + int(c.text, 16) // 2, c.prediction, 0, c.cells, CHOSEN) for c in chosen
     ]  # fmt: skip
-    end = max(len(audit), 1) * 4 * _STEP
-    zones = Zones(round_size * _STEP, max(end, round_size * 4 * _STEP), max(end, round_size * 4 * _STEP))
+    end = max(len(audit), 1) * 4 * _POSITION_STEP
+    zones = Zones(
+        round_size * _POSITION_STEP,
+        max(end, round_size * 4 * _POSITION_STEP),
+        max(end, round_size * 4 * _POSITION_STEP),
+    )
     return Pool(tuple(rows), zones, len(rows), len(rows), labels)
 
 
@@ -159,8 +167,8 @@ def novelty(texts: Sequence[str], trained: Sequence[str], reader: Featurizer) ->
     """
     if not len(texts) or not len(trained):
         return np.zeros(len(texts))
-    sample = list(trained[:: max(len(trained) // _MOST_TRAINED, 1)])
-    vectors = reader.vectors([*sample, *texts])
+    sample = list(trained[:: max(len(trained) // _MAX_TRAINING_TEXTS, 1)])
+    vectors = reader.transform([*sample, *texts])
     known, asked = vectors[: len(sample)], vectors[len(sample) :]
     nearest = [(asked[begin : begin + 500] @ known.T).max(axis=1) for begin in range(0, len(asked), 500)]
     return np.asarray(1.0 - np.concatenate(nearest), np.float64)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rung.annotation.learning_curve import MORE, TOLERANCE
-from rung.annotation.session import LabellingSession, LabelQuery, as_dict
+from rung.annotation.learning_curve import FORECAST_LABELS, TOLERANCE
+from rung.annotation.session import LabellingSession, LabelQuery, fields_to_dict
 
 # No more of one cell is shown: nobody reads on, and the page stays fast.
 _LONGEST_CELL = 20_000
@@ -14,7 +14,9 @@ _LONGEST_CELL = 20_000
 def query_to_dict(asked: LabelQuery) -> dict[str, Any]:
     """Return a row to label. Whether it is random is not told: it is to be judged like all others."""
     row = asked.row
-    guess = {"label": asked.guess[0], "sure": round(asked.guess[1], 3)} if asked.guess else None
+    guess = (
+        {"label": asked.suggestion[0], "sure": round(asked.suggestion[1], 3)} if asked.suggestion else None
+    )
     return {"text": row.text, "cells": _cells(row.cells), "guess": guess}
 
 
@@ -28,11 +30,11 @@ def disagreements_to_dicts(desk: LabellingSession) -> list[dict[str, Any]]:
 
 def progress_to_dict(desk: LabellingSession, by: str = "") -> dict[str, Any]:
     """Return counts, the curve, whether it is enough, what more would bring, and how far people agree."""
-    progress, lesson = desk.progress(by), desk.tutor.lesson
-    stable, ahead = lesson.stable, lesson.outlook
+    progress, lesson = desk.progress(by), desk.strategy.state
+    stable, ahead = lesson.stability, lesson.forecast
     return {
         "labelled": progress.labelled,
-        "cannot": progress.cannot,
+        "cannot": progress.unclear,
         "random": progress.random,
         "mine": progress.mine,
         "rows": progress.rows,
@@ -43,10 +45,14 @@ def progress_to_dict(desk: LabellingSession, by: str = "") -> dict[str, Any]:
             "wanted": progress.audit.wanted,
             "whole": progress.audit.border > 0,
         },
-        "curve": [as_dict(point) for point in lesson.curve],
-        "stable": as_dict(stable) | {"enough": stable.enough, "tolerance": TOLERANCE} if stable else None,
-        "outlook": as_dict(ahead) | {"hardly": ahead.hardly, "more": MORE} if ahead else None,
-        "agreement": [as_dict(line) for line in desk.agreement()],
+        "curve": [fields_to_dict(point) for point in lesson.learning_curve],
+        "stable": fields_to_dict(stable) | {"enough": stable.is_sufficient, "tolerance": TOLERANCE}
+        if stable
+        else None,
+        "outlook": fields_to_dict(ahead) | {"hardly": ahead.is_negligible, "more": FORECAST_LABELS}
+        if ahead
+        else None,
+        "agreement": [fields_to_dict(line) for line in desk.agreement()],
     }
 
 

@@ -25,8 +25,8 @@ from rung.data.labels.pool import Pool, PoolRow
 from rung.data.labels.store import LABEL, SETTLE, SKIP, UNCLEAR, UNDO, Entry
 
 # A row shown to somebody is kept from others for so long.
-_HELD_SECONDS = 600.0
-LONGEST_NAME = 60
+_RESERVATION_SECONDS = 600.0
+MAX_NAME_CHARS = 60
 
 
 class AnnotationStore(Protocol):
@@ -42,22 +42,22 @@ class AnnotationStore(Protocol):
 class QueryStrategy(Protocol):
     """Who says what to ask about next: `Tutor`, or what looks at served rows."""
 
-    reader_name: str
+    featurizer_name: str
 
     @property
-    def lesson(self) -> LearnerState:
+    def state(self) -> LearnerState:
         """Return what is known by now."""
 
-    def learn(self, training: list[tuple[int, str]]) -> None:
+    def update(self, training: list[tuple[int, str]]) -> None:
         """Take the labelled rows."""
 
     def queue(self) -> Sequence[int]:
         """Return places of chosen rows in the order to ask about them."""
 
-    def how(self, text: str) -> str:
+    def reason(self, text: str) -> str:
         """Return how a chosen row came to be chosen."""
 
-    def guess(self, place: int) -> tuple[str, float] | None:
+    def suggest(self, place: int) -> tuple[str, float] | None:
         """Return the likeliest label of a row and its probability."""
 
     def wait(self, seconds: float = 60.0) -> bool:
@@ -70,8 +70,8 @@ class LabelQuery:
     its probability; never for random rows, so that no answer follows a model's."""
 
     row: PoolRow
-    how: str
-    guess: tuple[str, float] | None = None
+    reason: str
+    suggestion: tuple[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Progress:
 
     labelled: int
     random: int
-    cannot: int
+    unclear: int
     disagreements: int
     by_label: Mapping[str, int]
     audit: Census
@@ -93,7 +93,7 @@ class _Annotations:
     """What the lines say; made anew when there are more of them."""
 
     entries: list[Entry] = field(default_factory=list)
-    found: dict[str, Verdict] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
 
 
 class LabellingSession:
@@ -102,19 +102,19 @@ class LabellingSession:
     def __init__(
         self, pool: Pool, answers: AnnotationStore, spec: LabellingSpec, tutor: QueryStrategy, title: str = ""
     ) -> None:
-        self.pool, self.spec, self.tutor, self.title = pool, spec, tutor, title
-        self._answers = answers
-        self._place = pool.by_text()
+        self.pool, self.spec, self.strategy, self.title = pool, spec, tutor, title
+        self._store = answers
+        self._place_by_text = pool.by_text()
         self._units = np.array([row.unit for row in pool.rows], np.uint64)
-        self._zone = {
+        self._places_by_zone = {
             name: [place for place, row in enumerate(pool.rows) if row.zone == zone]
             for name, zone in (("audit", AUDIT), ("random", RANDOM))
         }
-        self._given = [place for place, row in enumerate(pool.rows) if row.given is not None]
+        self._prelabelled = [place for place, row in enumerate(pool.rows) if row.given is not None]
         self._lock = threading.RLock()
-        self._held: dict[str, tuple[str, float]] = {}
-        self._state = _Annotations()
-        self._look()
+        self._reservations: dict[str, tuple[str, float]] = {}
+        self._annotations = _Annotations()
+        self._refresh()
 
     @property
     def labels(self) -> list[str]:
@@ -124,20 +124,22 @@ class LabellingSession:
         """Return what to ask a person now, kept from others for ten minutes; None when nothing is left."""
         author = normalize_author(author)
         with self._lock:
-            self._look()
-            asked = next(iter(self._draw(author, 1)), None)
+            self._refresh()
+            asked = next(iter(self._select(author, 1)), None)
             if asked is not None:
-                self._held = {text: held for text, held in self._held.items() if held[0] != author}
-                self._held[asked.row.text] = (author, time.monotonic())
+                self._reservations = {
+                    text: held for text, held in self._reservations.items() if held[0] != author
+                }
+                self._reservations[asked.row.text] = (author, time.monotonic())
             return asked
 
-    def draw(self, author: str, count: int) -> list[LabelQuery]:
+    def next_batch(self, author: str, count: int) -> list[LabelQuery]:
         """Return up to `count` rows to ask a person about, as `next` would if each were answered; for a file to fill in."""
         with self._lock:
-            self._look()
-            return self._draw(normalize_author(author), count)
+            self._refresh()
+            return self._select(normalize_author(author), count)
 
-    def answer(
+    def record_answer(
         self, author: str, text: str, kind: str, label: str | None = None, token: str | None = None
     ) -> int:
         """Write what a person says of a row and return the line's number. kind: label, skip, unclear or settle.
@@ -150,15 +152,15 @@ class LabellingSession:
                 f"'{kind}' is no kind of answer", "kind", did_you_mean(kind, (LABEL, SKIP, UNCLEAR, SETTLE))
             )
         if kind == LABEL or (kind == SETTLE and label is not None):
-            label = self.read_label(label)
-        entry = self.entry(author, text, kind, label if kind in {LABEL, SETTLE} else None, token)
+            label = self.parse_label(label)
+        entry = self.new_entry(author, text, kind, label if kind in {LABEL, SETTLE} else None, token)
         with self._lock:
-            number = self._answers.add(entry)[0]
-            self._held.pop(text, None)
-            self._look()
+            number = self._store.add(entry)[0]
+            self._reservations.pop(text, None)
+            self._refresh()
             return number
 
-    def read_label(self, label: str | None) -> str:
+    def parse_label(self, label: str | None) -> str:
         """Return a label as it is kept; raises InputError unless it is one of the labels, or a number where those are asked."""
         if self.pool.of_numbers:
             number = number_text(label)
@@ -171,16 +173,18 @@ class LabellingSession:
             )
         return label
 
-    def entry(self, author: str, text: str, kind: str, label: str | None, token: str | None = None) -> Entry:
+    def new_entry(
+        self, author: str, text: str, kind: str, label: str | None, token: str | None = None
+    ) -> Entry:
         """Return the line for an answer, with how its row came to be asked about: that goes by its place alone."""
-        if text not in self._place:
+        if text not in self._place_by_text:
             raise InputError(
                 f"there is no row '{text[:20]}' here",
                 "text",
                 "Has the file changed? Start `rung label` again.",
             )
-        row = self.pool.rows[self._place[text]]
-        how = {AUDIT: "audit", RANDOM: "random"}.get(row.zone) or self.tutor.how(text)
+        row = self.pool.rows[self._place_by_text[text]]
+        how = {AUDIT: "audit", RANDOM: "random"}.get(row.zone) or self.strategy.reason(text)
         inclusion = self.pool.zones.inclusion(row.zone)
         return Entry(author, kind, text, row.file, row.row, label, how, inclusion, token=token)
 
@@ -188,26 +192,26 @@ class LabellingSession:
         """Take back a person's last line by a new one, and return its row to be asked again; None when there is none."""
         author = normalize_author(author)
         with self._lock:
-            self._look()
-            last = last_by(self._state.entries, author)
-            if last is None or last.text not in self._place:
+            self._refresh()
+            last = last_by(self._annotations.entries, author)
+            if last is None or last.text not in self._place_by_text:
                 return None
-            self._answers.add(
+            self._store.add(
                 Entry(author, UNDO, last.text, last.file, last.row, None, last.how, None, last.id, token)
             )
-            self._look()
-            self._held[last.text] = (author, time.monotonic())
-            return self._asked(self._place[last.text], last.how)
+            self._refresh()
+            self._reservations[last.text] = (author, time.monotonic())
+            return self._query_for(self._place_by_text[last.text], last.how)
 
     def progress(self, author: str = "") -> Progress:
         """Return how far the labels have come."""
         with self._lock:
-            self._look()
-            found = self._state.found
-            answers = {text: verdict.answer for text, verdict in found.items() if text in self._place}
+            self._refresh()
+            found = self._annotations.verdicts
+            answers = {text: verdict.answer for text, verdict in found.items() if text in self._place_by_text}
             by_label = {name: sum(answer == name for answer in answers.values()) for name in self.labels}
             random = sum(
-                answer not in (None, CANNOT) and self.pool.rows[self._place[text]].zone == RANDOM
+                answer not in (None, CANNOT) and self.pool.rows[self._place_by_text[text]].zone == RANDOM
                 for text, answer in answers.items()
             )
             numbers = sum(answer not in (None, CANNOT) for answer in answers.values())
@@ -217,53 +221,58 @@ class LabellingSession:
                 sum(answer == CANNOT for answer in answers.values()),
                 sum(verdict.disagree for verdict in found.values()),
                 by_label,
-                self._census(),
-                sum(entry.author == author and entry.kind != UNDO for entry in self._state.entries),
+                self._audit_census(),
+                sum(entry.author == author and entry.kind != UNDO for entry in self._annotations.entries),
                 self.pool.texts,
             )
 
     def disagreements(self) -> list[tuple[PoolRow, Verdict]]:
         """Return the rows that people label differently and nobody has settled."""
         with self._lock:
-            self._look()
+            self._refresh()
             return [
-                (self.pool.rows[self._place[text]], verdict)
-                for text, verdict in self._state.found.items()
-                if verdict.disagree and text in self._place
+                (self.pool.rows[self._place_by_text[text]], verdict)
+                for text, verdict in self._annotations.verdicts.items()
+                if verdict.disagree and text in self._place_by_text
             ]
 
     def agreement(self) -> list[PairAgreement]:
         """Return how far every two people agree."""
         with self._lock:
-            self._look()
-            return pairwise_agreement(self._state.found.values())
+            self._refresh()
+            return pairwise_agreement(self._annotations.verdicts.values())
 
-    def said_by(self, author: str) -> dict[str, str]:
+    def answers_by(self, author: str) -> dict[str, str]:
         """Return text hash -> what a person says of it now."""
         with self._lock:
-            self._look()
-            return {text: v.said[author] for text, v in self._state.found.items() if author in v.said}
+            self._refresh()
+            return {
+                text: v.said[author] for text, v in self._annotations.verdicts.items() if author in v.said
+            }
 
-    def add_all(self, entries: Sequence[Entry]) -> None:
+    def add_entries(self, entries: Sequence[Entry]) -> None:
         """Write many lines, all or none."""
         with self._lock:
-            self._answers.add(*entries)
-            self._look()
+            self._store.add(*entries)
+            self._refresh()
 
-    def _look(self) -> None:
+    def _refresh(self) -> None:
         """Read what was written since, here or by another process, and hand it to the tutor."""
-        last = self._state.entries[-1].id if self._state.entries else 0
-        more = self._answers.entries(last)
-        if more or not self._state.found:
-            entries = self._state.entries + more
-            self._state = _Annotations(entries, verdicts(entries))
-            self.tutor.learn(self._training())
+        last = self._annotations.entries[-1].id if self._annotations.entries else 0
+        more = self._store.entries(last)
+        if more or not self._annotations.verdicts:
+            entries = self._annotations.entries + more
+            self._annotations = _Annotations(entries, verdicts(entries))
+            self.strategy.update(self._training_labels())
 
-    def _training(self) -> list[tuple[int, str]]:
+    def _training_labels(self) -> list[tuple[int, str]]:
         """Return (place, label) of the rows that train, in the order they were labelled; those of the file first."""
-        found = self._state.found
+        found = self._annotations.verdicts
         rows: list[tuple[int, int, str]] = []
-        for place in {*self._given, *(self._place[text] for text in found if text in self._place)}:
+        for place in {
+            *self._prelabelled,
+            *(self._place_by_text[text] for text in found if text in self._place_by_text),
+        }:
             row = self.pool.rows[place]
             verdict = found.get(row.text)
             answer = verdict.answer if verdict is not None else row.given
@@ -273,41 +282,43 @@ class LabellingSession:
                 rows.append((verdict.first if verdict is not None else 0, place, answer))
         return [(place, label) for _, place, label in sorted(rows)]
 
-    def _is_open(self, place: int) -> bool:
+    def _is_undecided(self, place: int) -> bool:
         """Return whether nobody has decided a row: no label of people's, and none in the file."""
         row = self.pool.rows[place]
-        verdict = self._state.found.get(row.text)
+        verdict = self._annotations.verdicts.get(row.text)
         if verdict is None or not (verdict.said or verdict.settled is not None):
             return row.given is None
         return False
 
-    def _census(self) -> Census:
+    def _audit_census(self) -> Census:
         rows = self.pool.rows
         undecided = [
             rows[place].unit
-            for place in self._zone["audit"]
-            if self._is_open(place) or self._disagree(rows[place].text)
+            for place in self._places_by_zone["audit"]
+            if self._is_undecided(place) or self._is_disputed(rows[place].text)
         ]
         return census(self._units, np.array(undecided, np.uint64), self.pool.zones)
 
-    def _disagree(self, text: str) -> bool:
-        verdict = self._state.found.get(text)
+    def _is_disputed(self, text: str) -> bool:
+        verdict = self._annotations.verdicts.get(text)
         return verdict is not None and verdict.disagree
 
-    def _draw(self, author: str, count: int) -> list[LabelQuery]:
+    def _select(self, author: str, count: int) -> list[LabelQuery]:
         now = time.monotonic()
         taken = {
-            text for text, (who, since) in self._held.items() if who != author and now - since < _HELD_SECONDS
+            text
+            for text, (who, since) in self._reservations.items()
+            if who != author and now - since < _RESERVATION_SECONDS
         }
-        last = last_by(self._state.entries, author)
+        last = last_by(self._annotations.entries, author)
         just_skipped = last.text if last is not None and last.kind == SKIP else None
         asked: list[LabelQuery] = []
-        counts = self._counts()
-        mine = self.said_by(author)
-        both = sum(len(self._state.found[text].said) > 1 for text in mine)
+        counts = self._labels_per_zone()
+        mine = self.answers_by(author)
+        both = sum(len(self._annotations.verdicts[text].said) > 1 for text in mine)
         while len(asked) < count:
             again = both + 1 <= self.spec.overlap * (len(mine) + len(asked) + 1)
-            found = self._again(author, taken) if again else None
+            found = self._overlap_row(author, taken) if again else None
             if found is not None:
                 both += 1
                 asked.append(LabelQuery(self.pool.rows[found], "again"))
@@ -315,7 +326,7 @@ class LabellingSession:
                 zone = next_zone(
                     (counts[0], counts[1], counts[2]), self.spec.audit_share, self.spec.random_share
                 )
-                pick = self._pick(author, zone, taken, just_skipped)
+                pick = self._pick_from_zone(author, zone, taken, just_skipped)
                 if pick is None:
                     break
                 asked.append(pick)
@@ -323,68 +334,72 @@ class LabellingSession:
             taken.add(asked[-1].row.text)
         return asked
 
-    def _counts(self) -> list[int]:
+    def _labels_per_zone(self) -> list[int]:
         """Return labels by people in the audit, random and chosen zones."""
         counts = [0, 0, 0]
-        for text, verdict in self._state.found.items():
-            if (verdict.said or verdict.settled is not None) and text in self._place:
-                counts[self.pool.rows[self._place[text]].zone] += 1
+        for text, verdict in self._annotations.verdicts.items():
+            if (verdict.said or verdict.settled is not None) and text in self._place_by_text:
+                counts[self.pool.rows[self._place_by_text[text]].zone] += 1
         return counts
 
-    def _again(self, author: str, taken: set[str]) -> int | None:
+    def _overlap_row(self, author: str, taken: set[str]) -> int | None:
         """Return a row that exactly one other person has labelled."""
-        for text, verdict in self._state.found.items():
+        for text, verdict in self._annotations.verdicts.items():
             one = len(verdict.said) == 1 and author not in verdict.said and verdict.settled is None
-            if one and text not in taken and author not in verdict.skipped and text in self._place:
-                return self._place[text]
+            if one and text not in taken and author not in verdict.skipped and text in self._place_by_text:
+                return self._place_by_text[text]
         return None
 
-    def _pick(self, author: str, zone: str, taken: set[str], just_skipped: str | None) -> LabelQuery | None:
+    def _pick_from_zone(
+        self, author: str, zone: str, taken: set[str], just_skipped: str | None
+    ) -> LabelQuery | None:
         """Return the next row of a zone, else of another; rows this person put off come last, the one just put off after all."""
         put_off: list[int] = []
         for name in dict.fromkeys((zone, "chosen", "random", "audit")):
-            for place in self._line(name):
+            for place in self._zone_queue(name):
                 row = self.pool.rows[place]
-                if row.text in taken or not self._is_open(place):
+                if row.text in taken or not self._is_undecided(place):
                     continue
-                verdict = self._state.found.get(row.text)
+                verdict = self._annotations.verdicts.get(row.text)
                 if verdict is not None and author in verdict.skipped:
                     put_off.append(place)
                     continue
                 # Beyond a border nothing is asked before the interval below it is whole: what was put off comes back.
                 waiting = [p for p in put_off if self.pool.rows[p].text != just_skipped]
-                if name == "audit" and waiting and self._crosses(waiting[0], place):
-                    return self._asked(waiting[0], "audit")
-                return self._asked(place, name)
+                if name == "audit" and waiting and self._crosses_border(waiting[0], place):
+                    return self._query_for(waiting[0], "audit")
+                return self._query_for(place, name)
             if name == zone == "audit" and put_off and self.pool.rows[put_off[0]].text != just_skipped:
-                return self._asked(put_off[0], "audit")
+                return self._query_for(put_off[0], "audit")
         put_off.sort(key=lambda place: self.pool.rows[place].text == just_skipped)
-        return self._asked(put_off[0], zone) if put_off else None
+        return self._query_for(put_off[0], zone) if put_off else None
 
-    def _crosses(self, one: int, other: int) -> bool:
+    def _crosses_border(self, one: int, other: int) -> bool:
         """Return whether a border of the audit lies between two rows."""
         a, b = (self.pool.rows[place].unit / 2.0**64 for place in (one, other))
         return any(a < border <= b for border in self.pool.zones.borders())
 
-    def _line(self, zone: str) -> Sequence[int]:
+    def _zone_queue(self, zone: str) -> Sequence[int]:
         """Return the rows of a zone in the order to ask about them."""
-        return self.tutor.queue() if zone == "chosen" else self._zone[zone]
+        return self.strategy.queue() if zone == "chosen" else self._places_by_zone[zone]
 
-    def _asked(self, place: int, how: str) -> LabelQuery:
+    def _query_for(self, place: int, how: str) -> LabelQuery:
         row = self.pool.rows[place]
         if row.zone != CHOSEN:
             return LabelQuery(row, "audit" if row.zone == AUDIT else "random")
-        return LabelQuery(row, self.tutor.how(row.text) if how == "chosen" else how, self.tutor.guess(place))
+        return LabelQuery(
+            row, self.strategy.reason(row.text) if how == "chosen" else how, self.strategy.suggest(place)
+        )
 
 
 def normalize_author(author: str) -> str:
     """Return a person's name as it is kept; raises InputError for one that is empty or too long."""
     name = " ".join(str(author).split())
-    if not name or len(name) > LONGEST_NAME:
-        raise InputError("who labels is not said", "by", f"A name of 1 to {LONGEST_NAME} characters.")
+    if not name or len(name) > MAX_NAME_CHARS:
+        raise InputError("who labels is not said", "by", f"A name of 1 to {MAX_NAME_CHARS} characters.")
     return name
 
 
-def as_dict(value: Any) -> dict[str, Any]:
+def fields_to_dict(value: Any) -> dict[str, Any]:
     """Return a dataclass's fields, for JSON."""
     return dict(vars(value))

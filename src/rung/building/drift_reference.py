@@ -40,15 +40,15 @@ def learn(train: Examples, seed: int, facts: Mapping[str, Any], folder: Path) ->
     sketch, counts, counted = reference.fit_input_reference(train.schema, columns, seed)
     missing = unmonitored_inputs(train.schema)
     none = reference.fit_prediction_reference(train.schema, [], [])
-    reference.DriftReference(sketch, counts, counted, none, missing).write(folder)
+    reference.DriftReference(sketch, counts, counted, none, missing).save(folder)
     return {"rows": counted}
 
 
 def place(bundle: Path, learned: Path, schema: Schema, held_out: HeldOut) -> None:
     """Make a bundle's folder with the reference in it: the inputs' as learned, and the answers on held-out rows."""
     bundle.mkdir()
-    raw = json.loads((learned / reference.NAME).read_text(encoding="utf-8"))
+    raw = json.loads((learned / reference.FILE_NAME).read_text(encoding="utf-8"))
     found = reference.fit_prediction_reference(schema, held_out.truths, held_out.answers)
-    write_json(bundle / reference.NAME, {**raw, "answers": found.as_dict()})
-    if (learned / reference.ARRAYS).is_file():
-        shutil.copyfile(learned / reference.ARRAYS, bundle / reference.ARRAYS)
+    write_json(bundle / reference.FILE_NAME, {**raw, "answers": found.as_dict()})
+    if (learned / reference.ARRAYS_FILE_NAME).is_file():
+        shutil.copyfile(learned / reference.ARRAYS_FILE_NAME, bundle / reference.ARRAYS_FILE_NAME)

@@ -62,8 +62,8 @@ def command(
     if html:
         write_text(html, render(found.report, words))
         click.echo(say("term.wrote", words, path=html), err=True)
-    if found.not_told:
-        click.echo(say("drift.not_told", words, problem=found.not_told), err=True)
+    if found.send_problem:
+        click.echo(say("drift.not_told", words, problem=found.send_problem), err=True)
     if as_json:
         print_json(found.report)
     else:

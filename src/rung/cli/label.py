@@ -77,14 +77,14 @@ def command(
                     str(export),
                     "Choose another name: the file may contain labels.",
                 )
-            rows = session.draw(author, count)
+            rows = session.next_batch(author, count)
             export_rows(rows, export)
             screen.print(
                 say("label.wrote", words, n=len(rows), file=str(export), product=str(product)), markup=False
             )
         elif labels is not None:
             done = import_labels(session, labels, author)
-            screen.print(say("label.read", words, **vars(done)), markup=False)
+            screen.print(say("label.read", words, **done.as_dict()), markup=False)
         elif not status:
             _serve(session, port, author, words)
         progress = progress_to_dict(session, author)
@@ -106,7 +106,7 @@ def _serve(session: LabellingSession, port: int, author: str, words: str) -> Non
     from rung.core.messages import say
 
     screen = console(stderr=True)
-    reader = session.tutor.reader_name
+    reader = session.strategy.featurizer_name
     if reader == "words":
         screen.print(say("label.words", words, name="minilm e5_small"), markup=False)
     else:

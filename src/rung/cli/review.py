@@ -79,7 +79,7 @@ def command(
                     str(export),
                     "Choose another name: the file may contain answers.",
                 )
-            rows = session.draw(author, count)
+            rows = session.next_batch(author, count)
             export_rows(rows, export)
             screen.print(
                 say("improve.wrote", words, n=len(rows), file=str(export), product=str(product)),
@@ -87,10 +87,10 @@ def command(
             )
         elif labels is not None:
             done = import_labels(session, labels, author)
-            screen.print(say("improve.imported", words, **vars(done)), markup=False)
+            screen.print(say("improve.imported", words, **done.as_dict()), markup=False)
         elif not status:
             _serve(served, session, port, author, words)
-        progress = progress_to_dict(session, author) | {"without_input": served.gone}
+        progress = progress_to_dict(session, author) | {"without_input": served.n_unreadable}
         if as_json:
             print_json(progress)
             return
@@ -99,8 +99,8 @@ def command(
             "improve.total", words, reviewed=progress["labelled"], done=audit["done"], wanted=audit["wanted"]
         )
         screen.print(total, markup=False)
-        if served.gone:
-            screen.print(say("improve.not_shown", words, n=served.gone), markup=False)
+        if served.n_unreadable:
+            screen.print(say("improve.not_shown", words, n=served.n_unreadable), markup=False)
         if progress["labelled"]:
             screen.print(say("improve.next", words, product=str(product)), markup=False)
 

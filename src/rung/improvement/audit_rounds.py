@@ -35,7 +35,7 @@ from rung.core.certificate_lock import CertificateLock, pack_units
 from rung.core.errors import RungError
 from rung.core.files import writing
 
-NAME = "audit_rounds.jsonl"
+FILE_NAME = "audit_rounds.jsonl"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def is_audited(salt: bytes, unit: str, share: float) -> bool:
 
 def read_rounds(folder: Path, product: str) -> list[AuditRound]:
     """Return the rounds of a product, the oldest first; raises RungError for a line that cannot be read."""
-    path = folder / NAME
+    path = folder / FILE_NAME
     if not path.is_file():
         return []
     found = []
@@ -134,7 +134,7 @@ def _append_round(folder: Path, one: AuditRound) -> None:
     data = (json.dumps(asdict(one)) + "\n").encode()
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(folder / NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        handle = os.open(folder / FILE_NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(handle, data)
             os.fsync(handle)

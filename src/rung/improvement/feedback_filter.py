@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # Fewer rows of a label the model does not know teach it nothing.
-LEAST_OF_A_NEW_LABEL = 5
+MIN_ROWS_OF_NEW_LABEL = 5
 CERTIFIES, UNKNOWN_LABEL, CONTRADICTED, OUTLIER, AUTHOR_SHARE, TOO_FEW = (
     "certifies", "unknown_label", "contradicted", "outlier", "author_share", "too_few",
 )  # fmt: skip
@@ -39,19 +39,19 @@ class ResolvedFeedback:
     text: str
     label: Any
     authors: tuple[str, ...]
-    reviewed: bool = False
+    is_reviewed: bool = False
 
 
 @dataclass(frozen=True)
 class FilterResult:
     """What is learned, and what was put aside by reason."""
 
-    learned: tuple[ResolvedFeedback, ...]
-    aside: Mapping[str, tuple[ResolvedFeedback, ...]] = field(default_factory=dict)
+    accepted: tuple[ResolvedFeedback, ...]
+    rejected: Mapping[str, tuple[ResolvedFeedback, ...]] = field(default_factory=dict)
 
     def counts(self) -> dict[str, int]:
         """Return reason -> texts put aside."""
-        return {reason: len(self.aside.get(reason, ())) for reason in REASONS if self.aside.get(reason)}
+        return {reason: len(self.rejected.get(reason, ())) for reason in REASONS if self.rejected.get(reason)}
 
 
 @dataclass(frozen=True)
@@ -59,16 +59,16 @@ class FilterRules:
     """labels: that may be learned; None: any answer (a number). known: labels the champion knows. sure, author_share: see
     `core.improve_spec`."""
 
-    labels: Collection[Any] | None
-    known: Collection[Any]
-    sure: float
-    author_share: float
+    allowed_labels: Collection[Any] | None
+    known_labels: Collection[Any]
+    confidence_threshold: float
+    max_author_share: float
 
 
 def filter_feedback(
-    opinions: Sequence[Vote],
-    answers: Mapping[str, tuple[Any, float]],
-    barred: Collection[str],
+    votes: Sequence[Vote],
+    predictions: Mapping[str, tuple[Any, float]],
+    excluded: Collection[str],
     rules: FilterRules,
 ) -> FilterResult:
     """Return what may be learned of the feedback.
@@ -77,7 +77,7 @@ def filter_feedback(
     barred: texts that certify, or may. The order of what comes back goes by the texts' hashes.
     """
     by_text: dict[str, list[Vote]] = {}
-    for opinion in opinions:
+    for opinion in votes:
         by_text.setdefault(opinion.text, []).append(opinion)
     aside: dict[str, list[ResolvedFeedback]] = {}
     learned: list[ResolvedFeedback] = []
@@ -89,13 +89,13 @@ def filter_feedback(
         found = ResolvedFeedback(
             weighty[0].prediction, text, weighty[0].label, authors, weighty[0].is_reviewer
         )
-        reason = _rejection_reason(found, weighty, answers.get(text), barred, rules)
+        reason = _rejection_reason(found, weighty, predictions.get(text), excluded, rules)
         (aside.setdefault(reason, []) if reason else learned).append(found)
-    learned, over = _limit_author_shares(learned, rules.author_share)
+    learned, over = _limit_author_shares(learned, rules.max_author_share)
     aside.setdefault(AUTHOR_SHARE, []).extend(over)
-    counts = Counter(item.label for item in learned) if rules.labels is not None else Counter()
+    counts = Counter(item.label for item in learned) if rules.allowed_labels is not None else Counter()
     few = {
-        label for label, n in counts.items() if label not in rules.known and n < LEAST_OF_A_NEW_LABEL
+        label for label, n in counts.items() if label not in rules.known_labels and n < MIN_ROWS_OF_NEW_LABEL
     }  # fmt: skip
     aside.setdefault(TOO_FEW, []).extend(item for item in learned if item.label in few)
     learned = [item for item in learned if item.label not in few] if few else learned
@@ -105,19 +105,24 @@ def filter_feedback(
 def _rejection_reason(
     found: ResolvedFeedback,
     said: Sequence[Vote],
-    answer: tuple[Any, float] | None,
-    barred: Collection[str],
+    prediction: tuple[Any, float] | None,
+    excluded: Collection[str],
     rules: FilterRules,
 ) -> str:
     """Return why a text is put aside; "" when it is not."""
-    if found.text in barred:
+    if found.text in excluded:
         return CERTIFIES
     if len({opinion.label for opinion in said}) > 1:
         return CONTRADICTED
-    if rules.labels is not None and found.label not in rules.labels:
+    if rules.allowed_labels is not None and found.label not in rules.allowed_labels:
         return UNKNOWN_LABEL
     alone = len(found.authors) == 1 and not said[0].is_reviewer
-    if alone and answer is not None and answer[0] != found.label and answer[1] >= rules.sure:
+    if (
+        alone
+        and prediction is not None
+        and prediction[0] != found.label
+        and prediction[1] >= rules.confidence_threshold
+    ):
         return OUTLIER
     return ""
 
@@ -132,7 +137,7 @@ def _limit_author_shares(
     """
     own: dict[str, list[ResolvedFeedback]] = {}
     for item in learned:
-        if len(item.authors) == 1 and not item.reviewed:
+        if len(item.authors) == 1 and not item.is_reviewed:
             own.setdefault(item.authors[0], []).append(item)
     free = len(learned) - sum(map(len, own.values()))
     if share >= 1.0 or (len(own) < 2 and not free):

@@ -73,7 +73,7 @@ class Comparison:
     challenger: str
     margin: float
     confidence: float
-    binary: bool = False
+    is_binary: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def noninferiority_test(
     kind: str,
     pair: Comparison,
     units: Sequence[str],
-    worth: tuple[FloatArray, FloatArray],
+    scores: tuple[FloatArray, FloatArray],
     lock: CertificateLock,
 ) -> NoninferiorityResult:
     """Return whether the challenger is shown to be no worse than the champion by more than the margin.
@@ -131,7 +131,7 @@ def noninferiority_test(
     what = {
         "bundle": pair.challenger,
         "bar": [[f"paired {kind}", pair.metric, pair.margin, pair.confidence]],
-        "content": _content_hash(pair, units, worth),
+        "content": _content_hash(pair, units, scores),
         "product": pair.product,
     }
 
@@ -150,8 +150,8 @@ def noninferiority_test(
     record, _ = lock.take(units, what, spend)
     number = 1 + sum(is_one(look, kind) for look in lock.looks() if look["id"] < record["id"])
     alpha = float(record["alpha"])
-    gains = per_unit(worth[1] - worth[0], units).clip(-1.0, 1.0)
-    counted = pair.binary and len(gains) == len(units)
+    gains = per_unit(scores[1] - scores[0], units).clip(-1.0, 1.0)
+    counted = pair.is_binary and len(gains) == len(units)
     passed = _is_noninferior(gains, pair.margin, alpha, counted)
     record = lock.settle(record["id"], "passed" if passed else "failed", (), 1)
     passed = record["outcome"] == "passed"
@@ -187,9 +187,9 @@ def rows_needed(margin: float, alpha: float, counted: bool = False, most: int = 
     return high
 
 
-def _content_hash(pair: Comparison, units: Sequence[str], worth: tuple[FloatArray, FloatArray]) -> str:
+def _content_hash(pair: Comparison, units: Sequence[str], scores: tuple[FloatArray, FloatArray]) -> str:
     """Return a hash of what is compared: the champion, the rows, and what both answers are worth there."""
     digest = hashlib.sha256(pair.champion.encode())
-    for unit, one, other in sorted(zip(units, worth[0].tolist(), worth[1].tolist(), strict=True)):
+    for unit, one, other in sorted(zip(units, scores[0].tolist(), scores[1].tolist(), strict=True)):
         digest.update(f"\n{unit} {one:.9g} {other:.9g}".encode())
     return digest.hexdigest()[:16]

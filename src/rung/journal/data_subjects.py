@@ -12,8 +12,8 @@ from rung.journal.records import RecordEncoder
 from rung.journal.schema import FEEDBACK, PREDICTIONS, SETTINGS, SHADOWS, SUBJECTS
 from rung.journal.writer import Journal
 
-_CHUNK = 5_000
-_NOTHING = {"input": None, "input_hash": None, "input_kept": "none", "subject": None}
+_BATCH_ROWS = 5_000
+_CLEARED_COLUMNS = {"input": None, "input_hash": None, "input_kept": "none", "subject": None}
 
 
 def find_prediction(journal: Journal, id: str) -> dict[str, Any] | None:
@@ -21,7 +21,7 @@ def find_prediction(journal: Journal, id: str) -> dict[str, Any] | None:
 
     def query(connection: Connection) -> dict[str, Any] | None:
         row = connection.execute(select(PREDICTIONS).where(PREDICTIONS.c.id == id)).first()
-        return _prediction_as_dict(connection, journal.rows, row) if row else None
+        return _prediction_as_dict(connection, journal.encoder, row) if row else None
 
     found: dict[str, Any] | None = journal.read(query)
     return found
@@ -29,7 +29,7 @@ def find_prediction(journal: Journal, id: str) -> dict[str, Any] | None:
 
 def export_subject(journal: Journal, subject: str) -> dict[str, Any]:
     """Return everything the journal holds of a subject, oldest first."""
-    subject_id = journal.rows.subject_id(subject)
+    subject_id = journal.encoder.subject_id(subject)
 
     def query(connection: Connection) -> dict[str, Any]:
         entry = connection.execute(select(SUBJECTS).where(SUBJECTS.c.id == subject_id)).first()
@@ -38,7 +38,7 @@ def export_subject(journal: Journal, subject: str) -> dict[str, Any]:
         return {
             "subject": subject,
             "erased_at": entry.erased_at if entry else None,
-            "predictions": [_prediction_as_dict(connection, journal.rows, row) for row in rows],
+            "predictions": [_prediction_as_dict(connection, journal.encoder, row) for row in rows],
         }
 
     found: dict[str, Any] = journal.read(query)
@@ -50,7 +50,7 @@ def erase_subject(journal: Journal, subject: str, author: str) -> dict[str, Any]
 
     A subject never seen gets a tombstone too: nothing of theirs is written from then on.
     """
-    subject_id = journal.rows.subject_id(subject)
+    subject_id = journal.encoder.subject_id(subject)
 
     def job(connection: Connection, rows: RecordEncoder) -> dict[str, Any]:
         mine = PREDICTIONS.c.subject == subject_id
@@ -63,13 +63,13 @@ def erase_subject(journal: Journal, subject: str, author: str) -> dict[str, Any]
         else:
             stone["erased_predictions"] = count + (before.erased_predictions or 0)
             connection.execute(update(SUBJECTS).where(SUBJECTS.c.id == subject_id).values(**stone))
-        connection.execute(update(PREDICTIONS).where(mine).values(**_NOTHING))
-        rows.forget()
+        connection.execute(update(PREDICTIONS).where(mine).values(**_CLEARED_COLUMNS))
+        rows.clear_keys()
         return {"erased_predictions": count, "erased_at": stone["erased_at"], "erased_by": author}
 
-    found: dict[str, Any] = journal.run(job)
+    found: dict[str, Any] = journal.execute(job)
     # The log still holds the pages as they were.
-    journal.empty_log()
+    journal.truncate_log()
     return found
 
 
@@ -86,9 +86,9 @@ def expire_inputs(journal: Journal, now: float | None = None) -> int:
         connection.execute(
             delete(SUBJECTS).where(SUBJECTS.c.erased_at.is_(None), SUBJECTS.c.made_at < until, ~used)
         )
-        rows.forget()
+        rows.clear_keys()
 
-    journal.run(close)
+    journal.execute(close)
     return taken
 
 
@@ -101,17 +101,19 @@ def expire_batch(journal: Journal, until: float) -> int:
         )
         p = PREDICTIONS.c
         old = select(p.id, p.at).where(p.at >= begun, p.at < until, p.input_kept != "none")
-        portion = old.order_by(p.at).limit(_CHUNK).subquery()
+        portion = old.order_by(p.at).limit(_BATCH_ROWS).subquery()
         # Where this one ends the next begins: none goes over what is done again.
         reached = connection.scalar(select(func.max(portion.c.at)))
         if reached is None:
             return 0
         ids = select(portion.c.id)
-        count = connection.execute(update(PREDICTIONS).where(p.id.in_(ids)).values(**_NOTHING)).rowcount
+        count = connection.execute(
+            update(PREDICTIONS).where(p.id.in_(ids)).values(**_CLEARED_COLUMNS)
+        ).rowcount
         _set_expired_until(connection, reached)
         return count
 
-    count: int = journal.run(job)
+    count: int = journal.execute(job)
     return count
 
 

@@ -14,7 +14,7 @@ import secrets
 from rung.core.errors import MissingExtra, RungError
 
 MASTER_KEY_VARIABLE = "RUNG_MASTER_KEY"
-_NONCE = 12
+_NONCE_BYTES = 12
 
 
 def master_key() -> bytes | None:
@@ -60,7 +60,7 @@ class Cipher:
 
     def encrypt(self, key: bytes, data: bytes, belongs_to: str) -> bytes:
         """Return nonce and ciphertext."""
-        nonce = os.urandom(_NONCE)
+        nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._aead(key).encrypt(nonce, data, belongs_to.encode())
 
     def decrypt(self, key: bytes, data: bytes, belongs_to: str) -> bytes:
@@ -68,7 +68,7 @@ class Cipher:
         from cryptography.exceptions import InvalidTag
 
         try:
-            return self._aead(key).decrypt(data[:_NONCE], data[_NONCE:], belongs_to.encode())
+            return self._aead(key).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], belongs_to.encode())
         except InvalidTag:
             fix = f"Set {MASTER_KEY_VARIABLE} to the one the journal was written with."
             raise RungError("it cannot be decrypted: another master key, or damage", "journal", fix) from None

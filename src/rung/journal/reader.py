@@ -63,7 +63,7 @@ def read_predictions(
         wanted = select(PREDICTIONS).where(p.model == name, or_(p.id > since, said_of)).order_by(p.id)
         rows, without = [], 0
         for row in connection.execute(wanted):
-            found = journal.rows.input_of(connection, row)
+            found = journal.encoder.input_of(connection, row)
             if found is None:
                 without += 1
                 continue
@@ -85,7 +85,7 @@ def read_inputs(journal: Journal, ids: list[str]) -> dict[str, LoggedPrediction]
         found = {}
         for begin in range(0, len(ids), 500):
             for row in connection.execute(select(PREDICTIONS).where(p.id.in_(ids[begin : begin + 500]))):
-                values = journal.rows.input_of(connection, row)
+                values = journal.encoder.input_of(connection, row)
                 if values is not None:
                     output = json.loads(row.output)
                     found[row.id] = LoggedPrediction(

@@ -17,8 +17,8 @@ from rung.journal.encryption import MASTER_KEY_VARIABLE, Cipher, keyed_hash, mas
 from rung.journal.schema import SUBJECTS
 
 # Keys of subjects held in memory; beyond it they are read again.
-_MOST_KEYS = 10_000
-_DAY = "%Y-%m-%d"
+_MAX_CACHED_KEYS = 10_000
+_DAY_FORMAT = "%Y-%m-%d"
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,13 @@ def new_id() -> str:
 
 
 # Made once: `json.dumps` makes an encoder a call.
-_strict = json.JSONEncoder(ensure_ascii=False, sort_keys=True, allow_nan=False, default=str).encode
+_encode_strict = json.JSONEncoder(ensure_ascii=False, sort_keys=True, allow_nan=False, default=str).encode
 
 
 def as_json(value: Any) -> str:
     """Return a value as JSON that every reader takes: a number that is none becomes null."""
     try:
-        return _strict(value)
+        return _encode_strict(value)
     except ValueError:
         loose = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
         return json.dumps(json.loads(loose, parse_constant=lambda _: None), ensure_ascii=False)
@@ -102,13 +102,13 @@ class BulkInsert:
         compiled = insert(table).compile(dialect=engine.dialect)
         self._sql = str(compiled)
         # None: the driver takes its values by name.
-        self._places = compiled.positiontup
+        self._parameter_order = compiled.positiontup
 
     def __call__(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows, each a value for every column; none is fine."""
         if not rows:
             return
-        places = self._places
+        places = self._parameter_order
         values = [dict(row) if places is None else tuple([row[name] for name in places]) for row in rows]
         connection.exec_driver_sql(self._sql, values)
 
@@ -120,8 +120,8 @@ class RecordEncoder:
         self.settings = settings
         self.salt = settings["salt"]
         master = master_key()
-        self.kept = inputs or ("encrypted" if master else "hash")
-        if self.kept == "encrypted" and master is None:
+        self.input_mode = inputs or ("encrypted" if master else "hash")
+        if self.input_mode == "encrypted" and master is None:
             fix = f"Set {MASTER_KEY_VARIABLE} (`rung keys master` prints a new one), or write `serve: {{inputs: hash}}`."
             raise RungError("inputs are to be encrypted, and there is no master key", "serve.inputs", fix)
         self.cipher = Cipher(master) if master else None
@@ -129,7 +129,7 @@ class RecordEncoder:
         # The last day and how what is about nobody on it stands in the journal.
         self._day = (0, "")
 
-    def forget(self) -> None:
+    def clear_keys(self) -> None:
         """Forget the keys in memory: a transaction that made some may not have come to its end."""
         self._keys.clear()
 
@@ -137,32 +137,32 @@ class RecordEncoder:
         """Return how a subject stands in the journal."""
         return keyed_hash(self.salt, b"subject:" + subject.encode("utf-8", "surrogatepass"))
 
-    def prediction(self, connection: Connection, served: PredictionRecord) -> dict[str, Any]:
+    def encode(self, connection: Connection, served: PredictionRecord) -> dict[str, Any]:
         """Return the row of an answer; the first one of a subject adds its key."""
         row = vars(served) | {"output": as_json(served.output)}
         row["probability"] = served.output.get("probability")
         text = as_json(served.input).encode("utf-8", "surrogatepass")
-        row |= {"input": None, "input_kept": self.kept, "input_hash": keyed_hash(self.salt, text)}
-        if served.subject is None and self.kept != "encrypted":
+        row |= {"input": None, "input_kept": self.input_mode, "input_hash": keyed_hash(self.salt, text)}
+        if served.subject is None and self.input_mode != "encrypted":
             row["subject"] = None
         else:
             # What is about nobody is encrypted too, with a key a day, so that it can expire.
-            subject = self.subject_id(served.subject) if served.subject else self._nobody(served.at)
-            key = self._key(connection, subject)
+            subject = self.subject_id(served.subject) if served.subject else self._day_subject(served.at)
+            key = self._subject_key(connection, subject)
             row["subject"] = subject
             if key is None:
                 # Erased once, erased for good: nothing of this subject is written again.
                 return row | {"subject": None, "input_kept": "none", "input_hash": None}
-            if self.kept == "encrypted" and self.cipher:
+            if self.input_mode == "encrypted" and self.cipher:
                 row["input"] = self.cipher.encrypt(key, text, served.id)
-        if self.kept == "plain":
+        if self.input_mode == "plain":
             row["input"] = text
         return row
 
-    def _nobody(self, at: float) -> str:
+    def _day_subject(self, at: float) -> str:
         day = int(at // 86_400)
         if day != self._day[0]:
-            self._day = (day, self.subject_id("day:" + time.strftime(_DAY, time.gmtime(at))))
+            self._day = (day, self.subject_id("day:" + time.strftime(_DAY_FORMAT, time.gmtime(at))))
         return self._day[1]
 
     def input_of(self, connection: Connection, row: Any) -> Any:
@@ -178,11 +178,11 @@ class RecordEncoder:
             return None
         return json.loads(self.cipher.decrypt(self.cipher.unwrap(wrapped, row.subject), row.input, row.id))
 
-    def _key(self, connection: Connection, subject: str) -> bytes | None:
+    def _subject_key(self, connection: Connection, subject: str) -> bytes | None:
         """Return a subject's key, made where there is none; b"" where nothing is encrypted, None for one erased."""
         if subject in self._keys:
             return self._keys[subject]
-        if len(self._keys) >= _MOST_KEYS:
+        if len(self._keys) >= _MAX_CACHED_KEYS:
             self._keys.clear()
         known = connection.execute(select(SUBJECTS).where(SUBJECTS.c.id == subject)).first()
         key: bytes | None

@@ -23,27 +23,27 @@ class WalSync:
     def __init__(self, path: Path, checkpoint: Callable[[], object]) -> None:
         self._path = path
         self._checkpoint = checkpoint
-        self._wanted = threading.Event()
+        self._requested = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rung-journal-sync", daemon=True)
         self._thread.start()
 
-    def wanted(self) -> None:
+    def request(self) -> None:
         """Ask for a sync."""
-        self._wanted.set()
+        self._requested.set()
 
     def close(self) -> None:
         """Sync once more and stop."""
         self._closing.set()
-        self._wanted.set()
+        self._requested.set()
         self._thread.join()
 
     def _run(self) -> None:
         last = time.monotonic()
         while not self._closing.is_set():
-            self._wanted.wait()
+            self._requested.wait()
             self._closing.wait(_PAUSE)
-            self._wanted.clear()
+            self._requested.clear()
             self._sync()
             if time.monotonic() - last > _CHECKPOINT_SECONDS:
                 self._checkpoint()

@@ -26,13 +26,13 @@ from rung.journal.records import BulkInsert, FeedbackRecord, PredictionRecord, R
 from rung.journal.schema import FEEDBACK, FORMAT, METADATA, PREDICTIONS, SETTINGS, SHADOWS
 from rung.journal.sync import WalSync
 
-NAME = "journal.db"
+FILE_NAME = "journal.db"
 # Longest wait for another process that holds the database.
-_BUSY_MS = 2_000
-_MOST_RECORDS = 1_000
-_EMPTY_SECONDS = 10.0
+_BUSY_TIMEOUT_MS = 2_000
+_MAX_BATCH_RECORDS = 1_000
+_TRUNCATE_SECONDS = 10.0
 # A commit checkpoints only a log that LogSync did not get small: 32 MB.
-_LOG_PAGES = 8_192
+_AUTOCHECKPOINT_PAGES = 8_192
 Record = PredictionRecord | FeedbackRecord | ShadowRecord
 OnCommit = Callable[[BaseException | None], None]
 Transaction = Callable[[Connection, RecordEncoder], Any]
@@ -50,7 +50,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path, inputs: str | None = None, keep_days: int = 90) -> None:
-        self.path = folder / NAME
+        self.path = folder / FILE_NAME
         self.problem = ""
         self.keep_days = keep_days
         with writing(folder):
@@ -59,7 +59,7 @@ class Journal:
         try:
             with self._engine.begin() as connection:
                 METADATA.create_all(connection)
-                self.rows = RecordEncoder(_load_settings(connection), inputs)
+                self.encoder = RecordEncoder(_load_settings(connection), inputs)
         except DatabaseError as error:
             self._engine.dispose()
             raise _journal_error(error, self.path) from None
@@ -70,7 +70,7 @@ class Journal:
         self._add_shadows = BulkInsert(SHADOWS, self._engine)
         # Two at once get in each other's way, and SQLite does not wait then.
         self._checkpointing = threading.Lock()
-        self._sync = WalSync(self.path.with_name(NAME + "-wal"), self._checkpoint)
+        self._sync = WalSync(self.path.with_name(FILE_NAME + "-wal"), self._checkpoint)
         self._closed = False
         # Held by whoever writes; the connection is theirs alone.
         self._writing = threading.Lock()
@@ -78,22 +78,22 @@ class Journal:
 
     def submit(self, records: Sequence[Record], done: OnCommit) -> None:
         """Hand in records; `done` is called by whoever writes: with None once all are committed, else with why not."""
-        self.submit_all([(records, done)])
+        self.submit_many([(records, done)])
 
-    def submit_all(self, work: Sequence[tuple[Sequence[Record], OnCommit]]) -> None:
+    def submit_many(self, work: Sequence[tuple[Sequence[Record], OnCommit]]) -> None:
         """Hand in records of several, each with its own `done`: one commit, but what is wrong with one is its own."""
         for records, done in work:
             if self._closed:
                 done(JournalError("the journal is closed", str(self.path.name), "The server is stopping."))
             else:
                 self._queue.put((records, done))
-        self._write_waiting()
+        self._write_queued()
 
     def write(self, *records: Record) -> None:
         """Return once the records are committed. Raises JournalError when they are not."""
-        self._wait(lambda done: self.submit(records, done))
+        self._wait_for_commit(lambda done: self.submit(records, done))
 
-    def run(self, job: Transaction) -> Any:
+    def execute(self, job: Transaction) -> Any:
         """Return what a change of the journal's own returns, made in its turn, committed on its own."""
         found: list[Any] = []
 
@@ -102,9 +102,9 @@ class Journal:
 
         def hand_in(done: OnCommit) -> None:
             self._queue.put((keep, done))
-            self._write_waiting()
+            self._write_queued()
 
-        self._wait(hand_in)
+        self._wait_for_commit(hand_in)
         return found[0]
 
     def read(self, query: Callable[[Connection], Any]) -> Any:
@@ -115,19 +115,19 @@ class Journal:
         except DatabaseError as error:
             raise _journal_error(error, self.path) from None
 
-    def check(self) -> str:
+    def probe(self) -> str:
         """Return what is wrong with writing, "" when nothing is; after a failure it tries again."""
         if self.problem:
             with suppress(RungError):
-                self.run(lambda connection, _: connection.execute(_probe(connection)))
+                self.execute(lambda connection, _: connection.execute(_probe_statement(connection)))
         return self.problem
 
-    def empty_log(self) -> None:
+    def truncate_log(self) -> None:
         """Bring the log into the database and empty it: pages as they were are in no file any more.
 
         Raises JournalError when readers or another program keep it from that for long.
         """
-        until = time.monotonic() + _EMPTY_SECONDS
+        until = time.monotonic() + _TRUNCATE_SECONDS
         while self._checkpoint("TRUNCATE"):
             if time.monotonic() > until:
                 raise JournalError(
@@ -148,13 +148,13 @@ class Journal:
         """Write what waits, and let go of the file."""
         if not self._closed:
             self._closed = True
-            self._write_waiting()
+            self._write_queued()
             with self._writing:  # Whoever wrote has ended.
-                self._start_afresh()
+                self._reset_connection()
             self._sync.close()
             self._engine.dispose()
 
-    def _wait(self, hand_in: Callable[[OnCommit], None]) -> None:
+    def _wait_for_commit(self, hand_in: Callable[[OnCommit], None]) -> None:
         finished = threading.Event()
         failed: list[BaseException] = []
 
@@ -168,23 +168,23 @@ class Journal:
         if failed:
             raise failed[0]
 
-    def _write_waiting(self) -> None:
+    def _write_queued(self) -> None:
         """Write what waits, unless another thread does.
 
         That one looks again after it has let go, so that what came in meanwhile never stays.
         """
         while not self._queue.empty() and self._writing.acquire(blocking=False):
             try:
-                self._write_some()
+                self._write_batch()
             finally:
                 self._writing.release()
 
-    def _write_some(self) -> None:
+    def _write_batch(self) -> None:
         """Write records up to the next change, or as many as a commit may carry; then that change."""
         batch: list[tuple[Sequence[Record], OnCommit]] = []
         change: tuple[Transaction, OnCommit] | None = None
         size = 0
-        while size < _MOST_RECORDS and change is None:
+        while size < _MAX_BATCH_RECORDS and change is None:
             try:
                 work, done = self._queue.get_nowait()
             except queue.Empty:
@@ -197,11 +197,11 @@ class Journal:
         if batch:
             self._commit(batch)
         if change is not None:
-            change[1](self._attempt(change[0]))
+            change[1](self._execute(change[0]))
 
     def _commit(self, batch: list[tuple[Sequence[Record], OnCommit]]) -> None:
         records = [record for work, _ in batch for record in work]
-        error = self._attempt(lambda connection, rows: self._insert(connection, rows, records))
+        error = self._execute(lambda connection, rows: self._insert(connection, rows, records))
         if error is not None and len(batch) > 1 and not isinstance(error.__cause__, OperationalError):
             # One record may be what the database refuses: the others must not pay for it.
             for item in batch:
@@ -214,34 +214,34 @@ class Journal:
                 # Whoever asked has gone, its event loop closed; the record is committed all the same.
                 log("nobody waits for this record", logging.DEBUG)
 
-    def _attempt(self, job: Transaction) -> BaseException | None:
+    def _execute(self, job: Transaction) -> BaseException | None:
         try:
             if self._connection is None:
                 self._connection = self._engine.connect()
             with self._connection.begin():
-                job(self._connection, self.rows)
+                job(self._connection, self.encoder)
         except OperationalError as error:
-            self._start_afresh()
+            self._reset_connection()
             found = _journal_error(error, self.path)
             self.problem = found.problem
             log("journal failed", logging.ERROR, problem=found.problem)
             return found
         except RungError as error:
-            self._start_afresh()
+            self._reset_connection()
             return error
         except Exception as error:
-            self._start_afresh()
+            self._reset_connection()
             log("journal refused a record", logging.ERROR, error=type(error).__name__)
             failed = JournalError("the record cannot be written", self.path.name, "Report this as a bug.")
             failed.__cause__ = error
             return failed
         self.problem = ""
-        self._sync.wanted()
+        self._sync.request()
         return None
 
     def _insert(self, connection: Connection, rows: RecordEncoder, records: Sequence[Record]) -> None:
         served = [
-            rows.prediction(connection, record) for record in records if isinstance(record, PredictionRecord)
+            rows.encode(connection, record) for record in records if isinstance(record, PredictionRecord)
         ]
         self._add_predictions(connection, served)
         self._add_feedback(
@@ -251,16 +251,16 @@ class Journal:
             connection, [vars(record) for record in records if isinstance(record, ShadowRecord)]
         )
 
-    def _start_afresh(self) -> None:
+    def _reset_connection(self) -> None:
         """Forget what a transaction that failed may have left in memory: keys it made, and its connection."""
-        self.rows.forget()
+        self.encoder.clear_keys()
         if self._connection is not None:
             with suppress(DatabaseError):
                 self._connection.close()
             self._connection = None
 
 
-def _probe(connection: Connection) -> Any:
+def _probe_statement(connection: Connection) -> Any:
     name = SETTINGS.c.name
     known = connection.execute(select(name).where(name == "probe")).first()
     value = str(time.time()).encode()
@@ -279,19 +279,19 @@ def _load_settings(connection: Connection) -> dict[str, bytes]:
         connection.execute(insert(SETTINGS), [{"name": k, "value": v} for k, v in found.items()])
     if int(found["format"]) > FORMAT:
         raise RungError(
-            f"the journal has format {int(found['format'])}, this rung reads up to {FORMAT}", NAME, "pip install -U rung"
+            f"the journal has format {int(found['format'])}, this rung reads up to {FORMAT}", FILE_NAME, "pip install -U rung"
         )  # fmt: skip
     return found
 
 
 def _create_engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_MS / 1000})
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000})
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _: Any) -> None:
         # NORMAL: a commit is in the system's hands, which kill -9 does not reach; LogSync sees to power cuts.
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON",
-                       f"wal_autocheckpoint={_LOG_PAGES}"):  # fmt: skip
+                       f"wal_autocheckpoint={_AUTOCHECKPOINT_PAGES}"):  # fmt: skip
             connection.execute(f"PRAGMA {pragma}").close()
 
     return engine

@@ -44,11 +44,11 @@ from rung.monitoring.drift.mean_test import MeanTest, chernoff_interval
 from rung.monitoring.drift.rank_test import RankTest
 from rung.monitoring.drift.reference import DriftReference
 
-SHARES = {"input": 0.5, "answers": 0.25, "right": 0.25}
+ALPHA_SHARES = {"input": 0.5, "answers": 0.25, "right": 0.25}
 # Distinct texts that are remembered, to know one asked again.
-_REMEMBERED = 20_000
+_MAX_RECENT_INPUTS = 20_000
 # Chance that the interval of held-out answers misses theirs; shared by all intervals.
-_INTERVAL_ERROR = 0.01
+_INTERVAL_ALPHA = 0.01
 
 
 @dataclass
@@ -58,13 +58,13 @@ class MonitoredTest:
     key: str
     kind: str
     test: RankTest | MeanTest
-    trail: EvidenceHistory = field(default_factory=EvidenceHistory)
+    history: EvidenceHistory = field(default_factory=EvidenceHistory)
     alarm: dict[str, Any] | None = None
 
-    def took(self, evidence: Floats, needed: float, rows: Sequence[tuple[str, float]]) -> None:
+    def record(self, evidence: Floats, needed: float, rows: Sequence[tuple[str, float]]) -> None:
         """Note how the evidence went; rows: id and time of each."""
         start = self.test.capital.rows - len(evidence)
-        self.trail.add(evidence, start)
+        self.history.add(evidence, start)
         over = np.flatnonzero(evidence >= needed)
         if self.alarm is None and len(over):
             first = int(over[0])
@@ -84,7 +84,7 @@ class MonitoredTest:
             "kind": self.kind,
             "is_rank": isinstance(self.test, RankTest),
             "test": self.test.as_dict(),
-            "trail": self.trail.as_dict(),
+            "trail": self.history.as_dict(),
             "alarm": self.alarm,
         }
 
@@ -101,39 +101,56 @@ class MonitoringPeriod:
     period itself, once an alarm was acknowledged. repeats: rows left out because their text had been asked."""
 
     number: int
-    against: str
+    compared_with: str
     seed: int
-    watched: list[MonitoredTest]
+    tests: list[MonitoredTest]
     rows: int = 0
     repeats: int = 0
     without_input: dict[str, int] = field(default_factory=dict)
     first_at: float | None = None
     last_at: float | None = None
     last_id: str = ""
-    heard: list[str] = field(default_factory=list)
+    judged: list[str] = field(default_factory=list)
     since: float = 0.0
-    remembered: list[int] = field(default_factory=list)
+    recent_inputs: list[int] = field(default_factory=list)
 
-    def needed(self, watched: MonitoredTest, false_alarms: float) -> float:
+    def alarm_threshold(self, watched: MonitoredTest, false_alarms: float) -> float:
         """Return the log capital at which a test alarms."""
-        alike = sum(other.kind == watched.kind for other in self.watched)
-        return math.log(alike / (SHARES[watched.kind] * false_alarms))
+        alike = sum(other.kind == watched.kind for other in self.tests)
+        return math.log(alike / (ALPHA_SHARES[watched.kind] * false_alarms))
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON."""
-        packed = base64.b64encode(np.array(self.remembered, dtype=np.uint64).tobytes()).decode()
+        recent = base64.b64encode(np.array(self.recent_inputs, dtype=np.uint64).tobytes()).decode()
         return {
-            **vars(self),
-            "watched": [item.as_dict() for item in self.watched],
-            "remembered": packed,
+            "number": self.number,
+            "against": self.compared_with,
+            "seed": self.seed,
+            "watched": [item.as_dict() for item in self.tests],
+            "rows": self.rows,
+            "repeats": self.repeats,
+            "without_input": self.without_input,
+            "first_at": self.first_at,
+            "last_at": self.last_at,
+            "last_id": self.last_id,
+            "heard": self.judged,
+            "since": self.since,
+            "remembered": recent,
         }
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> MonitoringPeriod:
         """Return what `as_dict` wrote."""
-        remembered = np.frombuffer(base64.b64decode(raw["remembered"]), dtype=np.uint64).tolist()
-        watched = [MonitoredTest.from_dict(item) for item in raw["watched"]]
-        return cls(**{**raw, "watched": watched, "remembered": remembered})
+        recent = np.frombuffer(base64.b64decode(raw["remembered"]), dtype=np.uint64).tolist()
+        renamed = {
+            "against": "compared_with",
+            "watched": "tests",
+            "heard": "judged",
+            "remembered": "recent_inputs",
+        }
+        values = {renamed.get(key, key): value for key, value in raw.items()}
+        tests = [MonitoredTest.from_dict(item) for item in raw["watched"]]
+        return cls(**values | {"tests": tests, "recent_inputs": recent})
 
 
 def start_period(
@@ -142,19 +159,23 @@ def start_period(
     """Return a new period with its tests."""
     from_training = against == "training"
     found = []
-    for item in reference.sketch.statistics:
-        counts = reference.counts[item.key] if from_training else [0] * item.binned.size
-        found.append(MonitoredTest(item.key, "input", RankTest.against(counts)))
-    answers = reference.answers
-    if answers.value.size > 1:
-        found.append(MonitoredTest("answer", "answers", RankTest.against([0] * answers.value.size)))
-    if answers.sureness is not None:
-        found.append(MonitoredTest("sureness", "answers", RankTest.against([0] * answers.sureness.size)))
+    for item in reference.inputs.statistics:
+        counts = reference.counts[item.key] if from_training else [0] * item.binning.n_bins
+        found.append(MonitoredTest(item.key, "input", RankTest.from_counts(counts)))
+    answers = reference.predictions
+    if answers.value_bins.n_bins > 1:
+        found.append(
+            MonitoredTest("answer", "answers", RankTest.from_counts([0] * answers.value_bins.n_bins))
+        )
+    if answers.confidence_bins is not None:
+        found.append(
+            MonitoredTest("sureness", "answers", RankTest.from_counts([0] * answers.confidence_bins.n_bins))
+        )
     if from_training and answers.rows:
-        shares = {f"share:{label}": count / answers.rows for label, count in answers.labels.items()}
-        shares |= {} if answers.sure is None else {"sure": answers.sure}
+        shares = {f"share:{label}": count / answers.rows for label, count in answers.label_counts.items()}
+        shares |= {} if answers.mean_confidence is None else {"sure": answers.mean_confidence}
         for key, share in shares.items():
-            low, high = chernoff_interval(share, answers.rows, _INTERVAL_ERROR / len(shares))
+            low, high = chernoff_interval(share, answers.rows, _INTERVAL_ALPHA / len(shares))
             test = MeanTest(max(low - spec.tolerance, 0.0), min(high + spec.tolerance, 1.0))
             found.append(MonitoredTest(key, "answers", test))
     allowed = allowed_error_rate(reference, manifest, spec)
@@ -169,10 +190,10 @@ def allowed_error_rate(reference: DriftReference, manifest: Manifest, spec: Drif
     for condition in certificate.get("conditions", ()):
         if condition["metric"] == "accuracy" and condition["exact"]:
             return float(1 - condition["bound"])
-    answers = reference.answers
-    if not answers.rows or not (answers.labels or answers.miss_above is not None):
+    answers = reference.predictions
+    if not answers.rows or not (answers.label_counts or answers.error_threshold is not None):
         return None
-    high = chernoff_interval(answers.missed / answers.rows, answers.rows, _INTERVAL_ERROR)[1]
+    high = chernoff_interval(answers.n_errors / answers.rows, answers.rows, _INTERVAL_ALPHA)[1]
     return min(high + spec.tolerance, 1.0)
 
 
@@ -191,8 +212,8 @@ class DriftMonitor:
         self._reference = reference
         self._schema = manifest.schema
         self._false_alarms = false_alarms
-        self._once = repeats_are_copies
-        self._remembered = dict.fromkeys(period.remembered)
+        self._ignore_repeats = repeats_are_copies
+        self._recent_inputs = dict.fromkeys(period.recent_inputs)
 
     def add_predictions(self, rows: Sequence[ServedPrediction]) -> None:
         """Take the next rows, oldest first."""
@@ -211,56 +232,56 @@ class DriftMonitor:
         if readable:
             names = self._schema.input_names
             columns = {name: [(row.input or {}).get(name) for row in readable] for name in names}
-            bins = self._reference.sketch.bins(self._schema, columns)
-            self._rank("input", bins, readable, draw)
+            bins = self._reference.inputs.assign_bins(self._schema, columns)
+            self._update_rank_tests("input", bins, readable, draw)
         if new:
-            self._answers(new, draw)
-        period.remembered = list(self._remembered)
+            self._add_answers(new, draw)
+        period.recent_inputs = list(self._recent_inputs)
 
     def add_feedback(self, said: Sequence[FeedbackVerdict]) -> None:
         """Take feedback of random audits, each prediction once, as it was last judged when it is first heard of."""
         period = self.period
-        watched = next((item for item in period.watched if item.key == "right"), None)
-        known = set(period.heard)
+        watched = next((item for item in period.tests if item.key == "right"), None)
+        known = set(period.judged)
         new = [s for s in said if s.source == "audit" and s.at >= period.since and s.prediction not in known]
         if watched is None or not new:
             return
         missed = np.array([float(is_error(s, self._reference, self._schema.outputs[0].name)) for s in new])
-        evidence = watched.test.take(missed)  # type: ignore[call-arg]
-        watched.took(
-            evidence, period.needed(watched, self._false_alarms), [(s.prediction, s.at) for s in new]
+        evidence = watched.test.update(missed)  # type: ignore[call-arg]
+        watched.record(
+            evidence, period.alarm_threshold(watched, self._false_alarms), [(s.prediction, s.at) for s in new]
         )
-        period.heard += [s.prediction for s in new]
+        period.judged += [s.prediction for s in new]
 
     def _is_new(self, row: ServedPrediction) -> bool:
         """Return whether a row's text was not asked lately, and remember it."""
-        if not self._once or row.input_hash is None:
+        if not self._ignore_repeats or row.input_hash is None:
             return True
         short = int(row.input_hash[:16], 16)
-        if short in self._remembered:
+        if short in self._recent_inputs:
             return False
-        self._remembered[short] = None
-        if len(self._remembered) > _REMEMBERED:
-            del self._remembered[next(iter(self._remembered))]
+        self._recent_inputs[short] = None
+        if len(self._recent_inputs) > _MAX_RECENT_INPUTS:
+            del self._recent_inputs[next(iter(self._recent_inputs))]
         return True
 
-    def _answers(self, rows: Sequence[ServedPrediction], draw: np.random.Generator) -> None:
-        answers = self._reference.answers
+    def _add_answers(self, rows: Sequence[ServedPrediction], draw: np.random.Generator) -> None:
+        answers = self._reference.predictions
         values = [row.output.get(self._schema.outputs[0].name) for row in rows]
         sure = [row.output.get("probability") for row in rows]
-        bins = {"answer": answers.value.bins(values)}
-        if answers.sureness is not None:
-            bins["sureness"] = answers.sureness.bins(sure)
-        self._rank("answers", bins, rows, draw)
+        bins = {"answer": answers.value_bins.assign(values)}
+        if answers.confidence_bins is not None:
+            bins["sureness"] = answers.confidence_bins.assign(sure)
+        self._update_rank_tests("answers", bins, rows, draw)
         names = [(row.id, row.at) for row in rows]
-        for watched in self.period.watched:
+        for watched in self.period.tests:
             if watched.kind == "answers" and isinstance(watched.test, MeanTest):
                 label = watched.key.removeprefix("share:")
                 found = sure if watched.key == "sure" else [str(value) == label for value in values]
-                mean = watched.test.take(np.array([float(x or 0.0) for x in found]).clip(0.0, 1.0))
-                watched.took(mean, self.period.needed(watched, self._false_alarms), names)
+                mean = watched.test.update(np.array([float(x or 0.0) for x in found]).clip(0.0, 1.0))
+                watched.record(mean, self.period.alarm_threshold(watched, self._false_alarms), names)
 
-    def _rank(
+    def _update_rank_tests(
         self,
         kind: str,
         bins: Mapping[str, Any],
@@ -268,16 +289,16 @@ class DriftMonitor:
         draw: np.random.Generator,
     ) -> None:
         names = [(row.id, row.at) for row in rows]
-        for watched in self.period.watched:
+        for watched in self.period.tests:
             if watched.kind == kind and isinstance(watched.test, RankTest):
                 uniform = draw.random(len(rows))
-                evidence = watched.test.take(bins[watched.key], uniform)
-                watched.took(evidence, self.period.needed(watched, self._false_alarms), names)
+                evidence = watched.test.update(bins[watched.key], uniform)
+                watched.record(evidence, self.period.alarm_threshold(watched, self._false_alarms), names)
 
 
 def is_error(said: FeedbackVerdict, reference: DriftReference, output: str) -> bool:
     """Return whether an answer was wrong, or a number further off than most held-out ones were."""
-    value, limit = said.output.get(output), reference.answers.miss_above
+    value, limit = said.output.get(output), reference.predictions.error_threshold
     if limit is None:
         return str(value) != str(said.right)
     try:

@@ -20,10 +20,10 @@ from rung.monitoring.drift.reference import DriftReference
 from rung.monitoring.drift_monitor import is_error
 
 FORMAT = 1
-DAYS = 30
+DAYS_PER_MONTH = 30
 _CONFIDENCE = 0.95
 # Fewer audited rows say less than the certificate does.
-_LEAST_AUDITED = 30
+_MIN_AUDITED_ROWS = 30
 
 
 @dataclass
@@ -31,20 +31,20 @@ class UsageTotals:
     """What was served, counted row by row. tokens are of the rows whose input can be read."""
 
     rows: int = 0
-    usd: float = 0.0
+    cost_usd: float = 0.0
     first_at: float = math.inf
     last_at: float = -math.inf
-    readable: int = 0
+    readable_rows: int = 0
     tokens: float = 0.0
 
-    def take(self, rows: Iterable[ServedPrediction]) -> None:
+    def add(self, rows: Iterable[ServedPrediction]) -> None:
         """Count more rows."""
         for row in rows:
             self.rows += 1
-            self.usd += row.price_usd
+            self.cost_usd += row.price_usd
             self.first_at, self.last_at = min(self.first_at, row.at), max(self.last_at, row.at)
             if row.input is not None:
-                self.readable += 1
+                self.readable_rows += 1
                 self.tokens += tokens([_as_text(row.input)])
 
     @property
@@ -53,9 +53,9 @@ class UsageTotals:
         return max(self.last_at - self.first_at, 0.0) / 86_400 if self.rows > 1 else 0.0
 
     @property
-    def per_month(self) -> float | None:
+    def rows_per_month(self) -> float | None:
         """Return the rows of 30 days at the pace so far; None where no time has passed."""
-        return (self.rows - 1) / self.days * DAYS if self.days else None
+        return (self.rows - 1) / self.days * DAYS_PER_MONTH if self.days else None
 
 
 def accuracy_estimate(
@@ -69,7 +69,7 @@ def accuracy_estimate(
     if reference is not None:
         output = manifest.schema.outputs[0].name
         audited = [not is_error(item, reference, output) for item in said if item.source == "audit"]
-        if len(audited) >= _LEAST_AUDITED:
+        if len(audited) >= _MIN_AUDITED_ROWS:
             low, high = chernoff_interval(sum(audited) / len(audited), len(audited), 1 - _CONFIDENCE)
             return {
                 "source": "audit",
@@ -85,9 +85,9 @@ def accuracy_estimate(
                 "source": "certificate", "low": condition["bound"], "high": 1.0, "rows": certificate["units"],
                 "confidence": certificate["confidence"],
             }  # fmt: skip
-    if reference is not None and reference.answers.rows and reference.answers.labels:
-        answers = reference.answers
-        low, high = chernoff_interval(1 - answers.missed / answers.rows, answers.rows, 1 - _CONFIDENCE)
+    if reference is not None and reference.predictions.rows and reference.predictions.label_counts:
+        answers = reference.predictions
+        low, high = chernoff_interval(1 - answers.n_errors / answers.rows, answers.rows, 1 - _CONFIDENCE)
         return {
             "source": "held_out",
             "low": low,
@@ -100,45 +100,45 @@ def accuracy_estimate(
 
 def value_report(
     manifest: Manifest,
-    tally: UsageTotals,
+    usage: UsageTotals,
     prices: Prices,
     spec: ValueSpec | None,
-    right: Mapping[str, Any] | None,
-    floor: float | None,
+    accuracy: Mapping[str, Any] | None,
+    baseline: float | None,
 ) -> dict[str, Any]:
     """Return what the product costs and brings. floor: the share that is right when nothing is looked at.
 
     A core is kept running all month, busy at most 30 % of the time: that is what a month costs, not the seconds that
     answers took. Amounts are US dollars.
     """
-    month = tally.per_month
-    per_request = tally.usd / tally.rows if tally.rows else 0.0
+    month = usage.rows_per_month
+    per_request = usage.cost_usd / usage.rows if usage.rows else 0.0
     fixed = spec.fixed_per_month if spec else 0.0
     found: dict[str, Any] = {
         "format": FORMAT,
         "model": manifest.name,
-        "rows": tally.rows,
-        "first_at": tally.first_at if tally.rows else None,
-        "last_at": tally.last_at if tally.rows else None,
-        "days": round(tally.days, 4),
+        "rows": usage.rows,
+        "first_at": usage.first_at if usage.rows else None,
+        "last_at": usage.last_at if usage.rows else None,
+        "days": round(usage.days, 4),
         "per_month": None if month is None else round(month, 1),
-        "usd_spent": tally.usd,
+        "usd_spent": usage.cost_usd,
         "usd_per_request": per_request,
-        "usd_per_core_month": round(prices.usd_per_cpu_hour * 24 * DAYS, 6),
+        "usd_per_core_month": round(prices.usd_per_cpu_hour * 24 * DAYS_PER_MONTH, 6),
         "busy_share": BUSY_SHARE,
         "fixed_per_month": fixed,
         "prices": dict(prices.notes),
-        "right": dict(right) if right else None,
-        "floor": floor,
+        "right": dict(accuracy) if accuracy else None,
+        "floor": baseline,
         "value": None,
         "llm": None,
     }
     if month is not None:
         found["usd_per_month"] = monthly_cost(found, month)
-    if spec and right and (spec.per_correct or spec.per_error):
-        found["value"] = _value_of_answers(found, spec, right, month, floor)
-    if prices.llm and tally.readable:
-        found["llm"] = _llm(found, prices, tally, month)
+    if spec and accuracy and (spec.per_correct or spec.per_error):
+        found["value"] = _value_of_answers(found, spec, accuracy, month, baseline)
+    if prices.llm and usage.readable_rows:
+        found["llm"] = _llm(found, prices, usage, month)
     return found
 
 
@@ -167,13 +167,13 @@ def break_even_requests(found: Mapping[str, Any], usd_per_request: float) -> int
 def _value_of_answers(
     found: Mapping[str, Any],
     spec: ValueSpec,
-    right: Mapping[str, Any],
+    accuracy: Mapping[str, Any],
     month: float | None,
-    floor: float | None,
+    baseline: float | None,
 ) -> dict[str, Any]:
     """Return what answers bring at both ends of the rate's interval."""
     ends = sorted(
-        rate * spec.per_correct + (1 - rate) * spec.per_error for rate in (right["low"], right["high"])
+        rate * spec.per_correct + (1 - rate) * spec.per_error for rate in (accuracy["low"], accuracy["high"])
     )
     worth: dict[str, Any] = {
         "per_correct": spec.per_correct,
@@ -185,8 +185,8 @@ def _value_of_answers(
     if month is not None:
         worth["usd_per_month"] = [end * month for end in ends]
         worth["net_per_month"] = [end * month - monthly_cost(found, month) for end in ends]
-        if floor is not None:
-            avoided = [max(right[end] - floor, 0.0) * month for end in ("low", "high")]
+        if baseline is not None:
+            avoided = [max(accuracy[end] - baseline, 0.0) * month for end in ("low", "high")]
             worth["errors_avoided_per_month"] = avoided
     return worth
 
@@ -195,7 +195,7 @@ def _llm(found: Mapping[str, Any], prices: Prices, tally: UsageTotals, month: fl
     """Return what the same answers would have cost from large language models at list prices."""
     llm = prices.llm
     assert llm is not None  # noqa: S101 - asked for where there is one
-    each = tally.tokens / tally.readable
+    each = tally.tokens / tally.readable_rows
     models = []
     for name in llm.models:
         usd = llm.usd_per_1k(name, each) / 1_000
@@ -212,7 +212,7 @@ def _llm(found: Mapping[str, Any], prices: Prices, tally: UsageTotals, month: fl
         "date": llm.date,
         "source": llm.source,
         "input_tokens": round(each, 1),
-        "readable": tally.readable,
+        "readable": tally.readable_rows,
         "prompt_tokens": llm.prompt_tokens,
         "answer_tokens": llm.answer_tokens,
         "models": models,

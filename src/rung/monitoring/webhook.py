@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from rung.core.errors import RungError
 
-_TRIES = 3
-_PAUSE = 0.5
+_MAX_ATTEMPTS = 3
+_BACKOFF_SECONDS = 0.5
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -23,7 +23,9 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def post_json(address: str, body: Mapping[str, Any], seconds: float, pause: float = _PAUSE) -> None:
+def post_json(
+    address: str, body: Mapping[str, Any], timeout_seconds: float, backoff_seconds: float = _BACKOFF_SECONDS
+) -> None:
     """Post a body as JSON; return once it was taken (2xx). Tries three times, each at most `seconds` long.
 
     Raises RungError that names the host alone: the rest of an address is often a secret.
@@ -32,12 +34,12 @@ def post_json(address: str, body: Mapping[str, Any], seconds: float, pause: floa
     headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "rung"}
     opener = urllib.request.build_opener(_NoRedirect)
     problem = ""
-    for nth in range(_TRIES):
+    for nth in range(_MAX_ATTEMPTS):
         if nth:
-            time.sleep(pause * 2 ** (nth - 1))
+            time.sleep(backoff_seconds * 2 ** (nth - 1))
         request = urllib.request.Request(address, data, headers, method="POST")  # noqa: S310 - checked by the spec
         try:
-            with opener.open(request, timeout=seconds) as answer:
+            with opener.open(request, timeout=timeout_seconds) as answer:
                 # Read a little, so that the connection ends well; what it says does not matter.
                 answer.read(1_024)
                 return

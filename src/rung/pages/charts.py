@@ -17,7 +17,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 14, 46
 
 
 @dataclass(frozen=True)
-class Labels:
+class ChartLabels:
     """What a chart says: its name, what is to be seen in it, and its two axes."""
 
     title: str
@@ -41,7 +41,9 @@ class _Scale:
         return round(self.begin + (at - low) / ((high - low) or 1.0) * (self.end - self.begin), 1)
 
 
-def price_quality(points: Sequence[Mapping[str, Any]], words: Labels, bar: float | None, higher: bool) -> str:
+def pareto_chart(
+    points: Sequence[Mapping[str, Any]], words: ChartLabels, bar: float | None, higher: bool
+) -> str:
     """Return quality against price, price on a log axis, the rungs nothing beats joined by a line.
 
     points: name, price, score, low and high of the score, won. bar: the level asked for, drawn dashed.
@@ -52,11 +54,11 @@ def price_quality(points: Sequence[Mapping[str, Any]], words: Labels, bar: float
     # The floor would press all others together: where it lies far below, it is drawn at the lower edge.
     told = [p for p in points if not p["floor"]] or points
     y = _score_scale([v for p in told for v in (p["low"], p["high"])] + ([] if bar is None else [bar]))
-    parts = [_axes(x, y, words, _decades(x), "${}")]
+    parts = [_axes(x, y, words, _decade_ticks(x), "${}")]
     if bar is not None:
         parts.append(_line("bar", _LEFT, y(bar), _WIDTH - _RIGHT, y(bar)))
     places = [(x(max(p["price"], 1e-12)), y(min(max(p["score"], y.low), y.high))) for p in points]
-    best = _front(told, higher)
+    best = _pareto_front(told, higher)
     if len(best) > 1:
         path = " ".join("{},{}".format(*places[points.index(p)]) for p in best)
         parts.append(f'<polyline class="front" points="{path}"/>')
@@ -72,11 +74,11 @@ def price_quality(points: Sequence[Mapping[str, Any]], words: Labels, bar: float
         kind = "won" if p["won"] else "" if p in best and inside else "beaten"
         parts.append(f'<circle class="dot {kind}" cx="{at}" cy="{top}" r="{6.5 if p["won"] else 5}"/>')
         name = p["name"] if inside else f"{p['name']} {'↓' if p['score'] < y.low else '↑'} {p['score']:.2f}"
-        parts.append(_name(name, at, top, taken, strong=p["won"]))
+        parts.append(_point_label(name, at, top, taken, strong=p["won"]))
     return _svg(words, "".join(parts))
 
 
-def _front(points: Sequence[Mapping[str, Any]], higher: bool) -> list[Mapping[str, Any]]:
+def _pareto_front(points: Sequence[Mapping[str, Any]], higher: bool) -> list[Mapping[str, Any]]:
     """Return the points that no other beats in price and quality at once, cheapest first."""
     sign = 1 if higher else -1
     found: list[Mapping[str, Any]] = []
@@ -86,7 +88,7 @@ def _front(points: Sequence[Mapping[str, Any]], higher: bool) -> list[Mapping[st
     return found
 
 
-def _name(
+def _point_label(
     name: str, at: float, top: float, taken: list[tuple[float, float, float, float]], strong: bool
 ) -> str:
     """Return a point's name at the free place nearest to it, and note that place as taken."""
@@ -111,12 +113,12 @@ def _name(
     return f'<text class="{"strong" if strong else ""}" x="{left:.1f}" y="{base:.1f}">{escape(shown)}</text>'
 
 
-def line_chart(points: Sequence[tuple[float, float]], words: Labels, bar: float | None) -> str:
+def line_chart(points: Sequence[tuple[float, float]], words: ChartLabels, bar: float | None) -> str:
     """Return points joined by a line over rows (a learning curve), with the level asked for dashed."""
     rows = [x for x, _ in points]
-    x = _Scale(0, _ceiling(max(rows)), _LEFT, _WIDTH - _RIGHT)
+    x = _Scale(0, _round_up(max(rows)), _LEFT, _WIDTH - _RIGHT)
     y = _score_scale([v for _, v in points] + ([] if bar is None else [bar]))
-    ticks = [(v, f"{v:,.0f}") for v in _steps(0, x.high, 4)]
+    ticks = [(v, f"{v:,.0f}") for v in _round_ticks(0, x.high, 4)]
     parts = [_axes(x, y, words, ticks)]
     if bar is not None:
         parts.append(_line("bar", _LEFT, y(bar), _WIDTH - _RIGHT, y(bar)))
@@ -125,7 +127,7 @@ def line_chart(points: Sequence[tuple[float, float]], words: Labels, bar: float 
     return _svg(words, "".join(parts))
 
 
-def reliability(bins: Sequence[Mapping[str, Any]], words: Labels) -> str:
+def reliability_diagram(bins: Sequence[Mapping[str, Any]], words: ChartLabels) -> str:
     """Return how often answers were right against how sure they were; bars behind show where the rows are."""
     x, y = _Scale(0, 1, _LEFT, _WIDTH - _RIGHT), _Scale(0, 1, _HEIGHT - _BOTTOM, _TOP)
     most = max(b["rows"] for b in bins)
@@ -144,7 +146,7 @@ def reliability(bins: Sequence[Mapping[str, Any]], words: Labels) -> str:
     return _svg(words, "".join(parts))
 
 
-def heat_map(matrix: Sequence[Sequence[int]], labels: Sequence[str], words: Labels) -> str:
+def confusion_matrix(matrix: Sequence[Sequence[int]], labels: Sequence[str], words: ChartLabels) -> str:
     """Return a confusion matrix: rows the truth, columns the answer, shade the share of the row."""
     size = len(labels)
     left, top = 112, 112
@@ -156,7 +158,7 @@ def heat_map(matrix: Sequence[Sequence[int]], labels: Sequence[str], words: Labe
     parts = []
     for i, label in enumerate(labels):
         middle = (i + 0.5) * cell
-        name = escape(_short(label, 13))
+        name = escape(_shorten(label, 13))
         parts.append(f'<text class="end" x="{left - 6}" y="{top + middle + 4:.1f}"{small}>{name}</text>')
         place = f"translate({left + middle + 4:.1f} {top - 6}) rotate({turn})"
         parts.append(f'<text transform="{place}"{small}>{name}</text>')
@@ -180,12 +182,12 @@ def heat_map(matrix: Sequence[Sequence[int]], labels: Sequence[str], words: Labe
     return _svg(words, "".join(parts), round(top + size * cell + 26))
 
 
-def _short(name: str, most: int) -> str:
+def _shorten(name: str, most: int) -> str:
     """Return a name's two ends when it is long: labels often differ at the end."""
     return name if len(name) <= most else f"{name[: most // 2]}…{name[-(most // 2) :]}"
 
 
-def bars(values: Sequence[tuple[str, float]], words: Labels) -> str:
+def bar_chart(values: Sequence[tuple[str, float]], words: ChartLabels) -> str:
     """Return one horizontal bar a value, its number at the end."""
     height = 24
     most = max((value for _, value in values), default=1) or 1
@@ -193,7 +195,7 @@ def bars(values: Sequence[tuple[str, float]], words: Labels) -> str:
     for i, (name, value) in enumerate(values):
         top = i * height + 6
         long = (_WIDTH - 150 - 56) * value / most
-        shown = escape(_short(name, 17))
+        shown = escape(_shorten(name, 17))
         parts.append(f'<text class="end" x="142" y="{top + 14}">{shown}</text>')
         parts.append(
             f'<rect class="cell" fill-opacity=".75" x="150" y="{top + 2}" width="{max(long, 1):.1f}" height="16"/>'
@@ -202,24 +204,26 @@ def bars(values: Sequence[tuple[str, float]], words: Labels) -> str:
     return _svg(words, "".join(parts), len(values) * height + 12)
 
 
-def many_lines(series: Sequence[tuple[str, Sequence[tuple[float, float]]]], words: Labels, top: float) -> str:
+def multi_line_chart(
+    series: Sequence[tuple[str, Sequence[tuple[float, float]]]], words: ChartLabels, top: float
+) -> str:
     """Return named lines over rows, with what 1 means dashed; the first is drawn strong. Values are cut off at `top`."""
-    x = _Scale(0, _ceiling(max(rows for _, points in series for rows, _ in points)), _LEFT, _WIDTH - _RIGHT)
+    x = _Scale(0, _round_up(max(rows for _, points in series for rows, _ in points)), _LEFT, _WIDTH - _RIGHT)
     y = _Scale(0, top, _HEIGHT - _BOTTOM, _TOP)
-    ticks = [(v, f"{v:,.0f}") for v in _steps(0, x.high, 4)]
-    ticks_y = [(v, f"{v * 100:.0f}%") for v in _steps(0, top, 4)]
+    ticks = [(v, f"{v:,.0f}") for v in _round_ticks(0, x.high, 4)]
+    ticks_y = [(v, f"{v * 100:.0f}%") for v in _round_ticks(0, top, 4)]
     parts = [_axes(x, y, words, ticks, ticks_y=ticks_y), _line("bar", _LEFT, y(1), _WIDTH - _RIGHT, y(1))]
     taken: list[tuple[float, float, float, float]] = []
     for nth, (name, points) in reversed(list(enumerate(series))):
         path = " ".join(f"{x(rows)},{y(min(max(value, 0), top))}" for rows, value in points)
         parts.append(f'<polyline class="{"front" if nth else "line"}" points="{path}"/>')
         rows, value = points[-1]
-        parts.append(_name(name, x(rows), y(min(max(value, 0), top)), taken, strong=nth == 0))
+        parts.append(_point_label(name, x(rows), y(min(max(value, 0), top)), taken, strong=nth == 0))
     return _svg(words, "".join(parts))
 
 
-def money_lines(
-    series: Sequence[tuple[str, Sequence[tuple[float, float]]]], words: Labels, now: float | None
+def cost_chart(
+    series: Sequence[tuple[str, Sequence[tuple[float, float]]]], words: ChartLabels, now: float | None
 ) -> str:
     """Return named costs over volumes, both axes logarithmic; the first line is ours, a line may have no name. now: a volume to mark."""
     volumes = [at for _, points in series for at, _ in points]
@@ -232,7 +236,7 @@ def money_lines(
         _TOP,
         log=True,
     )
-    parts = [_axes(x, y, words, _decades(x), ticks_y=_decades(y))]
+    parts = [_axes(x, y, words, _decade_ticks(x), ticks_y=_decade_ticks(y))]
     if now is not None and x.low <= now <= x.high:
         parts.append(_line("bar", x(now), _TOP, x(now), _HEIGHT - _BOTTOM))
     taken: list[tuple[float, float, float, float]] = []
@@ -242,11 +246,13 @@ def money_lines(
         if name:
             # Ours is named where it begins, above all others there.
             at, cost = points[-1] if nth else points[len(points) // 4]
-            parts.append(_name(name, x(at), y(max(cost, 1e-9)), taken, strong=nth == 0))
+            parts.append(_point_label(name, x(at), y(max(cost, 1e-9)), taken, strong=nth == 0))
     return _svg(words, "".join(parts))
 
 
-def pairs(values: Sequence[tuple[str, float | None, float]], words: Labels, legend: tuple[str, str]) -> str:
+def paired_bar_chart(
+    values: Sequence[tuple[str, float | None, float]], words: ChartLabels, legend: tuple[str, str]
+) -> str:
     """Return for each name two bars, what was expected (None: nothing) and what is seen, as shares of 1."""
     height, left = 34, 150
     most = max((max(a or 0.0, b) for _, a, b in values), default=1.0) or 1.0
@@ -256,7 +262,7 @@ def pairs(values: Sequence[tuple[str, float | None, float]], words: Labels, lege
     ]
     for i, (name, expected, seen) in enumerate(values):
         top = i * height + 22
-        parts.append(f'<text class="end" x="{left - 8}" y="{top + 17}">{escape(_short(name, 18))}</text>')
+        parts.append(f'<text class="end" x="{left - 8}" y="{top + 17}">{escape(_shorten(name, 18))}</text>')
         for down, kind, share in ((0, "share", expected), (13, "cell", seen)):
             if share is None:
                 continue
@@ -270,7 +276,7 @@ def pairs(values: Sequence[tuple[str, float | None, float]], words: Labels, lege
     return _svg(words, "".join(parts), len(values) * height + 26)
 
 
-def _svg(words: Labels, inner: str, height: int = _HEIGHT) -> str:
+def _svg(words: ChartLabels, inner: str, height: int = _HEIGHT) -> str:
     return (
         f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(words.title)}. {escape(words.description)}">'
         f"<title>{escape(words.title)}</title><desc>{escape(words.description)}</desc>{inner}</svg>"
@@ -278,14 +284,14 @@ def _svg(words: Labels, inner: str, height: int = _HEIGHT) -> str:
 
 
 def _axes(
-    x: _Scale, y: _Scale, words: Labels, ticks: Sequence[tuple[float, str]], form: str = "{}",
+    x: _Scale, y: _Scale, words: ChartLabels, ticks: Sequence[tuple[float, str]], form: str = "{}",
     ticks_y: Sequence[tuple[float, str]] | None = None,
 ) -> str:  # fmt: skip
     """Return grid, ticks and the names of both axes."""
     floor = _HEIGHT - _BOTTOM
     parts = []
     digits = 0 if y.high - y.low > 2 else 2 if y.high - y.low > 0.045 else 3
-    for value, name in ticks_y or [(v, f"{v:.{digits}f}") for v in _steps(y.low, y.high, 4)]:
+    for value, name in ticks_y or [(v, f"{v:.{digits}f}") for v in _round_ticks(y.low, y.high, 4)]:
         parts.append(_line("grid", _LEFT, y(value), _WIDTH - _RIGHT, y(value)))
         parts.append(f'<text class="dim end" x="{_LEFT - 6}" y="{y(value) + 4:.1f}">{name}</text>')
     for value, name in ticks:
@@ -306,7 +312,7 @@ def _score_scale(values: Sequence[float]) -> _Scale:
     return _Scale(low - room, high + room, _HEIGHT - _BOTTOM, _TOP)
 
 
-def _steps(low: float, high: float, parts: int) -> list[float]:
+def _round_ticks(low: float, high: float, parts: int) -> list[float]:
     """Return round values between two ends, about as many as asked for."""
     raw = (high - low) / parts or 1.0
     size = 10 ** math.floor(math.log10(raw))
@@ -315,14 +321,14 @@ def _steps(low: float, high: float, parts: int) -> list[float]:
     return [round(i * step, 10) for i in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _ceiling(value: float) -> float:
+def _round_up(value: float) -> float:
     """Return the next round number, so that a scale ends on a tick."""
-    steps = _steps(0, value, 4)
+    steps = _round_ticks(0, value, 4)
     step = steps[1] - steps[0] if len(steps) > 1 else value
     return math.ceil(value / step - 1e-9) * step
 
 
-def _decades(x: _Scale) -> list[tuple[float, str]]:
+def _decade_ticks(x: _Scale) -> list[tuple[float, str]]:
     first, last = round(math.log10(x.low)), round(math.log10(x.high))
     every = 1 if last - first <= 4 else 2
     return [(10.0**e, significant(10.0**e, 1)) for e in range(first, last + 1, every)]

@@ -10,8 +10,8 @@ from typing import Any
 from rung.core.messages import count, day, money, percent, say, significant
 from rung.pages.elements import paragraph, section, text
 
-REQUESTS = (100, 1_000, 10_000, 100_000, 1_000_000)
-_FIRST = 10_000
+REQUESTS_PER_DAY = (100, 1_000, 10_000, 100_000, 1_000_000)
+_DEFAULT_REQUESTS = 10_000
 
 
 def costs(report: Mapping[str, Any], lang: str) -> str:
@@ -23,16 +23,16 @@ def costs(report: Mapping[str, Any], lang: str) -> str:
         "costs",
         say("costs.title", lang),
         paragraph(say("costs.host", lang, month=money(facts["usd_per_core_month"], lang), busy=percent(facts["busy_share"]))),
-        _llm_words(facts, lang),
-        _break_even(facts, lang),
-        _chooser(lang),
+        _llm_text(facts, lang),
+        _break_even_text(facts, lang),
+        _requests_field(lang),
         _table(report, facts, lang),
         paragraph(say("costs.energy", lang, wh=significant(facts["wh_per_1k"]), day=significant(facts["wh_per_1k"] * 10), n=10_000)),
         paragraph(say("costs.sources", lang, machine=report["prices"]["machine"], energy=report["prices"]["energy"]), "note"),
     )  # fmt: skip
 
 
-def _llm_words(facts: Mapping[str, Any], lang: str) -> str:
+def _llm_text(facts: Mapping[str, Any], lang: str) -> str:
     llm = facts["llm"]
     if not llm:
         return paragraph(say("costs.no_llm", lang))
@@ -50,23 +50,24 @@ def _cpu_seconds(facts: Mapping[str, Any]) -> float:
     return float(facts["usd_per_1k"] / per_second) if per_second else 0.0
 
 
-def _month(facts: Mapping[str, Any], requests: int) -> float:
+def _monthly_cost(facts: Mapping[str, Any], requests: int) -> float:
     cores = math.ceil(requests / 1000 * _cpu_seconds(facts) / 86_400 / facts["busy_share"])
     return float(max(cores, 1) * facts["usd_per_core_month"])
 
 
-def break_even(facts: Mapping[str, Any], usd_per_1k: float) -> int | None:
+def break_even_requests(facts: Mapping[str, Any], usd_per_1k: float) -> int | None:
     """Return the requests a day from which our machine costs less a month than that price; None when never."""
     core = facts["usd_per_core_month"]
     requests = math.ceil(core / 30 / usd_per_1k * 1000) if usd_per_1k > 0 else 0
-    if not requests or _month(facts, requests) > requests * 30 / 1000 * usd_per_1k + 1e-9:
+    if not requests or _monthly_cost(facts, requests) > requests * 30 / 1000 * usd_per_1k + 1e-9:
         return None
     return requests
 
 
-def _break_even(facts: Mapping[str, Any], lang: str) -> str:
+def _break_even_text(facts: Mapping[str, Any], lang: str) -> str:
     found = [
-        (m["name"], break_even(facts, m["usd_per_1k"])) for m in (facts["llm"] or {"models": []})["models"]
+        (m["name"], break_even_requests(facts, m["usd_per_1k"]))
+        for m in (facts["llm"] or {"models": []})["models"]
     ]
     found.sort(key=lambda item: item[1] or 0)
     if not found or any(n is None for _, n in found):
@@ -75,10 +76,10 @@ def _break_even(facts: Mapping[str, Any], lang: str) -> str:
     return paragraph(say("costs.even", lang, few=few, dear=first, many=many, cheap=last), "lead")
 
 
-def _chooser(lang: str) -> str:
+def _requests_field(lang: str) -> str:
     return (
         f'<div class="field" id="chooser" hidden><label for="requests">{text(say("costs.yours", lang))}</label>'
-        f'<input id="requests" type="number" min="0" step="100" value="{_FIRST}" inputmode="numeric"></div>'
+        f'<input id="requests" type="number" min="0" step="100" value="{_DEFAULT_REQUESTS}" inputmode="numeric"></div>'
     )
 
 
@@ -92,9 +93,9 @@ def _table(report: Mapping[str, Any], facts: Mapping[str, Any], lang: str) -> st
         f'data-busy="{facts["busy_share"]}">{text(report["winner"])}</th>'
     )
     rows = "".join(
-        f'<tr><th scope="row">{count(n, lang)}</th><td>{money(_month(facts, n), lang)}</td>'
+        f'<tr><th scope="row">{count(n, lang)}</th><td>{money(_monthly_cost(facts, n), lang)}</td>'
         + "".join(f"<td>{money(n * 30 / 1000 * m['usd_per_1k'], lang)}</td>" for m in models) + "</tr>"
-        for n in REQUESTS
+        for n in REQUESTS_PER_DAY
     )  # fmt: skip
     yours = (
         '<tr id="yours" class="winner" hidden><th scope="row"></th>'

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from rung.core.messages import count, day, listed, percent, say, sentences, significant
-from rung.pages.charts import Labels, many_lines, pairs
+from rung.pages.charts import ChartLabels, multi_line_chart, paired_bar_chart
 from rung.pages.elements import box, bullets, figure, page, paragraph, section, table, text
 
 # Lines and comparisons that a page shows.
@@ -125,11 +125,11 @@ def _evidence(report: Mapping[str, Any], lang: str) -> str:
         for t in shown
     ]  # fmt: skip
     words = say("drift.evidence_words", lang)
-    labels = Labels(
+    labels = ChartLabels(
         say("drift.evidence_title", lang), words, say("drift.evidence_x", lang), say("drift.evidence_y", lang)
     )
     return section(
-        "evidence", say("drift.evidence_title", lang), paragraph(words), figure(many_lines(lines, labels, _TOP), "", numbers, lang)
+        "evidence", say("drift.evidence_title", lang), paragraph(words), figure(multi_line_chart(lines, labels, _TOP), "", numbers, lang)
     )  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def _compared(report: Mapping[str, Any], lang: str) -> str:
             "drift.compared" if has_reference else "drift.compared_served", lang, what=name(test, lang).replace("`", "")
         )  # fmt: skip
         legend = (say("drift.expected", lang), say("drift.seen", lang))
-        picture = pairs(bars, Labels(title, title, "", ""), legend)
+        picture = paired_bar_chart(bars, ChartLabels(title, title, "", ""), legend)
         numbers = table(
             [say("drift.test", lang), *legend],
             [[n, "" if e is None else percent(e, 1), percent(s, 1)] for n, e, s in bars],

@@ -7,7 +7,7 @@ from typing import Any
 
 from rung.core.messages import money, percent, say, words_in
 from rung.pages import plan_words as words
-from rung.pages.charts import Labels, bars
+from rung.pages.charts import ChartLabels, bar_chart
 from rung.pages.elements import box, bullets, cards, contents, figure, page, paragraph, section, table, text
 
 
@@ -69,10 +69,10 @@ def _ready(plan: Mapping[str, Any], lang: str) -> str:
         for light, line in words.lights(plan, lang)
     )
     most = sorted(plan["classes"].items(), key=lambda item: -item[1])
-    chart = Labels(say("data.classes", lang), say("data.classes_alt", lang, n=len(most)), "", "")
+    chart = ChartLabels(say("data.classes", lang), say("data.classes_alt", lang, n=len(most)), "", "")
     head = [say("why.label", lang), say("page.rows", lang)]
     numbers = table(head, [[name, f"{n:,}"] for name, n in most[:200]], chart.title)
-    picture = figure(bars(most[:20], chart), words.read(plan, lang), numbers, lang) if most else ""
+    picture = figure(bar_chart(most[:20], chart), words.read(plan, lang), numbers, lang) if most else ""
     return section(
         "ready", say("ready.title", lang), paragraph(say("ready.lead", lang)),
         f'<div class="figures"><ul class="lights">{lines}</ul>{picture}</div>',

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rung.core.messages import metric_name, percent, say, sentences
-from rung.pages.charts import Labels, heat_map, line_chart, reliability
+from rung.pages.charts import ChartLabels, confusion_matrix, line_chart, reliability_diagram
 from rung.pages.elements import box, figure, fold, paragraph, section, table, text
 
 # A heat map of more classes cannot be read; the most confused ones are shown then.
@@ -55,7 +55,7 @@ def _confusion(details: Mapping[str, Any], source: str, lang: str) -> str:
     if len(labels) > _MOST_CLASSES:
         note = say("errors.many", lang, shown=_MOST_CLASSES, n=len(labels))
         matrix, labels = _most_confused(matrix, labels)
-    words = Labels(
+    words = ChartLabels(
         say("errors.matrix", lang), say("errors.matrix_alt", lang, n=len(labels)),
         say("errors.answer", lang), say("errors.truth", lang),
     )  # fmt: skip
@@ -67,7 +67,10 @@ def _confusion(details: Mapping[str, Any], source: str, lang: str) -> str:
         [say("errors.corner", lang), *labels, say("errors.right", lang)], rows, say("errors.matrix", lang)
     )
     picture = figure(
-        heat_map(matrix, labels, words), sentences(lang, say("errors.read", lang), source), numbers, lang
+        confusion_matrix(matrix, labels, words),
+        sentences(lang, say("errors.read", lang), source),
+        numbers,
+        lang,
     )
     mixed = table(
         [say("errors.truth", lang), say("errors.answer", lang), say("page.rows", lang)],
@@ -129,7 +132,7 @@ def certainty(report: Mapping[str, Any], lang: str) -> str:
 def _reliability(found: Mapping[str, Any] | None, source: str, lang: str) -> str:
     if not found:
         return f"<div>{paragraph(say('certainty.none', lang))}</div>"
-    words = Labels(
+    words = ChartLabels(
         say("certainty.diagram", lang), say("certainty.alt", lang, error=percent(found["error"], 1)),
         say("certainty.sure", lang), say("certainty.right", lang),
     )  # fmt: skip
@@ -147,7 +150,10 @@ def _reliability(found: Mapping[str, Any] | None, source: str, lang: str) -> str
         lang, say("certainty.read", lang, error=percent(found["error"], 1)), say("certainty.few", lang)
     )
     picture = figure(
-        reliability(found["bins"], words), sentences(lang, read, source), table(head, rows, words.title), lang
+        reliability_diagram(found["bins"], words),
+        sentences(lang, read, source),
+        table(head, rows, words.title),
+        lang,
     )
     return f"<div><h3>{text(words.title)}</h3>{picture}</div>"
 
@@ -166,7 +172,7 @@ def _curve(report: Mapping[str, Any], lang: str) -> str:
     gain = (points[-1][1] - points[-2][1]) * (1 if higher else -1)
     helps = "curve.rises" if gain > 0.01 else "curve.creeps" if gain > 0.002 else "curve.flat"
     verdict = say(helps, lang, gain=f"{gain * 100:+.1f}", few=points[-2][0], many=points[-1][0])
-    words = Labels(
+    words = ChartLabels(
         say("curve.title", lang), verdict, say("curve.rows", lang), metric_name(curve["metric"], lang),
     )  # fmt: skip
     rows = [[f"{rows:,}", f"{score:.4f}"] for rows, score in points]

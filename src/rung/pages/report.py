@@ -18,7 +18,7 @@ from rung.core.messages import (
     sentences,
     significant,
 )
-from rung.pages.charts import Labels, bars, price_quality
+from rung.pages.charts import ChartLabels, bar_chart, pareto_chart
 from rung.pages.costs import costs
 from rung.pages.elements import (
     asset,
@@ -175,7 +175,7 @@ def _pareto(report: Mapping[str, Any], source: str, lang: str) -> str:
         return ""
     higher = "at_least" in condition
     level = condition["at_least" if higher else "at_most"]
-    words = Labels(
+    words = ChartLabels(
         say("pareto.title", lang),
         say("pareto.alt", lang, n=len(points), level=f"{level:g}"),
         say("pareto.price", lang),
@@ -189,7 +189,7 @@ def _pareto(report: Mapping[str, Any], source: str, lang: str) -> str:
         [say("board.rung", lang), words.x, words.y, say("board.interval", lang)], rows, words.title
     )
     picture = figure(
-        price_quality(points, words, level, higher),
+        pareto_chart(points, words, level, higher),
         sentences(lang, say("pareto.read", lang), source),
         numbers,
         lang,
@@ -258,14 +258,14 @@ def _data(report: Mapping[str, Any], lang: str) -> str:
     classes = ""
     if data["labels"]:
         most = sorted(data["labels"].items(), key=lambda item: -item[1])
-        words = Labels(say("data.classes", lang), say("data.classes_alt", lang, n=len(most)), "", "")
+        words = ChartLabels(say("data.classes", lang), say("data.classes_alt", lang, n=len(most)), "", "")
         numbers = table(
             [say("why.label", lang), say("page.rows", lang)],
             [[k, f"{v:,}"] for k, v in most],
             words.title,
             kind="",
         )
-        picture = figure(bars(most[:20], words), say("data.classes_note", lang), numbers, lang)
+        picture = figure(bar_chart(most[:20], words), say("data.classes_note", lang), numbers, lang)
         classes = f"<div><h3>{text(words.title)}</h3>{picture}</div>"
     read = table([say("data.what", lang), say("page.rows", lang)], rows, say("data.caption", lang))
     return section(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rung.core.messages import percent, say, significant
-from rung.pages.charts import Labels, line_chart
+from rung.pages.charts import ChartLabels, line_chart
 from rung.pages.elements import figure, paragraph, section, table, text
 from rung.pages.quality import held_out
 
@@ -59,7 +59,7 @@ def _curve(points: Any, which: str, lang: str) -> str:
     if len(pairs) < 2:
         return ""
     x, y = ("gain_x", "gain_y") if which == "gain" else ("recall", "precision")
-    words = Labels(
+    words = ChartLabels(
         say(f"tables.{which}", lang),
         say(_ALT[which], lang),
         say(f"tables.{x}", lang),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rung.core.messages import count, day, money, percent, say, sentences
-from rung.pages.charts import Labels, money_lines
+from rung.pages.charts import ChartLabels, cost_chart
 from rung.pages.elements import box, page, paragraph, section, table, text
 
 MonthCost = Callable[[Mapping[str, Any], float], float]
@@ -136,7 +136,7 @@ def _models(report: Mapping[str, Any], month_cost: MonthCost, lang: str) -> str:
         (m["name"] if m["name"] in named else "", [(at, at * m["usd_per_request"]) for at in volumes])
         for m in by_price
     ]
-    words = Labels(
+    words = ChartLabels(
         say("value.plot", lang),
         say("value.plot_words", lang),
         say("value.plot_x", lang),
@@ -148,7 +148,7 @@ def _models(report: Mapping[str, Any], month_cost: MonthCost, lang: str) -> str:
         say("value.llm_title", lang),
         paragraph(_llm_words(llm, lang)),
         numbers,
-        f"<figure>{money_lines(series, words, month)}<figcaption>{text(words.description)}</figcaption></figure>",
+        f"<figure>{cost_chart(series, words, month)}<figcaption>{text(words.description)}</figcaption></figure>",
         paragraph(dated, "note"),
     )
 

@@ -229,7 +229,7 @@ class Dispatcher:
             else:
                 work.append((records, partial(self._on_journaled, request, on_result, answer)))
         if journal is not None and work:
-            journal.submit_all(work)
+            journal.submit_many(work)
 
     def _on_journaled(
         self, request: PredictRequest, on_result: ResultCallback, answer: bytes, error: BaseException | None

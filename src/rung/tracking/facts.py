@@ -12,13 +12,13 @@ from rung.core.files import read_json
 
 # What a person opens first; the bundle itself stays in the run folder, and its manifest names every file by hash.
 ARTIFACTS = ("report.html", "report.json", "product.yaml", "bundle/manifest.json", "bundle/card.md")
-_MEASURED = (
+_MEASUREMENTS = (
     "throughput_per_s", "peak_memory_mb", "size_mb", "usd_per_1k", "planned_usd_per_1k", "wh_per_1k", "fit_seconds",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Begun:
+class StartedBuild:
     """A build that has begun: its product and its run folder, in which all else is found."""
 
     product: str
@@ -28,7 +28,7 @@ class Begun:
         """Return what was asked for, by dotted key. Passwords were masked before the folder was written."""
         spec = read_json(self.folder / "product.yaml")
         spec["rules"] = len(spec.get("rules") or ())
-        found = dict(_flat("", spec))
+        found = dict(_flatten("", spec))
         return found | {"fingerprint": str(read_json(self.folder / "run.json")["fingerprint"])}
 
     def trial(self, told: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,23 +50,23 @@ class Begun:
 
 def scores(trial: Mapping[str, Any]) -> dict[str, float]:
     """Return the finite scores of a rung, by metric."""
-    return {name: float(value) for name, value in trial["scores"].items() if _finite(value)}
+    return {name: float(value) for name, value in trial["scores"].items() if _is_finite(value)}
 
 
-def measured(trial: Mapping[str, Any]) -> dict[str, float]:
+def measurements(trial: Mapping[str, Any]) -> dict[str, float]:
     """Return latency (ms), rows a second, memory and size (MB), price (USD), energy (Wh), fit time (s) of a rung."""
-    found = {name: trial[name] for name in _MEASURED}
+    found = {name: trial[name] for name in _MEASUREMENTS}
     found |= {f"latency_{name}_ms": value for name, value in trial["latency_ms"].items()}
-    return {name: float(value) for name, value in found.items() if _finite(value)}
+    return {name: float(value) for name, value in found.items() if _is_finite(value)}
 
 
 def trial_params(trial: Mapping[str, Any]) -> dict[str, str]:
     """Return the model family, how it was scored, and what the fit chose."""
-    chosen = dict(_flat("chosen", trial["chosen"]))
+    chosen = dict(_flatten("chosen", trial["chosen"]))
     return {"model": trial["model"], "method": trial["method"], "version": str(trial["version"]), **chosen}
 
 
-def outcome(report: Mapping[str, Any]) -> dict[str, float]:
+def build_metrics(report: Mapping[str, Any]) -> dict[str, float]:
     """Return the figures of the whole build: rows, whether it cleared, the certified bound, and the winner's own."""
     found: dict[str, float] = {key: report["data"][key] for key in ("rows", "train", "certification")}
     found["cleared"] = float(report["cleared"])
@@ -74,7 +74,7 @@ def outcome(report: Mapping[str, Any]) -> dict[str, float]:
         found["certified_bound"] = report["certificate"]["bound"]
     for trial in report["trials"]:
         if trial["rung"] == report["winner"]:
-            found |= scores(trial) | measured(trial)
+            found |= scores(trial) | measurements(trial)
     return found
 
 
@@ -89,32 +89,32 @@ def tags(report: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def in_words(report: Mapping[str, Any]) -> str:
+def summary_text(report: Mapping[str, Any]) -> str:
     """Return the claim of the certificate, or that there is none, and what to do next."""
     if report["certificate"]:
         return str(report["certificate"]["claim"])
     return " ".join(["No certificate: nothing is claimed.", *report["advice"]])
 
 
-def curve(report: Mapping[str, Any]) -> tuple[str, list[tuple[int, float]]]:
+def learning_curve(report: Mapping[str, Any]) -> tuple[str, list[tuple[int, float]]]:
     """Return the metric of the learning curve and its points (rows, score); none where it was skipped."""
     found = report["study"].get("curve") or {}
     points = [(int(point["rows"]), float(point["score"])) for point in found.get("points", ())]
     return str(found.get("metric", "")), points
 
 
-def _finite(value: Any) -> bool:
+def _is_finite(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
     """Yield (dotted key, text) of nested values; a list of plain values is one text."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _flat(f"{prefix}.{key}" if prefix else str(key), inner)
+            yield from _flatten(f"{prefix}.{key}" if prefix else str(key), inner)
     elif isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
         for index, item in enumerate(value):
-            yield from _flat(f"{prefix}.{index}", item)
+            yield from _flatten(f"{prefix}.{index}", item)
     elif isinstance(value, list):
         yield prefix, ", ".join(map(str, value))
     else:

@@ -12,31 +12,34 @@ from typing import Any, Protocol, Self
 from rung.core.errors import RungError, did_you_mean
 from rung.core.run import Listener
 from rung.core.spec.source_names import is_address, masked, scrubbed
-from rung.tracking.facts import Begun
-from rung.tracking.mlflow_runs import MlflowRuns
-from rung.tracking.tensorboard_events import TensorboardEvents
+from rung.tracking.facts import StartedBuild
+from rung.tracking.mlflow_runs import MlflowTracker
+from rung.tracking.tensorboard_events import TensorboardTracker
 
 
 class Tracker(Protocol):
     """Where builds are written down. Each call may come twice with the same values: it then changes nothing."""
 
-    def begin(self, build: Begun) -> None:
+    def begin(self, build: StartedBuild) -> None:
         """Open what this build is written to."""
 
     def trial(self, trial: Mapping[str, Any], place: int) -> None:
         """Write a rung; place: on the ladder, 0 for the cheapest."""
 
-    def finish(self, build: Begun) -> None:
+    def finish(self, build: StartedBuild) -> None:
         """Write what stands in report.json, and keep the files a person opens."""
 
     def close(self, state: str) -> None:
         """End it. state: done, failed or interrupted."""
 
 
-KINDS: Mapping[str, Callable[[str], Tracker]] = {"mlflow": MlflowRuns, "tensorboard": TensorboardEvents}
+TRACKERS: Mapping[str, Callable[[str], Tracker]] = {
+    "mlflow": MlflowTracker,
+    "tensorboard": TensorboardTracker,
+}
 
 
-class Tracking:
+class TrackingListener:
     """A listener for a build's events that hands them on to `listener` and to every tracker.
 
     where: `mlflow:URI` or `tensorboard:DIR`. Raises RungError for one that cannot be, MissingExtra where a package
@@ -47,8 +50,8 @@ class Tracking:
 
     def __init__(self, where: Sequence[str], listener: Listener | None = None) -> None:
         self._listener = listener
-        self._trackers = [_Guarded(address, self._tell) for address in dict.fromkeys(where)]
-        self._build: Begun | None = None
+        self._trackers = [_FaultTolerantTracker(address, self._notify) for address in dict.fromkeys(where)]
+        self._build: StartedBuild | None = None
         self._trials: list[dict[str, Any]] = []
 
     def __enter__(self) -> Self:
@@ -69,7 +72,7 @@ class Tracking:
         if not self._trackers:
             return
         if kind == "run":
-            self._build = Begun(facts["product"], Path(facts["folder"]))
+            self._build = StartedBuild(facts["product"], Path(facts["folder"]))
             for tracker in self._trackers:
                 tracker.begin(self._build)
         elif kind == "trial" and self._build:
@@ -80,7 +83,7 @@ class Tracking:
             for tracker in self._trackers:
                 tracker.finish(self._build, self._trials)
 
-    def _tell(self, where: str, state: str, problem: str) -> None:
+    def _notify(self, where: str, state: str, problem: str) -> None:
         if self._listener:
             self._listener("tracking", {"where": where, "state": state, "problem": problem})
         elif state == "lost":
@@ -89,31 +92,31 @@ class Tracking:
             warnings.warn(f"not written to {where}: {problem} The build is whole. {again}", RuntimeWarning, 2)
 
 
-class _Guarded:
+class _FaultTolerantTracker:
     """A tracker whose failures are told once and tried again at the end; they never reach the build."""
 
     def __init__(self, where: str, tell: Callable[[str, str, str], None]) -> None:
         kind, _, self._address = where.partition(":")
-        if kind not in KINDS or not self._address:
+        if kind not in TRACKERS or not self._address:
             fix = "Write mlflow:URI (such as mlflow:sqlite:///mlflow.db) or tensorboard:DIR."
-            if kind not in KINDS and self._address:
-                fix = f"{did_you_mean(kind, KINDS)} {fix}"
+            if kind not in TRACKERS and self._address:
+                fix = f"{did_you_mean(kind, TRACKERS)} {fix}"
             # An address alone may hold a password too.
             shown = masked(where) if is_address(where) else f"{kind}:{masked(self._address)}"
             raise RungError(f"'{shown.rstrip(':')}' is no place to track a build", "--track", fix)
         self.shown = f"{kind}:{masked(self._address)}"
         self._tell = tell
-        self._tracker = KINDS[kind](self._address)
+        self._tracker = TRACKERS[kind](self._address)
         self._behind = False
 
-    def begin(self, build: Begun) -> None:
+    def begin(self, build: StartedBuild) -> None:
         self._behind = not self._try(lambda: self._tracker.begin(build))
 
     def trial(self, trial: Mapping[str, Any], place: int) -> None:
         if not self._behind:
             self._behind = not self._try(lambda: self._tracker.trial(trial, place))
 
-    def finish(self, build: Begun, trials: Sequence[Mapping[str, Any]]) -> None:
+    def finish(self, build: StartedBuild, trials: Sequence[Mapping[str, Any]]) -> None:
         """Write what is missing, all of it where a call failed before, and say whether it is whole."""
 
         def write() -> None:
@@ -141,11 +144,11 @@ class _Guarded:
             call()
         except Exception as error:
             if state:
-                self._tell(self.shown, state, self._in_words(error))
+                self._tell(self.shown, state, self._error_text(error))
             return False
         return True
 
-    def _in_words(self, error: BaseException) -> str:
+    def _error_text(self, error: BaseException) -> str:
         """Return what went wrong in a line, without secrets: a client's own words for a lost network fill pages."""
         cause: BaseException | None = error
         while cause is not None:

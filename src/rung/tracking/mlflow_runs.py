@@ -15,18 +15,18 @@ from rung.core.errors import MissingExtra, RungError
 from rung.core.files import read_json, write_json
 from rung.core.spec.source_names import expanded, masked
 from rung.tracking import facts
-from rung.tracking.facts import Begun
+from rung.tracking.facts import StartedBuild
 
 # In the run folder: which MLflow runs a build has, so that one that goes on after a crash goes on there too.
-IDS = "tracked.json"
+RUN_IDS_FILE = "tracked.json"
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SCHEME = re.compile(r"([A-Za-z][\w.-]*)(?:\+\w+)?:")
 # The limits of older servers: characters of a value, values of a call.
-_LONGEST, _MOST = 500, 100
+_MAX_VALUE_CHARS, _MAX_BATCH_VALUES = 500, 100
 _STATES = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 # A server that is away must not hold up a build for the client's usual minutes; nothing is sent to third parties.
 # `file:` is refused by newer clients unless asked for: whoever writes it asks for it.
-_SETTINGS = {
+_ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
@@ -38,7 +38,7 @@ _SETTINGS = {
 }
 
 
-class MlflowRuns:
+class MlflowTracker:
     """Params, metrics, artifacts and tags of a build, in the experiment named after the product."""
 
     def __init__(self, uri: str) -> None:
@@ -46,10 +46,10 @@ class MlflowRuns:
         if scheme is None and not uri.startswith("${"):
             fix = "Such as file:./mlruns, sqlite:///mlflow.db or http://localhost:5000."
             raise RungError(f"'{masked(uri)}' is not the address of an MLflow store", "--track", fix)
-        _require("mlflow")
+        _require_package("mlflow")
         if scheme and scheme[1] in _DATABASES:
-            _require("sqlalchemy")
-            _require("alembic")
+            _require_package("sqlalchemy")
+            _require_package("alembic")
         self._uri, self._shown = expanded(uri), masked(uri)
         self._client: Any = None
         self._experiment = ""
@@ -57,16 +57,16 @@ class MlflowRuns:
         self._file = Path()
         self._open: dict[str, str] = {}
 
-    def begin(self, build: Begun) -> None:
+    def begin(self, build: StartedBuild) -> None:
         """Open the run of this build, the one it had before if it goes on, and write what was asked for."""
-        with _settings():
+        with _client_environment():
             from mlflow.tracking import MlflowClient
 
             self._client = MlflowClient(self._uri)
             found = self._client.get_experiment_by_name(build.product)
             self._experiment = found.experiment_id if found else self._client.create_experiment(build.product)
-            self._file = build.folder / IDS
-            self._ids = _known(self._file).get(self._shown, {})
+            self._file = build.folder / RUN_IDS_FILE
+            self._ids = _read_run_ids(self._file).get(self._shown, {})
             run = self._run("", build.folder.name, {"mlflow.source.name": "rung build"})
             self._write(run, params=build.params())
 
@@ -74,26 +74,26 @@ class MlflowRuns:
         """Write a rung as a nested run, and as a step of the ladder in the run of the build."""
         name = str(trial["rung"])
         low, high = trial["interval"] or (None, None)
-        with _settings():
+        with _client_environment():
             run = self._run(name, name, {"mlflow.parentRunId": self._ids[""]})
             bounds = {"interval_low": low, "interval_high": high}
             known = {key: float(value) for key, value in bounds.items() if value is not None}
-            figures = facts.scores(trial) | facts.measured(trial)
+            figures = facts.scores(trial) | facts.measurements(trial)
             status = {"rung.status": str(trial["status"])}
             self._write(run, params=facts.trial_params(trial), metrics=figures | known, tags=status)
             on_ladder = {f"ladder/{key}": value for key, value in figures.items()}
             self._write(self._ids[""], metrics=on_ladder, step=place)
             self._end(name, "FINISHED")
 
-    def finish(self, build: Begun) -> None:
+    def finish(self, build: StartedBuild) -> None:
         """Write the outcome, the learning curve and the files a person opens."""
         report = build.report()
         run = self._ids[""]
-        metric, points = facts.curve(report)
+        metric, points = facts.learning_curve(report)
         hardware = {f"hardware.{key}": str(value) for key, value in report["hardware"].items()}
-        tags = facts.tags(report) | {"mlflow.note.content": facts.in_words(report)}
-        with _settings():
-            self._write(run, params=hardware, metrics=facts.outcome(report), tags=tags)
+        tags = facts.tags(report) | {"mlflow.note.content": facts.summary_text(report)}
+        with _client_environment():
+            self._write(run, params=hardware, metrics=facts.build_metrics(report), tags=tags)
             for rows, score in points:
                 self._write(run, metrics={f"learning_curve/{metric}": score}, step=rows)
             for path, folder in build.artifacts():
@@ -101,7 +101,7 @@ class MlflowRuns:
 
     def close(self, state: str) -> None:
         """End the runs that are still open: a rung in the middle of its trial, and the build."""
-        with _settings():
+        with _client_environment():
             for name in [*filter(None, self._open), *self._open]:
                 self._end(name, _STATES[state])
 
@@ -120,7 +120,7 @@ class MlflowRuns:
             made = self._client.create_run(self._experiment, tags=dict(tags), run_name=name)
             known = str(made.info.run_id)
             self._ids[key] = known
-            write_json(self._file, _known(self._file) | {self._shown: self._ids})
+            write_json(self._file, _read_run_ids(self._file) | {self._shown: self._ids})
         self._open[key] = known
         return known
 
@@ -141,33 +141,33 @@ class MlflowRuns:
         from mlflow.entities import Metric, Param, RunTag
 
         now = int(time.time() * 1000)
-        numbers = [Metric(_name(key), value, now, step) for key, value in (metrics or {}).items()]
-        texts = [Param(_name(key), value[:_LONGEST]) for key, value in (params or {}).items()]
+        numbers = [Metric(_mlflow_key(key), value, now, step) for key, value in (metrics or {}).items()]
+        texts = [Param(_mlflow_key(key), value[:_MAX_VALUE_CHARS]) for key, value in (params or {}).items()]
         marks = [RunTag(key, value[:5000]) for key, value in (tags or {}).items()]
-        for start in range(0, max(len(texts), len(numbers), len(marks)), _MOST):
-            some = slice(start, start + _MOST)
+        for start in range(0, max(len(texts), len(numbers), len(marks)), _MAX_BATCH_VALUES):
+            some = slice(start, start + _MAX_BATCH_VALUES)
             self._client.log_batch(run, metrics=numbers[some], params=texts[some], tags=marks[some])
 
 
-def _require(package: str) -> None:
+def _require_package(package: str) -> None:
     if find_spec(package) is None:
         raise MissingExtra("tracking with MLflow", "track", package)
 
 
-def _known(file: Path) -> dict[str, dict[str, str]]:
+def _read_run_ids(file: Path) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = read_json(file) if file.is_file() else {}
     return found
 
 
-def _name(key: str) -> str:
+def _mlflow_key(key: str) -> str:
     """Return a key as MLflow takes it: `f1:queue` as `f1_queue`."""
     return re.sub(r"[^/\w.\- ]", "_", key)[:250]
 
 
 @contextmanager
-def _settings() -> Iterator[None]:
+def _client_environment() -> Iterator[None]:
     """Set what the client reads from the environment, where the user has not, for as long as it is called."""
-    ours = {key: value for key, value in _SETTINGS.items() if key not in os.environ}
+    ours = {key: value for key, value in _ENVIRONMENT.items() if key not in os.environ}
     os.environ.update(ours)
     try:
         yield

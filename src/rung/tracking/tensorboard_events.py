@@ -10,10 +10,10 @@ from typing import Any
 from rung.core.errors import MissingExtra
 from rung.core.spec.source_names import expanded
 from rung.tracking import facts
-from rung.tracking.facts import Begun
+from rung.tracking.facts import StartedBuild
 
 
-class TensorboardEvents:
+class TensorboardTracker:
     """Files below `<folder>/<run>/`: `ladder` (a step a rung), one per rung, `learning_curve` (a step a row)."""
 
     def __init__(self, folder: str) -> None:
@@ -23,10 +23,10 @@ class TensorboardEvents:
         self._folder = self._root
         self._writers: dict[str, Any] = {}
 
-    def begin(self, build: Begun) -> None:
+    def begin(self, build: StartedBuild) -> None:
         """Choose the folder of this build and open the file of its ladder."""
         self._folder = self._root / build.folder.name
-        self._writer("ladder").add_text("product", _table(build.params()), 0)
+        self._writer("ladder").add_text("product", _markdown_table(build.params()), 0)
 
     def trial(self, trial: Mapping[str, Any], place: int) -> None:
         """Write each figure twice: as a point of the ladder's curve, and under the rung's own name."""
@@ -34,18 +34,18 @@ class TensorboardEvents:
             writer = self._writer(name)
             for metric, value in facts.scores(trial).items():
                 writer.add_scalar(f"score/{metric}", value, place)
-            for measure, value in facts.measured(trial).items():
+            for measure, value in facts.measurements(trial).items():
                 writer.add_scalar(f"cost/{measure}", value, place)
             writer.flush()
 
-    def finish(self, build: Begun) -> None:
+    def finish(self, build: StartedBuild) -> None:
         """Write the learning curve by training rows, and the claim in words."""
         report = build.report()
-        metric, points = facts.curve(report)
+        metric, points = facts.learning_curve(report)
         for rows, score in points:
             self._writer("learning_curve").add_scalar(f"score/{metric}", score, rows)
         rungs = " < ".join(trial["rung"] for trial in report["trials"])
-        self._writer("ladder").add_text("outcome", f"{facts.in_words(report)}\n\nLadder: {rungs}", 0)
+        self._writer("ladder").add_text("outcome", f"{facts.summary_text(report)}\n\nLadder: {rungs}", 0)
 
     def close(self, state: str) -> None:
         """Write what is still in memory."""
@@ -62,6 +62,6 @@ class TensorboardEvents:
         return self._writers[name]
 
 
-def _table(values: Mapping[str, str]) -> str:
+def _markdown_table(values: Mapping[str, str]) -> str:
     cells = "\n".join(f"| {key} | {value.replace('|', ' ')} |" for key, value in values.items())
     return f"| key | value |\n|---|---|\n{cells}"

@@ -47,7 +47,7 @@ from rung.pages.report import render
 from rung.runtime.embeddings.settings import use_embedding_cache
 from rung.runtime.weights.store import cache_folder
 from rung.serving.subprocess_predict import predict_in_subprocess
-from rung.tracking.follow import Tracking
+from rung.tracking.follow import TrackingListener
 
 # Rows of the training set that time the packed bundle and hold it against the fitted model: as many as are planned to
 # take so many seconds, within these bounds.
@@ -104,7 +104,7 @@ def build(
     report.html, en or zh; by default the system's. track: where else to write it down while it runs, `mlflow:URI` or
     `tensorboard:DIR`. Raises RungError for every mistake of the user's.
     """
-    with Tracking(track, on_event) as listener:
+    with TrackingListener(track, on_event) as listener:
         return _build(product, run, all_rungs, listener, engine, language(lang))
 
 

@@ -48,8 +48,8 @@ from rung.workflows.build import Build, build
 from rung.workflows.review import ServedProduct, open_served_product, require_champion
 from rung.workflows.shadow import SERVE, WAIT, ShadowStatus, apply_verdict, shadow_status
 
-PROMOTED, KEPT_, WAITING, SHADOWED = "promoted", "kept", "waiting", "shadowed"
-_FOLDER = "improve"
+PROMOTED, KEPT_CHAMPION, WAITING, SHADOWED = "promoted", "kept", "waiting", "shadowed"
+_FOLDER_NAME = "improve"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Improvement:
 class ImprovementInputs:
     """What is there to improve with. rounds: of the audit, that may certify now. done, wanted: rows of the oldest open round."""
 
-    acceptance: FilterResult
+    feedback: FilterResult
     rounds: tuple[AuditRound, ...]
     done: int
     wanted: int
@@ -81,10 +81,10 @@ class ImprovementInputs:
     def facts(self, served: ServedProduct) -> dict[str, Any]:
         """Return the counts, for people and programs."""
         return {
-            "accepted": len(self.acceptance.learned),
-            "aside": self.acceptance.counts(),
+            "accepted": len(self.feedback.accepted),
+            "aside": self.feedback.counts(),
             "audit": {"done": self.done, "wanted": self.wanted, "rounds": len(self.rounds)},
-            "without_input": served.gone,
+            "without_input": served.n_unreadable,
         }
 
 
@@ -126,7 +126,7 @@ def _continue_shadow(
     facts = {**improvement_inputs(served).facts(served), "shadow": beside.facts()}
     if dry or beside.verdict == WAIT:
         return Improvement(WAITING, beside.reasons, facts)
-    verdict = PROMOTED if beside.verdict == SERVE else KEPT_
+    verdict = PROMOTED if beside.verdict == SERVE else KEPT_CHAMPION
     found = Improvement(verdict, beside.reasons, facts)
     why = describe(found, lang)
     if verdict == PROMOTED:
@@ -154,8 +154,11 @@ def improvement_inputs(served: ServedProduct) -> ImprovementInputs:
     wanted = {*known, *served.product.improve.labels, *(own.labels if own else ())}
     spec = served.product.improve
     rules = FilterRules(wanted if known else None, known, spec.sure, spec.author_share)
-    answers = {served.known[id].text: (row.answer, row.probability or 0.0) for id, row in served.rows.items()}
-    acceptance = filter_feedback(collect_votes(served, found), answers, served.audited, rules)
+    answers = {
+        served.identified[id].text: (row.answer, row.probability or 0.0)
+        for id, row in served.predictions.items()
+    }
+    acceptance = filter_feedback(collect_votes(served, found), answers, served.audit_texts, rules)
     decided = served.decided(found)
     rounds = usable_rounds(served.rounds, decided, served.lock)
     open_ = [one for one in served.open_rounds() if not decided.issuperset(one.predictions)]
@@ -164,7 +167,9 @@ def improvement_inputs(served: ServedProduct) -> ImprovementInputs:
     else:
         # The next round is not full: its rows may be reviewed already.
         said = [
-            id for id in served.waiting if (v := found.get(served.known[id].text)) and v.answer is not None
+            id
+            for id in served.pending
+            if (v := found.get(served.identified[id].text)) and v.answer is not None
         ]
         done, size = len(said), served.round_size
     return ImprovementInputs(acceptance, tuple(rounds), done, size, found)
@@ -176,14 +181,14 @@ def collect_votes(served: ServedProduct, found: Mapping[str, Verdict]) -> list[V
 
     said: dict[tuple[str, str], Vote] = {}
     for one in read_feedback(served.journal, served.product.name):
-        known = served.known.get(one.prediction)
+        known = served.identified.get(one.prediction)
         label = served.task.parse_target(one.answer)
         if known is None or label is None or isinstance(one.answer, dict | list):
             continue
         if one.source in {"user", "system"}:
             said[known.text, one.author] = Vote(one.prediction, known.text, one.author, False, label)
     for text, verdict in found.items():
-        if text in served.audited:
+        if text in served.audit_texts:
             continue
         words = {"settled": verdict.settled} if verdict.settled is not None else verdict.said
         for author, word in words.items():
@@ -195,7 +200,7 @@ def collect_votes(served: ServedProduct, found: Mapping[str, Verdict]) -> list[V
 def _missing_inputs(product: Product, ready: ImprovementInputs) -> list[tuple[str, dict[str, Any]]]:
     """Return what there is too little of, in words."""
     found: list[tuple[str, dict[str, Any]]] = []
-    accepted, least = len(ready.acceptance.learned), product.improve.min_feedback
+    accepted, least = len(ready.feedback.accepted), product.improve.min_feedback
     if accepted < least:
         found.append(("few", {"n": accepted, "least": least}))
     if not ready.rounds:
@@ -211,25 +216,25 @@ def _build_challenger(
     track: Sequence[str],
 ) -> tuple[Build, Path]:
     """Return the challenger, built in the service folder: what a build leaves there never serves by itself."""
-    home = served.folder / _FOLDER
+    home = served.folder / _FOLDER_NAME
     number = max((int(p.name) for p in home.glob("*") if p.name.isdigit()), default=0) + 1
     folder = home / f"{number:03d}"
     _delete_old_inputs(home, served.champion)
     with writing(home):
         folder.mkdir(parents=True, mode=0o700)
-    labels = {item.prediction: item.label for item in ready.acceptance.learned}
+    labels = {item.prediction: item.label for item in ready.feedback.accepted}
     _write_rows(folder / "feedback.jsonl", served, labels)
     audited = {}
     for one in ready.rounds:
         for id in one.predictions:
-            known = served.known.get(id)
+            known = served.identified.get(id)
             answer = ready.verdicts[known.text].answer if known and known.text in ready.verdicts else None
             if answer not in (None, CANNOT):
                 audited[id] = answer
     _write_rows(folder / "audit.jsonl", served, audited)
     lines = [
         {"prediction": i.prediction, "text": i.text, "label": i.label, "authors": i.authors, "aside": reason}
-        for reason, items in [("", ready.acceptance.learned), *ready.acceptance.aside.items()]
+        for reason, items in [("", ready.feedback.accepted), *ready.feedback.rejected.items()]
         for i in items
     ]
     write_text(
@@ -245,7 +250,11 @@ def _build_challenger(
 
 def _write_rows(path: Path, served: ServedProduct, labels: Mapping[str, Any]) -> None:
     target = served.product.data.target
-    rows = ({**served.rows[id].input, target: label} for id, label in labels.items() if id in served.rows)
+    rows = (
+        {**served.predictions[id].input, target: label}
+        for id, label in labels.items()
+        if id in served.predictions
+    )
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     path.chmod(0o600)
 
@@ -266,7 +275,7 @@ def _evaluate_challenger(served: ServedProduct, done: Build, facts: Mapping[str,
     if not done.cleared:
         statuses = {trial["rung"]: trial["status"] for trial in done.report["trials"]}
         why = ", ".join(f"{rung}: {status}" for rung, status in statuses.items())
-        return Improvement(KEPT_, (("not_certified", {"why": why}),), facts, (), done)
+        return Improvement(KEPT_CHAMPION, (("not_certified", {"why": why}),), facts, (), done)
     champion = require_champion(served)
     data = dataset_from(
         done.folder / "data", json.loads((done.folder / "data" / "done.json").read_text("utf-8"))
@@ -295,7 +304,7 @@ def _evaluate_challenger(served: ServedProduct, done: Build, facts: Mapping[str,
         if not checks[-1].passed:
             one = checks[-1]
             told = {"margin": spec.margin, "rows": one.rows, "needed": one.rows_needed, "metric": metric}
-            return Improvement(KEPT_, ((f"worse_{kind}", told),), facts, tuple(checks), done)
+            return Improvement(KEPT_CHAMPION, ((f"worse_{kind}", told),), facts, tuple(checks), done)
     told = {"margin": spec.margin, "fresh": checks[0].rows, "reused": checks[1].rows, "metric": metric}
     return Improvement(PROMOTED, (("no_worse", told),), facts, tuple(checks), done)
 

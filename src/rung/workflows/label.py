@@ -47,10 +47,10 @@ def open_labelling_session(
     pool = read_pool(product, base, task, CertificateLock(base / "certificate.lock"))
     texts = [row.joined() for row in pool.rows]
     reader = open_featurizer(spec.weights, texts)
-    vectors = reader.vectors(texts, product.budget.threads or os.cpu_count() or 1)
+    vectors = reader.transform(texts, product.budget.threads or os.cpu_count() or 1)
     tutor = ActiveLearner(pool, vectors, reader, background)
     try:
         with LabelStore(base / spec.store) as store:
             yield LabellingSession(pool, store, spec, tutor, product.name)
     finally:
-        tutor.stop()
+        tutor.close()

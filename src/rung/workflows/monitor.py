@@ -30,7 +30,7 @@ class DriftCheck:
     """What a look found. not_told: why an alarm could not be sent, "" when there was nothing to send or it was."""
 
     report: dict[str, Any]
-    not_told: str = ""
+    send_problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,9 @@ def acknowledge(
         if state is None:
             raise RungError("nothing was looked at yet", file.name, "Look first: rung drift.")
         old, now = state.period, time.time()
-        alarms = [item.key for item in old.watched if item.alarm]
+        alarms = [item.key for item in old.tests if item.alarm]
         line = {
-            "number": old.number, "against": old.against, "rows": old.rows, "first_at": old.first_at,
+            "number": old.number, "against": old.compared_with, "rows": old.rows, "first_at": old.first_at,
             "last_at": old.last_at, "alarms": alarms, "acknowledged_by": who, "at": now, "reference_rows": reference.rows,
         }  # fmt: skip
         period = start_period(reference, manifest, what.spec, against, old.number + 1)
@@ -125,7 +125,7 @@ def acknowledge(
 
 def _send_alarms(spec: DriftSpec, manifest: Manifest, state: DriftState, file: Path) -> str:
     """Send what was not told yet; return why it could not be."""
-    new = [item for item in state.period.watched if item.alarm and not item.alarm["told"]]
+    new = [item for item in state.period.tests if item.alarm and not item.alarm["told"]]
     if not new:
         return ""
     try:
@@ -173,7 +173,7 @@ def business_value(path: str | Path, folder: str | Path | None = None) -> dict[s
     with JournalReader(what.folder) as journal:
         now = time.time()
         for rows in journal.rows(manifest.name, None, "", now):
-            tally.take(rows)
+            tally.add(rows)
         said = journal.feedback(manifest.name, manifest.version, now)
     right = accuracy_estimate(said, manifest, _reference(what.bundle))
     return value_report(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rung.annotation.featurizer import Featurizer
 from rung.annotation.review_session import (
-    MOST_ROWS,
+    MAX_ROWS,
     ReviewCandidate,
     ReviewSession,
     ReviewStrategy,
@@ -54,13 +54,13 @@ class ServedProduct:
     journal: Journal
     answers: JournalAnnotationStore
     champion: Path | None
-    rows: Mapping[str, LoggedPrediction]
-    known: Mapping[str, Known]
+    predictions: Mapping[str, LoggedPrediction]
+    identified: Mapping[str, Known]
     rounds: tuple[AuditRound, ...]
-    waiting: tuple[str, ...]
-    audited: frozenset[str]
+    pending: tuple[str, ...]
+    audit_texts: frozenset[str]
     round_size: int
-    gone: int
+    n_unreadable: int
 
     @property
     def folder(self) -> Path:
@@ -72,7 +72,7 @@ class ServedProduct:
 
     def is_audited(self, prediction: str) -> bool:
         """Return whether a prediction's text belongs to the audit."""
-        return self.known[prediction].text in self.audited
+        return self.identified[prediction].text in self.audit_texts
 
     def open_rounds(self) -> list[AuditRound]:
         """Return the rounds that have not certified anything yet."""
@@ -88,8 +88,8 @@ class ServedProduct:
         for one in self.rounds:
             for prediction in one.predictions:
                 if (
-                    prediction not in self.known
-                    or (verdict := found.get(self.known[prediction].text)) is not None
+                    prediction not in self.identified
+                    or (verdict := found.get(self.identified[prediction].text)) is not None
                     and verdict.answer is not None
                 ):
                     done.add(prediction)
@@ -117,7 +117,7 @@ def open_served_product(product: str | Path) -> Iterator[ServedProduct]:
     try:
         rounds = read_rounds(folder, spec.name)
         since = max((one.predictions[-1] for one in rounds), default="")
-        served = read_predictions(journal, spec.name, since, MOST_ROWS)
+        served = read_predictions(journal, spec.name, since, MAX_ROWS)
         rows = {row.id: row for row in served.rows}
         drawn = [prediction for one in rounds for prediction in one.predictions]
         rows |= read_inputs(journal, [prediction for prediction in drawn if prediction not in rows])
@@ -127,7 +127,7 @@ def open_served_product(product: str | Path) -> Iterator[ServedProduct]:
         size = round_size(spec)
         share = spec.improve.audit_share
         arrived = _audit_arrivals(
-            rows, known, _seen_units(lock), lambda unit: is_audited(journal.rows.salt, unit, share)
+            rows, known, _seen_units(lock), lambda unit: is_audited(journal.encoder.salt, unit, share)
         )
         formed, waiting = form_rounds(folder, spec.name, arrived, size)
         texts = {id: item.text for id, item in known.items()}
@@ -136,7 +136,7 @@ def open_served_product(product: str | Path) -> Iterator[ServedProduct]:
         audited = frozenset(
             item.text
             for item in known.values()
-            if item.unit in drawn_units or is_audited(journal.rows.salt, item.unit, share)
+            if item.unit in drawn_units or is_audited(journal.encoder.salt, item.unit, share)
         )
         champion = current_champion(path, folder, base, spec.name)
         yield ServedProduct(
@@ -156,9 +156,9 @@ def open_review(product: str | Path) -> Iterator[tuple[ServedProduct, ReviewSess
     """
     with open_served_product(product) as served:
         labels = review_labels(served)
-        candidates = _candidates(served)
+        candidates = _review_candidates(served)
         reader = Featurizer("words", None)
-        chosen = [one for one in candidates if one.turn is None]
+        chosen = [one for one in candidates if one.audit_position is None]
         far = novelty([one.joined() for one in chosen], _training_texts(served), reader)
         pool = replace(
             review_pool(candidates, labels, served.round_size), of_numbers=_predicts_numbers(served.champion)
@@ -217,26 +217,26 @@ def review_labels(served: ServedProduct) -> dict[str, str]:
     return {name: own.labels.get(name, "") if own else "" for name in names}
 
 
-def _candidates(served: ServedProduct) -> list[ReviewCandidate]:
+def _review_candidates(served: ServedProduct) -> list[ReviewCandidate]:
     """Return what may be reviewed: open rounds and what waits for the next, and of the rest the latest."""
     from rung.journal.reader import read_feedback
 
-    turns = [id for one in served.open_rounds() for id in one.predictions] + list(served.waiting)
-    turn = {served.known[id].text: place for place, id in enumerate(turns) if id in served.known}
+    turns = [id for one in served.open_rounds() for id in one.predictions] + list(served.pending)
+    turn = {served.identified[id].text: place for place, id in enumerate(turns) if id in served.identified}
     said: dict[str, set[str]] = {}
     for one in read_feedback(served.journal, served.product.name):
-        known, row = served.known.get(one.prediction), served.rows.get(one.prediction)
+        known, row = served.identified.get(one.prediction), served.predictions.get(one.prediction)
         if known and row and one.source in {"user", "system"} and one.answer != row.answer:
             said.setdefault(known.text, set()).add(str(one.answer))
     side = certification_share(served)
     found: dict[str, ReviewCandidate] = {}
-    for id in reversed(list(served.rows)):
-        row, text = served.rows[id], served.known[id].text
-        if text in found or (text in served.audited and text not in turn):
+    for id in reversed(list(served.predictions)):
+        row, text = served.predictions[id], served.identified[id].text
+        if text in found or (text in served.audit_texts and text not in turn):
             continue
-        if text not in turn and int(served.known[id].unit, 16) < side * 2.0**64:
+        if text not in turn and int(served.identified[id].unit, 16) < side * 2.0**64:
             continue  # What is said of it could not be learned: see `data.joined`.
-        if text not in turn and len(found) - len(turn) >= MOST_ROWS:
+        if text not in turn and len(found) - len(turn) >= MAX_ROWS:
             continue
         found[text] = ReviewCandidate(
             id, text, row.input, row.answer, row.probability, len(said.get(text, ())), turn.get(text)

@@ -23,20 +23,23 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-_START = 10.0
+_RELEASE_SCALE = 10.0
 
 
 def log_release_weights(first: int, count: int) -> Floats:
     """Return log w(t) of rows first .. first + count - 1, counted from 0."""
     t = np.arange(first, first + count, dtype=np.float64)
-    before, after = math.log(_START) / np.log(_START + t), math.log(_START) / np.log(_START + t + 1)
+    before, after = (
+        math.log(_RELEASE_SCALE) / np.log(_RELEASE_SCALE + t),
+        math.log(_RELEASE_SCALE) / np.log(_RELEASE_SCALE + t + 1),
+    )
     found: Floats = np.log(before - after)
     return found
 
 
 def unreleased_share(rows: int) -> float:
     """Return the part of the capital that is not at stake after so many rows."""
-    return math.log(_START) / math.log(_START + rows)
+    return math.log(_RELEASE_SCALE) / math.log(_RELEASE_SCALE + rows)
 
 
 @dataclass
@@ -52,11 +55,11 @@ class CapitalProcess:
     peak_row: int = 0
 
     @classmethod
-    def of(cls, kinds: int) -> CapitalProcess:
+    def initial(cls, kinds: int) -> CapitalProcess:
         """Return the capital before the first row."""
         return cls(0, np.full(kinds, -np.inf))
 
-    def bet(self, log_factors: Floats) -> Floats:
+    def update(self, log_factors: Floats) -> Floats:
         """Return the log capital after each row, and keep the last. log_factors: [rows, kinds of bets], log f."""
         n, kinds = log_factors.shape
         if n == 0:
@@ -69,7 +72,7 @@ class CapitalProcess:
         terms[0] = np.logaddexp(terms[0], self.log_bets)
         active = running + np.logaddexp.accumulate(terms, axis=0)
         t = np.arange(self.rows + 1, self.rows + n + 1, dtype=np.float64)
-        asleep = np.log(math.log(_START) / np.log(_START + t))
+        asleep = np.log(math.log(_RELEASE_SCALE) / np.log(_RELEASE_SCALE + t))
         found: Floats = np.logaddexp(asleep, np.logaddexp.reduce(active, axis=1))
         top = int(found.argmax())
         if found[top] > self.peak:
@@ -79,7 +82,7 @@ class CapitalProcess:
         return found
 
     @property
-    def log_now(self) -> float:
+    def log_capital(self) -> float:
         """Return the log capital after the last row."""
         return float(np.logaddexp(math.log(unreleased_share(self.rows)), np.logaddexp.reduce(self.log_bets)))
 

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
-_QUANTILES = 30
-_CATEGORIES = 40
+_N_QUANTILES = 30
+_MAX_CATEGORIES = 40
 # Of a text so much is looked at.
 MAX_CHARS = 5_000
 SCRIPTS = ("LATIN", "CJK", "HIRAGANA", "KATAKANA", "HANGUL", "CYRILLIC", "ARABIC", "DEVANAGARI", "GREEK", "THAI", "other", "none")  # fmt: skip
@@ -31,11 +31,11 @@ class Binning(Protocol):
     key: str
 
     @property
-    def size(self) -> int:
+    def n_bins(self) -> int:
         """Return how many bins there are."""
         ...
 
-    def bins(self, cells: Sequence[Any]) -> Ints:
+    def assign(self, cells: Sequence[Any]) -> Ints:
         """Return the bin of each cell."""
         ...
 
@@ -53,23 +53,23 @@ class QuantileBins:
         self.edges = np.asarray(edges, dtype=np.float64)
 
     @classmethod
-    def learn(cls, values: Sequence[Any]) -> QuantileBins:
+    def fit(cls, values: Sequence[Any]) -> QuantileBins:
         """Return the quantiles of numbers; where some number is frequent it has a bin of its own."""
-        found = _numbers(values)
+        found = _to_floats(values)
         found = found[np.isfinite(found)]
         if not len(found):
             return cls([])
-        inner = np.quantile(found, np.linspace(0, 1, _QUANTILES + 1)[1:-1], method="lower")
+        inner = np.quantile(found, np.linspace(0, 1, _N_QUANTILES + 1)[1:-1], method="lower")
         # An edge just above a value parts it from what is greater; one at it, from what is smaller.
         often = [value for value, count in Counter(inner.tolist()).items() if count > 1]
         return cls(np.unique([*inner, *np.nextafter(often, np.inf)]).tolist())
 
     @property
-    def size(self) -> int:
+    def n_bins(self) -> int:
         return len(self.edges) + 2
 
-    def bins(self, cells: Sequence[Any]) -> Ints:
-        values = _numbers(cells)
+    def assign(self, cells: Sequence[Any]) -> Ints:
+        values = _to_floats(cells)
         found = np.searchsorted(self.edges, values, side="right")
         return np.asarray(np.where(np.isnan(values), len(self.edges) + 1, found), dtype=np.int64)
 
@@ -83,12 +83,12 @@ class TextLengthBins(QuantileBins):
     key = "lengths"
 
     @classmethod
-    def learn(cls, values: Sequence[Any]) -> TextLengthBins:
+    def fit(cls, values: Sequence[Any]) -> TextLengthBins:
         """Return the quantiles of the lengths of texts."""
-        return cls(QuantileBins.learn([_length(value) for value in values]).edges.tolist())
+        return cls(QuantileBins.fit([_length(value) for value in values]).edges.tolist())
 
-    def bins(self, cells: Sequence[Any]) -> Ints:
-        return super().bins([_length(cell) for cell in cells])
+    def assign(self, cells: Sequence[Any]) -> Ints:
+        return super().assign([_length(cell) for cell in cells])
 
 
 class CategoryBins:
@@ -101,17 +101,17 @@ class CategoryBins:
         self._place = {name: place for place, name in enumerate(self.hashes)}
 
     @classmethod
-    def learn(cls, values: Sequence[Any]) -> CategoryBins:
+    def fit(cls, values: Sequence[Any]) -> CategoryBins:
         """Return the frequent categories among these."""
         counts = Counter(_hash(str(value)) for value in values if not _is_missing(value))
         ordered = sorted(counts, key=lambda name: (-counts[name], name))
-        return cls([name for name in ordered if counts[name] > 1][:_CATEGORIES])
+        return cls([name for name in ordered if counts[name] > 1][:_MAX_CATEGORIES])
 
     @property
-    def size(self) -> int:
+    def n_bins(self) -> int:
         return len(self.hashes) + 2
 
-    def bins(self, cells: Sequence[Any]) -> Ints:
+    def assign(self, cells: Sequence[Any]) -> Ints:
         others, none = len(self.hashes), len(self.hashes) + 1
         return np.array(
             [none if _is_missing(cell) else self._place.get(_hash(str(cell)), others) for cell in cells],
@@ -126,10 +126,10 @@ class ScriptBins:
     """Texts by the script most of their letters are of, and how many of them are: nearly all, most, or a mixture."""
 
     key = "scripts"
-    size = 3 * len(SCRIPTS)
+    n_bins = 3 * len(SCRIPTS)
 
-    def bins(self, cells: Sequence[Any]) -> Ints:
-        return np.array([_script("" if cell is None else str(cell)) for cell in cells], dtype=np.int64)
+    def assign(self, cells: Sequence[Any]) -> Ints:
+        return np.array([_script_bin("" if cell is None else str(cell)) for cell in cells], dtype=np.int64)
 
     def as_dict(self) -> dict[str, Any]:
         return {"key": self.key}
@@ -145,10 +145,10 @@ class FixedBins:
         self._place = {name: place for place, name in enumerate(self.names)}
 
     @property
-    def size(self) -> int:
+    def n_bins(self) -> int:
         return len(self.names) + 1
 
-    def bins(self, cells: Sequence[Any]) -> Ints:
+    def assign(self, cells: Sequence[Any]) -> Ints:
         return np.array([self._place.get(str(cell), len(self.names)) for cell in cells], dtype=np.int64)
 
     def as_dict(self) -> dict[str, Any]:
@@ -168,11 +168,11 @@ def binning_from_dict(raw: Mapping[str, Any]) -> Binning:
     return found
 
 
-def _numbers(cells: Sequence[Any]) -> npt.NDArray[np.float64]:
-    return np.array([_number(cell) for cell in cells], dtype=np.float64)
+def _to_floats(cells: Sequence[Any]) -> npt.NDArray[np.float64]:
+    return np.array([_to_float(cell) for cell in cells], dtype=np.float64)
 
 
-def _number(cell: Any) -> float:
+def _to_float(cell: Any) -> float:
     """Return a number; what is a word where numbers are read counts as missing."""
     try:
         return float(cell)
@@ -198,7 +198,7 @@ def _script_of(char: str) -> int:
     return SCRIPTS.index(name) if name in SCRIPTS else SCRIPTS.index("other")
 
 
-def _script(text: str) -> int:
+def _script_bin(text: str) -> int:
     text = text[:MAX_CHARS]
     if text.isascii():
         return 3 * SCRIPTS.index("LATIN" if any(map(str.isalpha, text)) else "none")

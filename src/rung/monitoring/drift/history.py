@@ -10,7 +10,7 @@ import numpy as np
 
 from rung.monitoring.drift.betting import Floats
 
-_MOST = 200
+_MAX_POINTS = 200
 
 
 @dataclass
@@ -25,7 +25,7 @@ class EvidenceHistory:
         for begin in range(0, len(evidence), self.stride):
             piece = evidence[begin : begin + self.stride]
             self.points.append((start + begin + len(piece), round(float(piece.max()), 4)))
-        while len(self.points) > _MOST:
+        while len(self.points) > _MAX_POINTS:
             self.stride *= 2
             pairs = [self.points[i : i + 2] for i in range(0, len(self.points), 2)]
             self.points = [(pair[-1][0], float(np.max([value for _, value in pair]))) for pair in pairs]

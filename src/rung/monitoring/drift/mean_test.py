@@ -29,9 +29,9 @@ class MeanTest:
     high: float
     total: float = 0.0
     rows: int = 0
-    capital: CapitalProcess = field(default_factory=lambda: CapitalProcess.of(2 * len(_STAKES)))
+    capital: CapitalProcess = field(default_factory=lambda: CapitalProcess.initial(2 * len(_STAKES)))
 
-    def take(self, values: Floats) -> Floats:
+    def update(self, values: Floats) -> Floats:
         """Return the log capital after each row; values: in [0, 1], in the order they came."""
         x = np.asarray(values, dtype=np.float64)
         if len(x) and not (x.min() >= 0.0 and x.max() <= 1.0):
@@ -45,7 +45,7 @@ class MeanTest:
         )
         self.total += float(x.sum())
         self.rows += len(x)
-        return self.capital.bet(np.column_stack(sides))
+        return self.capital.update(np.column_stack(sides))
 
     @property
     def mean(self) -> float | None:

@@ -31,13 +31,13 @@ import numpy.typing as npt
 from rung.monitoring.drift.betting import CapitalProcess, Floats
 
 Ints = npt.NDArray[np.int64]
-_LINES = (-0.9, -0.3, 0.3, 0.9)
+_LINEAR_SLOPES = (-0.9, -0.3, 0.3, 0.9)
 _POWERS = (0.3, 0.6)
 # The learners: cells of their histogram, rows they remember, rows between two looks, share bet on it.
 _CELLS, _MEMORIES, _BLOCK, _SHARE = 10, (150.0, 1_500.0), 10, 0.9
-KINDS = len(_LINES) + 2 * len(_POWERS) + 2 + len(_MEMORIES)
+N_BETS = len(_LINEAR_SLOPES) + 2 * len(_POWERS) + 2 + len(_MEMORIES)
 # A row that has no such value.
-NO_VALUE = -1
+MISSING = -1
 
 
 @dataclass
@@ -48,28 +48,28 @@ class RankTest:
     """
 
     counts: Ints
-    begun: Ints
-    capital: CapitalProcess = field(default_factory=lambda: CapitalProcess.of(KINDS))
-    learned: Floats = field(default_factory=lambda: np.ones((len(_MEMORIES), _CELLS)))
+    initial_counts: Ints
+    capital: CapitalProcess = field(default_factory=lambda: CapitalProcess.initial(N_BETS))
+    histograms: Floats = field(default_factory=lambda: np.ones((len(_MEMORIES), _CELLS)))
 
     @classmethod
-    def against(cls, reference: npt.ArrayLike) -> RankTest:
+    def from_counts(cls, reference: npt.ArrayLike) -> RankTest:
         """Return a test against a reference's counts in each bin; zeros everywhere are no reference at all."""
         counts = np.asarray(reference, dtype=np.int64)
         return cls(counts.copy(), counts.copy())
 
-    def take(self, bins: Ints, uniform: Floats) -> Floats:
+    def update(self, bins: Ints, uniform: Floats) -> Floats:
         """Return the log capital after each row; a row without a value (NO_VALUE) leaves it as it is.
 
         bins: of rows in the order they came. uniform: fresh numbers in (0, 1), as many.
         """
-        has = np.flatnonzero(bins != NO_VALUE)
-        before = self.capital.log_now
-        after = self.capital.bet(self._log_factors(self._ranks(bins[has], uniform[has])))
+        has = np.flatnonzero(bins != MISSING)
+        before = self.capital.log_capital
+        after = self.capital.update(self._log_factors(self._p_values(bins[has], uniform[has])))
         # Of each row, the capital after the last row up to it that had a value.
         return np.concatenate([[before], after])[np.searchsorted(has, np.arange(len(bins)), side="right")]
 
-    def _ranks(self, bins: Ints, uniform: Floats) -> Floats:
+    def _p_values(self, bins: Ints, uniform: Floats) -> Floats:
         """Return v of each row; every row joins the bag before it is ranked."""
         if not len(bins):
             return np.empty(0)
@@ -86,33 +86,33 @@ class RankTest:
     def _log_factors(self, v: Floats) -> Floats:
         """Return the log of each kind of bet's factor: [rows, KINDS]."""
         ends = 2 * np.minimum(v, 1 - v)
-        fixed = [np.log1p(slope * (2 * v - 1)) for slope in _LINES]
+        fixed = [np.log1p(slope * (2 * v - 1)) for slope in _LINEAR_SLOPES]
         fixed += [math.log(k) + (k - 1) * np.log(side) for k in _POWERS for side in (v, 1 - v)]
         fixed += [math.log(0.5) - 0.5 * np.log(ends), np.log1p(0.9 * (2 * ends - 1))]
-        return np.column_stack([*fixed, *self._learners(v)])
+        return np.column_stack([*fixed, *self._histogram_bets(v)])
 
-    def _learners(self, v: Floats) -> list[Floats]:
+    def _histogram_bets(self, v: Floats) -> list[Floats]:
         """Return the log factors of the learners: what they bet on a block was learned before it."""
         cells = np.minimum((v * _CELLS).astype(np.int64), _CELLS - 1)
         found = [np.empty(len(v)) for _ in _MEMORIES]
         for begin in range(0, len(v), _BLOCK):
             block = cells[begin : begin + _BLOCK]
             for nth, memory in enumerate(_MEMORIES):
-                weights = self.learned[nth]
+                weights = self.histograms[nth]
                 density = (1 - _SHARE) + _SHARE * _CELLS * weights / weights.sum()
                 found[nth][begin : begin + _BLOCK] = np.log(density[block])
                 kept = math.exp(-len(block) / memory)
                 # The one in each cell that it began with never fades: no cell is ever thought impossible.
-                self.learned[nth] = 1 + (weights - 1) * kept + np.bincount(block, minlength=_CELLS)
+                self.histograms[nth] = 1 + (weights - 1) * kept + np.bincount(block, minlength=_CELLS)
         return found
 
     def as_dict(self) -> dict[str, Any]:
         """Return the test as JSON."""
         return {
             "counts": self.counts.tolist(),
-            "begun": self.begun.tolist(),
+            "begun": self.initial_counts.tolist(),
             "capital": self.capital.as_dict(),
-            "learned": self.learned.tolist(),
+            "learned": self.histograms.tolist(),
         }
 
     @classmethod

@@ -25,11 +25,11 @@ from rung.monitoring.drift.binning import Binning, FixedBins, QuantileBins, binn
 from rung.monitoring.drift.statistics import InputStatistics, unmonitored_inputs
 
 FORMAT = 1
-NAME, ARRAYS = "drift.json", "drift.safetensors"
+FILE_NAME, ARRAYS_FILE_NAME = "drift.json", "drift.safetensors"
 # Rows that fix the bins, and rows that are counted.
-MOST_LEARNED, MOST_COUNTED = 2_400, 2_400
-_MOST_LABELS = 20
-_BAD_MISS = 0.9
+MAX_FIT_ROWS, MAX_COUNTED_ROWS = 2_400, 2_400
+_MAX_LABELS = 20
+_ERROR_QUANTILE = 0.9
 
 
 @dataclass(frozen=True)
@@ -41,54 +41,64 @@ class PredictionReference:
     """
 
     rows: int
-    value: Binning
-    sureness: Binning | None
-    labels: Mapping[str, int]
-    sure: float | None
-    missed: int
-    miss_above: float | None
+    value_bins: Binning
+    confidence_bins: Binning | None
+    label_counts: Mapping[str, int]
+    mean_confidence: float | None
+    n_errors: int
+    error_threshold: float | None
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON."""
-        kept = {key: value for key, value in vars(self).items() if key not in {"value", "sureness"}}
-        sureness = self.sureness.as_dict() if self.sureness else None
-        return {**kept, "value": self.value.as_dict(), "sureness": sureness}
+        return {
+            "rows": self.rows,
+            "labels": dict(self.label_counts),
+            "sure": self.mean_confidence,
+            "missed": self.n_errors,
+            "miss_above": self.error_threshold,
+            "value": self.value_bins.as_dict(),
+            "sureness": self.confidence_bins.as_dict() if self.confidence_bins else None,
+        }
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> PredictionReference:
         """Return what `as_dict` wrote."""
-        binned = {
-            "value": binning_from_dict(raw["value"]),
-            "sureness": binning_from_dict(raw["sureness"]) if raw["sureness"] else None,
-        }
-        return cls(**{**raw, **binned})
+        return cls(
+            raw["rows"],
+            binning_from_dict(raw["value"]),
+            binning_from_dict(raw["sureness"]) if raw["sureness"] else None,
+            raw["labels"],
+            raw["sure"],
+            raw["missed"],
+            raw["miss_above"],
+        )
 
 
 @dataclass(frozen=True)
 class DriftReference:
     """The sketch, the counts of each statistic in the rows it did not see, and the answers on held-out rows."""
 
-    sketch: InputStatistics
+    inputs: InputStatistics
     counts: Mapping[str, Sequence[int]]
     rows: int
-    answers: PredictionReference
-    not_watched: Sequence[str]
+    predictions: PredictionReference
+    unmonitored: Sequence[str]
 
-    def write(self, folder: Path) -> None:
+    def save(self, folder: Path) -> None:
         """Write both files into a bundle's folder, before its manifest is made."""
         from safetensors.numpy import save_file
 
         said = {
             "format": FORMAT,
             "rows": self.rows,
-            "sketch": self.sketch.as_dict(),
+            "sketch": self.inputs.as_dict(),
             "counts": {key: list(map(int, value)) for key, value in self.counts.items()},
-            "answers": self.answers.as_dict(),
-            "not_watched": list(self.not_watched),
+            "answers": self.predictions.as_dict(),
+            "not_watched": list(self.unmonitored),
         }
-        write_json(folder / NAME, said)
-        if self.sketch.words is not None:
-            save_file(self.sketch.words.arrays(), folder / ARRAYS)
+        write_json(folder / FILE_NAME, said)
+        if self.inputs.text_model is not None:
+            save_file(self.inputs.text_model.arrays(), folder / ARRAYS_FILE_NAME)
 
 
 def fit_input_reference(
@@ -100,13 +110,13 @@ def fit_input_reference(
     learned, counted = np.split(order, [(rows + 1) // 2])
     parts = [
         {name: [cells[i] for i in part.tolist()] for name, cells in columns.items()}
-        for part in (learned[:MOST_LEARNED], counted[:MOST_COUNTED])
+        for part in (learned[:MAX_FIT_ROWS], counted[:MAX_COUNTED_ROWS])
     ]
-    sketch = InputStatistics.learn(schema, parts[0], seed)
-    bins = sketch.bins(schema, parts[1])
-    sizes = {item.key: item.binned.size for item in sketch.statistics}
+    sketch = InputStatistics.fit(schema, parts[0], seed)
+    bins = sketch.assign_bins(schema, parts[1])
+    sizes = {item.key: item.binning.n_bins for item in sketch.statistics}
     counts = {key: np.bincount(found, minlength=sizes[key]).tolist() for key, found in bins.items()}
-    return sketch, counts, min(len(counted), MOST_COUNTED)
+    return sketch, counts, min(len(counted), MAX_COUNTED_ROWS)
 
 
 def fit_prediction_reference(
@@ -115,13 +125,13 @@ def fit_prediction_reference(
     """Return what held-out answers look like."""
     values = [answer.value for answer in answers]
     scores = [answer.score for answer in answers if answer.score is not None]
-    sureness = QuantileBins.learn(scores) if scores and len(scores) == len(answers) else None
+    sureness = QuantileBins.fit(scores) if scores and len(scores) == len(answers) else None
     sure = round(float(np.mean(scores)), 6) if sureness is not None else None
     if schema.labels:
         counts = dict.fromkeys(schema.labels, 0)
         for value in values:
             counts[value] = counts.get(value, 0) + 1
-        frequent = sorted(counts, key=lambda label: -counts[label])[:_MOST_LABELS]
+        frequent = sorted(counts, key=lambda label: -counts[label])[:_MAX_LABELS]
         wrong = sum(value != truth for value, truth in zip(values, truths, strict=True))
         labels = {label: counts[label] for label in frequent}
         return PredictionReference(len(values), FixedBins(schema.labels), sureness, labels, sure, wrong, None)
@@ -129,15 +139,15 @@ def fit_prediction_reference(
         return PredictionReference(len(values), FixedBins([]), sureness, {}, sure, 0, None)
     off = np.abs(np.asarray(values, dtype=float) - np.asarray(truths, dtype=float))
     # Half of the rows say how far off is bad; the other half are counted.
-    limit = float(np.quantile(off[::2], _BAD_MISS)) if len(off) else 0.0
+    limit = float(np.quantile(off[::2], _ERROR_QUANTILE)) if len(off) else 0.0
     missed = int((off[1::2] > limit).sum())
-    return PredictionReference(len(off[1::2]), QuantileBins.learn(values), None, {}, None, missed, limit)
+    return PredictionReference(len(off[1::2]), QuantileBins.fit(values), None, {}, None, missed, limit)
 
 
 def read_reference(bundle: Path) -> DriftReference:
     """Return the reference of a bundle whose files were checked; raises RungError where it has none, BundleError
     where it cannot be read."""
-    path = bundle / NAME
+    path = bundle / FILE_NAME
     if not path.is_file():
         raise RungError(
             "this bundle has no reference to hold served rows against: it was built before rung made one",
@@ -152,7 +162,7 @@ def read_reference(bundle: Path) -> DriftReference:
             raise BundleError(
                 f"the reference has format {raw['format']}, this rung reads up to {FORMAT}", path.name, "pip install -U rung"
             )  # fmt: skip
-        arrays = load_file(bundle / ARRAYS) if raw["sketch"]["word_rows"] else {}
+        arrays = load_file(bundle / ARRAYS_FILE_NAME) if raw["sketch"]["word_rows"] else {}
         sketch = InputStatistics.from_dict(raw["sketch"], arrays)
         return DriftReference(
             sketch,

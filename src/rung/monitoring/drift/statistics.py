@@ -28,12 +28,12 @@ from rung.monitoring.drift.binning import (
 )
 
 # Of the rows used to learn, so many fix the functions; the rest their edges.
-_FIRST = 2 / 3
+_MODEL_SHARE = 2 / 3
 # How what a kind measures is put into bins.
 _SCALES: Mapping[str, Callable[[Sequence[Any]], Binning]] = {
-    NUMBER: QuantileBins.learn,
-    CATEGORY: CategoryBins.learn,
-    LENGTH: TextLengthBins.learn,
+    NUMBER: QuantileBins.fit,
+    CATEGORY: CategoryBins.fit,
+    LENGTH: TextLengthBins.fit,
     SCRIPT: lambda _: ScriptBins(),
 }
 
@@ -57,14 +57,14 @@ class RowSpace(Protocol):
 class Statistic:
     """One thing that is watched. name: of a field, or "" for the whole row. what: length, script, value, words, ..."""
 
-    what: str
+    measure: str
     field: str
-    binned: Binning
+    binning: Binning
 
     @property
     def key(self) -> str:
         """Return the statistic's name in files and messages."""
-        return f"{self.what}:{self.field}" if self.field else self.what
+        return f"{self.measure}:{self.field}" if self.field else self.measure
 
 
 class InputStatistics:
@@ -77,16 +77,16 @@ class InputStatistics:
         shares: Mapping[str, Sequence[float]],
     ) -> None:
         self.statistics = tuple(statistics)
-        self.words = words
-        self.shares = {key: np.asarray(value, dtype=np.float64) for key, value in shares.items()}
+        self.text_model = words
+        self.bin_shares = {key: np.asarray(value, dtype=np.float64) for key, value in shares.items()}
 
     @classmethod
-    def learn(cls, schema: Schema, columns: Columns, seed: int = 0) -> InputStatistics:
+    def fit(cls, schema: Schema, columns: Columns, seed: int = 0) -> InputStatistics:
         """Return the statistics of these rows. Some fix what is common, others the edges between bins."""
         rows = len(next(iter(columns.values()), ()))
         order = np.random.default_rng(seed).permutation(rows)
         first, second = (
-            _select_rows(columns, part) for part in np.split(order, [max(round(rows * _FIRST), 1)])
+            _select_rows(columns, part) for part in np.split(order, [max(round(rows * _MODEL_SHARE), 1)])
         )
         found, shares = [], {}
         for field in schema.inputs:
@@ -94,62 +94,62 @@ class InputStatistics:
                 made = _SCALES[scale](cells)
                 found.append(Statistic(what, field.name, made))
                 if what == "value":
-                    counts = np.bincount(made.bins(list(first[field.name])), minlength=made.size) + 0.5
+                    counts = np.bincount(made.assign(list(first[field.name])), minlength=made.n_bins) + 0.5
                     shares[field.name] = (counts / counts.sum()).tolist()
         texts = _joined_texts(schema, first)
-        words = _space(schema).fit(texts, seed) if texts else None
+        words = _text_model_class(schema).fit(texts, seed) if texts else None
         sketch = cls(found, words, shares)
         if words is not None:
             rarity, distance, _ = words.measure(_joined_texts(schema, second))
-            found += [Statistic("words", "", QuantileBins.learn(rarity.tolist())), Statistic("distance", "", QuantileBins.learn(distance.tolist()))]  # fmt: skip
+            found += [Statistic("words", "", QuantileBins.fit(rarity.tolist())), Statistic("distance", "", QuantileBins.fit(distance.tolist()))]  # fmt: skip
             found.append(Statistic("topic", "", FixedBins([str(topic) for topic in range(words.topics)])))
         if len(shares) > 1:
-            found.append(Statistic("cells", "", QuantileBins.learn(sketch.surprise(second).tolist())))
+            found.append(Statistic("cells", "", QuantileBins.fit(sketch.mean_surprisal(second).tolist())))
         return cls(found, words, shares)
 
-    def bins(self, schema: Schema, columns: Columns) -> dict[str, Ints]:
+    def assign_bins(self, schema: Schema, columns: Columns) -> dict[str, Ints]:
         """Return of each statistic the bin of each row. Raises KeyError for a column that is not there."""
         found: dict[str, Ints] = {}
         whole: dict[str, Any] = {}
-        if self.words is not None:
-            whole["words"], whole["distance"], topic = self.words.measure(_joined_texts(schema, columns))
+        if self.text_model is not None:
+            whole["words"], whole["distance"], topic = self.text_model.measure(_joined_texts(schema, columns))
             whole["topic"] = topic.tolist()
-        if any(item.what == "cells" for item in self.statistics):
-            whole["cells"] = self.surprise(columns)
+        if any(item.measure == "cells" for item in self.statistics):
+            whole["cells"] = self.mean_surprisal(columns)
         measured = {
             f.name: kind(f.kind).measure(list(columns[f.name]))
             for f in schema.inputs
-            if self._watches(f.name)
+            if self._is_monitored(f.name)
         }
         rows = len(next(iter(columns.values()), ()))
         for item in self.statistics:
             if item.field:
                 # What was measured once and is not any more counts as missing.
-                _, cells = measured[item.field].get(item.what, (NUMBER, [None] * rows))
+                _, cells = measured[item.field].get(item.measure, (NUMBER, [None] * rows))
             else:
-                cells = whole[item.what]
-            found[item.key] = item.binned.bins(cells)
+                cells = whole[item.measure]
+            found[item.key] = item.binning.assign(cells)
         return found
 
-    def _watches(self, field: str) -> bool:
+    def _is_monitored(self, field: str) -> bool:
         return any(item.field == field for item in self.statistics)
 
-    def surprise(self, columns: Columns) -> npt.NDArray[np.float64]:
+    def mean_surprisal(self, columns: Columns) -> npt.NDArray[np.float64]:
         """Return how unusual each row's cells are, the mean of -log of the share of each cell's bin."""
         total = np.zeros(len(next(iter(columns.values()), ())))
         for item in self.statistics:
-            if item.what == "value":
-                total -= np.log(self.shares[item.field][item.binned.bins(columns[item.field])])
-        return total / max(len(self.shares), 1)
+            if item.measure == "value":
+                total -= np.log(self.bin_shares[item.field][item.binning.assign(columns[item.field])])
+        return total / max(len(self.bin_shares), 1)
 
     def as_dict(self) -> dict[str, Any]:
         """Return all but the arrays of the words as JSON."""
         return {
             "statistics": [
-                {"what": s.what, "field": s.field, "bins": s.binned.as_dict()} for s in self.statistics
+                {"what": s.measure, "field": s.field, "bins": s.binning.as_dict()} for s in self.statistics
             ],
-            "shares": {key: [round(float(v), 6) for v in value] for key, value in self.shares.items()},
-            "word_rows": self.words.rows if self.words else 0,
+            "shares": {key: [round(float(v), 6) for v in value] for key, value in self.bin_shares.items()},
+            "word_rows": self.text_model.rows if self.text_model else 0,
         }
 
     @classmethod
@@ -169,7 +169,7 @@ def unmonitored_inputs(schema: Schema) -> list[str]:
     return [field.name for field in schema.inputs if not kind(field.kind).measure([])]
 
 
-def _space(schema: Schema) -> Any:
+def _text_model_class(schema: Schema) -> Any:
     """Return the class that learns a space of whole rows: that of the first kind which has one."""
     return next(space for field in schema.inputs if (space := kind(field.kind).space()) is not None)
 

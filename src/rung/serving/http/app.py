@@ -148,7 +148,7 @@ def _read_routes(models: ModelRegistry, service: Service, version: str) -> list[
         return JSONResponse({"status": "ok"})
 
     def readyz(request: Request) -> JSONResponse:
-        problem = service.journal.check() if service.journal is not None else ""
+        problem = service.journal.probe() if service.journal is not None else ""
         if problem:
             return JSONResponse({"status": "not ready", "problem": problem}, 503)
         return JSONResponse({"status": "ready"})
@@ -217,7 +217,7 @@ def _write_routes(models: ModelRegistry, service: Service) -> list[Route]:
 
         caller, _ = request.scope["rung"]
         subject, journal = parse_body(SubjectRequest, await request.body()).subject, _journal(service)
-        service.audit(caller, "export", journal.rows.subject_id(subject))
+        service.audit(caller, "export", journal.encoder.subject_id(subject))
         return JSONResponse(await asyncio.to_thread(export_subject, journal, subject))
 
     async def erase(request: Request) -> JSONResponse:
@@ -226,7 +226,7 @@ def _write_routes(models: ModelRegistry, service: Service) -> list[Route]:
         caller, _ = request.scope["rung"]
         subject, journal = parse_body(SubjectRequest, await request.body()).subject, _journal(service)
         stone = await asyncio.to_thread(erase_subject, journal, subject, caller.name)
-        service.audit(caller, "erase", journal.rows.subject_id(subject), **stone)
+        service.audit(caller, "erase", journal.encoder.subject_id(subject), **stone)
         return JSONResponse(stone)
 
     handlers = {

@@ -72,7 +72,7 @@ def serve(
     log(
         "serving", host=host, port=port, models=[p.manifest.name for p in predictors],
         journal=str(service.journal.path) if service.journal else None,
-        inputs=service.journal.rows.kept if service.journal else None,
+        inputs=service.journal.encoder.input_mode if service.journal else None,
     )  # fmt: skip
     _raise_file_limit()
     uvicorn.run(
