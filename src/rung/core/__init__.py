@@ -1,1 +1,1 @@
-"""The vocabulary every other part speaks: spec, types, protocols, bounds, run folder, errors."""
+"""Types and protocols shared by all packages: spec, tasks, models, kinds, metrics, bounds, run folder, errors."""

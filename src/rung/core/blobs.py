@@ -1,4 +1,4 @@
-"""Media by content: a value that stands for bytes by their hash, and the stores that hold the bytes.
+"""Media referenced by content hash, and the stores that resolve a reference to bytes.
 
 A blob is what a field of media holds. Tables, manifests and journals keep its reference (hash, size, name); the
 bytes stay where they are. A store resolves a reference and checks the hash of what it reads, so that a file that

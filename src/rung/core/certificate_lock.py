@@ -1,4 +1,4 @@
-"""certificate.lock: which rows certify, for ever, and every look ever taken on them."""
+"""certificate.lock: the frozen split rules and every look taken at certification rows."""
 
 from __future__ import annotations
 

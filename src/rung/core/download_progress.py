@@ -1,4 +1,4 @@
-"""How far a download has come, for whoever shows it: the one that fetches knows nothing of terminals."""
+"""Report download progress to a listener, independent of any terminal."""
 
 from __future__ import annotations
 

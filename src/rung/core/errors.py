@@ -1,4 +1,4 @@
-"""Errors as people read them: what is wrong, where, and what to do about it."""
+"""Exceptions for user mistakes: problem, place and fix."""
 
 from __future__ import annotations
 

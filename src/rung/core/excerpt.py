@@ -1,4 +1,4 @@
-"""A row's inputs as one line, for a person who looks at it."""
+"""A row's inputs as one line of text, for reports and findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write files so that a crash leaves the old one or the new one, never half of either."""
+"""Atomic writes of files and folders: after a crash the old or the new content is there, never half of it."""
 
 from __future__ import annotations
 

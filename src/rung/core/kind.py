@@ -1,4 +1,4 @@
-"""What a field holds, as an object: how its values are read, checked, stored, told apart, shown, measured and kept.
+"""The Kind interface: how the values of a field are read, validated, stored, compared, shown, measured and journaled.
 
 A subclass in `modalities/<modality>/` (entry point group `rung.kinds`) is the kind that a schema's field names.
 Preparing, serving, pages, drift and the journal ask the kind; none of them lists kinds.

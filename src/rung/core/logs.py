@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on standard error; neither inputs nor keys are in any."""
+"""Structured JSON logs on standard error; inputs and keys are never logged."""
 
 from __future__ import annotations
 

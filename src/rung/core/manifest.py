@@ -1,4 +1,4 @@
-"""The bundle's manifest: what ships, hashed file by file, and the checks before anything of it is used."""
+"""The bundle manifest: file hashes, schema and metadata, and the checks that run before a bundle is used."""
 
 from __future__ import annotations
 

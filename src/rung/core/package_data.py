@@ -1,4 +1,4 @@
-"""Tables that lie beside the code as YAML: read once, as they are."""
+"""Read YAML tables that ship with the package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model family's parameters, from what a spec gives."""
+"""Validate the parameters of a model family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Installed classes, found by name through entry points: tasks, models and kinds, ours and other packages' alike."""
+"""Look up installed tasks, models and kinds by entry point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What quality to expect of a rung before it is fitted: a prior by task and rows, said to be one."""
+"""Prior expectations of a rung's quality by task and number of rows."""
 
 from __future__ import annotations
 

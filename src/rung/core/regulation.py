@@ -1,4 +1,4 @@
-"""Signs in names and texts that a product touches personal data, credit, health and the like: hints, not law."""
+"""Detect hints that a product touches regulated areas (personal data, credit, health); not legal advice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The run folder: steps that are whole or absent, an event log, and one builder at a time."""
+"""The run folder: atomic steps, an event log, and a lock against concurrent builds."""
 
 from __future__ import annotations
 

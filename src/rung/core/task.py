@@ -1,4 +1,4 @@
-"""What a task must say, so that no stage ever asks which task it is."""
+"""The Task interface."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The values that travel between stages: fields, schema, examples, predictions, dataset handles."""
+"""Value types passed between steps: fields, schema, rows, examples, predictions, dataset handles."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Read, check and split what the user has; nothing here knows a model."""
+"""Read, check and split the user's data. Nothing here knows a model family."""

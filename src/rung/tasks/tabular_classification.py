@@ -1,4 +1,4 @@
-"""One label of several for the row of a table: credit, fraud, churn, disease, any yes or no."""
+"""Classification of table rows: credit, fraud, churn, diagnosis."""
 
 from __future__ import annotations
 

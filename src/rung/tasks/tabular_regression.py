@@ -1,4 +1,4 @@
-"""A number for the row of a table: prices, demand, durations, risk in currency."""
+"""Regression on table rows: prices, demand, durations."""
 
 from __future__ import annotations
 

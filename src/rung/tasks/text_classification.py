@@ -1,4 +1,4 @@
-"""One label of several for a text: topics, sentiment, intent, urgency, spam."""
+"""Classification of texts: topics, sentiment, intent, urgency, spam."""
 
 from __future__ import annotations
 

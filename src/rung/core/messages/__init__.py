@@ -1,4 +1,4 @@
-"""What rung says to people, in English and Chinese: one catalogue, with numbers, dates and plurals right in both."""
+"""The message catalogue in English and Chinese, and locale-aware numbers, dates and plurals."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""product.yaml as types: every block of it, its checks and its messages."""
+"""product.yaml as types: sections, validation and error messages."""

@@ -1,4 +1,4 @@
-"""One file a check: a module beside these is all it takes to look for one more thing that is wrong with data.
+"""Discover and run the data checks; each module of this package is one check.
 
 A module says what it reads and when it runs, and offers `check`. Tables, images and sound add theirs beside.
 """

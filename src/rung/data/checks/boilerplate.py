@@ -1,4 +1,4 @@
-"""Lines that many different texts share: signatures, disclaimers, headers of a form."""
+"""Check for lines shared by many texts: signatures, disclaimers, form headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts that are no language: keys struck at random, broken encodings, marks without words."""
+"""Check for texts in no language: random keystrokes, broken encodings, punctuation without words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels that differ by case, blanks, width or trailing marks alone: one label written in several ways."""
+"""Check for labels that differ only by case, spaces, width or trailing punctuation."""
 
 from __future__ import annotations
 

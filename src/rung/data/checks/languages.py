@@ -1,4 +1,4 @@
-"""Several languages in one column: each needs rows of its own to be learned and to be certified."""
+"""Check for several languages in one column: each needs enough rows to be learned and certified."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A column of numbers, dates or categories that tells the target nearly by itself: a copy of it, or its consequence."""
+"""Check for a single column that nearly determines the target: a copy of it or its consequence."""
 
 from __future__ import annotations
 

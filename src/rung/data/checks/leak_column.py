@@ -1,4 +1,4 @@
-"""An input column of ids, dates or codes that predicts the target by its value or by its order alone."""
+"""Check for ids, dates or codes that predict the target by their value or order alone."""
 
 from __future__ import annotations
 

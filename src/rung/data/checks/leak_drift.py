@@ -1,4 +1,4 @@
-"""Rows of a time in which the target moves, split at random: the score knows the future, use will not."""
+"""Check for a target that changes over time while rows are split at random."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A date among the inputs that is later than the row itself: it cannot have been known when the model is asked."""
+"""Check for input dates later than the row's own time: unknown when the model is asked."""
 
 from __future__ import annotations
 

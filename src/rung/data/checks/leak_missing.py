@@ -1,4 +1,4 @@
-"""A column that is empty for one answer and filled for another: it was written down once the answer was known."""
+"""Check for columns whose missingness depends on the target: filled in after the outcome was known."""
 
 from __future__ import annotations
 

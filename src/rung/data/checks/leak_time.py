@@ -1,4 +1,4 @@
-"""Training rows later than certification rows: the score is of a past mixed with its future, not of what comes next."""
+"""Check for training rows later than certification rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A word that alone predicts a label: what the label was made from, or what was written after it was known."""
+"""Check for single words that determine a label."""
 
 from __future__ import annotations
 

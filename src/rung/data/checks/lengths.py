@@ -1,4 +1,4 @@
-"""Texts far longer or shorter than the rest: a pasted log, a truncated export, a single mark."""
+"""Check for texts far longer or shorter than the rest: pasted logs, truncated exports."""
 
 from __future__ import annotations
 

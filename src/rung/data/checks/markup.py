@@ -1,4 +1,4 @@
-"""HTML left in the text: tags and entities that a page would have hidden."""
+"""Check for HTML tags and entities left in texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Near duplicates among training rows, and those whose labels contradict each other."""
+"""Check for near-duplicate training rows, and near duplicates with contradictory labels."""
 
 from __future__ import annotations
 

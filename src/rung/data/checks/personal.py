@@ -1,4 +1,4 @@
-"""Personal data in the text: what `privacy` in the spec would mask or drop."""
+"""Check for personal data that the spec's `privacy` section would mask or drop."""
 
 from __future__ import annotations
 

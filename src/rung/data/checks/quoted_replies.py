@@ -1,4 +1,4 @@
-"""Mails that carry the mail they answer: words of somebody else below the writer's own."""
+"""Check for emails that quote the message they reply to."""
 
 from __future__ import annotations
 

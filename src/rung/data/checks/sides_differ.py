@@ -1,4 +1,4 @@
-"""Are training rows like those that certify, and like those nobody has labelled? A classifier two-sample test."""
+"""Classifier two-sample test: do training rows differ from certification rows and from unlabelled rows?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels with too few training rows to learn, or to say how well they were learned."""
+"""Check for labels with too few training rows to learn or to evaluate."""
 
 from __future__ import annotations
 

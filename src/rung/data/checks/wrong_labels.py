@@ -1,4 +1,4 @@
-"""Likely wrong labels: what models that had not seen a row hold it for, by confident learning."""
+"""Find likely wrong labels by confident learning on out-of-fold predictions."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Labels people gave: overlay, consensus, audit sample, corrections."""
+"""Human labels: overlay, consensus, audit sample, corrections."""

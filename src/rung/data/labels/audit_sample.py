@@ -1,4 +1,4 @@
-"""Which labelled rows may certify, when people and models choose what gets labelled.
+"""Decide which labelled rows may certify when people and models choose what is labelled.
 
 Why that is valid
 -----------------

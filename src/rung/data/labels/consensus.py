@@ -1,4 +1,4 @@
-"""From the lines of a label store to one verdict a text: pure functions of the lines, in their order."""
+"""Reduce the entries of a label store to one verdict per text, with pure functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Corrected labels as an overlay: a CSV beside product.yaml, told by text, laid over training rows and no others."""
+"""Corrected labels: a CSV beside product.yaml, matched by text hash, applied to training rows only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels that people gave, laid over the rows of a source while it is read."""
+"""Apply human labels to the rows of a source while it is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows that could be labelled, read as a build would read them: same texts, same hashes, same units."""
+"""The rows that can be labelled, read exactly as a build reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels on disk: every label, skip, settlement and undo is one more line, never a changed one.
+"""The append-only label store: labels, skips, settlements and undos.
 
 An SQLite file in WAL mode: a line is there when `add` returns, whatever is killed afterwards, and several people and
 processes may write at once. Triggers refuse to change or delete a line. A row's text is not kept, only its hash.

@@ -1,4 +1,4 @@
-"""From staged cells, all text, to columns of their kinds: numbers as numbers, dates in ISO 8601, missing as nothing.
+"""Cast staged text cells to the kinds of their columns: numbers, ISO 8601 dates, missing values.
 
 Knows fields, not tasks: a schema without numbers, dates or categories passes through as it is.
 """

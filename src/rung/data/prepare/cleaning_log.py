@@ -1,4 +1,4 @@
-"""What mending did to the rows of a build: counted step by step, with examples from training rows only."""
+"""Count what each cleaning step did during a build, with examples from training rows only."""
 
 from __future__ import annotations
 

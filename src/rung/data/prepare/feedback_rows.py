@@ -1,4 +1,4 @@
-"""Rows that `rung improve` adds to a build: accepted feedback trains, audited rows certify, what certified before is held.
+"""Add accepted feedback and audited rows to a build; former certification rows are held for the paired test.
 
 No row changes its side. Feedback whose text certifies, certified once, or would certify if it stood in the product's data,
 does not train; where a text stands in the data already, the data has the word. The old certification rows go to a table of

@@ -1,4 +1,4 @@
-"""Which sources a product reads, and a hash of all that they hold now."""
+"""The sources of a product, and a hash of their current content, media included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One keyed hash for texts, units and quarantined rows, so that the same row is known again in every build."""
+"""The keyed 64-bit hash of texts, units and quarantined rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Served rows as a build would read them: which text, which unit, so that they are known again in data and lock."""
+"""Compute the text and unit hashes of served rows as a build would."""
 
 from __future__ import annotations
 

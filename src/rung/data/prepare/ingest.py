@@ -1,4 +1,4 @@
-"""The first pass over the data: every row goes to the staged table or to quarantine; only hashes are kept."""
+"""First pass over the data: each row is staged or quarantined; only hashes stay in memory."""
 
 from __future__ import annotations
 

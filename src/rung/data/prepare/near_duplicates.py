@@ -1,4 +1,4 @@
-"""Near duplicates that span the split: which training rows nearly repeat a row that certifies. Targets are not read."""
+"""Find training rows that nearly repeat a certification row. Targets are not read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Examples on disk: Parquet written in pieces, read back whole or in part."""
+"""Write and read example tables as Parquet, in pieces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the user's files to two tables on disk: rows that train and rows that certify.
+"""Prepare a product's data: read, check, deduplicate and split into tables on disk.
 
 The source is read once, row by row; only hashes stay in memory. A second pass over the staged table writes
 the rows that are kept to their side. What is left out is listed in quarantine.jsonl.

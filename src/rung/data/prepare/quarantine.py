@@ -1,4 +1,4 @@
-"""The list of rows that are left out: file, row number, hash and reason, never the text."""
+"""The list of excluded rows: file, row number, hash and reason, never the text."""
 
 from __future__ import annotations
 

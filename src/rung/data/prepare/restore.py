@@ -1,4 +1,4 @@
-"""Rows that a build left out, with their text again: fetched from the source, never from the run."""
+"""List excluded rows again with their text, read from the source."""
 
 from __future__ import annotations
 

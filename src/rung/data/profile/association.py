@@ -1,4 +1,4 @@
-"""How much of the target a column tells by itself: groups of rows by its value, judged on rows that did not make them."""
+"""How well single columns predict the target, estimated on held-out rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Look at the first rows of a table: what each column seems to hold."""
+"""Profile the columns of a source from its first rows."""
 
 from __future__ import annotations
 

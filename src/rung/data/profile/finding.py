@@ -1,4 +1,4 @@
-"""What a check of the data found: which rows, in how many, and the values that its words are filled with."""
+"""The result of a data check: affected rows, counts, and the values of its message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probabilities of every training row from cheap models that have them, fitted on other rows."""
+"""Out-of-fold probabilities of every training row, from cheap models."""
 
 from __future__ import annotations
 

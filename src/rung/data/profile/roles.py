@@ -1,4 +1,4 @@
-"""What columns are: as the user says, else a suggestion of what rows share (group) and when they happened (time)."""
+"""Column roles given by the user, and suggestions for group and time columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A look at the chosen columns before anything is spent: what is missing, double, short, rare, or labelled twice."""
+"""Summarise the chosen columns before a build: missing, duplicate, contradictory and rare values."""
 
 from __future__ import annotations
 

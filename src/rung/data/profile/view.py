@@ -1,4 +1,4 @@
-"""What checks see of prepared data: training rows with targets, and only the inputs of every other row."""
+"""What checks may see: training rows with targets, and only the inputs of all other rows."""
 
 from __future__ import annotations
 

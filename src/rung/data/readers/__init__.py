@@ -1,4 +1,4 @@
-"""One file a format. A module names the endings it reads in SUFFIXES and opens a file with `open_table`."""
+"""File readers, one module per format; a module lists its file endings in SUFFIXES and provides `open_table`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CSV and its kin: cells between commas, semicolons, tabs or bars."""
+"""Read CSV and other delimited text files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Excel workbooks (.xlsx, .xlsm): one sheet, row by row, the values that stand in it."""
+"""Read one sheet of an Excel workbook (.xlsx, .xlsm)."""
 
 from __future__ import annotations
 

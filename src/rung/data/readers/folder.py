@@ -1,4 +1,4 @@
-"""A folder with one sub-folder per class: texts, or media of one kind."""
+"""Read a folder with one sub-folder per class: texts, or media of one kind."""
 
 from __future__ import annotations
 

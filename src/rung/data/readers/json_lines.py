@@ -1,4 +1,4 @@
-"""JSON lines: one object a line."""
+"""Read JSON lines: one object per line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parquet: typed columns, read in small batches of one row group after the other."""
+"""Read Parquet files in small batches."""
 
 from __future__ import annotations
 

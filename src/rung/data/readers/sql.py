@@ -1,4 +1,4 @@
-"""The answer to a query of a database, streamed through SQLAlchemy; nothing is written there."""
+"""Read the result of a database query, streamed through SQLAlchemy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files from http(s) addresses: fetched once into the cache, asked again only whether they have changed."""
+"""Download http(s) sources into the cache, with conditional requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tell which character encoding a file is in: UTF-8, UTF-16, GB18030, else Windows-1252, else none."""
+"""Detect a file's character encoding: UTF-8, UTF-16, GB18030 or Windows-1252."""
 
 from __future__ import annotations
 

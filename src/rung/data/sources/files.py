@@ -1,4 +1,4 @@
-"""A file of the user's as readers see it: its name, and its bytes unpacked, however it lies on disk."""
+"""Open a source file, decompressing it while it is read, with limits against decompression bombs."""
 
 from __future__ import annotations
 

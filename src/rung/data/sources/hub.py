@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub: the Parquet files that the hub makes of each, found by name."""
+"""Locate the Parquet files of a Hugging Face data set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what a spec names to what lies here: patterns filled in, addresses fetched, each thing opened as a table."""
+"""Resolve the paths of a spec to tables: patterns, addresses, folders, databases."""
 
 from __future__ import annotations
 

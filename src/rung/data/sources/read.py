@@ -1,4 +1,4 @@
-"""Open what a spec names as one source of rows, whatever it is made of, and read it row by row."""
+"""Open the tables of a source as one, and read them row by row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader of a format gives: a table of rows, each with its values or with what is wrong with it."""
+"""The Table interface of readers, and conversion of typed cells."""
 
 from __future__ import annotations
 

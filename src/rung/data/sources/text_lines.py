@@ -1,4 +1,4 @@
-"""Lines of a text file of any encoding, one at a time: memory does not grow with the file."""
+"""Iterate over the lines of a text file in any supported encoding."""
 
 from __future__ import annotations
 
