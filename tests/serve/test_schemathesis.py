@@ -19,7 +19,7 @@ from waiting import LONG
 
 CASES = int(os.environ.get("RUNG_FUZZ_CASES", "10000"))
 # Operations that take something; the others are one case each.
-VARIED = 8
+VARIED = 9
 # Not `unsupported_method`: without a key, what is not there is 401 and not 405.
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 

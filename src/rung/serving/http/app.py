@@ -19,6 +19,7 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from rung.core.errors import RungError
+from rung.core.kind import kind
 from rung.core.logs import log
 from rung.serving.dispatcher import Dispatcher
 from rung.serving.http.access import ENDPOINTS, Caller
@@ -254,6 +255,11 @@ def _record_reload(
 
 def _model_info(loaded: LoadedModel) -> dict[str, Any]:
     manifest = loaded.manifest
+    inputs = []
+    for field in manifest.schema.inputs:
+        known = kind(field.kind)
+        shown = {"widget": known.widget(field), "schema": known.json_schema(field)}
+        inputs.append({"name": field.name, "kind": field.kind, **shown})
     return {
         "name": manifest.name,
         "version": manifest.version,
@@ -263,6 +269,8 @@ def _model_info(loaded: LoadedModel) -> dict[str, Any]:
         "certified": manifest.certified,
         "certificate": manifest.certificate,
         "schema": manifest.schema.as_dict(),
+        "inputs": inputs,
+        "streams": loaded.predictor.streams,
     }
 
 

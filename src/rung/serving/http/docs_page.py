@@ -36,7 +36,8 @@ def docs_page(openapi: Mapping[str, Any]) -> str:
 
 def _operation(path: str, verb: str, operation: Mapping[str, Any], openapi: Mapping[str, Any]) -> str:
     head = f'<h2><span class="verb">{escape(verb)}</span> <code>{escape(path)}</code></h2><p>{escape(operation.get("summary", ""))}</p>'
-    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+    content = operation.get("requestBody", {}).get("content", {})
+    body = content.get("application/json", {}).get("schema")
     if not body:
         return head
     schema = _resolve(body, openapi)
@@ -52,9 +53,34 @@ def _operation(path: str, verb: str, operation: Mapping[str, Any], openapi: Mapp
         if name in required
     }
     curl = f"curl localhost:8000{path} -H 'Content-Type: application/json' \\\n  -d '{json.dumps(example, ensure_ascii=False)}'"
+    if files := _form_example(content):
+        curl = f"curl localhost:8000{path} {files}"
     return (
         f"{head}<table><tr><th>field</th><th>type</th><th></th></tr>{rows}</table><pre>{escape(curl)}</pre>"
+        + _answer(operation, openapi)
     )
+
+
+def _form_example(content: Mapping[str, Any]) -> str:
+    """Return the arguments of curl that upload files; "" where an operation takes none."""
+    form = content.get("multipart/form-data", {}).get("schema", {})
+    named = {name: form["properties"][name] for name in form.get("required", ())}
+    parts = {name: part.get("anyOf", [part])[0] for name, part in named.items()}
+    if not any("format" in part for part in parts.values()):
+        return ""
+    return " ".join(f"-F '{name}={'@FILE' if 'format' in part else '...'}'" for name, part in parts.items())
+
+
+def _answer(operation: Mapping[str, Any], openapi: Mapping[str, Any]) -> str:
+    """Return what an answered row holds; "" for an operation that predicts nothing."""
+    content = operation["responses"].get("200", {}).get("content", {})
+    schema = _resolve(content.get("application/json", {}).get("schema", {}), openapi)
+    rows = schema.get("properties", {}).get("predictions")
+    if not rows:
+        return ""
+    answer = _resolve(rows["items"]["anyOf"][0], openapi)
+    shown = json.dumps(answer["examples"][0], ensure_ascii=False)
+    return f"<p>An entry of <code>predictions</code>, or <code>error</code> in its place:</p><pre>{escape(shown)}</pre>"
 
 
 def _resolve(schema: Mapping[str, Any], openapi: Mapping[str, Any]) -> Mapping[str, Any]:

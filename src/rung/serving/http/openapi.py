@@ -7,17 +7,23 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from rung.core.kind import MediaKind, kind
-from rung.core.types import Schema
 from rung.serving.http.access import ENDPOINTS, PUBLIC
+from rung.serving.http.response_schema import (
+    MODEL,
+    ROW_ERROR,
+    TEXT,
+    answer_schema,
+    event_schema,
+    form_schema,
+    response_schema,
+)
 from rung.serving.http.schemas import FeedbackRequest, SubjectRequest
 from rung.serving.model_registry import LoadedModel
 
-_TEXT = {"type": "string"}
 _ERROR = {
     "type": "object",
     "required": ["problem", "where", "fix"],
-    "properties": {"problem": _TEXT, "where": _TEXT, "fix": _TEXT},
+    "properties": {"problem": TEXT, "where": TEXT, "fix": TEXT},
 }
 _SUMMARIES = {
     "/healthz": "Liveness: the server is running",
@@ -36,6 +42,16 @@ _BODIES: dict[str, type[BaseModel]] = {
     "/v1/subjects/export": SubjectRequest,
     "/v1/subjects/erase": SubjectRequest,
 }
+_MODEL = {"$ref": "#/components/schemas/Model"}
+_ANSWERS: dict[str, dict[str, Any]] = {
+    "/v1/models": {
+        "type": "object",
+        "required": ["models"],
+        "properties": {"models": {"type": "array", "items": _MODEL}},
+    },
+    "/v1/models/{name}": _MODEL,
+    "/v1/models/{name}/reload": _MODEL,
+}
 _ERRORS = {
     "400": "The request was cut off", "401": "No valid API key", "403": "Role not allowed", "404": "Not found",
     "408": "The body arrived too slowly", "413": "Body too large", "415": "Compressed body", "422": "Invalid request",
@@ -45,7 +61,7 @@ _ERRORS = {
 
 def build_openapi(models: Sequence[LoadedModel], version: str, keys: bool) -> dict[str, Any]:
     """Return the document, OpenAPI 3.1."""
-    schemas: dict[str, Any] = {"Error": _ERROR}
+    schemas: dict[str, Any] = {"Error": _ERROR, "RowError": ROW_ERROR, "Model": MODEL}
     paths: dict[str, Any] = {}
     seen: set[str] = set()
     for loaded in models:
@@ -53,31 +69,22 @@ def build_openapi(models: Sequence[LoadedModel], version: str, keys: bool) -> di
         first = name not in seen
         seen.add(name)
         base = f"/v1/models/{name}" + ("" if first else f"/versions/{loaded.manifest.version}")
-        for action, words in (
-            ("predict", f"Predict with {name}"),
-            ("explain", f"Predict with {name} and explain"),
-            ("stream", f"Predict one row with {name} and stream the answer as server-sent events"),
-        ):
-            body = _component(loaded.request, schemas, suffix="" if first else f"-{loaded.manifest.version}")
-            plain = _operation(
-                words, f"{action}_{name}" if first else f"{action}_{name}_{loaded.manifest.version}"
-            )
-            if action == "stream":
-                plain["responses"]["200"]["content"] = {"text/event-stream": {"schema": _TEXT}}
-            content = {
-                "application/json": {"schema": body},
-                "multipart/form-data": {"schema": _form(loaded.manifest.schema)},
-            }
-            paths[f"{base}/{action}"] = {
-                "post": plain | {"requestBody": {"required": True, "content": content}}
-            }
+        for action, operation in _predictions(
+            loaded, "" if first else f"-{loaded.manifest.version}", schemas
+        ).items():
+            paths[f"{base}/{action}"] = {"post": operation}
     for endpoint in ENDPOINTS:
         if endpoint.path not in _SUMMARIES:
             continue
         verb = endpoint.method.lower()
         operation = _operation(_SUMMARIES[endpoint.path], f"{verb}{endpoint.path.replace('/', '_')}")
         if endpoint.path in _BODIES:
-            operation |= _request_body(_component(_BODIES[endpoint.path], schemas))
+            schema = _component(_BODIES[endpoint.path], schemas)
+            operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        if endpoint.path in _ANSWERS:
+            operation["responses"]["200"]["content"] = {
+                "application/json": {"schema": _ANSWERS[endpoint.path]}
+            }
         names = [part[1:-1] for part in endpoint.path.split("/") if part.startswith("{")]
         if names:
             operation["parameters"] = [
@@ -94,28 +101,44 @@ def build_openapi(models: Sequence[LoadedModel], version: str, keys: bool) -> di
     return document | {"paths": paths, "components": components}
 
 
+def _predictions(loaded: LoadedModel, suffix: str, schemas: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the operations of one model by their action. suffix: of the names of its components."""
+    name = loaded.manifest.name
+    many = _component(loaded.request, schemas, suffix)
+    one = _reference(f"{name}-stream-request{suffix}")
+    request = schemas[f"{name}-request{suffix}"]
+    row = {"inputs": {**_reference(f"{name}-row{suffix}"), "description": "one row"}}
+    schemas[f"{name}-stream-request{suffix}"] = {**request, "properties": {**request["properties"], **row}}
+    answer, response = _reference(f"{name}-answer{suffix}"), _reference(f"{name}-response{suffix}")
+    schemas[f"{name}-answer{suffix}"] = answer_schema(loaded)
+    schemas[f"{name}-response{suffix}"] = response_schema(answer)
+    answered = {"application/json": {"schema": response}}
+    streamed = {"text/event-stream": {"schema": event_schema(response, _reference("Error"))}}
+    found = {}
+    for action, words, body, content in (
+        ("predict", f"Predict with {name}", many, answered),
+        ("explain", f"Predict with {name} and explain", many, answered),
+        ("stream", f"Predict one row with {name} and stream the answer as server-sent events", one, streamed),
+    ):
+        operation = _operation(words, f"{action}_{name}{suffix.replace('-', '_', 1)}")
+        form = form_schema(loaded.predictor.schema, one_row=action == "stream")
+        taken = {"application/json": {"schema": body}, "multipart/form-data": {"schema": form}}
+        operation["requestBody"] = {"required": True, "content": taken}
+        operation["responses"]["200"]["content"] = content
+        del operation["responses"]["201"]
+        found[action] = operation
+    return found
+
+
 def _operation(summary: str, operation_id: str) -> dict[str, Any]:
-    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    error = {"application/json": {"schema": _reference("Error")}}
     responses: dict[str, Any] = {"200": {"description": "OK"}, "201": {"description": "Created"}}
     responses |= {status: {"description": words, "content": error} for status, words in _ERRORS.items()}
     return {"summary": summary, "operationId": operation_id, "responses": responses}
 
 
-def _request_body(reference: dict[str, str]) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": reference}}}}
-
-
-def _form(schema: Schema) -> dict[str, Any]:
-    """Return the schema of a form: a part for each input, repeated for more rows, and options."""
-    parts: dict[str, Any] = {"scores": {"type": "boolean"}, "explain": {"type": "boolean"}, "subject": _TEXT}
-    for field in schema.inputs:
-        known = kind(field.kind)
-        if isinstance(known, MediaKind):
-            file = {"type": "string", "format": "binary", "contentMediaType": known.accepts}
-            parts[field.name] = {"anyOf": [file, {"type": "array", "items": file}]}
-        else:
-            parts[field.name] = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
-    return {"type": "object", "required": list(schema.input_names), "properties": parts}
+def _reference(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def _component(model: type[BaseModel], schemas: dict[str, Any], suffix: str = "") -> dict[str, str]:
@@ -125,4 +148,4 @@ def _component(model: type[BaseModel], schemas: dict[str, Any], suffix: str = ""
         schemas[name + suffix] = part
     name = model.__name__ + suffix
     schemas[name] = schema
-    return {"$ref": f"#/components/schemas/{name}"}
+    return _reference(name)

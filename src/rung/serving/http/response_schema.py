@@ -1,0 +1,130 @@
+"""JSON schemas of what a model answers, from the columns of its task and the kinds of their fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rung.core.kind import MediaKind, kind
+from rung.core.types import Schema
+from rung.serving.model_registry import LoadedModel
+
+TEXT = {"type": "string"}
+FLAG = {"type": "boolean"}
+# Of a prediction in the journal.
+_ID = {
+    "type": "string",
+    "pattern": "^[0-9a-f]{32}$",
+    "description": "for feedback; only where there is a journal",
+}
+_EXAMPLE_ID = "0192f0c4a1b2000031c9d7e05b8a4f66"
+ROW_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {"error": {**TEXT, "description": "why this row cannot be answered"}},
+    "additionalProperties": False,
+}
+_REASONS = {
+    "type": "array",
+    "description": "what in the input decided, strongest first; only where it is asked for",
+    "items": {
+        "type": "object",
+        "required": ["text", "weight"],
+        "properties": {"text": TEXT, "weight": {"type": "number"}},
+    },
+}
+MODEL = {
+    "type": "object",
+    "required": ["name", "version", "task", "rung", "endpoint", "certified", "schema", "inputs", "streams"],
+    "properties": {
+        **dict.fromkeys(("name", "version", "task", "rung", "endpoint"), TEXT),
+        "certified": FLAG,
+        "certificate": {"type": ["object", "null"]},
+        "schema": {"type": "object"},
+        "inputs": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name", "kind", "widget", "schema"],
+                "properties": {"name": TEXT, "kind": TEXT, "widget": {"type": "object"}, "schema": {"type": "object"}},
+            },
+        },
+        "streams": {**FLAG, "description": "whether /stream sends pieces before the answer"},
+    },
+}  # fmt: skip
+
+
+def answer_schema(loaded: LoadedModel) -> dict[str, Any]:
+    """Return the schema of an answered row. What depends on the request or the row is optional."""
+    predictor = loaded.predictor
+    columns = predictor.task.columns(predictor.schema, True)
+    properties = {field.name: kind(field.kind).json_schema(field) for field in columns}
+    required = [field.name for field in predictor.schema.outputs[:1]]
+    example = {
+        field.name: _example(properties[field.name])
+        for field in columns
+        if not field.name.startswith("score:")
+    }
+    return {
+        "type": "object",
+        "required": [*required, "answered_by"],
+        "properties": {**properties, "answered_by": TEXT, "reasons": _REASONS, "id": _ID},
+        "examples": [{**example, "answered_by": loaded.manifest.model, "id": _EXAMPLE_ID}],
+    }
+
+
+def response_schema(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of the response of predict and explain. answer: the schema of a row, or a reference to it."""
+    return {
+        "type": "object",
+        "required": ["model", "version", "certified", "predictions"],
+        "properties": {
+            "model": TEXT,
+            "version": TEXT,
+            "certified": FLAG,
+            "predictions": {
+                "type": "array",
+                "items": {"anyOf": [answer, {"$ref": "#/components/schemas/RowError"}]},
+            },
+        },
+    }
+
+
+def event_schema(response: Mapping[str, Any], error: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of one server-sent event of a stream."""
+    piece = {"type": "object", "required": ["text"], "properties": {"text": TEXT}}
+    return {
+        "type": "object",
+        "description": "`piece` events as they come, then `answer` with the response of predict, or `error`",
+        "required": ["event", "data"],
+        "properties": {
+            "event": {"enum": ["piece", "answer", "error"]},
+            "data": {
+                **TEXT,
+                "contentMediaType": "application/json",
+                "contentSchema": {"anyOf": [piece, response, error]},
+            },
+        },
+    }
+
+
+def form_schema(schema: Schema, one_row: bool = False) -> dict[str, Any]:
+    """Return the schema of a form: a part for each input, repeated for more rows, and options."""
+    parts: dict[str, Any] = {
+        "scores": FLAG,
+        "explain": FLAG,
+        "subject": {**TEXT, "minLength": 1, "maxLength": 200},
+    }
+    for field in schema.inputs:
+        known = kind(field.kind)
+        part: dict[str, Any] = dict(TEXT)
+        if isinstance(known, MediaKind):
+            part = {"type": "string", "format": "binary", "contentMediaType": known.accepts}
+        parts[field.name] = part if one_row else {"anyOf": [part, {"type": "array", "items": part}]}
+    return {"type": "object", "required": list(schema.input_names), "properties": parts}
+
+
+def _example(schema: Mapping[str, Any]) -> Any:
+    if "enum" in schema:
+        return schema["enum"][0]
+    return {"number": 0.5, "array": [], "object": {}}.get(schema.get("type", ""), "...")
