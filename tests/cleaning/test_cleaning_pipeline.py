@@ -156,4 +156,4 @@ def test_mistakes_in_a_spec_are_said_all_at_once():
     said = str(caught.value)
     assert "clean.0: there is no step 'htlm'. Did you mean 'html'?" in said
     assert "clean.1: 'mark' is not a parameter. Did you mean 'marks'?" in said
-    assert "clean.3: the step 'html' stands twice. Keep one." in said
+    assert "clean.3: the step 'html' is listed twice. Keep one." in said

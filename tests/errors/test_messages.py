@@ -135,14 +135,14 @@ def test_json_that_is_no_json_lines(tmp_path: Path) -> None:
 
 def test_one_class(tmp_path: Path) -> None:
     assert message(tmp_path, many(60, 1)) == (
-        "data.csv: all training rows have the label 'label 0': there is nothing to tell apart\n"
+        "data.csv: all training rows have the label 'label 0': there is nothing to classify\n"
         "A classifier needs rows of at least two labels."
     )
 
 
 def test_one_row_per_class(tmp_path: Path) -> None:
     assert message(tmp_path, many(40, 40), certify={"fraction": 0.0}) == (
-        "data.csv: each of the 40 labels stands in a single training row: there is nothing to learn from\n"
+        "data.csv: each of the 40 labels occurs in a single training row: there is nothing to learn from\n"
         "Collect at least 5 rows of each label, or choose another `data.target` if this one is an id."
     )
 

@@ -39,7 +39,7 @@ def test_a_target_of_one_value(tmp_path):
     with pytest.raises(DataError) as error:
         prepared(tmp_path)
     assert said(error) == (
-        "all training rows have the label 'good': there is nothing to tell apart A classifier needs rows of at least two labels."
+        "all training rows have the label 'good': there is nothing to classify A classifier needs rows of at least two labels."
     )
     write(tmp_path, ["x", "y"], [[i, 7] for i in range(50)])
     with pytest.raises(DataError) as error:
@@ -58,7 +58,7 @@ def test_three_rows(tmp_path):
     write(tmp_path, ["x", "y"], [[1, "a"], [2, "b"], [3, "a"]])
     with pytest.raises(DataError) as error:
         prepared(tmp_path)
-    assert error.value.problem == "all training rows have the label 'a': there is nothing to tell apart"
+    assert error.value.problem == "all training rows have the label 'a': there is nothing to classify"
 
 
 def test_columns_of_one_name(tmp_path):

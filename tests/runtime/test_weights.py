@@ -139,7 +139,7 @@ def test_files_are_used_in_place(tmp_path: Path) -> None:
     assert store.weights_folder(f"file:{tmp_path / 'm'}") == tmp_path / "m"
     with pytest.raises(RungError, match="no such file"):
         store.weights_folder(f"file:{tmp_path / 'none'}")
-    with pytest.raises(RungError, match="not removed"):
+    with pytest.raises(RungError, match="does not remove"):
         store.remove(f"file:{tmp_path / 'm'}")
 
 

@@ -60,14 +60,14 @@ class CleaningPipeline:
             mask, drop = (tuple(map(str, raw.get(key, ()))) for key in ("mask", "drop"))
         except (RungError, TypeError, KeyError, AttributeError) as error:
             raise BundleError(
-                f"its text is mended in a way this rung does not know: {error}",
+                f"this version of rung does not know how its text is cleaned: {error}",
                 "manifest.json",
                 "pip install -U rung",
             ) from None
         unknown = [kind for kind in (*mask, *drop) if kind not in KINDS]
         if unknown:
             raise BundleError(
-                f"it masks a kind this rung does not know: '{unknown[0]}'",
+                f"it masks a kind of personal data that this version of rung does not know: '{unknown[0]}'",
                 "manifest.json",
                 "pip install -U rung",
             )

@@ -75,7 +75,7 @@ def resolve_steps(specs: Sequence[StepSpec] | None) -> tuple[Step, ...]:
             problems.append(Problem(0, f"clean.{place}", f"{error.problem}.", error.fix))
         if spec.step in [other.step for other in specs[:place]]:
             problems.append(
-                Problem(0, f"clean.{place}", f"the step '{spec.step}' stands twice.", "Keep one.")
+                Problem(0, f"clean.{place}", f"the step '{spec.step}' is listed twice.", "Keep one.")
             )
     if problems:
         raise SpecError(problems, "product.yaml")

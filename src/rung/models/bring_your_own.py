@@ -120,7 +120,7 @@ class BringYourOwn(Model):
         one = self._output.probabilities(first)
         if not _equal(one, self._output.probabilities(self._raw(inputs, alone=True))):
             raise RungError(
-                "the file gives another answer to the same row each time",
+                "the file gives different results for the same row",
                 self._file.where,
                 "Export it for inference: without dropout, noise or sampling.",
             )

@@ -205,7 +205,7 @@ class Lookup(Model):
             and bool(((seen[:, 1] >= 0) & (seen[:, 1] <= seen[:, 0])).all())
         )
         if not sound:
-            raise BundleError("the known answers do not fit the labels", folder.name, "Build it again.")
+            raise BundleError("the stored answers do not fit the labels", folder.name, "Build it again.")
         repeats = {
             digest.tobytes(): (label, copies)
             for digest, (label, copies) in zip(arrays["digests"], answers.tolist(), strict=True)
@@ -218,7 +218,7 @@ class Lookup(Model):
         if params.rules or (params.repeats and facts.repeated >= _MIN_REPEATED_SHARE):
             return None
         return RungError(
-            f"the product has no rules, and only {facts.repeated:.0%} of its rows stand in it often",
+            f"the product has no rules, and only {facts.repeated:.0%} of its rows are repeated often",
             fix="Write `rules:` into product.yaml to answer some texts by hand.",
         )
 

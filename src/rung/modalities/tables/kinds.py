@@ -77,7 +77,7 @@ class NumberKind(_CellKind):
             return None
         found = parse_number(text, field.form)
         if found is None and category_text(text) not in field.values:
-            raise ValueError(f"bad_value: '{text[:60]}' is no number")
+            raise ValueError(f"bad_value: '{text[:60]}' is not a number")
         return found
 
     def measure(self, values: Sequence[Any]) -> Mapping[str, tuple[Scale, Sequence[Any]]]:
@@ -135,5 +135,5 @@ class TimeKind(_CellKind):
             return None
         found = parse_date(text, field.form)
         if found is None:
-            raise ValueError(f"bad_value: '{text[:60]}' is no date")
+            raise ValueError(f"bad_value: '{text[:60]}' is not a date")
         return found

@@ -33,7 +33,7 @@ class TextKind(Kind):
             text = str(value)
             if len(text) > MAX_CHARS:
                 raise InputError(
-                    f"'{field.name}' has more than {MAX_CHARS:,} characters", where, "Send less of it."
+                    f"'{field.name}' has more than {MAX_CHARS:,} characters", where, "Send a shorter text."
                 )
             return text
 

@@ -147,7 +147,7 @@ class OnnxEncoder:
         for row, text in enumerate(texts):
             if not isinstance(text, str):
                 raise DataError(
-                    f"not a text but {type(text).__name__}.", f"row {row}", "Remove or fill such rows."
+                    f"expected text, not {type(text).__name__}.", f"row {row}", "Remove or fill such rows."
                 )
         before = self.config.prefix if prefix is None else prefix
         chunks = _MAX_CHUNKS if pool_chunks else 1

@@ -164,7 +164,7 @@ def _token_reader(
     strange = [item for item in inputs if item.type not in _NUMBERS or len(item.shape) != 2]
     if len(main) != 1 or strange:
         raise RungError(
-            f"it is not known how to fill its inputs: {_listed(inputs)}",
+            f"its inputs are not supported: {_listed(inputs)}",
             where,
             "A file reads texts as [rows] or [rows, 1], or token ids as [rows, tokens], with attention_mask and "
             "token_type_ids of the same shape beside them.",

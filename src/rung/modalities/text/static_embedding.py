@@ -19,10 +19,10 @@ from rung.modalities.text.tokenize import token_ids
 Float = NDArray[np.float32]
 
 _SPACE = "\u2581"
-_MAX_STEPS = 16  # words of more tokens are summed one by one
-_WINDOW = 2048  # texts handled at a time: bounds the gathered vectors in memory
-_MAX_WORDS = 200_000  # remembered words (1 kB each at 256 wide); beyond, the memory starts anew
-_MAX_CHARS = 20_000_000  # of all remembered words: text without spaces is one long word a time
+_MAX_STEPS = 16  # words with more tokens are summed one by one
+_WINDOW = 2048  # texts processed at a time: bounds memory
+_MAX_WORDS = 200_000  # cached words (1 kB each at width 256); beyond, the cache is cleared
+_MAX_CHARS = 20_000_000  # in all cached words: a text without spaces is one long word
 
 
 class StaticEmbedding:
@@ -63,7 +63,7 @@ class StaticEmbedding:
             ) from error
         tables = [tensor for tensor in tensors.values() if tensor.ndim == 2]
         if len(tables) != 1:
-            raise RungError("not one table of token vectors.", str(folder), "Name another file.")
+            raise RungError("expected exactly one table of token vectors.", str(folder), "Name another file.")
         if any(_SPACE in token.lstrip(_SPACE) for token in settings["model"]["vocab"]):
             raise RungError("tokens of this vocabulary span spaces.", str(folder), "Name another model.")
         tokenizer = Tokenizer.from_str(json.dumps({**settings, "padding": None, "truncation": None}))
@@ -80,7 +80,7 @@ class StaticEmbedding:
             for row, text in enumerate(part, start):
                 if not isinstance(text, str):
                     raise DataError(
-                        f"not a text but {type(text).__name__}.", f"row {row}", "Remove such rows."
+                        f"expected text, not {type(text).__name__}.", f"row {row}", "Remove such rows."
                     )
             result[start : start + len(part)] = self._means(part)
         if normalise:

@@ -71,7 +71,7 @@ class ClassificationTask(Task):
         rows, labels = sum(targets.values()), len(targets)
         if labels < 2:
             raise DataError(
-                f"all training rows have the label '{next(iter(targets), '')}': there is nothing to tell apart",
+                f"all training rows have the label '{next(iter(targets), '')}': there is nothing to classify",
                 where,
                 "A classifier needs rows of at least two labels.",
             )
@@ -89,7 +89,7 @@ class ClassificationTask(Task):
             )
         if labels == rows:
             raise DataError(
-                f"each of the {labels:,} labels stands in a single training row: there is nothing to learn from",
+                f"each of the {labels:,} labels occurs in a single training row: there is nothing to learn from",
                 where,
                 "Collect at least 5 rows of each label, or choose another `data.target` if this one is an id.",
             )

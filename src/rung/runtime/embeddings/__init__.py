@@ -1,1 +1,1 @@
-"""Embeddings of any modality, kept on disk by content while a build runs."""
+"""Embeddings of any modality, cached on disk by content during a build."""

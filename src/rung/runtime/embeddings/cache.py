@@ -1,8 +1,8 @@
-"""Keep embeddings on disk by content, so that no text is embedded twice.
+"""Store embeddings on disk by the hash of their input, so that nothing is embedded twice.
 
-One file per encoder, appended to and never rewritten: a header, then records of equal size: key (16 bytes), check
-sum (4 bytes), vector. There is no separate index to fall out of step: the keys are read back when it is opened. A
-record that a crash cut short or a disk garbled fails its check sum and is overwritten or skipped.
+One append-only file for each encoder: a header, then records of equal size: key (16 bytes), checksum (4
+bytes), vector. There is no separate index: keys are read when the file is opened. A record that was truncated
+by a crash or corrupted on disk fails its checksum and is overwritten or skipped.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _KINDS = {"float16": b"f2\0\0", "float32": b"f4\0\0"}
 
 
 class EmbeddingCache:
-    """Embeddings of one encoder by the hash of the text.
+    """Embeddings of one encoder, by the hash of the input.
 
-    folder: where the file lies; encoder_id: of `encoder.json`, with whatever else changes an embedding (a prefix,
-    pooling of chunks); kind: 'float16' halves the file and moves a cosine by less than 0.000001;
-    most_mb: the file stops growing there, in 10^6 bytes. Several processes may share a file: an exclusive lock is
-    held while records are appended.
+    folder: location of the file; encoder_id: id in `encoder.json`, with whatever else changes an embedding (a
+    prefix, pooling of chunks); kind: 'float16' halves the file and changes a cosine by less than 0.000001;
+    most_mb: maximum size of the file, in 10^6 bytes. Processes can share a file: appending takes an exclusive
+    lock.
     """
 
     def __init__(
@@ -60,15 +60,16 @@ class EmbeddingCache:
         return len(self._places)
 
     def key(self, text: str) -> bytes:
-        """Return the 16 bytes a text is filed under."""
+        """Return the key of a text: 16 bytes."""
         return hashlib.blake2b(
             text.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES, key=self._salt
         ).digest()
 
     def embed(self, texts: Sequence[str], encode: Callable[[list[str]], Float]) -> Float:
-        """Return float32 [rows, width]; `encode` is called once, with the distinct texts that are not filed yet.
+        """Return float32 [rows, width]; `encode` is called once, with the distinct texts that are not stored
+        yet.
 
-        Vectors are rounded to the file's kind whether they come from the file or not, so that a second run
+        Vectors are rounded to the file's type whether they come from the file or not, so that a second run
         returns the same values as the first.
         """
         keys = [self.key(text) for text in texts]
@@ -99,7 +100,7 @@ class EmbeddingCache:
         return result
 
     def _refresh(self) -> None:
-        """Read the keys of whole records that were added since the last time, by this process or another."""
+        """Read the keys of complete records added since the last call, by any process."""
         if not self.path.is_file() or self.path.stat().st_size < len(self._header):
             return
         with self.path.open("rb") as file:
@@ -126,7 +127,7 @@ class EmbeddingCache:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "r+b") as file:
-            if os.name != "nt":  # Windows has no such lock; two builds at once may there embed a text twice.
+            if os.name != "nt":  # Windows has no such lock: two builds at once may embed a text twice.
                 import fcntl
 
                 fcntl.flock(file, fcntl.LOCK_EX)
@@ -135,7 +136,7 @@ class EmbeddingCache:
                 file.write(self._header)
                 file.flush()
             self._refresh()
-            # A torn record at the end is overwritten, so that records stay aligned.
+            # An incomplete record at the end is overwritten, so that records stay aligned.
             end = len(self._header) + self._read_records * self._record.itemsize
             new = [number for number, key in enumerate(keys) if key not in self._places]
             new = new[: max(0, (self._most_bytes - end) // self._record.itemsize)]

@@ -1,4 +1,4 @@
-"""Where a build keeps embeddings, and how many threads compute them."""
+"""Settings of embedding during a build: cache folder and number of threads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
-# While a build runs: where embeddings are kept and how many threads encode. A server has neither.
+# Set while a build runs; servers have neither.
 _CACHE_SETTINGS: ContextVar[tuple[Path, int] | None] = ContextVar("rung_building", default=None)
 
 

@@ -62,7 +62,7 @@ class Output:
         """Raise RungError when the values are not what `scores` says."""
         if not np.isfinite(raw).all():
             raise RungError(
-                f"'{self.name}' holds NaN or infinite numbers on training rows", where, "Mend the model."
+                f"'{self.name}' holds NaN or infinite numbers on training rows", where, "Fix the model."
             )
         likely = _are_probabilities(raw)
         if self.scores == "probabilities" and not likely:
@@ -159,7 +159,7 @@ def _fits(item: Any, labels: int) -> bool:
         return False
     if len(item.shape) == 1:
         return labels == 2
-    if not item.shape:  # the exporter did not write it down: the first run tells
+    if not item.shape:  # the exporter left the shape out: the first run tells
         return True
     width = item.shape[-1]
     return len(item.shape) == 2 and (

@@ -112,7 +112,7 @@ def list_weights() -> list[WeightsStatus]:
 def remove(name: str) -> float:
     """Delete fetched weights and return the freed size in 10^6 bytes; 0.0 when there were none."""
     if name.startswith("file:"):
-        raise RungError("a file of yours is not removed.", name, "Delete it yourself.")
+        raise RungError("rung does not remove your own files.", name, "Delete it yourself.")
     folder = _folder(name)
     if not folder.is_dir():
         return 0.0
@@ -127,7 +127,7 @@ def _catalogue_entry(name: str) -> NamedWeights:
             return item
     known = ", ".join(item.name for item in CATALOGUE)
     raise RungError(
-        f"'{name}' is not the name of any weights.",
+        f"'{name}' is not a known name of weights.",
         "",
         f"Known: {known}; also hub:owner/model and file:path.",
     )
@@ -291,7 +291,7 @@ def _download_hub(name: str, ready: Path, report: Progress) -> dict[str, object]
 
 
 def _replace(ready: Path, folder: Path, name: str) -> None:
-    """Move a finished folder into place; a whole one that another process put there first is as good."""
+    """Move a finished folder into place; a complete one from another process is kept."""
     if _is_complete(name, folder):
         return  # It may be read already: it must not be taken away.
     if folder.exists():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 class Graph:
-    """Nodes and constants of an ONNX graph in the making; tensors are their names."""
+    """An ONNX graph under construction; tensors are represented by their names."""
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []

@@ -28,7 +28,7 @@ def _require_self_contained(content: bytes, where: str) -> None:
         raise MissingExtra("checking an ONNX file", "build", "onnx") from None
     try:
         model = onnx.load_model_from_string(content)
-    except Exception:  # protobuf's own error class moves between its versions
+    except Exception:  # protobuf's error class differs between its versions
         model = onnx.ModelProto()
     nodes = list(_nodes(model))
     if not nodes:
@@ -39,12 +39,12 @@ def _require_self_contained(content: bytes, where: str) -> None:
         raise RungError(
             f"it uses {', '.join(strange[:5])}, which onnxruntime does not have",
             where,
-            "Export it with standard operators: code of your own cannot ship in a bundle.",
+            "Export it with standard operators: custom ones cannot ship in a bundle.",
         )
     outside = next((t for t in _tensors(model) if t.data_location == onnx.TensorProto.EXTERNAL), None)
     if outside is not None:
         raise RungError(
-            f"its weights ('{outside.name}', say) lie in another file",
+            f"its weights ('{outside.name}', for example) are stored in another file",
             where,
             "Put all into one: onnx.save(onnx.load('model.onnx'), 'whole.onnx').",
         )
