@@ -141,7 +141,8 @@ def build_quickscorer(trees: Trees) -> QuickScorer | None:
 
 
 def _dimensions(trees: Trees) -> tuple[Ints, Ints, dict[int, Single], int]:
-    """Return nodes and leaves of each tree, the sorted thresholds of each feature that is used, and bytes a mask.
+    """Return nodes and leaves of each tree, the sorted thresholds of each feature that is used, and bytes a
+    mask.
 
     0 bytes: a tree has more leaves than the widest mask has bits.
     """

@@ -18,9 +18,9 @@ Ints = npt.NDArray[np.int64]
 class Trees:
     """The nodes of all trees, in preorder, tree after tree.
 
-    A row goes left when its feature is at most the threshold, or missing and `missing_left` is set. A leaf has feature
-    -1 and a value. cover: training rows that reached the node. roots: first node of each tree. output: the output each
-    tree adds to.
+    A row goes left when its feature is at most the threshold, or missing and `missing_left` is set. A leaf
+    has feature -1 and a value. cover: training rows that reached the node. roots: first node of each tree.
+    output: the output each tree adds to.
     """
 
     feature: npt.NDArray[np.int32]
@@ -35,7 +35,9 @@ class Trees:
     outputs: int
 
     def raw(self, rows: Single) -> Floats:
-        """Return [rows, outputs]: the sum of the leaf values that each row reaches. All trees descend in step."""
+        """Return [rows, outputs]: the sum of the leaf values that each row reaches. All trees descend in
+        step.
+        """
         found = np.zeros((len(rows), self.outputs))
         # Bounds the array of node positions to a few megabytes.
         step = max(1, 400_000 // max(len(self.roots), 1))
@@ -62,8 +64,9 @@ class Trees:
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the trees as arrays for safetensors, twelve bytes a node.
 
-        A left child directly follows its parent, so its position is not stored. A node stores one number, a leaf's value
-        or a split's threshold. The feature's sign stores where missing values go: j left, -2 - j right, -1 is a leaf.
+        A left child directly follows its parent, so its position is not stored. A node stores one number, a
+        leaf's value or a split's threshold. The feature's sign stores where missing values go: j left, -2 - j
+        right, -1 is a leaf.
         """
         inside, place = self.feature >= 0, np.arange(len(self.feature))
         if not (self.left[inside] == place[inside] + 1).all():

@@ -26,9 +26,9 @@ Ints = npt.NDArray[np.int64]
 class TreeEncoding:
     """How cells become the features of trees.
 
-    fill: value of a missing number where training had none missing, NaN elsewhere. values: of each category column,
-    [codes, columns]: the mean target of each code's rows and, where many values are rare, last log(1 + rows of the
-    value).
+    fill: value of a missing number where training had none missing, NaN elsewhere. values: of each category
+    column, [codes, columns]: the mean target of each code's rows and, where many values are rare, last log(1
+    + rows of the value).
     """
 
     fill: Floats
@@ -60,8 +60,9 @@ class TreeEncoding:
 class TreeEnsemble:
     """Fitted trees: raw scores [rows, outputs] are sums of leaf values.
 
-    With two labels the trees have one output, the log odds of the second label. fast_scorer: the same trees prepared
-    for batches, set when loaded. onnx: the trees as an ONNX model, set when fitted, where QuickScorer cannot hold them.
+    With two labels the trees have one output, the log odds of the second label. fast_scorer: the same trees
+    prepared for batches, set when loaded. onnx: the trees as an ONNX model, set when fitted, where
+    QuickScorer cannot hold them.
     """
 
     encoding: TreeEncoding
@@ -80,7 +81,9 @@ class TreeEnsemble:
         return expand_binary_scores(scorer.raw(self.encoding.rows(cells)), self.outputs)
 
     def contributions(self, cells: Cells) -> Floats:
-        """Return [rows, numbers + categories, outputs]: exact Shapley values, summed over the features of a column."""
+        """Return [rows, numbers + categories, outputs]: exact Shapley values, summed over the features of a
+        column.
+        """
         by_feature = self._shap.contributions(self.encoding.rows(cells))
         place: Any = (slice(None), self.encoding.sources)
         found = np.zeros((len(cells), cells.numbers.shape[1] + cells.codes.shape[1], self.trees.outputs))
@@ -110,10 +113,11 @@ class TreeEnsemble:
             self.fast_scorer.file.copy_to(path)
 
     def with_fast_scorer(self, onnx: Path) -> TreeEnsemble:
-        """Return the ensemble prepared for batches: as QuickScorer or, where that is too large, in ONNX Runtime.
+        """Return the ensemble prepared for batches: as QuickScorer or, where that is too large, in ONNX
+        Runtime.
 
-        onnx: the file that `save_onnx` wrote. Without one, as in bundles of version 0.1, numpy runs large ensembles,
-        ten times as slowly.
+        onnx: the file that `save_onnx` wrote. Without one, as in bundles of version 0.1, numpy runs large
+        ensembles, ten times as slowly.
         """
         scorer = build_quickscorer(self.trees)
         if scorer is None and onnx.is_file():

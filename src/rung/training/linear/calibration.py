@@ -17,10 +17,10 @@ def calibrate(
 ) -> Calibration:
     """Return the calibration with the lower log loss on rows it was not fitted on (two halves, swapped).
 
-    allow_isotonic: whether isotonic curves may be chosen; temperature scaling never changes the most likely label.
-    conservative: temperature scaling uses Platt's targets, see `_fit_temperature`, and isotonic curves must
-    gain more than twice the standard error: their steps to 0 and 1 cost most where the final model, fitted on
-    more rows, is more confident.
+    allow_isotonic: whether isotonic curves may be chosen; temperature scaling never changes the most likely
+    label. conservative: temperature scaling uses Platt's targets, see `_fit_temperature`, and isotonic curves
+    must gain more than twice the standard error: their steps to 0 and 1 cost most where the final model,
+    fitted on more rows, is more confident.
     """
     temperature = _fit_temperature(scores, codes, conservative)
     counts = np.bincount(codes, minlength=scores.shape[1])

@@ -39,12 +39,15 @@ from rung.training.tables.tree_onnx import with_onnx
 def fit_table(
     examples: Examples, families: Sequence[str], mixes: bool, params: Any, context: FitContext
 ) -> FittedTable:
-    """Return a model fitted on these rows. families: kinds of member models to try. mixes: allow several members."""
+    """Return a model fitted on these rows. families: kinds of member models to try. mixes: allow several
+    members.
+    """
     begun = time.monotonic()
     y, scale = _training_targets(examples)
     codes = y.codes if y.codes is not None else _deciles(y.targets[:, 0])
     folds = selection_folds(codes, examples.units, context.effort, context.seed)
-    # Only trees learn from values of one or two rows: they see target statistics instead of one weight a value.
+    # Only trees learn from values of one or two rows: they see target statistics instead of one weight a
+    # value.
     fewest = (getattr(params, "fewest_rows", None) or 1) if "trees" in families else MIN_VALUE_ROWS
     features, text_scores = _fit_features(examples, y, fewest, context)
     cells = features.encode(examples.inputs, text_scores)

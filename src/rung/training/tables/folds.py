@@ -16,8 +16,8 @@ _ROWS = {0: 5_000, 1: 10_000, 2: 40_000, 3: 80_000, 4: 150_000, 5: 300_000}
 def selection_folds(codes: Ints, units: Sequence[str], effort: int, seed: int) -> list[tuple[Ints, Ints]]:
     """Return (train, test) rows of each fold for model selection, stratified by `codes`.
 
-    Small tables get five folds (three at low effort, ten at high effort), larger ones a single split with a fifth
-    held out, very large ones a single split with a fixed number of rows.
+    Small tables get five folds (three at low effort, ten at high effort), larger ones a single split with a
+    fifth held out, very large ones a single split with a fixed number of rows.
     """
     n = len(codes)
     count = 3 if effort < 2 or n > 10_000 else 5 if n > 300 or effort < 3 else 10

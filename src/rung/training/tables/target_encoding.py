@@ -11,9 +11,10 @@ from rung.training.tables.objective import Floats, Ints
 
 # Means are shrunk towards the mean of all rows as if this many more rows had that mean.
 _SMOOTHING = 10.0
-# A value of at least so many rows is encoded by the mean of all of them, in training as in prediction: one row of a
-# hundred hardly leaks its target, and a mean per fold would add noise. For labels that are not balanced, rows count by
-# p(1 - p) relative to 1/4: where positives are rare, one of a hundred rows would leak its target.
+# A value of at least so many rows is encoded by the mean of all of them, in training as in prediction: one
+# row of a hundred hardly leaks its target, and a mean per fold would add noise. For labels that are not
+# balanced, rows count by p(1 - p) relative to 1/4: where positives are rare, one of a hundred rows would leak
+# its target.
 _COMMON_ROWS = 100
 # Rows of rare values are encoded by the rows of the other folds; many folds keep most rows of the value.
 _FOLDS = 10
@@ -37,8 +38,8 @@ def fit_tree_encoding(cells: Cells, targets: Floats) -> TreeEncoding:
 def encode_out_of_fold(encoding: TreeEncoding, cells: Cells, targets: Floats, seed: int) -> Floats:
     """Return the category columns of training rows, rare values encoded from the rows of other folds.
 
-    encoding: fitted on these cells and targets; common values are encoded as in `TreeEncoding.rows`. With a row's own
-    target in the mean, a rare category would leak the target and trees would overfit to it.
+    encoding: fitted on these cells and targets; common values are encoded as in `TreeEncoding.rows`. With a
+    row's own target in the mean, a rare category would leak the target and trees would overfit to it.
     """
     kept = _encoding_targets(targets)
     width = kept.shape[1]

@@ -15,8 +15,8 @@ from rung.training.tables.objective import Floats
 def trees_from_lightgbm(dump: Mapping[str, Any], outputs: int, scale: float = 1.0) -> Trees:
     """Return the trees of `Booster.dump_model()`. scale: factor of all leaf values.
 
-    Thresholds become the largest float32 at or below LightGBM's: rows are float32, so each takes the same path. Raises
-    ValueError for a split of another kind than "<=".
+    Thresholds become the largest float32 at or below LightGBM's: rows are float32, so each takes the same
+    path. Raises ValueError for a split of another kind than "<=".
     """
     nodes: list[tuple[int, float, int, int, bool, float, float]] = []
     roots, output = [], []

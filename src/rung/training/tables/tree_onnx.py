@@ -25,10 +25,11 @@ def with_onnx(member: MemberModel) -> MemberModel:
 
 
 def trees_to_onnx(trees: Trees, features: int) -> bytes:
-    """Return the trees as one TreeEnsemble node: input `rows` [n, features] float32, output `raw` [n, outputs].
+    """Return the trees as one TreeEnsemble node: input `rows` [n, features] float32, output `raw` [n,
+    outputs].
 
-    The operator of ai.onnx.ml 5 keeps splits and leaves apart: half the size of TreeEnsembleRegressor, with the same
-    answers.
+    The operator of ai.onnx.ml 5 keeps splits and leaves apart: half the size of TreeEnsembleRegressor, with
+    the same answers.
     """
     from onnx import TensorProto, helper, numpy_helper
 
