@@ -62,7 +62,7 @@ def rows_of(folder, run, table):
 
 def check(report, bundle, folder):
     assert report["winner"] == "bring_your_own" and report["cleared"]
-    assert "neither trained nor chosen" in report["certificate"]["claim"]
+    assert "neither trained nor selected" in report["certificate"]["claim"]
     assert bundle.selftest() == []
     for table in ("train", "certification"):
         assert rows_of(folder, "news-001", table) == rows_of(folder, "news-002", table)

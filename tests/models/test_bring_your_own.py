@@ -283,7 +283,7 @@ def test_from_a_file_to_a_certified_bundle(tmp_path, monkeypatch):
     done = rung.build(spec(tmp_path, rows, path="model.onnx"), run=tmp_path / "run")
     assert done.cleared and done.report["winner"] == "bring_your_own"
     claim = json.loads((done.bundle / "manifest.json").read_text())["certificate"]["claim"]
-    assert "model.onnx was neither trained nor chosen on the rows that certify" in claim
+    assert "model.onnx was neither trained nor selected on the certification rows" in claim
     model = rung.load(done.bundle)
     assert model.selftest() == []
     assert model.predict(["my ship"])[0].value == "sea" and model.explain(["my ship"])[0][0].text == "ship"
@@ -297,7 +297,7 @@ def test_rules_stand_before_it(tmp_path, monkeypatch):
     product |= {"rules": [{"contains": "ship", "answer": "sea"}]}
     done = rung.build(Product.model_validate(product), run=tmp_path / "run")
     assert done.report["winner"] == "lookup-bring_your_own"
-    assert "neither trained nor chosen" in done.report["certificate"]["claim"]
+    assert "neither trained nor selected" in done.report["certificate"]["claim"]
     answers = rung.load(done.bundle).predict(["a ship", "a tree"])
     assert [(a.value, a.answered_by) for a in answers] == [("sea", "lookup"), ("land", "bring_your_own")]
 

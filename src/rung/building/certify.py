@@ -202,11 +202,11 @@ def certificate(
     confidence: float,
     split: dict[str, Any],
     grouped: bool,
-    premise: str = "",
+    assumptions: str = "",
 ) -> dict[str, Any]:
     """Return the certificate of a passed look as report, manifest and card show it.
 
-    premise: what the model asks to be taken for granted.
+    assumptions: what the certificate assumes of the model.
     """
     conditions = [
         {"metric": r.condition.metric, "bound": number, "level": r.condition.level, "exact": exact}
@@ -234,5 +234,5 @@ def certificate(
         "conditions": conditions,
         "claim": f"with {confidence:.4g} confidence {words} on {of_what}{period} from the same "
         f"distribution as the {outcome.units:,} held-out {unit}{kind}. {LOCK_NOTE}"
-        + (f" {premise}" if premise else ""),
+        + (f" {assumptions}" if assumptions else ""),
     }

@@ -130,8 +130,8 @@ class Model(ABC):
         return {}
 
     @property
-    def premise(self) -> str:
-        """Return what a certificate takes for granted because nothing here can check it; "" for nothing."""
+    def assumptions(self) -> str:
+        """Return what a certificate assumes because it cannot be checked; "" for nothing."""
         return ""
 
     @classmethod

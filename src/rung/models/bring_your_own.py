@@ -157,17 +157,19 @@ class BringYourOwn(Model):
         shown = {
             "file": self._facts["file"],
             "sha256": self._facts["sha256"],
-            "estimate": "its scores on training rows flatter where it was trained on them",
+            "estimate": "its scores on training rows are too high if it was trained on them",
         }
         return shown | (
-            {"rows": "one at a time: its answers depend on the rows beside"} if self._alone else {}
+            {"rows": "one at a time: a prediction depends on the other rows of its batch"}
+            if self._alone
+            else {}
         )
 
     @property
-    def premise(self) -> str:
+    def assumptions(self) -> str:
         return (
-            f"The certificate takes for granted that the file {self._facts['file']} was neither trained nor chosen on "
-            "the rows that certify: nothing here can check it."
+            f"The certificate assumes that the file {self._facts['file']} was neither trained nor selected on "
+            "the certification rows; this cannot be checked."
         )
 
     @property

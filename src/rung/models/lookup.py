@@ -108,8 +108,8 @@ class Lookup(Model):
         return {self._next_name: _NEXT}
 
     @property
-    def premise(self) -> str:
-        return self._next.premise
+    def assumptions(self) -> str:
+        return self._next.assumptions
 
     @property
     def chosen(self) -> Mapping[str, Any]:

@@ -309,7 +309,7 @@ def _try(
         "why": why.as_dict(),
         "importance": gain.as_dict(),
         "over_limits": [],
-        "premise": fitted.model.premise,
+        "premise": fitted.model.assumptions,
     }
 
 
@@ -352,7 +352,7 @@ def _judge(
         split = job.data.facts["split"]
         return {
             "certificate": certify.certificate(
-                outcome, requirements, job.product.confidence, split, grouped, _premise(job, trial)
+                outcome, requirements, job.product.confidence, split, grouped, _assumptions(job, trial)
             )
         }
 
@@ -366,8 +366,8 @@ def _judge(
     return ("cleared", facts["certificate"]) if facts["certificate"] else ("failed certification", None)
 
 
-def _premise(job: _Job, trial: Mapping[str, Any]) -> str:
-    """Return what a certificate takes for granted: the model's premise, and that of rows that people labelled."""
+def _assumptions(job: _Job, trial: Mapping[str, Any]) -> str:
+    """Return what a certificate assumes: of the model, and of rows that people labelled."""
     audit = job.data.facts.get("audit")
     return sentences(
         "en", trial["premise"], say("label.premise", "en", n=audit["cannot_be_told"]) if audit else ""
