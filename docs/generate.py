@@ -27,6 +27,20 @@ EFFORT = """
 | 5 | characters up to 200 million; eight times the rows searched on |
 
 Anything the dial sets can be set explicitly under `ladder: [{model: ..., params: {...}}]`.
+
+## Fits of a rung
+
+A rung is fitted once on all training rows, and before that on the folds that score it. The winner's learning curve adds
+three fits on an eighth, a quarter and half of a fold; it is left out where a fit takes minutes.
+
+| training rows | folds | fits |
+|---|---|---|
+| under 1,000 | 5 | 6 |
+| under 5,000 | 3 | 4 |
+| 5,000 and more, or a `time` column, or a fit planned to take more than two minutes | 1 | 2 |
+
+`rung plan` shows the number for each rung. A fit that raises an error leaves its rung out, with the reason in the report;
+`budget.minutes` ends one that is running where its model asks for it.
 """
 
 

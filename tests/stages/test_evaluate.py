@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 
-from rung.building.evaluate import count_folds, folds
+from rung.building.evaluate import folds
+from rung.core.folds import planned_folds
 from rung.core.types import Examples, Field, Schema
 
 SCHEMA = Schema((Field("text", "text", "input"),), (Field("label", "category", "output", ("a", "b")),))
@@ -39,4 +40,14 @@ def test_few_rows_are_all_scored() -> None:
 @pytest.mark.parametrize("rows", [40, 999, 1_000, 4_999, 5_000])
 def test_folds_are_counted_without_making_them(rows: int) -> None:
     some = examples(["a", "b"] * (rows // 2))
-    assert count_folds(some) == len(folds(some)[0])
+    assert planned_folds(rows, by_time=False) == len(folds(some).parts)
+
+
+@pytest.mark.parametrize("rows", [400, 3_000, 6_000])
+def test_a_fit_of_minutes_is_scored_on_one_part(rows: int) -> None:
+    some = examples(["a", "b"] * (rows // 2))
+    [(train, test)], how = folds(some, fit_seconds=121.0)
+    assert how == {"how": "part", "folds": 1} and planned_folds(rows, False, 121.0) == 1
+    assert not set(train) & set(test) and len(train) + len(test) == rows
+    assert len(test) == pytest.approx(rows / 5, rel=0.05)
+    assert folds(some, fit_seconds=119.0) == folds(some)

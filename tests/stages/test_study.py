@@ -35,12 +35,15 @@ def test_a_curve_fits_three_small_parts_and_ends_where_the_evaluation_did():
         def predict(self, inputs):
             return [Prediction("a") for _ in inputs["text"]]
 
-    def fit(rows):
-        sizes.append(len(rows))
-        assert set(rows.targets) == {"a", "b"}
-        return Model()
+    train = examples(400)
 
-    found = learning_curve(examples(400), examples(100), ACCURACY, 0.9, fit)
+    def fit(parts):
+        for part in parts:
+            sizes.append(len(part))
+            assert set(train.take(part).targets) == {"a", "b"}
+            yield Model()
+
+    found = learning_curve(train, examples(100), ACCURACY, 0.9, fit)
     assert sizes == [50, 100, 200]
     assert found["points"] == [{"rows": n, "score": 0.5} for n in sizes] + [{"rows": 400, "score": 0.9}]
 
@@ -52,11 +55,14 @@ def test_a_rare_label_stays_in_every_part():
         def predict(self, inputs):
             return [Prediction("a") for _ in inputs["text"]]
 
-    def fit(rows):
-        sizes.append(list(rows.targets).count("b"))
-        return Model()
+    train = examples(400, lambda i: "b" if i < 5 else "a")
 
-    learning_curve(examples(400, lambda i: "b" if i < 5 else "a"), examples(10), ACCURACY, 0.9, fit)
+    def fit(parts):
+        for part in parts:
+            sizes.append(list(train.take(part).targets).count("b"))
+            yield Model()
+
+    learning_curve(train, examples(10), ACCURACY, 0.9, fit)
     assert sizes == [3, 3, 3]
 
 

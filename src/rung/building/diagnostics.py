@@ -6,7 +6,7 @@ Everything here is computed from training rows held out of a fit; certification 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from rung.core.types import Examples, Prediction
 FRACTIONS = (0.125, 0.25, 0.5)
 _FEWEST_ROWS = 20
 _BINS = 10
+FitParts = Callable[[Sequence[Sequence[int]]], Iterable[Any]]
 
 
 def reliability(
@@ -54,19 +55,19 @@ def reliability(
 
 
 def learning_curve(
-    train: Examples, test: Examples, metric: Metric, last: float, fit: Callable[[Examples], Any]
+    train: Examples, test: Examples, metric: Metric, last: float, fit: FitParts
 ) -> dict[str, Any]:
     """Return the score on the same held-out rows after learning from an eighth, a quarter, half and all of a fold.
 
-    last: the score on `test` of the model fitted on all of `train`, known from the evaluation.
+    last: the score on `test` of the model fitted on all of `train`, known from the evaluation. fit: yields a loaded
+    model for each of the given lists of rows of `train`, in order.
     """
+    parts = [_share(train.targets, train.units, fraction) for fraction in FRACTIONS]
+    parts = [part for part in parts if _FEWEST_ROWS <= len(part) < 0.8 * len(train)]
     points: list[dict[str, Any]] = []
-    for fraction in FRACTIONS:
-        part = train.take(_share(train.targets, train.units, fraction))
-        if _FEWEST_ROWS <= len(part) < 0.8 * len(train):
-            answers = fit(part).predict(test.inputs)
-            reached = score(metric, ScoredRows.of(test, answers))
-            points.append({"rows": len(part), "score": round(reached, 5)})
+    for part, model in zip(parts, fit(parts), strict=True):
+        reached = score(metric, ScoredRows.of(test, model.predict(test.inputs)))
+        points.append({"rows": len(part), "score": round(reached, 5)})
     points.append({"rows": len(train), "score": round(last, 5)})
     return {"points": points, "metric": metric.name, "test_rows": len(test)}
 

@@ -6,40 +6,52 @@ Every published score, interval and mistake comes from here; certification rows 
 from __future__ import annotations
 
 import math
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from rung.core import registry
 from rung.core.excerpt import excerpt
-from rung.core.folds import assign_folds, train_test_rows
+from rung.core.folds import assign_folds, planned_folds, train_test_rows
 from rung.core.messages import say
 from rung.core.metrics import scored
 from rung.core.metrics.base import MeanMetric, Metric
 from rung.core.metrics.scored import ScoredRows
 from rung.core.stats.confidence_bounds import Bound
 from rung.core.task import Task
-from rung.core.types import Examples, Prediction, take_rows
+from rung.core.types import Columns, Examples, Prediction, take_rows
 
 # Rows of the rarest label that a score should rest on, and what is held out to have them.
-_ONE_PART = 5_000
 _HELD_OUT, _RARE_ROWS, _MOST_HELD_OUT = 5_000, 50, 100_000
-Fit = Callable[[Examples], Any]
-# Called with a fold's model, its held-out rows and its answers, while the model is there.
 _LEAST_RANDOM = 30
-OnFold = Callable[[object, Examples, Sequence[Prediction]], None]
+# Called with a fold's model, its held-out rows and its answers, while the model is there.
+OnFold = Callable[[Any, Examples, Sequence[Prediction]], None]
+
+
+class Answers(Protocol):
+    """A model as far as it is asked here."""
+
+    def predict(self, inputs: Columns) -> list[Prediction]: ...
+
+
+class HeldOut(NamedTuple):
+    """Which rows are held out of which fit. parts: (train, test) row numbers of each fold.
+
+    how: for the report: how (folds, part, latest) and in how many folds.
+    """
+
+    parts: list[tuple[list[int], list[int]]]
+    how: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """Answers on held-out training rows. `rows` indexes the training examples; answers align with it.
 
-    held_out: how (folds, part, latest) and in how many folds; method: the same in words.
+    held_out: how (folds, part, latest) and in how many folds; method: the same in words. first: the rows that the
+    first fold held out.
     """
 
     rows: tuple[int, ...]
@@ -47,47 +59,39 @@ class Evaluation:
     units: tuple[str, ...]
     answers: tuple[Prediction, ...]
     held_out: Mapping[str, Any]
+    first: frozenset[int]
 
     @property
     def method(self) -> str:
         return say(f"method.{self.held_out['how']}", "en", n=self.held_out["folds"])
 
 
-def folds(examples: Examples) -> tuple[list[tuple[list[int], list[int]]], dict[str, Any]]:
-    """Return (train, test) row numbers of each fold, and how the rows were held out.
+def folds(examples: Examples, fit_seconds: float = 0.0) -> HeldOut:
+    """Return which rows are held out to score a rung whose fit is planned to take so long; see `planned_folds`.
 
-    Under 1,000 rows five folds, under 5,000 three, else one part of a fifth, at most 5,000 rows (more where a label
-    is rare); with a time column the latest fifth. A unit stays whole; targets are spread evenly.
+    One part is a fifth of the rows, at most 5,000 of them (more where a label is rare); with a time column the
+    latest fifth. A unit stays whole; targets are spread evenly.
     """
     n = len(examples)
     if _has_times(examples):
         order = sorted(range(n), key=lambda i: examples.times[i])
         test = order[n - max(n // 5, 1) :]
-        return [(order[: n - len(test)], test)], {"how": "latest", "folds": 1}
-    part = assign_folds(_dealt(n), examples.units, [str(target) for target in examples.targets])
+        return HeldOut([(order[: n - len(test)], test)], {"how": "latest", "folds": 1})
+    wanted = planned_folds(n, False, fit_seconds)
+    dealt = 5 if wanted == 1 else wanted
+    part = assign_folds(dealt, examples.units, [str(target) for target in examples.targets])
     count = int(part.max()) + 1
     split = [(train.tolist(), test.tolist()) for train, test in train_test_rows(part, count)]
-    if n < _ONE_PART:
-        return split, {"how": "folds", "folds": count}
+    if wanted > 1:
+        return HeldOut(split, {"how": "folds", "folds": count})
     train, test = split[0]
     # Spread over the whole source: its first rows may be of one time, one author, one label.
     kept = test[:: -(-len(test) // _most_held_out(examples))]
-    return [(sorted({*train, *test} - {*kept}), kept)], {"how": "part", "folds": 1}
-
-
-def count_folds(examples: Examples) -> int:
-    """Return how many folds `folds` makes at most."""
-    one = _has_times(examples) or len(examples) >= _ONE_PART
-    return 1 if one else _dealt(len(examples))
+    return HeldOut([(sorted({*train, *test} - {*kept}), kept)], {"how": "part", "folds": 1})
 
 
 def _has_times(examples: Examples) -> bool:
     return len(set(examples.times)) > 1
-
-
-def _dealt(rows: int) -> int:
-    """Return into how many parts rows are dealt; of many rows one alone is held out."""
-    return 5 if rows < 1_000 or rows >= _ONE_PART else 3
 
 
 def _most_held_out(examples: Examples) -> int:
@@ -97,31 +101,28 @@ def _most_held_out(examples: Examples) -> int:
     return min(max(_HELD_OUT, needed), _MOST_HELD_OUT) if len(counts) > 1 else _HELD_OUT
 
 
-def evaluate(model_name: str, examples: Examples, fit: Fit, *on_fold: OnFold) -> Evaluation:
+def evaluate(
+    examples: Examples, held_out: HeldOut, models: Iterable[Answers], *on_fold: OnFold
+) -> Evaluation:
     """Return the answers of a rung on rows held out of its training.
 
-    fit: returns a fitted model for the rows given. Each is saved, loaded and asked as a bundle's would be.
+    models: those fitted on the training rows of each part, in their order, saved and loaded as a bundle's would be.
     """
-    family = registry.model(model_name)
-    split, held_out = folds(examples)
     answers: dict[int, Prediction] = {}
-    for train, test in split:
-        fitted = fit(examples.take(train))
-        with tempfile.TemporaryDirectory(prefix="rung-") as scratch:
-            fitted.save(Path(scratch))
-            model = family.load(Path(scratch), examples.schema)
-            for start in range(0, len(test), 512):
-                piece = test[start : start + 512]
-                answers |= dict(zip(piece, model.predict(examples.take(piece).inputs), strict=True))
-            for look in on_fold:
-                look(model, examples.take(test), [answers[i] for i in test])
+    for (_, test), model in zip(held_out.parts, models, strict=True):
+        for start in range(0, len(test), 512):
+            piece = test[start : start + 512]
+            answers |= dict(zip(piece, model.predict(examples.take(piece).inputs), strict=True))
+        for look in on_fold:
+            look(model, examples.take(test), [answers[i] for i in test])
     rows = sorted(answers)
     return Evaluation(
         tuple(rows),
         tuple(examples.targets[i] for i in rows),
         tuple(examples.units[i] for i in rows),
         tuple(answers[i] for i in rows),
-        held_out,
+        held_out.how,
+        frozenset(held_out.parts[0][1]),
     )
 
 
@@ -137,15 +138,17 @@ def among(evaluation: Evaluation, units: Sequence[str]) -> Evaluation:
         tuple(evaluation.units[i] for i in places),
         tuple(evaluation.answers[i] for i in places),
         evaluation.held_out,
+        evaluation.first,
     )
 
 
-def first_fold(examples: Examples, units: Sequence[str] | None) -> tuple[list[int], list[int]]:
+def first_fold(
+    examples: Examples, held_out: HeldOut, units: Sequence[str] | None
+) -> tuple[list[int], list[int]]:
     """Return the rows of the first fold to learn from, and those to score on: of `among` the same as it keeps."""
-    split, _ = folds(examples)
-    learn, test = split[0]
+    learn, test = held_out.parts[0]
     if units is not None:
-        asked = [row for _, rows in split for row in rows]
+        asked = [row for _, rows in held_out.parts for row in rows]
         kept = {asked[place] for place in _of_units([examples.units[row] for row in asked], units)}
         test = [row for row in test if row in kept] or test
     return learn, test
@@ -172,10 +175,8 @@ def scored_rows(evaluation: Evaluation, examples: Examples) -> ScoredRows:
 
 def first_fold_score(evaluation: Evaluation, metric: Metric, examples: Examples) -> float:
     """Return the score on the first fold's held-out rows alone: where its learning curve ends."""
-    test = set(folds(examples)[0][0][1])
-    places = [place for place, row in enumerate(evaluation.rows) if row in test] or list(
-        range(len(evaluation.rows))
-    )
+    places = [place for place, row in enumerate(evaluation.rows) if row in evaluation.first]
+    places = places or list(range(len(evaluation.rows)))
     return scored.score(metric, scored_rows(evaluation, examples).take(places))
 
 
@@ -235,7 +236,7 @@ def _normal_quantile(p: float) -> float:
 
 
 def best(trials: Sequence[Mapping[str, Any]], metric: str, higher_is_better: bool) -> str | None:
-    """Return the rung with the best score on held-out training rows; the cheaper one in a tie; None when all exports broke."""
-    sound = [trial for trial in trials if not trial["differing"]]
+    """Return the rung with the best score on held-out training rows; the cheaper one in a tie; None when all failed."""
+    sound = [trial for trial in trials if trial["status"] != "failed" and not trial["differing"]]
     sign = 1.0 if higher_is_better else -1.0
     return str(max(sound, key=lambda trial: sign * trial["scores"][metric])["rung"]) if sound else None

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from rung.core import registry
+from rung.core.device import resolve_device
 from rung.core.errors import DataError, Problem, RungError, SpecError, did_you_mean
+from rung.core.folds import planned_folds
 from rung.core.model import DataFacts, FitContext, Ladder, Model, Rung
 from rung.core.params import make_params
 from rung.core.prices import Prices
@@ -20,7 +22,10 @@ _CHOSEN = "as you chose"
 
 def fit_context(product: Product, threads: int, base: Path, seconds: float | None = None) -> FitContext:
     """Return what every fit of this product may use. base: the folder its relative paths start from."""
-    return FitContext(product.seed, threads, product.budget.effort, seconds, base, product.bar[0].metric)
+    device = resolve_device(product.budget.device)
+    return FitContext(
+        product.seed, threads, product.budget.effort, seconds, base.resolve(), product.bar[0].metric, device
+    )
 
 
 def ladder(product: Product, floor: str, facts: DataFacts, prices: Prices, fit: FitContext) -> Ladder:
@@ -45,7 +50,7 @@ def ladder(product: Product, floor: str, facts: DataFacts, prices: Prices, fit: 
             if reason is None:
                 behind = before is not None and spec.model not in (floor, before)
                 spec = _behind(str(before), spec, product) if behind else spec
-                rungs.append(_rung(spec, product.task, facts, prices, fit))
+                rungs.append(_rung(spec, product, facts, prices, fit))
             elif product.ladder is None:
                 left_out[spec.name or spec.model] = reason
             else:
@@ -55,7 +60,7 @@ def ladder(product: Product, floor: str, facts: DataFacts, prices: Prices, fit: 
     if problems:
         raise SpecError(problems, "product.yaml")
     if floor not in {rung.model for rung in rungs}:
-        rungs.append(_rung(RungSpec(model=floor), product.task, facts, prices, fit))
+        rungs.append(_rung(RungSpec(model=floor), product, facts, prices, fit))
     return Ladder(tuple(sorted(rungs, key=lambda rung: (rung.usd_per_1k, rung.name))), left_out)
 
 
@@ -135,10 +140,12 @@ def _family(spec: RungSpec, task: str) -> tuple[type[Model], Any]:
     return family, make_params(family.Params, spec.params)
 
 
-def _rung(spec: RungSpec, task: str, facts: DataFacts, prices: Prices, fit: FitContext) -> Rung:
-    family, params = _family(spec, task)
+def _rung(spec: RungSpec, product: Product, facts: DataFacts, prices: Prices, fit: FitContext) -> Rung:
+    family, params = _family(spec, product.task)
     cost = family.cost(facts, params, fit)
-    return Rung(spec.name or spec.model, spec.model, params, cost, prices.usd(cost.cpu_seconds_per_1k))
+    folds = planned_folds(facts.rows, product.data.time is not None, cost.refit_seconds)
+    usd = prices.usd(cost.cpu_seconds_per_1k)
+    return Rung(spec.name or spec.model, spec.model, params, cost, usd, folds + 1)
 
 
 def recognise(

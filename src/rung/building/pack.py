@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,13 +15,18 @@ from rung.core import registry
 from rung.core.blobs import Blob, BundleMedia
 from rung.core.kind import kind
 from rung.core.manifest import Manifest, hash_files, identity, read_manifest
-from rung.core.model import Model
+from rung.core.model import Fitted
 from rung.core.spec.product import Product
 from rung.core.task import Task
-from rung.core.types import Examples
+from rung.core.types import Examples, Prediction
 from rung.data.prepare.cleaning_log import chain_of
 
 SELFTEST_ROWS = 10
+
+
+def selftest_places(rows: int) -> list[int]:
+    """Return which of so many training rows become the self-test, evenly spread."""
+    return list(range(0, rows, max(rows // SELFTEST_ROWS, 1)))[:SELFTEST_ROWS]
 
 
 def pack(
@@ -29,45 +34,43 @@ def pack(
     product: Product,
     task: Task,
     rung: tuple[str, str],
-    model: Model,
-    examples: Examples,
+    fitted: Fitted,
+    selftest: tuple[Examples, Sequence[Prediction]],
     data: Mapping[str, Any],
 ) -> Manifest:
     """Write an uncertified bundle of a fitted model into an empty folder and return its manifest.
 
-    rung: its name and its model family. examples: the training rows; ten of them become the self-test.
-    data: counts and hash of the data, for the manifest.
+    rung: its name and its model family. selftest: rows, and what the fitted model answered to them. data: counts and
+    hash of the data, for the manifest.
     """
-    (folder / "model").mkdir()
-    model.save(folder / "model")
-    sample = examples.take(
-        list(range(0, len(examples), max(len(examples) // SELFTEST_ROWS, 1)))[:SELFTEST_ROWS]
-    )
-    kinds = {field.name: kind(field.kind) for field in examples.schema.inputs}
+    shutil.copytree(fitted.folder, folder / "model")
+    sample, answers = selftest
+    schema = sample.schema
+    kinds = {field.name: kind(field.kind) for field in schema.inputs}
     with (folder / "selftest.jsonl").open("w", encoding="utf-8") as file:
-        for inputs, answer in zip(sample.records(), model.predict(sample.inputs), strict=True):
+        for inputs, answer in zip(sample.records(), answers, strict=True):
             shown = {name: known.to_json(inputs[name]) for name, known in kinds.items()}
             for value in inputs.values():
                 if isinstance(value, Blob):
                     BundleMedia(folder).add(value)
-            case = {"inputs": shown, "answer": task.response(answer, examples.schema, scores=True)}
+            case = {"inputs": shown, "answer": task.response(answer, schema, scores=True)}
             file.write(json.dumps(case, ensure_ascii=False) + "\n")
     rung_version = _version("rung")
-    code = registry.code_version(product.task, rung[1], *model.children)
+    code = registry.code_version(product.task, rung[1], *fitted.children)
     clean = chain_of(product, task).as_dict()
     manifest = Manifest(
         name=product.name,
-        version=identity(hash_files(folder), examples.schema, code, clean),
+        version=identity(hash_files(folder), schema, code, clean),
         rung_version=rung_version,
         task=product.task,
         rung=rung[0],
         model=rung[1],
         endpoint=f"/v1/models/{product.name}/predict",
-        schema=examples.schema,
+        schema=schema,
         files={},
-        children={name: f"model/{place}" for name, place in model.children.items()},
+        children={name: f"model/{place}" for name, place in fitted.children.items()},
         data=dict(data),
-        chosen=dict(model.chosen),
+        chosen=dict(fitted.chosen),
         clean=clean,
         environment=_environment(),
     )

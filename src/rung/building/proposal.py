@@ -68,7 +68,7 @@ class Proposal:
         needed = rows_needed(min(self.at_least + 0.03, 1.0), self.at_least, 0.025)
         others = ", ".join(other.task for other in self.guesses[1:]) or "nothing else that rung knows"
         rungs = "\n".join(
-            f"#   {r.name}: {r.usd_per_1k:.6f} USD per 1,000 answers, about {_duration(r.planned.fit_seconds)} a fit"
+            f"#   {r.name}: {r.usd_per_1k:.6f} USD per 1,000 answers, {r.fits} fits of about {_duration(r.planned.fit_seconds)}"
             for r in self.ladder.rungs
         )
         count = f"{self.rows:,}" if self.rows_are_all else f"more than {self.rows:,}"
@@ -134,7 +134,8 @@ budget:
 def ladder_dicts(ladder: Sequence[Rung]) -> list[dict[str, Any]]:
     """Return rungs as JSON: what each is planned to cost."""
     return [
-        {"rung": r.name, "model": r.model, "usd_per_1k": r.usd_per_1k, **asdict(r.planned)} for r in ladder
+        {"rung": r.name, "model": r.model, "usd_per_1k": r.usd_per_1k, "fits": r.fits, **asdict(r.planned)}
+        for r in ladder
     ]
 
 

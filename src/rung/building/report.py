@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 from rung.core.messages import say
+from rung.core.model import Rung
 from rung.core.spec.product import Condition, Product
 from rung.core.stats.confidence_bounds import rows_needed
 
@@ -46,8 +47,9 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     (
         "trials.status",
         "text",
-        "cleared, failed certification, below bar, over limit, broken export, not certified, not needed",
+        "cleared, failed certification, below bar, over limit, broken export, not certified, not needed, failed",
     ),
+    ("trials.problem", "text", "why the rung failed; it then has neither scores nor measurements"),
     ("trials.scores", "object", "metrics on training rows held out from the fit (see method)"),
     ("trials.method", "text", "how they were held out"),
     ("trials.held_out", "object", "the same for programs: how (folds, part, latest) and folds"),
@@ -137,6 +139,14 @@ class Findings:
     costs: Mapping[str, Any] = field(default_factory=dict)
 
 
+def failed_trial(rung: Rung, why: str) -> dict[str, Any]:
+    """Return what stands in a report for a rung that could not be tried to its end."""
+    return {
+        "rung": rung.name, "model": rung.model, "is_floor": False, "status": "failed", "problem": why, "scores": {},
+        "over_limits": [], "differing": 0, "planned_usd_per_1k": round(rung.usd_per_1k, 9),
+    }  # fmt: skip
+
+
 def report(
     product: Product,
     data: Mapping[str, Any],
@@ -159,7 +169,16 @@ def report(
         "split",
         "encoding",
     )
-    hidden = {"details", "version", "measured", "reliability", "why", "importance", "fold_score", "premise"}
+    hidden = {
+        "details",
+        "version",
+        "measured",
+        "reliability",
+        "why",
+        "importance",
+        "fold_score",
+        "assumptions",
+    }
     return {
         "rung_version": machine["rung_version"],
         "product": product.name,

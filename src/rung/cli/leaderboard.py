@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,10 @@ def print_outcome(report: Mapping[str, Any], folder: Path, bundle: Path, lang: s
     else:
         refused, packed = (escape(say(f"term.{key}", lang)) for key in ("refused", "packed"))
         screen.print(sentences(lang, f"[yellow]{refused}[/yellow]", packed))
+    for trial in report["trials"]:
+        if trial["status"] == "failed":
+            why = say("term.rung_failed", lang, rung=trial["rung"], problem=trial["problem"])
+            screen.print(f"[yellow]{escape(why)}[/yellow]")
     for line in _advice(report, lang):
         screen.print(f"- {line}", markup=False)
     screen.print(say("term.report", lang, path=folder / "report.html"), markup=False)
@@ -58,14 +62,21 @@ def _table(report: Mapping[str, Any], width: int, lang: str) -> Table:
     table.add_column(say("board.status", lang), no_wrap=True)
     for trial in report["trials"]:
         won = trial["rung"] == report["winner"]
-        cells = [f"{trial['scores'][name]:.4f}" if name in trial["scores"] else "" for name in names]
-        cells += [
-            f"{trial['latency_ms']['p50']:.2f}",
-            f"{trial['throughput_per_s']:,.0f}",
-            f"{trial['size_mb']:.2f}",
-            f"{trial['usd_per_1k']:.7f}",
-            f"{trial['fit_seconds']:.1f}",
-        ]
+        cells = _figures(trial, names)
         shown = status(trial["status"], lang)
         table.add_row(escape(trial["rung"]), *cells, escape(shown), style="bold" if won else None)
     return table
+
+
+def _figures(trial: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """Return the cells of a trial's scores and measurements: empty ones for a rung that failed."""
+    if not trial["scores"]:
+        return [""] * (len(names) + 5)
+    return [
+        *(f"{trial['scores'][name]:.4f}" if name in trial["scores"] else "" for name in names),
+        f"{trial['latency_ms']['p50']:.2f}",
+        f"{trial['throughput_per_s']:,.0f}",
+        f"{trial['size_mb']:.2f}",
+        f"{trial['usd_per_1k']:.7f}",
+        f"{trial['fit_seconds']:.1f}",
+    ]

@@ -103,6 +103,16 @@ class Progress:
             self._text("fit", rung=facts["rung"], n=self._fits, rows=facts["rows"], planned=planned)
         )
 
+    def _on_progress(self, facts: dict[str, Any]) -> None:
+        shown = {key: facts[key] for key in ("rung", "job", "step", "total")}
+        metrics = "".join(f"  {name} {value:.4g}" for name, value in facts["metrics"].items())
+        self._update_status(self._text("progress", **shown) + escape(metrics))
+
+    def _on_failed(self, facts: dict[str, Any]) -> None:
+        self._remaining.skip(facts["rung"])
+        problem = f"{facts['problem'].rstrip('.')}. {facts['fix']}".strip()
+        self._print_line(f"[yellow]{self._text('rung_failed', rung=facts['rung'], problem=problem)}[/yellow]")
+
     def _on_trial(self, facts: dict[str, Any]) -> None:
         self._remaining.finish(facts["rung"], self._now)
         colour = "green" if facts["status"] == "cleared" else "yellow"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -20,8 +20,11 @@ class Resources:
 
 
 class Engine(Protocol):
-    """Runs a top-level function over jobs and yields results in the order of the jobs."""
+    """Runs a top-level function over jobs and yields results in the order of the jobs.
 
-    def map(
-        self, fn: Callable[[Job], Result], jobs: Sequence[Job], resources: Resources
-    ) -> Iterator[Result]: ...
+    Jobs and results can be pickled: jobs carry handles of data, results are folders on a disk that all workers share.
+    """
+
+    def map(self, fn: Callable[[Job], Result], jobs: Iterable[Job], resources: Resources) -> Iterator[Result]:
+        """Yield fn(job) for each job, in order. resources: what one job needs."""
+        ...

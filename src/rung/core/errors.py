@@ -44,6 +44,13 @@ class InputError(RungError):
     """A row sent for prediction cannot be answered."""
 
 
+class FitCancelled(RungError):
+    """A fit was stopped before its end: a model raises it when `context.cancelled()` says so."""
+
+    def __init__(self) -> None:
+        super().__init__("the fit was stopped: the time budget is spent", fix="Raise `budget.minutes`.")
+
+
 class MissingExtra(RungError):
     """A part of rung needs packages that are not installed."""
 

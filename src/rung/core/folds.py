@@ -10,6 +10,20 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 
+# From so many rows on one part is held out: its score is exact enough, and folds would cost as many fits.
+ONE_PART_ROWS = 5_000
+# A fit planned to take longer than this is not repeated for each fold either.
+ONE_PART_SECONDS = 120.0
+
+
+def planned_folds(rows: int, by_time: bool, fit_seconds: float = 0.0) -> int:
+    """Return how many times a rung is fitted to be scored on rows held out: five times below 1,000 rows, three below
+    5,000, else once. Once too where rows have a time, and where a fit is planned to take more than two minutes.
+    """
+    if by_time or rows >= ONE_PART_ROWS or fit_seconds > ONE_PART_SECONDS:
+        return 1
+    return 5 if rows < 1_000 else 3
+
 
 def assign_folds(
     n_folds: int,

@@ -12,14 +12,22 @@ from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from rung.core.device import Device
 from rung.core.errors import MissingExtra, RungError
+from rung.core.job_channel import JobChannel
 from rung.core.types import Columns, Examples, Prediction, Schema
 
 
 @dataclass(frozen=True)
 class FitContext:
-    """What a fit may use. effort: 0 to 5, the one dial. seconds: a wish, not a promise; None is no limit.
-    base: the folder that relative paths among the parameters start from. goal: metric of the bar's first condition."""
+    """What a fit may use; it can be pickled, since a fit may run in another process.
+
+    effort: 0 to 5, the one dial. seconds: a wish, not a promise; None is no limit. base: the folder that relative
+    paths among the parameters start from. goal: metric of the bar's first condition. device: where tensors may lie.
+    scratch: a folder for checkpoints, kept until the trial is whole, so that a fit that was killed finds them again;
+    None where nothing is kept. validation: rows held out of these training rows for early stopping, for a family
+    with a `VALIDATION_SHARE`.
+    """
 
     seed: int = 0
     threads: int = 1
@@ -27,6 +35,19 @@ class FitContext:
     seconds: float | None = None
     base: Path = Path()
     goal: str = "accuracy"
+    device: Device = "cpu"
+    scratch: Path | None = None
+    validation: Examples | None = None
+    channel: JobChannel | None = None
+
+    def report(self, step: int, total: int, metrics: Mapping[str, float] | None = None) -> None:
+        """Say how far the fit has come; shown while the build runs. Cheap enough to call at every step."""
+        if self.channel is not None:
+            self.channel.report(step, total, metrics or {})
+
+    def cancelled(self) -> bool:
+        """Return whether the time budget is spent. A fit that asks stops: it raises FitCancelled."""
+        return self.channel is not None and self.channel.cancelled()
 
 
 @dataclass(frozen=True)
@@ -43,23 +64,39 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class Cost:
-    """A planned price: seconds of one core. Said to be a plan; the trial measures."""
+    """A planned price: seconds of one core. Said to be a plan; the trial measures.
+
+    cached_seconds: of `fit_seconds`, what a second fit on the same rows does not spend again (embeddings that are kept
+    by content). gpu_seconds_per_1k: of a GPU, for 1,000 answers. service_usd_per_1k: what services charge for them.
+    """
 
     fit_seconds: float
     cpu_seconds_per_1k: float
     memory_mb: float
     size_mb: float
+    cached_seconds: float = 0.0
+    gpu_seconds_per_1k: float = 0.0
+    service_usd_per_1k: float = 0.0
+
+    @property
+    def refit_seconds(self) -> float:
+        """Return the seconds of each further fit on the same rows."""
+        return self.fit_seconds - self.cached_seconds
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One candidate: a model family with its parameters, and what a prediction of it is planned to cost."""
+    """One candidate: a model family with its parameters, and what a prediction of it is planned to cost.
+
+    fits: how often it will be fitted: on each fold, and on all rows.
+    """
 
     name: str
     model: str
     params: Any
     planned: Cost
     usd_per_1k: float
+    fits: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,6 +105,23 @@ class Ladder:
 
     rungs: tuple[Rung, ...]
     left_out: Mapping[str, RungError]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted model as a folder that `Model.save` wrote, and what its fit took. cpu_seconds: over all threads.
+
+    chosen, assumptions, children: those of the model. answers: what it said, before it was gone, to the rows that the
+    fit was asked to answer: what a packed copy is held against.
+    """
+
+    folder: Path
+    seconds: float
+    cpu_seconds: float
+    chosen: Mapping[str, Any]
+    assumptions: str
+    children: Mapping[str, str]
+    answers: tuple[Prediction, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,7 +135,8 @@ class Model(ABC):
     NEEDS: the extra whose packages `fit` imports. PACKAGES: those packages. TASKS: the tasks it can do.
     Params: a frozen dataclass of everything that can be set, with defaults. PLACE: "rung" enters every ladder,
     "asked" only one that names it, "before" stands in front of every rung where it is available. VARIANTS: more
-    rungs of the family, their name's ending to the parameters that differ.
+    rungs of the family, their name's ending to the parameters that differ. VALIDATION_SHARE: of the training rows,
+    which `fit` gets apart in `context.validation` instead of among its examples; 0 for none.
     """
 
     NEEDS: ClassVar[str] = ""
@@ -90,6 +145,7 @@ class Model(ABC):
     Params: ClassVar[type] = NoParams
     PLACE: ClassVar[Literal["rung", "asked", "before"]] = "rung"
     VARIANTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    VALIDATION_SHARE: ClassVar[float] = 0.0
 
     @classmethod
     @abstractmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ class Run:
     def __init__(self, folder: Path, listener: Listener | None = None) -> None:
         self.folder = folder
         self._listener = listener
+        self._telling = threading.RLock()
 
     def step(self, name: str, work: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
         """Return the folder of a step and its facts, doing the work unless a marker says it is whole.
@@ -46,14 +48,15 @@ class Run:
         return target, facts
 
     def event(self, kind: str, **facts: Any) -> None:
-        """Append a line to events.jsonl and tell the listener."""
+        """Append a line to events.jsonl and tell the listener, one event at a time whatever the thread."""
         line = json.dumps(
             {"at": round(time.time(), 3), "event": kind, **facts}, ensure_ascii=False, default=str
         )
-        with writing(self.folder), (self.folder / "events.jsonl").open("a", encoding="utf-8") as log:
-            log.write(line + "\n")
-        if self._listener:
-            self._listener(kind, facts)
+        with self._telling:
+            with writing(self.folder), (self.folder / "events.jsonl").open("a", encoding="utf-8") as log:
+                log.write(line + "\n")
+            if self._listener:
+                self._listener(kind, facts)
 
     @contextmanager
     def building(self) -> Iterator[None]:

@@ -136,17 +136,15 @@ class Blend(EmbeddingModel):
         from rung.training.text.encoders import MAX_ROWS, encoder_size_mb, encoding_seconds, resolve_encoder
 
         name = resolve_encoder(params.weights, facts.sample)
-        each = encoding_seconds(name, facts.chars_per_row) + 2e-4 + facts.chars_per_row * 9e-7
+        encoding = encoding_seconds(name, facts.chars_per_row)
+        each = encoding + 2e-4 + facts.chars_per_row * 9e-7
         size = (
             encoder_size_mb(name)
             + min(2 * _max_features(params, facts.rows), facts.rows * 50) * facts.labels * 4e-6
         )
-        return Cost(
-            3.0 + min(facts.rows, MAX_ROWS[context.effort]) * (each + 1e-3),
-            each * 1000,
-            200 + 3 * size,
-            size,
-        )
+        rows = min(facts.rows, MAX_ROWS[context.effort])
+        fit = 3.0 + rows * (each + 1e-3)
+        return Cost(fit, each * 1000, 200 + 3 * size, size, cached_seconds=rows * encoding)
 
 
 def _scaled(head: LinearHead, width: int, factor: float) -> LinearHead:

@@ -77,4 +77,5 @@ class FrozenEncoder(EmbeddingModel):
         name = resolve_encoder(params.weights, facts.sample)
         each = encoding_seconds(name, facts.chars_per_row)
         size = encoder_size_mb(name)
-        return Cost(2.0 + min(facts.rows, MAX_ROWS[context.effort]) * each, each * 1000, 120 + 3 * size, size)
+        encoding = min(facts.rows, MAX_ROWS[context.effort]) * each
+        return Cost(2.0 + encoding, each * 1000, 120 + 3 * size, size, cached_seconds=encoding)

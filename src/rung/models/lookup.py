@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -227,12 +227,15 @@ class Lookup(Model):
         family = registry.model(params.then)
         following_cost = family.cost(facts, make_params(family.Params, params.params), context)
         lookup_seconds = facts.chars_per_row * 2e-8 + len(params.rules) * 5e-7 + 2e-6
-        answers = following_cost.cpu_seconds_per_1k * (1.0 - facts.repeated) + lookup_seconds * 1000
-        return Cost(
-            following_cost.fit_seconds + facts.rows * lookup_seconds,
-            answers,
-            following_cost.memory_mb + 1,
-            following_cost.size_mb + 0.01,
+        rest = 1.0 - facts.repeated
+        return replace(
+            following_cost,
+            fit_seconds=following_cost.fit_seconds + facts.rows * lookup_seconds,
+            cpu_seconds_per_1k=following_cost.cpu_seconds_per_1k * rest + lookup_seconds * 1000,
+            gpu_seconds_per_1k=following_cost.gpu_seconds_per_1k * rest,
+            service_usd_per_1k=following_cost.service_usd_per_1k * rest,
+            memory_mb=following_cost.memory_mb + 1,
+            size_mb=following_cost.size_mb + 0.01,
         )
 
 

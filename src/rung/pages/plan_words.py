@@ -66,7 +66,7 @@ def lights(plan: Plan, lang: str) -> list[tuple[str, str]]:
 
 def ladder_head(plan: Plan, lang: str) -> list[str]:
     """Return the column names of the ladder."""
-    names = [say(f"ladder.{name}", lang) for name in ("price", "fit", "memory", "size")]
+    names = [say(f"ladder.{name}", lang) for name in ("price", "fits", "fit", "memory", "size")]
     return [say("ladder.rung", lang), say("ladder.expected", lang, metric=plan["bar"]["metric"]), *names]
 
 
@@ -77,6 +77,7 @@ def ladder_rows(plan: Plan, lang: str) -> list[list[str]]:
             rung["rung"],
             "{:.2f}–{:.2f}".format(*rung["expected"]) if rung["expected"] else say("ladder.no_prior", lang),
             significant(rung["usd_per_1k"]),
+            str(rung.get("fits", "")),
             significant(rung["fit_seconds"] / 60, 1),
             f"{rung['memory_mb']:,.0f}",
             f"{rung['size_mb']:,.1f}",

@@ -162,7 +162,8 @@ def _curve(report: Mapping[str, Any], lang: str) -> str:
     curve = report.get("study", {}).get("curve", {})
     heading = f"<h3>{text(say('curve.title', lang))}</h3>"
     if "skipped" in curve:
-        return f"<div>{heading}{paragraph(say('curve.skipped', lang))}</div>"
+        why = say(f"curve_skipped.{curve['skipped']}", lang)
+        return f"<div>{heading}{paragraph(why)}</div>"
     points = [(p["rows"], p["score"]) for p in curve.get("points", [])]
     if len(points) < 2:
         return f"<div>{heading}{paragraph(say('curve.few', lang))}</div>"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rung.core.messages import (
@@ -141,15 +141,7 @@ def _leaderboard(report: Mapping[str, Any], lang: str) -> str:
         say(f"board.{name}", lang)
         for name in ("interval", "p50", "rate", "size", "memory", "price", "energy", "fit")
     ]
-    rows = [
-        [
-            t["rung"], status(t["status"], lang), *(f"{t['scores'][n]:.4f}" if n in t["scores"] else "" for n in names),
-            f"{t['interval'][0]:.3f}–{t['interval'][1]:.3f}", f"{t['latency_ms']['p50']:.2f}", f"{t['throughput_per_s']:,.0f}",
-            f"{t['size_mb']:.1f}", f"{t['peak_memory_mb']:.0f}", significant(t["usd_per_1k"] * 1000),
-            significant(t["wh_per_1k"] * 1000), f"{t['fit_seconds']:.1f}",
-        ]
-        for t in trials
-    ]  # fmt: skip
+    rows = [[t["rung"], status(t["status"], lang), *_figures(t, names)] for t in trials]
     confidence = percent(report["bar"][0]["confidence"])
     note = say("board.note", lang, metric=report["metric"], confidence=confidence)
     source = held_out(report, lang, "page.source_all")
@@ -158,7 +150,28 @@ def _leaderboard(report: Mapping[str, Any], lang: str) -> str:
         say("leaderboard.title", lang),
         paragraph(say("board.lead", lang)),
         table(head, rows, sentences(lang, source, note), winner=report["winner"]),
+        _failures(report, lang),
         _pareto(report, source, lang),
+    )
+
+
+def _figures(t: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """Return the cells of a trial's scores and measurements: empty ones for a rung that failed."""
+    if not t["scores"]:
+        return [""] * (len(names) + 8)
+    return [
+        *(f"{t['scores'][name]:.4f}" if name in t["scores"] else "" for name in names),
+        f"{t['interval'][0]:.3f}–{t['interval'][1]:.3f}", f"{t['latency_ms']['p50']:.2f}", f"{t['throughput_per_s']:,.0f}",
+        f"{t['size_mb']:.1f}", f"{t['peak_memory_mb']:.0f}", significant(t["usd_per_1k"] * 1000),
+        significant(t["wh_per_1k"] * 1000), f"{t['fit_seconds']:.1f}",
+    ]  # fmt: skip
+
+
+def _failures(report: Mapping[str, Any], lang: str) -> str:
+    """Return why rungs were left out after they were begun."""
+    failed = [t for t in report["trials"] if t["status"] == "failed"]
+    return "".join(
+        paragraph(say("board.failed", lang, rung=t["rung"], problem=t["problem"]), "note") for t in failed
     )
 
 
@@ -217,7 +230,7 @@ def claim(report: Mapping[str, Any], lang: str) -> str:
 
 def _labelled_by_people(report: Mapping[str, Any], lang: str) -> list[str]:
     audit = report["data"].get("audit")
-    return [paragraph(say("label.premise", lang, n=audit["cannot_be_told"]))] if audit else []
+    return [paragraph(say("label.assumptions", lang, n=audit["cannot_be_told"]))] if audit else []
 
 
 def _certificate(report: Mapping[str, Any], lang: str) -> str:

@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from rung.core.answers import answer_from_json, answer_to_json
 from rung.core.blobs import Blob, TransferMedia
-from rung.core.errors import RunError
+from rung.core.errors import BundleError
 from rung.core.kind import kind
 from rung.core.types import Prediction, Schema
 
@@ -48,7 +49,7 @@ def predict_in_subprocess(
 ) -> SubprocessResult:
     """Return the bundle's predictions of these rows, made in a fresh process with one thread.
 
-    measure: also time single rows and batches. Raises RunError with the end of the process's stderr if it fails.
+    measure: also time single rows and batches. Raises BundleError with the end of the process's stderr if it fails.
     """
     with tempfile.TemporaryDirectory(prefix="rung-") as scratch:
         asked, answered = Path(scratch) / "rows.jsonl", Path(scratch) / "answers.jsonl"
@@ -73,10 +74,12 @@ def predict_in_subprocess(
             check=False,
         )
         if done.returncode:
-            raise RunError(f"the packed model failed in a fresh process: {done.stderr[-2000:]}", str(bundle))
+            raise BundleError(
+                f"the packed model failed in a fresh process: {done.stderr[-2000:]}", str(bundle)
+            )
         with answered.open(encoding="utf-8") as file:
             measured = json.loads(next(file))
-            answers = [_prediction(json.loads(line)) for line in file]
+            answers = [answer_from_json(line) for line in file]
     return SubprocessResult(answers, measured)
 
 
@@ -86,13 +89,6 @@ def _single_thread_env() -> dict[str, str]:
     )
     # The child finds rung and plugins where this process found them, also those only on sys.path.
     return {**os.environ, **quiet, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "PYTHONUTF8": "1"}
-
-
-def _prediction(raw: dict[str, Any]) -> Prediction:
-    extra = raw.pop("extra")
-    if "probabilities" in extra:
-        extra["probabilities"] = np.array(extra["probabilities"])
-    return Prediction(**raw, extra=extra)
 
 
 def _main(bundle: str, asked: str, answered: str, measure: bool) -> None:
@@ -120,9 +116,7 @@ def _main(bundle: str, asked: str, answered: str, measure: bool) -> None:
     with Path(answered).open("w", encoding="utf-8") as file:
         file.write(json.dumps(measured) + "\n")
         for answer in answers:
-            file.write(
-                json.dumps({**vars(answer), "extra": dict(answer.extra)}, default=_json_default) + "\n"
-            )
+            file.write(answer_to_json(answer) + "\n")
 
 
 def _restored(row: dict[str, Any], schema: Schema, scratch: Path) -> dict[str, Any]:
@@ -178,14 +172,6 @@ def _peak_memory_mb() -> float:
         return 0.0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return float(peak / 1e6 if sys.platform == "darwin" else peak / 1e3)
-
-
-def _json_default(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 if __name__ == "__main__":

@@ -7,40 +7,39 @@ run folder keeps what is whole, so the same call goes on after a crash where the
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
+import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rung.building import certify, diagnostics, drift_reference, evaluate, pack, report
+from rung.building import certify, drift_reference, evaluate, pack, report
 from rung.building.certify import Requirement
 from rung.building.costs import costs
-from rung.building.explain import Explanations
-from rung.building.fit import FitJob, Fitted, fit
-from rung.building.importance import Importance
 from rung.building.ladder import check_costs, check_rules, fit_context, ladder
 from rung.building.proposal import ladder_dicts
 from rung.core import registry
 from rung.core.certificate_lock import CertificateLock
-from rung.core.engine import Engine, Resources
+from rung.core.engine import Engine
+from rung.core.errors import RunError, RungError
 from rung.core.files import read_json, whole_folder, write_json, write_text
 from rung.core.manifest import NAME as MANIFEST
 from rung.core.messages import language, say, sentences
-from rung.core.metrics.base import Metric
-from rung.core.model import DataFacts, FitContext, Rung
-from rung.core.prices import Prices, load_prices
-from rung.core.run import Listener, Run, choose_folder, open_run
+from rung.core.model import DataFacts, Ladder, Rung
+from rung.core.prices import load_prices
+from rung.core.run import Listener, choose_folder, open_run
 from rung.core.spec.product import Located, Product, load_product, naming_lines
-from rung.core.task import Task
-from rung.core.types import Dataset, Examples
+from rung.core.types import Examples
 from rung.data.checks import run_checks
 from rung.data.prepare.cast import with_inputs
 from rung.data.prepare.fingerprint import fingerprint_data
 from rung.data.prepare.parquet import read_examples
 from rung.data.prepare.prepare import dataset_from, prepare_once
+from rung.data.prepare.rows import forget_table, read_table
 from rung.data.profile.view import View
 from rung.engines.local import LocalEngine
 from rung.pages.report import render
@@ -48,10 +47,8 @@ from rung.runtime.embeddings.settings import use_embedding_cache
 from rung.runtime.weights.store import cache_folder
 from rung.serving.subprocess_predict import predict_in_subprocess
 from rung.tracking.follow import TrackingListener
+from rung.workflows.trial import BuildSetup, TrialRows, clear_scratch, run_trial, study
 
-# Rows of the training set that time the packed bundle and hold it against the fitted model: as many as are planned to
-# take so many seconds, within these bounds.
-_FEWEST_GATE_ROWS, _GATE_ROWS, _GATE_SECONDS = 100, 300, 2.0
 # Rows that a report shows of each finding.
 _EVIDENCE = 5
 # Training rows whose text a plan may read, to tell their language.
@@ -70,21 +67,6 @@ class Build:
     def cleared(self) -> bool:
         """Return whether a rung was certified to clear the bar."""
         return bool(self.report["cleared"])
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What every step of one build needs to know."""
-
-    product: Product
-    task: Task
-    run: Run
-    lock: CertificateLock
-    prices: Prices
-    context: FitContext
-    engine: Engine
-    data: Dataset
-    fingerprint: str
 
 
 def build(
@@ -150,10 +132,15 @@ def _build(
         threads = product.budget.threads or os.cpu_count() or 1
         minutes = product.budget.minutes
         context = fit_context(product, threads, base, minutes * 60 if minutes else None)
-        job = _Job(product, task, place, lock, prices, context, engine or LocalEngine(), data, fingerprint)
-        with use_embedding_cache(cache_folder() / "embeddings", threads):
-            found = _climb(job, all_rungs)
-        bundle = _ship(job, found)
+        setup = BuildSetup(
+            product, task, place, lock, prices, context, engine or LocalEngine(), data, fingerprint
+        )
+        try:
+            with use_embedding_cache(cache_folder() / "embeddings", threads):
+                found = _climb(setup, all_rungs)
+        finally:
+            forget_table()
+        bundle = _ship(setup, found)
         written = report.report(
             product, facts | checked, found, prices.notes, report.machine(threads, task.title)
         )
@@ -168,160 +155,97 @@ def _check(view: View) -> dict[str, Any]:
     return {"findings": [finding.as_dict(_EVIDENCE) for finding in run_checks(view)]}
 
 
-def _climb(job: _Job, all_rungs: bool) -> report.Findings:
+def _climb(setup: BuildSetup, all_rungs: bool) -> report.Findings:
     """Try the rungs, cheapest first, until one is certified; what no rung clears, the best one answers for."""
-    product, facts = job.product, job.data.facts
-    train = read_examples(job.data, "train")
-    certification = read_examples(job.data, "certification")
-    requirements = [Requirement(c, job.task.metric(c.metric, job.data.schema)) for c in product.bar]
+    train = read_table(setup.data, "train")
+    requirements = [Requirement(c, setup.task.metric(c.metric, setup.data.schema)) for c in setup.product.bar]
+    rows = TrialRows(train, read_examples(setup.data, "certification"), requirements)
     spread = train.take(range(0, len(train), max(len(train) // _SAMPLE_ROWS, 1)))
-    sample = tuple(job.task.dedup_key(row) for row in spread.records())
-    labels = max(len(job.data.schema.labels), 1)
-    size = DataFacts(len(train), labels, facts["chars_per_row"], sample, facts["repeated"])
-    check_rules(product, job.data.schema.labels)
-    planned = ladder(product, job.task.floor, size, job.prices, job.context)
-    job.run.event("ladder", rungs=ladder_dicts(planned.rungs))
-    for name, reason in planned.left_out.items():
-        job.run.event("skipped", rung=name, why=f"{reason.problem.rstrip('.')}. {reason.fix}".strip())
-    job.run.step("reference", partial(drift_reference.learn, train, product.seed, facts))
+    sample = tuple(setup.task.dedup_key(row) for row in spread.records())
+    planned = _plan(setup, train, sample)
+    setup.run.step("reference", partial(drift_reference.learn, train, setup.product.seed, setup.data.facts))
     trials: list[dict[str, Any]] = []
-    winner: str | None = None
+    winner: Rung | None = None
     certificate: dict[str, Any] | None = None
-    begun = time.monotonic()
+    setup = replace(setup, deadline=time.time() + 60 * (setup.product.budget.minutes or math.inf))
     for rung in planned.rungs:
-        late = product.budget.minutes is not None and time.monotonic() - begun > product.budget.minutes * 60
+        late = time.time() > setup.deadline
         if trials and (late or (winner and not all_rungs)):
-            job.run.event(
-                "skipped",
-                rung=rung.name,
-                key="late" if late else "cheaper",
-                why="the time budget is spent" if late else "a cheaper rung cleared the bar",
-            )
+            why = "the time budget is spent" if late else "a cheaper rung cleared the bar"
+            setup.run.event("skipped", rung=rung.name, key="late" if late else "cheaper", why=why)
             continue
-        folder, trial = job.run.step(
-            f"trials/{rung.name}", partial(_try, job, rung, train, certification, requirements)
-        )
-        trial = dict(trial)
-        if winner is None:
-            status, certificate = _judge(job, trial, folder / "bundle", certification, requirements)
-            trial["status"] = status
-            winner = rung.name if status == "cleared" else None
-        else:
-            trial["status"] = "not needed"
+        trial, proof = _try(setup, rung, rows, wanted=winner is None)
+        if trial["status"] == "cleared":
+            winner, certificate = rung, proof
         trials.append(trial)
-        job.run.event(
-            "trial", **{key: trial[key] for key in ("rung", "status", "scores", "usd_per_1k", "fit_seconds")}
-        )
-    cleared = winner is not None and certificate is not None
-    best = winner or evaluate.best(
-        trials, requirements[0].metric.name, requirements[0].condition.higher_is_better
-    )
+    cleared = certificate is not None
+    first = requirements[0]
+    best = winner.name if winner else evaluate.best(trials, first.metric.name, first.metric.higher_is_better)
     shipped = next((t for t in trials if t["rung"] == best), None)
     if shipped is None:
         return report.Findings(trials, None, certificate, cleared)
     rung = next(r for r in planned.rungs if r.name == best)
-    studied = _study(job, rung, shipped, train, requirements[0].metric, begun)
-    priced = costs(job.prices, sample, shipped["usd_per_1k"], shipped["wh_per_1k"])
+    studied = study(setup, rung, shipped, rows)
+    priced = costs(setup.prices, sample, shipped["usd_per_1k"], shipped["wh_per_1k"])
     return report.Findings(trials, best, certificate, cleared, studied, priced)
 
 
-def _study(
-    job: _Job, rung: Rung, trial: Mapping[str, Any], train: Examples, metric: Metric, begun: float
-) -> dict[str, Any]:
-    """Return what the report shows of the winner beyond its scores; the learning curve is a few small fits."""
-
-    def curve(folder: Path) -> dict[str, Any]:
-        minutes = job.product.budget.minutes
-        if minutes is not None and time.monotonic() - begun + trial["fit_seconds"] > minutes * 60:
-            return {"skipped": "time"}
-        random = (job.data.facts.get("audit") or {}).get("random_units")
-        learn, test = (train.take(rows) for rows in evaluate.first_fold(train, random))
-        return diagnostics.learning_curve(
-            learn, test, metric, trial["fold_score"], lambda rows: _fit(job, rung, rows).model
-        )
-
-    _, found = job.run.step(f"studies/{rung.name}", curve)
-    kept = {key: trial.get(key) for key in ("reliability", "why", "importance")}
-    return {**kept, "curve": found}
-
-
-def _fit(job: _Job, rung: Rung, examples: Examples) -> Fitted:
-    job.run.event("fit", rung=rung.name, rows=len(examples))
-    jobs = [FitJob(rung.model, rung.params, examples, job.context)]
-    return next(iter(job.engine.map(fit, jobs, Resources(threads=job.context.threads))))
+def _plan(setup: BuildSetup, train: Examples, sample: tuple[str, ...]) -> Ladder:
+    """Return the ladder for the training rows, and say which rungs it has and which were left out."""
+    product, facts = setup.product, setup.data.facts
+    labels = max(len(train.schema.labels), 1)
+    size = DataFacts(len(train), labels, facts["chars_per_row"], sample, facts["repeated"])
+    check_rules(product, train.schema.labels)
+    planned = ladder(product, setup.task.floor, size, setup.prices, setup.context)
+    setup.run.event("ladder", rungs=ladder_dicts(planned.rungs))
+    for name, reason in planned.left_out.items():
+        why = f"{reason.problem.rstrip('.')}. {reason.fix}".strip()
+        setup.run.event("skipped", rung=name, why=why)
+    return planned
 
 
 def _try(
-    job: _Job,
-    rung: Rung,
-    train: Examples,
-    certification: Examples,
-    requirements: Sequence[Requirement],
-    folder: Path,
-) -> dict[str, Any]:
-    """Return the trial of one rung: scored on held-out training rows, fitted on all, packed, reloaded, measured."""
-    each = rung.planned.cpu_seconds_per_1k / 1000
-    why, gain = Explanations(each, evaluate.count_folds(train)), Importance(requirements[0].metric, each)
-    evaluation = evaluate.evaluate(rung.model, train, lambda rows: _fit(job, rung, rows).model, why, gain)
-    if job.data.facts.get("audit"):
-        evaluation = evaluate.among(evaluation, job.data.facts["audit"]["random_units"])
-    metrics = {m.name: m for m in [*job.task.metrics(train.schema), *(r.metric for r in requirements)]}
-    units = len(set(certification.units))
-    alpha = certify.next_alpha(certification.units, job.lock, job.product.confidence)
-    expected = [
-        evaluate.predicted_bound(evaluation, r.metric, train, units, alpha).value if units else None
-        for r in requirements
-    ]
-    fitted = _fit(job, rung, train)
-    bundle = folder / "bundle"
-    drift_reference.place(bundle, job.run.folder / "reference", train.schema, evaluation)
-    shown = {key: job.data.facts[key] for key in ("rows", "train", "certification")} | {
-        "fingerprint": job.fingerprint
-    }
-    manifest = pack.pack(bundle, job.product, job.task, (rung.name, rung.model), fitted.model, train, shown)
-    gate = int(min(max(_GATE_SECONDS / max(each, 1e-9), _FEWEST_GATE_ROWS), _GATE_ROWS))
-    sample = train.take(list(range(0, len(train), max(len(train) // gate, 1)))[:gate])
-    fresh = predict_in_subprocess(bundle, sample.records(), measure=True)
-    pairs = zip(fitted.model.predict(sample.inputs), fresh.answers, strict=True)
-    differing = sum(not job.task.same(a, b) for a, b in pairs)
-    return {
-        "rung": rung.name,
-        "model": rung.model,
-        "is_floor": rung.model == job.task.floor,
-        "version": manifest.version,
-        "scores": evaluate.scores(evaluation, list(metrics.values()), train),
-        "method": evaluation.method,
-        "held_out": dict(evaluation.held_out),
-        "fold_score": round(evaluate.first_fold_score(evaluation, requirements[0].metric, train), 5),
-        "interval": evaluate.interval(evaluation, requirements[0].metric, train, job.product.confidence),
-        "predicted_bounds": [None if bound is None else round(bound, 5) for bound in expected],
-        "fit_seconds": round(fitted.seconds, 3),
-        **{key: fresh.measured[key] for key in ("latency_ms", "throughput_per_s", "peak_memory_mb")},
-        "size_mb": pack.size_mb(bundle),
-        "usd_per_1k": round(job.prices.usd(fresh.cpu_per_1k), 9),
-        "wh_per_1k": round(job.prices.wh(fresh.cpu_per_1k), 9),
-        "planned_usd_per_1k": round(rung.usd_per_1k, 9),
-        "measured": fresh.measured,
-        "differing": differing,
-        "chosen": dict(fitted.model.chosen),
-        "details": evaluate.details(evaluation, job.task, train),
-        "reliability": diagnostics.reliability(evaluation.truths, evaluation.answers, [*metrics.values()]),
-        "why": why.as_dict(),
-        "importance": gain.as_dict(),
-        "over_limits": [],
-        "premise": fitted.model.assumptions,
-    }
+    setup: BuildSetup, rung: Rung, rows: TrialRows, wanted: bool
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return the trial of a rung with its status, and its certificate if it cleared.
+
+    wanted: whether it may still win. A rung that fails is left out with the reason; only the floor and a run folder
+    that cannot be written end the build.
+    """
+    floor = rung.model == setup.task.floor
+    try:
+        # No fit may be cut short where nothing else would answer.
+        own = replace(setup, deadline=math.inf) if floor else setup
+        folder, facts = setup.run.step(f"trials/{rung.name}", partial(run_trial, own, rung, rows))
+        clear_scratch(setup, rung)
+        trial, status, proof = {**facts, "problem": ""}, "not needed", None
+        if wanted:
+            status, proof = _judge(setup, trial, folder / "bundle", rows.certification, rows.requirements)
+        trial["status"] = status
+    except RunError:
+        raise
+    except Exception as error:
+        if floor:
+            raise
+        problem, fix = (error.problem, error.fix) if isinstance(error, RungError) else (repr(error), "")
+        told = {"problem": problem, "fix": fix, "traceback": traceback.format_exc()}
+        setup.run.event("failed", rung=rung.name, **told)
+        why = f"{problem.rstrip('.')}. {fix}".strip()
+        return report.failed_trial(rung, why), None
+    shown = ("rung", "status", "scores", "usd_per_1k", "fit_seconds")
+    setup.run.event("trial", **{key: trial[key] for key in shown})
+    return trial, proof
 
 
 def _judge(
-    job: _Job,
+    setup: BuildSetup,
     trial: dict[str, Any],
     bundle: Path,
     certification: Examples,
     requirements: Sequence[Requirement],
 ) -> tuple[str, dict[str, Any] | None]:
     """Return the status of a trial, and its certificate if it cleared. Only a rung expected to pass is looked at."""
-    trial["over_limits"] = job.product.limits.broken_by(
+    trial["over_limits"] = setup.product.limits.broken_by(
         trial["latency_ms"]["p95"], trial["size_mb"], trial["peak_memory_mb"], trial["usd_per_1k"]
     )
     if trial["differing"]:
@@ -333,31 +257,33 @@ def _judge(
         return "over limit", None
     if not len(certification):
         # Without a certificate asked for, the estimate decides, and nothing is claimed; an unfinished audit is asked for.
-        return ("not certified" if (job.data.facts.get("audit") or {}).get("wanted") else "cleared"), None
+        return ("not certified" if (setup.data.facts.get("audit") or {}).get("wanted") else "cleared"), None
     # A look that was taken before costs nothing: the bundle gets its certificate again, however worn the rows are.
-    known = certify.is_known(certification, trial["version"], requirements, job.product.confidence, job.lock)
+    known = certify.is_known(
+        certification, trial["version"], requirements, setup.product.confidence, setup.lock
+    )
     likely = all(r.condition.met_by(b) for r, b in zip(requirements, trial["predicted_bounds"], strict=True))
     if not (known or likely):
         return "not certified", None
 
     def look(folder: Path) -> dict[str, Any]:
         taken = certify.begin_look(
-            certification, trial["version"], requirements, job.product.confidence, job.lock
+            certification, trial["version"], requirements, setup.product.confidence, setup.lock
         )
         answers = predict_in_subprocess(bundle, certification.records()).answers
-        outcome = certify.certify(taken, requirements, certification, answers, job.lock)
+        outcome = certify.certify(taken, requirements, certification, answers, setup.lock)
         if not outcome.passed:
             return {"certificate": None}
-        grouped = job.product.data.group is not None
-        split = job.data.facts["split"]
+        grouped = setup.product.data.group is not None
+        split = setup.data.facts["split"]
         return {
             "certificate": certify.certificate(
-                outcome, requirements, job.product.confidence, split, grouped, _assumptions(job, trial)
+                outcome, requirements, setup.product.confidence, split, grouped, _assumptions(setup, trial)
             )
         }
 
-    _, facts = job.run.step(f"looks/{trial['rung']}", look)
-    job.run.event(
+    _, facts = setup.run.step(f"looks/{trial['rung']}", look)
+    setup.run.event(
         "certificate",
         rung=trial["rung"],
         passed=facts["certificate"] is not None,
@@ -366,17 +292,17 @@ def _judge(
     return ("cleared", facts["certificate"]) if facts["certificate"] else ("failed certification", None)
 
 
-def _assumptions(job: _Job, trial: Mapping[str, Any]) -> str:
+def _assumptions(setup: BuildSetup, trial: Mapping[str, Any]) -> str:
     """Return what a certificate assumes: of the model, and of rows that people labelled."""
-    audit = job.data.facts.get("audit")
+    audit = setup.data.facts.get("audit")
     return sentences(
-        "en", trial["premise"], say("label.premise", "en", n=audit["cannot_be_told"]) if audit else ""
+        "en", trial["assumptions"], say("label.assumptions", "en", n=audit["cannot_be_told"]) if audit else ""
     )
 
 
-def _ship(job: _Job, found: report.Findings) -> Path:
+def _ship(setup: BuildSetup, found: report.Findings) -> Path:
     """Return the bundle folder, made from the winner's packed trial unless it stands there already."""
-    bundle = job.run.folder / "bundle"
+    bundle = setup.run.folder / "bundle"
     version_wanted = next((t["version"] for t in found.trials if t["rung"] == found.winner), None)
     if found.winner is None:
         return bundle
@@ -388,5 +314,5 @@ def _ship(job: _Job, found: report.Findings) -> Path:
         ):
             return bundle
     with whole_folder(bundle) as temporary:
-        pack.finish(job.run.folder / "trials" / found.winner / "bundle", temporary, found.certificate)
+        pack.finish(setup.run.folder / "trials" / found.winner / "bundle", temporary, found.certificate)
     return bundle

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import (
     BaseModel,
@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from rung.core.errors import Problem, SpecError
+from rung.core.spec.budget import Budget, Costs, Limits
 from rung.core.spec.cleaning import PrivacySpec, Steps
 from rung.core.spec.data import CertifySpec, DataSpec, Section, as_tuple
 from rung.core.spec.drift import DriftSpec
@@ -30,8 +31,6 @@ from rung.core.spec.rules import RuleSpec
 from rung.core.spec.serve import ServeSpec
 from rung.core.spec.value import ValueSpec
 from rung.core.spec.yaml import MOST_CHARS, Key, read_yaml
-
-Effort = Literal[0, 1, 2, 3, 4, 5]
 
 
 class Condition(Section):
@@ -64,50 +63,6 @@ class Condition(Section):
     def met_by(self, value: float) -> bool:
         """Return whether a score or bound meets the condition."""
         return value >= self.level if self.higher_is_better else value <= self.level
-
-
-class Limits(Section):
-    """Ceilings a rung must keep, as measured on the packed bundle here."""
-
-    latency_ms: float | None = Field(default=None, gt=0, description="p95 of one prediction, milliseconds")
-    size_mb: float | None = Field(default=None, gt=0, description="bundle on disk, megabytes")
-    memory_mb: float | None = Field(default=None, gt=0, description="peak memory of the predicting process")
-    usd_per_1k: float | None = Field(default=None, gt=0, description="price of 1,000 predictions")
-
-    def broken_by(self, latency_ms: float, size_mb: float, memory_mb: float, usd_per_1k: float) -> list[str]:
-        """Return the limits that these measurements exceed, each as `name measured > limit`."""
-        measured = {
-            "latency_ms": latency_ms,
-            "size_mb": size_mb,
-            "memory_mb": memory_mb,
-            "usd_per_1k": usd_per_1k,
-        }
-        limits = self.model_dump(exclude_none=True)
-        return [
-            f"{key} {measured[key]:g} > {limit:g}" for key, limit in limits.items() if measured[key] > limit
-        ]
-
-
-class Costs(Section):
-    """What an error costs, in any unit: answers and thresholds then go by it."""
-
-    false_negative: float = Field(gt=0, le=1e12, description="missing one of the positive label")
-    false_positive: float = Field(gt=0, le=1e12, description="a false alarm")
-    positive: str | None = Field(
-        default=None,
-        min_length=1,
-        description="the label that matters; default: yes of yes and no, else the rarer one",
-    )
-
-
-class Budget(Section):
-    """How much may be spent on choosing."""
-
-    effort: Effort = Field(
-        default=2, description="the one dial, 0 to 5: docs/reference/product.md has its table"
-    )
-    minutes: float | None = Field(default=None, gt=0, description="stop climbing after this long")
-    threads: int | None = Field(default=None, ge=1, le=256, description="cores to use; default: all of them")
 
 
 class RungSpec(Section):
