@@ -87,8 +87,11 @@ def test_nothing_in_the_journal_is_changed(place):
 def test_reading_only_what_is_new_and_what_was_spoken_of(place):
     journal, ids, _, folder = place
     say_so(folder, [(ids[0], "tech", "user", "shop")])
-    assert [row.id for row in read_predictions(journal, "desk", ids[3], 0).rows] == [ids[0], *ids[4:]]
-    assert len(read_predictions(journal, "desk", ids[3], 20_000).rows) == 6
+    assert [row.id for row in read_predictions(journal, "desk", after=ids[3], latest=0).rows] == [
+        ids[0],
+        *ids[4:],
+    ]
+    assert len(read_predictions(journal, "desk", after=ids[3]).rows) == 6
     assert set(read_inputs(journal, ids[:2])) == set(ids[:2])
     assert read_predictions(journal, "other").rows == ()
 
@@ -103,7 +106,7 @@ def test_inputs_that_are_hashes_are_counted_and_refused_in_words(built, tmp_path
         require_readable(0, 3, "desk")
     assert str(caught.value) == (
         "desk: none of the 3 served rows can be read: their inputs are not kept\n"
-        "Set RUNG_MASTER_KEY before `rung serve` (`rung keys master` prints one), or write `serve: {inputs: plain}`."
+        "Set RUNG_MASTER_KEY before `rung serve` (`rung keys master` prints one), or write `serve: {inputs: plain}`. Media also need `media: keep`."
     )
     with pytest.raises(InputError, match="nothing has been served yet"):
         require_readable(0, 0, "desk")

@@ -134,7 +134,7 @@ def require_readable(rows: int, without_input: int, where: str) -> None:
     if rows:
         return
     if without_input:
-        fix = "Set RUNG_MASTER_KEY before `rung serve` (`rung keys master` prints one), or write `serve: {inputs: plain}`."
+        fix = "Set RUNG_MASTER_KEY before `rung serve` (`rung keys master` prints one), or write `serve: {inputs: plain}`. Media also need `media: keep`."
         raise InputError(
             f"none of the {without_input:,} served rows can be read: their inputs are not kept", where, fix
         )

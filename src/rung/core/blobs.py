@@ -69,6 +69,9 @@ class Blob:
         """Return a short text for people."""
         return self.name or f"sha256:{self.sha256[:12]}"
 
+    def __str__(self) -> str:
+        return self.shown()
+
     @staticmethod
     def of(data: bytes, name: str = "") -> Blob:
         """Return a blob whose bytes are in memory."""

@@ -277,6 +277,8 @@ class MediaKind(Kind):
         return {"type": "file", "accept": self.accepts, "max_bytes": self.max_bytes}
 
     def parse(self, cell: Any, place: SourcePlace) -> Any:
+        if isinstance(cell, Blob):
+            return cell
         if cell is None or cell == "":
             return None
         if isinstance(cell, str) and cell[:5].lower() != "data:":
@@ -338,7 +340,7 @@ class MediaKind(Kind):
         return value.reference() | content
 
     def from_journal(self, raw: Any) -> Any:
-        if not raw:
+        if not isinstance(raw, Mapping) or "sha256" not in raw:
             return None
         blob = Blob.from_reference(raw)
         if raw.get("base64"):

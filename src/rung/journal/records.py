@@ -23,7 +23,10 @@ _DAY_FORMAT = "%Y-%m-%d"
 
 @dataclass(frozen=True)
 class PredictionRecord:
-    """One answered row. subject: whom the input is about, as the caller names them; None: nobody in particular."""
+    """One answered row. subject: whom the input is about, as the caller names them; None: nobody in particular.
+
+    input: as it is written, media by reference. identity: what its hash is made of where that is not the whole input.
+    """
 
     id: str
     at: float
@@ -37,6 +40,7 @@ class PredictionRecord:
     output: Mapping[str, Any]
     latency_ms: float
     price_usd: float
+    identity: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -142,7 +146,9 @@ class RecordEncoder:
         row = vars(served) | {"output": as_json(served.output)}
         row["probability"] = served.output.get("probability")
         text = as_json(served.input).encode("utf-8", "surrogatepass")
-        row |= {"input": None, "input_kept": self.input_mode, "input_hash": keyed_hash(self.salt, text)}
+        identity = row.pop("identity")
+        hashed = text if identity is None else as_json(identity).encode("utf-8", "surrogatepass")
+        row |= {"input": None, "input_kept": self.input_mode, "input_hash": keyed_hash(self.salt, hashed)}
         if served.subject is None and self.input_mode != "encrypted":
             row["subject"] = None
         else:

@@ -13,7 +13,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from rung.core.errors import MissingExtra, RungError
+from rung.core.types import Field
 from rung.journal.encryption import MASTER_KEY_VARIABLE, Cipher, master_key
+from rung.journal.media import InputCodec
 
 NAME = "journal.db"
 _PORTION = 1_000
@@ -77,24 +79,25 @@ class JournalReader:
         self._engine.dispose()
 
     def rows(
-        self, model: str, version: str | None, after: str, until: float
+        self, model: str, version: str | None, after: str, until: float, fields: Sequence[Field] = ()
     ) -> Iterator[list[ServedPrediction]]:
         """Yield portions of what a model answered, oldest first. version: None for all of them.
 
-        after: the id of the last row that is known already; "" for none. until: seconds since 1970.
+        after: the id of the last row that is known already; "" for none. until: seconds since 1970. fields: the inputs,
+        by whose kinds values are read: media come as blobs that can be measured.
         """
         from sqlalchemy import select
 
         from rung.journal.schema import PREDICTIONS
 
-        p = PREDICTIONS.c
+        p, codec = PREDICTIONS.c, InputCodec(fields)
         wanted = select(PREDICTIONS).where(p.model == model, p.at < until).order_by(p.id).limit(_PORTION)
         if version is not None:
             wanted = wanted.where(p.version == version)
         while True:
             found = self._ask(wanted.where(p.id > after))
             if found:
-                yield [self._row(row) for row in found]
+                yield [self._row(row, codec) for row in found]
                 after = found[-1].id
             if len(found) < _PORTION:
                 return
@@ -143,8 +146,9 @@ class JournalReader:
                 f"the journal cannot be read: {type(error.orig).__name__}", NAME, "Try again; else look at the file."
             ) from None  # fmt: skip
 
-    def _row(self, row: Any) -> ServedPrediction:
+    def _row(self, row: Any, codec: InputCodec) -> ServedPrediction:
         value, why = self._input(row)
+        value = None if value is None else codec.decode(value)
         return ServedPrediction(
             row.id, row.at, value, why, row.input_hash, json.loads(row.output), row.latency_ms, row.price_usd
         )

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from rung.core.errors import InputError
+from rung.core.logs import log
 from rung.serving.http.request_body import RequestBody
 from rung.serving.model_registry import LoadedModel
 from rung.serving.service import Service
@@ -106,7 +107,7 @@ def finish_request(
     records: list[PredictionRecord] = []
     if service.journal is not None:
         good = [answer for answer in answers if "error" not in answer]
-        records = _records(request, list(zip(as_read, good, strict=True)), seconds, price)
+        records = _records(service, request, list(zip(as_read, good, strict=True)), seconds, price)
     manifest = request.loaded.manifest
     response = {
         "model": manifest.name,
@@ -118,6 +119,7 @@ def finish_request(
 
 
 def _records(
+    service: Service,
     request: PredictRequest,
     answered: list[tuple[dict[str, Any], dict[str, Any]]],
     seconds: float,
@@ -130,16 +132,26 @@ def _records(
     """
     from rung.journal.records import PredictionRecord, new_id
 
-    now, manifest = time.time(), request.loaded.manifest
-    records = []
+    now, loaded = time.time(), request.loaded
+    manifest, journal = loaded.manifest, service.journal
+    # Where inputs are kept by their hash, nothing is.
+    keep_media = (
+        service.limits.media == "keep" and journal is not None and journal.encoder.input_mode != "hash"
+    )
+    records, not_kept = [], 0
     for row, answer in answered:
         output = dict(answer)
         answer["id"] = new_id()
+        written = loaded.journal_inputs.encode(row, keep_media)
+        not_kept += written.not_kept
         records.append(
             PredictionRecord(
                 answer["id"], now, request.request_id, manifest.name, manifest.version,
-                str(answer.get("answered_by", "")), request.caller, request.subject, row, output,
-                round(seconds * 1000, 3), price,
+                str(answer.get("answered_by", "")), request.caller, request.subject, written.values, output,
+                round(seconds * 1000, 3), price, written.identity,
             )
         )  # fmt: skip
+    if not_kept:
+        service.metrics.media_not_kept.add(manifest.name, amount=not_kept)
+        log("media too large to be kept", model=manifest.name, request_id=request.request_id, values=not_kept)
     return records

@@ -100,6 +100,9 @@ class Metrics:
         self.streams = Counter(
             "rung_streams_total", "Streamed answers by outcome.", ("model", "version", "outcome")
         )
+        self.media_not_kept = Counter(
+            "rung_media_not_kept_total", "Media too large for the journal, kept by hash alone.", ("model",)
+        )
         self.feedback = Counter("rung_feedback_total", "Feedback received.", ("source",))
         self.refused = Counter("rung_refused_total", "Requests refused.", ("reason",))
         self.reloads = Counter("rung_reloads_total", "Model reloads by outcome.", ("model", "outcome"))
@@ -121,7 +124,7 @@ class Metrics:
     def text(self) -> str:
         """Return all metrics in the text format."""
         parts: list[Counter | Gauge | Histogram] = [
-            self.requests, self.seconds, self.predictions, self.batches, self.predict_seconds, self.streams, self.feedback, self.refused,
+            self.requests, self.seconds, self.predictions, self.batches, self.predict_seconds, self.streams, self.media_not_kept, self.feedback, self.refused,
             self.reloads, self.shadow_rows, self.shadow_seconds, self.shadow_skipped, *self.gauges,
         ]  # fmt: skip
         lines = []

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from rung.core.errors import BundleError, RungError, did_you_mean
 from rung.core.logs import log
+from rung.journal.media import InputCodec
 from rung.serving.batching import BatchSizer
 from rung.serving.http.request_body import RequestReader
 from rung.serving.http.schemas import request_model
@@ -39,6 +40,7 @@ class LoadedModel:
         self.batch_sizer = BatchSizer(max_batch_size)
         self.manifest = predictor.manifest
         self.request: type[BaseModel] = request_model(predictor.manifest.name, predictor.schema, max_rows)
+        self.journal_inputs = InputCodec(predictor.schema.inputs)
         self.request_reader = RequestReader(self.request, predictor.schema, max_rows)
 
 

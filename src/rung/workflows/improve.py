@@ -41,6 +41,7 @@ from rung.improvement.noninferiority_test import (
     noninferiority_test,
     row_scores,
 )
+from rung.journal.media import InputCodec
 from rung.serving.promotion import KEPT, Change, ShadowTerms, append_change, begin_shadow, end_shadow, promote
 from rung.serving.shadow_state import read_shadows
 from rung.serving.subprocess_predict import predict_in_subprocess
@@ -249,14 +250,18 @@ def _build_challenger(
 
 
 def _write_rows(path: Path, served: ServedProduct, labels: Mapping[str, Any]) -> None:
-    target = served.product.data.target
-    rows = (
-        {**served.predictions[id].input, target: label}
-        for id, label in labels.items()
-        if id in served.predictions
-    )
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    path.chmod(0o600)
+    """Write rows as a build reads them: media with their content."""
+    data = served.product.data
+    codec = InputCodec(served.task.schema(data.input, []).inputs)
+    with path.open("w", encoding="utf-8") as file:
+        path.chmod(0o600)
+        for id, label in labels.items():
+            if id in served.predictions:
+                row = {
+                    **codec.encode(served.predictions[id].input, keep_media=True).values,
+                    data.target: label,
+                }
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def _delete_old_inputs(home: Path, champion: Path | None) -> None:

@@ -80,7 +80,8 @@ def check_drift(
         state = read_state(file) or DriftState(start_period(reference, manifest, what.spec))
         once = registry.task(manifest.task).repeats_are_copies
         monitor = DriftMonitor(state.period, reference, manifest, what.spec.false_alarms, once)
-        for rows in journal.rows(manifest.name, manifest.version, state.period.last_id, until):
+        inputs = manifest.schema.inputs
+        for rows in journal.rows(manifest.name, manifest.version, state.period.last_id, until, inputs):
             monitor.add_predictions(rows)
         said = journal.feedback(manifest.name, manifest.version, until)
         monitor.add_feedback(said)

@@ -117,10 +117,12 @@ def open_served_product(product: str | Path) -> Iterator[ServedProduct]:
     try:
         rounds = read_rounds(folder, spec.name)
         since = max((one.predictions[-1] for one in rounds), default="")
-        served = read_predictions(journal, spec.name, since, MAX_ROWS)
+        fields = task.schema(spec.data.input, []).inputs
+        served = read_predictions(journal, spec.name, fields, since, MAX_ROWS)
         rows = {row.id: row for row in served.rows}
         drawn = [prediction for one in rounds for prediction in one.predictions]
-        rows |= read_inputs(journal, [prediction for prediction in drawn if prediction not in rows])
+        missing = [prediction for prediction in drawn if prediction not in rows]
+        rows |= read_inputs(journal, missing, fields)
         require_readable(len(rows), served.without_input, spec.name)
         known = identify(((id, row.input) for id, row in rows.items()), spec, task)
         rows = {id: rows[id] for id in sorted(rows) if id in known}

@@ -10,6 +10,7 @@ from rung.core.spec.data import Section
 from rung.core.spec.renamed import with_new_names
 
 InputKept = Literal["encrypted", "hash", "plain"]
+MediaKept = Literal["hash", "keep"]
 
 
 class ServeSpec(Section):
@@ -23,6 +24,10 @@ class ServeSpec(Section):
     inputs: InputKept | None = Field(
         default=None,
         description="how the journal keeps inputs; default: encrypted where RUNG_MASTER_KEY is set, else only a hash",
+    )
+    media: MediaKept = Field(
+        default="hash",
+        description="how kept inputs hold images, sound and documents: by hash and measures, or with their content, up to 1 MiB each",
     )
     keep_days: int = Field(
         default=90,

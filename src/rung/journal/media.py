@@ -1,0 +1,68 @@
+"""How inputs stand in a journal by their kinds: media by reference and measures, with their content where it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rung.core.blobs import Blob
+from rung.core.kind import Kind, kind
+from rung.core.types import Field
+
+# Of one value; larger content is kept by its hash alone.
+MAX_KEPT_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class JournalInput:
+    """An input as it is written. identity: what its hash is made of; None: of all of it. not_kept: values too large to
+    be kept.
+    """
+
+    values: Mapping[str, Any]
+    identity: Mapping[str, Any] | None = None
+    not_kept: int = 0
+
+
+class InputCodec:
+    """Turns the inputs of a model into what its journal holds, and back."""
+
+    def __init__(self, fields: Sequence[Field]) -> None:
+        known = {field.name: kind(field.kind) for field in fields}
+        # Most kinds stand in a journal as they are.
+        self._kinds = {name: found for name, found in known.items() if _converts(found)}
+
+    def encode(self, row: Mapping[str, Any], keep_media: bool) -> JournalInput:
+        """Return a row as it is written. keep_media: with the content of media."""
+        if not self._kinds:
+            return JournalInput(row)
+        values, identity, not_kept = dict(row), dict(row), 0
+        for name, known in self._kinds.items():
+            value = row.get(name)
+            keep = keep_media
+            if isinstance(value, Blob):
+                keep = keep_media and value.size <= MAX_KEPT_BYTES
+                not_kept += keep_media and not keep
+            values[name] = known.to_journal(value, keep)
+            # The same content is the same input, whatever its file is called.
+            identity[name] = value.sha256 if isinstance(value, Blob) else values[name]
+        return JournalInput(values, identity, not_kept)
+
+    def decode(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a journal's values as inputs; media whose content is not kept can be measured, not read."""
+        return {n: self._kinds[n].from_journal(v) if n in self._kinds else v for n, v in raw.items()}
+
+
+def is_readable(row: Mapping[str, Any]) -> bool:
+    """Return whether the content of all media in a row is here."""
+    return not any(isinstance(value, Blob) and value.source is None for value in row.values())
+
+
+def _converts(known: Kind) -> bool:
+    own = type(known)
+    return (
+        own.to_journal is not Kind.to_journal
+        or own.to_json is not Kind.to_json
+        or own.from_journal is not Kind.from_journal
+    )
