@@ -68,6 +68,7 @@ ONLY_CHECKED = {
     "by tests/e2e on the same data",
     ("README*.md", ".venv/bin/rung serve"): "a server that stays; its request is answered in "
     "test_the_request_of_the_readme_is_answered",
+    ("README*.md", "curl -s localhost:8000"): "the request is answered in test_the_request_of_the_readme_is_answered",
     ("README*.md", "rung plan tickets.csv"): "a list of commands with BUNDLE for a folder: their options are parsed",
     ("README*.md", "rung "): "the output of make demo: figures of one machine",
     ("docs/howto/rules*.md", "Error: "): "what wrong rules are told: both texts are tested, in tests/e2e/test_known_answers.py "

@@ -22,13 +22,25 @@ from rung.cli.options import as_json, lang, print_json
 )
 @click.option("--all-rungs", is_flag=True, help="Also measure the rungs above the winner.")
 @click.option(
+    "--fetch/--no-fetch",
+    default=None,
+    help="Download weights that rungs lack. Default: ask on a terminal, else do without.",
+)
+@click.option(
     "--track",
     multiple=True,
     metavar="WHERE",
     help="Track the run in mlflow:URI or tensorboard:DIR. Repeatable.",
 )
 @as_json
-def command(product: Path, run: Path | None, all_rungs: bool, track: tuple[str, ...], as_json: bool) -> None:
+def command(
+    product: Path,
+    run: Path | None,
+    all_rungs: bool,
+    fetch: bool | None,
+    track: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Build PRODUCT (default: product.yaml). Exits 3 if no rung clears the bar; the best one is packed anyway."""
     from rung.building.report import is_unasked
     from rung.cli.leaderboard import print_outcome
@@ -37,7 +49,10 @@ def command(product: Path, run: Path | None, all_rungs: bool, track: tuple[str, 
 
     words = lang()
     with Progress(words, quiet=as_json) as progress:
-        done = build(product, run=run, all_rungs=all_rungs, on_event=progress, lang=words, track=track)
+        asked = progress.ask_fetch if fetch is None and not as_json else fetch
+        done = build(
+            product, run=run, all_rungs=all_rungs, on_event=progress, lang=words, track=track, fetch=asked
+        )
     if as_json:
         print_json({"run": str(done.folder), "bundle": str(done.bundle), "report": dict(done.report)})
     else:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+import click
 from rich.markup import escape
 from rich.status import Status
 
@@ -15,6 +18,9 @@ from rung.cli.options import console
 from rung.core.download_progress import watched
 from rung.core.messages import duration, metric_name, money, percent, say, say_or
 from rung.pages.findings import head
+
+if TYPE_CHECKING:
+    from rung.building.offer_weights import WeightsOffer
 
 
 class Progress:
@@ -95,6 +101,32 @@ class Progress:
     def _on_ladder(self, facts: dict[str, Any]) -> None:
         self._remaining.plan({rung["rung"]: rung["fit_seconds"] for rung in facts["rungs"]}, self._now)
         self._print_line(self._text("ladder", rungs=" < ".join(rung["rung"] for rung in facts["rungs"])))
+
+    def _on_weights(self, facts: dict[str, Any]) -> None:
+        for item in facts["missing"]:
+            size = f"{item['size_mb']:.0f}"
+            rungs = ", ".join(item["rungs"])
+            text = self._text("weights", rungs=rungs, name=item["name"], size=size, licence=item["licence"])
+            self._print_line(f"[yellow]{text}[/yellow]")
+
+    def _on_fetched(self, facts: dict[str, Any]) -> None:
+        self._print_line(self._text("fetched", name=facts["weights"]))
+
+    def _on_fetch_failed(self, facts: dict[str, Any]) -> None:
+        text = self._text("fetch_failed", name=facts["weights"], problem=facts["problem"])
+        self._print_line(f"[yellow]{text}[/yellow]")
+
+    def ask_fetch(self, missing: Sequence[WeightsOffer]) -> bool:
+        """Return whether the user wants the weights; never asks where nobody sits before a terminal."""
+        if not (self._console.is_terminal and sys.stdin.isatty()):
+            return False
+        if self._status:
+            self._status.stop()
+        size = f"{sum(offer.size_mb for offer in missing):.0f}"
+        wanted = click.confirm(say("term.ask_fetch", self._lang, size=size), default=True, err=True)
+        if self._status:
+            self._status.start()
+        return wanted
 
     def _on_fit(self, facts: dict[str, Any]) -> None:
         self._fits += 1

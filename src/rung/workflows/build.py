@@ -21,6 +21,7 @@ from rung.building import certify, drift_reference, evaluate, pack, report
 from rung.building.certify import Requirement
 from rung.building.costs import costs
 from rung.building.ladder import check_costs, check_rules, fit_context, ladder
+from rung.building.offer_weights import Ask, with_weights
 from rung.building.proposal import ladder_dicts
 from rung.core import registry
 from rung.core.certificate_lock import CertificateLock
@@ -78,16 +79,18 @@ def build(
     engine: Engine | None = None,
     lang: str | None = None,
     track: Sequence[str] = (),
+    fetch: bool | Ask | None = None,
 ) -> Build:
     """Return the cheapest rung certified to clear the product's bar, packed; or the best, marked uncertified.
 
     product: a Product, one with its folder, or the path of a product.yaml. run: the run folder; by default runs/<name>-NNN beside
     product.yaml, resuming an unfinished one. all_rungs: also measure the rungs above the winner. lang: of
     report.html, en or zh; by default the system's. track: where else to write it down while it runs, `mlflow:URI` or
-    `tensorboard:DIR`. Raises RungError for every mistake of the user's.
+    `tensorboard:DIR`. fetch: whether to download weights that rungs of the ladder lack, or a function that is asked; by
+    default as the spec says. Raises RungError for every mistake of the user's.
     """
     with TrackingListener(track, on_event) as listener:
-        return _build(product, run, all_rungs, listener, engine, language(lang))
+        return _build(product, run, all_rungs, listener, (engine, fetch), language(lang))
 
 
 def _build(
@@ -95,10 +98,11 @@ def _build(
     run: str | Path | None,
     all_rungs: bool,
     on_event: Listener,
-    engine: Engine | None,
+    chosen: tuple[Engine | None, bool | Ask | None],
     lang: str,
 ) -> Build:
-    """Do the work of `build`."""
+    """Do the work of `build`. chosen: the engine and whether weights are fetched, where the caller says so."""
+    engine, fetch = chosen
     base, file = Path.cwd(), None
     if isinstance(product, Located):
         product, base = product
@@ -135,9 +139,11 @@ def _build(
         setup = BuildSetup(
             product, task, place, lock, prices, context, engine or LocalEngine(), data, fingerprint
         )
+        wanted = product.fetch if fetch is None else fetch
+        ask: Ask = wanted if callable(wanted) else lambda _: bool(wanted)
         try:
             with use_embedding_cache(cache_folder() / "embeddings", threads):
-                found = _climb(setup, all_rungs)
+                found = _climb(setup, all_rungs, ask)
         finally:
             forget_table()
         bundle = _ship(setup, found)
@@ -155,14 +161,14 @@ def _check(view: View) -> dict[str, Any]:
     return {"findings": [finding.as_dict(_EVIDENCE) for finding in run_checks(view)]}
 
 
-def _climb(setup: BuildSetup, all_rungs: bool) -> report.Findings:
+def _climb(setup: BuildSetup, all_rungs: bool, ask: Ask) -> report.Findings:
     """Try the rungs, cheapest first, until one is certified; what no rung clears, the best one answers for."""
     train = read_table(setup.data, "train")
     requirements = [Requirement(c, setup.task.metric(c.metric, setup.data.schema)) for c in setup.product.bar]
     rows = TrialRows(train, read_examples(setup.data, "certification"), requirements)
     spread = train.take(range(0, len(train), max(len(train) // _SAMPLE_ROWS, 1)))
     sample = tuple(setup.task.dedup_key(row) for row in spread.records())
-    planned = _plan(setup, train, sample)
+    planned = _plan(setup, train, sample, ask)
     setup.run.step("reference", partial(drift_reference.learn, train, setup.product.seed, setup.data.facts))
     trials: list[dict[str, Any]] = []
     winner: Rung | None = None
@@ -190,13 +196,14 @@ def _climb(setup: BuildSetup, all_rungs: bool) -> report.Findings:
     return report.Findings(trials, best, certificate, cleared, studied, priced)
 
 
-def _plan(setup: BuildSetup, train: Examples, sample: tuple[str, ...]) -> Ladder:
+def _plan(setup: BuildSetup, train: Examples, sample: tuple[str, ...], ask: Ask) -> Ladder:
     """Return the ladder for the training rows, and say which rungs it has and which were left out."""
     product, facts = setup.product, setup.data.facts
     labels = max(len(train.schema.labels), 1)
     size = DataFacts(len(train), labels, facts["chars_per_row"], sample, facts["repeated"])
     check_rules(product, train.schema.labels)
-    planned = ladder(product, setup.task.floor, size, setup.prices, setup.context)
+    make = partial(ladder, product, setup.task.floor, size, setup.prices, setup.context)
+    planned = with_weights(make, ask, setup.run.event)
     setup.run.event("ladder", rungs=ladder_dicts(planned.rungs))
     for name, reason in planned.left_out.items():
         why = f"{reason.problem.rstrip('.')}. {reason.fix}".strip()

@@ -114,6 +114,9 @@ class Product(Section):
         ge=0,
         description="where many texts repeat: answer one at once that stood so often in the data; 0: never",
     )
+    fetch: bool = Field(
+        default=False, description="download pretrained weights that rungs of the ladder lack, without asking"
+    )
     seed: int = Field(
         default=0, ge=0, lt=2**31, description="the same seed, data and version give the same model"
     )
