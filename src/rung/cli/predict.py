@@ -17,15 +17,19 @@ import click
 from rung.cli.options import print_json
 
 if TYPE_CHECKING:
+    from rung.data.sources.media_files import NamedMedia
+    from rung.data.sources.read import Source
     from rung.serving.predictor import Predictor
 
 
 @click.command(
     epilog='\b\nExamples:\n  rung predict runs/news-001/bundle --text "The striker scored twice"\n'
+    "  rung predict bundle photos/ -o labels.csv\n"
     "  rung predict bundle -i new.csv -o out.csv --scores --id ticket\n"
     "  rung predict bundle -i new.csv --explain"
 )
 @click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--text", help="A text to predict.")
 @click.option(
     "-i",
@@ -53,14 +57,18 @@ if TYPE_CHECKING:
     help="Print JSON: one object for --text, JSON lines for -i, a summary with -o.",
 )  # fmt: skip
 def command(
-    bundle: Path, text: str | None, source: Path | None, output: Path | None,
+    bundle: Path, files: tuple[Path, ...], text: str | None, source: Path | None, output: Path | None,
     encoding: str | None, as_json: bool, stream: bool, **options: Any,
 ) -> None:  # fmt: skip
-    """Predict a text or every row of a file, in order, with BUNDLE. A row that cannot be read gets an error."""
+    """Predict a text, every row of a file, or image, sound and document FILES, in order, with BUNDLE.
+
+    FILES may be folders: everything below one is predicted, a line each. In a table for such a model a column holds
+    paths, which start at the table's folder and stay in it. A row that cannot be read gets an error.
+    """
     from rung.serving.predictor import open_bundle
 
-    if (text is None) == (source is None):
-        raise click.UsageError("Give either --text or -i.")
+    if (text is not None) + (source is not None) + bool(files) != 1:
+        raise click.UsageError("Give FILES, --text or -i, one of them.")
     if stream and text is None:
         raise click.UsageError("--stream goes with --text.")
     model = open_bundle(bundle)
@@ -70,11 +78,13 @@ def command(
         _stream_text(model, text, options["scores"], as_json)
     elif text is not None:
         _predict_text(model, text, options["scores"], as_json)
-    elif source is not None:
-        _refuse_overwriting(source, output)
+    else:
+        for path in files or (source,):
+            _refuse_overwriting(Path(path or ""), output)
+        rows_of = _open_rows(model, source, files, encoding)
         with _open_output(output) as file:
             line = _OutputOptions(**options, jsonl=_is_jsonl(output) or (as_json and output is None))
-            failed, rows = _predict_file(model, source, file, line, encoding)
+            failed, rows = _predict_file(model, rows_of, file, line)
         if as_json and output is not None:
             print_json({"file": str(output), "rows": rows, "errors": failed})
         else:
@@ -131,21 +141,52 @@ class _OutputOptions:
     jsonl: bool
 
 
-def _predict_file(
-    model: Predictor, path: Path, file: TextIO, options: _OutputOptions, encoding: str | None
-) -> tuple[int, int]:
-    """Stream the rows of a file through the model; return (rows with an error, rows)."""
+@dataclass(frozen=True)
+class _Rows:
+    """What is predicted. named: reads the media that cells name. are_files: rows are known by their files."""
+
+    source: Source
+    named: NamedMedia
+    are_files: bool = False
+
+
+def _open_rows(model: Predictor, source: Path | None, files: tuple[Path, ...], encoding: str | None) -> _Rows:
     from rung.core.errors import InputError
-    from rung.data.sources.read import open_source, read_rows
+    from rung.core.kind import MediaKind, kind
+    from rung.data.sources.media_files import MediaFiles, NamedMedia, is_media_path
+    from rung.data.sources.read import Source, open_source
     from rung.data.sources.rows import Reading
 
-    id_column = options.id_column
-    source = open_source(path, Reading(encoding))
+    inputs = model.schema.inputs
+    known = {field.name: kind(field.kind) for field in inputs}
+    media = {name: found for name, found in known.items() if isinstance(found, MediaKind)}
+    first = next(iter(media.items()), None)
+    paths = [source] if source is not None else list(files)
+    if first and all(path.is_dir() if source else is_media_path(path, first[1]) for path in paths):
+        if len(inputs) > 1:
+            names = ", ".join(known)
+            fix = "Give a table with a column for each: -i table.csv."
+            raise InputError(f"the model reads {names}: files alone are not enough", str(paths[0]), fix)
+        table = MediaFiles(paths, *first)
+        return _Rows(Source(table.name, (table,)), NamedMedia({}, ()), are_files=True)
+    if len(paths) > 1:
+        raise click.UsageError("Give one table at a time.")
+    opened = open_source(paths[0], Reading(encoding))
+    folders = [table.folder for table in opened.tables if table.folder is not None]
+    return _Rows(opened, NamedMedia(media, folders))
+
+
+def _predict_file(model: Predictor, asked: _Rows, file: TextIO, options: _OutputOptions) -> tuple[int, int]:
+    """Stream rows through the model; return (rows with an error, rows)."""
+    from rung.core.errors import InputError
+    from rung.data.sources.read import read_rows
+
+    id_column, source = options.id_column, asked.source
     for name in (*model.schema.input_names, *([id_column] if id_column else [])):
         source.require(name, "the model's input" if name != id_column else "--id")
     outputs = [field.name for field in model.task.columns(model.schema, options.scores)]
     result_columns = (*outputs, *(["reasons"] if options.explain else []), "error")
-    first = "id" if id_column else "row"
+    first = "id" if id_column else "file" if asked.are_files else "row"
     reserved = {first, *result_columns}
     # An input column named like an output column is written under another name.
     kept = {c: f"input:{c}" if c in reserved else c for c in source.columns if options.keep}
@@ -156,9 +197,15 @@ def _predict_file(
     def inputs() -> Iterator[Any]:
         for row in read_rows(source):
             values = row.values or {}
-            name = values.get(id_column, "") if id_column else row.number
-            waiting.append((name, *[values.get(column, "") for column in kept]))
-            yield row.values if row.values is not None else InputError(row.problem)
+            name = values.get(id_column, "") if id_column else row.file if asked.are_files else row.number
+            waiting.append((name, *[_cell(values.get(column, "")) for column in kept]))
+            if row.values is None:
+                yield InputError(row.problem.partition(": ")[2] if asked.are_files else row.problem)
+                continue
+            try:
+                yield asked.named.read(row.values)
+            except ValueError as error:
+                yield InputError(str(error))
 
     failed = rows = 0
     for answer in model.respond(inputs(), options.scores, ahead=True, explain=options.explain):
@@ -171,6 +218,11 @@ def _predict_file(
         rows += 1
         failed += "error" in answer
     return failed, rows
+
+
+def _cell(value: Any) -> Any:
+    """Return an input's cell as it is written: media by their name."""
+    return value.shown() if hasattr(value, "shown") else value
 
 
 def _csv_writer(file: TextIO, header: list[str]) -> Any:

@@ -216,6 +216,21 @@ class BlobStore:
         return self.folder / MEDIA_FOLDER / digest[:2] / f"{digest}{MEDIA_SUFFIX}"
 
 
+class MemoryStore(BlobStore):
+    """A store for rows that are read once: content that lies in no file stays in memory, and nothing is written."""
+
+    def __init__(self) -> None:
+        super().__init__(Path(), Path())
+
+    def add_file(self, path: Path, name: str, most_bytes: int | None = None) -> Blob:
+        """Return the blob of a file. Raises ValueError, "reason: detail"."""
+        return blob_of_file(path, name, most_bytes)
+
+    def add_bytes(self, data: bytes, name: str) -> Blob:
+        """Return a blob whose bytes are in memory."""
+        return Blob.of(data, name)
+
+
 @dataclass(frozen=True)
 class BundleMedia:
     """The media that a bundle's self-test needs, in its folder `media/`, hashed in the manifest like every file."""

@@ -24,6 +24,8 @@ from rung.core.types import Prediction
 
 Row = Mapping[str, Any] | str
 _CHUNK = 512
+# The content of all of them may be in memory at once.
+_MEDIA_CHUNK = 64
 _BLOCK = 16_384
 # Another processor may round the last bits of a neural network otherwise.
 _TOLERANCE = 1e-3
@@ -42,6 +44,7 @@ class Predictor:
         kinds = {field.name: kind(field.kind) for field in self.schema.inputs}
         self._kinds = kinds
         self._texts = [name for name, known in kinds.items() if known.is_prose]
+        self._has_media = any(known.is_media for known in kinds.values())
         self._readers = [(field.name, kinds[field.name].reader(field)) for field in self.schema.inputs]
 
     def predict(self, rows: Sequence[Row]) -> list[Prediction]:
@@ -164,7 +167,7 @@ class Predictor:
         passes through. Memory does not grow with the number of rows.
         """
         stream = iter(rows)
-        size = _CHUNK * 4 if ahead else _CHUNK
+        size = _MEDIA_CHUNK if self._has_media else _CHUNK * 4 if ahead else _CHUNK
         chunks = iter(lambda: list(islice(stream, size)), [])
 
         def answered(chunk: Sequence[Row | RungError]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rung.core.blobs import BlobStore
+from rung.core.blobs import MemoryStore
 from rung.core.kind import SourcePlace
 from rung.core.spec.product import Product
 from rung.core.task import Task
@@ -51,7 +51,7 @@ def identify(rows: Iterable[tuple[str, Mapping[str, Any]]], product: Product, ta
     schema = task.schema(product.data.input, [])
     # Rows are served in no period of the data.
     plain = product.model_copy(update={"data": product.data.model_copy(update={"time": None})})
-    place = SourcePlace(BlobStore(Path(), Path()))
+    place = SourcePlace(MemoryStore())
     with Quarantine(Path(os.devnull)) as nowhere:
         intake = Intake(plain, task, schema, passing, nowhere, Corrections([]), passing)
         for number, (name, inputs) in enumerate(rows, 1):
