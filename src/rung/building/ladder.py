@@ -144,7 +144,7 @@ def _rung(spec: RungSpec, product: Product, facts: DataFacts, prices: Prices, fi
     family, params = _family(spec, product.task)
     cost = family.cost(facts, params, fit)
     folds = planned_folds(facts.rows, product.data.time is not None, cost.refit_seconds)
-    usd = prices.usd(cost.cpu_seconds_per_1k)
+    usd = prices.usd(cost.cpu_seconds_per_1k, cost.gpu_seconds_per_1k) + cost.service_usd_per_1k
     return Rung(spec.name or spec.model, spec.model, params, cost, usd, folds + 1)
 
 

@@ -16,6 +16,7 @@ from rung.core.messages import LANGUAGES, day, say
 BUSY_SHARE = 0.3
 # Words in one language, or by language: see `core.messages.words_in`.
 Words = str | Mapping[str, str]
+_OURS = Path(__file__).with_name("prices.yaml")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class LlmPrices:
 class Prices:
     """usd_per_cpu_hour: a core for an hour. watts_per_core: a busy core. notes: date and source of each.
 
-    usd_per_label: a row answered by a person; llm: None where the file names no models.
+    usd_per_label: a row answered by a person; llm: None where the file names no models. usd_per_gpu_hour: a whole GPU.
     """
 
     usd_per_cpu_hour: float
@@ -49,10 +50,11 @@ class Prices:
     notes: dict[str, Words]
     usd_per_label: float | None = None
     llm: LlmPrices | None = None
+    usd_per_gpu_hour: float = 0.0
 
-    def usd(self, cpu_seconds: float) -> float:
-        """Return the price of that much work of one core, in US dollars."""
-        return cpu_seconds / 3600.0 * self.usd_per_cpu_hour
+    def usd(self, cpu_seconds: float, gpu_seconds: float = 0.0) -> float:
+        """Return the price of that much work of one core and one GPU, in US dollars."""
+        return (cpu_seconds * self.usd_per_cpu_hour + gpu_seconds * self.usd_per_gpu_hour) / 3600.0
 
     def wh(self, cpu_seconds: float) -> float:
         """Return the energy of that much work of one core, in watt-hours."""
@@ -67,16 +69,22 @@ def tokens(texts: Sequence[str]) -> float:
 
 
 def load_prices(path: Path | None = None) -> Prices:
-    """Return the prices of a file, ours by default; raises RungError naming the key that is wrong."""
-    path = path or Path(__file__).with_name("prices.yaml")
+    """Return the prices of a file, ours by default; raises RungError naming the key that is wrong.
+
+    A file without a GPU, as those for version 0.1 are, gets our price of one.
+    """
+    path = path or _OURS
     try:
         raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         machine, energy, label = raw["machine"], raw["energy"], raw.get("label")
+        gpu = raw.get("gpu") or yaml.safe_load(_OURS.read_text(encoding="utf-8"))["gpu"]
         usd, watts = float(machine["usd_per_cpu_hour"]), float(energy["watts_per_core"])
         notes = {
             "machine": _note("machine", usd, machine),
             "energy": _note("energy", watts, energy),
         }
+        usd_gpu = float(gpu["usd_per_gpu_hour"])
+        notes["gpu"] = _note("gpu", usd_gpu, gpu)
         by_hand = float(label["usd_per_row"]) if label else None
         if label:
             notes["label"] = _note("label", by_hand, label)
@@ -87,11 +95,11 @@ def load_prices(path: Path | None = None) -> Prices:
         fix = "Copy rung's own core/prices.yaml and change its numbers; keep every key, date and source."
         raise RungError(f"not a usable price file: {type(error).__name__} {error}", path.name, fix) from None
     tokens = [usd for pair in llm.models.values() for usd in pair] if llm else []
-    numbers = [usd, watts, *([] if by_hand is None else [by_hand]), *tokens]
+    numbers = [usd, watts, usd_gpu, *([] if by_hand is None else [by_hand]), *tokens]
     if not all(0 <= number < 1e6 for number in numbers):
         shown = ", ".join(f"{number:g}" for number in numbers)
         raise RungError(f"prices must lie in [0, 1000000): {shown}", path.name, "Mend the numbers.")
-    return Prices(usd, watts, notes, by_hand, llm)
+    return Prices(usd, watts, notes, by_hand, llm, usd_gpu)
 
 
 def _note(kind: str, amount: float | None, raw: Mapping[str, Any]) -> Words:

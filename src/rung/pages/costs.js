@@ -13,7 +13,7 @@
     var n = Math.max(0, Math.min(1e12, Number(field.value) || 0));
     var cores = Math.max(1, Math.ceil(n / 1000 * Number(host.cpu) / 86400 / Number(host.busy)));
     row.cells[0].textContent = n.toLocaleString("en");
-    row.cells[1].textContent = shown(cores * Number(host.month));
+    row.cells[1].textContent = shown(cores * Number(host.month) + n * 30 / 1000 * Number(host.extra));
     table.querySelectorAll("thead [data-usd]").forEach(function (head, i) {
       row.cells[i + 2].textContent = shown(n * 30 / 1000 * Number(head.dataset.usd));
     });

@@ -44,21 +44,26 @@ def _llm_text(facts: Mapping[str, Any], lang: str) -> str:
     return paragraph(words) + paragraph(dated, "note")
 
 
+def _extra(facts: Mapping[str, Any]) -> float:
+    """Return what GPUs and services take for 1,000 answers; reports of version 0.1 know neither."""
+    return float(facts.get("extra_usd_per_1k", 0.0))
+
+
 def _cpu_seconds(facts: Mapping[str, Any]) -> float:
     """Return processor seconds of 1,000 answers, from their price."""
     per_second = facts["usd_per_core_month"] / (30 * 86_400)
-    return float(facts["usd_per_1k"] / per_second) if per_second else 0.0
+    return float(max(facts["usd_per_1k"] - _extra(facts), 0.0) / per_second) if per_second else 0.0
 
 
 def _monthly_cost(facts: Mapping[str, Any], requests: int) -> float:
     cores = math.ceil(requests / 1000 * _cpu_seconds(facts) / 86_400 / facts["busy_share"])
-    return float(max(cores, 1) * facts["usd_per_core_month"])
+    return float(max(cores, 1) * facts["usd_per_core_month"] + requests * 30 / 1000 * _extra(facts))
 
 
 def break_even_requests(facts: Mapping[str, Any], usd_per_1k: float) -> int | None:
     """Return the requests a day from which our machine costs less a month than that price; None when never."""
-    core = facts["usd_per_core_month"]
-    requests = math.ceil(core / 30 / usd_per_1k * 1000) if usd_per_1k > 0 else 0
+    core, saved = facts["usd_per_core_month"], usd_per_1k - _extra(facts)
+    requests = math.ceil(core / 30 / saved * 1000) if saved > 0 else 0
     if not requests or _monthly_cost(facts, requests) > requests * 30 / 1000 * usd_per_1k + 1e-9:
         return None
     return requests
@@ -90,7 +95,7 @@ def _table(report: Mapping[str, Any], facts: Mapping[str, Any], lang: str) -> st
     )
     host = (
         f'<th scope="col" data-host data-cpu="{_cpu_seconds(facts):.9f}" data-month="{facts["usd_per_core_month"]}" '
-        f'data-busy="{facts["busy_share"]}">{text(report["winner"])}</th>'
+        f'data-busy="{facts["busy_share"]}" data-extra="{_extra(facts):.9f}">{text(report["winner"])}</th>'
     )
     rows = "".join(
         f'<tr><th scope="row">{count(n, lang)}</th><td>{money(_monthly_cost(facts, n), lang)}</td>'

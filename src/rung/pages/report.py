@@ -150,6 +150,7 @@ def _leaderboard(report: Mapping[str, Any], lang: str) -> str:
         say("leaderboard.title", lang),
         paragraph(say("board.lead", lang)),
         table(head, rows, sentences(lang, source, note), winner=report["winner"]),
+        _price_parts(report, lang),
         _failures(report, lang),
         _pareto(report, source, lang),
     )
@@ -165,6 +166,19 @@ def _figures(t: Mapping[str, Any], names: Sequence[str]) -> list[str]:
         f"{t['size_mb']:.1f}", f"{t['peak_memory_mb']:.0f}", significant(t["usd_per_1k"] * 1000),
         significant(t["wh_per_1k"] * 1000), f"{t['fit_seconds']:.1f}",
     ]  # fmt: skip
+
+
+def _price_parts(report: Mapping[str, Any], lang: str) -> str:
+    """Return what prices are made of, where it is not the processor alone."""
+    prices = [(t["rung"], t.get("price") or {}) for t in report["trials"]]
+    return "".join(
+        paragraph(
+            say("board.price_parts", lang, rung=rung, **{part: money(usd * 1000, lang) for part, usd in price.items()}),
+            "note",
+        )
+        for rung, price in prices
+        if price.get("gpu") or price.get("service")
+    )  # fmt: skip
 
 
 def _failures(report: Mapping[str, Any], lang: str) -> str:

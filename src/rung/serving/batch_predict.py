@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,10 @@ def predict_batch(
     as_read: list[dict[str, Any]] = []
     started = time.perf_counter()
     scores, explain = group[0].scores, group[0].explain
-    answers = list(predictor.respond(rows, scores, answered_by=True, read=as_read.append, explain=explain))
+    costs: list[float] = []
+    answers = list(
+        predictor.respond(rows, scores, True, read=as_read.append, explain=explain, charged=costs.append)
+    )
     seconds = time.perf_counter() - started
     if not group[0].runs_alone:
         loaded.batch_sizer.record(len(group), seconds / len(group))
@@ -83,12 +87,13 @@ def predict_batch(
     metrics.predictions.add(manifest.name, manifest.version, amount=len(rows))
     metrics.batches.add(manifest.name, manifest.version)
     price = service.prices.usd(seconds) / max(len(rows), 1)
-    read, left = iter(as_read), iter(answers)
+    read, left, prices = iter(as_read), iter(answers), iter([price + cost for cost in costs])
     made = []
     for request in group:
         own = [next(left) for _ in request.rows or ()]
         good = sum("error" not in answer for answer in own)
-        made.append(finish_request(service, request, own, list(islice(read, good)), seconds, price))
+        own_rows, own_prices = list(islice(read, good)), list(islice(prices, good))
+        made.append(finish_request(service, request, own, own_rows, seconds, own_prices))
     return made
 
 
@@ -98,16 +103,17 @@ def finish_request(
     answers: list[dict[str, Any]],
     as_read: list[dict[str, Any]],
     seconds: float,
-    price: float,
+    prices: Sequence[float],
 ) -> tuple[bytes, list[PredictionRecord]]:
     """Return the JSON response of a request and its journal records.
 
-    answers: of its rows; they get ids. as_read: the rows that were answered, as the model read them.
+    answers: of its rows; they get ids. as_read: the rows that were answered, as the model read them. prices: USD of each
+    of these.
     """
     records: list[PredictionRecord] = []
     if service.journal is not None:
         good = [answer for answer in answers if "error" not in answer]
-        records = _records(service, request, list(zip(as_read, good, strict=True)), seconds, price)
+        records = _records(service, request, list(zip(as_read, good, prices, strict=True)), seconds)
     manifest = request.loaded.manifest
     response = {
         "model": manifest.name,
@@ -121,14 +127,13 @@ def finish_request(
 def _records(
     service: Service,
     request: PredictRequest,
-    answered: list[tuple[dict[str, Any], dict[str, Any]]],
+    answered: list[tuple[dict[str, Any], dict[str, Any], float]],
     seconds: float,
-    price: float,
 ) -> list[PredictionRecord]:
     """Return the journal record of each answered row, and add its id to the answer.
 
-    answered: rows as the model received them, with their answers. seconds: model time of the whole batch. price: USD
-    per row.
+    answered: rows as the model received them, with their answers and their prices in USD. seconds: model time of the
+    whole batch.
     """
     from rung.journal.records import PredictionRecord, new_id
 
@@ -139,7 +144,7 @@ def _records(
         service.limits.media == "keep" and journal is not None and journal.encoder.input_mode != "hash"
     )
     records, not_kept = [], 0
-    for row, answer in answered:
+    for row, answer, price in answered:
         output = dict(answer)
         answer["id"] = new_id()
         written = loaded.journal_inputs.encode(row, keep_media)

@@ -158,12 +158,14 @@ class Predictor:
         read: Callable[[dict[str, Any]], object] | None = None,
         ahead: bool = False,
         explain: bool = False,
+        charged: Callable[[float], object] | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Yield the JSON answer of each row as it comes; a row that cannot be answered yields its error.
 
         answered_by: also say which family answered, where several stand behind each other. read: told each row that is
         answered, as the model gets it: mended, and masked where the product says so. ahead: answer in a thread while the
-        next rows are drawn, for long files. explain: also what decided, under "reasons". An item that already is an error (a row of a file that could not be read)
+        next rows are drawn, for long files. explain: also what decided, under "reasons". charged: told, for each row that is
+        answered, the USD that a service charged for it. An item that already is an error (a row of a file that could not be read)
         passes through. Memory does not grow with the number of rows.
         """
         stream = iter(rows)
@@ -171,7 +173,7 @@ class Predictor:
         chunks = iter(lambda: list(islice(stream, size)), [])
 
         def answered(chunk: Sequence[Row | RungError]) -> list[dict[str, Any]]:
-            found = self._responses(chunk, scores, answered_by, read)
+            found = self._responses(chunk, scores, answered_by, read, charged)
             return self._with_reasons(chunk, found) if explain else found
 
         if not ahead:
@@ -192,14 +194,21 @@ class Predictor:
         scores: bool,
         answered_by: bool,
         read: Callable[[dict[str, Any]], object] | None,
+        charged: Callable[[float], object] | None,
     ) -> list[dict[str, Any]]:
         """Return the answers of a few rows."""
+
+        def answered(one: Prediction) -> dict[str, Any]:
+            if charged is not None:
+                charged(one.cost)
+            return self.to_response(one, scores, answered_by)
+
         columns = self._together(chunk)
         if columns is not None:
             if read is not None:
                 for cells in zip(*map(_as_read, columns.values()), strict=True):
                     read(dict(zip(columns, cells, strict=True)))
-            return [self.to_response(one, scores, answered_by) for one in self._model.predict(columns)]
+            return [answered(one) for one in self._model.predict(columns)]
         checked: list[dict[str, Any]] = []
         errors: dict[int, str] = {}
         for place, row in enumerate(chunk):
@@ -214,9 +223,7 @@ class Predictor:
                 read(values)
         answers = iter(self._answer(checked))
         return [
-            {"error": errors[place]}
-            if place in errors
-            else self.to_response(next(answers), scores, answered_by)
+            {"error": errors[place]} if place in errors else answered(next(answers))
             for place in range(len(chunk))
         ]
 

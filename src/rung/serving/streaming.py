@@ -110,7 +110,7 @@ def stream_answer(service: Service, request: PredictRequest, events: EventQueue)
     metrics.predictions.add(manifest.name, manifest.version)
     metrics.batches.add(manifest.name, manifest.version)
     price = service.prices.usd(time.thread_time() - cpu_started) + answer.cost
-    body, records = finish_request(service, request, [response], as_read, seconds, price)
+    body, records = finish_request(service, request, [response], as_read, seconds, [price])
     if service.journal is not None and records:
         service.journal.write(*records)
     return body

@@ -192,7 +192,7 @@ def _climb(setup: BuildSetup, all_rungs: bool, ask: Ask) -> report.Findings:
         return report.Findings(trials, None, certificate, cleared)
     rung = next(r for r in planned.rungs if r.name == best)
     studied = study(setup, rung, shipped, rows)
-    priced = costs(setup.prices, sample, shipped["usd_per_1k"], shipped["wh_per_1k"])
+    priced = costs(setup.prices, sample, shipped)
     return report.Findings(trials, best, certificate, cleared, studied, priced)
 
 

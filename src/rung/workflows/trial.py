@@ -29,7 +29,7 @@ from rung.core.prices import Prices
 from rung.core.run import Run
 from rung.core.spec.product import Product
 from rung.core.task import Task
-from rung.core.types import Dataset, Examples
+from rung.core.types import Dataset, Examples, Prediction
 from rung.data.prepare.rows import RowsHandle
 from rung.serving.subprocess_predict import SubprocessResult, predict_in_subprocess
 
@@ -95,7 +95,8 @@ def run_trial(setup: BuildSetup, rung: Rung, rows: TrialRows, folder: Path) -> d
         "is_floor": rung.model == setup.task.floor,
         "version": manifest.version,
         **_quality(setup, rows, evaluation),
-        **_measured(setup, rung, fitted, fresh),
+        "fit_seconds": round(fitted.seconds, 3),
+        **_measured(setup, rung, fresh, evaluation.answers),
         "size_mb": pack.size_mb(bundle),
         "differing": sum(not setup.task.same(a, b) for a, b in pairs),
         "chosen": dict(fitted.chosen),
@@ -225,12 +226,21 @@ def _quality(setup: BuildSetup, rows: TrialRows, evaluation: evaluate.Evaluation
     }
 
 
-def _measured(setup: BuildSetup, rung: Rung, fitted: Fitted, fresh: SubprocessResult) -> dict[str, Any]:
-    """Return what fitting took, and what the packed bundle takes in time, memory, money and energy."""
+def _measured(
+    setup: BuildSetup, rung: Rung, fresh: SubprocessResult, answers: Sequence[Prediction]
+) -> dict[str, Any]:
+    """Return what the packed bundle takes in time, memory, money and energy. answers: as charged, to held-out rows."""
+    # A model that answers on a GPU holds it for as long as it answers: milliseconds a row are seconds a thousand.
+    gpu_seconds = fresh.measured["latency_ms"]["p50"] if rung.planned.gpu_seconds_per_1k else 0.0
+    price = {
+        "cpu": round(setup.prices.usd(fresh.cpu_per_1k), 9),
+        "gpu": round(setup.prices.usd(0.0, gpu_seconds), 9),
+        "service": round(1000 * math.fsum(a.cost for a in answers) / max(len(answers), 1), 9),
+    }
     return {
-        "fit_seconds": round(fitted.seconds, 3),
         **{key: fresh.measured[key] for key in ("latency_ms", "throughput_per_s", "peak_memory_mb")},
-        "usd_per_1k": round(setup.prices.usd(fresh.cpu_per_1k), 9),
+        "usd_per_1k": round(math.fsum(price.values()), 9),
+        "price": price,
         "wh_per_1k": round(setup.prices.wh(fresh.cpu_per_1k), 9),
         "planned_usd_per_1k": round(rung.usd_per_1k, 9),
         "measured": fresh.measured,
