@@ -28,6 +28,8 @@ RUN = {
     ("docs/howto/add-a-model.md", "toml"): "docs/test_howto.py::test_add_a_model",
     ("docs/howto/add-a-task.md", "python"): "docs/test_howto.py::test_add_a_task",
     ("docs/howto/add-a-task.md", "toml"): "docs/test_howto.py::test_add_a_task",
+    ("docs/howto/add-a-kind.md", "python"): "docs/test_howto.py::test_add_a_kind",
+    ("docs/howto/add-a-kind.md", "toml"): "docs/test_howto.py::test_add_a_kind",
     ("docs/howto/read-your-data.md", "yaml"): "docs/test_howto.py::test_read_your_data",
     ("docs/howto/read-your-data.md", "bash"): "docs/test_howto.py::test_read_your_data_commands_and_python",
     ("docs/howto/read-your-data.md", "python"): "docs/test_howto.py::test_read_your_data_commands_and_python",

@@ -13,15 +13,20 @@ import pytest
 
 import rung
 from rung.core import registry
+from rung.core.errors import InputError
+from rung.core.kind import kind
 from rung.core.plugins import refresh
 from rung.core.spec.product import Product, parse_product
+from rung.core.types import Field
 from rung.data.prepare.fingerprint import fingerprint_data
 from rung.data.sources.read import open_source, read_rows
 from rung.data.sources.rows import Reading
+from rung.testing import check_kind
 from support import ROOT, run_cli, write_csv
 
 BLOCK = re.compile(r"""```python title="(\S+)"\n(.*?)```""", re.S)
 TOML = re.compile(r'^(\w+) = "rung\.(tasks|models)\.(\w+):(\w+)"$', re.M)
+KIND = re.compile(r'^(\w+) = "(\w+):(\w+)"$', re.M)
 
 
 @pytest.fixture
@@ -34,7 +39,11 @@ def install(tmp_path, monkeypatch):
         assert files
         for name, code in files.items():
             (tmp_path / name).write_text(code, encoding="utf-8")
-        entries = {"tasks": [], "models": []}
+        entries = {
+            "tasks": [],
+            "models": [],
+            "kinds": [" = ".join((n, f"{m}:{a}")) for n, m, a in KIND.findall(text)],
+        }
         for name, group, module, attribute in TOML.findall(text):
             assert f"{module}.py" in files
             entries[group].append(f"{name} = {module}:{attribute}")
@@ -50,7 +59,7 @@ def install(tmp_path, monkeypatch):
 
     yield run
     refresh()
-    for name in ("keyword_count", "spelling_check", "always_yes"):
+    for name in ("keyword_count", "spelling_check", "always_yes", "grey_patch"):
         sys.modules.pop(name, None)
 
 
@@ -86,6 +95,16 @@ def test_add_a_task(install, tmp_path, monkeypatch):
         registry.model("always_yes")().predict({"word": [r["word"] for r in tiny]}),
         task.schema(["word"], []),
     ) == pytest.approx(0.5)
+
+
+def test_add_a_kind(install):
+    (name,) = install("add-a-kind.md")
+    check_kind(name)
+    known, field = kind(name), Field("patch", name, "input")
+    blob = known.reader(field)(b"GREY\x02\x04", "row 0")
+    assert blob.measures == {"brightness": 3.0}
+    with pytest.raises(InputError, match="is no patch of grey"):
+        known.reader(field)(b"PNG", "row 0")
 
 
 @pytest.fixture
