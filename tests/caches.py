@@ -28,7 +28,7 @@ from support import ROOT
 _RUN = "RUNG_TEST_RUN"
 _MACHINE = store.cache_folder().resolve()
 # Shared as they are: what is in them is named by its content or by where its weights lie.
-_SHARED = ("encoders", "benchmarks", "tests")
+_SHARED = ("encoders", "backbones", "benchmarks", "tests")
 _numbers = itertools.count()
 
 

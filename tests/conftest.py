@@ -13,7 +13,7 @@ from support import write_csv, write_spec
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-WEIGHTS = frozenset({"wordllama", "minilm", "e5_small", "bge_small"})
+WEIGHTS = frozenset({"wordllama", "minilm", "e5_small", "bge_small", "mobilenet_v2", "efficientnet_lite0"})
 
 
 def pytest_configure(config):
@@ -48,6 +48,18 @@ def minilm() -> str:
 def e5_small() -> str:
     """The name of a sentence encoder of 100 languages."""
     return caches.weights("e5_small") and "e5_small"
+
+
+@pytest.fixture(scope="session")
+def mobilenet_v2() -> str:
+    """The name of an image backbone."""
+    return caches.weights("mobilenet_v2") and "mobilenet_v2"
+
+
+@pytest.fixture(scope="session")
+def efficientnet_lite0() -> str:
+    """The name of an image backbone, the more accurate one."""
+    return caches.weights("efficientnet_lite0") and "efficientnet_lite0"
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,9 @@ def installed(name):
 
 
 NAMES = [name for name in registry.model_names() if installed(name)]
-PAIRS = [(name, task) for name in NAMES for task in sorted(registry.model(name).TASKS)]
+PAIRS = sorted(
+    (name, task) for task in registry.task_names() for name in registry.models_for(task) if name in NAMES
+)
 STRANGE = ["", " ", "zzzz qqqq", "龘龘龘", "🙂", "a" * 300_000, "\x00\ud800"]
 ODD = {
     "number": [None, 0.0, 1e300, -1e300, 5e-324, 7.0, None],

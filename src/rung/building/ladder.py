@@ -134,8 +134,9 @@ def _behind(before: str, spec: RungSpec, product: Product) -> RungSpec:
 def _family(spec: RungSpec, task: str) -> tuple[type[Model], Any]:
     """Return a rung's family and its parameters, both checked."""
     family = registry.model(spec.model)
-    if task not in family.TASKS:
-        fix = did_you_mean(spec.model, registry.models_for(task))
+    able = registry.models_for(task)
+    if spec.model not in able:
+        fix = did_you_mean(spec.model, able)
         raise RungError(f"the model '{spec.model}' cannot do {task}", fix=fix)
     return family, make_params(family.Params, spec.params)
 

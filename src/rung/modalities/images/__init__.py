@@ -1,0 +1,1 @@
+"""Images: decoding, features, the backbone's runtime and the image kind."""

@@ -1,0 +1,1 @@
+"""Fitting image models and writing image backbones as ONNX."""
