@@ -141,6 +141,21 @@ def test_blob_to_label(patches, tmp_path):
     refuses_the_hostile(client, model, "patch")
 
 
+def test_an_upload_is_answered(patches):
+    model, client = opened(rung.build(patches).bundle)
+    light, dark = (
+        (patches.parent / "patches" / name).read_bytes() for name in ("light/0.grey", "dark/1.grey")
+    )
+    reply = client.post(
+        model.manifest.endpoint, files=[("patch", ("a.grey", light)), ("patch", ("b.grey", dark))]
+    )
+    assert reply.status_code == 200, reply.text
+    assert [p["label"] for p in reply.json()["predictions"]] == ["light", "dark"]
+    document = client.get("/openapi.json").json()
+    way = document["paths"][model.manifest.endpoint]["post"]
+    assert "multipart/form-data" in way["requestBody"]["content"]
+
+
 def test_changed_media_are_changed_data(patches):
     from blob_labelling import patch
 
@@ -237,3 +252,21 @@ def test_history_to_ranked_list_by_user(tmp_path):
     model, client = opened(moved(spec, tmp_path / "elsewhere"))
     assert ask(client, model, {"history": ["film 3"]})["items"][0] == "film 4"
     refuses_the_hostile(client, model, "history")
+
+
+def test_an_answer_that_varies(tmp_path):
+    colours = ("red", "blue", "green")
+    rows = [
+        {"question": f"which colour has item {i} of kind k{i % 9}", "reply": colours[i % 9 % 3]}
+        for i in range(400)
+    ]
+    spec = write(
+        tmp_path / "loose", rows, name="loose", task="loose_reply", data={"input": "question", "target": "reply"},
+        bar={"metric": "says_it", "at_least": 0.9},
+    )  # fmt: skip
+    done = rung.build(spec)
+    assert done.cleared and done.report["winner"] == "known_words"
+    model, client = opened(moved(spec, tmp_path / "elsewhere"))
+    said = {ask(client, model, {"question": "which one has k0"})["reply"] for _ in range(30)}
+    assert len(said) > 1 and all("red" in reply for reply in said)
+    refuses_the_hostile(client, model, "question")

@@ -136,7 +136,8 @@ class Model(ABC):
     Params: a frozen dataclass of everything that can be set, with defaults. PLACE: "rung" enters every ladder,
     "asked" only one that names it, "before" stands in front of every rung where it is available. VARIANTS: more
     rungs of the family, their name's ending to the parameters that differ. VALIDATION_SHARE: of the training rows,
-    which `fit` gets apart in `context.validation` instead of among its examples; 0 for none.
+    which `fit` gets apart in `context.validation` instead of among its examples; 0 for none. is_stochastic: two answers
+    to the same row may differ, so that the export is checked by scores.
     """
 
     NEEDS: ClassVar[str] = ""
@@ -145,6 +146,7 @@ class Model(ABC):
     Params: ClassVar[type] = NoParams
     PLACE: ClassVar[Literal["rung", "asked", "before"]] = "rung"
     VARIANTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    is_stochastic: ClassVar[bool] = False
     VALIDATION_SHARE: ClassVar[float] = 0.0
 
     @classmethod

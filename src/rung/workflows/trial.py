@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rung.building import certify, diagnostics, drift_reference, evaluate, pack
+from rung.building import certify, diagnostics, drift_reference, evaluate, export_gate, pack
 from rung.building.certify import Requirement
 from rung.building.explain import Explanations
 from rung.building.fit import FitJob, fit
@@ -23,6 +23,7 @@ from rung.core.engine import Engine, Resources
 from rung.core.errors import RunError
 from rung.core.folds import ONE_PART_SECONDS
 from rung.core.job_channel import JobChannel, follow
+from rung.core.messages import sentences
 from rung.core.metrics.base import Metric
 from rung.core.model import FitContext, Fitted, Model, Rung
 from rung.core.prices import Prices
@@ -36,6 +37,9 @@ from rung.serving.subprocess_predict import SubprocessResult, predict_in_subproc
 # Rows of the training set that time the packed bundle and hold it against the fitted model: as many as are planned to
 # take so many seconds, within these bounds.
 _FEWEST_GATE_ROWS, _GATE_ROWS, _GATE_SECONDS = 100, 300, 2.0
+_VARIES = (
+    "The model's answers vary: each row was answered once, and the claim is of answers drawn as those were."
+)
 # Below the run folder: what fits leave until the trial of their rung is whole.
 _SCRATCH = "scratch"
 
@@ -88,7 +92,6 @@ def run_trial(setup: BuildSetup, rung: Rung, rows: TrialRows, folder: Path) -> d
         (train.take(selftest), [answer[place] for place in selftest]), shown | {"fingerprint": setup.fingerprint},
     )  # fmt: skip
     fresh = predict_in_subprocess(bundle, train.take(gate).records(), measure=True)
-    pairs = zip((answer[place] for place in gate), fresh.answers, strict=True)
     return {
         "rung": rung.name,
         "model": rung.model,
@@ -98,13 +101,35 @@ def run_trial(setup: BuildSetup, rung: Rung, rows: TrialRows, folder: Path) -> d
         "fit_seconds": round(fitted.seconds, 3),
         **_measured(setup, rung, fresh, evaluation.answers),
         "size_mb": pack.size_mb(bundle),
-        "differing": sum(not setup.task.same(a, b) for a, b in pairs),
+        "differing": _differing(setup, rung, rows, (gate, [answer[place] for place in gate], fresh.answers)),
         "chosen": dict(fitted.chosen),
         "why": why.as_dict(),
         "importance": gain.as_dict(),
         "over_limits": [],
-        "assumptions": fitted.assumptions,
+        "assumptions": sentences("en", fitted.assumptions, _VARIES if _is_stochastic(setup, rung) else ""),
     }
+
+
+def _is_stochastic(setup: BuildSetup, rung: Rung) -> bool:
+    return setup.task.is_stochastic or registry.model(rung.model).is_stochastic
+
+
+def _differing(
+    setup: BuildSetup,
+    rung: Rung,
+    rows: TrialRows,
+    answered: tuple[Sequence[int], Sequence[Prediction], Sequence[Prediction]],
+) -> int:
+    """Return how many answers of the packed model are not the fitted one's; all of them where only scores can tell.
+
+    answered: places of the rows, and what the fitted and the packed model answered.
+    """
+    places, fitted, packed = answered
+    if not _is_stochastic(setup, rung):
+        return export_gate.differing(setup.task, fitted, packed)
+    metric = rows.requirements[0].metric
+    worse = export_gate.scores_differ(metric, rows.train.take(places), fitted, packed)
+    return len(places) if worse else 0
 
 
 def study(setup: BuildSetup, rung: Rung, trial: Mapping[str, Any], rows: TrialRows) -> dict[str, Any]:
