@@ -32,8 +32,8 @@ from rung.annotation.learning_curve import (
     held_out_results,
     prediction_stability,
 )
-from rung.annotation.logistic_regression import fit_head
-from rung.annotation.query_strategy import cluster_representatives, next_zone, uncertain_and_diverse
+from rung.annotation.logistic_regression import fit_classifier
+from rung.annotation.sampling import cluster_representatives, next_zone, uncertain_and_diverse
 
 RESULTS = Path(__file__).parent / "results" / "active.md"
 BATCH = 10
@@ -106,11 +106,14 @@ def ours(world: World, most: int, seed: int) -> list[int]:
     clusters, rows, given = len(queue), [], [0, 0, 0]
     while len(rows) < most:
         if given[2] >= clusters and not len(rows) % BATCH or not queue:
-            head = fit_head(world.pool[rows], world.truth[rows], world.labels)
+            classifier = fit_classifier(world.pool[rows], world.truth[rows], world.labels)
             open_ = np.setdiff1d(zone, rows)
             queue = open_[
                 uncertain_and_diverse(
-                    world.pool[open_], head.probabilities(world.pool[open_]), np.arange(len(open_)), BATCH * 3
+                    world.pool[open_],
+                    classifier.predict_proba(world.pool[open_]),
+                    np.arange(len(open_)),
+                    BATCH * 3,
                 )
             ].tolist()
         random = next_zone((given[0], given[1], given[2]), 1e-9, RANDOM_SHARE) == "random"

@@ -26,7 +26,8 @@ from sqlalchemy import text
 from rung.journal import data_subjects
 from rung.journal.encryption import MASTER_KEY_VARIABLE, new_master_key
 from rung.journal.records import FeedbackRecord, PredictionRecord, new_id
-from rung.journal.writer import FILE_NAME, Journal
+from rung.journal.schema import FILE_NAME
+from rung.journal.writer import Journal
 
 WORDS = "the striker scored twice in the cup final and the coach praised his young team after a long evening match"
 DAYS = 100

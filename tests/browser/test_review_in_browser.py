@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rung.annotation.app import create_labelling_app
-from rung.journal.reader import read_feedback
+from rung.journal.reader import JournalReader
 from rung.serving.bundle_source import set_champion
 from rung.serving.http.api_keys import KeyStore
 from rung.workflows.review import open_review, reviewer_identity
@@ -82,7 +82,7 @@ def test_reviewed_by_key(page_of, chromium, width):
     assert "admin: " in other.inner_text("#open") and "review: " in other.inner_text("#open")
     other.keyboard.press("1")
     other.wait_for_function("() => document.querySelector('#open').innerText === 'Nothing to resolve.'")
-    said = read_feedback(served.journal, "desk")
+    said = JournalReader.from_journal(served.journal).feedback("desk")
     assert {one.author for one in said} == {"review", "admin"} and {one.source for one in said} == {
         "review",
         "audit",

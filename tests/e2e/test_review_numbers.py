@@ -58,7 +58,7 @@ def test_numbers_are_reviewed(rows, tmp_path, monkeypatch):
             line["label"] = f"{truth[key_of(line, names)]:.2f}"
         lines[0]["label"] = "many"
         write_csv(tmp_path / "review.csv", list(lines[0]), [list(line.values()) for line in lines])
-        with pytest.raises(DataError, match="'many' is no number"):
+        with pytest.raises(DataError, match="'many' is not a number"):
             import_labels(desk, tmp_path / "review.csv", "ann")
         lines[0]["label"] = "?"
         write_csv(tmp_path / "review.csv", list(lines[0]), [list(line.values()) for line in lines])
@@ -67,7 +67,7 @@ def test_numbers_are_reviewed(rows, tmp_path, monkeypatch):
         assert import_labels(desk, tmp_path / "review.csv", "ann").unchanged == 40, (
             "12.50 and 12.5 are one number"
         )
-        with pytest.raises(InputError, match="'nan' is no number"):
+        with pytest.raises(InputError, match="'nan' is not a number"):
             desk.record_answer("ann", asked[0].row.text, "label", "nan")
     with open_review(spec) as (_, desk):
         client = TestClient(create_labelling_app(desk, "t", ["testserver"], title="progress"))

@@ -212,12 +212,12 @@ def test_a_plan_tells_labels_from_numbers(credit_csv, sugar):
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_the_plan_of_a_table_speaks_of_rows_and_columns(credit_csv, lang):
     from rung.pages.plan import render_plan
-    from rung.pages.plan_words import lights, scene
+    from rung.pages.plan_words import readiness_lines, task_lines
 
     found = plan(credit_csv).as_dict()
-    lines = [*scene(found, lang), *(line for _, line in lights(found, lang))]
+    lines = [*task_lines(found, lang), *(line for _, line in readiness_lines(found, lang))]
     said = " ".join(lines)
-    assert len(lights(found, lang)) >= 5 and "age_in_years" in said
+    assert len(readiness_lines(found, lang)) >= 5 and "age_in_years" in said
     for word in ("text", "Text", "characters", "文本", "字符"):
         assert word not in said, [line for line in lines if word in line]
     assert render_plan(found, lang).startswith("<!doctype html>")

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import rung
 from rung.core.types import Field, Prediction, Schema
+from rung.journal.reader import LoggedPrediction
 from rung.journal.records import PredictionRecord, new_id
-from rung.journal.served_rows import ServedPrediction
-from rung.monitoring.drift.reference import make_reference
+from rung.monitoring.drift.reference import DriftReference, fit_input_reference, fit_prediction_reference
+from rung.monitoring.drift.statistics import unmonitored_inputs
 
 TEXT = Schema((Field("text", "text", "input"),), (Field("label", "category", "output", ("a", "b")),))
 
@@ -17,13 +18,15 @@ def manifest(schema, certificate=None):
 
 
 def reference_of(schema, columns, truths, answers, sure=0.9, seed=0):
-    return make_reference(schema, columns, truths, [Prediction(a, sure) for a in answers], seed)
+    inputs, counts, rows = fit_input_reference(schema, columns, seed)
+    predictions = fit_prediction_reference(schema, truths, [Prediction(a, sure) for a in answers])
+    return DriftReference(inputs, counts, rows, predictions, unmonitored_inputs(schema))
 
 
 def row(nth, values, label="a", sure=0.9, hashed=None):
     """A served row, the nth: the id carries its place, and the text of its own unless a hash is given."""
     hashed = f"{nth:016x}" * 2 if hashed is None else hashed
-    return ServedPrediction(
+    return LoggedPrediction(
         f"{nth:032x}", float(nth), values, "" if values else "hash", hashed, {"label": label, "probability": sure}, 1.0, 1e-7
     )  # fmt: skip
 

@@ -1,9 +1,10 @@
-"""Selection, the quick head, agreement, and the rule for stopping, each against what is known of it."""
+"""Sampling, the classifier, agreement, and the stopping rule, each against known results."""
+
+import warnings
 
 import numpy as np
 import pytest
 from scipy.stats import beta
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score
 
 from rung.annotation.cohen_kappa import cohen_kappa, pairwise_agreement
@@ -15,8 +16,8 @@ from rung.annotation.learning_curve import (
     prediction_stability,
     proportion_upper,
 )
-from rung.annotation.logistic_regression import fit_head
-from rung.annotation.query_strategy import cluster_representatives, next_zone, uncertain_and_diverse
+from rung.annotation.logistic_regression import fit_classifier
+from rung.annotation.sampling import cluster_representatives, next_zone, uncertain_and_diverse
 from rung.data.labels.consensus import Verdict
 
 
@@ -62,13 +63,22 @@ def test_turns_keep_the_shares():
     assert given == [40, 40, 120] and order[0] == "chosen"
 
 
-def test_the_quick_head_is_logistic_regression(blobs):
+def test_the_classifier_has_a_column_for_each_label(blobs):
     x, y, _ = blobs
-    ours = fit_head(x[:200], y[:200], 3, c=10.0)
-    theirs = LogisticRegression(C=10.0, max_iter=5_000, tol=1e-8).fit(x[:200].astype(float), y[:200])
-    assert np.abs(ours.probabilities(x) - theirs.predict_proba(x)).max() < 0.02
-    alone = fit_head(x[:5], np.zeros(5, int), 3).probabilities(x)
-    assert alone.argmax(axis=1).max() == 0
+    found = fit_classifier(x[:200], y[:200], 4).predict_proba(x[200:])
+    assert found.shape == (400, 4) and np.allclose(found.sum(axis=1), 1.0) and found[:, 3].max() == 0.0
+    assert (found.argmax(axis=1) == y[200:]).mean() > 0.9
+    single = fit_classifier(x[:5], np.ones(5, int), 3).predict_proba(x)
+    assert (single == [0.0, 1.0, 0.0]).all()
+    with pytest.raises(ValueError):
+        fit_classifier(x[:0], y[:0], 3)
+
+
+def test_many_labels_on_few_rows_give_no_warning(blobs):
+    x, _, _ = blobs
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit_classifier(x[:30], np.arange(30) % 20, 20)
 
 
 def test_kappa_is_that_of_scikit_learn():

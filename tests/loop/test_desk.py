@@ -108,9 +108,9 @@ def test_another_process_is_seen(tmp_path):
     ("answer", "words"),
     [
         (("Ana", "?", "label", "shipz"), "'shipz' is not one of the labels\nDid you mean 'ships'?"),
-        (("Ana", "?", "shout", None), "'shout' is no kind of answer"),
-        (("Ana", "f" * 16, "skip", None), f"there is no row '{'f' * 16}' here"),
-        (("  ", "?", "skip", None), "who labels is not said"),
+        (("Ana", "?", "shout", None), "'shout' is not a kind of answer"),
+        (("Ana", "f" * 16, "skip", None), f"there is no row '{'f' * 16}' in the data"),
+        (("  ", "?", "skip", None), "the name of the annotator is missing or too long"),
     ],
 )
 def test_wrong_answers_are_refused(tmp_path, answer, words):
@@ -144,7 +144,7 @@ def test_a_build_certifies_on_the_interval_alone(tmp_path):
         chosen = {e.text for e in desk._store.entries() if e.how != "audit"}
     done = rung.build(path)
     assert done.cleared and done.report["certificate"]["rows"] == len(inside) == wanted
-    assert "0 of the random rows could not be told" in done.report["certificate"]["claim"]
+    assert "0 random rows could not be labelled" in done.report["certificate"]["claim"]
     looks = json.loads((tmp_path / "certificate.lock").read_text())["looks"]
     assert len(looks) == 1
     train = _units(done.folder, "train")
@@ -187,7 +187,7 @@ def test_rows_that_cannot_be_told_are_counted_in_the_claim(tmp_path):
         label_on(desk, "Ana", 60)
     done = rung.build(path)
     assert done.report["data"]["audit"]["cannot_be_told"] == 3
-    assert "3 of the random rows could not be told" in done.report["certificate"]["claim"]
+    assert "3 random rows could not be labelled" in done.report["certificate"]["claim"]
     assert done.report["certificate"]["rows"] == len(rows) - 3
 
 
@@ -221,7 +221,7 @@ def test_a_product_without_labels_says_how_to_write_them(tmp_path):
     path.write_text(path.read_text().split("labelling:")[0])
     with pytest.raises(SpecError) as caught, open_labelling_session(path):
         pass
-    assert "labelling: is missing: which labels are there?" in str(caught.value)
+    assert "labelling: is missing: name the labels" in str(caught.value)
     path.write_text(path.read_text() + "labelling: {labels: [a, a]}\n")
     with pytest.raises(SpecError, match="names the label 'a' twice"), open_labelling_session(path):
         pass

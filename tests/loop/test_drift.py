@@ -13,8 +13,8 @@ from rung.core.errors import RungError
 from rung.core.spec.drift import DriftSpec
 from rung.core.types import Field, Schema
 from rung.journal.encryption import MASTER_KEY_VARIABLE, new_master_key
+from rung.journal.reader import JournalReader
 from rung.journal.records import FeedbackRecord, new_id
-from rung.journal.served_rows import JournalReader
 from rung.journal.writer import Journal
 from rung.monitoring.drift.reference import FILE_NAME, read_reference
 from rung.monitoring.drift_monitor import DriftMonitor, allowed_error_rate, start_period
@@ -112,8 +112,8 @@ def test_encrypted_inputs_are_read_with_the_key_and_counted_without(built, folde
     write_rows(journal, built, fresh_rows["tech"][:20])
     journal.close()
     model = rung.load(built.bundle).manifest
-    with JournalReader(folder) as reader:
-        (rows,) = reader.rows(model.name, model.version, "", time.time())
+    with JournalReader.from_folder(folder) as reader:
+        (rows,) = reader.predictions(model.name, model.version, "", time.time())
     assert rows[0].input["text"] == fresh_rows["tech"][0] and rows == sorted(rows, key=lambda row: row.id)
     monkeypatch.delenv(MASTER_KEY_VARIABLE)
     found = check_drift(built.bundle, folder).report
@@ -143,9 +143,9 @@ def test_only_random_audits_judge_the_model(built, journal, folder, fresh_rows):
 def test_what_is_missing_is_said(built, folder, tmp_path):
     with pytest.raises(RungError, match="there is no journal here"):
         check_drift(built.bundle, folder)
-    with pytest.raises(RungError, match="does not say where its journal lies"):
+    with pytest.raises(RungError, match="does not name the folder of its journal"):
         check_drift(built.bundle)
-    with pytest.raises(RungError, match="no reference to hold served rows against"):
+    with pytest.raises(RungError, match="this bundle has no drift reference"):
         read_reference(tmp_path)
 
 
@@ -206,6 +206,6 @@ def test_numbers_are_missed_when_they_are_further_off_than_most():
     truths = np.random.default_rng(0).normal(size=400)
     answers = fit_prediction_reference(schema, truths.tolist(), [Prediction(0.0)] * 400)
     assert answers.rows == 200 and 5 < answers.n_errors < 40
-    near, far = (SimpleNamespace(output={"value": value}, right=1.0) for value in (1.1, 9.0))
+    near, far = (SimpleNamespace(output={"value": value}, answer=1.0) for value in (1.1, 9.0))
     reference = SimpleNamespace(predictions=answers)
     assert not is_error(near, reference, "value") and is_error(far, reference, "value")

@@ -120,8 +120,8 @@ def test_the_script_says_only_words_it_is_given():
 def test_an_answer_never_waits_for_a_fit(tmp_path, monkeypatch):
     from rung.annotation import active_learner
 
-    real = active_learner.fit_head
-    monkeypatch.setattr(active_learner, "fit_head", lambda *a: (time.sleep(0.5), real(*a))[1])
+    real = active_learner.fit_classifier
+    monkeypatch.setattr(active_learner, "fit_classifier", lambda *a: (time.sleep(0.5), real(*a))[1])
     with desk_in(tmp_path, background=True) as desk:
         begun = time.monotonic()
         label_on(desk, "Ana", 30)

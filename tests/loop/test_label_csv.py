@@ -74,7 +74,7 @@ def test_all_or_nothing_with_every_line_named(tmp_path):
             "r.csv: nothing was imported:\n"
             "  line 2: 'shipz' is not one of the labels. Did you mean 'ships'?\n"
             "  line 5: the row with the hash '0123456789abcdef' is not in the data\n"
-            "Mend these lines and import again."
+            "Fix these lines and import again."
         )
         assert desk.progress().labelled == 0
 

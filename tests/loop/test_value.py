@@ -9,8 +9,8 @@ from drifting import write_rows
 from rung.core.messages import LANGUAGES
 from rung.core.prices import load_prices
 from rung.core.spec.value import ValueSpec
+from rung.journal.reader import LoggedPrediction
 from rung.journal.records import FeedbackRecord, new_id
-from rung.journal.served_rows import ServedPrediction
 from rung.journal.writer import Journal
 from rung.monitoring.drift.reference import read_reference
 from rung.monitoring.value import (
@@ -31,7 +31,7 @@ def tally(rows=301, days=3.0, usd=1e-6, text="x" * 400):
     found = UsageTotals()
     step = days * 86_400 / (rows - 1)
     found.add(
-        ServedPrediction(f"{i:032x}", i * step, {"text": text}, "", None, {}, 1.0, usd) for i in range(rows)
+        LoggedPrediction(f"{i:032x}", i * step, {"text": text}, "", None, {}, 1.0, usd) for i in range(rows)
     )
     return found
 
@@ -141,7 +141,7 @@ def test_the_command(served, tmp_path):
 def test_without_inputs_or_numbers_it_says_what_is_missing():
     bare = UsageTotals()
     bare.add(
-        [ServedPrediction("0" * 32, float(i), None, "hash", None, {}, 1.0, 1e-6) for i in (0, 86_400 * 2)]
+        [LoggedPrediction("0" * 32, float(i), None, "hash", None, {}, 1.0, 1e-6) for i in (0, 86_400 * 2)]
     )
     found = value_report(
         manifest(0.9), bare, load_prices(), None, accuracy_estimate([], manifest(0.9), None), None

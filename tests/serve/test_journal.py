@@ -101,7 +101,7 @@ def test_a_held_database_is_said_and_loses_nothing(plain):
     plain.write(served())
     holder = sqlite3.connect(plain.path, isolation_level=None)
     holder.execute("begin immediate")
-    with pytest.raises(JournalError, match="another program holds the journal"):
+    with pytest.raises(JournalError, match="another program has locked the journal"):
         plain.write(served())
     assert plain.problem and count(plain, "predictions") == 1
     holder.execute("rollback")
@@ -118,7 +118,7 @@ def test_a_full_disk_is_said_and_loses_nothing(plain):
     # Files may not grow beyond this: the nearest to a full disk that needs no disk of its own.
     resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 10, hard))
     try:
-        with pytest.raises(JournalError, match="full or refuses"):
+        with pytest.raises(JournalError, match="full or not writable"):
             for _ in range(200):
                 record = served(words="b" * 5_000)
                 plain.write(record)
@@ -147,7 +147,7 @@ def test_inputs_are_encrypted_with_a_key_for_each_subject(encrypted):
     )
     swap = "update predictions set input = (select input from predictions where id = :one) where id = :two"
     encrypted.execute(lambda c, _: c.execute(text(swap), {"one": one.id, "two": two.id}))
-    with pytest.raises(RungError, match="another master key, or damage"):
+    with pytest.raises(RungError, match="the master key is another one, or the data is damaged"):
         data_subjects.find_prediction(encrypted, two.id)
 
 

@@ -16,8 +16,7 @@ from rung.data.readers.json_lines import open_table
 from rung.data.sources.files import File
 from rung.data.sources.rows import Reading
 from rung.journal.encryption import MASTER_KEY_VARIABLE, new_master_key
-from rung.journal.reader import read_inputs, read_predictions
-from rung.journal.served_rows import JournalReader
+from rung.journal.reader import JournalReader
 from rung.modalities.documents.kind import FileKind
 from rung.monitoring.drift.statistics import InputStatistics
 from rung.workflows.improve import _write_rows
@@ -67,8 +66,8 @@ def test_media_stand_by_hash_and_measures_alone(journaled):
             "file": {"sha256": blob.sha256, "size": len(DATA), "name": "a.png", "measures": {"first": 116.0}}, "note": "seen",
         }  # fmt: skip
         assert base64.b64encode(DATA) not in stored(server)
-        assert read_predictions(server.journal, "small", FIELDS).rows == ()
-        assert read_predictions(server.journal, "small", FIELDS).without_input == 1, "nobody can look at it"
+        found = JournalReader.from_journal(server.journal, FIELDS).reviewable("small")
+        assert found == ([], 1), "nobody can look at it"
 
 
 def test_the_same_content_is_the_same_input_by_whatever_name(journaled):
@@ -93,16 +92,19 @@ def test_content_is_kept_where_the_spec_says_so(journaled, inputs, monkeypatch):
         else:
             assert found["input"]["file"]["base64"].encode() == content
         assert (content in stored(server)) is (inputs == "plain")
-        rows = read_inputs(server.journal, [id], FIELDS)
+        rows = JournalReader.from_journal(server.journal, FIELDS).by_id([id])
         if inputs == "hash":
             assert rows == {}
         else:
             blob = rows[id].input["file"]
             assert blob.read() == DATA and blob.measures == {"first": 116.0}
         server.client.post("/v1/subjects/erase", json={"subject": "ann"})
-        assert content not in stored(server) and read_inputs(server.journal, [id], FIELDS) == {}
+        assert (
+            content not in stored(server)
+            and JournalReader.from_journal(server.journal, FIELDS).by_id([id]) == {}
+        )
         if inputs != "hash":
-            with pytest.raises(DataError, match="not in the journal any more"):
+            with pytest.raises(DataError, match="no longer in the journal"):
                 blob.read()
 
 
@@ -112,16 +114,16 @@ def test_large_content_is_kept_by_its_hash_and_counted(journaled, caplog):
         ask(server, data=b"a" * (1 << 20))
         assert "base64" not in server.client.get(f"/v1/predictions/{large}").json()["input"]["file"]
         assert 'rung_media_not_kept_total{model="small"} 1' in server.client.get("/metrics").text
-        served = read_predictions(server.journal, "small", FIELDS)
-        assert len(served.rows) == 1 and served.without_input == 1
+        rows, without_input = JournalReader.from_journal(server.journal, FIELDS).reviewable("small")
+        assert len(rows) == 1 and without_input == 1
 
 
 def test_drift_measures_media_that_are_not_kept(journaled):
     with journaled(inputs="plain") as server:
         for n in range(4):
             ask(server, data=bytes([n]) * (n + 1))
-        with JournalReader(server.folder) as reader:
-            (rows,) = reader.rows("small", "v1", "", time.time() + 1, FIELDS)
+        with JournalReader.from_folder(server.folder, FIELDS) as reader:
+            (rows,) = reader.predictions("small", "v1", "", time.time() + 1)
         blobs = [row.input["file"] for row in rows]
         measured = kind("file").measure(blobs)
         assert list(measured["size"][1]) == [1, 2, 3, 4] and list(measured["first"][1]) == [
@@ -143,7 +145,7 @@ def test_improvement_writes_rows_that_a_build_reads(journaled, tmp_path):
         served = SimpleNamespace(
             product=SimpleNamespace(data=SimpleNamespace(target="label", input=("file", "note"))),
             task=SimpleNamespace(schema=lambda inputs, targets: SimpleNamespace(inputs=FIELDS)),
-            predictions=read_inputs(server.journal, ids, FIELDS),
+            predictions=JournalReader.from_journal(server.journal, FIELDS).by_id(ids),
         )
         path = tmp_path / "feedback.jsonl"
         _write_rows(path, served, {ids[0]: "cat", ids[1]: "dog", "0" * 32: "gone"})

@@ -147,5 +147,5 @@ def test_another_master_key_opens_nothing(kept, monkeypatch):
     kept.execute(lambda c, encoder: BulkInsert(PREDICTIONS, kept.engine)(c, [encoder.encode(c, record)]))
     monkeypatch.setenv(MASTER_KEY_VARIABLE, new_master_key())
     kept.encoder = RecordEncoder(kept.encoder.settings, "encrypted")
-    with pytest.raises(RungError, match="another master key"):
+    with pytest.raises(RungError, match="the master key is another one"):
         data_subjects.find_prediction(kept, record.id)

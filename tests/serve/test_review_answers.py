@@ -8,7 +8,7 @@ from rung.annotation.journal_store import JournalAnnotationStore, require_readab
 from rung.core.errors import InputError
 from rung.data.labels.consensus import CANNOT, last_by, verdicts
 from rung.data.labels.store import LABEL, SETTLE, SKIP, UNCLEAR, UNDO, Entry
-from rung.journal.reader import read_feedback, read_inputs, read_predictions
+from rung.journal.reader import JournalReader
 from rung.journal.writer import Journal
 from served_products import remember, say_so
 
@@ -49,7 +49,7 @@ def test_every_kind_of_word_comes_back_as_it_was_said(place):
     assert verdicts(again.entries())[texts[ids[0]]].disagree, (
         "the settlement is taken back, in a new process too"
     )
-    said = read_feedback(journal, "desk")
+    said = JournalReader.from_journal(journal).feedback("desk")
     assert [one.source for one in said] == ["review", "audit", *["review"] * 5]
     assert said[0].answer == "tech", "a label is feedback like any other"
 
@@ -59,7 +59,7 @@ def test_the_same_line_sent_again_is_written_once(place):
     line = entry(ids[0], texts[ids[0]], token="0123456789")
     first = JournalAnnotationStore(journal, "desk", texts).add(line)
     assert JournalAnnotationStore(journal, "desk", texts).add(line) == first
-    assert len(read_feedback(journal, "desk")) == 1
+    assert len(JournalReader.from_journal(journal).feedback("desk")) == 1
 
 
 def test_what_is_said_of_audited_texts_elsewhere_does_not_count(place):
@@ -87,25 +87,23 @@ def test_nothing_in_the_journal_is_changed(place):
 def test_reading_only_what_is_new_and_what_was_spoken_of(place):
     journal, ids, _, folder = place
     say_so(folder, [(ids[0], "tech", "user", "shop")])
-    assert [row.id for row in read_predictions(journal, "desk", after=ids[3], latest=0).rows] == [
-        ids[0],
-        *ids[4:],
-    ]
-    assert len(read_predictions(journal, "desk", after=ids[3]).rows) == 6
-    assert set(read_inputs(journal, ids[:2])) == set(ids[:2])
-    assert read_predictions(journal, "other").rows == ()
+    reader = JournalReader.from_journal(journal)
+    assert [row.id for row in reader.reviewable("desk", ids[3], 0)[0]] == [ids[0], *ids[4:]]
+    assert len(reader.reviewable("desk", ids[3], 20_000)[0]) == 6
+    assert set(reader.by_id(ids[:2])) == set(ids[:2])
+    assert reader.reviewable("other") == ([], 0)
 
 
 def test_inputs_that_are_hashes_are_counted_and_refused_in_words(built, tmp_path):
     remember(tmp_path, built.bundle, [{"text": "a goal"}] * 3, "hash")
     journal = Journal(tmp_path, "hash")
-    served = read_predictions(journal, "desk")
+    rows, without_input = JournalReader.from_journal(journal).reviewable("desk")
     journal.close()
-    assert served.rows == () and served.without_input == 3
+    assert rows == [] and without_input == 3
     with pytest.raises(InputError) as caught:
         require_readable(0, 3, "desk")
     assert str(caught.value) == (
-        "desk: none of the 3 served rows can be read: their inputs are not kept\n"
+        "desk: none of the 3 served rows can be read: their inputs are not stored\n"
         "Set RUNG_MASTER_KEY before `rung serve` (`rung keys master` prints one), or write `serve: {inputs: plain}`. Media also need `media: keep`."
     )
     with pytest.raises(InputError, match="nothing has been served yet"):

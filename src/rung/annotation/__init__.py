@@ -1,1 +1,1 @@
-"""Labelling and review sessions, and the active learner that chooses their rows."""
+"""Labelling and review sessions, and the query strategies that choose their rows."""

@@ -1,8 +1,8 @@
-"""The labelling page over HTTP, for this machine alone.
+"""HTTP server of the labelling page, for the local machine only.
 
-The address holds a random word, so that no other page or user of this machine finds it; the Host header must be ours
-(against names that are pointed here), a request that changes something must be JSON from our own origin, and no body is
-large. The page loads nothing from anywhere, and shows texts as text.
+The address contains a random token, so no other page or user of the machine can find it. The Host header must be ours, which
+prevents DNS rebinding. A request that changes something must be JSON from our own origin, and bodies have a size limit. The
+page loads nothing from other servers and shows data as text, never as HTML.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from rung.core.messages import LANGUAGES, catalogue
 from rung.core.spec.labelling import KEYS
 
 MAX_BODY_BYTES = 1 << 16
-# What the page's script says.
+# Messages that the page's script shows.
 PAGE_MESSAGES = (
     "label.agreement", "label.alone", "label.audit", "label.audit_whole", "label.audit_why",
     "label.back", "label.begin", "label.by", "label.cannot", "label.changed",
@@ -47,7 +47,7 @@ PAGE_MESSAGES = (
 )  # fmt: skip
 
 
-# Who somebody is, by what they typed: their name, or a key.
+# Returns the name of an author from what they typed: their name, or an API key.
 IdentifyAuthor = Callable[[str], str]
 MAX_KEY_CHARS = 200
 
@@ -77,10 +77,10 @@ def create_labelling_app(
     title: str = "",
     identify: IdentifyAuthor | None = None,
 ) -> FastAPI:
-    """Return the page and its requests, below /<token>/. hosts: what the Host header may be ("127.0.0.1:8765").
+    """Return the app of the page, below /<token>/. hosts: allowed Host headers, such as "127.0.0.1:8765".
 
-    who: gives the name of whoever presents a key, and raises InputError for one that may not review; None: people say their
-    names, and are believed.
+    identify: returns the name of an API key and raises InputError for a key that may not review. None: people type their
+    names, which are not verified.
     """
     app = FastAPI(title="rung label", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(_RequestFilter, token=token, hosts=frozenset(hosts))
@@ -121,25 +121,30 @@ def create_labelling_app(
     return app
 
 
-def _session_state(desk: LabellingSession, by: str, asked: LabelQuery | None) -> dict[str, Any]:
-    return {"row": query_to_dict(asked) if asked else None, "progress": progress_to_dict(desk, by)}
+def _session_state(session: LabellingSession, by: str, query: LabelQuery | None) -> dict[str, Any]:
+    return {"row": query_to_dict(query) if query else None, "progress": progress_to_dict(session, by)}
 
 
 def serve_labelling_page(
     create_app: Callable[[str, Sequence[str]], FastAPI], port: int, on_ready: Callable[[str], None]
 ) -> None:
-    """Answer on 127.0.0.1 until interrupted. make: an app from its token and hosts; told: gets the address; port 0: a free one."""
+    """Serve on 127.0.0.1 until interrupted.
+
+    create_app: returns an app from its token and hosts. port: 0 for a free one. on_ready: called with the address.
+    """
     import uvicorn
 
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind(("127.0.0.1", port))
-            # Whoever follows the address at once waits for the server instead of being refused.
+            # A browser that opens the address at once waits for the server instead of being refused.
             listening.listen(128)
         except OSError as error:
             raise RungError(
-                f"cannot listen there: {error.strerror}", f"127.0.0.1:{port}", "Choose another --port."
+                f"cannot listen on this address: {error.strerror}",
+                f"127.0.0.1:{port}",
+                "Choose another --port.",
             ) from None
         port = listening.getsockname()[1]
         token = secrets.token_urlsafe(18)
@@ -152,9 +157,9 @@ def serve_labelling_page(
 def render_labelling_page(
     session: LabellingSession, lang: str, author: str, title: str, asks_for_key: bool = False
 ) -> tuple[str, dict[str, str]]:
-    """Return the page, whole in one file and in both languages, and the headers it is sent with.
+    """Return the page, in one file and in both languages, and its HTTP headers.
 
-    keyed: it asks for a key, which it does not keep, instead of a name.
+    asks_for_key: the page asks for an API key, which it does not store, instead of a name.
     """
     folder = resources.files("rung.annotation")
     page = (folder / "page.html").read_text(encoding="utf-8")
@@ -167,7 +172,7 @@ def render_labelling_page(
             {"key": KEYS[number], "name": name, "about": about} for number, (name, about) in enumerate(session.pool.labels.items())
         ],
     }  # fmt: skip
-    # Inside a script element only "<" could end it.
+    # Only "<" could end the script element.
     data = json.dumps(facts, ensure_ascii=False).replace("<", "\\u003c")
     parts = {
         "lang": "zh-CN" if lang == "zh" else "en",
@@ -176,7 +181,7 @@ def render_labelling_page(
         "script": script,
         "data": data,
     }
-    # In one pass: what a part holds is never taken for a place of another.
+    # In one pass, so that the content of a part is never taken for a placeholder.
     page = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], page)
     policy = (
         f"default-src 'none'; script-src {_csp_hash(script)}; style-src {_csp_hash(style)}; connect-src 'self'; "
@@ -200,7 +205,7 @@ def _csp_hash(text: str) -> str:
 
 
 class _RequestFilter:
-    """Lets through only what our own page asks for: see the head of this module."""
+    """Accepts only requests of our own page: see the docstring of this module."""
 
     def __init__(self, app: ASGIApp, token: str, hosts: frozenset[str]) -> None:
         self._app, self._token, self._hosts = app, token, hosts
@@ -233,12 +238,12 @@ class _RequestFilter:
     def _refusal(self, request: Request) -> tuple[int, str] | None:
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
         if host not in self._hosts:
-            return 403, "this name is not served here"
+            return 403, "this host name is not served here"
         first = request.url.path.lstrip("/").split("/")[0]
         if not secrets.compare_digest(first.encode(), self._token.encode()):
-            return 404, "there is nothing here"
+            return 404, "there is no such page"
         if request.method not in {"GET", "HEAD", "POST"}:
-            return 405, "not a request of the page"
+            return 405, "this method is not allowed"
         if request.method == "POST":
             if origin is not None and origin not in {f"http://{name}" for name in self._hosts}:
                 return 403, "the request comes from another page"

@@ -1,20 +1,22 @@
-"""Do two people mean the same by a label? Cohen's kappa with an interval."""
+"""Agreement of annotators: Cohen's kappa with a confidence interval."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from statistics import NormalDist
 
+from rung.core.stats.intervals import wilson_interval
 from rung.data.labels.consensus import Verdict
 
 
 @dataclass(frozen=True)
 class PairAgreement:
-    """Agreement of two people on rows that both labelled. share: of equal labels; kappa: beyond chance; low, high: of kappa."""
+    """Agreement of two annotators on the rows that both labelled.
+
+    share: of equal labels. kappa: agreement beyond chance; low, high: its interval.
+    """
 
     one: str
     other: str
@@ -26,31 +28,30 @@ class PairAgreement:
 
 
 def cohen_kappa(pairs: Sequence[tuple[str, str]], confidence: float = 0.95) -> tuple[float, float, float]:
-    """Return Cohen's kappa (1960) of pairs of labels, with the ends of its interval.
+    """Return Cohen's kappa (1960) of pairs of labels and the ends of its interval.
 
-    The interval is Wilson's for the share of equal labels, carried over with chance agreement taken as known: unlike
-    the usual standard error it does not shrink to nothing where all labels agree. One label throughout: kappa is 0,
-    as chance would agree too. Raises ValueError without pairs.
+    The interval is Wilson's for the share of equal labels, transformed with the chance agreement taken as known. Unlike
+    the usual standard error it does not become 0 when all labels agree. With a single label kappa is 0, because chance
+    would agree too. Raises ValueError without pairs.
     """
     n = len(pairs)
     if not n:
-        raise ValueError("no row was labelled by both")
+        raise ValueError("no row was labelled by both annotators")
     equal = sum(a == b for a, b in pairs) / n
     left, right = Counter(a for a, _ in pairs), Counter(b for _, b in pairs)
     chance = sum(left[name] * right[name] for name in left) / n**2
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    centre, wide = (equal + z * z / (2 * n)) / (1 + z * z / n), z / (1 + z * z / n)
-    half = wide * math.sqrt(equal * (1 - equal) / n + z * z / (4 * n * n))
+    low, high = wilson_interval(equal, n, confidence)
 
     def beyond_chance(share: float) -> float:
-        return max((share - chance) / (1 - chance), -1.0) if chance < 1 else 0.0
+        return max((share - chance) / (1 - chance), -1.0)
 
-    high = 1.0 if chance == 1 else beyond_chance(min(centre + half, 1.0))
-    return beyond_chance(equal), (-1.0 if chance == 1 else beyond_chance(max(centre - half, 0.0))), high
+    if chance == 1:
+        return 0.0, -1.0, 1.0
+    return beyond_chance(equal), beyond_chance(low), beyond_chance(high)
 
 
 def pairwise_agreement(found: Iterable[Verdict]) -> list[PairAgreement]:
-    """Return the agreement of every two people, those with most rows in common first. Settled rows count as first labelled."""
+    """Return the agreement of every two annotators, most common rows first. Settled rows count with their original labels."""
     both: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for verdict in found:
         for one, other in combinations(sorted(verdict.said), 2):

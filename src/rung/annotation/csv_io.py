@@ -1,4 +1,4 @@
-"""Labels by spreadsheet: rows out as CSV, labels in."""
+"""Export rows to label as CSV, and import labels from CSV."""
 
 from __future__ import annotations
 
@@ -9,24 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rung.annotation.session import LabellingSession, LabelQuery, normalize_author
+from rung.core.csv_cells import escape_formula
 from rung.core.errors import DataError, InputError
 from rung.core.files import write_text
 from rung.data.labels.consensus import CANNOT
 from rung.data.labels.store import LABEL, UNCLEAR, Entry
 
 COLUMNS = ("file", "row", "hash", "label")
-# What people write where no label fits.
+# Written where no label fits.
 NO_LABEL = "?"
 _MAX_BYTES = 1 << 28
 _MAX_PROBLEMS_SHOWN = 10
-# A spreadsheet would take such a cell for a formula.
-_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What a file of labels brought. labelled: new or changed labels; cannot: rows that no label fits; same: said before;
-    blank: rows without a label yet."""
+    """Counts of an import. labelled: new or changed labels. unclear: rows that no label fits. unchanged: same label as
+    before. blank: rows without a label."""
 
     labelled: int
     unclear: int
@@ -43,44 +42,44 @@ class ImportResult:
         }
 
 
-def export_rows(asked: Sequence[LabelQuery], path: Path) -> None:
-    """Write rows to be labelled: file, row, hash, an empty label, then the row's own columns. No guess stands beside them."""
-    held = io.StringIO()
-    writer = csv.writer(held)
-    names = list(asked[0].row.cells) if asked else []
+def export_rows(queries: Sequence[LabelQuery], path: Path) -> None:
+    """Write rows to label: file, row, hash, an empty label, then the row's own columns. Suggestions are left out."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    names = list(queries[0].row.cells) if queries else []
     writer.writerow([*COLUMNS, *(f"text:{name}" if name in COLUMNS else name for name in names)])
-    for item in asked:
-        cells = [_escape_formula(item.row.cells[name]) for name in names]
-        writer.writerow([_escape_formula(item.row.file), item.row.row, item.row.text, "", *cells])
-    # With a mark, so that a spreadsheet reads Chinese.
-    write_text(path, "\ufeff" + held.getvalue())
+    for item in queries:
+        cells = [escape_formula(item.row.cells[name]) for name in names]
+        writer.writerow([escape_formula(item.row.file), item.row.row, item.row.text, "", *cells])
+    # With a byte order mark, so that spreadsheets read Chinese as UTF-8.
+    write_text(path, "\ufeff" + text.getvalue())
 
 
-def import_labels(desk: LabellingSession, path: Path, author: str) -> ImportResult:
-    """Write the labels of a file into the store, all of them or none; rows are known by their hash.
+def import_labels(session: LabellingSession, path: Path, author: str) -> ImportResult:
+    """Write the labels of a file into the store, all or none. Rows are identified by their hash.
 
-    A label of `?` says that none fits; an empty one is left for later. Raises DataError naming every line that has an
-    unknown label or row.
+    The label `?` means that no label fits; rows with an empty label are ignored. Raises DataError that names every line
+    with an unknown label or row.
     """
     author = normalize_author(author)
-    known, said = desk.pool.by_text(), desk.answers_by(author)
+    known, current = session.pool.by_text(), session.answers_by(author)
     problems: list[str] = []
     entries: list[Entry] = []
-    blank = same = 0
+    blank = unchanged = 0
     for line, row in _read_rows(path):
         text, label = (row.get("hash") or "").strip().lower(), (row.get("label") or "").strip()
         if not label:
             blank += 1
         elif text not in known:
             problems.append(f"line {line}: the row with the hash '{text[:20]}' is not in the data")
-        elif label != NO_LABEL and (wrong := _label_problem(desk, label)):
-            problems.append(f"line {line}: {wrong}")
-        elif said.get(text) == (CANNOT if label == NO_LABEL else desk.parse_label(label)):
-            same += 1
+        elif label != NO_LABEL and (problem := _label_problem(session, label)):
+            problems.append(f"line {line}: {problem}")
+        elif current.get(text) == (CANNOT if label == NO_LABEL else session.parse_label(label)):
+            unchanged += 1
         else:
-            kind, value = (UNCLEAR, None) if label == NO_LABEL else (LABEL, desk.parse_label(label))
-            entries.append(desk.new_entry(author, text, kind, value))
-            said[text] = value or CANNOT
+            kind, value = (UNCLEAR, None) if label == NO_LABEL else (LABEL, session.parse_label(label))
+            entries.append(session.new_entry(author, text, kind, value))
+            current[text] = value or CANNOT
     if problems:
         more = (
             f"\n  and {len(problems) - _MAX_PROBLEMS_SHOWN} more"
@@ -89,17 +88,17 @@ def import_labels(desk: LabellingSession, path: Path, author: str) -> ImportResu
         )
         listed = "\n  ".join(problems[:_MAX_PROBLEMS_SHOWN])
         raise DataError(
-            f"nothing was imported:\n  {listed}{more}", path.name, "Mend these lines and import again."
+            f"nothing was imported:\n  {listed}{more}", path.name, "Fix these lines and import again."
         )
-    desk.add_entries(entries)
-    cannot = sum(entry.kind == UNCLEAR for entry in entries)
-    return ImportResult(len(entries) - cannot, cannot, same, blank)
+    session.add_entries(entries)
+    unclear = sum(entry.kind == UNCLEAR for entry in entries)
+    return ImportResult(len(entries) - unclear, unclear, unchanged, blank)
 
 
-def _label_problem(desk: LabellingSession, label: str) -> str:
-    """Return what is wrong with a label, "" when nothing is."""
+def _label_problem(session: LabellingSession, label: str) -> str:
+    """Return the problem of a label, "" if there is none."""
     try:
-        desk.parse_label(label)
+        session.parse_label(label)
     except InputError as error:
         return f"{error.problem}. {error.fix}" if error.fix else f"{error.problem}."
     return ""
@@ -109,7 +108,9 @@ def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise DataError(
-                f"more than {_MAX_BYTES >> 20} MB are no file of labels", path.name, "Is this the file?"
+                f"a file of labels has at most {_MAX_BYTES >> 20} MB",
+                path.name,
+                "Check that this is the right file.",
             )
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -128,8 +129,3 @@ def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         raise DataError("it is not UTF-8 text", path.name, "Save it as CSV UTF-8.") from None
     except csv.Error as error:
         raise DataError(f"it is not CSV: {error}", path.name, "Save it as CSV with commas.") from None
-
-
-def _escape_formula(value: object) -> str:
-    text = "" if value is None else str(value)
-    return "'" + text if text.startswith(_FORMULA_PREFIXES) else text

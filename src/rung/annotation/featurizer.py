@@ -1,10 +1,9 @@
-"""Rows as vectors, and a first guess at a label before anybody has given one."""
+"""Features of texts for active learning, and a zero-shot classifier for suggestions before the first labels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,23 +17,23 @@ from rung.training.text.encoders import open_encoder
 
 Vectors = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
-# Without an encoder: words and pieces of words, hashed into so many numbers.
+# Width of hashed word and character n-grams, used without an encoder.
 _HASH_SIZE = 1_024
 _SPEC = NgramSpec(word_max=2, char_min=2, char_max=4)
-# How sharply nearness becomes probability: cosines of an encoder lie close together.
+# Scale of cosines in the softmax: cosines of an encoder lie close together.
 _SOFTMAX_SCALE = 25.0
 _MAX_CHARS = 20_000
 
 
 @dataclass(frozen=True)
 class Featurizer:
-    """Turns texts into vectors of length 1. name: of the weights, or "words". embedder: None for hashed words."""
+    """Converts texts to vectors of length 1. name: of the weights, or "words". embedder: None for hashed n-grams."""
 
     name: str
     embedder: Embedder | None
 
     def transform(self, texts: Sequence[str], threads: int = 1) -> Vectors:
-        """Return [rows, width], the mean taken off: encoders put all texts into one corner of their space."""
+        """Return [rows, width], centred first, because an encoder's vectors share a large common component."""
         if self.embedder is None:
             found = _hashed_tfidf([text[:_MAX_CHARS] for text in texts])
         else:
@@ -44,7 +43,7 @@ class Featurizer:
         return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9), np.float32)
 
     def similarity_embeddings(self, texts: Sequence[str]) -> Floats | None:
-        """Return vectors made for comparing texts with each other; None when words alone are known."""
+        """Return embeddings for comparing texts with each other; None without an encoder."""
         if self.embedder is None:
             return None
         clean = [text[:_MAX_CHARS].encode("utf-8", "replace").decode("utf-8") for text in texts]
@@ -52,9 +51,9 @@ class Featurizer:
 
 
 def open_featurizer(weights: str, texts: Sequence[str]) -> Featurizer:
-    """Return what reads these texts: weights of a name, the best that is here for "auto", or words for "none".
+    """Return the featurizer of a name: weights, "auto" for the best weights that are installed, or "none" for n-grams.
 
-    Raises RungError when weights were named that are not here; "auto" then falls back to words.
+    Raises RungError when the named weights are not installed; "auto" falls back to n-grams.
     """
     if weights == "none":
         return Featurizer("words", None)
@@ -78,17 +77,17 @@ def _open_named(weights: str, texts: Sequence[str]) -> Featurizer:
 
 
 class ZeroShotClassifier:
-    """Guesses labels from their names and descriptions alone, by nearness in an encoder's space."""
+    """Classifies texts by the similarity of their embeddings to the names and descriptions of the labels."""
 
-    def __init__(self, reader: Featurizer, labels: Mapping[str, str]) -> None:
-        self._reader = reader
-        self._labels = reader.similarity_embeddings(
+    def __init__(self, featurizer: Featurizer, labels: Mapping[str, str]) -> None:
+        self._featurizer = featurizer
+        self._labels = featurizer.similarity_embeddings(
             [f"{name}: {text}" if text else name for name, text in labels.items()]
         )
 
     def predict_proba(self, texts: Sequence[str]) -> Floats | None:
-        """Return [rows, labels]; None where no encoder is here. They are guesses, not calibrated."""
-        found = self._reader.similarity_embeddings(texts)
+        """Return uncalibrated probabilities [rows, labels]; None without an encoder."""
+        found = self._featurizer.similarity_embeddings(texts)
         if found is None or self._labels is None:
             return None
         near = found @ self._labels.T * _SOFTMAX_SCALE
@@ -97,7 +96,7 @@ class ZeroShotClassifier:
 
 
 def _hashed_tfidf(texts: Sequence[str]) -> Vectors:
-    """Return TF-IDF over n-grams, added up with random signs in a fixed number of places (Weinberger et al. 2009)."""
+    """Return TF-IDF of n-grams, hashed with random signs to a fixed width (Weinberger et al. 2009)."""
     folded = [normalize_text(text) for text in texts]
     rows: list[npt.NDArray[np.int64]] = []
     grams: list[npt.NDArray[np.int64]] = []
@@ -116,8 +115,3 @@ def _hashed_tfidf(texts: Sequence[str]) -> Vectors:
     sign = np.where((gram >> 11) & 1, 1.0, -1.0)
     np.add.at(out, (row, gram % _HASH_SIZE), (weight * sign).astype(np.float32))
     return out
-
-
-def as_code(labels: Sequence[str]) -> dict[str, Any]:
-    """Return label -> its number."""
-    return {label: number for number, label in enumerate(labels)}

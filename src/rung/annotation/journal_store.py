@@ -1,7 +1,7 @@
-"""Reviewers' labels in the journal: feedback of the source `review` or `audit`, only ever added.
+"""Store of reviewers' labels in the journal, as append-only feedback with the source `review` or `audit`.
 
-A label is feedback like any other: its answer is the label. What is no label (put off, no label fits, settled, taken back)
-is an object: {"rung": "undo", "of": id}. An undo is a later record; nothing is changed. `Answers` of `loop.desk`.
+A label is stored as feedback whose answer is the label. Other actions (skip, unclear, settle, undo) are stored as objects
+such as {"rung": "undo", "of": id}. An undo is a new record; no record is changed. Implements `AnnotationStore`.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from sqlalchemy import Connection, func, select
 from rung.core.errors import InputError
 from rung.data.labels.consensus import number_text
 from rung.data.labels.store import KINDS, LABEL, SETTLE, SKIP, UNCLEAR, UNDO, Entry
-from rung.journal.reader import LoggedFeedback, read_feedback
+from rung.journal.reader import JournalReader, LoggedFeedback
 from rung.journal.records import FeedbackRecord, new_id
 from rung.journal.schema import ACTION_KEY, FEEDBACK
 from rung.journal.writer import Journal
 
 REVIEW, AUDIT = "review", "audit"
-# The same answer sent again within a day, by a page whose network broke, is written once.
+# An answer that is sent again within a day, after a network failure, is written once.
 _DUPLICATE_SECONDS = 86_400.0
 
 
 class JournalAnnotationStore:
-    """The labels of one product's reviewers, in its journal.
+    """The labels of one product's reviewers in its journal.
 
-    texts: prediction -> hash of its text, of all that can be reviewed. audited: texts of the audit, for which only what was
-    said on the page or by CSV counts, where no answer of a model stands beside them. of_numbers: answers are numbers; the
-    journal keeps them as such, the lines as `number_text`.
+    texts: prediction id -> text hash of every row that can be reviewed. audited: text hashes of the audit; for these only
+    labels given on the page or by CSV count, where no model answer is shown. of_numbers: answers are numbers; the journal
+    stores them as numbers, entries as `number_text`.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class JournalAnnotationStore:
         self._ids: dict[int, str] = {}
 
     def add(self, *entries: Entry) -> list[int]:
-        """Write lines, all or none, and return their numbers once they are safe. A line's `file` is its prediction."""
+        """Write entries, all or none, and return their numbers once committed. An entry's `file` is its prediction id."""
         records = [self._to_record(entry) for entry in entries]
 
         def write(connection: Connection, _: Any) -> list[str]:
@@ -66,9 +66,9 @@ class JournalAnnotationStore:
         return [self._numbers[id] for id in ids]
 
     def entries(self, after: int = 0) -> list[Entry]:
-        """Return all lines of reviewers with a number above `after`, in order."""
+        """Return all entries of reviewers with a number above `after`, in order."""
         found = []
-        for said in read_feedback(self._journal, self._name, after):
+        for said in JournalReader.from_journal(self._journal).feedback(self._name, after):
             self._numbers[said.id], self._ids[said.number] = said.number, said.id
             entry = self._to_entry(said)
             if entry is not None:
@@ -85,7 +85,7 @@ class JournalAnnotationStore:
             answer = {ACTION_KEY: entry.kind, "label": answer}
         made = new_id()
         if entry.token:
-            # The second half is the token's, so that the same line is known again.
+            # The second half of the id comes from the token, so a repeated request is recognised.
             made = made[:16] + _token_digest(entry)
         source = AUDIT if entry.how == "audit" else REVIEW
         return FeedbackRecord(
@@ -130,13 +130,13 @@ def _token_digest(entry: Entry) -> str:
 
 
 def require_readable(rows: int, without_input: int, where: str) -> None:
-    """Raise InputError when nothing that was served can be shown to anybody."""
+    """Raise InputError when no served row can be shown to reviewers."""
     if rows:
         return
     if without_input:
         fix = "Set RUNG_MASTER_KEY before `rung serve` (`rung keys master` prints one), or write `serve: {inputs: plain}`. Media also need `media: keep`."
         raise InputError(
-            f"none of the {without_input:,} served rows can be read: their inputs are not kept", where, fix
+            f"none of the {without_input:,} served rows can be read: their inputs are not stored", where, fix
         )
     raise InputError(
         "nothing has been served yet", where, "Serve the product first: rung serve product.yaml."

@@ -1,34 +1,35 @@
-"""How good it has become, and whether more labels would change much: a curve and a rule for stopping. Pure functions.
+"""Learning curve of a labelling session, forecast of the next labels' gain, and a stopping rule. Pure functions.
 
-The curve is measured on random rows that train (see `data.audit`), each held out of the fit that answers it; chosen
-rows teach, but no score is taken on them, and rows that certify have no say. All points of a curve are measured on the
-same rows, so that steps between them are not those of the sample.
+The curve is measured on random rows that train (see `data.labels.audit_sample`), each held out of the fit that answers
+it. Chosen rows train, but no score is taken on them, and rows that certify are not used. All points of a curve are measured
+on the same rows, so differences between points contain no sampling error of the rows.
 
-When to stop. Two models are compared: one that knows all labels and one that knows the first three quarters of them.
-No score of accuracy can differ by more than the share of rows on which the two answer differently, so that share, taken
-on unlabelled rows, bounds what the last quarter of the labels was worth, better or worse. It is enough when the upper
-confidence bound of the share is at most TOLERANCE.
+Stopping rule. It compares two models: one fitted on all labels, one on the first three quarters of them. Their accuracies
+differ by at most the share of rows on which their answers differ. This share on unlabelled rows therefore bounds the effect of
+the last quarter of the labels. Labelling is sufficient when the upper confidence bound of the share is at most TOLERANCE.
 
-Its error. (1) The bound is exact (Clopper & Pearson 1934) for rows drawn at random, and since one looks again and again, the j-th look spends
-0.05 / (j (j + 1)): with 95 % confidence no look of the whole series understates its share. (2) That the next labels bring no more than the last did is an
-assumption: curves of learning flatten, but nobody can promise it.
+Its error. (1) The bound is exact (Clopper & Pearson 1934) for random rows. As the rule is evaluated repeatedly, the j-th
+evaluation spends 0.05 / (j (j + 1)): with 95 % confidence none of them understates its share. (2) That the next labels
+bring no more than the last ones is an assumption: learning curves flatten, but this is not guaranteed.
 
-What the next labels are worth. That rule is too careful to be the only advice, so the curve is drawn on: the score is
-taken to grow as the logarithm of the labels, as it did from a quarter of them on. The slope is the mean over random rows of each row's own slope (right
-or wrong at each size), so its interval is that of a mean of independent rows (Student's t), the sizes being compared on the same rows. Curves
-flatten: the gain is more likely less than said than more. `benchmarks/results/active.md` holds what was said against what came.
+Forecast. The stopping rule alone is conservative, so the curve is extrapolated: the score is assumed to grow with the
+logarithm of the number of labels, as it did from a quarter of them on. The slope is the mean over random rows of each row's own
+slope (correct or not at each size), so its interval is that of a mean of independent rows (Student's t), with all sizes
+compared on the same rows. As curves flatten, the true gain is more likely below the forecast than above it.
+`benchmarks/results/active.md` compares forecasts with measured gains.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from rung.annotation.logistic_regression import fit_head
+from rung.annotation.logistic_regression import fit_classifier
+from rung.core.stats.confidence_bounds import proportion_lower
+from rung.core.stats.intervals import wilson_interval
 
 Vectors = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -36,14 +37,14 @@ TOLERANCE = 0.03
 MIN_LABELS = 60
 _MIN_RANDOM = 10
 _N_FOLDS = 5
-# The outlook speaks of so many labels more; they are hardly worth it when they are expected to bring at most so much, and
-# at most TOLERANCE at the upper end.
+# Number of labels that the forecast is about, and the gain that counts as negligible if the upper end of its interval is at
+# most TOLERANCE.
 FORECAST_LABELS, NEGLIGIBLE_GAIN = 100, 0.01
 
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """labels: that trained; score: share of the random rows answered rightly, held out; low, high: its 95 % interval."""
+    """labels: number that trained. score: held-out accuracy on the random rows; low, high: its 95 % interval."""
 
     labels: int
     score: float
@@ -53,7 +54,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Stability:
-    """What the last quarter of `labels` changed. changed: share of the unlabelled rows; at_most: its upper bound at this look."""
+    """Effect of the last quarter of `labels`. changed: share of unlabelled rows with another answer; at_most: its upper bound."""
 
     labels: int
     changed: float
@@ -62,15 +63,15 @@ class Stability:
 
     @property
     def is_sufficient(self) -> bool:
-        """Return whether more labels would change little, by the rule of this module."""
+        """Return whether labelling is sufficient by the stopping rule."""
         return self.labels >= MIN_LABELS and self.at_most <= TOLERANCE
 
 
 @dataclass(frozen=True)
 class GainForecast:
-    """What MORE labels after `labels` are expected to add to the score, and the 95 % interval of that expectation.
+    """Expected gain of FORECAST_LABELS labels after `labels`, with its 95 % interval.
 
-    since: from how many labels on the curve was drawn on.
+    since: number of labels from which the curve was extrapolated.
     """
 
     labels: int
@@ -81,85 +82,89 @@ class GainForecast:
 
     @property
     def is_negligible(self) -> bool:
-        """Return whether more labels are hardly worth their while."""
+        """Return whether more labels would bring a negligible gain."""
         return self.labels >= MIN_LABELS and self.gain <= NEGLIGIBLE_GAIN and self.high <= TOLERANCE
 
 
 @dataclass(frozen=True)
 class HeldOutResults:
-    """right: [sizes, random rows], whether a fit on the first so many labels, that row's fold apart, answers it rightly."""
+    """correct: [sizes, random rows], whether a fit on the first `size` labels without the row's fold answers it correctly."""
 
     sizes: tuple[int, ...]
     correct: npt.NDArray[np.bool_]
 
 
 def held_out_results(
-    vectors: Vectors, codes: Ints, random: npt.NDArray[np.bool_], labels: int
+    vectors: Vectors, codes: Ints, random: npt.NDArray[np.bool_], n_labels: int
 ) -> HeldOutResults:
-    """Return answers at 10, 20, 40, ... labels and at all of them; none while fewer than ten rows are random.
+    """Return held-out results at 10, 20, 40, ... labels and at all of them; no sizes with fewer than ten random rows.
 
-    vectors, codes: of the rows that train, in the order they were labelled. random: which of them are random.
+    vectors, codes: of the training rows, in the order they were labelled. random: which of them are random.
     """
     test = np.flatnonzero(random)
     n = len(codes)
     if len(test) < _MIN_RANDOM:
         return HeldOutResults((), np.zeros((0, len(test)), bool))
-    # The doubled sizes, without one that is nearly all.
+    # Without a size that is nearly the largest.
     sizes = [size for size in (10 * 2**k for k in range(20)) if size <= n * 0.8] + [n]
-    right = np.zeros((len(sizes), len(test)), bool)
-    for place, size in enumerate(sizes):
+    correct = np.zeros((len(sizes), len(test)), bool)
+    for nth, size in enumerate(sizes):
         for fold in range(_N_FOLDS):
-            asked = test[fold::_N_FOLDS]
-            known = np.setdiff1d(np.arange(size), asked)
-            if len(asked) and len(known):
-                head = fit_head(vectors[known], codes[known], labels)
-                answers = head.probabilities(vectors[asked]).argmax(axis=1)
-                right[place, fold::_N_FOLDS] = answers == codes[asked]
-    return HeldOutResults(tuple(sizes), right)
+            held_out = test[fold::_N_FOLDS]
+            train = np.setdiff1d(np.arange(size), held_out)
+            if len(held_out) and len(train):
+                classifier = fit_classifier(vectors[train], codes[train], n_labels)
+                answers = classifier.predict_proba(vectors[held_out]).argmax(axis=1)
+                correct[nth, fold::_N_FOLDS] = answers == codes[held_out]
+    return HeldOutResults(tuple(sizes), correct)
 
 
-def learning_curve(found: HeldOutResults) -> list[CurvePoint]:
-    """Return the curve: a point for each size."""
-    counts, n = found.correct.sum(axis=1).tolist(), found.correct.shape[1]
+def learning_curve(results: HeldOutResults) -> list[CurvePoint]:
+    """Return one point per size."""
+    n = results.correct.shape[1]
+    scores = results.correct.mean(axis=1).tolist() if n else []
     return [
-        CurvePoint(size, right / n, *wilson(right, n))
-        for size, right in zip(found.sizes, counts, strict=True)
+        CurvePoint(size, score, *wilson_interval(score, n))
+        for size, score in zip(results.sizes, scores, strict=True)
     ]
 
 
-def forecast_gain(found: HeldOutResults) -> GainForecast | None:
-    """Return what the next labels are expected to bring; None before there is a curve to draw on."""
-    if not found.sizes:
+def forecast_gain(results: HeldOutResults) -> GainForecast | None:
+    """Return the expected gain of the next labels; None without two sizes from a quarter of the labels on."""
+    if not results.sizes:
         return None
-    labels = found.sizes[-1]
-    used = [place for place, size in enumerate(found.sizes) if size * 4 >= labels]
+    labels = results.sizes[-1]
+    used = [nth for nth, size in enumerate(results.sizes) if size * 4 >= labels]
     if len(used) < 2:
         return None
-    logs = np.log([found.sizes[place] for place in used])
-    apart = logs - logs.mean()
-    slopes = (apart / (apart**2).sum()) @ found.correct[used].astype(np.float64)
+    logs = np.log([results.sizes[nth] for nth in used])
+    centred = logs - logs.mean()
+    slopes = (centred / (centred**2).sum()) @ results.correct[used].astype(np.float64)
     n = len(slopes)
-    # Rows that agree altogether would leave no doubt: one row that turns is always allowed for.
-    turned = 1.0 / float(logs[-1] - logs[0])
-    error = max(float(slopes.std(ddof=1)) / math.sqrt(n), turned / n)
-    # Student's t by its first terms (Cornish & Fisher): within 0.01 for the ten rows and more that are asked.
+    # If all rows agreed, the error would be 0: allow for one row that changes.
+    one_row = 1.0 / float(logs[-1] - logs[0])
+    error = max(float(slopes.std(ddof=1)) / math.sqrt(n), one_row / n)
+    # Quantile of Student's t by the first terms of its Cornish-Fisher expansion: within 0.01 from ten rows on.
     t = 1.96 + 2.37 / (n - 1) + 2.8 / (n - 1) ** 2
     step = math.log((labels + FORECAST_LABELS) / labels)
     slope = float(slopes.mean())
     gain, half = slope * step, t * error * step
-    return GainForecast(labels, found.sizes[used[0]], gain, gain - half, gain + half)
+    return GainForecast(labels, results.sizes[used[0]], gain, gain - half, gain + half)
 
 
 def prediction_stability(
-    vectors: Vectors, codes: Ints, unlabelled: Vectors, labels: int, look: int
+    vectors: Vectors, codes: Ints, unlabelled: Vectors, n_labels: int, look: int
 ) -> Stability | None:
-    """Return what the last quarter of the labels changed; None before it can be told. look: which one it is, from 1."""
+    """Return the effect of the last quarter of the labels; None with fewer than 20 labels.
+
+    look: number of this evaluation, from 1, which determines its share of the error.
+    """
     n = len(codes)
     before = n - n // 4
     if n < 20 or not len(unlabelled) or len(np.unique(codes[:before])) < 2:
         return None
     answers = [
-        fit_head(vectors[:size], codes[:size], labels).probabilities(unlabelled).argmax(axis=1)
+        fit_classifier(vectors[:size], codes[:size], n_labels).predict_proba(unlabelled).argmax(axis=1)
         for size in (before, n)
     ]
     changed = int((answers[0] != answers[1]).sum())
@@ -167,32 +172,6 @@ def prediction_stability(
     return Stability(n, changed / len(unlabelled), at_most, look)
 
 
-def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """Return Wilson's two-sided 95 % interval of a proportion: an estimate, not a certificate."""
-    share = hits / n
-    centre, wide = (share + z * z / (2 * n)) / (1 + z * z / n), z / (1 + z * z / n)
-    half = wide * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(centre - half, 0.0), min(centre + half, 1.0)
-
-
 def proportion_upper(hits: int, n: int, alpha: float) -> float:
-    """Return the exact upper bound of a proportion (Clopper & Pearson 1934), without scipy: P(X <= hits | bound) = alpha."""
-    if hits >= n:
-        return 1.0
-    logs = _log_choose(n, range(hits + 1))
-    counts = np.arange(hits + 1)
-    low, high = hits / n, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        if middle in (low, high) or middle >= 1.0:
-            break
-        terms = logs + counts * math.log(middle) + (n - counts) * math.log1p(-middle)
-        top = float(terms.max())
-        inside = top + math.log(float(np.exp(terms - top).sum()))
-        low, high = (middle, high) if inside > math.log(alpha) else (low, middle)
-    return high
-
-
-def _log_choose(n: int, counts: Sequence[int]) -> npt.NDArray[np.float64]:
-    whole = math.lgamma(n + 1)
-    return np.array([whole - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in counts])
+    """Return the exact upper bound of a proportion (Clopper & Pearson 1934)."""
+    return 1.0 - proportion_lower(n - hits, n, alpha)

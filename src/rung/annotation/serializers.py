@@ -1,37 +1,36 @@
-"""What the page and `--json` show of a desk, as JSON."""
+"""Convert the state of a labelling session to the JSON of the page and of `--json`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from rung.annotation.learning_curve import FORECAST_LABELS, TOLERANCE
-from rung.annotation.session import LabellingSession, LabelQuery, fields_to_dict
+from rung.annotation.session import LabellingSession, LabelQuery
 
-# No more of one cell is shown: nobody reads on, and the page stays fast.
-_LONGEST_CELL = 20_000
-
-
-def query_to_dict(asked: LabelQuery) -> dict[str, Any]:
-    """Return a row to label. Whether it is random is not told: it is to be judged like all others."""
-    row = asked.row
-    guess = (
-        {"label": asked.suggestion[0], "sure": round(asked.suggestion[1], 3)} if asked.suggestion else None
-    )
-    return {"text": row.text, "cells": _cells(row.cells), "guess": guess}
+# Longer cells are cut off, so that the page stays fast.
+_MAX_CELL_CHARS = 20_000
 
 
-def disagreements_to_dicts(desk: LabellingSession) -> list[dict[str, Any]]:
-    """Return the rows that people label differently: who said what."""
+def query_to_dict(query: LabelQuery) -> dict[str, Any]:
+    """Return a row to label. Its zone is left out, so that all rows are labelled in the same way."""
+    suggestion = None
+    if query.suggestion:
+        suggestion = {"label": query.suggestion[0], "sure": round(query.suggestion[1], 3)}
+    return {"text": query.row.text, "cells": _cells(query.row.cells), "guess": suggestion}
+
+
+def disagreements_to_dicts(session: LabellingSession) -> list[dict[str, Any]]:
+    """Return the disputed rows, each with the labels of its annotators."""
     return [
         {"text": row.text, "cells": _cells(row.cells), "said": dict(sorted(verdict.said.items()))}
-        for row, verdict in desk.disagreements()
+        for row, verdict in session.disagreements()
     ]
 
 
-def progress_to_dict(desk: LabellingSession, by: str = "") -> dict[str, Any]:
-    """Return counts, the curve, whether it is enough, what more would bring, and how far people agree."""
-    progress, lesson = desk.progress(by), desk.strategy.state
-    stable, ahead = lesson.stability, lesson.forecast
+def progress_to_dict(session: LabellingSession, by: str = "") -> dict[str, Any]:
+    """Return counts, learning curve, stopping rule, forecast and agreement. by: the annotator that `mine` counts."""
+    progress, state = session.progress(by), session.strategy.state
+    stable, forecast = state.stability, state.forecast
     return {
         "labelled": progress.labelled,
         "cannot": progress.unclear,
@@ -45,14 +44,12 @@ def progress_to_dict(desk: LabellingSession, by: str = "") -> dict[str, Any]:
             "wanted": progress.audit.wanted,
             "whole": progress.audit.border > 0,
         },
-        "curve": [fields_to_dict(point) for point in lesson.learning_curve],
-        "stable": fields_to_dict(stable) | {"enough": stable.is_sufficient, "tolerance": TOLERANCE}
-        if stable
+        "curve": [dict(vars(point)) for point in state.learning_curve],
+        "stable": vars(stable) | {"enough": stable.is_sufficient, "tolerance": TOLERANCE} if stable else None,
+        "outlook": vars(forecast) | {"hardly": forecast.is_negligible, "more": FORECAST_LABELS}
+        if forecast
         else None,
-        "outlook": fields_to_dict(ahead) | {"hardly": ahead.is_negligible, "more": FORECAST_LABELS}
-        if ahead
-        else None,
-        "agreement": [fields_to_dict(line) for line in desk.agreement()],
+        "agreement": [dict(vars(pair)) for pair in session.agreement()],
     }
 
 
@@ -60,7 +57,7 @@ def _cells(cells: Any) -> list[dict[str, str]]:
     shown = []
     for name, value in cells.items():
         text = "" if value is None else str(value)
-        shown.append(
-            {"name": name, "value": text if len(text) <= _LONGEST_CELL else text[:_LONGEST_CELL] + "…"}
-        )
+        if len(text) > _MAX_CELL_CHARS:
+            text = text[:_MAX_CELL_CHARS] + "…"
+        shown.append({"name": name, "value": text})
     return shown

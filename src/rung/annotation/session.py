@@ -1,7 +1,7 @@
-"""The desk at which people label: what each is asked next, what was said, and what is known by now.
+"""A labelling session: which row each person labels next, their answers, and the progress.
 
-It takes any rows (`Pool`) and any place for answers (`Answers`): those of a file without labels, or of a served
-product's journal. Asking and answering never wait for a model: `Tutor` learns in a thread of its own.
+It works on any pool of rows and any store of answers (`AnnotationStore`): a file without labels, or the journal of a served
+product. Queries and answers never wait for a model: the query strategy learns in a thread of its own.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from rung.annotation.active_learner import LearnerState
 from rung.annotation.cohen_kappa import PairAgreement, pairwise_agreement
-from rung.annotation.query_strategy import next_zone
+from rung.annotation.query_strategy import QueryStrategy
+from rung.annotation.sampling import next_zone
 from rung.core.errors import InputError, did_you_mean
 from rung.core.spec.labelling import LabellingSpec
 from rung.data.labels.audit_sample import AUDIT, CHOSEN, RANDOM, Census, census
@@ -24,50 +24,28 @@ from rung.data.labels.consensus import CANNOT, Verdict, last_by, number_text, ve
 from rung.data.labels.pool import Pool, PoolRow
 from rung.data.labels.store import LABEL, SETTLE, SKIP, UNCLEAR, UNDO, Entry
 
-# A row shown to somebody is kept from others for so long.
+# How long a row that is shown to one person is reserved for them.
 _RESERVATION_SECONDS = 600.0
 MAX_NAME_CHARS = 60
 
 
 class AnnotationStore(Protocol):
-    """Where answers are kept: `LabelStore`, or what a journal has."""
+    """Stores answers: `LabelStore` in a file, or `JournalAnnotationStore`."""
 
     def add(self, *entries: Entry) -> list[int]:
-        """Write lines, all or none, and return their numbers once they are safe."""
+        """Write entries, all or none, and return their numbers once they are committed."""
 
     def entries(self, after: int = 0) -> list[Entry]:
-        """Return all lines with a number above `after`, in order."""
-
-
-class QueryStrategy(Protocol):
-    """Who says what to ask about next: `Tutor`, or what looks at served rows."""
-
-    featurizer_name: str
-
-    @property
-    def state(self) -> LearnerState:
-        """Return what is known by now."""
-
-    def update(self, training: list[tuple[int, str]]) -> None:
-        """Take the labelled rows."""
-
-    def queue(self) -> Sequence[int]:
-        """Return places of chosen rows in the order to ask about them."""
-
-    def reason(self, text: str) -> str:
-        """Return how a chosen row came to be chosen."""
-
-    def suggest(self, place: int) -> tuple[str, float] | None:
-        """Return the likeliest label of a row and its probability."""
-
-    def wait(self, seconds: float = 60.0) -> bool:
-        """Wait until all labels are learned."""
+        """Return all entries with a number above `after`, in order."""
 
 
 @dataclass(frozen=True)
 class LabelQuery:
-    """A row to label. how: audit, random, cluster or useful, again (somebody else labelled it too). guess: a label and
-    its probability; never for random rows, so that no answer follows a model's."""
+    """A row to label.
+
+    reason: audit, random, cluster, useful, or again (another person labelled it too). suggestion: a label and its probability;
+    None for random rows, so that no answer is influenced by a model.
+    """
 
     row: PoolRow
     reason: str
@@ -76,7 +54,7 @@ class LabelQuery:
 
 @dataclass(frozen=True)
 class Progress:
-    """Counts of labels that stand. audit: how far the rows that certify have come. mine: lines of one person."""
+    """Counts of current labels. audit: progress of the rows that certify. mine: entries of one person."""
 
     labelled: int
     random: int
@@ -90,20 +68,25 @@ class Progress:
 
 @dataclass
 class _Annotations:
-    """What the lines say; made anew when there are more of them."""
+    """The entries so far and the verdicts that follow from them."""
 
     entries: list[Entry] = field(default_factory=list)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
 
 
 class LabellingSession:
-    """Asks, and takes answers. Safe to share between threads."""
+    """Chooses rows and records answers. Thread-safe."""
 
     def __init__(
-        self, pool: Pool, answers: AnnotationStore, spec: LabellingSpec, tutor: QueryStrategy, title: str = ""
+        self,
+        pool: Pool,
+        store: AnnotationStore,
+        spec: LabellingSpec,
+        strategy: QueryStrategy,
+        title: str = "",
     ) -> None:
-        self.pool, self.spec, self.strategy, self.title = pool, spec, tutor, title
-        self._store = answers
+        self.pool, self.spec, self.strategy, self.title = pool, spec, strategy, title
+        self._store = store
         self._place_by_text = pool.by_text()
         self._units = np.array([row.unit for row in pool.rows], np.uint64)
         self._places_by_zone = {
@@ -121,20 +104,20 @@ class LabellingSession:
         return list(self.pool.labels)
 
     def next(self, author: str) -> LabelQuery | None:
-        """Return what to ask a person now, kept from others for ten minutes; None when nothing is left."""
+        """Return the next row for a person, reserved for them for ten minutes; None when no row is left."""
         author = normalize_author(author)
         with self._lock:
             self._refresh()
-            asked = next(iter(self._select(author, 1)), None)
-            if asked is not None:
+            query = next(iter(self._select(author, 1)), None)
+            if query is not None:
                 self._reservations = {
-                    text: held for text, held in self._reservations.items() if held[0] != author
+                    text: one for text, one in self._reservations.items() if one[0] != author
                 }
-                self._reservations[asked.row.text] = (author, time.monotonic())
-            return asked
+                self._reservations[query.row.text] = (author, time.monotonic())
+            return query
 
     def next_batch(self, author: str, count: int) -> list[LabelQuery]:
-        """Return up to `count` rows to ask a person about, as `next` would if each were answered; for a file to fill in."""
+        """Return up to `count` rows for a person, as repeated calls of `next` with answers would; for a file to fill in."""
         with self._lock:
             self._refresh()
             return self._select(normalize_author(author), count)
@@ -142,14 +125,16 @@ class LabellingSession:
     def record_answer(
         self, author: str, text: str, kind: str, label: str | None = None, token: str | None = None
     ) -> int:
-        """Write what a person says of a row and return the line's number. kind: label, skip, unclear or settle.
+        """Record a person's answer for a row and return the number of its entry. kind: label, skip, unclear or settle.
 
-        token: the same one sent again writes nothing. Raises InputError for rows and labels that are not here.
+        token: a repeated token writes nothing. Raises InputError for unknown rows and labels.
         """
         author = normalize_author(author)
         if kind not in {LABEL, SKIP, UNCLEAR, SETTLE}:
             raise InputError(
-                f"'{kind}' is no kind of answer", "kind", did_you_mean(kind, (LABEL, SKIP, UNCLEAR, SETTLE))
+                f"'{kind}' is not a kind of answer",
+                "kind",
+                did_you_mean(kind, (LABEL, SKIP, UNCLEAR, SETTLE)),
             )
         if kind == LABEL or (kind == SETTLE and label is not None):
             label = self.parse_label(label)
@@ -161,11 +146,11 @@ class LabellingSession:
             return number
 
     def parse_label(self, label: str | None) -> str:
-        """Return a label as it is kept; raises InputError unless it is one of the labels, or a number where those are asked."""
+        """Return a label as it is stored; raises InputError unless it is one of the labels, or a number where answers are numbers."""
         if self.pool.of_numbers:
             number = number_text(label)
             if number is None:
-                raise InputError(f"'{str(label)[:60]}' is no number", "label", "Write it like 12.5.")
+                raise InputError(f"'{str(label)[:60]}' is not a number", "label", "Write it like 12.5.")
             return number
         if label is None or label not in self.pool.labels:
             raise InputError(
@@ -176,20 +161,20 @@ class LabellingSession:
     def new_entry(
         self, author: str, text: str, kind: str, label: str | None, token: str | None = None
     ) -> Entry:
-        """Return the line for an answer, with how its row came to be asked about: that goes by its place alone."""
+        """Return the entry of an answer, with the reason for its row, which depends on the row's zone only."""
         if text not in self._place_by_text:
             raise InputError(
-                f"there is no row '{text[:20]}' here",
+                f"there is no row '{text[:20]}' in the data",
                 "text",
                 "Has the file changed? Start `rung label` again.",
             )
         row = self.pool.rows[self._place_by_text[text]]
-        how = {AUDIT: "audit", RANDOM: "random"}.get(row.zone) or self.strategy.reason(text)
+        reason = {AUDIT: "audit", RANDOM: "random"}.get(row.zone) or self.strategy.reason(text)
         inclusion = self.pool.zones.inclusion(row.zone)
-        return Entry(author, kind, text, row.file, row.row, label, how, inclusion, token=token)
+        return Entry(author, kind, text, row.file, row.row, label, reason, inclusion, token=token)
 
     def undo(self, author: str, token: str | None = None) -> LabelQuery | None:
-        """Take back a person's last line by a new one, and return its row to be asked again; None when there is none."""
+        """Undo a person's last entry by a new one and return its row to label again; None when there is no entry."""
         author = normalize_author(author)
         with self._lock:
             self._refresh()
@@ -204,7 +189,7 @@ class LabellingSession:
             return self._query_for(self._place_by_text[last.text], last.how)
 
     def progress(self, author: str = "") -> Progress:
-        """Return how far the labels have come."""
+        """Return the progress; `mine` counts the entries of `author`."""
         with self._lock:
             self._refresh()
             found = self._annotations.verdicts
@@ -237,13 +222,13 @@ class LabellingSession:
             ]
 
     def agreement(self) -> list[PairAgreement]:
-        """Return how far every two people agree."""
+        """Return the agreement of every two people."""
         with self._lock:
             self._refresh()
             return pairwise_agreement(self._annotations.verdicts.values())
 
     def answers_by(self, author: str) -> dict[str, str]:
-        """Return text hash -> what a person says of it now."""
+        """Return text hash -> the current label of a person."""
         with self._lock:
             self._refresh()
             return {
@@ -251,13 +236,13 @@ class LabellingSession:
             }
 
     def add_entries(self, entries: Sequence[Entry]) -> None:
-        """Write many lines, all or none."""
+        """Write many entries, all or none."""
         with self._lock:
             self._store.add(*entries)
             self._refresh()
 
     def _refresh(self) -> None:
-        """Read what was written since, here or by another process, and hand it to the tutor."""
+        """Read entries written since the last call, by this or another process, and update the query strategy."""
         last = self._annotations.entries[-1].id if self._annotations.entries else 0
         more = self._store.entries(last)
         if more or not self._annotations.verdicts:
@@ -266,7 +251,7 @@ class LabellingSession:
             self.strategy.update(self._training_labels())
 
     def _training_labels(self) -> list[tuple[int, str]]:
-        """Return (place, label) of the rows that train, in the order they were labelled; those of the file first."""
+        """Return (place, label) of the training rows, in the order they were labelled; labels of the file come first."""
         found = self._annotations.verdicts
         rows: list[tuple[int, int, str]] = []
         for place in {
@@ -283,7 +268,7 @@ class LabellingSession:
         return [(place, label) for _, place, label in sorted(rows)]
 
     def _is_undecided(self, place: int) -> bool:
-        """Return whether nobody has decided a row: no label of people's, and none in the file."""
+        """Return whether a row has no label, neither by people nor in the file."""
         row = self.pool.rows[place]
         verdict = self._annotations.verdicts.get(row.text)
         if verdict is None or not (verdict.said or verdict.settled is not None):
@@ -312,30 +297,30 @@ class LabellingSession:
         }
         last = last_by(self._annotations.entries, author)
         just_skipped = last.text if last is not None and last.kind == SKIP else None
-        asked: list[LabelQuery] = []
+        queries: list[LabelQuery] = []
         counts = self._labels_per_zone()
         mine = self.answers_by(author)
         both = sum(len(self._annotations.verdicts[text].said) > 1 for text in mine)
-        while len(asked) < count:
-            again = both + 1 <= self.spec.overlap * (len(mine) + len(asked) + 1)
-            found = self._overlap_row(author, taken) if again else None
-            if found is not None:
+        while len(queries) < count:
+            again = both + 1 <= self.spec.overlap * (len(mine) + len(queries) + 1)
+            place = self._overlap_row(author, taken) if again else None
+            if place is not None:
                 both += 1
-                asked.append(LabelQuery(self.pool.rows[found], "again"))
+                queries.append(LabelQuery(self.pool.rows[place], "again"))
             else:
                 zone = next_zone(
                     (counts[0], counts[1], counts[2]), self.spec.audit_share, self.spec.random_share
                 )
-                pick = self._pick_from_zone(author, zone, taken, just_skipped)
-                if pick is None:
+                query = self._pick_from_zone(author, zone, taken, just_skipped)
+                if query is None:
                     break
-                asked.append(pick)
-                counts[{AUDIT: 0, RANDOM: 1}.get(pick.row.zone, 2)] += 1
-            taken.add(asked[-1].row.text)
-        return asked
+                queries.append(query)
+                counts[{AUDIT: 0, RANDOM: 1}.get(query.row.zone, 2)] += 1
+            taken.add(queries[-1].row.text)
+        return queries
 
     def _labels_per_zone(self) -> list[int]:
-        """Return labels by people in the audit, random and chosen zones."""
+        """Return the number of rows that people labelled in the audit, random and chosen zones."""
         counts = [0, 0, 0]
         for text, verdict in self._annotations.verdicts.items():
             if (verdict.said or verdict.settled is not None) and text in self._place_by_text:
@@ -343,7 +328,7 @@ class LabellingSession:
         return counts
 
     def _overlap_row(self, author: str, taken: set[str]) -> int | None:
-        """Return a row that exactly one other person has labelled."""
+        """Return the place of a row that exactly one other person has labelled."""
         for text, verdict in self._annotations.verdicts.items():
             one = len(verdict.said) == 1 and author not in verdict.said and verdict.settled is None
             if one and text not in taken and author not in verdict.skipped and text in self._place_by_text:
@@ -353,8 +338,11 @@ class LabellingSession:
     def _pick_from_zone(
         self, author: str, zone: str, taken: set[str], just_skipped: str | None
     ) -> LabelQuery | None:
-        """Return the next row of a zone, else of another; rows this person put off come last, the one just put off after all."""
-        put_off: list[int] = []
+        """Return the next row of a zone, else of another zone.
+
+        Rows that this person skipped come last, the one skipped just before at the very end.
+        """
+        skipped: list[int] = []
         for name in dict.fromkeys((zone, "chosen", "random", "audit")):
             for place in self._zone_queue(name):
                 row = self.pool.rows[place]
@@ -362,44 +350,43 @@ class LabellingSession:
                     continue
                 verdict = self._annotations.verdicts.get(row.text)
                 if verdict is not None and author in verdict.skipped:
-                    put_off.append(place)
+                    skipped.append(place)
                     continue
-                # Beyond a border nothing is asked before the interval below it is whole: what was put off comes back.
-                waiting = [p for p in put_off if self.pool.rows[p].text != just_skipped]
+                # No row beyond an audit border is asked before all rows below it are decided: skipped ones come back.
+                waiting = [p for p in skipped if self.pool.rows[p].text != just_skipped]
                 if name == "audit" and waiting and self._crosses_border(waiting[0], place):
                     return self._query_for(waiting[0], "audit")
                 return self._query_for(place, name)
-            if name == zone == "audit" and put_off and self.pool.rows[put_off[0]].text != just_skipped:
-                return self._query_for(put_off[0], "audit")
-        put_off.sort(key=lambda place: self.pool.rows[place].text == just_skipped)
-        return self._query_for(put_off[0], zone) if put_off else None
+            if name == zone == "audit" and skipped and self.pool.rows[skipped[0]].text != just_skipped:
+                return self._query_for(skipped[0], "audit")
+        skipped.sort(key=lambda place: self.pool.rows[place].text == just_skipped)
+        return self._query_for(skipped[0], zone) if skipped else None
 
     def _crosses_border(self, one: int, other: int) -> bool:
-        """Return whether a border of the audit lies between two rows."""
+        """Return whether an audit border lies between two rows."""
         a, b = (self.pool.rows[place].unit / 2.0**64 for place in (one, other))
         return any(a < border <= b for border in self.pool.zones.borders())
 
     def _zone_queue(self, zone: str) -> Sequence[int]:
-        """Return the rows of a zone in the order to ask about them."""
+        """Return the places of a zone's rows, in the order to ask."""
         return self.strategy.queue() if zone == "chosen" else self._places_by_zone[zone]
 
-    def _query_for(self, place: int, how: str) -> LabelQuery:
+    def _query_for(self, place: int, reason: str) -> LabelQuery:
         row = self.pool.rows[place]
         if row.zone != CHOSEN:
             return LabelQuery(row, "audit" if row.zone == AUDIT else "random")
-        return LabelQuery(
-            row, self.strategy.reason(row.text) if how == "chosen" else how, self.strategy.suggest(place)
-        )
+        if reason == "chosen":
+            reason = self.strategy.reason(row.text)
+        return LabelQuery(row, reason, self.strategy.suggest(place))
 
 
 def normalize_author(author: str) -> str:
-    """Return a person's name as it is kept; raises InputError for one that is empty or too long."""
+    """Return a person's name with single spaces; raises InputError for an empty or too long name."""
     name = " ".join(str(author).split())
     if not name or len(name) > MAX_NAME_CHARS:
-        raise InputError("who labels is not said", "by", f"A name of 1 to {MAX_NAME_CHARS} characters.")
+        raise InputError(
+            "the name of the annotator is missing or too long",
+            "by",
+            f"Give a name of 1 to {MAX_NAME_CHARS} characters.",
+        )
     return name
-
-
-def fields_to_dict(value: Any) -> dict[str, Any]:
-    """Return a dataclass's fields, for JSON."""
-    return dict(vars(value))

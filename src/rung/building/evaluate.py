@@ -20,6 +20,7 @@ from rung.core.metrics import scored
 from rung.core.metrics.base import MeanMetric, Metric
 from rung.core.metrics.scored import ScoredRows
 from rung.core.stats.confidence_bounds import Bound
+from rung.core.stats.intervals import wilson_interval
 from rung.core.task import Task
 from rung.core.types import Columns, Examples, Prediction, take_rows
 
@@ -184,16 +185,13 @@ def interval(
     evaluation: Evaluation, metric: Metric, examples: Examples, confidence: float
 ) -> tuple[float, float]:
     """Return a two-sided interval of the score for the leaderboard: an estimate, not a certificate."""
-    tail = (1.0 - confidence) / 2.0
     rows, units = scored_rows(evaluation, examples), evaluation.units
     if isinstance(metric, MeanMetric) and len(set(units)) == len(units):
         values = scored.values(metric, rows)
         mean, n = float(values.mean()), len(values)
-        # Wilson's interval, with the spread of the values where they are not only 0 and 1.
-        z = _normal_quantile(1.0 - tail)
-        centre, wide = (mean + z * z / (2 * n)) / (1 + z * z / n), z / (1 + z * z / n)
-        half = wide * math.sqrt(float(values.var()) / n + z * z / (4 * n * n))
-        return round(centre - half, 5), round(centre + half, 5)
+        low, high = wilson_interval(mean, n, confidence, float(values.var()))
+        return round(low, 5), round(high, 5)
+    tail = (1.0 - confidence) / 2.0
     rng = np.random.default_rng(0)
     _, member = np.unique(np.asarray(units), return_inverse=True)
     groups = [np.flatnonzero(member == g).tolist() for g in range(member.max() + 1)]
@@ -227,12 +225,6 @@ def details(evaluation: Evaluation, task: Task, examples: Examples) -> dict[str,
         if examples.files:
             mistake["file"] = examples.files[place]
     return found
-
-
-def _normal_quantile(p: float) -> float:
-    from statistics import NormalDist
-
-    return NormalDist().inv_cdf(p)
 
 
 def best(trials: Sequence[Mapping[str, Any]], metric: str, higher_is_better: bool) -> str | None:

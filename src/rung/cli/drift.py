@@ -45,7 +45,7 @@ def command(
     """Compare the inputs and predictions served by PRODUCT's champion with the data of its build."""
     from rung.core.files import write_text
     from rung.core.messages import say
-    from rung.pages.drift import against as describe_reference
+    from rung.pages.drift import reference_name as describe_reference
     from rung.pages.drift import render
     from rung.workflows import monitor
 
@@ -77,7 +77,7 @@ def _print(report: Mapping[str, Any], words: str) -> None:
     from rich.table import Table
 
     from rung.core.messages import count, say
-    from rung.pages.drift import name, remarks, seen, state, strength, verdict
+    from rung.pages.drift import alarm_state, format_evidence, observed_mean, remarks, test_name, verdict
 
     screen = console()
     first, *more = verdict(report, words)
@@ -91,7 +91,7 @@ def _print(report: Mapping[str, Any], words: str) -> None:
             say(f"drift.{key}", words), justify="right" if key in {"rows", "evidence", "needed"} else "left"
         )
     for test in report["tests"][:12]:
-        cells = [name(test, words), count(test["rows"], words), strength(test["evidence"]), strength(test["needed"]), state(test, words), seen(test, words)]  # fmt: skip
+        cells = [test_name(test, words), count(test["rows"], words), format_evidence(test["evidence"]), format_evidence(test["needed"]), alarm_state(test, words), observed_mean(test, words)]  # fmt: skip
         shown.add_row(*map(escape, cells), style="red" if test["alarmed"] else None)
     screen.print(shown)
     for line in remarks(report, words):

@@ -12,7 +12,7 @@ from rich.status import Status
 
 from rung.cli.options import console
 from rung.core.messages import say, say_or, sentences
-from rung.pages.findings import head, words
+from rung.pages.findings import finding_text, finding_title
 
 _COLOURS = {"stop": "red", "warn": "yellow", "info": "bold"}
 _MAX_ROWS, _MAX_CHARS = 3, 100
@@ -65,9 +65,9 @@ def print_findings(checked: Mapping[str, Any], files: Sequence[Path], lang: str)
 
 
 def _print(screen: Any, finding: Mapping[str, Any], lang: str) -> None:
-    texts = words(finding, lang)
+    texts = finding_text(finding, lang)
     colour = _COLOURS[finding["level"]]
-    screen.print(f"\n[{colour}]{escape(head(finding, lang))}[/{colour}]")
+    screen.print(f"\n[{colour}]{escape(finding_title(finding, lang))}[/{colour}]")
     screen.print(f"  {texts['what']}", markup=False)
     for part in ("cost", "remedy"):
         screen.print("  " + sentences(lang, say(f"findings.{part}", lang), texts[part]), markup=False)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rung.building.report import is_unasked
 from rung.cli.options import console
 from rung.core.messages import metric_name, say, sentences
-from rung.pages.report import claim, status
+from rung.pages.report import certificate_claim, trial_status
 
 # Terminal width at which all metrics fit beside the prices.
 _WIDE = 110
@@ -23,7 +23,7 @@ def print_outcome(report: Mapping[str, Any], folder: Path, bundle: Path, lang: s
     screen = console()
     screen.print(_table(report, screen.width, lang))
     if report["certificate"]:
-        words = sentences(lang, claim(report, lang), say("certificate.lock", lang))
+        words = sentences(lang, certificate_claim(report, lang), say("certificate.lock", lang))
         cleared = f"[green]{escape(say('term.cleared', lang))}[/green]"
         screen.print(sentences(lang, cleared, escape(words)))
     elif is_unasked(report["data"]):
@@ -63,7 +63,7 @@ def _table(report: Mapping[str, Any], width: int, lang: str) -> Table:
     for trial in report["trials"]:
         won = trial["rung"] == report["winner"]
         cells = _figures(trial, names)
-        shown = status(trial["status"], lang)
+        shown = trial_status(trial["status"], lang)
         table.add_row(escape(trial["rung"]), *cells, escape(shown), style="bold" if won else None)
     return table
 

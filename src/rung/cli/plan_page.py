@@ -16,12 +16,12 @@ _SIGNS = {"go": ("✓", "green"), "slow": ("!", "yellow"), "stop": ("✗", "red"
 
 def print_plan(console: Console, plan: Mapping[str, Any], lang: str) -> None:
     """Print overview, readiness, ladder, bar and duties."""
-    console.print(words.read(plan, lang), markup=False)
+    console.print(words.source_text(plan, lang), markup=False)
     _print_heading(console, say("scene.title", lang))
-    for line in [*words.scene(plan, lang), *words.driver(plan, lang)]:
+    for line in [*words.task_lines(plan, lang), *words.driver_lines(plan, lang)]:
         console.print(f"  {line}", markup=False)
     _print_heading(console, say("ready.title", lang))
-    for light, line in words.lights(plan, lang):
+    for light, line in words.readiness_lines(plan, lang):
         sign, colour = _SIGNS[light]
         console.print(f"  [{colour}]{sign}[/{colour}] ", end="")
         console.print(line, markup=False)
@@ -30,16 +30,18 @@ def print_plan(console: Console, plan: Mapping[str, Any], lang: str) -> None:
     for note in words.ladder_notes(plan, lang):
         console.print(f"  {note}", markup=False, style="dim")
     _print_heading(console, say("yourbar.title", lang))
-    for line in words.bar(plan, lang):
+    for line in words.bar_lines(plan, lang):
         console.print(f"  {line}", markup=False)
-    console.print(_table([say("yourbar.quality", lang), say("yourbar.rows", lang)], words.needed(plan, lang)))
-    console.print(f"  {words.have(plan, lang)}", markup=False)
+    console.print(
+        _table([say("yourbar.quality", lang), say("yourbar.rows", lang)], words.rows_needed(plan, lang))
+    )
+    console.print(f"  {words.certification_rows(plan, lang)}", markup=False)
     _print_heading(console, say("duties.title", lang))
-    for kind, lines in words.duties(plan, lang):
+    for kind, lines in words.regulation_lines(plan, lang):
         console.print(f"  {kind}", style="bold", markup=False)
         for line in lines:
             console.print(f"    {line}", markup=False)
-    for line in words.duties_notes(plan, lang):
+    for line in words.regulation_notes(plan, lang):
         console.print(f"  {line}", markup=False, style="dim")
 
 

@@ -17,7 +17,7 @@ from rung.cli.downloads import progress_text
 from rung.cli.options import console
 from rung.core.download_progress import watched
 from rung.core.messages import duration, metric_name, money, percent, say, say_or
-from rung.pages.findings import head
+from rung.pages.findings import finding_title
 
 if TYPE_CHECKING:
     from rung.building.offer_weights import WeightsOffer
@@ -96,7 +96,7 @@ class Progress:
     def _on_findings(self, facts: dict[str, Any]) -> None:
         for finding in facts["findings"]:
             colour = {"stop": "red", "warn": "yellow"}.get(finding["level"], "dim")
-            self._print_line(f"[{colour}]{escape(head(finding, self._lang))}[/{colour}]")
+            self._print_line(f"[{colour}]{escape(finding_title(finding, self._lang))}[/{colour}]")
 
     def _on_ladder(self, facts: dict[str, Any]) -> None:
         self._remaining.plan({rung["rung"]: rung["fit_seconds"] for rung in facts["rungs"]}, self._now)

@@ -1,1 +1,1 @@
-"""What a journal looks like and how its inputs are encrypted: read by the loop, written by the server."""
+"""Schema, writer, reader and encryption of the journal: predictions, feedback and shadow answers of served models."""

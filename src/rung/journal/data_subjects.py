@@ -1,4 +1,4 @@
-"""What people may ask of a journal about themselves, and what time does to it: export, erasure, expiry."""
+"""Rights of data subjects and retention: export, erasure, and expiry of inputs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from rung.journal.records import RecordEncoder
+from rung.journal.records import InputDecoder, RecordEncoder
 from rung.journal.schema import FEEDBACK, PREDICTIONS, SETTINGS, SHADOWS, SUBJECTS
 from rung.journal.writer import Journal
 
@@ -17,28 +17,29 @@ _CLEARED_COLUMNS = {"input": None, "input_hash": None, "input_kept": "none", "su
 
 
 def find_prediction(journal: Journal, id: str) -> dict[str, Any] | None:
-    """Return one prediction with its input, where it is kept, and all its feedback; None when there is none."""
+    """Return one prediction with its input, where stored, and all its feedback; None when there is no such prediction."""
 
     def query(connection: Connection) -> dict[str, Any] | None:
         row = connection.execute(select(PREDICTIONS).where(PREDICTIONS.c.id == id)).first()
-        return _prediction_as_dict(connection, journal.encoder, row) if row else None
+        return _prediction_as_dict(connection, InputDecoder(journal.encoder.cipher), row) if row else None
 
     found: dict[str, Any] | None = journal.read(query)
     return found
 
 
 def export_subject(journal: Journal, subject: str) -> dict[str, Any]:
-    """Return everything the journal holds of a subject, oldest first."""
+    """Return everything that the journal contains about a subject, oldest first."""
     subject_id = journal.encoder.subject_id(subject)
 
     def query(connection: Connection) -> dict[str, Any]:
         entry = connection.execute(select(SUBJECTS).where(SUBJECTS.c.id == subject_id)).first()
         wanted = select(PREDICTIONS).where(PREDICTIONS.c.subject == subject_id).order_by(PREDICTIONS.c.id)
         rows = connection.execute(wanted).all()
+        decoder = InputDecoder(journal.encoder.cipher)
         return {
             "subject": subject,
             "erased_at": entry.erased_at if entry else None,
-            "predictions": [_prediction_as_dict(connection, journal.encoder, row) for row in rows],
+            "predictions": [_prediction_as_dict(connection, decoder, row) for row in rows],
         }
 
     found: dict[str, Any] = journal.read(query)
@@ -46,9 +47,9 @@ def export_subject(journal: Journal, subject: str) -> dict[str, Any]:
 
 
 def erase_subject(journal: Journal, subject: str, author: str) -> dict[str, Any]:
-    """Destroy a subject's key, inputs and hashes; return the tombstone. Answers and feedback stay, about nobody.
+    """Delete a subject's key, inputs and hashes; return the tombstone. Answers and feedback stay, without the subject.
 
-    A subject never seen gets a tombstone too: nothing of theirs is written from then on.
+    An unknown subject gets a tombstone too: none of their inputs is stored from then on.
     """
     subject_id = journal.encoder.subject_id(subject)
 
@@ -68,13 +69,13 @@ def erase_subject(journal: Journal, subject: str, author: str) -> dict[str, Any]
         return {"erased_predictions": count, "erased_at": stone["erased_at"], "erased_by": author}
 
     found: dict[str, Any] = journal.execute(job)
-    # The log still holds the pages as they were.
+    # The log still contains the old pages.
     journal.truncate_log()
     return found
 
 
 def expire_inputs(journal: Journal, now: float | None = None) -> int:
-    """Take inputs, hashes and subjects of predictions past `keep_days` away; return how many predictions."""
+    """Remove inputs, hashes and subjects of predictions older than `keep_days`; return the number of predictions."""
     until = (time.time() if now is None else now) - journal.keep_days * 86_400
     taken = 0
     while count := expire_batch(journal, until):
@@ -93,7 +94,7 @@ def expire_inputs(journal: Journal, now: float | None = None) -> int:
 
 
 def expire_batch(journal: Journal, until: float) -> int:
-    """Take one portion, so that answers need not wait for all; return how many predictions, 0 when none is left."""
+    """Expire one batch, so that answers do not wait for all of them; return its size, 0 when none is left."""
 
     def job(connection: Connection, rows: RecordEncoder) -> int:
         begun = float(
@@ -102,7 +103,7 @@ def expire_batch(journal: Journal, until: float) -> int:
         p = PREDICTIONS.c
         old = select(p.id, p.at).where(p.at >= begun, p.at < until, p.input_kept != "none")
         portion = old.order_by(p.at).limit(_BATCH_ROWS).subquery()
-        # Where this one ends the next begins: none goes over what is done again.
+        # The next batch begins where this one ends.
         reached = connection.scalar(select(func.max(portion.c.at)))
         if reached is None:
             return 0
@@ -123,7 +124,7 @@ def _set_expired_until(connection: Connection, at: float) -> None:
     )
 
 
-def _prediction_as_dict(connection: Connection, rows: RecordEncoder, row: Any) -> dict[str, Any]:
+def _prediction_as_dict(connection: Connection, decoder: InputDecoder, row: Any) -> dict[str, Any]:
     said = connection.execute(
         select(FEEDBACK).where(FEEDBACK.c.prediction == row.id).order_by(FEEDBACK.c.id)
     ).all()
@@ -134,7 +135,7 @@ def _prediction_as_dict(connection: Connection, rows: RecordEncoder, row: Any) -
     ).all()
     shown = {key: value for key, value in row._mapping.items() if key not in {"input", "subject", "output"}}
     return shown | {
-        "input": rows.input_of(connection, row),
+        "input": decoder.require(connection, row),
         "output": json.loads(row.output),
         "feedback": [{**item._mapping, "answer": json.loads(item.answer)} for item in said],
         "shadows": [

@@ -1,7 +1,7 @@
-"""Inputs at rest: encrypted with a key for each subject, which the master key wraps. Destroying it is erasing.
+"""Encryption of inputs at rest: one key per subject, wrapped by the master key. Deleting the key erases the inputs.
 
-AES-256-GCM with a fresh random nonce an input; the id of the row is authenticated with it, so that an input cannot
-be moved to another row. The subject's name is stored as a keyed hash. Losing the master key loses the inputs.
+AES-256-GCM with a new random nonce per input. The id of the row is authenticated with the input, so an input cannot
+be moved to another row. The subject's name is stored as a keyed hash. Without the master key the inputs are lost.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NONCE_BYTES = 12
 
 
 def master_key() -> bytes | None:
-    """Return the 32 bytes of RUNG_MASTER_KEY; None when it is not set. Raises RungError for one that is no key."""
+    """Return the 32 bytes of RUNG_MASTER_KEY, or None when it is not set. Raises RungError for an invalid key."""
     text = os.environ.get(MASTER_KEY_VARIABLE, "").strip()
     if not text:
         return None
@@ -34,7 +34,7 @@ def master_key() -> bytes | None:
 
 
 def new_master_key() -> str:
-    """Return a new master key as it stands in the environment."""
+    """Return a new master key as text for the environment variable."""
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
@@ -50,30 +50,31 @@ class Cipher:
         self._wrap = hmac.digest(master, b"rung: wrap the keys of subjects", "sha256")
 
     def new_key(self, subject: str) -> tuple[bytes, bytes]:
-        """Return a subject's new key, and the same wrapped: what is stored."""
+        """Return a new key for a subject, and the wrapped key to store."""
         key = secrets.token_bytes(32)
         return key, self.encrypt(self._wrap, key, subject)
 
     def unwrap(self, wrapped: bytes, subject: str) -> bytes:
-        """Return a subject's key; raises RungError when the master key is another."""
+        """Return a subject's key; raises RungError when it was wrapped by another master key."""
         return self.decrypt(self._wrap, wrapped, subject)
 
     def encrypt(self, key: bytes, data: bytes, belongs_to: str) -> bytes:
-        """Return nonce and ciphertext."""
+        """Return nonce and ciphertext. belongs_to: authenticated, not stored."""
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._aead(key).encrypt(nonce, data, belongs_to.encode())
 
     def decrypt(self, key: bytes, data: bytes, belongs_to: str) -> bytes:
-        """Return what was encrypted; raises RungError when key, data or row are not those."""
+        """Return the plaintext; raises RungError for a wrong key, damaged data or another `belongs_to`."""
         from cryptography.exceptions import InvalidTag
 
         try:
             return self._aead(key).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], belongs_to.encode())
         except InvalidTag:
-            fix = f"Set {MASTER_KEY_VARIABLE} to the one the journal was written with."
-            raise RungError("it cannot be decrypted: another master key, or damage", "journal", fix) from None
+            fix = f"Set {MASTER_KEY_VARIABLE} to the key that the journal was written with."
+            problem = "it cannot be decrypted: the master key is another one, or the data is damaged"
+            raise RungError(problem, "journal", fix) from None
 
 
 def keyed_hash(secret: bytes, text: bytes) -> str:
-    """Return 128 bits of HMAC-SHA-256 as hex: without the secret, guesses cannot be tried."""
+    """Return 128 bits of HMAC-SHA-256 as hex. Without the secret nobody can test guesses of the text."""
     return hmac.digest(secret, text, "sha256")[:16].hex()

@@ -1,4 +1,4 @@
-"""How inputs stand in a journal by their kinds: media by reference and measures, with their content where it is kept."""
+"""Convert inputs to and from what the journal stores: media by reference and measures, with content where it is stored."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from rung.core.blobs import Blob
 from rung.core.kind import Kind, kind
 from rung.core.types import Field
 
-# Of one value; larger content is kept by its hash alone.
+# Largest content of one value; of larger content only the hash is stored.
 MAX_KEPT_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class JournalInput:
-    """An input as it is written. identity: what its hash is made of; None: of all of it. not_kept: values too large to
-    be kept.
+    """An input as it is stored. identity: what its hash is computed from, None for all of it. not_kept: number of values that
+    are too large to store.
     """
 
     values: Mapping[str, Any]
@@ -26,15 +26,15 @@ class JournalInput:
 
 
 class InputCodec:
-    """Turns the inputs of a model into what its journal holds, and back."""
+    """Converts the inputs of a model to what its journal stores, and back."""
 
     def __init__(self, fields: Sequence[Field]) -> None:
         known = {field.name: kind(field.kind) for field in fields}
-        # Most kinds stand in a journal as they are.
+        # Most kinds are stored as they are.
         self._kinds = {name: found for name, found in known.items() if _converts(found)}
 
     def encode(self, row: Mapping[str, Any], keep_media: bool) -> JournalInput:
-        """Return a row as it is written. keep_media: with the content of media."""
+        """Return a row as it is stored. keep_media: with the content of media."""
         if not self._kinds:
             return JournalInput(row)
         values, identity, not_kept = dict(row), dict(row), 0
@@ -45,17 +45,17 @@ class InputCodec:
                 keep = keep_media and value.size <= MAX_KEPT_BYTES
                 not_kept += keep_media and not keep
             values[name] = known.to_journal(value, keep)
-            # The same content is the same input, whatever its file is called.
+            # Equal content is an equal input, whatever the file is called.
             identity[name] = value.sha256 if isinstance(value, Blob) else values[name]
         return JournalInput(values, identity, not_kept)
 
     def decode(self, raw: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a journal's values as inputs; media whose content is not kept can be measured, not read."""
+        """Return stored values as inputs. Media whose content is not stored can be measured, but not read."""
         return {n: self._kinds[n].from_journal(v) if n in self._kinds else v for n, v in raw.items()}
 
 
 def is_readable(row: Mapping[str, Any]) -> bool:
-    """Return whether the content of all media in a row is here."""
+    """Return whether the content of all media in a row is available."""
     return not any(isinstance(value, Blob) and value.source is None for value in row.values())
 
 

@@ -1,37 +1,71 @@
-"""What a journal holds of a product, for those who review and learn: answers with their inputs, and what was said of them."""
+"""Read predictions, with their inputs decrypted, and feedback from a journal.
+
+Queries run in portions where the result can be large: memory does not grow with the journal, and a server that writes
+meanwhile is not blocked.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Connection, Integer, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Integer, Select, create_engine, literal_column, or_, select
+from sqlalchemy.exc import DatabaseError
 
 from rung.core.blobs import Blob
-from rung.core.errors import DataError
+from rung.core.errors import DataError, RungError
 from rung.core.types import Field
+from rung.journal.encryption import Cipher, master_key
 from rung.journal.media import InputCodec, is_readable
-from rung.journal.schema import FEEDBACK, PREDICTIONS
+from rung.journal.records import InputDecoder
+from rung.journal.schema import ACTION_KEY, FEEDBACK, FILE_NAME, PREDICTIONS
 from rung.journal.writer import Journal
+
+_PORTION_ROWS = 1_000
+_IDS_PER_QUERY = 500
 
 
 @dataclass(frozen=True)
 class LoggedPrediction:
-    """One served row. input: as the model read it. answer: the task's own; probability: of it, where the model has one."""
+    """One served row.
+
+    input: None where it was not stored (`hash`), was erased or expired (`none`), or cannot be decrypted here
+    (`locked`); without_input says which, "" where there is an input.
+    """
 
     id: str
     at: float
-    version: str
-    input: Mapping[str, Any]
-    answer: Any
-    probability: float | None
+    input: dict[str, Any] | None
+    without_input: str
+    input_hash: str | None
+    output: dict[str, Any]
+    latency_ms: float
+    price_usd: float
+    version: str = ""
+
+    @property
+    def answer(self) -> Any:
+        """Return the task's own answer: a label or a number."""
+        return answer_of(self.output)
+
+    @property
+    def probability(self) -> float | None:
+        """Return the probability of the answer, where the model gives one."""
+        found: float | None = self.output.get("probability")
+        return found
 
 
 @dataclass(frozen=True)
 class LoggedFeedback:
-    """One record of feedback, in the order of writing. number: of that order. answer: a label, or an object with WORD."""
+    """One record of feedback. number: its position in the order of writing.
+
+    answer: a label, a number, or an object with `ACTION_KEY`, which is an action of a reviewer. output: the answer of
+    the model that it is about.
+    """
 
     number: int
     id: str
@@ -40,124 +74,236 @@ class LoggedFeedback:
     answer: Any
     source: str
     author: str
+    output: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class ReadablePredictions:
-    """rows: with an input, oldest first. without_input: rows whose input, or whose media in it, is a hash alone, has
-    expired or was erased.
+class JournalReader:
+    """Reads a journal: `from_folder` opens the file of a service folder, `from_journal` uses one that is open.
+
+    fields: the inputs, whose kinds convert stored values; without them values stay as they are stored. Media are blobs whose
+    content is read from the journal when needed. Methods raise RungError when the journal cannot be read.
     """
 
-    rows: tuple[LoggedPrediction, ...]
-    without_input: int
+    def __init__(
+        self,
+        read: Callable[[Callable[[Connection], Any]], Any],
+        cipher: Cipher | None,
+        fields: Sequence[Field] = (),
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
+        """read: calls a function with a connection and returns its result. close: called at the end of a `with` block."""
+        self._read = read
+        self._cipher = cipher
+        self._codec = InputCodec(fields)
+        self._close = close
 
+    @classmethod
+    def from_folder(cls, folder: Path, fields: Sequence[Field] = ()) -> Self:
+        """Return a reader for a `with` block; raises RungError where the folder has no journal."""
+        path = folder / FILE_NAME
+        if not path.is_file():
+            fix = "Serve the product first: rung serve product.yaml. Without `rung[ops]` or with --no-journal nothing is stored."
+            raise RungError("there is no journal here", str(path), fix)
+        engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 10})
 
-def read_predictions(
-    journal: Journal, name: str, fields: Sequence[Field] = (), after: str = "", latest: int = 20_000
-) -> ReadablePredictions:
-    """Return what a product answered after a prediction, its latest answers, and all that was ever said something of, oldest
-    first.
+        def read(query: Callable[[Connection], Any]) -> Any:
+            try:
+                with engine.connect() as connection:
+                    return query(connection)
+            except DatabaseError as error:
+                problem = f"the journal cannot be read: {type(error.orig).__name__}"
+                raise RungError(problem, FILE_NAME, "Try again; if it fails again, check the file.") from None
 
-    fields: the inputs, by whose kinds values are read. Raises RungError where inputs are encrypted and the master key is not here.
-    """
-    p, codec = PREDICTIONS.c, InputCodec(fields)
-    said_of = select(FEEDBACK.c.prediction).where(FEEDBACK.c.prediction == p.id).exists()
-    begin = select(p.id).where(p.model == name).order_by(p.id.desc()).offset(latest).limit(1)
+        master = master_key()
+        return cls(read, Cipher(master) if master else None, fields, engine.dispose)
 
-    def query(connection: Connection) -> ReadablePredictions:
-        since = min(connection.scalar(begin) or "", after)
-        wanted = select(PREDICTIONS).where(p.model == name, or_(p.id > since, said_of)).order_by(p.id)
-        rows, without = [], 0
-        for row in connection.execute(wanted):
-            logged = _logged(journal, connection, codec, row)
-            if logged is None:
-                without += 1
-            else:
-                rows.append(logged)
-        return ReadablePredictions(tuple(rows), without)
+    @classmethod
+    def from_journal(cls, journal: Journal, fields: Sequence[Field] = ()) -> Self:
+        """Return a reader of a journal that is open."""
+        return cls(journal.read, journal.encoder.cipher, fields)
 
-    served: ReadablePredictions = journal.read(query)
-    return served
+    def __enter__(self) -> Self:
+        return self
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
 
-def read_inputs(
-    journal: Journal, ids: list[str], fields: Sequence[Field] = ()
-) -> dict[str, LoggedPrediction]:
-    """Return prediction -> row, of those whose input is still there. fields: see `read_predictions`."""
-    p, codec = PREDICTIONS.c, InputCodec(fields)
+    def predictions(
+        self, model: str, version: str | None = None, after: str = "", until: float = float("inf")
+    ) -> Iterator[list[LoggedPrediction]]:
+        """Yield portions of a model's predictions, oldest first. version: None for all versions.
 
-    def query(connection: Connection) -> dict[str, LoggedPrediction]:
-        found = {}
-        for begin in range(0, len(ids), 500):
-            for row in connection.execute(select(PREDICTIONS).where(p.id.in_(ids[begin : begin + 500]))):
-                logged = _logged(journal, connection, codec, row)
-                if logged is not None:
-                    found[row.id] = logged
+        after: the id of the last known row, "" for none. until: seconds since 1970. Media in rows can be measured, not read.
+        """
+        p = PREDICTIONS.c
+        wanted = select(PREDICTIONS).where(p.model == model).order_by(p.id).limit(_PORTION_ROWS)
+        if until < float("inf"):
+            wanted = wanted.where(p.at < until)
+        if version is not None:
+            wanted = wanted.where(p.version == version)
+        while True:
+            portion = self._portion(wanted.where(p.id > after))
+            if portion:
+                yield portion
+                after = portion[-1].id
+            if len(portion) < _PORTION_ROWS:
+                return
+
+    def reviewable(
+        self, model: str, after: str = "", latest: int = 20_000
+    ) -> tuple[list[LoggedPrediction], int]:
+        """Return predictions whose input and its media are stored, oldest first, and the number of the others.
+
+        These are all predictions after the id `after`, the `latest` ones, and those that have feedback. Raises
+        RungError where inputs are encrypted and the master key is not set.
+        """
+        p = PREDICTIONS.c
+        has_feedback = select(FEEDBACK.c.prediction).where(FEEDBACK.c.prediction == p.id).exists()
+        first = select(p.id).where(p.model == model).order_by(p.id.desc()).offset(latest).limit(1)
+
+        def query(connection: Connection) -> tuple[list[LoggedPrediction], int]:
+            since = min(connection.scalar(first) or "", after)
+            wanted = select(PREDICTIONS).where(p.model == model, or_(p.id > since, has_feedback))
+            decoder = InputDecoder(self._cipher)
+            rows, without_input = [], 0
+            for row in connection.execute(wanted.order_by(p.id)):
+                logged = self._with_media(row, decoder.require(connection, row))
+                if logged is None:
+                    without_input += 1
+                else:
+                    rows.append(logged)
+            return rows, without_input
+
+        found: tuple[list[LoggedPrediction], int] = self._read(query)
         return found
 
-    rows: dict[str, LoggedPrediction] = journal.read(query)
-    return rows
+    def by_id(self, ids: Sequence[str]) -> dict[str, LoggedPrediction]:
+        """Return id -> prediction for those whose input and its media are stored. Raises RungError as `reviewable` does."""
+
+        def query(connection: Connection) -> dict[str, LoggedPrediction]:
+            decoder = InputDecoder(self._cipher)
+            found = {}
+            for begin in range(0, len(ids), _IDS_PER_QUERY):
+                some = ids[begin : begin + _IDS_PER_QUERY]
+                for row in connection.execute(select(PREDICTIONS).where(PREDICTIONS.c.id.in_(some))):
+                    logged = self._with_media(row, decoder.require(connection, row))
+                    if logged is not None:
+                        found[row.id] = logged
+            return found
+
+        rows: dict[str, LoggedPrediction] = self._read(query)
+        return rows
+
+    def feedback(
+        self, model: str, after: int = 0, version: str | None = None, until: float = float("inf")
+    ) -> list[LoggedFeedback]:
+        """Return all feedback on a model's predictions with a number above `after`, in the order of writing."""
+        f, p = FEEDBACK.c, PREDICTIONS.c
+        number: ColumnElement[int] = literal_column("feedback.rowid", Integer)
+        wanted = (
+            select(number.label("number"), FEEDBACK, p.output)
+            .join(PREDICTIONS, p.id == f.prediction)
+            .where(p.model == model, number > after)
+            .order_by(number)
+        )
+        if until < float("inf"):
+            wanted = wanted.where(f.at < until)
+        if version is not None:
+            wanted = wanted.where(p.version == version)
+
+        def query(connection: Connection) -> list[LoggedFeedback]:
+            return [
+                LoggedFeedback(
+                    row.number, row.id, row.at, row.prediction, json.loads(row.answer), row.source, row.author,
+                    json.loads(row.output),
+                )
+                for row in connection.execute(wanted)
+            ]  # fmt: skip
+
+        found: list[LoggedFeedback] = self._read(query)
+        return found
+
+    def latest_feedback(
+        self, model: str, version: str | None = None, until: float = float("inf")
+    ) -> list[LoggedFeedback]:
+        """Return the latest answer of each source on each prediction, in the order of writing.
+
+        Actions of reviewers are applied: an undone answer is left out, a settled one counts with its label.
+        """
+        standing: dict[str, LoggedFeedback] = {}
+        for item in self.feedback(model, version=version, until=until):
+            answer = item.answer
+            if isinstance(answer, dict) and ACTION_KEY in answer:
+                if answer[ACTION_KEY] == "undo":
+                    standing.pop(answer.get("of", ""), None)
+                if answer[ACTION_KEY] != "settle" or answer.get("label") is None:
+                    continue
+                item = replace(item, answer=answer["label"])
+            standing[item.id] = item
+        latest: dict[tuple[str, str], LoggedFeedback] = {}
+        for item in standing.values():
+            key = (item.prediction, item.source)
+            latest.pop(key, None)
+            latest[key] = item
+        return list(latest.values())
+
+    def media(self, id: str, field: str, blob: Blob) -> bytes:
+        """Return the content of a blob in a prediction's input; raises DataError when it is no longer stored."""
+
+        def query(connection: Connection) -> Any:
+            row = connection.execute(select(PREDICTIONS).where(PREDICTIONS.c.id == id)).first()
+            return InputDecoder(self._cipher).require(connection, row) if row else None
+
+        raw = self._read(query)
+        found = self._codec.decode(raw)[field] if raw is not None else None
+        if not isinstance(found, Blob) or found.sha256 != blob.sha256:
+            raise DataError("its content is no longer in the journal", blob.shown(), "Start again.")
+        return found.read()
+
+    def _portion(self, wanted: Select[Any]) -> list[LoggedPrediction]:
+        def query(connection: Connection) -> list[LoggedPrediction]:
+            decoder, found = InputDecoder(self._cipher), []
+            for row in connection.execute(wanted).all():
+                raw, reason = decoder.decode(connection, row)
+                found.append(_logged(row, None if raw is None else self._codec.decode(raw), reason))
+            return found
+
+        rows: list[LoggedPrediction] = self._read(query)
+        return rows
+
+    def _with_media(self, row: Any, raw: Any) -> LoggedPrediction | None:
+        """Return a prediction whose media can be read; None where the input or media in it are not stored."""
+        values = None if raw is None else self._codec.decode(raw)
+        if values is None or not is_readable(values):
+            return None
+        for name, value in values.items():
+            if isinstance(value, Blob):
+                values[name] = replace(value, source=_StoredMedia(self, row.id, name))
+        return _logged(row, values, "")
 
 
 @dataclass(frozen=True)
 class _StoredMedia:
-    """The content of a value in the journal, read again when it is needed: many rows' media would fill the memory."""
+    """Reads a blob's content from the journal when needed: the media of many rows would fill the memory."""
 
-    journal: Journal
+    reader: JournalReader
     id: str
     field: str
-    codec: InputCodec
 
     def read(self, blob: Blob) -> bytes:
-        """Return the content; raises DataError when it has expired or was erased meanwhile."""
-
-        def query(connection: Connection) -> Any:
-            row = connection.execute(select(PREDICTIONS).where(PREDICTIONS.c.id == self.id)).first()
-            return self.journal.encoder.input_of(connection, row) if row else None
-
-        raw = self.journal.read(query)
-        found = self.codec.decode(raw)[self.field] if raw is not None else None
-        if not isinstance(found, Blob) or found.sha256 != blob.sha256:
-            raise DataError("its content is not in the journal any more", blob.shown(), "Begin again.")
-        return found.read()
-
-
-def _logged(journal: Journal, connection: Connection, codec: InputCodec, row: Any) -> LoggedPrediction | None:
-    """Return a row with its input; None where that is not kept, media included."""
-    raw = journal.encoder.input_of(connection, row)
-    values = None if raw is None else codec.decode(raw)
-    if values is None or not is_readable(values):
-        return None
-    for name, value in values.items():
-        if isinstance(value, Blob):
-            values[name] = replace(value, source=_StoredMedia(journal, row.id, name, codec))
-    answer = answer_of(json.loads(row.output))
-    return LoggedPrediction(row.id, row.at, row.version, values, answer, row.probability)
-
-
-def read_feedback(journal: Journal, name: str, after: int = 0) -> list[LoggedFeedback]:
-    """Return all feedback on a product's answers with a number above `after`, in the order it was written."""
-    f = FEEDBACK.c
-    number: ColumnElement[int] = literal_column("feedback.rowid", Integer)
-    wanted = (
-        select(number.label("number"), FEEDBACK)
-        .join(PREDICTIONS, PREDICTIONS.c.id == f.prediction)
-        .where(PREDICTIONS.c.model == name, number > after)
-        .order_by(number)
-    )
-
-    def query(connection: Connection) -> list[LoggedFeedback]:
-        return [
-            LoggedFeedback(
-                row.number, row.id, row.at, row.prediction, json.loads(row.answer), row.source, row.author
-            )
-            for row in connection.execute(wanted)
-        ]
-
-    said: list[LoggedFeedback] = journal.read(query)
-    return said
+        """Return the content; raises DataError when it is no longer stored."""
+        return self.reader.media(self.id, self.field, blob)
 
 
 def answer_of(output: Mapping[str, Any]) -> Any:
-    """Return the task's answer in a journal's output: its first field, a label or a number."""
+    """Return the task's answer in a stored output: its first field, a label or a number."""
     return next((value for key, value in output.items() if key not in {"probability", "answered_by"}), None)
+
+
+def _logged(row: Any, value: dict[str, Any] | None, without_input: str) -> LoggedPrediction:
+    return LoggedPrediction(
+        row.id, row.at, value, without_input, row.input_hash, json.loads(row.output), row.latency_ms,
+        row.price_usd, row.version,
+    )  # fmt: skip

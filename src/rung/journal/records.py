@@ -1,4 +1,4 @@
-"""From an answer to a row of the journal: the input encrypted, hashed or plain, the subject as a keyed hash."""
+"""Convert predictions, feedback and shadow answers to rows of the journal, and stored inputs back to values."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from rung.core.errors import RungError
 from rung.journal.encryption import MASTER_KEY_VARIABLE, Cipher, keyed_hash, master_key
 from rung.journal.schema import SUBJECTS
 
-# Keys of subjects held in memory; beyond it they are read again.
+# Keys of subjects in memory. When there are more, the cache is emptied.
 _MAX_CACHED_KEYS = 10_000
 _DAY_FORMAT = "%Y-%m-%d"
 
 
 @dataclass(frozen=True)
 class PredictionRecord:
-    """One answered row. subject: whom the input is about, as the caller names them; None: nobody in particular.
+    """One served row.
 
-    input: as it is written, media by reference. identity: what its hash is made of where that is not the whole input.
+    subject: the person the input is about, as the caller names them, or None. input: as it is stored, with media by
+    reference. identity: what the input's hash is computed from, None for the whole input.
     """
 
     id: str
@@ -45,7 +46,7 @@ class PredictionRecord:
 
 @dataclass(frozen=True)
 class FeedbackRecord:
-    """What someone said of a prediction. answer: JSON of what would have been right. author: a key's name."""
+    """Feedback on a prediction. answer: JSON of the correct answer. author: the name of an API key."""
 
     id: str
     at: float
@@ -57,7 +58,7 @@ class FeedbackRecord:
 
 @dataclass(frozen=True)
 class ShadowRecord:
-    """What a challenger in shadow answered to a row that is in the journal. output: JSON; None where error says why not."""
+    """The answer of a shadow challenger to a logged row. output: JSON, or None where `error` says why there is none."""
 
     id: str
     at: float
@@ -75,7 +76,10 @@ _last = (0, 0)
 
 
 def new_id() -> str:
-    """Return an id that sorts by time, as hex: 48 bits of milliseconds, 16 that count within one, 64 of chance."""
+    """Return an id that sorts by time, as 32 hex digits.
+
+    48 bits of milliseconds, 16 bits that count ids within one millisecond, 64 random bits.
+    """
     global _last
     with _lock:
         now = max(int(time.time() * 1000), _last[0])
@@ -86,12 +90,12 @@ def new_id() -> str:
     return f"{at:012x}{nth:04x}{secrets.token_hex(8)}"
 
 
-# Made once: `json.dumps` makes an encoder a call.
+# Made once: `json.dumps` with options makes a new encoder at every call.
 _encode_strict = json.JSONEncoder(ensure_ascii=False, sort_keys=True, allow_nan=False, default=str).encode
 
 
 def as_json(value: Any) -> str:
-    """Return a value as JSON that every reader takes: a number that is none becomes null."""
+    """Return a value as strict JSON: NaN and infinities become null."""
     try:
         return _encode_strict(value)
     except ValueError:
@@ -100,16 +104,16 @@ def as_json(value: Any) -> str:
 
 
 class BulkInsert:
-    """Adds rows to a table by a statement that is compiled once: the shortest way through SQLAlchemy to the driver."""
+    """Inserts rows with a statement that is compiled once, which is faster than `connection.execute(insert(...))`."""
 
     def __init__(self, table: Table, engine: Engine) -> None:
         compiled = insert(table).compile(dialect=engine.dialect)
         self._sql = str(compiled)
-        # None: the driver takes its values by name.
+        # None: the driver takes values by name.
         self._parameter_order = compiled.positiontup
 
     def __call__(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Add rows, each a value for every column; none is fine."""
+        """Insert rows; each has a value for every column. No rows is allowed."""
         if not rows:
             return
         places = self._parameter_order
@@ -118,7 +122,11 @@ class BulkInsert:
 
 
 class RecordEncoder:
-    """Makes rows. Used by whoever writes, one at a time, and for reading inputs back."""
+    """Converts predictions to rows. Used by one thread at a time: the one that writes.
+
+    settings: those of the journal. inputs: how inputs are stored (encrypted, hash or plain); None: encrypted when there
+    is a master key, else hash. Raises RungError when encryption is requested without a master key.
+    """
 
     def __init__(self, settings: Mapping[str, bytes], inputs: str | None) -> None:
         self.settings = settings
@@ -127,22 +135,22 @@ class RecordEncoder:
         self.input_mode = inputs or ("encrypted" if master else "hash")
         if self.input_mode == "encrypted" and master is None:
             fix = f"Set {MASTER_KEY_VARIABLE} (`rung keys master` prints a new one), or write `serve: {{inputs: hash}}`."
-            raise RungError("inputs are to be encrypted, and there is no master key", "serve.inputs", fix)
+            raise RungError("inputs are to be encrypted, but there is no master key", "serve.inputs", fix)
         self.cipher = Cipher(master) if master else None
         self._keys: dict[str, bytes | None] = {}
-        # The last day and how what is about nobody on it stands in the journal.
+        # The latest day, and the subject id of its inputs that are about nobody.
         self._day = (0, "")
 
     def clear_keys(self) -> None:
-        """Forget the keys in memory: a transaction that made some may not have come to its end."""
+        """Empty the cache of keys. Needed after a failed transaction, whose new keys were not stored."""
         self._keys.clear()
 
     def subject_id(self, subject: str) -> str:
-        """Return how a subject stands in the journal."""
+        """Return the id of a subject in the journal: a keyed hash of its name."""
         return keyed_hash(self.salt, b"subject:" + subject.encode("utf-8", "surrogatepass"))
 
     def encode(self, connection: Connection, served: PredictionRecord) -> dict[str, Any]:
-        """Return the row of an answer; the first one of a subject adds its key."""
+        """Return the row of a prediction. The first one of a subject also stores a new key for it."""
         row = vars(served) | {"output": as_json(served.output)}
         row["probability"] = served.output.get("probability")
         text = as_json(served.input).encode("utf-8", "surrogatepass")
@@ -152,12 +160,12 @@ class RecordEncoder:
         if served.subject is None and self.input_mode != "encrypted":
             row["subject"] = None
         else:
-            # What is about nobody is encrypted too, with a key a day, so that it can expire.
+            # Inputs about nobody are encrypted too, with one key per day, so that they can expire.
             subject = self.subject_id(served.subject) if served.subject else self._day_subject(served.at)
             key = self._subject_key(connection, subject)
             row["subject"] = subject
             if key is None:
-                # Erased once, erased for good: nothing of this subject is written again.
+                # Erasure is permanent: no input of this subject is stored again.
                 return row | {"subject": None, "input_kept": "none", "input_hash": None}
             if self.input_mode == "encrypted" and self.cipher:
                 row["input"] = self.cipher.encrypt(key, text, served.id)
@@ -171,21 +179,8 @@ class RecordEncoder:
             self._day = (day, self.subject_id("day:" + time.strftime(_DAY_FORMAT, time.gmtime(at))))
         return self._day[1]
 
-    def input_of(self, connection: Connection, row: Any) -> Any:
-        """Return a row's input; None where it is not kept or was erased. Raises RungError without the master key."""
-        if row.input is None:
-            return None
-        if row.input_kept == "plain":
-            return json.loads(row.input)
-        if self.cipher is None:
-            raise RungError("the input is encrypted", "journal", f"Set {MASTER_KEY_VARIABLE}.")
-        wrapped = connection.scalar(select(SUBJECTS.c.wrapped_key).where(SUBJECTS.c.id == row.subject))
-        if wrapped is None:
-            return None
-        return json.loads(self.cipher.decrypt(self.cipher.unwrap(wrapped, row.subject), row.input, row.id))
-
     def _subject_key(self, connection: Connection, subject: str) -> bytes | None:
-        """Return a subject's key, made where there is none; b"" where nothing is encrypted, None for one erased."""
+        """Return a subject's key, made if there is none; b"" without a master key, None for an erased subject."""
         if subject in self._keys:
             return self._keys[subject]
         if len(self._keys) >= _MAX_CACHED_KEYS:
@@ -212,3 +207,43 @@ class RecordEncoder:
                 connection.execute(insert(SUBJECTS).values(id=subject, made_at=time.time()))
         self._keys[subject] = key
         return key
+
+
+class InputDecoder:
+    """Decrypts stored inputs. It caches the keys of subjects: use one for a single query, or erased keys would live on."""
+
+    def __init__(self, cipher: Cipher | None) -> None:
+        """cipher: None where there is no master key."""
+        self._cipher = cipher
+        self._keys: dict[str, bytes | None] = {}
+
+    def decode(self, connection: Connection, row: Any) -> tuple[Any, str]:
+        """Return a row's input and "", or None and the reason: `hash`, `none` (erased or expired) or `locked`."""
+        if row.input is None:
+            return None, row.input_kept
+        if row.input_kept == "plain":
+            return json.loads(row.input), ""
+        if self._cipher is None:
+            return None, "locked"
+        key = self._subject_key(connection, row.subject)
+        if key is None:
+            return None, "none"
+        return json.loads(self._cipher.decrypt(key, row.input, row.id)), ""
+
+    def require(self, connection: Connection, row: Any) -> Any:
+        """Return a row's input, None where it is not stored any more. Raises RungError without the master key."""
+        value, reason = self.decode(connection, row)
+        if reason == "locked":
+            raise RungError("the input is encrypted", "journal", f"Set {MASTER_KEY_VARIABLE}.")
+        return value
+
+    def _subject_key(self, connection: Connection, subject: str) -> bytes | None:
+        """Return a subject's key; None for an erased subject."""
+        if self._cipher is None:
+            return None
+        if subject not in self._keys:
+            if len(self._keys) >= _MAX_CACHED_KEYS:
+                self._keys.clear()
+            wrapped = connection.scalar(select(SUBJECTS.c.wrapped_key).where(SUBJECTS.c.id == subject))
+            self._keys[subject] = self._cipher.unwrap(wrapped, subject) if wrapped else None
+        return self._keys[subject]

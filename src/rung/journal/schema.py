@@ -1,7 +1,7 @@
-"""The journal's tables, in SQLAlchemy's words, so that SQLite today and PostgreSQL later are one schema.
+"""Tables of the journal, defined with SQLAlchemy for SQLite and PostgreSQL.
 
-predictions: one row an answer. feedback: what someone said of one, only ever added. subjects: a key for each person
-whose inputs are here; erased, the key goes and the row stays as the tombstone. shadows: what a challenger answered beside.
+predictions: one row per served row. feedback: append-only. subjects: one encryption key per person whose inputs are
+stored; erasing a person deletes the key, and the row stays as a tombstone. shadows: answers of a shadow challenger.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from sqlalchemy import (
 )  # fmt: skip
 
 FORMAT = 1
-# Feedback that is no label but a word of a reviewer's about one: a JSON object with this key. No label is an object.
+FILE_NAME = "journal.db"
+# Feedback that is an action of a reviewer instead of an answer is a JSON object with this key. No answer is an object.
 ACTION_KEY = "rung"
 METADATA = MetaData()
 
@@ -33,7 +34,7 @@ SETTINGS = Table(
 SUBJECTS = Table(
     "subjects",
     METADATA,
-    # Keyed hash of the subject's name: who it is stands nowhere.
+    # Keyed hash of the subject's name; the name itself is not stored.
     Column("id", String(32), primary_key=True),
     Column("wrapped_key", LargeBinary),
     Column("made_at", Float, nullable=False),
@@ -45,7 +46,7 @@ SUBJECTS = Table(
 PREDICTIONS = Table(
     "predictions",
     METADATA,
-    # Begins with the time in milliseconds: ids sort by time, and new rows go to the end of the tree.
+    # Begins with the time in milliseconds, so ids sort by time and new rows go to the end of the B-tree.
     Column("id", String(32), primary_key=True),
     Column("at", Float, nullable=False),
     Column("request_id", String(64), nullable=False),
@@ -54,7 +55,7 @@ PREDICTIONS = Table(
     Column("answered_by", String(64), nullable=False),
     Column("caller", String(64), nullable=False),
     Column("subject", String(32), ForeignKey("subjects.id")),
-    # JSON: plain, or encrypted with the subject's key; NULL where only the hash is kept, or nothing any more.
+    # JSON: plain, or encrypted with the subject's key. NULL where only the hash is stored, or after erasure or expiry.
     Column("input", LargeBinary),
     Column("input_kept", String(9), nullable=False),
     Column("input_hash", String(32)),
@@ -73,7 +74,7 @@ FEEDBACK = Table(
     Column("id", String(32), primary_key=True),
     Column("at", Float, nullable=False),
     Column("prediction", String(32), ForeignKey("predictions.id"), nullable=False),
-    # JSON: what would have been right.
+    # JSON: the correct answer.
     Column("answer", Text, nullable=False),
     Column("source", String(16), nullable=False),
     Column("author", String(64), nullable=False),
@@ -81,7 +82,7 @@ FEEDBACK = Table(
     Index("feedback_by_time", "at"),
 )
 
-# What a challenger in shadow answered to the same request: see `serve.shadow`.
+# Answers of a shadow challenger to the same requests: see `serving.shadow`.
 SHADOWS = Table(
     "shadows",
     METADATA,
@@ -89,13 +90,13 @@ SHADOWS = Table(
     Column("at", Float, nullable=False),
     Column("prediction", String(32), ForeignKey("predictions.id"), nullable=False),
     Column("version", String(64), nullable=False),
-    # JSON, as in predictions; NULL where it did not answer.
+    # JSON, as in predictions; NULL where the challenger failed.
     Column("output", Text),
     Column("error", String(16), nullable=False),
-    # Processor time of the row.
+    # CPU time of the row.
     Column("compute_ms", Float, nullable=False),
     Column("price_usd", Float, nullable=False),
-    # Requests that were skipped since the one before: too many were waiting.
+    # Requests skipped since the previous row because too many were waiting.
     Column("skipped", Integer, nullable=False),
     Index("shadows_by_version", "version", "at"),
     Index("shadows_by_prediction", "prediction"),

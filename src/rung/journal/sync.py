@@ -1,4 +1,4 @@
-"""Bring the journal's log to the disk soon after each commit, and into the database, without making anyone wait for it."""
+"""Sync the write-ahead log to disk soon after each commit, and checkpoint it, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-# A record may come when a sync has just begun, and wait for that one, this pause, and the next.
+# Worst case of a record: it arrives just after a sync began, and waits for that sync, this pause and the next sync.
 _PAUSE = 0.03
 _CHECKPOINT_SECONDS = 1.0
 
 
 class WalSync:
-    """Syncs a write-ahead log soon after being asked (50 ms on a disk that syncs in 10), and once a second brings it into the database.
+    """Syncs a write-ahead log soon after a request (within 50 ms on a disk that syncs in 10 ms), and checkpoints it once a second.
 
-    Left to itself SQLite does the latter in a commit, every thousand pages, and whoever commits waits for the disk.
-    SQLite locks the database and its index, never the log: opening and closing the log here takes no lock away.
+    By default SQLite checkpoints within a commit, every thousand pages, and the committing thread waits for the disk.
+    SQLite locks the database and its index, never the log, so opening and closing the log here releases no lock.
     """
 
     def __init__(self, path: Path, checkpoint: Callable[[], object]) -> None:
@@ -29,7 +29,7 @@ class WalSync:
         self._thread.start()
 
     def request(self) -> None:
-        """Ask for a sync."""
+        """Request a sync."""
         self._requested.set()
 
     def close(self) -> None:
@@ -52,11 +52,11 @@ class WalSync:
     def _sync(self) -> None:
         try:
             handle = os.open(self._path, os.O_RDWR)
-        except FileNotFoundError:  # A checkpoint has just brought it into the database, and synced that.
+        except FileNotFoundError:  # A checkpoint has just moved the log into the database and synced that.
             return
         try:
             (os.fsync if not hasattr(os, "fdatasync") else os.fdatasync)(handle)
-        except OSError:  # The next commit meets the same disk, and says so.
+        except OSError:  # The next commit meets the same error and reports it.
             return
         finally:
             os.close(handle)

@@ -1,8 +1,8 @@
-"""The journal: every answer and all feedback, written in batches, acknowledged only when committed.
+"""Write predictions, feedback and shadow answers in batches; each record is acknowledged once it is committed.
 
-Whoever hands in a record is told when its batch is committed: what was acknowledged survives kill -9. Who hands one in
-while nobody writes, writes at once, in its own thread: no other has to be woken. Who comes while another writes leaves
-the record to that one's next commit. A thread syncs the log to the disk within 50 ms, for power cuts.
+Acknowledged records survive kill -9. A thread that submits while no other thread writes commits at once, so no other
+thread has to wake up. A record that is submitted during another thread's commit is written with that thread's next
+commit. A separate thread syncs the log to disk within 50 ms, for power failures.
 """
 
 from __future__ import annotations
@@ -23,15 +23,14 @@ from rung.core.errors import RungError
 from rung.core.files import writing
 from rung.core.logs import log
 from rung.journal.records import BulkInsert, FeedbackRecord, PredictionRecord, RecordEncoder, ShadowRecord
-from rung.journal.schema import FEEDBACK, FORMAT, METADATA, PREDICTIONS, SETTINGS, SHADOWS
+from rung.journal.schema import FEEDBACK, FILE_NAME, FORMAT, METADATA, PREDICTIONS, SETTINGS, SHADOWS
 from rung.journal.sync import WalSync
 
-FILE_NAME = "journal.db"
-# Longest wait for another process that holds the database.
+# Longest wait for a lock that another process holds.
 _BUSY_TIMEOUT_MS = 2_000
 _MAX_BATCH_RECORDS = 1_000
 _TRUNCATE_SECONDS = 10.0
-# A commit checkpoints only a log that LogSync did not get small: 32 MB.
+# A commit checkpoints only when WalSync could not keep the log small: 32 MB.
 _AUTOCHECKPOINT_PAGES = 8_192
 Record = PredictionRecord | FeedbackRecord | ShadowRecord
 OnCommit = Callable[[BaseException | None], None]
@@ -39,14 +38,14 @@ Transaction = Callable[[Connection, RecordEncoder], Any]
 
 
 class JournalError(RungError):
-    """The journal cannot be written or read now. HTTP says 503: nothing was acknowledged, asking again is safe."""
+    """The journal cannot be written or read now. HTTP answers 503: nothing was acknowledged, so a retry is safe."""
 
 
 class Journal:
-    """The journal of one service folder. Safe to share between threads; `close` writes what waits.
+    """The journal of one service folder. Thread-safe. `close` writes what is queued.
 
-    inputs: how inputs are kept. Raises RungError where the folder cannot be written, a journal of a newer format
-    lies there, or encryption is asked for without a master key.
+    inputs: how inputs are stored (see `RecordEncoder`). Raises RungError when the folder cannot be written, contains
+    a journal of a newer format, or encryption is requested without a master key.
     """
 
     def __init__(self, folder: Path, inputs: str | None = None, keep_days: int = 90) -> None:
@@ -68,20 +67,20 @@ class Journal:
         self._add_predictions = BulkInsert(PREDICTIONS, self._engine)
         self._add_feedback = BulkInsert(FEEDBACK, self._engine)
         self._add_shadows = BulkInsert(SHADOWS, self._engine)
-        # Two at once get in each other's way, and SQLite does not wait then.
+        # Two checkpoints at once make one of them fail: SQLite does not wait for the other.
         self._checkpointing = threading.Lock()
         self._sync = WalSync(self.path.with_name(FILE_NAME + "-wal"), self._checkpoint)
         self._closed = False
-        # Held by whoever writes; the connection is theirs alone.
+        # Held by the writing thread, which alone uses the connection.
         self._writing = threading.Lock()
         self._connection: Connection | None = None
 
     def submit(self, records: Sequence[Record], done: OnCommit) -> None:
-        """Hand in records; `done` is called by whoever writes: with None once all are committed, else with why not."""
+        """Submit records. The writing thread calls `done` with None once all are committed, else with the error."""
         self.submit_many([(records, done)])
 
     def submit_many(self, work: Sequence[tuple[Sequence[Record], OnCommit]]) -> None:
-        """Hand in records of several, each with its own `done`: one commit, but what is wrong with one is its own."""
+        """Submit several groups of records, each with its own `done`, in one commit. An error in one group fails only that group."""
         for records, done in work:
             if self._closed:
                 done(JournalError("the journal is closed", str(self.path.name), "The server is stopping."))
@@ -90,11 +89,11 @@ class Journal:
         self._write_queued()
 
     def write(self, *records: Record) -> None:
-        """Return once the records are committed. Raises JournalError when they are not."""
+        """Write records and return once they are committed. Raises JournalError when they are not."""
         self._wait_for_commit(lambda done: self.submit(records, done))
 
     def execute(self, job: Transaction) -> Any:
-        """Return what a change of the journal's own returns, made in its turn, committed on its own."""
+        """Run a function in a transaction of its own, in the order of submission, and return its result."""
         found: list[Any] = []
 
         def keep(connection: Connection, rows: RecordEncoder) -> None:
@@ -108,7 +107,7 @@ class Journal:
         return found[0]
 
     def read(self, query: Callable[[Connection], Any]) -> Any:
-        """Return what a query returns. Raises JournalError when the journal cannot be read."""
+        """Return the result of a query. Raises JournalError when the journal cannot be read."""
         try:
             with self._engine.connect() as connection:
                 return query(connection)
@@ -116,40 +115,40 @@ class Journal:
             raise _journal_error(error, self.path) from None
 
     def probe(self) -> str:
-        """Return what is wrong with writing, "" when nothing is; after a failure it tries again."""
+        """Return the problem with writing, "" if there is none. After a failure it tries to write again."""
         if self.problem:
             with suppress(RungError):
                 self.execute(lambda connection, _: connection.execute(_probe_statement(connection)))
         return self.problem
 
     def truncate_log(self) -> None:
-        """Bring the log into the database and empty it: pages as they were are in no file any more.
+        """Checkpoint the log and truncate it, so that no file contains the erased pages.
 
-        Raises JournalError when readers or another program keep it from that for long.
+        Raises JournalError when readers or another program block it for 10 seconds.
         """
         until = time.monotonic() + _TRUNCATE_SECONDS
         while self._checkpoint("TRUNCATE"):
             if time.monotonic() > until:
                 raise JournalError(
-                    "what was erased is still in the log: the journal is being read",
+                    "the erased data is still in the log, because the journal is being read",
                     self.path.name,
-                    "Ask again.",
+                    "Try again.",
                 )
             time.sleep(0.05)
 
     def _checkpoint(self, mode: str = "PASSIVE") -> bool:
-        """Return whether something kept the log from being brought into the database whole."""
+        """Checkpoint the log; return whether it is incomplete."""
         with self._checkpointing, suppress(DatabaseError), self._engine.connect() as connection:
             busy, pages, done = connection.exec_driver_sql(f"PRAGMA wal_checkpoint({mode})").one()
             return bool(busy) or pages != done
         return True
 
     def close(self) -> None:
-        """Write what waits, and let go of the file."""
+        """Write what is queued and close the file."""
         if not self._closed:
             self._closed = True
             self._write_queued()
-            with self._writing:  # Whoever wrote has ended.
+            with self._writing:  # The last writer has finished.
                 self._reset_connection()
             self._sync.close()
             self._engine.dispose()
@@ -169,9 +168,9 @@ class Journal:
             raise failed[0]
 
     def _write_queued(self) -> None:
-        """Write what waits, unless another thread does.
+        """Write what is queued, unless another thread is writing.
 
-        That one looks again after it has let go, so that what came in meanwhile never stays.
+        The writing thread checks the queue again after releasing the lock, so nothing that arrives meanwhile is left.
         """
         while not self._queue.empty() and self._writing.acquire(blocking=False):
             try:
@@ -180,7 +179,7 @@ class Journal:
                 self._writing.release()
 
     def _write_batch(self) -> None:
-        """Write records up to the next change, or as many as a commit may carry; then that change."""
+        """Write queued records up to the next transaction or the size of a batch, then that transaction."""
         batch: list[tuple[Sequence[Record], OnCommit]] = []
         change: tuple[Transaction, OnCommit] | None = None
         size = 0
@@ -203,7 +202,7 @@ class Journal:
         records = [record for work, _ in batch for record in work]
         error = self._execute(lambda connection, rows: self._insert(connection, rows, records))
         if error is not None and len(batch) > 1 and not isinstance(error.__cause__, OperationalError):
-            # One record may be what the database refuses: the others must not pay for it.
+            # The database may have refused one record only: commit each group by itself.
             for item in batch:
                 self._commit([item])
             return
@@ -211,8 +210,8 @@ class Journal:
             try:
                 done(error)
             except Exception:
-                # Whoever asked has gone, its event loop closed; the record is committed all the same.
-                log("nobody waits for this record", logging.DEBUG)
+                # The caller is gone and its event loop closed. The record is committed all the same.
+                log("the caller of a committed record is gone", logging.DEBUG)
 
     def _execute(self, job: Transaction) -> BaseException | None:
         try:
@@ -252,7 +251,7 @@ class Journal:
         )
 
     def _reset_connection(self) -> None:
-        """Forget what a transaction that failed may have left in memory: keys it made, and its connection."""
+        """Drop what a failed transaction may have left in memory: its new keys and its connection."""
         self.encoder.clear_keys()
         if self._connection is not None:
             with suppress(DatabaseError):
@@ -270,7 +269,7 @@ def _probe_statement(connection: Connection) -> Any:
 
 
 def _load_settings(connection: Connection) -> dict[str, bytes]:
-    """Return the journal's own settings, made when it is new; raises RungError for one of a newer format."""
+    """Return the journal's settings, created for a new one; raises RungError for a newer format."""
     from secrets import token_bytes
 
     found = {row.name: row.value for row in connection.execute(select(SETTINGS))}
@@ -289,7 +288,7 @@ def _create_engine(path: Path) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _: Any) -> None:
-        # NORMAL: a commit is in the system's hands, which kill -9 does not reach; LogSync sees to power cuts.
+        # NORMAL: a commit reaches the operating system, so it survives kill -9; WalSync covers power failures.
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON",
                        f"wal_autocheckpoint={_AUTOCHECKPOINT_PAGES}"):  # fmt: skip
             connection.execute(f"PRAGMA {pragma}").close()
@@ -300,15 +299,15 @@ def _create_engine(path: Path) -> Engine:
 def _journal_error(error: DatabaseError, path: Path) -> JournalError:
     text = str(error.orig).lower()
     if "full" in text or "disk i/o" in text:
-        words = ("the disk is full or refuses writing", "Free some space; the server goes on by itself.")
+        words = ("the disk is full or not writable", "Free some space; the server continues by itself.")
     elif "locked" in text:
-        words = ("another program holds the journal", "Let it finish; the server goes on by itself.")
+        words = ("another program has locked the journal", "Let it finish; the server continues by itself.")
     elif "readonly" in text or "unable to open" in text:
-        words = ("the journal's folder cannot be written", "Mend its permissions.")
+        words = ("the journal's folder is not writable", "Fix its permissions.")
     elif "malformed" in text or "not a database" in text:
-        words = ("the file is damaged", "Put back a copy, or move it away: a new one is begun.")
+        words = ("the file is damaged", "Restore a backup, or move the file away: a new one is created.")
     else:
-        words = ("the database reports an error", "Look at the server's log.")
+        words = ("the database reports an error", "See the server's log.")
     made = JournalError(words[0], path.name, words[1])
     made.__cause__ = error
     return made

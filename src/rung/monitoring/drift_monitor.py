@@ -1,27 +1,27 @@
-"""Does the world still look like the one the model was built for? Row by row, with false alarms bounded for ever.
+"""Sequential drift monitoring of a served model, row by row, with a bound on false alarms that holds for ever.
 
-What is certain
----------------
-A *period* begins with a bundle's first served row, and again when an alarm is acknowledged. If nothing drifts, then
-the chance that a period of whatever length ever alarms is at most `false_alarms`. "Nothing drifts" says, of each test:
+What is guaranteed
+------------------
+A *period* begins with the first served row of a bundle, and again when an alarm is acknowledged. If nothing drifts, the
+probability that a period of any length ever alarms is at most `false_alarms`. "Nothing drifts" means, for each test:
 
-- `input`: counted training rows and served rows are exchangeable (`runtime.drift.rank_test`: the reference's own
-  error of estimation is accounted for; `runtime.drift.reference` says why training rows are fit for it).
-- `answers`, `answer` and `sureness`: the answers of the period are exchangeable among themselves. Held-out answers are
-  no part of it: they were given by models fitted on fewer rows, a difference that an endless stream would find.
-- `answers`, shares of labels and mean sureness: the true share lies in the interval shown: that of the held-out answers
-  by Chernoff's bound, widened by `tolerance`, which is what those other models may differ by.
-- `right`: of rows drawn at random for review (feedback whose source is `audit`), no more are wrong than the certificate
-  allows; without one that speaks of accuracy, than the interval of held-out rows does. What users and reviewers choose
-  to correct is no such sample: it is counted and shown, "of reviewed rows", and never alarms.
+- `input`: counted training rows and served rows are exchangeable. The estimation error of the reference is accounted for
+  (`drift.rank_test`); `drift.reference` explains why training rows can serve as reference.
+- `answers`, tests `answer` and `sureness`: the answers of the period are exchangeable among themselves. Held-out answers
+  are not part of these tests: they come from models fitted on fewer rows, a difference that a long stream would detect.
+- `answers`, shares of labels and mean confidence: the true share lies in the interval shown, which is the interval of the
+  held-out answers by Chernoff's bound, widened by `tolerance` for the difference between those models and this one.
+- `right`: among rows drawn at random for review (feedback with the source `audit`), no more are wrong than the certificate
+  allows, or, without a certificate of accuracy, than the interval of held-out rows allows. Rows that users and reviewers
+  choose to correct are no random sample: they are counted and shown as "of reviewed rows", and never cause an alarm.
 
-Each test has a capital that is a nonnegative supermartingale **in its own history**: by Ville's inequality it ever
-reaches 1/a with probability at most a. The tests share `false_alarms` by a union bound: half to inputs, a quarter each
-to answers and to being right, evenly within. They are not averaged: capitals with different histories need not be fair
-bets in their common one (Choe & Ramdas 2024), and the union bound needs no common history.
+The capital of each test is a nonnegative supermartingale **in its own history**: by Ville's inequality it ever reaches
+1/a with probability at most a. The tests share `false_alarms` by a union bound: half for inputs, a quarter each for
+answers and for correctness, evenly within each. Capitals are not averaged: capitals with different histories need not
+be fair bets in their joint history (Choe & Ramdas 2024), and the union bound needs no joint history.
 
-What is not covered: traffic whose quiet is not exchangeable (day and night, weekends) is drift in the sense above and
-will be called so. The same text asked again counts once, where the task takes repeats for copies.
+What is not covered: traffic that is not exchangeable by nature (day and night, weekends) is drift in this sense and will
+alarm. Repeated inputs count once, if the task treats repeats as copies.
 """
 
 from __future__ import annotations
@@ -31,29 +31,31 @@ import math
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rung.core.manifest import Manifest
 from rung.core.spec.drift import DriftSpec
-from rung.journal.served_rows import FeedbackVerdict, ServedPrediction
 from rung.monitoring.drift.betting import Floats
 from rung.monitoring.drift.history import EvidenceHistory
 from rung.monitoring.drift.mean_test import MeanTest, chernoff_interval
 from rung.monitoring.drift.rank_test import RankTest
 from rung.monitoring.drift.reference import DriftReference
 
+if TYPE_CHECKING:
+    from rung.journal.reader import LoggedFeedback, LoggedPrediction
+
 ALPHA_SHARES = {"input": 0.5, "answers": 0.25, "right": 0.25}
-# Distinct texts that are remembered, to know one asked again.
+# Distinct inputs that are remembered to recognise repeats.
 _MAX_RECENT_INPUTS = 20_000
-# Chance that the interval of held-out answers misses theirs; shared by all intervals.
+# Error of the intervals of held-out answers, shared by all of them.
 _INTERVAL_ALPHA = 0.01
 
 
 @dataclass
 class MonitoredTest:
-    """A test, what it watches and how its evidence went. alarm: None, or when it first reached what is needed."""
+    """A test with its history. key: its name; kind: a key of ALPHA_SHARES. alarm: None, or facts of its first alarm."""
 
     key: str
     kind: str
@@ -61,11 +63,11 @@ class MonitoredTest:
     history: EvidenceHistory = field(default_factory=EvidenceHistory)
     alarm: dict[str, Any] | None = None
 
-    def record(self, evidence: Floats, needed: float, rows: Sequence[tuple[str, float]]) -> None:
-        """Note how the evidence went; rows: id and time of each."""
+    def record(self, evidence: Floats, threshold: float, rows: Sequence[tuple[str, float]]) -> None:
+        """Record the log capital after each row. rows: (id, time) of each."""
         start = self.test.capital.rows - len(evidence)
         self.history.add(evidence, start)
-        over = np.flatnonzero(evidence >= needed)
+        over = np.flatnonzero(evidence >= threshold)
         if self.alarm is None and len(over):
             first = int(over[0])
             self.alarm = {
@@ -91,14 +93,17 @@ class MonitoredTest:
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> MonitoredTest:
         """Return what `as_dict` wrote."""
-        made = (RankTest if raw["is_rank"] else MeanTest).from_dict(raw["test"])
-        return cls(raw["key"], raw["kind"], made, EvidenceHistory.from_dict(raw["trail"]), raw["alarm"])
+        test = (RankTest if raw["is_rank"] else MeanTest).from_dict(raw["test"])
+        return cls(raw["key"], raw["kind"], test, EvidenceHistory.from_dict(raw["trail"]), raw["alarm"])
 
 
 @dataclass
 class MonitoringPeriod:
-    """A period of watching: its tests, and what was counted. against: `training`, or `served` for the rows of the
-    period itself, once an alarm was acknowledged. repeats: rows left out because their text had been asked."""
+    """A monitoring period: its tests and counts.
+
+    compared_with: `training`, or `served` to compare the rows of the period with each other after an alarm was
+    acknowledged. repeats: rows left out as repeated inputs. judged: predictions whose audit feedback was counted.
+    """
 
     number: int
     compared_with: str
@@ -114,10 +119,10 @@ class MonitoringPeriod:
     since: float = 0.0
     recent_inputs: list[int] = field(default_factory=list)
 
-    def alarm_threshold(self, watched: MonitoredTest, false_alarms: float) -> float:
-        """Return the log capital at which a test alarms."""
-        alike = sum(other.kind == watched.kind for other in self.tests)
-        return math.log(alike / (ALPHA_SHARES[watched.kind] * false_alarms))
+    def alarm_threshold(self, test: MonitoredTest, false_alarms: float) -> float:
+        """Return the log capital at which a test alarms: its share of `false_alarms` by the union bound."""
+        n_tests = sum(other.kind == test.kind for other in self.tests)
+        return math.log(n_tests / (ALPHA_SHARES[test.kind] * false_alarms))
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -185,7 +190,7 @@ def start_period(
 
 
 def allowed_error_rate(reference: DriftReference, manifest: Manifest, spec: DriftSpec) -> float | None:
-    """Return the share of wrong answers above which the product is worse than was said; None where none was."""
+    """Return the error rate that the certificate, or else the held-out rows, allow; None where neither gives one."""
     certificate = manifest.certificate or {}
     for condition in certificate.get("conditions", ()):
         if condition["metric"] == "accuracy" and condition["exact"]:
@@ -198,7 +203,7 @@ def allowed_error_rate(reference: DriftReference, manifest: Manifest, spec: Drif
 
 
 class DriftMonitor:
-    """Takes served rows into a period. repeats_are_copies: of the task, whether a text asked again counts once."""
+    """Updates a period with served rows and feedback. repeats_are_copies: the task counts a repeated input once."""
 
     def __init__(
         self,
@@ -215,8 +220,8 @@ class DriftMonitor:
         self._ignore_repeats = repeats_are_copies
         self._recent_inputs = dict.fromkeys(period.recent_inputs)
 
-    def add_predictions(self, rows: Sequence[ServedPrediction]) -> None:
-        """Take the next rows, oldest first."""
+    def add_predictions(self, rows: Sequence[LoggedPrediction]) -> None:
+        """Update the tests with the next rows, oldest first."""
         period = self.period
         draw = np.random.default_rng([period.seed, period.rows])
         period.rows += len(rows)
@@ -238,23 +243,25 @@ class DriftMonitor:
             self._add_answers(new, draw)
         period.recent_inputs = list(self._recent_inputs)
 
-    def add_feedback(self, said: Sequence[FeedbackVerdict]) -> None:
-        """Take feedback of random audits, each prediction once, as it was last judged when it is first heard of."""
+    def add_feedback(self, feedback: Sequence[LoggedFeedback]) -> None:
+        """Update the correctness test with audit feedback. Each prediction counts once, with its latest answer at that time."""
         period = self.period
-        watched = next((item for item in period.tests if item.key == "right"), None)
-        known = set(period.judged)
-        new = [s for s in said if s.source == "audit" and s.at >= period.since and s.prediction not in known]
-        if watched is None or not new:
+        judged = set(period.judged)
+        audited = (item for item in feedback if item.source == "audit" and item.at >= period.since)
+        new = [item for item in audited if item.prediction not in judged]
+        monitored = next((item for item in period.tests if item.key == "right"), None)
+        if monitored is None or not new:
             return
-        missed = np.array([float(is_error(s, self._reference, self._schema.outputs[0].name)) for s in new])
-        evidence = watched.test.update(missed)  # type: ignore[call-arg]
-        watched.record(
-            evidence, period.alarm_threshold(watched, self._false_alarms), [(s.prediction, s.at) for s in new]
-        )
-        period.judged += [s.prediction for s in new]
+        assert isinstance(monitored.test, MeanTest)  # noqa: S101 - start_period() makes it one
+        output = self._schema.outputs[0].name
+        errors = np.array([float(is_error(item, self._reference, output)) for item in new])
+        evidence = monitored.test.update(errors)
+        threshold = period.alarm_threshold(monitored, self._false_alarms)
+        monitored.record(evidence, threshold, [(item.prediction, item.at) for item in new])
+        period.judged += [item.prediction for item in new]
 
-    def _is_new(self, row: ServedPrediction) -> bool:
-        """Return whether a row's text was not asked lately, and remember it."""
+    def _is_new(self, row: LoggedPrediction) -> bool:
+        """Return whether a row is no repeat of a recent input, and remember its input."""
         if not self._ignore_repeats or row.input_hash is None:
             return True
         short = int(row.input_hash[:16], 16)
@@ -265,43 +272,45 @@ class DriftMonitor:
             del self._recent_inputs[next(iter(self._recent_inputs))]
         return True
 
-    def _add_answers(self, rows: Sequence[ServedPrediction], draw: np.random.Generator) -> None:
+    def _add_answers(self, rows: Sequence[LoggedPrediction], draw: np.random.Generator) -> None:
         answers = self._reference.predictions
         values = [row.output.get(self._schema.outputs[0].name) for row in rows]
-        sure = [row.output.get("probability") for row in rows]
+        probabilities = [row.probability for row in rows]
         bins = {"answer": answers.value_bins.assign(values)}
         if answers.confidence_bins is not None:
-            bins["sureness"] = answers.confidence_bins.assign(sure)
+            bins["sureness"] = answers.confidence_bins.assign(probabilities)
         self._update_rank_tests("answers", bins, rows, draw)
-        names = [(row.id, row.at) for row in rows]
-        for watched in self.period.tests:
-            if watched.kind == "answers" and isinstance(watched.test, MeanTest):
-                label = watched.key.removeprefix("share:")
-                found = sure if watched.key == "sure" else [str(value) == label for value in values]
-                mean = watched.test.update(np.array([float(x or 0.0) for x in found]).clip(0.0, 1.0))
-                watched.record(mean, self.period.alarm_threshold(watched, self._false_alarms), names)
+        ids = [(row.id, row.at) for row in rows]
+        for item in self.period.tests:
+            if item.kind == "answers" and isinstance(item.test, MeanTest):
+                label = item.key.removeprefix("share:")
+                found = probabilities if item.key == "sure" else [str(value) == label for value in values]
+                evidence = item.test.update(np.array([float(x or 0.0) for x in found]).clip(0.0, 1.0))
+                item.record(evidence, self.period.alarm_threshold(item, self._false_alarms), ids)
 
     def _update_rank_tests(
         self,
         kind: str,
         bins: Mapping[str, Any],
-        rows: Sequence[ServedPrediction],
+        rows: Sequence[LoggedPrediction],
         draw: np.random.Generator,
     ) -> None:
-        names = [(row.id, row.at) for row in rows]
-        for watched in self.period.tests:
-            if watched.kind == kind and isinstance(watched.test, RankTest):
-                uniform = draw.random(len(rows))
-                evidence = watched.test.update(bins[watched.key], uniform)
-                watched.record(evidence, self.period.alarm_threshold(watched, self._false_alarms), names)
+        ids = [(row.id, row.at) for row in rows]
+        for item in self.period.tests:
+            if item.kind == kind and isinstance(item.test, RankTest):
+                evidence = item.test.update(bins[item.key], draw.random(len(rows)))
+                item.record(evidence, self.period.alarm_threshold(item, self._false_alarms), ids)
 
 
-def is_error(said: FeedbackVerdict, reference: DriftReference, output: str) -> bool:
-    """Return whether an answer was wrong, or a number further off than most held-out ones were."""
-    value, limit = said.output.get(output), reference.predictions.error_threshold
-    if limit is None:
-        return str(value) != str(said.right)
+def is_error(feedback: LoggedFeedback, reference: DriftReference, output: str) -> bool:
+    """Return whether an answer was wrong, or a number whose error exceeds the reference's threshold.
+
+    output: the name of the answer's field.
+    """
+    value, threshold = feedback.output.get(output), reference.predictions.error_threshold
+    if threshold is None:
+        return str(value) != str(feedback.answer)
     try:
-        return abs(float(value) - float(said.right)) > limit  # type: ignore[arg-type]
+        return abs(float(value) - float(feedback.answer)) > threshold  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return True

@@ -1,24 +1,26 @@
-"""What is known of drift, as a value that is ready for JSON: terminal, page and alert are made of it."""
+"""The drift report as JSON: the source of the terminal output, the page and the alert."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rung.core.manifest import Manifest
 from rung.core.spec.drift import DriftSpec
-from rung.journal.served_rows import FeedbackVerdict
 from rung.monitoring.drift.binning import SCRIPTS, CategoryBins, QuantileBins
 from rung.monitoring.drift.mean_test import MeanTest
 from rung.monitoring.drift.reference import DriftReference
 from rung.monitoring.drift_monitor import MonitoredTest, MonitoringPeriod, is_error
 from rung.monitoring.drift_state import DriftState
 
+if TYPE_CHECKING:
+    from rung.journal.reader import LoggedFeedback
+
 FORMAT = 1
-# Bars of a picture.
+# Most bars of a chart, without those for other and missing values.
 _MAX_BARS = 10
 
 
@@ -27,13 +29,13 @@ def drift_report(
     spec: DriftSpec,
     state: DriftState,
     reference: DriftReference,
-    said: Sequence[FeedbackVerdict],
+    feedback: Sequence[LoggedFeedback],
 ) -> dict[str, Any]:
-    """Return everything that a look found. evidence is in powers of ten: 3 is 1,000 times the stake."""
+    """Return the state of all tests. evidence and needed are log10 of the capital: 3 means 1,000 times the stake."""
     period = state.period
     tests = [_test(item, period, spec, reference) for item in period.tests]
     tests.sort(key=lambda test: (not test["alarmed"], test["needed"] - test["evidence"]))
-    alarms = sorted((w.alarm for w in period.tests if w.alarm), key=lambda alarm: alarm["at"])
+    alarms = sorted((item.alarm for item in period.tests if item.alarm), key=lambda alarm: alarm["at"])
     return {
         "format": FORMAT,
         "model": manifest.name,
@@ -54,44 +56,44 @@ def drift_report(
         "not_watched": list(reference.unmonitored),
         "alarms": alarms,
         "tests": tests,
-        "feedback": _feedback(said, period, reference, manifest),
+        "feedback": _feedback_counts(feedback, period, reference, manifest),
         "ended": state.ended,
     }
 
 
 def _test(
-    watched: MonitoredTest, period: MonitoringPeriod, spec: DriftSpec, reference: DriftReference
+    item: MonitoredTest, period: MonitoringPeriod, spec: DriftSpec, reference: DriftReference
 ) -> dict[str, Any]:
-    what, _, name = watched.key.partition(":")
-    capital = watched.test.capital
-    ten = math.log(10)
+    measure, _, name = item.key.partition(":")
+    capital = item.test.capital
+    log_10 = math.log(10)
     found: dict[str, Any] = {
-        "key": watched.key,
-        "kind": watched.kind,
-        "what": what,
+        "key": item.key,
+        "kind": item.kind,
+        "what": measure,
         "name": name,
         "rows": capital.rows,
-        "evidence": round(capital.peak / ten, 3),
-        "needed": round(period.alarm_threshold(watched, spec.false_alarms) / ten, 3),
-        "alarmed": watched.alarm is not None,
-        "trail": [[rows, round(value / ten, 3)] for rows, value in watched.history.points],
+        "evidence": round(capital.peak / log_10, 3),
+        "needed": round(period.alarm_threshold(item, spec.false_alarms) / log_10, 3),
+        "alarmed": item.alarm is not None,
+        "trail": [[rows, round(value / log_10, 3)] for rows, value in item.history.points],
     }
-    if isinstance(watched.test, MeanTest):
-        return found | {"mean": watched.test.mean, "low": watched.test.low, "high": watched.test.high}
-    served = watched.test.counts - watched.test.initial_counts
-    return found | {"bars": _bars(watched, served, reference)}
+    if isinstance(item.test, MeanTest):
+        return found | {"mean": item.test.mean, "low": item.test.low, "high": item.test.high}
+    served = item.test.counts - item.test.initial_counts
+    return found | {"bars": _bars(item, served, reference)}
 
 
-def _bars(watched: MonitoredTest, served: np.ndarray, reference: DriftReference) -> list[dict[str, Any]]:
-    """Return a statistic's shares in the reference and in what was served, in at most a dozen groups."""
-    before = watched.test.initial_counts  # type: ignore[union-attr]
-    if watched.key == "answer" and reference.predictions.label_counts:
-        # To look at: the test itself holds answers against each other.
+def _bars(item: MonitoredTest, served: np.ndarray, reference: DriftReference) -> list[dict[str, Any]]:
+    """Return a statistic's shares in the reference and in the served rows, in at most twelve groups."""
+    before = item.test.initial_counts  # type: ignore[union-attr]
+    if item.key == "answer" and reference.predictions.label_counts:
+        # For the chart only: the test compares served answers with each other.
         held_out = reference.predictions.label_counts
         before = np.array(
             [held_out.get(label, 0) for label in getattr(reference.predictions.value_bins, "names", ())] + [0]
         )
-    names, groups = _groups(watched, reference, len(served))
+    names, groups = _groups(item, reference, len(served))
     found = []
     for name, members in zip(names, groups, strict=True):
         expected, seen = int(before[members].sum()), int(served[members].sum())
@@ -106,17 +108,15 @@ def _bars(watched: MonitoredTest, served: np.ndarray, reference: DriftReference)
     return found
 
 
-def _groups(
-    watched: MonitoredTest, reference: DriftReference, size: int
-) -> tuple[list[Any], list[list[int]]]:
-    """Return what each bar stands for and its bins. A name is text, or {low, high} of an interval."""
-    what = watched.key.partition(":")[0]
-    binned = next((s.binning for s in reference.inputs.statistics if s.key == watched.key), None)
-    if watched.key == "answer":
+def _groups(item: MonitoredTest, reference: DriftReference, size: int) -> tuple[list[Any], list[list[int]]]:
+    """Return the name and the bins of each bar. A name is text, or {low, high} of an interval."""
+    measure = item.key.partition(":")[0]
+    binned = next((s.binning for s in reference.inputs.statistics if s.key == item.key), None)
+    if item.key == "answer":
         binned = reference.predictions.value_bins
-    if watched.key == "sureness":
+    if item.key == "sureness":
         binned = reference.predictions.confidence_bins
-    if what == "script":
+    if measure == "script":
         return [*(name.title() if name.isupper() else name for name in SCRIPTS)], [
             [3 * i, 3 * i + 1, 3 * i + 2] for i in range(len(SCRIPTS))
         ]
@@ -130,22 +130,25 @@ def _groups(
         return [*names, "missing"], [*parts, [size - 1]]
     if isinstance(binned, CategoryBins):
         shown = min(_MAX_BARS, len(binned.hashes))
-        # Which categories these are stands in no file of the reference: they are known by how frequent they were.
+        # The reference stores hashes of categories only, so they are named by their rank of frequency.
         return [*(f"#{i + 1}" for i in range(shown)), "others", "missing"], [
             *([i] for i in range(shown)), list(range(shown, size - 1)), [size - 1]
         ]  # fmt: skip
     labels = list(getattr(binned, "names", ()))[:_MAX_BARS]
-    shown_as = [f"#{int(label) + 1}" if what == "topic" else label for label in labels]
+    shown_as = [f"#{int(label) + 1}" if measure == "topic" else label for label in labels]
     return [*shown_as, "others"], [*([i] for i in range(len(labels))), list(range(len(labels), size))]
 
 
-def _feedback(
-    said: Sequence[FeedbackVerdict], period: MonitoringPeriod, reference: DriftReference, manifest: Manifest
+def _feedback_counts(
+    feedback: Sequence[LoggedFeedback],
+    period: MonitoringPeriod,
+    reference: DriftReference,
+    manifest: Manifest,
 ) -> dict[str, dict[str, int]]:
-    """Return how many reviewed rows were right: of the random audit, and of all others."""
+    """Return the number of reviewed and of correct rows, of the random audit and of all others."""
     found = {"audit": {"rows": 0, "right": 0}, "chosen": {"rows": 0, "right": 0}}
     output = manifest.schema.outputs[0].name
-    for item in said:
+    for item in feedback:
         if item.at >= period.since:
             part = found["audit" if item.source == "audit" else "chosen"]
             part["rows"] += 1

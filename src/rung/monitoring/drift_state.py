@@ -1,7 +1,7 @@
-"""What watching for drift remembers between two looks: `drift-<model>-<version>.json` in the service folder.
+"""State of drift monitoring between two runs: `drift-<model>-<version>.json` in the service folder.
 
-The evidence must not be computed anew each time: inputs leave the journal after a while, and a second draw of the
-random numbers that break ties would be a second chance.
+The evidence must not be recomputed: inputs expire from the journal, and new random numbers for breaking ties would be
+a second test of the same rows.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ FORMAT = 1
 
 @dataclass
 class DriftState:
-    """The running period, and the ended ones in a line each: number, rows, alarms, who ended it, when."""
+    """The current period, and one line of facts for each ended one: number, rows, alarms, who ended it, when."""
 
     period: MonitoringPeriod
     ended: list[dict[str, Any]] = field(default_factory=list)
 
 
 def state_path(folder: Path, model: str, version: str) -> Path:
-    """Return the file of a model's version."""
+    """Return the path of the state of a model's version."""
     return folder / f"drift-{model}-{version[:16]}.json"
 
 
 def read_state(path: Path) -> DriftState | None:
-    """Return what was remembered; None at the first look. Raises RungError when it cannot be read."""
+    """Return the state, None if there is none yet. Raises RungError when it cannot be read."""
     if not path.is_file():
         return None
     try:
@@ -45,18 +45,20 @@ def read_state(path: Path) -> DriftState | None:
             )  # fmt: skip
         return DriftState(MonitoringPeriod.from_dict(raw["period"]), list(raw["ended"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        fix = "Put back a copy, or move it away: a new period begins with the oldest row of the journal."
+        fix = (
+            "Restore a backup, or move the file away: a new period begins with the oldest row of the journal."
+        )
         raise RungError(f"it cannot be read: {type(error).__name__} {error}", path.name, fix) from None
 
 
 def write_state(path: Path, state: DriftState) -> None:
-    """Write it, whole or not at all."""
+    """Write the state atomically."""
     write_json(path, {"format": FORMAT, "period": state.period.as_dict(), "ended": state.ended})
 
 
 @contextmanager
 def exclusive_access(folder: Path) -> Iterator[None]:
-    """Hold the folder's drift files against a second look at the same time; the second waits."""
+    """Lock the drift files of a folder; a second process waits."""
     handle = os.open(folder / "drift.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         if os.name != "nt":

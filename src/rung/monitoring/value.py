@@ -1,7 +1,7 @@
-"""What a product costs and brings, from what it really answered: requests a month, money, and the volume that pays.
+"""Cost and business value of a served product, from its logged predictions: monthly cost, value and break-even volume.
 
-Every number has its source beside it: prices are dated list prices, tokens a rule of thumb over the inputs that can be
-read, and the rate of right answers says whether it is audited, certified or estimated, with its interval.
+Every figure states its source: prices are dated list prices, token counts are estimated from the readable inputs, and
+the accuracy is audited, certified or estimated, with its interval.
 """
 
 from __future__ import annotations
@@ -9,26 +9,28 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rung.core.manifest import Manifest
 from rung.core.prices import BUSY_SHARE, Prices, tokens
 from rung.core.spec.value import ValueSpec
-from rung.journal.served_rows import FeedbackVerdict, ServedPrediction
 from rung.monitoring.drift.mean_test import chernoff_interval
 from rung.monitoring.drift.reference import DriftReference
 from rung.monitoring.drift_monitor import is_error
 
+if TYPE_CHECKING:
+    from rung.journal.reader import LoggedFeedback, LoggedPrediction
+
 FORMAT = 1
 DAYS_PER_MONTH = 30
 _CONFIDENCE = 0.95
-# Fewer audited rows say less than the certificate does.
+# With fewer audited rows the certificate says more.
 _MIN_AUDITED_ROWS = 30
 
 
 @dataclass
 class UsageTotals:
-    """What was served, counted row by row. tokens are of the rows whose input can be read."""
+    """Totals over served rows. readable_rows: rows whose input can be read; tokens: of these."""
 
     rows: int = 0
     cost_usd: float = 0.0
@@ -37,8 +39,8 @@ class UsageTotals:
     readable_rows: int = 0
     tokens: float = 0.0
 
-    def add(self, rows: Iterable[ServedPrediction]) -> None:
-        """Count more rows."""
+    def add(self, rows: Iterable[LoggedPrediction]) -> None:
+        """Add rows to the totals."""
         for row in rows:
             self.rows += 1
             self.cost_usd += row.price_usd
@@ -54,21 +56,21 @@ class UsageTotals:
 
     @property
     def rows_per_month(self) -> float | None:
-        """Return the rows of 30 days at the pace so far; None where no time has passed."""
+        """Return the rows of 30 days at the rate so far; None where no time has passed."""
         return (self.rows - 1) / self.days * DAYS_PER_MONTH if self.days else None
 
 
 def accuracy_estimate(
-    said: Sequence[FeedbackVerdict], manifest: Manifest, reference: DriftReference | None
+    feedback: Sequence[LoggedFeedback], manifest: Manifest, reference: DriftReference | None
 ) -> dict[str, Any] | None:
-    """Return the rate of right answers as source, low, high and rows; None where nothing says it.
+    """Return the accuracy as source, low, high, rows and confidence; None where nothing is known.
 
-    audit: of randomly drawn rows, by Chernoff's interval, 95 %. certificate: at least its bound. held_out: of models
-    on training rows they had not seen, 95 %, an estimate.
+    The source is `audit`: random audit rows, 95 % Chernoff interval; `certificate`: at least its bound; or `held_out`:
+    cross-validated training rows, 95 % interval, an estimate.
     """
     if reference is not None:
         output = manifest.schema.outputs[0].name
-        audited = [not is_error(item, reference, output) for item in said if item.source == "audit"]
+        audited = [not is_error(item, reference, output) for item in feedback if item.source == "audit"]
         if len(audited) >= _MIN_AUDITED_ROWS:
             low, high = chernoff_interval(sum(audited) / len(audited), len(audited), 1 - _CONFIDENCE)
             return {
@@ -106,10 +108,10 @@ def value_report(
     accuracy: Mapping[str, Any] | None,
     baseline: float | None,
 ) -> dict[str, Any]:
-    """Return what the product costs and brings. floor: the share that is right when nothing is looked at.
+    """Return the report of costs and value. baseline: the accuracy of always giving the same answer.
 
-    A core is kept running all month, busy at most 30 % of the time: that is what a month costs, not the seconds that
-    answers took. Amounts are US dollars.
+    The monthly cost is that of CPU cores which run all month and are busy at most 30 % of the time, not that of the
+    seconds that answers took. Amounts are US dollars.
     """
     month = usage.rows_per_month
     per_request = usage.cost_usd / usage.rows if usage.rows else 0.0
@@ -143,19 +145,19 @@ def value_report(
 
 
 def monthly_cost(found: Mapping[str, Any], requests: float) -> float:
-    """Return what a month of so many requests costs: cores that are kept running, and what is fixed."""
+    """Return the cost of a month with this number of requests: cores that run all month, plus fixed costs."""
     core = found["usd_per_core_month"]
     cores = math.ceil(requests * found["usd_per_request"] / (core * BUSY_SHARE) - 1e-9) if core else 0
     return float(max(cores, 1) * core + found["fixed_per_month"])
 
 
 def break_even_requests(found: Mapping[str, Any], usd_per_request: float) -> int | None:
-    """Return the requests a month from which a month costs no more than they bring at that much each; None if never."""
+    """Return the fewest requests a month whose value, `usd_per_request` each, covers the monthly cost; None if none do."""
     if usd_per_request <= 0:
         return None
     core, own = float(found["usd_per_core_month"]), float(found["usd_per_request"])
     requests = math.ceil((core + float(found["fixed_per_month"])) / usd_per_request - 1e-9)
-    # More cores than one: each must bring in what it costs.
+    # With more than one core, each must earn its own cost.
     if monthly_cost(found, requests) > requests * usd_per_request + 1e-9:
         gain = usd_per_request - own / BUSY_SHARE
         if gain <= 0:
@@ -171,11 +173,11 @@ def _value_of_answers(
     month: float | None,
     baseline: float | None,
 ) -> dict[str, Any]:
-    """Return what answers bring at both ends of the rate's interval."""
+    """Return the value of answers at both ends of the accuracy interval."""
     ends = sorted(
         rate * spec.per_correct + (1 - rate) * spec.per_error for rate in (accuracy["low"], accuracy["high"])
     )
-    worth: dict[str, Any] = {
+    value: dict[str, Any] = {
         "per_correct": spec.per_correct,
         "per_error": spec.per_error,
         "usd_per_request": ends,
@@ -183,16 +185,16 @@ def _value_of_answers(
         "pays_from": break_even_requests(found, ends[0]),
     }
     if month is not None:
-        worth["usd_per_month"] = [end * month for end in ends]
-        worth["net_per_month"] = [end * month - monthly_cost(found, month) for end in ends]
+        value["usd_per_month"] = [end * month for end in ends]
+        value["net_per_month"] = [end * month - monthly_cost(found, month) for end in ends]
         if baseline is not None:
             avoided = [max(accuracy[end] - baseline, 0.0) * month for end in ("low", "high")]
-            worth["errors_avoided_per_month"] = avoided
-    return worth
+            value["errors_avoided_per_month"] = avoided
+    return value
 
 
 def _llm(found: Mapping[str, Any], prices: Prices, tally: UsageTotals, month: float | None) -> dict[str, Any]:
-    """Return what the same answers would have cost from large language models at list prices."""
+    """Return the cost of the same answers from large language models at list prices."""
     llm = prices.llm
     assert llm is not None  # noqa: S101 - asked for where there is one
     each = tally.tokens / tally.readable_rows
@@ -220,7 +222,7 @@ def _llm(found: Mapping[str, Any], prices: Prices, tally: UsageTotals, month: fl
 
 
 def _as_text(values: Mapping[str, Any]) -> str:
-    """Return an input as it would stand in a prompt: a single text as it is, of several each with its name."""
+    """Return an input as text of a prompt: a single field as it is, several with their names."""
     if len(values) == 1:
         return str(next(iter(values.values())))
     return "\n".join(f"{name}: {'' if cell is None else cell}" for name, cell in values.items())

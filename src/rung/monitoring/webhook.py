@@ -1,4 +1,4 @@
-"""Tell a webhook of an alarm: JSON without any input, in bounded time, tried again, and nothing of the address in a log."""
+"""Post JSON to a webhook, with retries and a time limit. The address is never logged: it may contain a secret."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BACKOFF_SECONDS = 0.5
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """An address may hold a secret, in its path or as a parameter: it is sent to nobody else."""
+    """Follows no redirects: the address may contain a secret, which must not be sent to another host."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -26,9 +26,9 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 def post_json(
     address: str, body: Mapping[str, Any], timeout_seconds: float, backoff_seconds: float = _BACKOFF_SECONDS
 ) -> None:
-    """Post a body as JSON; return once it was taken (2xx). Tries three times, each at most `seconds` long.
+    """Post a body as JSON and return once it is accepted (2xx). Makes up to three attempts of `timeout_seconds` each.
 
-    Raises RungError that names the host alone: the rest of an address is often a secret.
+    Raises RungError, which names the host only.
     """
     data = json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
     headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "rung"}
@@ -40,7 +40,7 @@ def post_json(
         request = urllib.request.Request(address, data, headers, method="POST")  # noqa: S310 - checked by the spec
         try:
             with opener.open(request, timeout=timeout_seconds) as answer:
-                # Read a little, so that the connection ends well; what it says does not matter.
+                # Reading a little closes the connection cleanly. The content does not matter.
                 answer.read(1_024)
                 return
         except urllib.error.HTTPError as error:

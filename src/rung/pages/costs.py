@@ -14,7 +14,7 @@ REQUESTS_PER_DAY = (100, 1_000, 10_000, 100_000, 1_000_000)
 _DEFAULT_REQUESTS = 10_000
 
 
-def costs(report: Mapping[str, Any], lang: str) -> str:
+def costs_section(report: Mapping[str, Any], lang: str) -> str:
     """Return the section: a table that stands without script, and a field that adds a row of one's own with it."""
     facts = report.get("costs")
     if not facts:

@@ -11,8 +11,8 @@ from rung.pages.charts import ChartLabels, multi_line_chart, paired_bar_chart
 from rung.pages.elements import box, bullets, figure, page, paragraph, section, table, text
 
 # Lines and comparisons that a page shows.
-_LINES, _COMPARED = 5, 6
-_TOP = 2.0
+_MAX_LINES, _MAX_COMPARISONS = 5, 6
+_Y_LIMIT = 2.0
 
 
 def render(report: Mapping[str, Any], lang: str = "en") -> str:
@@ -37,7 +37,7 @@ def verdict(report: Mapping[str, Any], lang: str) -> list[str]:
     period = report["period"]
     if not period["rows"]:
         return [say("drift.nothing", lang)]
-    named = {test["key"]: name(test, lang) for test in report["tests"]}
+    named = {test["key"]: test_name(test, lang) for test in report["tests"]}
     said = [
         say("drift.when", lang, what=named[a["key"]], row=a["rows"], day=_day(a["at"], lang))
         for a in report["alarms"]
@@ -55,7 +55,7 @@ def remarks(report: Mapping[str, Any], lang: str) -> list[str]:
     if period["rows"]:
         found.append(
             say("drift.period", lang, n=period["number"], since=_day(period["first_at"], lang), rows=period["rows"],
-                against=against(period["against"], report["reference_rows"], lang))
+                against=reference_name(period["against"], report["reference_rows"], lang))
         )  # fmt: skip
     found.append(
         say(
@@ -75,17 +75,17 @@ def remarks(report: Mapping[str, Any], lang: str) -> list[str]:
     return found
 
 
-def name(test: Mapping[str, Any], lang: str) -> str:
+def test_name(test: Mapping[str, Any], lang: str) -> str:
     """Return what a test watches, in words."""
     return say(f"drift.what.{test['what']}", lang, name=test["name"])
 
 
-def against(what: str, rows: int, lang: str) -> str:
+def reference_name(what: str, rows: int, lang: str) -> str:
     """Return what a period's rows are held against."""
     return say(f"drift.against_{what}", lang, n=rows)
 
 
-def seen(test: Mapping[str, Any], lang: str) -> str:
+def observed_mean(test: Mapping[str, Any], lang: str) -> str:
     """Return the mean that was seen and the interval that was expected; "" for other tests and before the first row."""
     if test.get("mean") is None:
         return ""
@@ -93,12 +93,12 @@ def seen(test: Mapping[str, Any], lang: str) -> str:
     return say("drift.outside", lang, mean=mean, low=low, high=high)
 
 
-def state(test: Mapping[str, Any], lang: str) -> str:
+def alarm_state(test: Mapping[str, Any], lang: str) -> str:
     """Return whether a test alarmed."""
     return say("drift.alarm" if test["alarmed"] else "drift.quiet", lang)
 
 
-def strength(powers: float) -> str:
+def format_evidence(powers: float) -> str:
     """Return evidence, in powers of ten, as a factor: 1.3, 40, 10^6."""
     return f"10^{powers:.0f}" if powers >= 4 else significant(max(10**powers, 0.01), 2)
 
@@ -111,17 +111,17 @@ def _advice(report: Mapping[str, Any], lang: str) -> str:
 
 
 def _evidence(report: Mapping[str, Any], lang: str) -> str:
-    shown = [test for test in report["tests"] if test["trail"]][:_LINES]
+    shown = [test for test in report["tests"] if test["trail"]][:_MAX_LINES]
     head = [say(f"drift.{key}", lang) for key in ("test", "rows", "evidence", "needed", "state", "seen")]
     rows = [
-        [name(t, lang).replace("`", ""), count(t["rows"], lang), strength(t["evidence"]), strength(t["needed"]), state(t, lang), seen(t, lang)]
+        [test_name(t, lang).replace("`", ""), count(t["rows"], lang), format_evidence(t["evidence"]), format_evidence(t["needed"]), alarm_state(t, lang), observed_mean(t, lang)]
         for t in report["tests"]
     ]  # fmt: skip
     numbers = table(head, rows, say("drift.caption", lang))
     if not shown:
         return section("evidence", say("drift.evidence_title", lang), numbers)
     lines = [
-        (name(t, lang).replace("`", ""), [(rows, value / t["needed"]) for rows, value in [(0, 0.0), *t["trail"]]])
+        (test_name(t, lang).replace("`", ""), [(rows, value / t["needed"]) for rows, value in [(0, 0.0), *t["trail"]]])
         for t in shown
     ]  # fmt: skip
     words = say("drift.evidence_words", lang)
@@ -129,18 +129,18 @@ def _evidence(report: Mapping[str, Any], lang: str) -> str:
         say("drift.evidence_title", lang), words, say("drift.evidence_x", lang), say("drift.evidence_y", lang)
     )
     return section(
-        "evidence", say("drift.evidence_title", lang), paragraph(words), figure(multi_line_chart(lines, labels, _TOP), "", numbers, lang)
+        "evidence", say("drift.evidence_title", lang), paragraph(words), figure(multi_line_chart(lines, labels, _Y_LIMIT), "", numbers, lang)
     )  # fmt: skip
 
 
 def _compared(report: Mapping[str, Any], lang: str) -> str:
-    shown = [t for t in report["tests"] if t.get("bars") and t["rows"]][:_COMPARED]
+    shown = [t for t in report["tests"] if t.get("bars") and t["rows"]][:_MAX_COMPARISONS]
     pictures = []
     for test in shown:
         bars = [(_bar_name(bar["name"], lang), bar["expected"], bar["seen"]) for bar in test["bars"]]
         has_reference = any(expected is not None for _, expected, _ in bars)
         title = say(
-            "drift.compared" if has_reference else "drift.compared_served", lang, what=name(test, lang).replace("`", "")
+            "drift.compared" if has_reference else "drift.compared_served", lang, what=test_name(test, lang).replace("`", "")
         )  # fmt: skip
         legend = (say("drift.expected", lang), say("drift.seen", lang))
         picture = paired_bar_chart(bars, ChartLabels(title, title, "", ""), legend)

@@ -75,10 +75,10 @@ def _cell(words: str) -> str:
 
 def figure(picture: str, source: str, numbers: str, lang: str) -> str:
     """Return a picture with a caption that says from which rows it comes, and its numbers as a table behind it."""
-    return f"<figure>{picture}<figcaption>{text(source)}</figcaption>{fold(say('page.numbers', lang), numbers)}</figure>"
+    return f"<figure>{picture}<figcaption>{text(source)}</figcaption>{collapsible(say('page.numbers', lang), numbers)}</figure>"
 
 
-def fold(summary: str, inner: str) -> str:
+def collapsible(summary: str, inner: str) -> str:
     """Return ready HTML that opens on a click or a key."""
     return f"<details><summary>{text(summary)}</summary>{inner}</details>"
 

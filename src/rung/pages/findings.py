@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rung.core.messages import knows, listed, say, say_or, sentences
-from rung.pages.elements import box, fold, paragraph, section, table, text
+from rung.pages.elements import box, collapsible, paragraph, section, table, text
 
 _BOX = {"stop": "bad", "warn": "warn", "info": "plain"}
 
 
-def findings(report: Mapping[str, Any], lang: str) -> str:
+def findings_section(report: Mapping[str, Any], lang: str) -> str:
     """Return the section of the report; nothing for a report made before there were checks."""
     found = report.get("findings")
     if found is None:
@@ -20,11 +20,11 @@ def findings(report: Mapping[str, Any], lang: str) -> str:
     more = paragraph(say("findings.more", lang), "note")
     if not found:
         return section("findings", title, paragraph(say("findings.none", lang)), more)
-    shown = [_finding(finding, lang) for finding in found]
+    shown = [_finding_box(finding, lang) for finding in found]
     return section("findings", title, paragraph(say("findings.lead", lang), "note"), *shown, more)
 
 
-def words(finding: Mapping[str, Any], lang: str) -> dict[str, str]:
+def finding_text(finding: Mapping[str, Any], lang: str) -> dict[str, str]:
     """Return the name, what it is, what it costs and the remedy, in a language; a plugin's own where none is known."""
     values = {**finding["values"], "n": finding["rows"], "of": finding["of"]}
     key = f"finding.{finding['check']}"
@@ -35,17 +35,17 @@ def words(finding: Mapping[str, Any], lang: str) -> dict[str, str]:
     if "how" in values:
         values["how"] = say_or(f"finding.leak_how.{values['how']}", lang, values["how"])
     if "sides" in values:
-        values |= _sides(values["sides"], lang)
+        values |= _side_texts(values["sides"], lang)
     if "models" in values:
         values["method"] = _method(values["models"], values["left_out"], lang)
     return {part: say(f"{key}.{part}", lang, **values) for part in ("name", "what", "cost", "remedy")}
 
 
-def head(finding: Mapping[str, Any], lang: str) -> str:
+def finding_title(finding: Mapping[str, Any], lang: str) -> str:
     """Return the level and name of a finding and the rows it concerns, as in "Warning: Personal data (2 of 524 rows)"."""
     rows = say("findings.rows", lang, n=finding["rows"], of=finding["of"])
     level = say(f"findings.level.{finding['level']}", lang)
-    return say("findings.head", lang, level=level, name=words(finding, lang)["name"], rows=rows)
+    return say("findings.head", lang, level=level, name=finding_text(finding, lang)["name"], rows=rows)
 
 
 def evidence_table(finding: Mapping[str, Any]) -> list[list[str]]:
@@ -53,9 +53,9 @@ def evidence_table(finding: Mapping[str, Any]) -> list[list[str]]:
     return [[item["file"], str(item["row"]), item["excerpt"], item["note"]] for item in finding["evidence"]]
 
 
-def _finding(finding: Mapping[str, Any], lang: str) -> str:
-    said = words(finding, lang)
-    inner = f"<h3>{text(head(finding, lang))}</h3>" + paragraph(said["what"])
+def _finding_box(finding: Mapping[str, Any], lang: str) -> str:
+    said = finding_text(finding, lang)
+    inner = f"<h3>{text(finding_title(finding, lang))}</h3>" + paragraph(said["what"])
     for part in ("cost", "remedy"):
         if said[part]:
             label = say(f"findings.{part}", lang)
@@ -64,7 +64,7 @@ def _finding(finding: Mapping[str, Any], lang: str) -> str:
     if rows:
         names = [say(f"findings.{name}", lang) for name in ("file", "row", "text", "note")]
         caption = say("findings.evidence", lang)
-        inner += fold(caption, table(names, rows, caption, kind="left"))
+        inner += collapsible(caption, table(names, rows, caption, kind="left"))
     return box(inner, _BOX[finding["level"]])
 
 
@@ -88,7 +88,7 @@ def _method(models: Mapping[str, str], left_out: Mapping[str, str], lang: str) -
     return sentences(lang, *said)
 
 
-def _sides(sides: Sequence[Mapping[str, Any]], lang: str) -> dict[str, str]:
+def _side_texts(sides: Sequence[Mapping[str, Any]], lang: str) -> dict[str, str]:
     """Return which rows differ and by which words, of a finding about sides."""
     told, by = [], []
     for side in sides:

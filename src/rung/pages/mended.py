@@ -9,19 +9,19 @@ from rung.core.messages import count, listed, say, say_or
 from rung.pages.elements import paragraph, table, text
 
 
-def mended(report: Mapping[str, Any], lang: str) -> str:
+def cleaning_tables(report: Mapping[str, Any], lang: str) -> str:
     """Return the table of mending steps and the examples of each; nothing for a report that knows of none."""
     steps = report["data"].get("clean", [])
     if not steps:
         return ""
     head = [say(f"mended.{name}", lang) for name in ("step", "rows", "left", "changed")]
     rows = [
-        [_name(step, lang), *(count(step[key], lang) for key in ("rows", "left", "changed"))]
+        [_step_name(step, lang), *(count(step[key], lang) for key in ("rows", "left", "changed"))]
         for step in steps
     ]
     shown = table(head, rows, say("mended.caption", lang))
     examples = [
-        [_name(step, lang), f"{example['file']} {example['row']}", example["before"], example["after"]]
+        [_step_name(step, lang), f"{example['file']} {example['row']}", example["before"], example["after"]]
         for step in steps
         for example in step["examples"]
     ]
@@ -32,7 +32,7 @@ def mended(report: Mapping[str, Any], lang: str) -> str:
     return f"<div><h3>{text(say('mended.title', lang))}</h3>{shown}{seen}{paragraph(say('mended.same', lang), 'note')}</div>"
 
 
-def _name(step: Mapping[str, Any], lang: str) -> str:
+def _step_name(step: Mapping[str, Any], lang: str) -> str:
     name = say_or(f"mending.{step['step']}", lang, step["step"])
     kinds = [
         f"{say_or(f'personal.{kind}', lang, kind)} {count(found, lang)}"

@@ -23,7 +23,7 @@ def render_plan(plan: Mapping[str, Any], lang: str = "en") -> str:
     anchors = [(name, say(f"{name}.title", lang)) for name in sections]
     head = (
         f"<header><h1>{text(plan['name'])}</h1>{paragraph(say('plan.lead', lang), 'lead')}"
-        f"{paragraph(words.read(plan, lang))}{_cards(plan, lang)}</header>"
+        f"{paragraph(words.source_text(plan, lang))}{_cards(plan, lang)}</header>"
     )
     title = say("plan.page_title", lang, product=plan["name"])
     return page(lang, title, [head, contents(anchors, lang), *sections.values()])
@@ -31,7 +31,7 @@ def render_plan(plan: Mapping[str, Any], lang: str = "en") -> str:
 
 def _cards(plan: Mapping[str, Any], lang: str) -> str:
     counted = {
-        light: sum(found == light for found, _ in words.lights(plan, lang))
+        light: sum(found == light for found, _ in words.readiness_lines(plan, lang))
         for light in ("go", "slow", "stop")
     }
     prices = [rung["usd_per_1k"] * 1000 for rung in plan["ladder"]]
@@ -55,9 +55,9 @@ def _cards(plan: Mapping[str, Any], lang: str) -> str:
 
 
 def _scene(plan: Mapping[str, Any], lang: str) -> str:
-    kind, *why = words.driver(plan, lang)
+    kind, *why = words.driver_lines(plan, lang)
     return section(
-        "scene", say("scene.title", lang), bullets(words.scene(plan, lang)),
+        "scene", say("scene.title", lang), bullets(words.task_lines(plan, lang)),
         f"<h3>{text(kind)}</h3>{''.join(paragraph(line) for line in why)}",
     )  # fmt: skip
 
@@ -65,21 +65,23 @@ def _scene(plan: Mapping[str, Any], lang: str) -> str:
 def _ready(plan: Mapping[str, Any], lang: str) -> str:
     # The name of the light stands in the text too: a colour or a sign alone is not for everybody.
     lines = "".join(
-        f'<li class="{light}"><b class="{_KIND[light]}">{text(say(f"ready.{light}", lang))}</b> {text(line)}</li>'
-        for light, line in words.lights(plan, lang)
+        f'<li class="{light}"><b class="{_BOX_KIND[light]}">{text(say(f"ready.{light}", lang))}</b> {text(line)}</li>'
+        for light, line in words.readiness_lines(plan, lang)
     )
     most = sorted(plan["classes"].items(), key=lambda item: -item[1])
     chart = ChartLabels(say("data.classes", lang), say("data.classes_alt", lang, n=len(most)), "", "")
     head = [say("why.label", lang), say("page.rows", lang)]
     numbers = table(head, [[name, f"{n:,}"] for name, n in most[:200]], chart.title)
-    picture = figure(bar_chart(most[:20], chart), words.read(plan, lang), numbers, lang) if most else ""
+    picture = (
+        figure(bar_chart(most[:20], chart), words.source_text(plan, lang), numbers, lang) if most else ""
+    )
     return section(
         "ready", say("ready.title", lang), paragraph(say("ready.lead", lang)),
         f'<div class="figures"><ul class="lights">{lines}</ul>{picture}</div>',
     )  # fmt: skip
 
 
-_KIND = {"go": "good", "slow": "warn", "stop": "bad"}
+_BOX_KIND = {"go": "good", "slow": "warn", "stop": "bad"}
 
 
 def _ladder(plan: Mapping[str, Any], lang: str) -> str:
@@ -93,19 +95,21 @@ def _ladder(plan: Mapping[str, Any], lang: str) -> str:
 
 
 def _bar(plan: Mapping[str, Any], lang: str) -> str:
-    first, *why = words.bar(plan, lang)
+    first, *why = words.bar_lines(plan, lang)
     head = [say("yourbar.quality", lang), say("yourbar.rows", lang)]
     caption = say("yourbar.needed", lang, level=f"{plan['bar']['at_least']:g}")
     label = words_in(lang, plan["prices"].get("label", ""))
     return section(
         "yourbar", say("yourbar.title", lang), box(paragraph(first, "lead"), "good"), bullets(why),
-        table(head, words.needed(plan, lang), caption), paragraph(words.have(plan, lang)), paragraph(label, "note"),
+        table(head, words.rows_needed(plan, lang), caption), paragraph(words.certification_rows(plan, lang)), paragraph(label, "note"),
     )  # fmt: skip
 
 
 def _duties(plan: Mapping[str, Any], lang: str) -> str:
-    first, *notes = words.duties_notes(plan, lang)
-    found = "".join(f"<h3>{text(kind)}</h3>{bullets(lines)}" for kind, lines in words.duties(plan, lang))
+    first, *notes = words.regulation_notes(plan, lang)
+    found = "".join(
+        f"<h3>{text(kind)}</h3>{bullets(lines)}" for kind, lines in words.regulation_lines(plan, lang)
+    )
     return section(
         "duties",
         say("duties.title", lang),

@@ -11,43 +11,45 @@ from rung.core.messages import day, knows, listed, percent, say, say_or, signifi
 DUTIES_DATE = "2026-11-22"
 Plan = Mapping[str, Any]
 # Short cells, or few different ones, in one column of several are values and not prose.
-_PROSE, _FEW = 25, 50
+_MIN_PROSE_CHARS, _MAX_CATEGORIES = 25, 50
 
 
-def title(task: str, fallback: str, lang: str) -> str:
+def task_title(task: str, fallback: str, lang: str) -> str:
     """Return what a task does, in words."""
     return say_or(f"task.{task}.title", lang, fallback)
 
 
-def scene(plan: Plan, lang: str) -> list[str]:
+def task_lines(plan: Plan, lang: str) -> list[str]:
     """Return which task, from which columns, why, and what else it could be."""
     guess = plan["guesses"][0]
     columns = {column["name"]: column for column in plan["columns"]}
-    others = [title(other["task"], other["task"], lang) for other in plan["guesses"][1:]]
+    others = [task_title(other["task"], other["task"], lang) for other in plan["guesses"][1:]]
     lines = [
-        say("scene.task", lang, title=title(guess["task"], plan["title"], lang)),
+        say("scene.task", lang, title=task_title(guess["task"], plan["title"], lang)),
         say("scene.reads", lang, inputs=listed(guess["inputs"], lang), target=guess["target"]),
     ]
     for name in guess["inputs"]:
         found = columns[name]
-        if len(guess["inputs"]) > 1 and (found["mean_chars"] < _PROSE or found["distinct"] <= _FEW):
-            lines.append(_values(found, lang))
+        if len(guess["inputs"]) > 1 and (
+            found["mean_chars"] < _MIN_PROSE_CHARS or found["distinct"] <= _MAX_CATEGORIES
+        ):
+            lines.append(_values_text(found, lang))
             continue
         lines.append(
             say("scene.why", lang, column=name, chars=round(found["mean_chars"]), distinct=found["distinct"])
         )
-    lines.append(_values(columns[guess["target"]], lang))
+    lines.append(_values_text(columns[guess["target"]], lang))
     lines.append(say("scene.others", lang, tasks=listed(others, lang)) if others else say("scene.only", lang))
     return lines
 
 
-def _values(column: Mapping[str, Any], lang: str) -> str:
+def _values_text(column: Mapping[str, Any], lang: str) -> str:
     """Return how many different values a column holds, and some of them."""
     examples = listed([example[:40] for example in column["examples"][:3]], lang)
     return say("scene.target", lang, column=column["name"], distinct=column["distinct"], examples=examples)
 
 
-def driver(plan: Plan, lang: str) -> list[str]:
+def driver_lines(plan: Plan, lang: str) -> list[str]:
     """Return the kind of product, why it seems so, and what that asks of the team."""
     found = plan["driver"]
     return [
@@ -57,7 +59,7 @@ def driver(plan: Plan, lang: str) -> list[str]:
     ]
 
 
-def lights(plan: Plan, lang: str) -> list[tuple[str, str]]:
+def readiness_lines(plan: Plan, lang: str) -> list[tuple[str, str]]:
     """Return (go, slow or stop; a sentence) for each light."""
     return [
         (light["light"], say(f"ready.{light['key']}", lang, **light["values"])) for light in plan["readiness"]
@@ -94,7 +96,7 @@ def ladder_notes(plan: Plan, lang: str) -> list[str]:
     return notes + [say("ladder.left_out", lang, **left) for left in plan["left_out"]]
 
 
-def bar(plan: Plan, lang: str) -> list[str]:
+def bar_lines(plan: Plan, lang: str) -> list[str]:
     """Return the proposed bar and every reason for it."""
     found = plan["bar"]
     level, confidence = f"{found['at_least']:g}", percent(found["confidence"])
@@ -102,7 +104,7 @@ def bar(plan: Plan, lang: str) -> list[str]:
     return lines + [say(f"yourbar.{item['key']}", lang, **item["values"]) for item in found["why"]]
 
 
-def needed(plan: Plan, lang: str) -> list[list[str]]:
+def rows_needed(plan: Plan, lang: str) -> list[list[str]]:
     """Return (true quality, certification rows that prove the bar) as a table."""
     return [
         [f"{item['quality']:g}", f"{item['rows']:,}" if item["rows"] else say("yourbar.never", lang)]
@@ -110,12 +112,12 @@ def needed(plan: Plan, lang: str) -> list[list[str]]:
     ]
 
 
-def have(plan: Plan, lang: str) -> str:
+def certification_rows(plan: Plan, lang: str) -> str:
     """Return how many rows will certify."""
     return say("yourbar.have", lang, n=plan["certificate"]["rows"])
 
 
-def duties(plan: Plan, lang: str) -> list[tuple[str, list[str]]]:
+def regulation_lines(plan: Plan, lang: str) -> list[tuple[str, list[str]]]:
     """Return (kind, sentences) for each risk that was seen or said."""
     found = []
     for duty in plan["duties"]:
@@ -131,7 +133,7 @@ def duties(plan: Plan, lang: str) -> list[tuple[str, list[str]]]:
     return found
 
 
-def duties_notes(plan: Plan, lang: str) -> list[str]:
+def regulation_notes(plan: Plan, lang: str) -> list[str]:
     """Return what holds whatever was found: that this is no legal advice, and the sources."""
     none = [] if plan["duties"] else [say("duties.none", lang)]
     date = day(DUTIES_DATE, lang)
@@ -143,7 +145,7 @@ def duties_notes(plan: Plan, lang: str) -> list[str]:
     ]
 
 
-def read(plan: Plan, lang: str) -> str:
+def source_text(plan: Plan, lang: str) -> str:
     """Return what was read."""
     return say(
         "plan.read" if plan["rows_are_all"] else "plan.read_more",

@@ -7,19 +7,19 @@ from typing import Any
 
 from rung.core.messages import metric_name, percent, say, sentences
 from rung.pages.charts import ChartLabels, confusion_matrix, line_chart, reliability_diagram
-from rung.pages.elements import box, figure, fold, paragraph, section, table, text
+from rung.pages.elements import box, collapsible, figure, paragraph, section, table, text
 
 # A heat map of more classes cannot be read; the most confused ones are shown then.
-_MOST_CLASSES = 20
+_MAX_CLASSES = 20
 # Up to so many classes the picture leaves room for a table beside it.
-_BESIDE = 10
+_MAX_CLASSES_BESIDE = 10
 # Mistakes shown at once, and characters of each; the others open on a click.
-_SHOWN, _EXCERPT = 6, 160
+_MAX_MISTAKES, _EXCERPT_CHARS = 6, 160
 
 
-def errors(report: Mapping[str, Any], lang: str) -> str:
+def errors_section(report: Mapping[str, Any], lang: str) -> str:
     """Return the confusion matrix, the pairs that are mixed up most, and the surest mistakes."""
-    details, source = report["details"], held_out(report, lang)
+    details, source = report["details"], evaluation_source(report, lang)
     return section(
         "errors",
         say("errors.title", lang),
@@ -28,7 +28,7 @@ def errors(report: Mapping[str, Any], lang: str) -> str:
     )
 
 
-def held_out(report: Mapping[str, Any], lang: str, key: str = "page.source") -> str:
+def evaluation_source(report: Mapping[str, Any], lang: str, key: str = "page.source") -> str:
     """Return from which rows the figures come, in words: those of the winner, or with `page.source_all` of all."""
     winner = next((t for t in report["trials"] if t["rung"] == report["winner"]), None)
     if winner is None:
@@ -52,8 +52,8 @@ def _confusion(details: Mapping[str, Any], source: str, lang: str) -> str:
         reverse=True,
     )[:6]
     note = ""
-    if len(labels) > _MOST_CLASSES:
-        note = say("errors.many", lang, shown=_MOST_CLASSES, n=len(labels))
+    if len(labels) > _MAX_CLASSES:
+        note = say("errors.many", lang, shown=_MAX_CLASSES, n=len(labels))
         matrix, labels = _most_confused(matrix, labels)
     words = ChartLabels(
         say("errors.matrix", lang), say("errors.matrix_alt", lang, n=len(labels)),
@@ -78,7 +78,7 @@ def _confusion(details: Mapping[str, Any], source: str, lang: str) -> str:
         say("errors.pairs", lang),
         kind="left",
     )
-    beside = ' class="figures"' if len(labels) <= _BESIDE else ""
+    beside = ' class="figures"' if len(labels) <= _MAX_CLASSES_BESIDE else ""
     return paragraph(note) + f"<div{beside}>{picture}<div>{mixed if pairs else ''}</div></div>"
 
 
@@ -86,7 +86,7 @@ def _most_confused(
     matrix: Sequence[Sequence[int]], labels: Sequence[str]
 ) -> tuple[list[list[int]], list[str]]:
     wrong = [sum(row) - row[i] + sum(other[i] for other in matrix) - row[i] for i, row in enumerate(matrix)]
-    kept = sorted(sorted(range(len(labels)), key=lambda i: -wrong[i])[:_MOST_CLASSES])
+    kept = sorted(sorted(range(len(labels)), key=lambda i: -wrong[i])[:_MAX_CLASSES])
     return [[matrix[i][j] for j in kept] for i in kept], [labels[i] for i in kept]
 
 
@@ -94,14 +94,14 @@ def _mistakes(found: Sequence[Mapping[str, Any]] | None, source: str, lang: str)
     if not found:
         return ""
     cases = [_case(mistake, lang) for mistake in found]
-    rest = cases[_SHOWN:]
+    rest = cases[_MAX_MISTAKES:]
     return (
         f"<h3>{text(say('errors.surest', lang))}</h3>"
         + paragraph(say("errors.look", lang))
         + paragraph(source, "note")
-        + f'<ol class="cases">{"".join(cases[:_SHOWN])}</ol>'
+        + f'<ol class="cases">{"".join(cases[:_MAX_MISTAKES])}</ol>'
         + (
-            fold(say("errors.more", lang, n=len(rest)), f'<ol class="cases">{"".join(rest)}</ol>')
+            collapsible(say("errors.more", lang, n=len(rest)), f'<ol class="cases">{"".join(rest)}</ol>')
             if rest
             else ""
         )
@@ -114,22 +114,22 @@ def _case(mistake: Mapping[str, Any], lang: str) -> str:
         sure=percent(mistake["probability"], 1),
     )  # fmt: skip
     words = str(mistake.get("input", ""))
-    shown = words if len(words) <= _EXCERPT else words[: _EXCERPT - 1] + "…"
+    shown = words if len(words) <= _EXCERPT_CHARS else words[: _EXCERPT_CHARS - 1] + "…"
     return f"<li><p><b>{text(head)}</b></p><p>{text(shown)}</p></li>"
 
 
-def certainty(report: Mapping[str, Any], lang: str) -> str:
+def calibration_section(report: Mapping[str, Any], lang: str) -> str:
     """Return the reliability diagram and the learning curve."""
     study = report.get("study", {})
-    source = held_out(report, lang)
+    source = evaluation_source(report, lang)
     return section(
         "certainty",
         say("certainty.title", lang),
-        f'<div class="figures">{_reliability(study.get("reliability"), source, lang)}{_curve(report, lang)}</div>',
+        f'<div class="figures">{_reliability_figure(study.get("reliability"), source, lang)}{_learning_curve_figure(report, lang)}</div>',
     )
 
 
-def _reliability(found: Mapping[str, Any] | None, source: str, lang: str) -> str:
+def _reliability_figure(found: Mapping[str, Any] | None, source: str, lang: str) -> str:
     if not found:
         return f"<div>{paragraph(say('certainty.none', lang))}</div>"
     words = ChartLabels(
@@ -158,7 +158,7 @@ def _reliability(found: Mapping[str, Any] | None, source: str, lang: str) -> str
     return f"<div><h3>{text(words.title)}</h3>{picture}</div>"
 
 
-def _curve(report: Mapping[str, Any], lang: str) -> str:
+def _learning_curve_figure(report: Mapping[str, Any], lang: str) -> str:
     curve = report.get("study", {}).get("curve", {})
     heading = f"<h3>{text(say('curve.title', lang))}</h3>"
     if "skipped" in curve:
@@ -182,7 +182,7 @@ def _curve(report: Mapping[str, Any], lang: str) -> str:
     return f"<div>{heading}{figure(line_chart(points, words, level), sentences(lang, verdict, source), numbers, lang)}</div>"
 
 
-def why(report: Mapping[str, Any], lang: str) -> str:
+def explanations_section(report: Mapping[str, Any], lang: str) -> str:
     """Return the words that speak for each label, and mistakes with the words that led to them."""
     found = report.get("study", {}).get("why")
     if not found or not (found["rows"] or found["examples"]):
@@ -220,7 +220,7 @@ def _example(example: Mapping[str, Any], lang: str) -> str:
     return f"<blockquote><p><b>{text(head)}</b></p><p>{text(example['input'])}</p><p>{chips}</p></blockquote>"
 
 
-def advice(report: Mapping[str, Any], lang: str) -> str:
+def advice_section(report: Mapping[str, Any], lang: str) -> str:
     """Return what to do next; words of an older report, without keys, as they stand."""
     items = report.get("advice_items")
     if items is None:

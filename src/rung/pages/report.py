@@ -19,7 +19,7 @@ from rung.core.messages import (
     significant,
 )
 from rung.pages.charts import ChartLabels, bar_chart, pareto_chart
-from rung.pages.costs import costs
+from rung.pages.costs import costs_section
 from rung.pages.elements import (
     asset,
     box,
@@ -32,10 +32,16 @@ from rung.pages.elements import (
     table,
     text,
 )
-from rung.pages.findings import findings
-from rung.pages.mended import mended
-from rung.pages.quality import advice, certainty, errors, held_out, why
-from rung.pages.tables import tables
+from rung.pages.findings import findings_section
+from rung.pages.mended import cleaning_tables
+from rung.pages.quality import (
+    advice_section,
+    calibration_section,
+    errors_section,
+    evaluation_source,
+    explanations_section,
+)
+from rung.pages.tables import tables_section
 
 
 def render(report: Mapping[str, Any], lang: str = "en") -> str:
@@ -43,14 +49,14 @@ def render(report: Mapping[str, Any], lang: str = "en") -> str:
     sections = {
         "leaderboard": _leaderboard(report, lang),
         "certificate": _certificate(report, lang),
-        "advice": advice(report, lang),
-        "findings": findings(report, lang),
-        "errors": errors(report, lang),
-        "certainty": certainty(report, lang),
-        "why": why(report, lang),
-        "tables": tables(report, lang),
+        "advice": advice_section(report, lang),
+        "findings": findings_section(report, lang),
+        "errors": errors_section(report, lang),
+        "certainty": calibration_section(report, lang),
+        "why": explanations_section(report, lang),
+        "tables": tables_section(report, lang),
         "data": _data(report, lang),
-        "costs": costs(report, lang),
+        "costs": costs_section(report, lang),
         "reproduce": _reproduce(report, lang),
     }
     anchors = [
@@ -60,7 +66,7 @@ def render(report: Mapping[str, Any], lang: str = "en") -> str:
     ]
     title = say("report.page_title", lang, product=report["product"])
     return page(
-        lang, title, [_top(report, lang), contents(anchors, lang), *sections.values()], asset("costs.js")
+        lang, title, [_header(report, lang), contents(anchors, lang), *sections.values()], asset("costs.js")
     )
 
 
@@ -68,7 +74,7 @@ def _winner(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return next((t for t in report["trials"] if t["rung"] == report["winner"]), None)
 
 
-def wanted(report: Mapping[str, Any], lang: str) -> str:
+def bar_text(report: Mapping[str, Any], lang: str) -> str:
     """Return the bar as accuracy ≥ 0.93; in Chinese 准确率 ≥ 0.93."""
     shown = [
         f"{metric_name(c['metric'], lang)} {'≥' if 'at_least' in c else '≤'} {c.get('at_least', c.get('at_most')):g}"
@@ -77,7 +83,7 @@ def wanted(report: Mapping[str, Any], lang: str) -> str:
     return " & ".join(shown).replace(" ≥ ", "\u00a0≥\u00a0").replace(" ≤ ", "\u00a0≤\u00a0")
 
 
-def _top(report: Mapping[str, Any], lang: str) -> str:
+def _header(report: Mapping[str, Any], lang: str) -> str:
     """Return the product in a sentence, the verdict and the five numbers people ask for first."""
     winner = _winner(report)
     labels = report["details"].get("labels") or list(report["data"]["labels"])
@@ -90,26 +96,28 @@ def _top(report: Mapping[str, Any], lang: str) -> str:
     if report["cleared"]:
         verdict = box(
             paragraph(
-                say("report.cleared", lang, rung=report["winner"], wanted=wanted(report, lang)), "lead"
+                say("report.cleared", lang, rung=report["winner"], wanted=bar_text(report, lang)), "lead"
             ),
             "good",
         )
-    elif _is_unasked(report):
-        verdict = box(paragraph(say("report.unasked", lang, wanted=wanted(report, lang)), "lead"), "warn")
+    elif _is_certificate_not_requested(report):
+        verdict = box(paragraph(say("report.unasked", lang, wanted=bar_text(report, lang)), "lead"), "warn")
     else:
-        verdict = box(paragraph(say("report.refused", lang, wanted=wanted(report, lang)), "lead"), "bad")
+        verdict = box(paragraph(say("report.refused", lang, wanted=bar_text(report, lang)), "lead"), "bad")
     built = say("report.built", lang, date=day(report["built"], lang)) if "built" in report else ""
-    shown = cards(_numbers(report, winner, lang)) if winner else ""
+    shown = cards(_key_figures(report, winner, lang)) if winner else ""
     head = f"<h1>{text(report['product'])}</h1>{paragraph(sentence, 'lead')}"
     return f"<header>{head}{verdict}{shown}{paragraph(built, 'note')}</header>"
 
 
-def _is_unasked(report: Mapping[str, Any]) -> bool:
+def _is_certificate_not_requested(report: Mapping[str, Any]) -> bool:
     """Return whether no certificate was asked for; random rows that wait for a label are asked for."""
     return report["data"]["certification"] == 0 and not report["data"].get("audit", {}).get("wanted")
 
 
-def _numbers(report: Mapping[str, Any], winner: Mapping[str, Any], lang: str) -> list[tuple[str, str, str]]:
+def _key_figures(
+    report: Mapping[str, Any], winner: Mapping[str, Any], lang: str
+) -> list[tuple[str, str, str]]:
     metric, certificate = report["metric"], report["certificate"]
     score = f"{winner['scores'][metric]:.3f}"
     if certificate:
@@ -127,7 +135,7 @@ def _numbers(report: Mapping[str, Any], winner: Mapping[str, Any], lang: str) ->
     ]  # fmt: skip
 
 
-def status(name: str, lang: str) -> str:
+def trial_status(name: str, lang: str) -> str:
     """Return the status of a trial in words."""
     return say_or(f"status.{name.replace(' ', '_')}", lang, name)
 
@@ -141,10 +149,10 @@ def _leaderboard(report: Mapping[str, Any], lang: str) -> str:
         say(f"board.{name}", lang)
         for name in ("interval", "p50", "rate", "size", "memory", "price", "energy", "fit")
     ]
-    rows = [[t["rung"], status(t["status"], lang), *_figures(t, names)] for t in trials]
+    rows = [[t["rung"], trial_status(t["status"], lang), *_figures(t, names)] for t in trials]
     confidence = percent(report["bar"][0]["confidence"])
     note = say("board.note", lang, metric=report["metric"], confidence=confidence)
-    source = held_out(report, lang, "page.source_all")
+    source = evaluation_source(report, lang, "page.source_all")
     return section(
         "leaderboard",
         say("leaderboard.title", lang),
@@ -224,7 +232,7 @@ def _pareto(report: Mapping[str, Any], source: str, lang: str) -> str:
     return f"<h3>{text(words.title)}</h3>{picture}"
 
 
-def claim(report: Mapping[str, Any], lang: str) -> str:
+def certificate_claim(report: Mapping[str, Any], lang: str) -> str:
     """Return the certificate's claim in a language, from its facts; an older certificate's words as they stand."""
     certificate = report["certificate"]
     if "of" not in certificate:
@@ -242,7 +250,7 @@ def claim(report: Mapping[str, Any], lang: str) -> str:
         "" if certificate["exact"] else say("certificate.estimated", lang))  # fmt: skip
 
 
-def _labelled_by_people(report: Mapping[str, Any], lang: str) -> list[str]:
+def _annotation_note(report: Mapping[str, Any], lang: str) -> list[str]:
     audit = report["data"].get("audit")
     return [paragraph(say("label.assumptions", lang, n=audit["cannot_be_told"]))] if audit else []
 
@@ -251,14 +259,14 @@ def _certificate(report: Mapping[str, Any], lang: str) -> str:
     certificate = report["certificate"]
     title = say("certificate.title", lang)
     if not certificate:
-        reason = "certificate.unasked" if _is_unasked(report) else "certificate.none"
+        reason = "certificate.unasked" if _is_certificate_not_requested(report) else "certificate.none"
         return section("certificate", title, box(paragraph(say(reason, lang)), "warn"))
     return section(
         "certificate",
         title,
-        box(paragraph(claim(report, lang), "lead"), "good"),
+        box(paragraph(certificate_claim(report, lang), "lead"), "good"),
         paragraph(say("certificate.how", lang, n=certificate["rows"])),
-        *_labelled_by_people(report, lang),
+        *_annotation_note(report, lang),
         paragraph(
             say("certificate.looks", lang, looks=certificate["looks"], alpha=f"{certificate['alpha']:.2g}")
         ),
@@ -299,7 +307,7 @@ def _data(report: Mapping[str, Any], lang: str) -> str:
         "data",
         say("data.title", lang),
         f'<div class="figures"><div>{read}{paragraph(how)}{paragraph(say("data.encoding", lang, found=encodings), "note")}</div>{classes}</div>',
-        mended(report, lang),
+        cleaning_tables(report, lang),
     )
 
 

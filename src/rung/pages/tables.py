@@ -8,13 +8,13 @@ from typing import Any
 from rung.core.messages import percent, say, significant
 from rung.pages.charts import ChartLabels, line_chart
 from rung.pages.elements import figure, paragraph, section, table, text
-from rung.pages.quality import held_out
+from rung.pages.quality import evaluation_source
 
-_SHOWN = 12
+_MAX_ROWS = 12
 _ALT = {"gain": "tables.gain_alt", "pr": "tables.pr_alt"}
 
 
-def tables(report: Mapping[str, Any], lang: str) -> str:
+def tables_section(report: Mapping[str, Any], lang: str) -> str:
     """Return the section; "" for a product that has none of it."""
     details, study = report["details"], report.get("study", {})
     parts = [
@@ -43,7 +43,7 @@ def _thresholds(found: Mapping[str, Any] | None, report: Mapping[str, Any], lang
     return (
         _heading("thresholds", lang)
         + table([say(f"tables.{key}", lang) for key in keys], rows, read)
-        + paragraph(held_out(report, lang), "note")
+        + paragraph(evaluation_source(report, lang), "note")
         + f'<div class="figures">{charts}</div>{lift}'
     )
 
@@ -72,7 +72,7 @@ def _curve(points: Any, which: str, lang: str) -> str:
 def _importance(found: Mapping[str, Any] | None, lang: str) -> str:
     if not found:
         return ""
-    rows = [[item["name"], f"{item['worse']:+.4f}"] for item in found["columns"][:_SHOWN]]
+    rows = [[item["name"], f"{item['worse']:+.4f}"] for item in found["columns"][:_MAX_ROWS]]
     read = say("tables.importance_read", lang, metric=found["metric"], n=found["rows"])
     shown = _heading("importance", lang) + table(
         [say("tables.column", lang), say("tables.worse", lang)], rows, read
@@ -96,7 +96,7 @@ def _misses(found: Any, lang: str) -> str:
         return ""
     rows = [
         [str(m.get("row", "")), f"{m['truth']:g}", f"{m['answer']:.6g}", str(m.get("input", ""))[:160]]
-        for m in found[:_SHOWN]
+        for m in found[:_MAX_ROWS]
     ]
     head = [say(f"tables.{key}", lang) for key in ("row", "truth", "answer", "input")]
     return _heading("misses", lang) + table(head, rows, say("tables.misses", lang), kind="left")

@@ -9,10 +9,10 @@ from rung.core.messages import count, day, money, percent, say, sentences
 from rung.pages.charts import ChartLabels, cost_chart
 from rung.pages.elements import box, page, paragraph, section, table, text
 
-MonthCost = Callable[[Mapping[str, Any], float], float]
+MonthlyCost = Callable[[Mapping[str, Any], float], float]
 
 
-def render(report: Mapping[str, Any], month_cost: MonthCost, lang: str = "en") -> str:
+def render(report: Mapping[str, Any], month_cost: MonthlyCost, lang: str = "en") -> str:
     """Return the page. month_cost: what a month of so many requests costs, as the report's figures say."""
     title = say("value.page_title", lang, product=report["model"])
     kind = "warn"
@@ -38,12 +38,12 @@ def summary(report: Mapping[str, Any], lang: str) -> list[str]:
         days = f"{report['days']:.1f}"
         found = [say("value.served", lang, rows=report["rows"], days=days, month=count(round(month), lang))]
         found += [say("value.short", lang)] if report["days"] < 1 else []
-        found.append(_cost(report, lang))
-    found.append(_right(report, lang))
+        found.append(_cost_text(report, lang))
+    found.append(_accuracy_text(report, lang))
     worth = report["value"]
     if worth is None:
         return [*found, say("value.no_value", lang)] if report["right"] else found
-    return [*found, *_worth(worth, lang)]
+    return [*found, *_value_lines(worth, lang)]
 
 
 def llm_lines(report: Mapping[str, Any], lang: str) -> list[str]:
@@ -51,7 +51,7 @@ def llm_lines(report: Mapping[str, Any], lang: str) -> list[str]:
     llm = report["llm"]
     if llm is None:
         return [say("value.no_llm", lang)] if report["rows"] else []
-    found = [_llm_words(llm, lang)]
+    found = [_llm_text(llm, lang)]
     for model in llm["models"]:
         month = "?" if model["usd_per_month"] is None else money(model["usd_per_month"], lang)
         even = model["cheaper_from"]
@@ -60,7 +60,7 @@ def llm_lines(report: Mapping[str, Any], lang: str) -> list[str]:
     return found
 
 
-def _cost(report: Mapping[str, Any], lang: str) -> str:
+def _cost_text(report: Mapping[str, Any], lang: str) -> str:
     core, fixed = report["usd_per_core_month"], report["fixed_per_month"]
     cores = round((report["usd_per_month"] - fixed) / core) if core else 1
     return say(
@@ -70,7 +70,7 @@ def _cost(report: Mapping[str, Any], lang: str) -> str:
     )  # fmt: skip
 
 
-def _right(report: Mapping[str, Any], lang: str) -> str:
+def _accuracy_text(report: Mapping[str, Any], lang: str) -> str:
     right = report["right"]
     if right is None:
         return say("value.no_right", lang)
@@ -80,7 +80,7 @@ def _right(report: Mapping[str, Any], lang: str) -> str:
     )  # fmt: skip
 
 
-def _worth(worth: Mapping[str, Any], lang: str) -> list[str]:
+def _value_lines(worth: Mapping[str, Any], lang: str) -> list[str]:
     correct, error = money(worth["per_correct"], lang), money(worth["per_error"], lang)
     if "usd_per_month" not in worth:
         low, high = (money(end, lang) for end in worth["usd_per_request"])
@@ -101,14 +101,14 @@ def _worth(worth: Mapping[str, Any], lang: str) -> list[str]:
     return found
 
 
-def _llm_words(llm: Mapping[str, Any], lang: str) -> str:
+def _llm_text(llm: Mapping[str, Any], lang: str) -> str:
     return say(
         "value.llm", lang, input=round(llm["input_tokens"]), readable=llm["readable"], prompt=llm["prompt_tokens"],
         answer=llm["answer_tokens"],
     )  # fmt: skip
 
 
-def _models(report: Mapping[str, Any], month_cost: MonthCost, lang: str) -> str:
+def _models(report: Mapping[str, Any], month_cost: MonthlyCost, lang: str) -> str:
     llm, month = report["llm"], report["per_month"]
     if llm is None:
         return section("llm", say("value.llm_title", lang), *map(paragraph, llm_lines(report, lang)))
@@ -146,7 +146,7 @@ def _models(report: Mapping[str, Any], month_cost: MonthCost, lang: str) -> str:
     return section(
         "llm",
         say("value.llm_title", lang),
-        paragraph(_llm_words(llm, lang)),
+        paragraph(_llm_text(llm, lang)),
         numbers,
         f"<figure>{cost_chart(series, words, month)}<figcaption>{text(words.description)}</figcaption></figure>",
         paragraph(dated, "note"),

@@ -1,4 +1,4 @@
-"""Before a product is built: what is wrong with its data, and corrections taken in, on one page like the pipeline."""
+"""Check the data of a product before a build, write the findings, and merge corrections of labels."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 from rung.core import registry
 from rung.core.certificate_lock import CertificateLock
+from rung.core.csv_cells import escape_formula
 from rung.core.files import write_json, write_text
 from rung.core.spec.product import load_product, naming_lines
 from rung.data.checks import each_check, gravest_first
@@ -25,13 +26,13 @@ from rung.data.profile.view import View
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What checks found. facts: of the prepared data: rows, train, certification, quarantined."""
+    """The result of the checks. facts: of the prepared data: rows, train, certification, quarantined."""
 
     findings: tuple[Finding, ...]
     facts: Mapping[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return findings.json as a value."""
+        """Return the content of findings.json."""
         shown = ("rows", "used", "train", "certification", "quarantined", "labels")
         return {
             "data": {key: self.facts[key] for key in shown},
@@ -40,11 +41,11 @@ class CheckResult:
 
 
 def check(path: Path, labels: bool = False, on_check: Callable[[str], None] = lambda _: None) -> CheckResult:
-    """Return what is wrong with the data of a product.yaml, the gravest first.
+    """Return the problems of the data of a product.yaml, the most serious first.
 
-    labels: also look for likely wrong labels. That publishes how a model did on training rows, so the sides are
-    fixed in certificate.lock first, as a build would; without it the lock is read and left as it is, and `time`,
-    `group` and `input` may still be changed by what the checks say. on_check: told of each check when it is done.
+    labels: also look for likely wrong labels. This publishes how a model did on training rows, so the split is frozen
+    in certificate.lock first, as by a build. Without it the lock is only read, and `time`, `group` and `input` can still
+    be changed. on_check: called with the name of each check when it is done.
     """
     product, base = load_product(path)
     task = registry.task(product.task)
@@ -83,30 +84,26 @@ def write_findings(checked: CheckResult, folder: Path) -> list[Path]:
 
 
 def rows_to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return rows as CSV with a mark of UTF-8, without which spreadsheets take Chinese for Latin.
+    """Return rows as CSV with a byte order mark, without which spreadsheets do not read Chinese as UTF-8.
 
-    A cell that a spreadsheet would run as a formula gets a quote before it.
+    Cells of free text that a spreadsheet would run as a formula are escaped.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = list(rows[0])
     writer.writerow(names)
-    # `label`, `suggested` and `hash` come back to us as they are.
+    # `label`, `suggested` and `hash` are read back unchanged by `rung data correct`.
     free = {"text", "excerpt", "note"}
     for row in rows:
-        writer.writerow([_escape_formula(row[name]) if name in free else row[name] for name in names])
+        writer.writerow([escape_formula(row[name]) if name in free else row[name] for name in names])
     return "\ufeff" + text.getvalue()
-
-
-def _escape_formula(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in {"=", "+", "-", "@", "\t"} else cell
 
 
 @dataclass(frozen=True)
 class CorrectionResult:
-    """What `rung data correct` did. file: the overlay. rows: corrections it holds now; new: of these, added or changed.
+    """The result of `rung data correct`.
 
-    named: whether product.yaml names the file already.
+    file: the overlay. rows: its corrections; new: those added or changed. named: product.yaml names the file already.
     """
 
     file: Path
@@ -118,10 +115,10 @@ class CorrectionResult:
 def correct(
     path: Path, answers: Path, accept: bool = False, out: str = "corrections.csv"
 ) -> CorrectionResult:
-    """Take the column `correct` of a labels.csv into the overlay beside product.yaml.
+    """Merge the column `correct` of a labels.csv into the overlay beside product.yaml.
 
-    accept: take the suggestion where `correct` is empty. The source stays as it is; a build that names the file
-    under `data.corrections` reads it and changes training rows alone. Raises DataError for a file of another shape.
+    accept: use the suggestion where `correct` is empty. The source is not changed. A build that names the file under
+    `data.corrections` applies it to training rows only. Raises DataError for a file without the expected columns.
     """
     product, base = load_product(path)
     given: list[Correction] = read_answers(answers, registry.task(product.task), accept)

@@ -1,7 +1,7 @@
-"""improve() on one page: accepted feedback joins the training rows, a challenger is built, and the gate has the word.
+"""One improvement of a served product: learn from accepted feedback, build a challenger, compare it, promote it or not.
 
-journal ─> accept ─┐
-                   ├─> build (certified on fresh audit rows) ─> paired: fresh, then reused ─> promote (or shadow), or keep
+journal ─> filter ─┐
+                   ├─> build (certified on fresh audit rows) ─> paired tests: fresh, then reused ─> promote (or shadow), or keep
 audit rounds ──────┘
 """
 
@@ -55,10 +55,11 @@ _FOLDER_NAME = "improve"
 
 @dataclass(frozen=True)
 class Improvement:
-    """What an improvement came to. verdict: promoted, kept, shadowed (it passed, and answers in shadow first), or waiting (too
-    little to learn from yet, or too few rows in shadow; nothing was built).
+    """The result of an improvement.
 
-    reasons: (key of the catalogue below `improve.`, its values). facts: counts of feedback and audit, for `--json`.
+    verdict: promoted, kept, shadowed (the challenger passed and serves in shadow first), or waiting (too little feedback
+    or audit, or too few rows in shadow; nothing was built). reasons: (message key below `improve.`, its values). facts:
+    counts of feedback and audit, for `--json`.
     """
 
     verdict: str
@@ -71,7 +72,10 @@ class Improvement:
 
 @dataclass(frozen=True)
 class ImprovementInputs:
-    """What is there to improve with. rounds: of the audit, that may certify now. done, wanted: rows of the oldest open round."""
+    """Feedback and audit rounds for an improvement.
+
+    rounds: audit rounds that may certify now. done, wanted: decided and all rows of the oldest open round.
+    """
 
     feedback: FilterResult
     rounds: tuple[AuditRound, ...]
@@ -80,7 +84,7 @@ class ImprovementInputs:
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
 
     def facts(self, served: ServedProduct) -> dict[str, Any]:
-        """Return the counts, for people and programs."""
+        """Return the counts as JSON."""
         return {
             "accepted": len(self.feedback.accepted),
             "aside": self.feedback.counts(),
@@ -98,21 +102,21 @@ def improve(
     lang: str | None = None,
     track: Sequence[str] = (),
 ) -> Improvement:
-    """Return what came of one attempt to replace what serves by a model that learned from feedback.
+    """Try once to replace the serving model by one that learned from feedback; return the result.
 
-    product: the path of a product.yaml that is, or was, served with a journal. who: for the history. dry: only say what is
-    there to learn from. Raises RungError where nothing serves, or there is no journal that can be read.
+    product: path of a product.yaml that is, or was, served with a journal. who: for the history. dry: only report the
+    feedback and audit rows. Raises RungError where nothing serves, or the journal is missing or cannot be read.
     """
     with open_served_product(product) as served, _exclusive_access(served.folder):
-        beside = shadow_status(served)
-        if beside is not None:
-            return _continue_shadow(served, beside, who, dry, language(lang))
-        ready = improvement_inputs(served)
-        facts = ready.facts(served)
-        missing = _missing_inputs(served.product, ready)
+        status = shadow_status(served)
+        if status is not None:
+            return _continue_shadow(served, status, who, dry, language(lang))
+        inputs = improvement_inputs(served)
+        facts = inputs.facts(served)
+        missing = _missing_inputs(served.product, inputs)
         if missing or dry:
             return Improvement(WAITING, tuple(missing or [("ready", {"n": facts["accepted"]})]), facts)
-        done, folder = _build_challenger(served, ready, on_event, lang, track)
+        done, folder = _build_challenger(served, inputs, on_event, lang, track)
         result = _evaluate_challenger(served, done, facts)
         write_text(
             folder / "verdict.json", json.dumps(improvement_to_dict(result), ensure_ascii=False, indent=1)
@@ -121,22 +125,22 @@ def improve(
 
 
 def _continue_shadow(
-    served: ServedProduct, beside: ShadowStatus, who: str, dry: bool, lang: str
+    served: ServedProduct, status: ShadowStatus, who: str, dry: bool, lang: str
 ) -> Improvement:
-    """Return what comes of a challenger that stands in shadow: until it serves or goes, no other is built."""
-    facts = {**improvement_inputs(served).facts(served), "shadow": beside.facts()}
-    if dry or beside.verdict == WAIT:
-        return Improvement(WAITING, beside.reasons, facts)
-    verdict = PROMOTED if beside.verdict == SERVE else KEPT_CHAMPION
-    found = Improvement(verdict, beside.reasons, facts)
+    """Decide on the challenger in shadow. No other challenger is built before it is promoted or rejected."""
+    facts = {**improvement_inputs(served).facts(served), "shadow": status.facts()}
+    if dry or status.verdict == WAIT:
+        return Improvement(WAITING, status.reasons, facts)
+    verdict = PROMOTED if status.verdict == SERVE else KEPT_CHAMPION
+    found = Improvement(verdict, status.reasons, facts)
     why = describe(found, lang)
     if verdict == PROMOTED:
-        why = sentences(lang, beside.shadow.why, why)
-    return replace(found, change=apply_verdict(served, beside, who, why))
+        why = sentences(lang, status.shadow.why, why)
+    return replace(found, change=apply_verdict(served, status, who, why))
 
 
 def withdraw_shadow(product: str | Path, who: str, lang: str) -> Change | None:
-    """Take a challenger out of shadow by hand; return the line of the history, None where there is none."""
+    """Remove the challenger from shadow; return the entry of the history, None where there is no challenger."""
     spec, base = load_product(Path(product))
     folder = base / spec.serve.folder
     shadow = read_shadows(folder).get(spec.name)
@@ -147,101 +151,97 @@ def withdraw_shadow(product: str | Path, who: str, lang: str) -> Change | None:
 
 
 def improvement_inputs(served: ServedProduct) -> ImprovementInputs:
-    """Return what is there to improve with. Raises RungError where nothing serves yet."""
+    """Return the feedback and audit rounds for an improvement. Raises RungError where nothing serves yet."""
     found = served.verdicts()
-    manifest = read_manifest(require_champion(served))
+    known = read_manifest(require_champion(served)).schema.labels
     own = served.product.labelling
-    known = manifest.schema.labels
-    wanted = {*known, *served.product.improve.labels, *(own.labels if own else ())}
+    allowed = {*known, *served.product.improve.labels, *(own.labels if own else ())}
     spec = served.product.improve
-    rules = FilterRules(wanted if known else None, known, spec.sure, spec.author_share)
-    answers = {
+    rules = FilterRules(allowed if known else None, known, spec.sure, spec.author_share)
+    predictions = {
         served.identified[id].text: (row.answer, row.probability or 0.0)
         for id, row in served.predictions.items()
     }
-    acceptance = filter_feedback(collect_votes(served, found), answers, served.audit_texts, rules)
+    feedback = filter_feedback(collect_votes(served, found), predictions, served.audit_texts, rules)
     decided = served.decided(found)
     rounds = usable_rounds(served.rounds, decided, served.lock)
     open_ = [one for one in served.open_rounds() if not decided.issuperset(one.predictions)]
     if open_:
         done, size = len(decided & set(open_[0].predictions)), len(open_[0].predictions)
     else:
-        # The next round is not full: its rows may be reviewed already.
-        said = [
-            id
-            for id in served.pending
-            if (v := found.get(served.identified[id].text)) and v.answer is not None
-        ]
-        done, size = len(said), served.round_size
-    return ImprovementInputs(acceptance, tuple(rounds), done, size, found)
+        # The next round is not full yet, but its rows may be reviewed already.
+        verdicts = (found.get(served.identified[id].text) for id in served.pending)
+        done = sum(verdict is not None and verdict.answer is not None for verdict in verdicts)
+        size = served.round_size
+    return ImprovementInputs(feedback, tuple(rounds), done, size, found)
 
 
 def collect_votes(served: ServedProduct, found: Mapping[str, Verdict]) -> list[Vote]:
-    """Return what everybody says now of texts outside the audit: the last word of each author on each text."""
-    from rung.journal.reader import read_feedback
+    """Return the latest answer of each author on each text outside the audit."""
+    from rung.journal.reader import JournalReader
 
-    said: dict[tuple[str, str], Vote] = {}
-    for one in read_feedback(served.journal, served.product.name):
+    votes: dict[tuple[str, str], Vote] = {}
+    for one in JournalReader.from_journal(served.journal).feedback(served.product.name):
         known = served.identified.get(one.prediction)
         label = served.task.parse_target(one.answer)
         if known is None or label is None or isinstance(one.answer, dict | list):
             continue
         if one.source in {"user", "system"}:
-            said[known.text, one.author] = Vote(one.prediction, known.text, one.author, False, label)
+            votes[known.text, one.author] = Vote(one.prediction, known.text, one.author, False, label)
     for text, verdict in found.items():
         if text in served.audit_texts:
             continue
-        words = {"settled": verdict.settled} if verdict.settled is not None else verdict.said
-        for author, word in words.items():
-            label = CANNOT if word == CANNOT else served.task.parse_target(word)
-            said[text, f"{author} (review)"] = Vote(verdict.file, text, author, True, label)
-    return list(said.values())
+        answers = {"settled": verdict.settled} if verdict.settled is not None else verdict.said
+        for author, answer in answers.items():
+            label = CANNOT if answer == CANNOT else served.task.parse_target(answer)
+            votes[text, f"{author} (review)"] = Vote(verdict.file, text, author, True, label)
+    return list(votes.values())
 
 
-def _missing_inputs(product: Product, ready: ImprovementInputs) -> list[tuple[str, dict[str, Any]]]:
-    """Return what there is too little of, in words."""
+def _missing_inputs(product: Product, inputs: ImprovementInputs) -> list[tuple[str, dict[str, Any]]]:
+    """Return the reasons to wait: too little feedback, or no usable audit round."""
     found: list[tuple[str, dict[str, Any]]] = []
-    accepted, least = len(ready.feedback.accepted), product.improve.min_feedback
+    accepted, least = len(inputs.feedback.accepted), product.improve.min_feedback
     if accepted < least:
         found.append(("few", {"n": accepted, "least": least}))
-    if not ready.rounds:
-        found.append(("no_audit", {"done": ready.done, "wanted": ready.wanted}))
+    if not inputs.rounds:
+        found.append(("no_audit", {"done": inputs.done, "wanted": inputs.wanted}))
     return found
 
 
 def _build_challenger(
     served: ServedProduct,
-    ready: ImprovementInputs,
+    inputs: ImprovementInputs,
     on_event: Listener | None,
     lang: str | None,
     track: Sequence[str],
 ) -> tuple[Build, Path]:
-    """Return the challenger, built in the service folder: what a build leaves there never serves by itself."""
+    """Build the challenger in the service folder, where a finished build never serves by itself; return it and its folder."""
     home = served.folder / _FOLDER_NAME
     number = max((int(p.name) for p in home.glob("*") if p.name.isdigit()), default=0) + 1
     folder = home / f"{number:03d}"
     _delete_old_inputs(home, served.champion)
     with writing(home):
         folder.mkdir(parents=True, mode=0o700)
-    labels = {item.prediction: item.label for item in ready.feedback.accepted}
+    labels = {item.prediction: item.label for item in inputs.feedback.accepted}
     _write_rows(folder / "feedback.jsonl", served, labels)
     audited = {}
-    for one in ready.rounds:
+    for one in inputs.rounds:
         for id in one.predictions:
             known = served.identified.get(id)
-            answer = ready.verdicts[known.text].answer if known and known.text in ready.verdicts else None
+            answer = inputs.verdicts[known.text].answer if known and known.text in inputs.verdicts else None
             if answer not in (None, CANNOT):
                 audited[id] = answer
     _write_rows(folder / "audit.jsonl", served, audited)
     lines = [
         {"prediction": i.prediction, "text": i.text, "label": i.label, "authors": i.authors, "aside": reason}
-        for reason, items in [("", ready.feedback.accepted), *ready.feedback.rejected.items()]
+        for reason, items in [("", inputs.feedback.accepted), *inputs.feedback.rejected.items()]
         for i in items
     ]
     write_text(
         folder / "provenance.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     )
-    charge_optional_stopping(ready.rounds, served.lock, served.product.confidence)
+    charge_optional_stopping(inputs.rounds, served.lock, served.product.confidence)
     names = (os.path.relpath(folder / name, served.base) for name in ("feedback.jsonl", "audit.jsonl"))
     joined = served.product.model_copy(update={"joined": JoinedSpec(feedback=next(names), audit=next(names))})
     run = folder / "run"
@@ -258,15 +258,17 @@ def _write_rows(path: Path, served: ServedProduct, labels: Mapping[str, Any]) ->
         for id, label in labels.items():
             if id in served.predictions:
                 row = {
-                    **codec.encode(served.predictions[id].input, keep_media=True).values,
+                    **codec.encode(served.predictions[id].input or {}, keep_media=True).values,
                     data.target: label,
                 }
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def _delete_old_inputs(home: Path, champion: Path | None) -> None:
-    """Delete the copies of inputs that earlier improvements made, but for the champion's: the journal has them, as long as it
-    may."""
+    """Delete the copies of inputs of earlier improvements, except the champion's.
+
+    The journal has these inputs for as long as it may store them.
+    """
     for folder in home.glob("*"):
         if champion is not None and champion.is_relative_to(folder.resolve()):
             continue
@@ -276,7 +278,10 @@ def _delete_old_inputs(home: Path, champion: Path | None) -> None:
 
 
 def _evaluate_challenger(served: ServedProduct, done: Build, facts: Mapping[str, Any]) -> Improvement:
-    """Return whether the challenger earned its place. The certificate, and limits, are the build's; the paired checks are here."""
+    """Return whether the challenger may replace the champion.
+
+    The certificate and the limits were checked by the build; the paired tests are made here.
+    """
     if not done.cleared:
         statuses = {trial["rung"]: trial["status"] for trial in done.report["trials"]}
         why = ", ".join(f"{rung}: {status}" for rung, status in statuses.items())
@@ -288,34 +293,34 @@ def _evaluate_challenger(served: ServedProduct, done: Build, facts: Mapping[str,
     old, new = read_manifest(champion), read_manifest(done.bundle)
     metric = compared_metric(served.product, served.task, new.schema)
     spec = served.product.improve
-    binary = _mean_metric(served.task, metric, new.schema).is_binary
-    pair = Comparison(
-        served.product.name, metric, old.version, new.version, spec.margin, spec.confidence, binary
+    is_binary = _mean_metric(served.task, metric, new.schema).is_binary
+    comparison = Comparison(
+        served.product.name, metric, old.version, new.version, spec.margin, spec.confidence, is_binary
     )
     checks: list[NoninferiorityResult] = []
     for kind, table in ((FRESH, "certification"), (REUSED, "held")):
         rows = read_examples(data, table)
         if not len(rows) and kind == REUSED:
-            told = {"margin": spec.margin, "fresh": checks[0].rows, "metric": metric}
-            return Improvement(PROMOTED, (("no_worse_fresh", told),), facts, tuple(checks), done)
-        worth = tuple(
+            values = {"margin": spec.margin, "fresh": checks[0].rows, "metric": metric}
+            return Improvement(PROMOTED, (("no_worse_fresh", values),), facts, tuple(checks), done)
+        scores = tuple(
             row_scores(
                 _mean_metric(served.task, metric, schema),
                 ScoredRows.of(rows, predict_in_subprocess(bundle, rows.records()).answers),
             )
             for bundle, schema in ((champion, old.schema), (done.bundle, new.schema))
         )
-        checks.append(noninferiority_test(kind, pair, rows.units, (worth[0], worth[1]), served.lock))
+        checks.append(noninferiority_test(kind, comparison, rows.units, (scores[0], scores[1]), served.lock))
         if not checks[-1].passed:
-            one = checks[-1]
-            told = {"margin": spec.margin, "rows": one.rows, "needed": one.rows_needed, "metric": metric}
-            return Improvement(KEPT_CHAMPION, ((f"worse_{kind}", told),), facts, tuple(checks), done)
-    told = {"margin": spec.margin, "fresh": checks[0].rows, "reused": checks[1].rows, "metric": metric}
-    return Improvement(PROMOTED, (("no_worse", told),), facts, tuple(checks), done)
+            last = checks[-1]
+            values = {"margin": spec.margin, "rows": last.rows, "needed": last.rows_needed, "metric": metric}
+            return Improvement(KEPT_CHAMPION, ((f"worse_{kind}", values),), facts, tuple(checks), done)
+    values = {"margin": spec.margin, "fresh": checks[0].rows, "reused": checks[1].rows, "metric": metric}
+    return Improvement(PROMOTED, (("no_worse", values),), facts, tuple(checks), done)
 
 
 def compared_metric(product: Product, task: Task, schema: Schema) -> str:
-    """Return the metric that champion and challenger are compared by; raises RungError where none will do."""
+    """Return the metric that compares champion and challenger; raises RungError where no metric is suitable."""
     asked = product.improve.metric
     names = (
         [asked]
@@ -338,7 +343,7 @@ def _mean_metric(task: Task, name: str, schema: Schema) -> MeanMetric:
 
 
 def _apply_verdict(served: ServedProduct, result: Improvement, who: str, lang: str) -> Improvement:
-    """Promote, or write down that nothing changed and why."""
+    """Promote the challenger, or record in the history why the champion stays."""
     assert result.build is not None  # noqa: S101 - only a challenger is judged
     why = describe(result, lang)
     name, bundle = served.product.name, result.build.bundle
@@ -375,7 +380,7 @@ def improvement_to_dict(found: Improvement) -> dict[str, Any]:
 
 @contextmanager
 def _exclusive_access(folder: Path) -> Iterator[None]:
-    """Hold the service folder against a second improvement, for as long as this process lives."""
+    """Lock the service folder against a second improvement, until this process ends."""
     if os.name == "nt":  # Windows has no such lock.
         yield
         return
@@ -386,7 +391,7 @@ def _exclusive_access(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise RungError("another improvement is under way", str(folder), "Let it finish.") from None
+            raise RungError("another improvement is running", str(folder), "Let it finish.") from None
         yield
     finally:
         os.close(handle)

@@ -1,4 +1,4 @@
-"""Labels for a product whose rows have none: from its spec to a desk at which people label, on one page."""
+"""Open a labelling session for a product whose rows have no labels."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ labelling:
 def open_labelling_session(
     product: Product | str | Path, *, background: bool = True
 ) -> Iterator[LabellingSession]:
-    """Yield the desk of a product, closed at the end. background: learn in a thread, as a page needs it.
+    """Yield the labelling session of a product, closed at the end. background: fit models in a thread, for the page.
 
     product: a Product, or the path of a product.yaml. Raises SpecError when it names no labels, DataError when its
     rows cannot be read or are too few, RungError when the weights it names are not here.
@@ -41,16 +41,16 @@ def open_labelling_session(
         product, base = load_product(Path(product))
     spec = product.labelling
     if spec is None:
-        raise SpecError([Problem(0, "labelling", "is missing: which labels are there?", _EXAMPLE)], where)
+        raise SpecError([Problem(0, "labelling", "is missing: name the labels", _EXAMPLE)], where)
     task = registry.task(product.task)
     product = with_inputs(product, base, task)
     pool = read_pool(product, base, task, CertificateLock(base / "certificate.lock"))
     texts = [row.joined() for row in pool.rows]
-    reader = open_featurizer(spec.weights, texts)
-    vectors = reader.transform(texts, product.budget.threads or os.cpu_count() or 1)
-    tutor = ActiveLearner(pool, vectors, reader, background)
+    featurizer = open_featurizer(spec.weights, texts)
+    vectors = featurizer.transform(texts, product.budget.threads or os.cpu_count() or 1)
+    learner = ActiveLearner(pool, vectors, featurizer, background)
     try:
         with LabelStore(base / spec.store) as store:
-            yield LabellingSession(pool, store, spec, tutor, product.name)
+            yield LabellingSession(pool, store, spec, learner, product.name)
     finally:
-        tutor.close()
+        learner.close()

@@ -1,20 +1,21 @@
-"""Watch a product: from its spec to what its champion answered, held against what it was built on, and what it brings."""
+"""Monitor a served product: check its champion for drift, acknowledge alarms, and report its business value."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rung.core import registry
-from rung.core.errors import RungError
+from rung.core.errors import MissingExtra, RungError
 from rung.core.files import read_json
 from rung.core.manifest import Manifest, read_manifest, verify_files
 from rung.core.prices import load_prices
 from rung.core.spec.drift import DriftSpec
 from rung.core.spec.product import Product, load_product
-from rung.journal.served_rows import SETTLED_SECONDS, JournalReader
+from rung.core.types import Field
 from rung.monitoring.drift.reference import DriftReference, read_reference
 from rung.monitoring.drift_monitor import DriftMonitor, start_period
 from rung.monitoring.drift_report import drift_report
@@ -24,10 +25,16 @@ from rung.monitoring.webhook import post_json
 from rung.serving import audit_log
 from rung.serving.bundle_source import find_bundle_source
 
+if TYPE_CHECKING:
+    from rung.journal.reader import JournalReader
+
+# Ids are given before rows are committed, so a younger row can be readable before an older one.
+SETTLED_SECONDS = 10.0
+
 
 @dataclass(frozen=True)
 class DriftCheck:
-    """What a look found. not_told: why an alarm could not be sent, "" when there was nothing to send or it was."""
+    """The result of a drift check. send_problem: why an alarm could not be sent, "" if there is no problem."""
 
     report: dict[str, Any]
     send_problem: str = ""
@@ -35,7 +42,7 @@ class DriftCheck:
 
 @dataclass(frozen=True)
 class ServedModel:
-    """What is watched: the spec, the bundle that serves, and the service folder with its journal."""
+    """The monitored model: the spec, the serving bundle, and the service folder with its journal."""
 
     spec: DriftSpec
     bundle: Path
@@ -45,7 +52,7 @@ class ServedModel:
 
 
 def find_served_model(path: str | Path, folder: str | Path | None = None) -> ServedModel:
-    """Return what a path means: a product, of which the champion is watched, or a bundle or run with its `folder`.
+    """Return the champion of a product, or the model of a bundle or run with its service `folder`.
 
     Raises RungError where the service folder is not known.
     """
@@ -55,7 +62,7 @@ def find_served_model(path: str | Path, folder: str | Path | None = None) -> Ser
     if source.base is None:
         if given is None:
             raise RungError(
-                "a bundle does not say where its journal lies", path.name, "Give the service folder with --folder."
+                "a bundle does not name the folder of its journal", path.name, "Give the service folder with --folder."
             )  # fmt: skip
         return ServedModel(DriftSpec(), source.find(), given)
     product, base = load_product(path)
@@ -65,67 +72,74 @@ def find_served_model(path: str | Path, folder: str | Path | None = None) -> Ser
 def check_drift(
     path: str | Path, folder: str | Path | None = None, *, settled: float = SETTLED_SECONDS
 ) -> DriftCheck:
-    """Return what is known of drift after all rows served so far; alarms not told yet are sent to the webhook.
+    """Update the drift tests with all rows served since the last check; send new alarms to the webhook.
 
-    path: a product.yaml, or a bundle or run with `folder`. settled: rows younger than so many seconds wait for the
-    next look. Each row is looked at once: what was seen is remembered in the service folder.
+    path: a product.yaml, or a bundle or run with `folder`. settled: rows younger than this many seconds wait for the
+    next check. Each row is tested once: the state of the tests is stored in the service folder.
     """
-    what = find_served_model(path, folder)
-    manifest = read_manifest(what.bundle)
-    verify_files(what.bundle, manifest)
-    reference = read_reference(what.bundle)
+    model = find_served_model(path, folder)
+    manifest = read_manifest(model.bundle)
+    verify_files(model.bundle, manifest)
+    reference = read_reference(model.bundle)
     until = time.time() - settled
-    with JournalReader(what.folder) as journal, exclusive_access(what.folder):
-        file = state_path(what.folder, manifest.name, manifest.version)
-        state = read_state(file) or DriftState(start_period(reference, manifest, what.spec))
-        once = registry.task(manifest.task).repeats_are_copies
-        monitor = DriftMonitor(state.period, reference, manifest, what.spec.false_alarms, once)
-        inputs = manifest.schema.inputs
-        for rows in journal.rows(manifest.name, manifest.version, state.period.last_id, until, inputs):
+    with _open_journal(model.folder, manifest.schema.inputs) as journal, exclusive_access(model.folder):
+        file = state_path(model.folder, manifest.name, manifest.version)
+        state = read_state(file) or DriftState(start_period(reference, manifest, model.spec))
+        repeats_are_copies = registry.task(manifest.task).repeats_are_copies
+        monitor = DriftMonitor(state.period, reference, manifest, model.spec.false_alarms, repeats_are_copies)
+        for rows in journal.predictions(manifest.name, manifest.version, state.period.last_id, until):
             monitor.add_predictions(rows)
-        said = journal.feedback(manifest.name, manifest.version, until)
-        monitor.add_feedback(said)
+        feedback = journal.latest_feedback(manifest.name, manifest.version, until)
+        monitor.add_feedback(feedback)
         write_state(file, state)
-        not_told = _send_alarms(what.spec, manifest, state, file)
-        return DriftCheck(drift_report(manifest, what.spec, state, reference, said), not_told)
+        problem = _send_alarms(model.spec, manifest, state, file)
+        return DriftCheck(drift_report(manifest, model.spec, state, reference, feedback), problem)
 
 
 def acknowledge(
     path: str | Path, who: str, against: str = "served", folder: str | Path | None = None
 ) -> dict[str, Any]:
-    """End the running period in somebody's name and begin the next; return a line on the ended one.
+    """End the current period and begin the next; return the facts of the ended one.
 
-    against: `served`: what is served from now on is how the world is, and rows are held against each other;
-    `training`: it was a false alarm, or the cause is mended. Raises RungError where nothing was looked at yet.
+    who: who acknowledges. against: `served` if the change is permanent: served rows are compared with each other from now
+    on; `training` after a false alarm, or if the cause is fixed. Raises RungError before the first check.
     """
-    what = find_served_model(path, folder)
-    manifest = read_manifest(what.bundle)
-    reference: DriftReference = read_reference(what.bundle)
-    if not what.folder.is_dir():
-        raise RungError("there is no such folder", str(what.folder), "Serve the product first: rung serve.")
-    with exclusive_access(what.folder):
-        file = state_path(what.folder, manifest.name, manifest.version)
+    model = find_served_model(path, folder)
+    manifest = read_manifest(model.bundle)
+    reference = read_reference(model.bundle)
+    if not model.folder.is_dir():
+        raise RungError("there is no such folder", str(model.folder), "Serve the product first: rung serve.")
+    with exclusive_access(model.folder):
+        file = state_path(model.folder, manifest.name, manifest.version)
         state = read_state(file)
         if state is None:
-            raise RungError("nothing was looked at yet", file.name, "Look first: rung drift.")
+            raise RungError("there was no drift check yet", file.name, "Check first: rung drift.")
         old, now = state.period, time.time()
         alarms = [item.key for item in old.tests if item.alarm]
         line = {
             "number": old.number, "against": old.compared_with, "rows": old.rows, "first_at": old.first_at,
             "last_at": old.last_at, "alarms": alarms, "acknowledged_by": who, "at": now, "reference_rows": reference.rows,
         }  # fmt: skip
-        period = start_period(reference, manifest, what.spec, against, old.number + 1)
-        # It goes on where the last one stopped: rows are looked at once, and audits said from now on count.
+        period = start_period(reference, manifest, model.spec, against, old.number + 1)
+        # The new period continues after the last row of the old one, and counts audit feedback given from now on.
         period.last_id, period.since = old.last_id, now
         write_state(file, DriftState(period, [*state.ended, line]))
         audit_log.record(
-            what.folder, who[:64], "drift acknowledge", manifest.name, alarms=alarms, against=against
+            model.folder, who[:64], "drift acknowledge", manifest.name, alarms=alarms, against=against
         )
         return line
 
 
+def _open_journal(folder: Path, fields: Sequence[Field] = ()) -> JournalReader:
+    try:
+        from rung.journal.reader import JournalReader
+    except ImportError:
+        raise MissingExtra("reading the journal", "ops", "SQLAlchemy") from None
+    return JournalReader.from_folder(folder, fields)
+
+
 def _send_alarms(spec: DriftSpec, manifest: Manifest, state: DriftState, file: Path) -> str:
-    """Send what was not told yet; return why it could not be."""
+    """Send the alarms that were not sent yet; return why they could not be sent, "" if they could."""
     new = [item for item in state.period.tests if item.alarm and not item.alarm["told"]]
     if not new:
         return ""
@@ -133,9 +147,8 @@ def _send_alarms(spec: DriftSpec, manifest: Manifest, state: DriftState, file: P
         address = spec.address()
         if address is None:
             return ""
-        post_json(
-            address, _webhook_body(spec, manifest, state, [item.alarm or {} for item in new]), spec.seconds
-        )
+        alarms = [item.alarm or {} for item in new]
+        post_json(address, _webhook_body(spec, manifest, state, alarms), spec.seconds)
     except RungError as error:
         return f"{error.problem}. {error.where}: {error.fix}"
     for item in new:
@@ -147,7 +160,7 @@ def _send_alarms(spec: DriftSpec, manifest: Manifest, state: DriftState, file: P
 def _webhook_body(
     spec: DriftSpec, manifest: Manifest, state: DriftState, alarms: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Return what a webhook is told: names of fields and statistics, counts and times, no input."""
+    """Return the body of a webhook request: names of fields and statistics, counts and times, no input."""
     named = ", ".join(alarm["key"] for alarm in alarms)
     return {
         "event": "drift",
@@ -162,28 +175,27 @@ def _webhook_body(
 
 
 def business_value(path: str | Path, folder: str | Path | None = None) -> dict[str, Any]:
-    """Return what a product's answers cost and brought; every version of its model counts.
+    """Return the costs and the value of a product's answers, over all versions of its model.
 
-    path: a product.yaml, or a bundle or run with `folder`, the service folder. Raises RungError without a journal.
+    path: a product.yaml, or a bundle or run with its service `folder`. Raises RungError without a journal.
     """
-    what = find_served_model(path, folder)
-    manifest = read_manifest(what.bundle)
-    product = what.product
-    prices = load_prices(what.base / product.prices if product and product.prices else None)
-    tally = UsageTotals()
-    with JournalReader(what.folder) as journal:
+    model = find_served_model(path, folder)
+    manifest = read_manifest(model.bundle)
+    product = model.product
+    prices = load_prices(model.base / product.prices if product and product.prices else None)
+    usage = UsageTotals()
+    with _open_journal(model.folder) as journal:
         now = time.time()
-        for rows in journal.rows(manifest.name, None, "", now):
-            tally.add(rows)
-        said = journal.feedback(manifest.name, manifest.version, now)
-    right = accuracy_estimate(said, manifest, _reference(what.bundle))
-    return value_report(
-        manifest, tally, prices, product.value if product else None, right, _baseline_accuracy(what.bundle)
-    )
+        for rows in journal.predictions(manifest.name, until=now):
+            usage.add(rows)
+        feedback = journal.latest_feedback(manifest.name, manifest.version, now)
+    accuracy = accuracy_estimate(feedback, manifest, _reference(model.bundle))
+    spec = product.value if product else None
+    return value_report(manifest, usage, prices, spec, accuracy, _baseline_accuracy(model.bundle))
 
 
 def _reference(bundle: Path) -> DriftReference | None:
-    """Return the bundle's reference; None for a bundle older than references."""
+    """Return the bundle's drift reference; None for a bundle without one."""
     try:
         return read_reference(bundle)
     except RungError:
@@ -191,7 +203,7 @@ def _reference(bundle: Path) -> DriftReference | None:
 
 
 def _baseline_accuracy(bundle: Path) -> float | None:
-    """Return the accuracy of the floor on held-out rows, from the report of the bundle's run; None where there is none."""
+    """Return the baseline's accuracy on held-out rows from the report of the bundle's run; None where there is none."""
     path = bundle.parent / "report.json"
     if not path.is_file():
         return None

@@ -1,4 +1,4 @@
-"""Before a product exists: what data could become, on one page like the pipeline."""
+"""Propose a product for a file of data: task, columns, ladder, bar and regulations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rung.data.readers import readers
 from rung.data.sources.read import open_source
 from rung.data.sources.rows import Reading
 
-# Rows that are read: enough to tell columns apart, in about a second.
+# Rows to read: enough to profile columns, in about a second.
 _PLAN_ROWS = 20_000
 
 
@@ -33,17 +33,17 @@ def plan(
     data: Mapping[str, Any] | None = None,
     wishes: Wishes | None = None,
 ) -> Proposal:
-    """Return what data could become: task, columns, ladder, bar, duties. Spends nothing.
+    """Return a proposal for a file of data: task, columns, ladder, bar, regulations. Nothing is trained or spent.
 
-    path: whatever `data.path` may be, from the current folder. task and data (keys of the spec's `data`: target,
-    group, sheet, query, ...) are what you know better than a guess. wishes: what an error costs, what the product
-    touches. Raises DataError when the data cannot be read or fits no task, SpecError when what you gave cannot be.
+    path: as `data.path`, relative to the current folder. task, data (keys of the spec's `data`: target, group, sheet,
+    query, ...): given instead of guessed. wishes: cost of an error, and what the product is about. Raises DataError when
+    the data cannot be read or fits no task, SpecError when the given values are invalid.
     """
     paths = [str(path)] if isinstance(path, str | Path) else [str(item) for item in path]
     given: dict[str, Any] = {**(data or {}), "path": paths[0] if len(paths) == 1 else paths}
     name = safe_name(stem(paths[0], readers()))
     spec = {"name": name, "task": task or "unknown", "bar": {"metric": "accuracy", "at_least": 0.9}}
-    # Until they are guessed, input and target stand for no column.
+    # Placeholders until input and target are guessed.
     asked = check_product({**spec, "data": {"input": "?input", "target": "?target", **given}}, "plan").data
     source = open_source(paths, Reading(asked.encoding, asked.sheet, asked.query, asked.split))
     columns, rows = profile(source, _PLAN_ROWS)

@@ -1,4 +1,4 @@
-"""What a product served, as people review it: its journal read, the audit's rounds formed, the desk opened; on one page."""
+"""Open a review session over the served rows of a product: read its journal, form audit rounds, choose candidates."""
 
 from __future__ import annotations
 
@@ -44,15 +44,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ServedProduct:
-    """A product's served rows. rows, known: by prediction, of those that can still be read. rounds:
-    those of the audit; waiting: predictions that wait for the next one to fill. gone: rows nobody can read."""
+    """The served rows of a product.
+
+    predictions, identified: by prediction id, for the rows whose input can be read. rounds: of the audit. pending: ids
+    of predictions that wait for the next round to fill. audit_texts: text hashes of the audit. n_unreadable: number of
+    rows whose input cannot be read.
+    """
 
     product: Product
     path: Path
     base: Path
     task: Task
     journal: Journal
-    answers: JournalAnnotationStore
+    store: JournalAnnotationStore
     champion: Path | None
     predictions: Mapping[str, LoggedPrediction]
     identified: Mapping[str, Known]
@@ -71,19 +75,19 @@ class ServedProduct:
         return CertificateLock(self.base / "certificate.lock")
 
     def is_audited(self, prediction: str) -> bool:
-        """Return whether a prediction's text belongs to the audit."""
+        """Return whether a prediction belongs to the audit."""
         return self.identified[prediction].text in self.audit_texts
 
     def open_rounds(self) -> list[AuditRound]:
-        """Return the rounds that have not certified anything yet."""
+        """Return the rounds that no certificate has used yet."""
         return unused_rounds(self.rounds, self.lock)
 
     def verdicts(self) -> dict[str, Verdict]:
-        """Return text -> what reviewers say of it."""
-        return verdicts(self.answers.entries())
+        """Return text hash -> the labels of its reviewers."""
+        return verdicts(self.store.entries())
 
     def decided(self, found: Mapping[str, Verdict]) -> set[str]:
-        """Return the predictions of rounds that are decided, or that nobody can decide any more."""
+        """Return the predictions of rounds that are decided, or whose input can no longer be read."""
         done = set()
         for one in self.rounds:
             for prediction in one.predictions:
@@ -98,13 +102,13 @@ class ServedProduct:
 
 @contextmanager
 def open_served_product(product: str | Path) -> Iterator[ServedProduct]:
-    """Yield what a product served, its journal open for reviews. Forms the audit rounds that are full by now.
+    """Yield the served rows of a product with its journal open. Forms the audit rounds that are full.
 
     Raises RungError where there is no journal, or its inputs cannot be read.
     """
     try:
         from rung.annotation.journal_store import JournalAnnotationStore, require_readable
-        from rung.journal.reader import read_inputs, read_predictions
+        from rung.journal.reader import JournalReader
         from rung.journal.writer import Journal
     except ImportError:
         raise MissingExtra("the journal", "ops", "SQLAlchemy") from None
@@ -117,23 +121,22 @@ def open_served_product(product: str | Path) -> Iterator[ServedProduct]:
     try:
         rounds = read_rounds(folder, spec.name)
         since = max((one.predictions[-1] for one in rounds), default="")
-        fields = task.schema(spec.data.input, []).inputs
-        served = read_predictions(journal, spec.name, fields, since, MAX_ROWS)
-        rows = {row.id: row for row in served.rows}
+        reader = JournalReader.from_journal(journal, task.schema(spec.data.input, []).inputs)
+        readable, n_unreadable = reader.reviewable(spec.name, since, MAX_ROWS)
+        rows = {row.id: row for row in readable}
         drawn = [prediction for one in rounds for prediction in one.predictions]
-        missing = [prediction for prediction in drawn if prediction not in rows]
-        rows |= read_inputs(journal, missing, fields)
-        require_readable(len(rows), served.without_input, spec.name)
-        known = identify(((id, row.input) for id, row in rows.items()), spec, task)
+        rows |= reader.by_id([prediction for prediction in drawn if prediction not in rows])
+        require_readable(len(rows), n_unreadable, spec.name)
+        known = identify(((id, row.input or {}) for id, row in rows.items()), spec, task)
         rows = {id: rows[id] for id in sorted(rows) if id in known}
         size = round_size(spec)
         share = spec.improve.audit_share
         arrived = _audit_arrivals(
             rows, known, _seen_units(lock), lambda unit: is_audited(journal.encoder.salt, unit, share)
         )
-        formed, waiting = form_rounds(folder, spec.name, arrived, size)
+        formed, pending = form_rounds(folder, spec.name, arrived, size)
         texts = {id: item.text for id, item in known.items()}
-        # Also what was drawn when the share was larger: drawn once, a row never trains.
+        # Includes rows drawn when the audit share was larger: a row that was drawn once never trains.
         drawn_units = {unit for one in formed for unit in one.units}
         audited = frozenset(
             item.text
@@ -141,10 +144,10 @@ def open_served_product(product: str | Path) -> Iterator[ServedProduct]:
             if item.unit in drawn_units or is_audited(journal.encoder.salt, item.unit, share)
         )
         champion = current_champion(path, folder, base, spec.name)
+        store = JournalAnnotationStore(journal, spec.name, texts, audited, _predicts_numbers(champion))
         yield ServedProduct(
-            spec, path, base, task, journal, JournalAnnotationStore(journal, spec.name, texts, audited, _predicts_numbers(champion)),
-            champion, rows, known, tuple(formed), tuple(waiting), audited, size,
-            served.without_input,
+            spec, path, base, task, journal, store, champion, rows, known, tuple(formed), tuple(pending), audited, size,
+            n_unreadable,
         )  # fmt: skip
     finally:
         journal.close()
@@ -152,37 +155,37 @@ def open_served_product(product: str | Path) -> Iterator[ServedProduct]:
 
 @contextmanager
 def open_review(product: str | Path) -> Iterator[tuple[ServedProduct, ReviewSession]]:
-    """Yield what a product served, and the desk at which people review it: labels, or numbers.
+    """Yield the served rows of a product and the session in which people review them.
 
-    Raises RungError for a product whose answers are neither, or which nobody serves.
+    Raises RungError for a product whose answers are neither labels nor numbers, or which is not served.
     """
     with open_served_product(product) as served:
         labels = review_labels(served)
         candidates = _review_candidates(served)
-        reader = Featurizer("words", None)
         chosen = [one for one in candidates if one.audit_position is None]
-        far = novelty([one.joined() for one in chosen], _training_texts(served), reader)
+        texts = [one.joined() for one in chosen]
+        distances = novelty(texts, _training_texts(served), Featurizer("words", None))
         pool = replace(
             review_pool(candidates, labels, served.round_size), of_numbers=_predicts_numbers(served.champion)
         )
-        new = dict(zip((one.text for one in chosen), far.tolist(), strict=True))
-        tutor = ReviewStrategy(pool, {one.text: one for one in candidates}, new)
+        novelty_by_text = dict(zip((one.text for one in chosen), distances.tolist(), strict=True))
+        strategy = ReviewStrategy(pool, {one.text: one for one in candidates}, novelty_by_text)
         own, spec = served.product.labelling, served.product.improve
-        # Not checked: a product that answers with numbers has no labels.
-        guide = LabellingSpec.model_construct(
+        # Not validated: a product with numeric answers has no labels.
+        labelling = LabellingSpec.model_construct(
             labels=labels,
             guidelines=own.guidelines if own else "",
             overlap=spec.overlap,
             audit_share=spec.audit_share,
         )
-        yield (
-            served,
-            ReviewSession(pool, served.answers, guide, tutor, served.product.name, served.round_size),
+        session = ReviewSession(
+            pool, served.store, labelling, strategy, served.product.name, served.round_size
         )
+        yield served, session
 
 
 def reviewer_identity(served: ServedProduct) -> Callable[[str], str] | None:
-    """Return what gives the name of whoever presents a key; None while the service has no keys and everyone may review."""
+    """Return a function from an API key to its name; None while the service has no keys and everyone may review."""
     keys = KeyStore(served.folder)
     if not keys.in_use():
         return None
@@ -198,21 +201,21 @@ def reviewer_identity(served: ServedProduct) -> Callable[[str], str] | None:
 
 
 def review_labels(served: ServedProduct) -> dict[str, str]:
-    """Return the labels reviewers may give: those the model knows, and those the spec adds."""
+    """Return label -> description of the labels that reviewers may give: the model's, and those added by the spec."""
     own = served.product.labelling
     known = read_manifest(require_champion(served)).schema.labels
     names = dict.fromkeys([*(own.labels if own else ()), *known, *served.product.improve.labels])
     if _predicts_numbers(served.champion):
         return {}
     if not known and not own:
-        fix = "Send what would have been right to POST /v1/feedback; `rung improve` learns from it."
+        fix = "Send the correct answers to POST /v1/feedback; `rung improve` learns from them."
         raise RungError(
             "its answers are neither labels nor numbers, so there is no page to review them on",
             served.product.name,
             fix,
         )
     if len(names) > len(KEYS):
-        fix = "Send what would have been right to POST /v1/feedback, with a key of the role review."
+        fix = "Send the correct answers to POST /v1/feedback, with a key of the role review."
         raise RungError(
             f"{len(names)} labels are more than the page has keys for ({len(KEYS)})", served.product.name, fix
         )
@@ -220,34 +223,37 @@ def review_labels(served: ServedProduct) -> dict[str, str]:
 
 
 def _review_candidates(served: ServedProduct) -> list[ReviewCandidate]:
-    """Return what may be reviewed: open rounds and what waits for the next, and of the rest the latest."""
-    from rung.journal.reader import read_feedback
+    """Return the rows to review: those of open rounds, those pending for the next round, and the latest others."""
+    from rung.journal.reader import JournalReader
 
-    turns = [id for one in served.open_rounds() for id in one.predictions] + list(served.pending)
-    turn = {served.identified[id].text: place for place, id in enumerate(turns) if id in served.identified}
-    said: dict[str, set[str]] = {}
-    for one in read_feedback(served.journal, served.product.name):
-        known, row = served.identified.get(one.prediction), served.predictions.get(one.prediction)
-        if known and row and one.source in {"user", "system"} and one.answer != row.answer:
-            said.setdefault(known.text, set()).add(str(one.answer))
-    side = certification_share(served)
+    in_audit = [id for one in served.open_rounds() for id in one.predictions] + list(served.pending)
+    position = {
+        served.identified[id].text: place for place, id in enumerate(in_audit) if id in served.identified
+    }
+    contradictions: dict[str, set[str]] = {}
+    for item in JournalReader.from_journal(served.journal).feedback(served.product.name):
+        known, row = served.identified.get(item.prediction), served.predictions.get(item.prediction)
+        if known and row and item.source in {"user", "system"} and item.answer != row.answer:
+            contradictions.setdefault(known.text, set()).add(str(item.answer))
+    share = certification_share(served)
     found: dict[str, ReviewCandidate] = {}
     for id in reversed(list(served.predictions)):
         row, text = served.predictions[id], served.identified[id].text
-        if text in found or (text in served.audit_texts and text not in turn):
+        if text in found or (text in served.audit_texts and text not in position):
             continue
-        if text not in turn and int(served.identified[id].unit, 16) < side * 2.0**64:
-            continue  # What is said of it could not be learned: see `data.joined`.
-        if text not in turn and len(found) - len(turn) >= MAX_ROWS:
+        if text not in position and int(served.identified[id].unit, 16) < share * 2.0**64:
+            continue  # Its feedback could not train: see `data.prepare.feedback_rows`.
+        if text not in position and len(found) - len(position) >= MAX_ROWS:
             continue
         found[text] = ReviewCandidate(
-            id, text, row.input, row.answer, row.probability, len(said.get(text, ())), turn.get(text)
-        )
+            id, text, row.input or {}, row.answer, row.probability, len(contradictions.get(text, ())),
+            position.get(text),
+        )  # fmt: skip
     return list(found.values())
 
 
 def _predicts_numbers(champion: Path | None) -> bool:
-    """Return whether a bundle answers with numbers."""
+    """Return whether the answers of a bundle are numbers."""
     if champion is None or not (champion / "manifest.json").is_file():
         return False
     return read_manifest(champion).schema.outputs[0].kind == "number"
@@ -262,14 +268,14 @@ def require_champion(served: ServedProduct) -> Path:
 
 
 def certification_share(served: ServedProduct) -> float:
-    """Return the share of the line of hashes on which a text of the product's data would certify; 0 where no share does."""
+    """Return the share of the hash range whose rows certify in the product's data; 0 where rows are not split by hash."""
     data = served.product.data
     rule = served.lock.rule(f"{data.identity} -> {data.target}") or {}
     return float(rule.get("fraction", 0.0)) if rule.get("by") == "hash" else 0.0
 
 
 def _training_texts(served: ServedProduct) -> list[str]:
-    """Return a sample of the champion's training rows as texts; [] where its run is not here."""
+    """Return a sample of the champion's training rows as texts; [] where its run folder is missing."""
     if served.champion is None or not (served.champion.parent / "data" / "done.json").is_file():
         return []
     folder = served.champion.parent / "data"
@@ -278,13 +284,13 @@ def _training_texts(served: ServedProduct) -> list[str]:
 
 
 def round_size(product: Product) -> int:
-    """Return the rows of an audit round: what the spec says, else what its bar needs."""
+    """Return the size of an audit round: that of the spec, else as many rows as the bar needs."""
     bar = product.bar[0]
     return product.improve.audit_rows or first_audit(bar.level, bar.higher_is_better, bar.confidence)
 
 
 def _seen_units(lock: CertificateLock) -> set[str]:
-    """Return the units that some build has trained on or some look has seen: no fresh rows."""
+    """Return the units that a build trained on or a look used: they are not fresh."""
     return {f"{unit:016x}" for unit in [*lock.trained().tolist(), *lock.looked().tolist()]}
 
 
@@ -294,7 +300,7 @@ def _audit_arrivals(
     seen: set[str],
     audited: Callable[[str], bool],
 ) -> list[tuple[str, str, float]]:
-    """Return (prediction, unit, time) of the audit's rows in the order they first came."""
+    """Return (prediction, unit, time) of the audit's rows, in the order of their first arrival."""
     found: dict[str, tuple[str, str, float]] = {}
     for id, row in rows.items():
         unit = known[id].unit

@@ -1,6 +1,6 @@
-"""A challenger that passed the gate, in shadow: is it to serve, to wait, or to go? On one page.
+"""Decide on a challenger that serves in shadow: promote it, wait, or reject it.
 
-gate passed ─> shadow ─> enough rows, no errors, within limits ─> promote
+tests passed ─> shadow ─> enough rows, no errors, within limits ─> promote
                  │
                  └─> an error, a limit broken, too little agreement, another champion ─> kept
 """
@@ -27,7 +27,7 @@ WAIT, SERVE, GO = "wait", "serve", "go"
 
 @dataclass(frozen=True)
 class ShadowStatus:
-    """How a challenger in shadow stands. verdict: wait, serve or go. reasons: as those of `improving.Improvement`."""
+    """The status of a challenger in shadow. verdict: wait, serve or go. reasons: as in `workflows.improve.Improvement`."""
 
     shadow: Shadow
     results: ShadowResults
@@ -35,13 +35,13 @@ class ShadowStatus:
     reasons: tuple[tuple[str, Mapping[str, Any]], ...]
 
     def facts(self) -> dict[str, Any]:
-        """Return the figures, for people and programs."""
+        """Return the figures as JSON."""
         own = {"version": self.shadow.version, "bundle": self.shadow.bundle, "since": self.shadow.since}
         return {**own, "wanted": self.shadow.rows, **self.results.as_dict()}
 
 
 def describe(facts: Mapping[str, Any], lang: str) -> str:
-    """Return the figures of `Standing.facts` as one line."""
+    """Return the figures of `ShadowStatus.facts` as one line."""
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(facts["since"]))
     share = facts["agreement"]
     return say(
@@ -53,24 +53,24 @@ def describe(facts: Mapping[str, Any], lang: str) -> str:
 
 
 def shadow_status(served: ServedProduct) -> ShadowStatus | None:
-    """Return how a product's challenger in shadow stands; None where there is none."""
+    """Return the status of a product's challenger in shadow; None where there is none."""
     from rung.serving.shadow_results import read_results
 
     shadow = read_shadows(served.folder).get(served.product.name)
     if shadow is None:
         return None
     results = read_results(served.journal, shadow)
-    against = _rejection_reasons(served, shadow, results)
-    told = _summary_values(results)
-    if against:
-        return ShadowStatus(shadow, results, GO, tuple(against))
+    reasons = _rejection_reasons(served, shadow, results)
+    values = _summary_values(results)
+    if reasons:
+        return ShadowStatus(shadow, results, GO, tuple(reasons))
     if results.rows < shadow.rows:
-        return ShadowStatus(shadow, results, WAIT, (("shadow_waits", {**told, "wanted": shadow.rows}),))
-    return ShadowStatus(shadow, results, SERVE, (("shadow_passed", told),))
+        return ShadowStatus(shadow, results, WAIT, (("shadow_waits", {**values, "wanted": shadow.rows}),))
+    return ShadowStatus(shadow, results, SERVE, (("shadow_passed", values),))
 
 
 def apply_verdict(served: ServedProduct, found: ShadowStatus, who: str, why: str) -> Change | None:
-    """Do what the verdict says; return the line of the history, None where it waits."""
+    """Promote or reject the challenger; return the entry of the history, None for the verdict wait."""
     name, shadow = served.product.name, found.shadow
     if found.verdict == SERVE:
         return promote(served.folder, name, Path(shadow.bundle), served.champion, who, why)
@@ -82,7 +82,7 @@ def apply_verdict(served: ServedProduct, found: ShadowStatus, who: str, why: str
 def _rejection_reasons(
     served: ServedProduct, shadow: Shadow, results: ShadowResults
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Return why a challenger in shadow must go. Errors and another champion at once, the rest once there are enough rows."""
+    """Return why a challenger must be rejected. Limits and agreement count once there are enough rows."""
     found: list[tuple[str, dict[str, Any]]] = []
     champion = served.champion
     if champion is None or read_manifest(champion).version != shadow.champion:
@@ -99,8 +99,8 @@ def _rejection_reasons(
         if limit is not None and value > limit:
             found.append(("shadow_limit", {"limit": name, "value": round(value, 6), "most": limit}))
     if results.agreement is not None and results.agreement < shadow.agreement:
-        told = {"share": f"{results.agreement:.1%}", "least": f"{shadow.agreement:.1%}"}
-        found.append(("shadow_agreement", told))
+        values = {"share": f"{results.agreement:.1%}", "least": f"{shadow.agreement:.1%}"}
+        found.append(("shadow_agreement", values))
     return found
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from rung.core.blobs import BlobStore
 from rung.core.certificate_lock import CertificateLock
@@ -19,7 +18,7 @@ from rung.core.kind import kind
 from rung.core.spec.product import Product
 from rung.core.task import Task
 from rung.core.types import Schema
-from rung.data.labels.audit_sample import AUDIT, CHOSEN, Zones, zones_for
+from rung.data.labels.audit_sample import CHOSEN, Zones, zones_for
 from rung.data.labels.corrections import Corrections
 from rung.data.prepare.ingest import Intake, roles_of
 from rung.data.prepare.quarantine import Quarantine
@@ -161,8 +160,3 @@ def _lucky(text: int) -> float:
     mixed = (int(text) * int(_MIX)) & (2**64 - 1)
     mixed ^= mixed >> 29
     return ((mixed * 0xBF58476D1CE4E5B9) & (2**64 - 1)) / 2.0**64
-
-
-def audit_units(pool: Pool) -> npt.NDArray[np.uint64]:
-    """Return the units of the audit zone, in the order of the line."""
-    return np.array([row.unit for row in pool.rows if row.zone == AUDIT], np.uint64)

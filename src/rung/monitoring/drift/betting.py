@@ -1,17 +1,17 @@
-"""Bets that change at an unknown time, mixed so that the capital of the mixture can be trusted for ever.
+"""Capital process of a sequential test by betting that detects a change at an unknown time.
 
-A gambler begins with capital 1 and bets against a null hypothesis, row by row, at odds that are fair under it. Each
-factor f is nonnegative, was fixed before its row, and has mean at most 1 under the null; so her capital is a
-nonnegative supermartingale, and by Ville's inequality the chance that it EVER reaches 1/a is at most a (Ville 1939;
-Shafer & Vovk 2019). That holds at every stopping time: looking after every row, or whenever one likes, costs nothing.
+The process starts with capital 1 and bets against a null hypothesis, row by row. Each factor f is nonnegative, fixed
+before its row, and has mean at most 1 under the null. The capital is therefore a nonnegative supermartingale, and by
+Ville's inequality the probability that it EVER reaches 1/a is at most a (Ville 1939; Shafer & Vovk 2019). This holds at
+every stopping time: checking after every row costs nothing.
 
-*When does drift begin?* Unknown, and a gambler who bets from the first row on is ruined by a long quiet time. So of
-the capital a part w(t) is released before row t, sum of all w(t) <= 1, and what is not yet released sleeps:
+The start of a drift is unknown, and a process that bets everything from the first row on loses its capital before a late
+change. So a part w(t) of the capital is released before row t, the sum of all w(t) is at most 1, and the rest is not bet:
 
-    C(t) = (C(t-1) + w(t)) f(t),      capital(t) = sleeping(t) + C(t).
+    C(t) = (C(t-1) + w(t)) f(t),      capital(t) = unreleased(t) + C(t).
 
-A sum of supermartingales that share one history is one. With sleeping(t) = log c / log(c + t) a change at row T costs
-about log T nats, whenever it comes. The released part is dealt evenly to several kinds of bets, which is again a sum.
+A sum of supermartingales with the same history is a supermartingale. With unreleased(t) = log c / log(c + t), a change
+at row T costs about log T nats. The released part is split evenly over several kinds of bets, which is again a sum.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _RELEASE_SCALE = 10.0
 
 
 def log_release_weights(first: int, count: int) -> Floats:
-    """Return log w(t) of rows first .. first + count - 1, counted from 0."""
+    """Return log w(t) for the rows first .. first + count - 1, counted from 0."""
     t = np.arange(first, first + count, dtype=np.float64)
     before, after = (
         math.log(_RELEASE_SCALE) / np.log(_RELEASE_SCALE + t),
@@ -38,15 +38,15 @@ def log_release_weights(first: int, count: int) -> Floats:
 
 
 def unreleased_share(rows: int) -> float:
-    """Return the part of the capital that is not at stake after so many rows."""
+    """Return the share of the capital that is not released after `rows` rows."""
     return math.log(_RELEASE_SCALE) / math.log(_RELEASE_SCALE + rows)
 
 
 @dataclass
 class CapitalProcess:
-    """The capital of one gambler. rows: how many she has bet on. log_bets: log C of each kind of bet.
+    """The capital of one test. rows: number of rows so far. log_bets: log C of each kind of bet.
 
-    peak: the greatest log capital so far: the evidence, which a later quiet time does not take back. peak_row: when.
+    peak: largest log capital so far, which is the evidence of the test; peak_row: its row.
     """
 
     rows: int
@@ -60,12 +60,12 @@ class CapitalProcess:
         return cls(0, np.full(kinds, -np.inf))
 
     def update(self, log_factors: Floats) -> Floats:
-        """Return the log capital after each row, and keep the last. log_factors: [rows, kinds of bets], log f."""
+        """Return the log capital after each row and keep the last. log_factors: [rows, kinds of bets], log f."""
         n, kinds = log_factors.shape
         if n == 0:
             return np.empty(0)
         log_w = log_release_weights(self.rows, n)[:, None] - math.log(kinds)
-        # C(t) = F(t) (C(0) + sum of w(k) / F(k-1)), F the running product of factors: one pass for all rows.
+        # C(t) = F(t) (C(0) + sum of w(k) / F(k-1)), with F the running product of the factors: vectorised over rows.
         running = np.cumsum(log_factors, axis=0)
         before = np.vstack([np.zeros(kinds), running[:-1]])
         terms = log_w - before
@@ -87,7 +87,7 @@ class CapitalProcess:
         return float(np.logaddexp(math.log(unreleased_share(self.rows)), np.logaddexp.reduce(self.log_bets)))
 
     def as_dict(self) -> dict[str, object]:
-        """Return the capital as JSON; -inf, which JSON has not, is null."""
+        """Return the capital as JSON; -inf becomes null."""
         bets = [None if math.isinf(value) else value for value in self.log_bets.tolist()]
         return {"rows": self.rows, "log_bets": bets, "peak": self.peak, "peak_row": self.peak_row}
 

@@ -1,7 +1,6 @@
-"""From a cell to a bin: quantiles of numbers, kinds of categories, lengths and scripts of texts. Fixed once learned.
+"""Functions from a value to a bin: quantiles of numbers, frequent categories, lengths and scripts of texts.
 
-What is kept of the rows it was learned from are edges between quantiles and short hashes of frequent categories:
-no text, and no value that a row could be known by.
+They store edges between quantiles and short hashes of frequent categories: no text, and no value that identifies a row.
 """
 
 from __future__ import annotations
@@ -20,19 +19,19 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 _N_QUANTILES = 30
 _MAX_CATEGORIES = 40
-# Of a text so much is looked at.
+# Characters of a text that are looked at.
 MAX_CHARS = 5_000
 SCRIPTS = ("LATIN", "CJK", "HIRAGANA", "KATAKANA", "HANGUL", "CYRILLIC", "ARABIC", "DEVANAGARI", "GREEK", "THAI", "other", "none")  # fmt: skip
 
 
 class Binning(Protocol):
-    """A way to put cells into bins. key: how it is known in the reference."""
+    """Assigns values to bins. key: its type in the file of the reference."""
 
     key: str
 
     @property
     def n_bins(self) -> int:
-        """Return how many bins there are."""
+        """Return the number of bins."""
         ...
 
     def assign(self, cells: Sequence[Any]) -> Ints:
@@ -45,7 +44,7 @@ class Binning(Protocol):
 
 
 class QuantileBins:
-    """Numbers by the quantiles of earlier ones; the last bin holds what is missing."""
+    """Bins of numbers between the quantiles of the fitted values. The last bin is for missing values."""
 
     key = "quantiles"
 
@@ -54,13 +53,13 @@ class QuantileBins:
 
     @classmethod
     def fit(cls, values: Sequence[Any]) -> QuantileBins:
-        """Return the quantiles of numbers; where some number is frequent it has a bin of its own."""
+        """Return bins between the quantiles of these numbers. A frequent number gets a bin of its own."""
         found = _to_floats(values)
         found = found[np.isfinite(found)]
         if not len(found):
             return cls([])
         inner = np.quantile(found, np.linspace(0, 1, _N_QUANTILES + 1)[1:-1], method="lower")
-        # An edge just above a value parts it from what is greater; one at it, from what is smaller.
+        # An edge at a value separates it from smaller ones, an edge just above it from larger ones.
         often = [value for value, count in Counter(inner.tolist()).items() if count > 1]
         return cls(np.unique([*inner, *np.nextafter(often, np.inf)]).tolist())
 
@@ -78,13 +77,13 @@ class QuantileBins:
 
 
 class TextLengthBins(QuantileBins):
-    """Texts by their number of characters."""
+    """Bins of texts by their number of characters."""
 
     key = "lengths"
 
     @classmethod
     def fit(cls, values: Sequence[Any]) -> TextLengthBins:
-        """Return the quantiles of the lengths of texts."""
+        """Return bins between the quantiles of the lengths of these texts."""
         return cls(QuantileBins.fit([_length(value) for value in values]).edges.tolist())
 
     def assign(self, cells: Sequence[Any]) -> Ints:
@@ -92,7 +91,7 @@ class TextLengthBins(QuantileBins):
 
 
 class CategoryBins:
-    """Categories, the most frequent first; then all others, then what is missing."""
+    """One bin per frequent category, the most frequent first; then one for all others, and one for missing values."""
 
     key = "categories"
 
@@ -102,7 +101,7 @@ class CategoryBins:
 
     @classmethod
     def fit(cls, values: Sequence[Any]) -> CategoryBins:
-        """Return the frequent categories among these."""
+        """Return bins for the frequent categories among these values."""
         counts = Counter(_hash(str(value)) for value in values if not _is_missing(value))
         ordered = sorted(counts, key=lambda name: (-counts[name], name))
         return cls([name for name in ordered if counts[name] > 1][:_MAX_CATEGORIES])
@@ -123,7 +122,7 @@ class CategoryBins:
 
 
 class ScriptBins:
-    """Texts by the script most of their letters are of, and how many of them are: nearly all, most, or a mixture."""
+    """Bins of texts by their main script and its share of the letters: above 95 %, above 70 %, or less."""
 
     key = "scripts"
     n_bins = 3 * len(SCRIPTS)
@@ -136,7 +135,7 @@ class ScriptBins:
 
 
 class FixedBins:
-    """Values that are bins already, or the names of a fixed list; what is not in it has the last bin."""
+    """One bin per name of a fixed list. The last bin is for all other values."""
 
     key = "given"
 
@@ -156,7 +155,7 @@ class FixedBins:
 
 
 def binning_from_dict(raw: Mapping[str, Any]) -> Binning:
-    """Return what an `as_dict` wrote."""
+    """Return the binning that `as_dict` wrote."""
     made: dict[str, Any] = {
         "quantiles": lambda: QuantileBins(raw["edges"]),
         "lengths": lambda: TextLengthBins(raw["edges"]),
@@ -173,7 +172,7 @@ def _to_floats(cells: Sequence[Any]) -> npt.NDArray[np.float64]:
 
 
 def _to_float(cell: Any) -> float:
-    """Return a number; what is a word where numbers are read counts as missing."""
+    """Return a cell as a number, NaN if it is not one."""
     try:
         return float(cell)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""How evidence went, in few points: for a picture, whatever the length of the stream."""
+"""History of the evidence of a test, downsampled to at most 200 points for a chart."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAX_POINTS = 200
 
 @dataclass
 class EvidenceHistory:
-    """Of every `stride` rows the greatest log capital. points: (rows so far, log capital)."""
+    """The largest log capital of every `stride` rows. points: (rows so far, log capital)."""
 
     stride: int = 10
     points: list[tuple[int, float]] = field(default_factory=list)

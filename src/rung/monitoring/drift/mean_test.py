@@ -1,9 +1,9 @@
-"""Has the mean of a value in [0, 1] left an interval that was stated beforehand? A bet against it, valid for ever.
+"""Sequential test of whether the mean of a value in [0, 1] lies in a given interval, valid at every stopping time.
 
-Null hypothesis: rows are drawn from one source, and their mean lies in [low, high]. The factors 1 + s (x - high) and
-1 + s (low - x) with 0 < s small enough never to be negative have mean at most 1 under it, so the capital is a
-nonnegative supermartingale (Waudby-Smith & Ramdas 2024). The interval is a number that the alarm repeats: what is
-certain is "the share of what is served is outside of what is stated", wherever the statement came from.
+Null hypothesis: rows are drawn from one distribution whose mean lies in [low, high]. The factors 1 + s (x - high) and
+1 + s (low - x), with s > 0 small enough that they are never negative, have mean at most 1 under the null, so the capital
+is a nonnegative supermartingale (Waudby-Smith & Ramdas 2024). An alarm states that the mean of the served rows lies
+outside the interval; it says nothing about where the interval came from.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import numpy as np
 
 from rung.monitoring.drift.betting import CapitalProcess, Floats
 
-# Stakes as shares of the largest that cannot ruin.
+# Stakes as shares of the largest stake that keeps the factor nonnegative.
 _STAKES = (0.03, 0.1, 0.3, 0.7)
 
 
 @dataclass
 class MeanTest:
-    """The test of one mean. low, high: the interval; 0 and 1 are no limit on that side. total, rows: what was seen."""
+    """The test of one mean. low, high: the interval; 0 and 1 mean no limit on that side. total, rows: sum and number of values."""
 
     low: float
     high: float
@@ -32,13 +32,13 @@ class MeanTest:
     capital: CapitalProcess = field(default_factory=lambda: CapitalProcess.initial(2 * len(_STAKES)))
 
     def update(self, values: Floats) -> Floats:
-        """Return the log capital after each row; values: in [0, 1], in the order they came."""
+        """Return the log capital after each row. values: in [0, 1], in the order of arrival."""
         x = np.asarray(values, dtype=np.float64)
         if len(x) and not (x.min() >= 0.0 and x.max() <= 1.0):
             raise ValueError("values must lie in [0, 1]")
         up = [np.log1p(s / max(self.high, 1e-9) * (x - self.high)) for s in _STAKES]
         down = [np.log1p(s / max(1 - self.low, 1e-9) * (self.low - x)) for s in _STAKES]
-        # At its end an interval allows everything on that side: there is nothing to bet against.
+        # Without a limit on a side there is nothing to bet against.
         none = np.zeros_like(x)
         sides = (up if self.high < 1.0 else [none] * len(up)) + (
             down if self.low > 0.0 else [none] * len(down)
@@ -49,7 +49,7 @@ class MeanTest:
 
     @property
     def mean(self) -> float | None:
-        """Return the mean of what was seen; None before the first row."""
+        """Return the mean of the values so far; None before the first row."""
         return self.total / self.rows if self.rows else None
 
     def as_dict(self) -> dict[str, Any]:
@@ -71,9 +71,9 @@ class MeanTest:
 
 
 def chernoff_interval(mean: float, rows: int, alpha: float) -> tuple[float, float]:
-    """Return an interval of the true mean of independent values in [0, 1], wrong with probability at most alpha.
+    """Return a confidence interval of the mean of independent values in [0, 1], with error at most alpha.
 
-    Chernoff's bound by Kullback-Leibler divergence (Hoeffding 1963, theorem 1): exact at every size, without SciPy.
+    Chernoff's bound with the Kullback-Leibler divergence (Hoeffding 1963, theorem 1): valid at every size, without SciPy.
     """
     if rows == 0:
         return 0.0, 1.0
@@ -90,7 +90,7 @@ def chernoff_interval(mean: float, rows: int, alpha: float) -> tuple[float, floa
 
 
 def _bernoulli_kl(p: float, q: float) -> float:
-    """Return the divergence of a coin of p from one of q, in nats."""
+    """Return the Kullback-Leibler divergence of Bernoulli(p) from Bernoulli(q), in nats."""
     q = min(max(q, 1e-15), 1 - 1e-15)
     first = p * math.log(p / q) if p > 0 else 0.0
     return first + ((1 - p) * math.log((1 - p) / (1 - q)) if p < 1 else 0.0)

@@ -1,11 +1,11 @@
-"""The reference that ships with a bundle: what rows and answers looked like when the model was built.
+"""The drift reference that ships with a bundle: distributions of inputs and answers when the model was built.
 
-`drift.json` and `drift.safetensors` beside the model, hashed in the manifest: edges of bins, counts, word buckets. It
-holds no text, no row, and no value of a row; well under 200 KB.
+It consists of `drift.json` and `drift.safetensors`, hashed in the manifest: edges of bins, counts, word buckets. It
+contains no text, no row and no value of a row, and is well below 200 KB.
 
-Why the counts are a fair reference: the training rows are dealt at random into two parts. One fixes every function
-from a row to a bin, the other is only counted. So the counted rows relate to those functions as rows that come later
-do, and exchangeability of rows carries over to their bins; rows that had helped to choose the bins would not.
+The training rows are split at random into two parts. One fits every function from a row to a bin; the other is only
+counted. The counted rows are therefore independent of these functions, as served rows are, and exchangeability of rows
+carries over to their bins. Rows that had helped to fit the bins would not be exchangeable with served rows.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from rung.core.errors import BundleError, RungError
 from rung.core.files import write_json
 from rung.core.types import Columns, Prediction, Schema
 from rung.monitoring.drift.binning import Binning, FixedBins, QuantileBins, binning_from_dict
-from rung.monitoring.drift.statistics import InputStatistics, unmonitored_inputs
+from rung.monitoring.drift.statistics import InputStatistics
 
 FORMAT = 1
 FILE_NAME, ARRAYS_FILE_NAME = "drift.json", "drift.safetensors"
-# Rows that fix the bins, and rows that are counted.
+# Most rows that fit the bins, and most rows that are counted.
 MAX_FIT_ROWS, MAX_COUNTED_ROWS = 2_400, 2_400
 _MAX_LABELS = 20
 _ERROR_QUANTILE = 0.9
@@ -34,10 +34,11 @@ _ERROR_QUANTILE = 0.9
 
 @dataclass(frozen=True)
 class PredictionReference:
-    """Answers on held-out training rows. value, sureness: how to bin them; the latter None where none is given.
+    """Distribution of answers on held-out training rows.
 
-    labels: the frequent ones, with how many of `rows` answers each had. sure: mean probability. missed: answers that
-    were wrong, or of numbers further off than `miss_above`.
+    value_bins, confidence_bins: binnings of answers and of their probabilities, None where there are no probabilities.
+    label_counts: how many of the `rows` answers had each frequent label. n_errors: wrong answers, or numeric answers
+    whose absolute error exceeds `error_threshold`.
     """
 
     rows: int
@@ -76,7 +77,7 @@ class PredictionReference:
 
 @dataclass(frozen=True)
 class DriftReference:
-    """The sketch, the counts of each statistic in the rows it did not see, and the answers on held-out rows."""
+    """The fitted input statistics, the counts of their bins on other rows, and the answers on held-out rows."""
 
     inputs: InputStatistics
     counts: Mapping[str, Sequence[int]]
@@ -85,10 +86,10 @@ class DriftReference:
     unmonitored: Sequence[str]
 
     def save(self, folder: Path) -> None:
-        """Write both files into a bundle's folder, before its manifest is made."""
+        """Write both files into a bundle's folder, before its manifest is written."""
         from safetensors.numpy import save_file
 
-        said = {
+        facts = {
             "format": FORMAT,
             "rows": self.rows,
             "sketch": self.inputs.as_dict(),
@@ -96,7 +97,7 @@ class DriftReference:
             "answers": self.predictions.as_dict(),
             "not_watched": list(self.unmonitored),
         }
-        write_json(folder / FILE_NAME, said)
+        write_json(folder / FILE_NAME, facts)
         if self.inputs.text_model is not None:
             save_file(self.inputs.text_model.arrays(), folder / ARRAYS_FILE_NAME)
 
@@ -104,55 +105,59 @@ class DriftReference:
 def fit_input_reference(
     schema: Schema, columns: Columns, seed: int
 ) -> tuple[InputStatistics, dict[str, list[int]], int]:
-    """Return the sketch of training rows, the counts of the rows that did not make it, and how many those are."""
+    """Return the statistics fitted on one part of the rows, the counts of their bins on the other part, and its size."""
     rows = len(next(iter(columns.values()), ()))
     order = np.random.default_rng([seed, 1]).permutation(rows)
-    learned, counted = np.split(order, [(rows + 1) // 2])
+    fitted, counted = np.split(order, [(rows + 1) // 2])
     parts = [
         {name: [cells[i] for i in part.tolist()] for name, cells in columns.items()}
-        for part in (learned[:MAX_FIT_ROWS], counted[:MAX_COUNTED_ROWS])
+        for part in (fitted[:MAX_FIT_ROWS], counted[:MAX_COUNTED_ROWS])
     ]
-    sketch = InputStatistics.fit(schema, parts[0], seed)
-    bins = sketch.assign_bins(schema, parts[1])
-    sizes = {item.key: item.binning.n_bins for item in sketch.statistics}
+    statistics = InputStatistics.fit(schema, parts[0], seed)
+    bins = statistics.assign_bins(schema, parts[1])
+    sizes = {item.key: item.binning.n_bins for item in statistics.statistics}
     counts = {key: np.bincount(found, minlength=sizes[key]).tolist() for key, found in bins.items()}
-    return sketch, counts, min(len(counted), MAX_COUNTED_ROWS)
+    return statistics, counts, min(len(counted), MAX_COUNTED_ROWS)
 
 
 def fit_prediction_reference(
     schema: Schema, truths: Sequence[Any], answers: Sequence[Prediction]
 ) -> PredictionReference:
-    """Return what held-out answers look like."""
+    """Return the distribution of answers on held-out rows. truths, answers: of the same rows."""
     values = [answer.value for answer in answers]
     scores = [answer.score for answer in answers if answer.score is not None]
-    sureness = QuantileBins.fit(scores) if scores and len(scores) == len(answers) else None
-    sure = round(float(np.mean(scores)), 6) if sureness is not None else None
+    bins = QuantileBins.fit(scores) if scores and len(scores) == len(answers) else None
+    mean = round(float(np.mean(scores)), 6) if bins is not None else None
     if schema.labels:
         counts = dict.fromkeys(schema.labels, 0)
         for value in values:
             counts[value] = counts.get(value, 0) + 1
         frequent = sorted(counts, key=lambda label: -counts[label])[:_MAX_LABELS]
-        wrong = sum(value != truth for value, truth in zip(values, truths, strict=True))
+        n_errors = sum(value != truth for value, truth in zip(values, truths, strict=True))
         labels = {label: counts[label] for label in frequent}
-        return PredictionReference(len(values), FixedBins(schema.labels), sureness, labels, sure, wrong, None)
+        return PredictionReference(len(values), FixedBins(schema.labels), bins, labels, mean, n_errors, None)
     if not all(isinstance(value, int | float) for value in [*values, *truths]):
-        return PredictionReference(len(values), FixedBins([]), sureness, {}, sure, 0, None)
-    off = np.abs(np.asarray(values, dtype=float) - np.asarray(truths, dtype=float))
-    # Half of the rows say how far off is bad; the other half are counted.
-    limit = float(np.quantile(off[::2], _ERROR_QUANTILE)) if len(off) else 0.0
-    missed = int((off[1::2] > limit).sum())
-    return PredictionReference(len(off[1::2]), QuantileBins.fit(values), None, {}, None, missed, limit)
+        return PredictionReference(len(values), FixedBins([]), bins, {}, mean, 0, None)
+    errors = np.abs(np.asarray(values, dtype=float) - np.asarray(truths, dtype=float))
+    # Half of the rows give the threshold; errors are counted on the other half.
+    threshold = float(np.quantile(errors[::2], _ERROR_QUANTILE)) if len(errors) else 0.0
+    n_errors = int((errors[1::2] > threshold).sum())
+    return PredictionReference(
+        len(errors[1::2]), QuantileBins.fit(values), None, {}, None, n_errors, threshold
+    )
 
 
 def read_reference(bundle: Path) -> DriftReference:
-    """Return the reference of a bundle whose files were checked; raises RungError where it has none, BundleError
-    where it cannot be read."""
+    """Return the reference of a bundle whose files were verified.
+
+    Raises RungError where the bundle has none, BundleError where it cannot be read.
+    """
     path = bundle / FILE_NAME
     if not path.is_file():
         raise RungError(
-            "this bundle has no reference to hold served rows against: it was built before rung made one",
+            "this bundle has no drift reference: it was built by a version of rung that wrote none",
             str(path),
-            "Build it again: rung build. The certificate stays, for the same bundle needs no new look.",
+            "Build it again: rung build. The certificate stays valid: the same bundle needs no new look.",
         )
     try:
         from safetensors.numpy import load_file
@@ -163,27 +168,12 @@ def read_reference(bundle: Path) -> DriftReference:
                 f"the reference has format {raw['format']}, this rung reads up to {FORMAT}", path.name, "pip install -U rung"
             )  # fmt: skip
         arrays = load_file(bundle / ARRAYS_FILE_NAME) if raw["sketch"]["word_rows"] else {}
-        sketch = InputStatistics.from_dict(raw["sketch"], arrays)
-        return DriftReference(
-            sketch,
-            raw["counts"],
-            raw["rows"],
-            PredictionReference.from_dict(raw["answers"]),
-            raw["not_watched"],
-        )
+        inputs = InputStatistics.from_dict(raw["sketch"], arrays)
+        predictions = PredictionReference.from_dict(raw["answers"])
+        return DriftReference(inputs, raw["counts"], raw["rows"], predictions, raw["not_watched"])
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise BundleError(
             f"the reference cannot be read: {type(error).__name__} {error}",
             path.name,
             "Build the bundle again.",
         ) from None
-
-
-def make_reference(
-    schema: Schema, columns: Columns, truths: Sequence[Any], answers: Sequence[Prediction], seed: int
-) -> DriftReference:
-    """Return the reference of a model. columns: inputs of its training rows. truths, answers: of held-out ones."""
-    sketch, counts, rows = fit_input_reference(schema, columns, seed)
-    return DriftReference(
-        sketch, counts, rows, fit_prediction_reference(schema, truths, answers), unmonitored_inputs(schema)
-    )

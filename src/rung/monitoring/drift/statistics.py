@@ -1,8 +1,8 @@
-"""What is watched of a row, statistic by statistic: each a function from a row to a bin, learned once and then fixed.
+"""The monitored statistics of inputs. Each is a function from a row to a bin, fitted once on training rows.
 
-Of fields: length and script of a text, the value of a number or category. Of whole rows: how rare their words are, how
-far they are from every topic and which topic is nearest; of a table, how unusual its cells are taken together. Times
-are not watched: they move on by themselves.
+Per field: what its kind measures, such as the length and script of a text or the value of a number or category. Per row:
+the rarity of its words, the distance to the nearest topic, and the nearest topic; for tables, the mean surprisal of the
+cells. Times are not monitored, because they always change.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from rung.monitoring.drift.binning import (
     binning_from_dict,
 )
 
-# Of the rows used to learn, so many fix the functions; the rest their edges.
+# Share of the rows that fits the text model and the bin shares; the others give the bin edges of row statistics.
 _MODEL_SHARE = 2 / 3
-# How what a kind measures is put into bins.
+# Scale of a measure -> how its values are binned.
 _SCALES: Mapping[str, Callable[[Sequence[Any]], Binning]] = {
     NUMBER: QuantileBins.fit,
     CATEGORY: CategoryBins.fit,
@@ -38,8 +38,8 @@ _SCALES: Mapping[str, Callable[[Sequence[Any]], Binning]] = {
 }
 
 
-class RowSpace(Protocol):
-    """Where the texts of a whole row lie among those of training: what `Kind.space` learns."""
+class TextModel(Protocol):
+    """Model of the training texts, fitted by the class that `Kind.space` returns. rows: of texts it was fitted on."""
 
     rows: int
 
@@ -47,7 +47,7 @@ class RowSpace(Protocol):
     def topics(self) -> int: ...
 
     def measure(self, texts: Sequence[str]) -> tuple[Any, Any, Any]:
-        """Return of each row how rare its words are, how far it is from every topic, and its nearest topic."""
+        """Return for each text the rarity of its words, its distance to the nearest topic, and that topic."""
         ...
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]: ...
@@ -55,7 +55,7 @@ class RowSpace(Protocol):
 
 @dataclass(frozen=True)
 class Statistic:
-    """One thing that is watched. name: of a field, or "" for the whole row. what: length, script, value, words, ..."""
+    """One monitored statistic. measure: length, script, value, words, ... field: its name, "" for the whole row."""
 
     measure: str
     field: str
@@ -63,26 +63,29 @@ class Statistic:
 
     @property
     def key(self) -> str:
-        """Return the statistic's name in files and messages."""
+        """Return the name of the statistic in files and messages."""
         return f"{self.measure}:{self.field}" if self.field else self.measure
 
 
 class InputStatistics:
-    """The statistics of a model's inputs. shares: of a table, of each cell statistic the share of rows in each bin."""
+    """The statistics of a model's inputs.
+
+    text_model: None where no field is a text. bin_shares: for each cell statistic of a table, the share of rows in each bin.
+    """
 
     def __init__(
         self,
         statistics: Sequence[Statistic],
-        words: RowSpace | None,
-        shares: Mapping[str, Sequence[float]],
+        text_model: TextModel | None,
+        bin_shares: Mapping[str, Sequence[float]],
     ) -> None:
         self.statistics = tuple(statistics)
-        self.text_model = words
-        self.bin_shares = {key: np.asarray(value, dtype=np.float64) for key, value in shares.items()}
+        self.text_model = text_model
+        self.bin_shares = {key: np.asarray(value, dtype=np.float64) for key, value in bin_shares.items()}
 
     @classmethod
     def fit(cls, schema: Schema, columns: Columns, seed: int = 0) -> InputStatistics:
-        """Return the statistics of these rows. Some fix what is common, others the edges between bins."""
+        """Return the statistics of these rows. columns: values by field name."""
         rows = len(next(iter(columns.values()), ()))
         order = np.random.default_rng(seed).permutation(rows)
         first, second = (
@@ -90,25 +93,30 @@ class InputStatistics:
         )
         found, shares = [], {}
         for field in schema.inputs:
-            for what, (scale, cells) in kind(field.kind).measure(list(columns[field.name])).items():
-                made = _SCALES[scale](cells)
-                found.append(Statistic(what, field.name, made))
-                if what == "value":
-                    counts = np.bincount(made.assign(list(first[field.name])), minlength=made.n_bins) + 0.5
+            for measure, (scale, cells) in kind(field.kind).measure(list(columns[field.name])).items():
+                binning = _SCALES[scale](cells)
+                found.append(Statistic(measure, field.name, binning))
+                if measure == "value":
+                    bins = binning.assign(list(first[field.name]))
+                    counts = np.bincount(bins, minlength=binning.n_bins) + 0.5
                     shares[field.name] = (counts / counts.sum()).tolist()
         texts = _joined_texts(schema, first)
-        words = _text_model_class(schema).fit(texts, seed) if texts else None
-        sketch = cls(found, words, shares)
-        if words is not None:
-            rarity, distance, _ = words.measure(_joined_texts(schema, second))
-            found += [Statistic("words", "", QuantileBins.fit(rarity.tolist())), Statistic("distance", "", QuantileBins.fit(distance.tolist()))]  # fmt: skip
-            found.append(Statistic("topic", "", FixedBins([str(topic) for topic in range(words.topics)])))
+        text_model = _text_model_class(schema).fit(texts, seed) if texts else None
+        fields_only = cls(found, text_model, shares)
+        if text_model is not None:
+            rarity, distance, _ = text_model.measure(_joined_texts(schema, second))
+            found.append(Statistic("words", "", QuantileBins.fit(rarity.tolist())))
+            found.append(Statistic("distance", "", QuantileBins.fit(distance.tolist())))
+            found.append(
+                Statistic("topic", "", FixedBins([str(topic) for topic in range(text_model.topics)]))
+            )
         if len(shares) > 1:
-            found.append(Statistic("cells", "", QuantileBins.fit(sketch.mean_surprisal(second).tolist())))
-        return cls(found, words, shares)
+            surprisal = fields_only.mean_surprisal(second)
+            found.append(Statistic("cells", "", QuantileBins.fit(surprisal.tolist())))
+        return cls(found, text_model, shares)
 
     def assign_bins(self, schema: Schema, columns: Columns) -> dict[str, Ints]:
-        """Return of each statistic the bin of each row. Raises KeyError for a column that is not there."""
+        """Return statistic key -> bin of each row. Raises KeyError for a missing column."""
         found: dict[str, Ints] = {}
         whole: dict[str, Any] = {}
         if self.text_model is not None:
@@ -124,7 +132,7 @@ class InputStatistics:
         rows = len(next(iter(columns.values()), ()))
         for item in self.statistics:
             if item.field:
-                # What was measured once and is not any more counts as missing.
+                # A measure that the kind no longer has counts as missing.
                 _, cells = measured[item.field].get(item.measure, (NUMBER, [None] * rows))
             else:
                 cells = whole[item.measure]
@@ -135,7 +143,7 @@ class InputStatistics:
         return any(item.field == field for item in self.statistics)
 
     def mean_surprisal(self, columns: Columns) -> npt.NDArray[np.float64]:
-        """Return how unusual each row's cells are, the mean of -log of the share of each cell's bin."""
+        """Return for each row the mean over its cells of -log(share of the cell's bin)."""
         total = np.zeros(len(next(iter(columns.values()), ())))
         for item in self.statistics:
             if item.measure == "value":
@@ -143,7 +151,7 @@ class InputStatistics:
         return total / max(len(self.bin_shares), 1)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all but the arrays of the words as JSON."""
+        """Return everything but the arrays of the text model as JSON."""
         return {
             "statistics": [
                 {"what": s.measure, "field": s.field, "bins": s.binning.as_dict()} for s in self.statistics
@@ -156,21 +164,22 @@ class InputStatistics:
     def from_dict(
         cls, raw: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[np.generic]]
     ) -> InputStatistics:
-        """Return what `as_dict` and the arrays say."""
-        words = kind("text").space().from_arrays(raw["word_rows"], arrays) if raw["word_rows"] else None
+        """Return the statistics that `as_dict` wrote. arrays: of the text model."""
+        n_texts = raw["word_rows"]
+        text_model = kind("text").space().from_arrays(n_texts, arrays) if n_texts else None
         statistics = [
             Statistic(s["what"], s["field"], binning_from_dict(s["bins"])) for s in raw["statistics"]
         ]
-        return cls(statistics, words, raw["shares"])
+        return cls(statistics, text_model, raw["shares"])
 
 
 def unmonitored_inputs(schema: Schema) -> list[str]:
-    """Return the inputs that nothing watches: times, which move on by themselves, and kinds without a statistic."""
+    """Return the inputs without a statistic: times, which always change, and kinds that measure nothing."""
     return [field.name for field in schema.inputs if not kind(field.kind).measure([])]
 
 
 def _text_model_class(schema: Schema) -> Any:
-    """Return the class that learns a space of whole rows: that of the first kind which has one."""
+    """Return the text model class of the first kind that has one."""
     return next(space for field in schema.inputs if (space := kind(field.kind).space()) is not None)
 
 
@@ -179,6 +188,6 @@ def _select_rows(columns: Columns, rows: npt.NDArray[np.int64]) -> dict[str, lis
 
 
 def _joined_texts(schema: Schema, columns: Columns) -> list[str]:
-    """Return the texts of each row as one; [] where no field is a text."""
+    """Return the texts of each row joined by newlines; [] where no field is a text."""
     texts = [columns[field.name] for field in schema.inputs if kind(field.kind).space() is not None]
     return ["\n".join("" if cell is None else str(cell) for cell in row) for row in zip(*texts, strict=True)]
