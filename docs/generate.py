@@ -1,4 +1,4 @@
-"""Write the reference pages from the code: `python docs/generate.py`; `--check` fails when they are stale."""
+"""Generate the reference pages from the code: `python docs/generate.py`; `--check` fails if they are stale."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ REFERENCE = Path(__file__).parent / "reference"
 EFFORT = """
 ## Effort
 
-| effort | what is searched |
+| effort | search space |
 |---|---|
-| 0 | words, one head (SVC, C = 1): seconds |
-| 1 | words, SVC, two strengths |
-| 2 | words, and characters beside them up to 6 million characters of training text; SVC and ridge, three strengths (default) |
-| 3 | characters up to 20 million; logistic regression too; five strengths; twice the rows searched on |
-| 4 | five folds; characters up to 60 million; four times the rows searched on |
-| 5 | characters up to 200 million; eight times the rows searched on |
+| 0 | word n-grams, one head (SVC, C = 1): seconds |
+| 1 | word n-grams, SVC, two regularisation strengths |
+| 2 | word n-grams, and character n-grams up to 6 million characters of training text; SVC and ridge, three strengths (default) |
+| 3 | character n-grams up to 20 million; also logistic regression; five strengths; twice the rows in the search |
+| 4 | five folds; character n-grams up to 60 million; four times the rows in the search |
+| 5 | character n-grams up to 200 million; eight times the rows in the search |
 
-Anything the dial sets can be set explicitly under `ladder: [{model: ..., params: {...}}]`.
+Everything that effort sets can also be set explicitly under `ladder: [{model: ..., params: {...}}]`.
 
 ## Fits of a rung
 
@@ -59,8 +59,8 @@ budget: {effort: 2, minutes: 30}
 ```"""
     params = "\n\n".join(_params(name) for name in registry.model_names())
     return (
-        "# product.yaml\n\nThe whole product in one file. Unknown keys, wrong types and impossible combinations are "
-        f"reported all at once, each with its line. Paths start at the file's folder.\n\n{example}\n\n"
+        "# product.yaml\n\nThe specification of a product in one file. Unknown keys, wrong types and impossible combinations are "
+        f"reported together, each with its line. Paths are relative to the file's folder.\n\n{example}\n\n"
         f"| key | type | default | meaning |\n|---|---|---|---|\n{rows}\n{EFFORT}\n## Parameters of each model family\n\n{params}\n"
     )
 
@@ -70,7 +70,7 @@ def _params(name: str) -> str:
 
     family = registry.model(name)
     fields, shown = dataclasses.fields(family.Params), family.Params()
-    listed = "\n".join(f"- `{f.name}`: {getattr(shown, f.name)!r}" for f in fields) or "- nothing to set"
+    listed = "\n".join(f"- `{f.name}`: {getattr(shown, f.name)!r}" for f in fields) or "- no parameters"
     return f"### {name}\n\n{(family.__doc__ or '').strip().splitlines()[0]}\n\n{listed}"
 
 
@@ -78,7 +78,7 @@ def report_page() -> str:
     """Return the page of report.json."""
     rows = "\n".join(f"| `{key}` | {kind} | {meaning} |" for key, kind, meaning in KEYS)
     return (
-        "# report.json\n\nStands in every finished run folder, beside `report.html`. Keys are only ever added.\n\n"
+        "# report.json\n\nPart of every finished run folder, next to `report.html`. Keys may be added, but not renamed or removed.\n\n"
         f"| key | type | meaning |\n|---|---|---|\n{rows}\n"
     )
 
@@ -86,7 +86,7 @@ def report_page() -> str:
 def cli_page() -> str:
     """Return the page of the command line."""
     parts = [
-        "# The command line\n\nExit codes: 0 ok, 2 user error (the message says how to fix it), 3 no rung clears the bar, the\nchallenger is rejected, or drift is found.\n"
+        "# Command line\n\nExit codes: 0 ok, 2 user error (the message says how to fix it), 3 no rung clears the bar, the\nchallenger is rejected, or drift is found.\n"
     ]
     for name in COMMANDS:
         command = root.get_command(click.Context(root), name)
