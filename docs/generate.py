@@ -10,7 +10,7 @@ import click
 from rung.building.report import KEYS
 from rung.cli import COMMANDS, root
 from rung.core import registry
-from rung.core.spec.product import Product, keys_of
+from rung.core.spec.product import Product, iter_keys
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -47,7 +47,7 @@ three fits on an eighth, a quarter and half of a fold; it is left out where a fi
 def product_page() -> str:
     """Return the page of product.yaml."""
     rows = "\n".join(
-        f"| `{key}` | {kind} | {default} | {note} |" for key, kind, default, note in keys_of(Product)
+        f"| `{key}` | {kind} | {default} | {note} |" for key, kind, default, note in iter_keys(Product)
     )
     example = """```yaml
 name: tickets

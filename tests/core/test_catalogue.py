@@ -115,7 +115,7 @@ def test_every_metric_of_a_task_has_a_name():
         task = registry.task(name)
         for metric in task.metrics(task.schema(["text"], ["a", "b"])):
             kind, colon, _ = metric.name.partition(":")
-            assert messages.knows(f"metric.{kind}{'_of' if colon else ''}", "zh"), metric.name
+            assert messages.has_message(f"metric.{kind}{'_of' if colon else ''}", "zh"), metric.name
 
 
 def test_words_come_in_the_language_asked_for():

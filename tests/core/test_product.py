@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rung.core.errors import SpecError
-from rung.core.spec.product import Product, keys_of, load_product, parse_product, safe_name
+from rung.core.spec.product import Product, iter_keys, load_product, parse_product, safe_name
 from rung.core.spec.renamed import RenamedKeyWarning
 from rung.core.spec.serve import ServeSpec
 
@@ -119,7 +119,7 @@ def test_safe_names_are_names(name: str) -> None:
 
 
 def test_every_key_has_a_description() -> None:
-    keys = list(keys_of(Product))
+    keys = list(iter_keys(Product))
     assert len({name for name, *_ in keys}) == len(keys)
     assert [name for name, _, _, note in keys if not note] == []
 
@@ -144,7 +144,7 @@ VALUES = st.recursive(
 
 
 @settings(max_examples=150, deadline=None)
-@given(key=st.sampled_from([name for name, *_ in keys_of(Product)]), value=VALUES)
+@given(key=st.sampled_from([name for name, *_ in iter_keys(Product)]), value=VALUES)
 def test_no_value_of_any_key_is_more_than_a_spec_error(key: str, value: object) -> None:
     import yaml
 

@@ -241,12 +241,12 @@ def test_training_rows_later_than_certification_rows(look, plain):
 
 
 def test_every_check_has_words_in_both_languages(look, plain):
-    from rung.core.messages import knows
+    from rung.core.messages import has_message
 
     for name in checks():
         for lang in ("en", "zh"):
             for part in ("name", "what", "cost", "remedy"):
-                assert knows(f"finding.{name}.{part}", lang), (name, part)
+                assert has_message(f"finding.{name}.{part}", lang), (name, part)
 
 
 def test_checks_of_targets_are_left_out_where_there_are_none(look, plain, tmp_path, prepared):

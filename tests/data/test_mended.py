@@ -140,7 +140,7 @@ def test_several_inputs_share_their_marks(tmp_path):
     [
         ("privacy: {mask: [fone]}\n", "line 4, privacy.mask.0: must be 'secret', 'email', 'cn_id', 'card', 'ip', 'phone', 'plate' or 'person', not 'fone'."),
         ("privacy: {mask: [phone], drop: phone}\n", "line 4, privacy: 'phone' cannot be masked and dropped: keep it in one list."),
-        ("privacy: {hide: all}\n", "line 4, privacy.hide: is not a key here."),
+        ("privacy: {hide: all}\n", "line 4, privacy.hide: is not a valid key."),
     ],
 )  # fmt: skip
 def test_mistakes_in_privacy(spec, words):

@@ -75,6 +75,8 @@ ONLY_CHECKED = {
     ("README*.md", "rung "): "the output of make demo: figures of one machine",
     ("docs/howto/rules*.md", "Error: "): "what wrong rules are told: both texts are tested, in tests/e2e/test_known_answers.py "
     "and test_the_mistake_the_rules_page_shows",
+    ("docs/howto/serve-in-production*.md", "curl localhost:8000/v1/models/photos"): "an upload to a model of images: "
+    "tests/serve/test_uploads.py sends such forms",
     ("docs/howto/tables*.md", "python examples/fetch.py"): "a build of minutes: tests/e2e/test_table_products.py builds such tables",
     ("docs/index*.md", "rung plan tickets.csv"): "the first three commands of the tutorial, which is followed",
 }  # fmt: skip

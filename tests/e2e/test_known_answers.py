@@ -95,7 +95,7 @@ def test_wrong_labels_in_rules_are_all_said_with_their_lines(news_csv, tmp_path)
         ("{matches: ' ** ', answer: sports}", "rules.0: it would answer every text; write what to look for."),
         ("{matches: '＊　＊', answer: sports}", "rules.0: it would answer every text"),
         ("{contains: '　', answer: sports}", "rules.0: it would answer every text"),
-        ("{contain: cup, answer: sports}", "rules.0.contain: is not a key here. Did you mean 'contains'?"),
+        ("{contain: cup, answer: sports}", "rules.0.contain: is not a valid key. Did you mean 'contains'?"),
         ("{contains: cup}", "rules.0.answer: is missing."),
         ("{contains: 7, answer: sports}", "rules.0.contains: must be text, not 7. Put it in quotes."),
     ],

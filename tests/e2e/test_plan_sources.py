@@ -117,9 +117,9 @@ def test_what_the_user_says_wins(tickets: list[list[str]], tmp_path: Path) -> No
     [
         ({"data": {"target": "que"}}, "there is no column 'que' (data.target)\nDid you mean 'queue'?"),
         ({"data": {"group": "customer"}}, "there is no column 'customer' (data.group)\nDid you mean 'customer_id'?"),
-        ({"data": {"target": "body", "input": ["body"]}}, "data.target: the column 'body' is an input too."),
+        ({"data": {"target": "body", "input": ["body"]}}, "data.target: the column 'body' is also an input."),
         ({"data": {"sheet": 0}}, "data.sheet: must be the name of a sheet, or its number from 1."),
-        ({"data": {"colour": "red"}}, "data.colour: is not a key here."),
+        ({"data": {"colour": "red"}}, "data.colour: is not a valid key."),
         ({"task": "text_clasification"}, "Did you mean 'text_classification'?"),
     ],
 )  # fmt: skip

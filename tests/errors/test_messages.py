@@ -338,10 +338,10 @@ def test_spec_that_is_not_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "line 1, YAML: the file must hold keys and values. Begin with `task: text_classification`."),
+        ("", "line 1, YAML: the file must contain keys and values. Start with `task: text_classification`."),
         (
             "- a\n",
-            "line 1, YAML: the file must hold keys and values. Begin with `task: text_classification`.",
+            "line 1, YAML: the file must contain keys and values. Start with `task: text_classification`.",
         ),
         (
             "task: a\n b: [\n",
@@ -349,11 +349,11 @@ def test_spec_that_is_not_text(tmp_path: Path) -> None:
         ),
         ("task: a\nname: x\0y\n", "line 2, YAML: the character U+0000 is not allowed. Delete it."),
         ("task: 2024-13-45\n", "YAML: a value cannot be read: month must be in 1..12. Put dates in quotes."),
-        ("[" * 3_000, "YAML: it is nested too deeply. A spec has few levels."),
-        ("a: &a [*a]\n", "YAML: it is nested too deeply. A spec has few levels."),
+        ("[" * 3_000, "YAML: it is nested too deeply. A spec has only a few levels."),
+        ("a: &a [*a]\n", "YAML: it is nested too deeply. A spec has only a few levels."),
         (
             "x" * 300_000,
-            "YAML: the file has more than 200,000 characters; a spec is a page. Is this the spec?",
+            "YAML: the file has more than 200,000 characters; a spec is about a page. Is this the spec?",
         ),
         (
             "a: &a [x, x, x, x, x, x, x, x, x]\n"
@@ -361,7 +361,7 @@ def test_spec_that_is_not_text(tmp_path: Path) -> None:
                 f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n"
                 for a, b in zip("abcdefgh", "bcdefghi", strict=True)
             ),
-            "YAML: its anchors unfold to more than 10,000 values. Write the values out.",
+            "YAML: its anchors expand to more than 10,000 values. Write the values out.",
         ),
         (
             "a: &a {k: 1}\n"
@@ -369,7 +369,7 @@ def test_spec_that_is_not_text(tmp_path: Path) -> None:
                 f"{b}: &{b} {{<<: [{', '.join([f'*{a}'] * 9)}]}}\n"
                 for a, b in zip("abcdefgh", "bcdefghi", strict=True)
             ),
-            "YAML: its anchors unfold to more than 10,000 values. Write the values out.",
+            "YAML: its anchors expand to more than 10,000 values. Write the values out.",
         ),
     ],
 )
@@ -398,24 +398,24 @@ name: "a b"
         "  line 1, task: must be text, not 1. Put it in quotes.",
         "  line 2, data.path: must not be empty.",
         "  line 2, data.group: must be text, not true. Put it in quotes.",
-        "  line 2, data.imput: is not a key here. Did you mean 'input'?",
-        "  line 2, data.target: the column 'text' is an input too. Give it one role.",
-        "  line 3, bar: its conditions differ in confidence. Give all of them the same.",
-        "  line 4, bar.0.at_least: accuracy lies between 0 and 1, not at 90. Write 0.9.",
+        "  line 2, data.imput: is not a valid key. Did you mean 'input'?",
+        "  line 2, data.target: the column 'text' is also an input. Give it one role.",
+        "  line 3, bar: its conditions have different confidence levels. Use one for all.",
+        "  line 4, bar.0.at_least: accuracy is between 0 and 1, not 90. Write 0.9.",
         "  line 5, bar.1.at_least: must be a number, not '90%'. Write 0.9.",
         "  line 5, bar.1.confidence: must be at most 0.9999, not 2.",
         "  line 6, limits.latency_ms: must be greater than 0, not -3.",
         "  line 6, limits.size_mb: must be a number, not 'fifty'.",
-        "  line 8, budget: stands here and in line 7. Keep one.",
+        "  line 8, budget: is given here and in line 7. Keep one.",
         "  line 8, budget.effort: must be 0, 1, 2, 3, 4 or 5, not 9.",
         "  line 8, budget.threads: must be a whole number, not 1.5.",
         "  line 9, certify: give fraction or path, not both.",
         "  line 10, ladder.1.params: must be a section of keys and values, not 3.",
         "  line 10, ladder: two rungs are called 'majority'. Give each its own `name`.",
         "  line 11, seed: must be a whole number, not inf.",
-        "  line 12, nmae: is not a key here. Did you mean 'name'?",
-        "  line 13, name: may hold letters, digits, '_', '-' and no blanks, not 'a b'.",
-        "  line 14, 3: must have words as keys, not 3. Put the key in quotes.",
+        "  line 12, nmae: is not a valid key. Did you mean 'name'?",
+        "  line 13, name: may contain letters, digits, '_' and '-', but not 'a b'.",
+        "  line 14, 3: must have text keys, not 3. Put the key in quotes.",
     ]
 
 
@@ -427,7 +427,7 @@ name: "a b"
         ("bar: good", "line 1, bar: must be a section of keys and values, not 'good'."),
         (
             "bar: {metric: accuracy, at_least: 93}",
-            "line 1, bar.at_least: accuracy lies between 0 and 1, not at 93. Write 0.93.",
+            "line 1, bar.at_least: accuracy is between 0 and 1, not 93. Write 0.93.",
         ),
         (
             "bar: {metric: accuracy, at_least: '0,9'}",

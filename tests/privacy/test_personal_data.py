@@ -3,7 +3,7 @@
 import pytest
 
 from rung.core.errors import RungError
-from rung.core.spec.cleaning import KINDS, PLAIN_KINDS
+from rung.core.spec.cleaning import DEFAULT_KINDS, KINDS
 from rung.privacy import find_personal_data, require_packages
 from rung.privacy.card import luhn
 from rung.privacy.cn_id import is_valid
@@ -11,7 +11,7 @@ from rung.privacy.masking import RowMasker
 from support import ROOT
 
 
-def found(text, kinds=PLAIN_KINDS):
+def found(text, kinds=DEFAULT_KINDS):
     return [(span.kind, text[span.start : span.end]) for span in find_personal_data(text, kinds)]
 
 
@@ -80,12 +80,12 @@ def test_the_check_digits():
 def test_the_same_value_has_the_same_mark_all_through_a_row():
     texts = ["call 13800138000 or 138-0013-8000", "or +86 13900139000, a@b.com, A@B.COM"]
     marks = RowMasker(texts)
-    assert [marks.mask(text, PLAIN_KINDS) for text in texts] == [
+    assert [marks.mask(text, DEFAULT_KINDS) for text in texts] == [
         "call <PHONE_1> or <PHONE_1>", "or <PHONE_2>, <EMAIL_1>, <EMAIL_1>",
     ]  # fmt: skip
     assert marks.found == {"phone": 3, "email": 2}
     again = ["<PHONE_3> and 13800138000"]
-    assert RowMasker(again).mask(again[0], PLAIN_KINDS) == "<PHONE_3> and <PHONE_4>"
+    assert RowMasker(again).mask(again[0], DEFAULT_KINDS) == "<PHONE_3> and <PHONE_4>"
 
 
 def test_one_file_a_kind():
@@ -94,7 +94,7 @@ def test_one_file_a_kind():
 
 
 def test_names_need_an_extra():
-    require_packages(PLAIN_KINDS)
+    require_packages(DEFAULT_KINDS)
     try:
         import presidio_analyzer  # noqa: F401
     except ImportError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rung.core.messages import knows, listed, say, say_or, sentences
+from rung.core.messages import has_message, listed, say, say_or, sentences
 from rung.pages.elements import box, collapsible, paragraph, section, table, text
 
 _BOX = {"stop": "bad", "warn": "warn", "info": "plain"}
@@ -28,7 +28,7 @@ def finding_text(finding: Mapping[str, Any], lang: str) -> dict[str, str]:
     """Return the name, what it is, what it costs and the remedy, in a language; a plugin's own where none is known."""
     values = {**finding["values"], "n": finding["rows"], "of": finding["of"]}
     key = f"finding.{finding['check']}"
-    if not knows(f"{key}.what", lang):
+    if not has_message(f"{key}.what", lang):
         return {"name": finding["check"], "what": "", "cost": "", "remedy": ""} | {
             part: str(values[part]) for part in ("name", "what", "cost", "remedy") if part in values
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rung.core.messages import day, knows, listed, percent, say, say_or, significant
+from rung.core.messages import day, has_message, listed, percent, say, say_or, significant
 
 # The day the duties in the catalogue were last read over.
 DUTIES_DATE = "2026-11-22"
@@ -92,7 +92,7 @@ def ladder_notes(plan: Plan, lang: str) -> list[str]:
     """Return where the expectation comes from, and which rungs were left out."""
     notes = [say("ladder.prior", lang, source=plan["prior"])] if plan["prior"] else []
     without = dict.fromkeys(rung["model"] for rung in plan["ladder"] if not rung["expected"])
-    notes += [say(f"prior.{model}", lang) for model in without if knows(f"prior.{model}", lang)]
+    notes += [say(f"prior.{model}", lang) for model in without if has_message(f"prior.{model}", lang)]
     return notes + [say("ladder.left_out", lang, **left) for left in plan["left_out"]]
 
 

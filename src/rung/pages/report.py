@@ -8,7 +8,7 @@ from typing import Any
 from rung.core.messages import (
     count,
     day,
-    knows,
+    has_message,
     listed,
     metric_name,
     money,
@@ -289,7 +289,7 @@ def _data(report: Mapping[str, Any], lang: str) -> str:
     ]
     encodings = ", ".join(f"{name}: {found}" for name, found in data["encoding"].items())
     split = data["split"]
-    how = say(f"split.{split['by']}", lang) if knows(f"split.{split['by']}", lang) else str(split["by"])
+    how = say(f"split.{split['by']}", lang) if has_message(f"split.{split['by']}", lang) else str(split["by"])
     classes = ""
     if data["labels"]:
         most = sorted(data["labels"].items(), key=lambda item: -item[1])

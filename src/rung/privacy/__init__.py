@@ -8,7 +8,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from rung.core.spec.cleaning import KINDS, PLAIN_KINDS
+from rung.core.spec.cleaning import DEFAULT_KINDS, KINDS
 from rung.privacy.spans import MASKED_CHAR, Span, detector_text
 
 __all__ = ["KINDS", "PLAIN_KINDS", "Span", "find", "require"]
@@ -19,7 +19,7 @@ _PREFILTER = re.compile(
 )
 
 
-def find_personal_data(text: str, kinds: Collection[str] = PLAIN_KINDS) -> list[Span]:
+def find_personal_data(text: str, kinds: Collection[str] = DEFAULT_KINDS) -> list[Span]:
     """Return the personal data of these kinds, from left to right, without overlaps.
 
     All kinds are searched in the order of KINDS, requested or not, and each takes its characters from those

@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 
 from rung.core.errors import RungError, did_you_mean
 from rung.core.run import Listener
-from rung.core.spec.source_names import is_address, masked, scrubbed
+from rung.core.spec.source_names import is_address, masked, without_source_secrets
 from rung.tracking.facts import StartedBuild
 from rung.tracking.mlflow_runs import MlflowTracker
 from rung.tracking.tensorboard_events import TensorboardTracker
@@ -156,4 +156,4 @@ class _FaultTolerantTracker:
                 return "the server cannot be reached."
             cause = cause.__cause__ or cause.__context__
         line = next(filter(str.strip, str(error).splitlines()), type(error).__name__)
-        return scrubbed(line[:300].rstrip(".") + ".", self._address)
+        return without_source_secrets(line[:300].rstrip(".") + ".", self._address)

@@ -13,7 +13,7 @@ from typing import Any
 
 from rung.core.errors import MissingExtra, RungError
 from rung.core.files import read_json, write_json
-from rung.core.spec.source_names import expanded, masked
+from rung.core.spec.source_names import expand_variables, masked
 from rung.tracking import facts
 from rung.tracking.facts import StartedBuild
 
@@ -50,7 +50,7 @@ class MlflowTracker:
         if scheme and scheme[1] in _DATABASES:
             _require_package("sqlalchemy")
             _require_package("alembic")
-        self._uri, self._shown = expanded(uri), masked(uri)
+        self._uri, self._shown = expand_variables(uri), masked(uri)
         self._client: Any = None
         self._experiment = ""
         self._ids: dict[str, str] = {}

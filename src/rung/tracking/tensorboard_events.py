@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rung.core.errors import MissingExtra
-from rung.core.spec.source_names import expanded
+from rung.core.spec.source_names import expand_variables
 from rung.tracking import facts
 from rung.tracking.facts import StartedBuild
 
@@ -19,7 +19,7 @@ class TensorboardTracker:
     def __init__(self, folder: str) -> None:
         if find_spec("tensorboardX") is None:
             raise MissingExtra("writing TensorBoard files", "track", "tensorboardX")
-        self._root = Path(expanded(folder))
+        self._root = Path(expand_variables(folder))
         self._folder = self._root
         self._writers: dict[str, Any] = {}
 

@@ -33,7 +33,7 @@ from rung.core.messages import language, say, sentences
 from rung.core.model import DataFacts, Ladder, Rung
 from rung.core.prices import load_prices
 from rung.core.run import Listener, choose_folder, open_run
-from rung.core.spec.product import Located, Product, load_product, naming_lines
+from rung.core.spec.product import Located, Product, load_product, locate_problems
 from rung.core.types import Examples
 from rung.data.checks import run_checks
 from rung.data.prepare.cast import with_inputs
@@ -110,7 +110,7 @@ def _build(
         file = Path(product)
         product, base = load_product(file)
     task = registry.task(product.task)
-    with naming_lines(file):
+    with locate_problems(file):
         check_costs(product, task)
     product = with_inputs(product, base, task)
     now = fingerprint_data(product, base)
@@ -120,7 +120,7 @@ def _build(
     place = open_run(folder, product.name, fingerprint, spec, on_event)
     lock = CertificateLock(base / "certificate.lock")
     prices = load_prices(base / product.prices if product.prices else None)
-    with place.building(), naming_lines(file):
+    with place.building(), locate_problems(file):
         place.event("run", folder=str(folder), product=product.name)
         where, facts = place.step("data", partial(prepare_once, product, base, task, lock, now))
         data = dataset_from(where, facts)

@@ -15,7 +15,7 @@ from rung.core import registry
 from rung.core.certificate_lock import CertificateLock
 from rung.core.csv_cells import escape_formula
 from rung.core.files import write_json, write_text
-from rung.core.spec.product import load_product, naming_lines
+from rung.core.spec.product import load_product, locate_problems
 from rung.data.checks import each_check, gravest_first
 from rung.data.labels.corrections import Correction, merge, read_answers, write_corrections
 from rung.data.prepare.cast import with_inputs
@@ -50,7 +50,7 @@ def check(path: Path, labels: bool = False, on_check: Callable[[str], None] = la
     product, base = load_product(path)
     task = registry.task(product.task)
     product = with_inputs(product, base, task)
-    with tempfile.TemporaryDirectory(prefix="rung-") as scratch, naming_lines(path):
+    with tempfile.TemporaryDirectory(prefix="rung-") as scratch, locate_problems(path):
         lock = base / "certificate.lock"
         if not labels:
             copy = Path(scratch) / lock.name

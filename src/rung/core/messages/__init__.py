@@ -37,7 +37,7 @@ def catalogue(lang: str) -> Mapping[str, str | Mapping[str, str]]:
     return flat
 
 
-def knows(key: str, lang: str) -> bool:
+def has_message(key: str, lang: str) -> bool:
     """Return whether the catalogue has a message of that key."""
     return key in catalogue(lang)
 
@@ -62,7 +62,7 @@ def say(key: str, lang: str, **values: Any) -> str:
 
 def say_or(key: str, lang: str, otherwise: str) -> str:
     """Return a message without values; `otherwise` when the catalogue has none, as for a plugin's words."""
-    return say(key, lang) if knows(key, lang) else otherwise
+    return say(key, lang) if has_message(key, lang) else otherwise
 
 
 def metric_name(name: str, lang: str) -> str:
@@ -72,7 +72,7 @@ def metric_name(name: str, lang: str) -> str:
     """
     kind, colon, of = name.partition(":")
     key = f"metric.{kind}_of" if colon else f"metric.{kind}"
-    return say(key, lang, of=of) if knows(key, lang) else name
+    return say(key, lang, of=of) if has_message(key, lang) else name
 
 
 def words_in(lang: str, words: Any) -> str:

@@ -1,4 +1,4 @@
-"""The sections of a spec about money and time: `budget`, `limits` and `costs`."""
+"""The sections `budget`, `limits` and `costs`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ Effort = Literal[0, 1, 2, 3, 4, 5]
 
 
 class Limits(Section):
-    """Ceilings a rung must keep, as measured on the packed bundle here."""
+    """Upper limits for a rung, measured on the packed bundle on this machine."""
 
-    latency_ms: float | None = Field(default=None, gt=0, description="p95 of one prediction, milliseconds")
-    size_mb: float | None = Field(default=None, gt=0, description="bundle on disk, megabytes")
-    memory_mb: float | None = Field(default=None, gt=0, description="peak memory of the predicting process")
-    usd_per_1k: float | None = Field(default=None, gt=0, description="price of 1,000 predictions")
+    latency_ms: float | None = Field(
+        default=None, gt=0, description="95th percentile of the latency of one prediction, milliseconds"
+    )
+    size_mb: float | None = Field(default=None, gt=0, description="size of the bundle, megabytes")
+    memory_mb: float | None = Field(
+        default=None, gt=0, description="peak memory of the predicting process, megabytes"
+    )
+    usd_per_1k: float | None = Field(default=None, gt=0, description="price of 1,000 predictions, USD")
 
     def broken_by(self, latency_ms: float, size_mb: float, memory_mb: float, usd_per_1k: float) -> list[str]:
         """Return the limits that these measurements exceed, each as `name measured > limit`."""
@@ -34,25 +38,25 @@ class Limits(Section):
 
 
 class Costs(Section):
-    """What an error costs, in any unit: answers and thresholds then go by it."""
+    """Costs of errors, in any unit; predictions and thresholds then minimise the expected cost."""
 
-    false_negative: float = Field(gt=0, le=1e12, description="missing one of the positive label")
-    false_positive: float = Field(gt=0, le=1e12, description="a false alarm")
+    false_negative: float = Field(gt=0, le=1e12, description="cost of missing a positive")
+    false_positive: float = Field(gt=0, le=1e12, description="cost of a false alarm")
     positive: str | None = Field(
         default=None,
         min_length=1,
-        description="the label that matters; default: yes of yes and no, else the rarer one",
+        description="the positive label; default: yes of yes and no, else the rarer label",
     )
 
 
 class Budget(Section):
-    """How much may be spent on choosing."""
+    """Limits for the search."""
 
     effort: Effort = Field(
-        default=2, description="the one dial, 0 to 5: docs/reference/product.md has its table"
+        default=2, description="search effort, 0 to 5; see the table in docs/reference/product.md"
     )
-    minutes: float | None = Field(default=None, gt=0, description="stop climbing after this long")
-    threads: int | None = Field(default=None, ge=1, le=256, description="cores to use; default: all of them")
+    minutes: float | None = Field(default=None, gt=0, description="stop climbing after so many minutes")
+    threads: int | None = Field(default=None, ge=1, le=256, description="CPU threads; default: all cores")
     device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="of the fits that can use a GPU; auto: the GPU where torch finds one"
+        default="auto", description="device of fits that can use a GPU; auto: the GPU if torch finds one"
     )

@@ -1,4 +1,4 @@
-"""The sections of a spec that say how text is mended and what personal data may pass: `clean` and `privacy`."""
+"""The sections `clean` and `privacy`: text cleaning steps and personal data."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from rung.core.spec.data import Section, as_tuple
 
-# One file a kind in privacy; a test holds the two together.
+# One module per kind in rung/privacy; a test compares the two.
 PersonalKind = Literal["secret", "email", "cn_id", "card", "ip", "phone", "plate", "person"]
 KINDS: tuple[str, ...] = get_args(PersonalKind)
-# What `all` stands for: names of people need an extra, and are asked for by name.
-PLAIN_KINDS = tuple(kind for kind in KINDS if kind != "person")
+# Meaning of `all`. Names of people need an extra, so `person` must be listed explicitly.
+DEFAULT_KINDS = tuple(kind for kind in KINDS if kind != "person")
 
 
 class StepSpec(Section):
-    """A step that mends text, written as its name, or as {name: {parameter: value}}."""
+    """A text cleaning step, written as its name or as {name: {parameter: value}}."""
 
-    step: str = Field(min_length=1, description="its name: docs/howto/clean-your-data.md lists them")
-    params: dict[str, Any] = Field(default_factory=dict, description="its parameters")
+    step: str = Field(min_length=1, description="name of the step; see docs/howto/clean-your-data.md")
+    params: dict[str, Any] = Field(default_factory=dict, description="parameters of the step")
 
 
 def _as_steps(value: Any) -> Any:
-    """Return steps in any of their written forms as sections; what is none of them is left for the checks."""
+    """Return steps in any of their written forms as sections; anything else is left for validation."""
     if value is None:
         return None
     return tuple(_as_step(item) for item in as_tuple(value))
@@ -43,22 +43,20 @@ Steps = Annotated[tuple[StepSpec, ...] | None, BeforeValidator(_as_steps)]
 
 
 def _as_kinds(value: Any) -> Any:
-    return PLAIN_KINDS if value == "all" else as_tuple(value)
+    return DEFAULT_KINDS if value == "all" else as_tuple(value)
 
 
 Kinds = Annotated[tuple[PersonalKind, ...], BeforeValidator(_as_kinds)]
 
 
 class PrivacySpec(Section):
-    """Personal data in texts, found before a row is written, and at every prediction. `all`: every kind but person."""
+    """Detection of personal data in texts, at build and at prediction. `all`: every kind except person."""
 
     mask: Kinds = Field(
         default=(),
-        description="kinds to replace by a mark such as `<PHONE_1>`, the same mark for the same value in a row",
+        description="kinds to replace by a placeholder such as `<PHONE_1>`, the same one for equal values in a row",
     )
-    drop: Kinds = Field(
-        default=(), description="kinds that keep a row out of the data, and a request from being answered"
-    )
+    drop: Kinds = Field(default=(), description="kinds that exclude a row from the data and refuse a request")
 
     @model_validator(mode="after")
     def _one_policy(self) -> PrivacySpec:

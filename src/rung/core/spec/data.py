@@ -1,4 +1,4 @@
-"""The sections of a spec that say where rows come from: `data` and `certify`."""
+"""The sections `data` and `certify`: sources of rows and meaning of columns."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rung.core.spec.source_names import masked, short_name
 
 
 def as_tuple(value: Any) -> Any:
-    """Return a list as a tuple, and what is neither as a tuple of one."""
+    """Return a list as a tuple, and any other value as a tuple of one."""
     return tuple(value) if isinstance(value, list) else value if isinstance(value, tuple) else (value,)
 
 
 def _as_paths(value: Any) -> Any:
-    """Return one path, or several as a tuple; says in words what is neither."""
+    """Return one path, or several as a tuple; raises a readable error for anything else."""
     if not isinstance(value, list | tuple):
         if value == "":
             raise PydanticKnownError("string_too_short", {"min_length": 1})
@@ -25,7 +25,7 @@ def _as_paths(value: Any) -> Any:
             raise PydanticKnownError("string_type")
         return value
     if not value or not all(isinstance(item, str) and item for item in value):
-        raise ValueError("a list of sources must hold paths")
+        raise ValueError("a list of sources must contain paths")
     return tuple(value)
 
 
@@ -39,24 +39,24 @@ Paths = Annotated[str | tuple[str, ...], BeforeValidator(_as_paths)]
 
 
 class Section(BaseModel):
-    """A part of the spec: no other keys, no values of another type."""
+    """A section of the spec: unknown keys and values of another type are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=False)
 
 
 class _SourceSpec(Section):
-    """Where rows come from. What is shown or written of it holds no password: see `masked`."""
+    """A source of rows. Its dumps and its repr contain no passwords: see `masked`."""
 
-    # Here so that it comes first; each section says what it may be.
+    # Declared here so that it is the first field; subclasses define its type.
     path: Any = None
-    query: str | None = Field(
-        default=None, min_length=1, description="what to select, when the path is that of a database"
-    )
+    query: str | None = Field(default=None, min_length=1, description="SQL query, if the path is a database")
     sheet: Annotated[int | str | None, BeforeValidator(_as_sheet)] = Field(
-        default=None, description="a workbook's sheet, by name or by number from 1; default: the first"
+        default=None, description="sheet of a workbook, by name or number from 1; default: the first"
     )
     split: str | None = Field(
-        default=None, min_length=1, description="of a Hugging Face data set; default: train, or the only one"
+        default=None,
+        min_length=1,
+        description="split of a Hugging Face dataset; default: train, or the only one",
     )
 
     @field_serializer("path")
@@ -73,33 +73,33 @@ class _SourceSpec(Section):
 
 
 class DataSpec(_SourceSpec):
-    """Where the examples are and what each column means."""
+    """Location of the examples and meaning of the columns."""
 
     path: Paths = Field(
         description="a file (CSV, TSV, JSON lines, Parquet, Excel; also .gz .bz2 .xz .zst .zip), a folder with one "
-        "sub-folder per class, a pattern such as `data/2024-*.csv`, an http(s) address, a database "
-        "(`sqlite:///tickets.db`), a data set (`hf:owner/name`), or a list of these"
+        "sub-folder per class, a pattern such as `data/2024-*.csv`, an http(s) URL, a database "
+        "(`sqlite:///tickets.db`), a Hugging Face dataset (`hf:owner/name`), or a list of these"
     )
     input: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = Field(
         default=("text",),
         min_length=1,
-        description="column, or list of columns, that the model reads; of a table all but target, group and time",
+        description="input column, or list of input columns; for tables the default is all except target, group and time",
     )
-    target: str = Field(default="label", min_length=1, description="column that the model predicts")
+    target: str = Field(default="label", min_length=1, description="target column")
     group: str | None = Field(
         default=None,
-        description="column of what rows share (a customer, a thread): a group stays on one side",
+        description="group column (a customer, a thread): a group stays on one side of the split",
     )
     time: str | None = Field(
-        default=None, description="column of dates: certify on the latest rows instead of random ones"
+        default=None, description="date column: certify on the latest rows instead of random ones"
     )
     corrections: str | None = Field(
         default=None,
         min_length=1,
-        description="file of corrected labels, as `rung data correct` writes it; changes training rows alone",
+        description="file of corrected labels, written by `rung data correct`; affects only training rows",
     )
     encoding: Literal["utf-8", "utf-16", "gb18030", "cp1252", "latin-1"] | None = Field(
-        default=None, description="character encoding, when detection is wrong"
+        default=None, description="character encoding; default: detected"
     )
 
     @property
@@ -109,24 +109,24 @@ class DataSpec(_SourceSpec):
 
     @property
     def shown(self) -> str:
-        """Return what the source is called in messages."""
+        """Return the name of the source in messages, without secrets."""
         return short_name(self.path)
 
     @property
     def identity(self) -> str:
-        """Return what tells this source from others in certificate.lock: paths without secrets, sheet, split, query."""
+        """Return the identity of this source in certificate.lock: paths without secrets, sheet, split, query."""
         parts = [", ".join(map(masked, self.paths)), self.sheet, self.split, self.query]
         return " | ".join(str(part) for part in parts if part is not None)
 
 
 class CertifySpec(_SourceSpec):
-    """Which rows certify. Without either key a share of the data, clamp(400 / n, 0.1, 0.3), is held out."""
+    """Certification rows. By default a share of the data, clamp(400 / n, 0.1, 0.3), is held out."""
 
     fraction: float | None = Field(
-        default=None, ge=0.0, le=0.9, description="share of units; 0: no certificate"
+        default=None, ge=0.0, le=0.9, description="held-out share of units; 0: no certificate"
     )
     path: str | None = Field(
-        default=None, description="rows of yours that certify instead: what `data.path` may be"
+        default=None, description="separate certification rows; accepts what `data.path` accepts"
     )
 
     @model_validator(mode="after")
@@ -137,7 +137,7 @@ class CertifySpec(_SourceSpec):
 
     @property
     def identity(self) -> str | None:
-        """Return what tells these rows from others in certificate.lock, without secrets; None when there are none."""
+        """Return the identity of these rows in certificate.lock, without secrets; None without a path."""
         if self.path is None:
             return None
         parts = [masked(self.path), self.sheet, self.split, self.query]

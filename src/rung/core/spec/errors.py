@@ -1,4 +1,4 @@
-"""Say what is wrong with a value of a spec: pydantic's errors in our words, with line and fix."""
+"""Converts pydantic's validation errors to readable problems with line and fix."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from rung.core.errors import Problem, did_you_mean
 from rung.core.spec.yaml import Key
 
-_WORDS = {
+_MESSAGES = {
     "string_type": ("must be text", "Put it in quotes."),
     "float_type": ("must be a number", ""),
     "int_type": ("must be a whole number", ""),
@@ -19,7 +19,7 @@ _WORDS = {
     "dict_type": ("must be a section of keys and values", ""),
     "tuple_type": ("must be a list", ""),
     "finite_number": ("must be a finite number", ""),
-    "invalid_key": ("must have words as keys", "Put the key in quotes."),
+    "invalid_key": ("must have text keys", "Put the key in quotes."),
 }
 _LIMITS = {
     "greater_than": ("greater than", "gt"),
@@ -29,19 +29,22 @@ _LIMITS = {
 }
 
 
-def in_words(
+def to_problem(
     error: Mapping[str, Any], lines: Mapping[Key, int], known: Callable[[Key], list[str]]
 ) -> Problem:
-    """Return a validation error as people read it. known: the keys that a section may have."""
+    """Return a validation error as a problem. known: returns the valid keys of a section."""
     key = tuple(part for part in error["loc"] if not str(part).startswith("function-") and part != "[key]")
     if key[:1] == ("bar",) and len(key) > 1 and ("bar", 0) not in lines and key[1] == 0:
-        key = ("bar", *key[2:])  # A single condition counts as a list of one, but is not written so.
+        key = (
+            "bar",
+            *key[2:],
+        )  # A single condition is validated as a list of one, but written without an index.
     kind, value = error["type"], error["input"]
     if kind == "invalid_key":
         key = (*key[:-1], str(key[-1]))
     fix = ""
     if kind == "extra_forbidden":
-        problem, fix = "is not a key here.", did_you_mean(str(key[-1]), known(key[:-1]))
+        problem, fix = "is not a valid key.", did_you_mean(str(key[-1]), known(key[:-1]))
     elif kind == "value_error":
         problem = f"{error['ctx']['error']}."
     elif kind == "missing":
@@ -49,22 +52,22 @@ def in_words(
     elif kind == "string_too_short":
         problem = "must not be empty."
     elif kind == "string_pattern_mismatch":
-        problem = f"may hold letters, digits, '_', '-' and no blanks, not {_shown(value)}."
+        problem = f"may contain letters, digits, '_' and '-', but not {_format_value(value)}."
     elif kind in _LIMITS:
         words, limit = _LIMITS[kind]
-        problem = f"must be {words} {error['ctx'][limit]:g}, not {_shown(value)}."
+        problem = f"must be {words} {error['ctx'][limit]:g}, not {_format_value(value)}."
     elif kind == "literal_error":
-        problem = f"must be {error['ctx']['expected']}, not {_shown(value)}."
+        problem = f"must be {error['ctx']['expected']}, not {_format_value(value)}."
     else:
         plain = error["msg"].removeprefix("Input ").replace("should", "must")
-        words, fix = _WORDS.get(kind, (plain, ""))
-        problem = f"{words}, not {_shown(value)}."
+        words, fix = _MESSAGES.get(kind, (plain, ""))
+        problem = f"{words}, not {_format_value(value)}."
         fix = _as_number(value) if kind == "float_type" and isinstance(value, str) else fix
-    return at_line(Problem(0, ".".join(map(str, key)), problem, fix), lines, key)
+    return with_line(Problem(0, ".".join(map(str, key)), problem, fix), lines, key)
 
 
-def at_line(problem: Problem, lines: Mapping[Key, int], key: Key = ()) -> Problem:
-    """Return a problem with the line of its key, or of the nearest key above it."""
+def with_line(problem: Problem, lines: Mapping[Key, int], key: Key = ()) -> Problem:
+    """Return a problem with the line of its key, or of the nearest parent key."""
     key = key or tuple(int(part) if part.isdigit() else part for part in problem.key.split("."))
     return replace(
         problem, line=next((lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in lines), 0)
@@ -72,7 +75,7 @@ def at_line(problem: Problem, lines: Mapping[Key, int], key: Key = ()) -> Proble
 
 
 def _as_number(value: str) -> str:
-    """Return how to write a number that was written as text: '90%', '"0.9"', '0,9'."""
+    """Return the fix for a number written as text: '90%', '"0.9"', '0,9'."""
     text = value.strip().replace(",", ".")
     try:
         return f"Write {float(text[:-1]) / 100:g}." if text.endswith("%") else f"Write {float(text):g}."
@@ -80,8 +83,8 @@ def _as_number(value: str) -> str:
         return ""
 
 
-def _shown(value: Any) -> str:
-    """Return a value short and as YAML would have it."""
+def _format_value(value: Any) -> str:
+    """Return a value in short form, as in YAML."""
     if isinstance(value, dict):
         return "a section"
     if isinstance(value, list):

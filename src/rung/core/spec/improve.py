@@ -1,4 +1,4 @@
-"""The sections of a spec that say how a served product learns and when it replaces itself: `improve` and `joined`."""
+"""The sections `improve` and `joined`: learning from feedback and promotion of challengers."""
 
 from __future__ import annotations
 
@@ -10,94 +10,92 @@ from rung.core.spec.data import Section, as_tuple
 
 
 class ShadowSpec(Section):
-    """What a challenger that passed the gate must show beside the champion, on live requests, before it serves."""
+    """Criteria for a challenger's shadow run on live requests, before it is promoted."""
 
     rows: int = Field(
-        default=500, ge=1, le=10_000_000, description="rows it answers in shadow before it may serve"
+        default=500, ge=1, le=10_000_000, description="rows to predict in shadow before the promotion"
     )
     agreement: float = Field(
         default=0.0,
         ge=0.0,
         le=1.0,
-        description="least share of them that it answers as the champion does; 0: any, for it may have learned much",
+        description="minimum share of rows with the champion's prediction; 0: no minimum, because the challenger may have learned much",
     )
     waiting: int = Field(
         default=64,
         ge=1,
         le=10_000,
-        description="most requests that wait for it in a server; more are skipped and counted",
+        description="maximum number of queued requests in a server; further ones are skipped and counted",
     )
 
 
 class ImproveSpec(Section):
-    """When a challenger may take the champion's place, and what of the feedback it may learn. No part of a run's identity."""
+    """Promotion of challengers and acceptance of feedback. Not part of a run's fingerprint."""
 
     margin: float = Field(
         default=0.02,
         gt=0.0,
         le=0.5,
-        description="a challenger is no worse when it loses less than this share of the metric's range",
+        description="non-inferiority margin, as a share of the metric's range",
     )
     confidence: float = Field(
         default=0.95,
         ge=0.5,
         le=0.9999,
-        description="that no improvement of the product's whole life was worse by more than the margin",
+        description="confidence that no improvement in the product's life is worse by more than the margin",
     )
     metric: str | None = Field(
         default=None,
         min_length=1,
-        description="what champion and challenger are compared by; default: the first of the bar that is a mean over rows "
-        "with a known range, else the task's own",
+        description="metric of the comparison; default: the first of the bar that is a mean over rows with a known range, "
+        "else the task's default",
     )
     min_feedback: int = Field(
-        default=50, ge=1, description="accepted rows below which nothing is learned yet"
+        default=50, ge=1, description="accepted rows needed before a challenger is trained"
     )
     audit_share: float = Field(
         default=0.2,
         gt=0.0,
         le=0.9,
-        description="share of the served rows that is kept for the audit: a keyed hash decides which",
+        description="share of served rows reserved for the audit, selected by a keyed hash",
     )
     audit_rows: int | None = Field(
         default=None,
         ge=10,
         le=100_000,
-        description="rows of an audit round, all of which are reviewed before they count; default: by the bar, 50 to 400",
+        description="rows per audit round, all reviewed before they count; default: by the bar, 50 to 400",
     )
     author_share: float = Field(
         default=0.3,
         gt=0.0,
         le=1.0,
-        description="largest share of the accepted feedback that one author may give who is no reviewer, where there are several",
+        description="maximum share of the accepted feedback from one author who is not a reviewer, if there are several authors",
     )
     sure: float = Field(
         default=0.9,
         ge=0.0,
         le=1.0,
-        description="what one user alone says against an answer this probable is put aside until somebody agrees",
+        description="feedback of a single user against a prediction with at least this probability is not used until someone agrees",
     )
     labels: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = Field(
-        default=(), max_length=33, description="labels that reviewers may give beside those the model knows"
+        default=(), max_length=33, description="additional labels that reviewers may use"
     )
     overlap: float = Field(
-        default=0.1, ge=0.0, le=1.0, description="share of the rows that a second reviewer is asked about too"
+        default=0.1, ge=0.0, le=1.0, description="share of the rows given to a second reviewer"
     )
     shadow: ShadowSpec | None = Field(
         default=None,
-        description="first answer live requests in shadow; default: no, serve once the gate is passed",
+        description="run challengers in shadow first; default: promote after the non-inferiority tests",
     )
 
 
 class JoinedSpec(Section):
-    """What `rung improve` adds to a build; it writes this section itself, into the run it makes."""
+    """Data that `rung improve` adds to a build; written by rung into the run, not by users."""
 
-    feedback: str = Field(
-        min_length=1, description="JSON lines of accepted feedback: they train, never certify"
-    )
-    audit: str = Field(min_length=1, description="JSON lines of fresh audit rows: they certify, never train")
+    feedback: str = Field(min_length=1, description="JSON lines of accepted feedback, for training only")
+    audit: str = Field(min_length=1, description="JSON lines of new audit rows, for certification only")
 
 
-def without_nothing(said: dict[str, Any]) -> dict[str, Any]:
-    """Return a dumped spec without `joined` where there is none, so that it reads as one from before there was."""
-    return {key: value for key, value in said.items() if key != "joined" or value is not None}
+def drop_absent_sections(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return a dumped spec without `joined` if it is None, so that fingerprints from before this section stay valid."""
+    return {key: value for key, value in spec.items() if key != "joined" or value is not None}

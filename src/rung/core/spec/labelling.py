@@ -1,4 +1,4 @@
-"""The section of a spec that says how rows without labels get them: `labelling`."""
+"""The section `labelling`: settings of `rung label`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from rung.core.spec.data import Section
 
-# One key a label: the digits, then the letters that are no command of the page (s skip, u undo, x cannot be told).
+# One key per label: digits, then letters that are not commands of the page (s skip, u undo, x cannot be decided).
 KEYS = "1234567890abcdefghijklmnopqrtvwyz"
-LONGEST_LABEL = 200
+MAX_LABEL_CHARS = 200
 
 
 def _as_labels(value: Any) -> Any:
-    """Return labels as name -> description; a list has names alone."""
+    """Return labels as name -> description; a list contains only names."""
     if not isinstance(value, list):
         return (
             {key: "" if text is None else text for key, text in value.items()}
@@ -30,51 +30,51 @@ def _as_labels(value: Any) -> Any:
 
 
 class LabellingSpec(Section):
-    """How `rung label` gets labels for rows that have none: which labels there are, and what they mean."""
+    """Labels, guidelines and sampling of `rung label`."""
 
     labels: Annotated[dict[str, str], BeforeValidator(_as_labels)] = Field(
-        description="the labels, a list of names or name: description; the description helps people and the first guesses"
+        description="the labels: a list of names, or name: description; descriptions help annotators and the first guesses"
     )
-    guidelines: str = Field(default="", max_length=20_000, description="shown beside every row")
+    guidelines: str = Field(default="", max_length=20_000, description="shown next to every row")
     audit_share: float = Field(
         default=0.2,
         gt=0.0,
         le=0.9,
-        description="share of the labels that goes to random rows which certify and never train",
+        description="share of the labels on random rows for certification only",
     )
     audit_rows: int | None = Field(
         default=None,
         ge=10,
         le=100_000,
-        description="random rows that must all be labelled before any of them certifies; default: by the bar, 50 to 400",
+        description="random rows that must all be labelled before they certify; default: by the bar, 50 to 400",
     )
     random_share: float = Field(
         default=0.2,
         ge=0.05,
         le=1.0,
-        description="share of the training labels that goes to random rows, for scores that are not biased",
+        description="share of the training labels on random rows, for unbiased scores",
     )
     overlap: float = Field(
         default=0.1,
         ge=0.0,
         le=1.0,
-        description="share of the rows that a second person labels too, where there are two",
+        description="share of the rows given to a second annotator",
     )
     weights: str = Field(
         default="auto",
         min_length=1,
-        description="encoder that reads the rows: a name of `rung weights`, auto, or none for words alone",
+        description="encoder of the rows: a name of `rung weights`, auto, or none for word features",
     )
     store: str = Field(
-        default="labels.sqlite", min_length=1, description="where the labels are kept, from the spec's folder"
+        default="labels.sqlite", min_length=1, description="file of the labels, relative to the spec's folder"
     )
 
     @model_validator(mode="after")
     def _usable(self) -> LabellingSpec:
         names = list(self.labels)
         if not 2 <= len(names) <= len(KEYS):
-            raise ValueError(f"has {len(names)} labels; the page takes 2 to {len(KEYS)}, one key each")
+            raise ValueError(f"has {len(names)} labels; the page supports 2 to {len(KEYS)}, one key each")
         for name in names:
-            if name != name.strip() or not name or len(name) > LONGEST_LABEL:
-                raise ValueError(f"the label {name!r} is empty, too long, or begins or ends with a blank")
+            if name != name.strip() or not name or len(name) > MAX_LABEL_CHARS:
+                raise ValueError(f"the label {name!r} is empty, too long, or starts or ends with a space")
         return self

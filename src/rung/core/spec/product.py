@@ -1,4 +1,4 @@
-"""The spec of a product, product.yaml: the only place where what a user writes is checked."""
+"""The specification of a product, product.yaml: its sections, their validation and the reference of all keys."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from rung.core.spec.budget import Budget, Costs, Limits
 from rung.core.spec.cleaning import PrivacySpec, Steps
 from rung.core.spec.data import CertifySpec, DataSpec, Section, as_tuple
 from rung.core.spec.drift import DriftSpec
-from rung.core.spec.errors import at_line, in_words
-from rung.core.spec.improve import ImproveSpec, JoinedSpec, without_nothing
+from rung.core.spec.errors import to_problem, with_line
+from rung.core.spec.improve import ImproveSpec, JoinedSpec, drop_absent_sections
 from rung.core.spec.labelling import LabellingSpec
 from rung.core.spec.renamed import warn_of_old_names
 from rung.core.spec.rules import RuleSpec
 from rung.core.spec.serve import ServeSpec
 from rung.core.spec.value import ValueSpec
-from rung.core.spec.yaml import MOST_CHARS, Key, read_yaml
+from rung.core.spec.yaml import MAX_CHARS, Key, read_yaml
 
 
 class Condition(Section):
@@ -39,11 +39,15 @@ class Condition(Section):
     metric: str = Field(
         min_length=1, description="accuracy, macro_f1, f1:<label>, roc_auc:<label>, log_loss, ..."
     )
-    at_least: float | None = Field(default=None, allow_inf_nan=False, description="the bound must reach this")
-    at_most: float | None = Field(
-        default=None, allow_inf_nan=False, description="the bound must not exceed this"
+    at_least: float | None = Field(
+        default=None, allow_inf_nan=False, description="lower limit that the certified bound must reach"
     )
-    confidence: float = Field(default=0.95, ge=0.5, le=0.9999, description="of the certificate")
+    at_most: float | None = Field(
+        default=None, allow_inf_nan=False, description="upper limit that the certified bound must not exceed"
+    )
+    confidence: float = Field(
+        default=0.95, ge=0.5, le=0.9999, description="confidence level of the certificate"
+    )
 
     @model_validator(mode="after")
     def _one_side(self) -> Condition:
@@ -53,7 +57,7 @@ class Condition(Section):
 
     @property
     def level(self) -> float:
-        """Return the number to clear."""
+        """Return the value of at_least or at_most."""
         return self.at_least if self.at_least is not None else float(self.at_most or 0.0)
 
     @property
@@ -66,53 +70,55 @@ class Condition(Section):
 
 
 class RungSpec(Section):
-    """A rung named by hand."""
+    """A rung listed explicitly."""
 
     model: str = Field(min_length=1, description="model family")
-    params: dict[str, Any] = Field(default_factory=dict, description="its parameters")
+    params: dict[str, Any] = Field(default_factory=dict, description="parameters of the family")
     name: str | None = Field(
-        default=None, pattern=r"^[a-z0-9][a-z0-9_-]*$", description="default: the family's name"
+        default=None,
+        pattern=r"^[a-z0-9][a-z0-9_-]*$",
+        description="name of the rung; default: the family's name",
     )
 
 
 class Product(Section):
-    """A product: what is wanted, from what data, how good, how cheap."""
+    """A product: task, data, bar, limits and serving."""
 
     name: str = Field(
         default="product",
         pattern=r"^[\w][\w.-]{0,63}$",
-        description="letters, digits, '_', '-', '.'; names the endpoint",
+        description="letters, digits, '_', '-', '.'; part of the endpoint's path",
     )
-    task: str = Field(min_length=1, description="kind of problem; `rung plan DATA` proposes one")
+    task: str = Field(min_length=1, description="task; `rung plan DATA` proposes one")
     data: DataSpec
     bar: Annotated[tuple[Condition, ...], BeforeValidator(as_tuple)] = Field(
-        description="condition, or list of conditions, all of which must be met"
+        description="a condition, or a list of conditions that must all be met"
     )
     clean: Steps = Field(
         default=None,
         max_length=20,
-        description="steps that mend text, in order; default: the safe ones; `[]`: none",
+        description="text cleaning steps, in order; default: the safe ones; `[]`: none",
     )
     privacy: PrivacySpec = PrivacySpec()
     certify: CertifySpec = CertifySpec()
     labelling: LabellingSpec | None = Field(
-        default=None, description="labels to be given with `rung label`, for data that has none"
+        default=None, description="settings of `rung label`, for data without labels"
     )
-    costs: Costs | None = Field(default=None, description="of errors, for a target of two labels")
+    costs: Costs | None = Field(default=None, description="costs of errors, for a target of two labels")
     limits: Limits = Limits()
     budget: Budget = Budget()
     ladder: tuple[RungSpec, ...] | None = Field(
-        default=None, description="rungs to try; default: all that fit"
+        default=None, description="rungs to try; default: all that fit the task"
     )
     rules: Annotated[tuple[RuleSpec, ...], BeforeValidator(as_tuple)] = Field(
         default=(),
         max_length=10_000,
-        description="answers given by hand, asked in this order before any model",
+        description="rules that answer before any model, in this order",
     )
     repeats: int = Field(
         default=3,
         ge=0,
-        description="where many texts repeat: answer one at once that stood so often in the data; 0: never",
+        description="answer a text by lookup if it occurs at least this often in the data, where many texts repeat; 0: never",
     )
     fetch: bool = Field(
         default=False, description="download pretrained weights that rungs of the ladder lack, without asking"
@@ -120,10 +126,10 @@ class Product(Section):
     seed: int = Field(
         default=0, ge=0, lt=2**31, description="the same seed, data and version give the same model"
     )
-    prices: str | None = Field(default=None, description="a prices.yaml of yours")
+    prices: str | None = Field(default=None, description="path of your own prices.yaml")
     serve: ServeSpec = ServeSpec()
     drift: DriftSpec = DriftSpec()
-    value: ValueSpec | None = Field(default=None, description="what answers are worth, for `rung value`")
+    value: ValueSpec | None = Field(default=None, description="value of predictions, for `rung value`")
     improve: ImproveSpec = ImproveSpec()
     joined: JoinedSpec | None = None
 
@@ -135,8 +141,8 @@ class Product(Section):
         return tuple({"model": item} if isinstance(item, str) else item for item in value)
 
     @model_validator(mode="after")
-    def _possible(self) -> Product:
-        found = _impossible(self.model_dump())
+    def _require_consistent(self) -> Product:
+        found = _contradictions(self.model_dump())
         if found:
             raise ValueError("; ".join(f"{item.key}: {item.problem} {item.fix}" for item in found))
         return self
@@ -146,27 +152,27 @@ class Product(Section):
         return self.bar[0].confidence
 
     def fingerprint(self) -> str:
-        """Return a hash of everything the spec says of the model: a run folder belongs to one."""
-        said = self.model_dump(mode="json", exclude={"serve", "drift", "value", "improve"})
-        text = json.dumps(without_nothing(said), sort_keys=True, ensure_ascii=False)
+        """Return a hash of everything in the spec that affects the model; a run folder belongs to one fingerprint."""
+        spec = self.model_dump(mode="json", exclude={"serve", "drift", "value", "improve"})
+        text = json.dumps(drop_absent_sections(spec), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def shown(self) -> dict[str, Any]:
-        """Return the spec as a run folder keeps it: without the address of a webhook, which may be a secret."""
-        said = self.model_dump(mode="json", exclude_none=True)
-        said["drift"].pop("webhook", None)
-        return said
+        """Return the spec as stored in a run folder: without the webhook's address, which may be a secret."""
+        spec = self.model_dump(mode="json", exclude_none=True)
+        spec["drift"].pop("webhook", None)
+        return spec
 
 
 class Located(NamedTuple):
-    """A product that comes from no file, and the folder its relative paths start from."""
+    """A product that is not read from a file, and the base folder of its relative paths."""
 
     product: Product
     base: Path
 
 
 def load_product(path: Path) -> tuple[Product, Path]:
-    """Return the product a file specifies and the folder its relative paths start from.
+    """Return the product specified by a file, and the base folder of its relative paths.
 
     Raises SpecError with every problem found, each with its line.
     """
@@ -174,7 +180,7 @@ def load_product(path: Path) -> tuple[Product, Path]:
     where = path.name
     try:
         with path.open(encoding="utf-8-sig") as file:
-            text = file.read(MOST_CHARS + 1)
+            text = file.read(MAX_CHARS + 1)
     except FileNotFoundError:
         raise SpecError([Problem(0, str(path), "there is no such file.")], where) from None
     except UnicodeDecodeError:
@@ -182,12 +188,12 @@ def load_product(path: Path) -> tuple[Product, Path]:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise SpecError([Problem(0, str(path), f"cannot be read: {reason}.")], where) from None
-    return parse_product(text, where, default_name=safe_name(_stem(path))), path.resolve().parent
+    return parse_product(text, where, default_name=safe_name(_default_name(path))), path.resolve().parent
 
 
 @contextmanager
-def naming_lines(path: Path | None) -> Iterator[None]:
-    """Give the problems that only data shows the line of their key in the spec they come from; None: no file."""
+def locate_problems(path: Path | None) -> Iterator[None]:
+    """Add line numbers to spec problems that are found only with the data. path: of the spec; None for no file."""
     try:
         yield
     except SpecError as error:
@@ -195,7 +201,7 @@ def naming_lines(path: Path | None) -> Iterator[None]:
             raise
         path = _spec_file(path)
         _, lines, _ = read_yaml(path.read_text(encoding="utf-8-sig"), path.name)
-        raise SpecError([at_line(problem, lines) for problem in error.problems], path.name) from None
+        raise SpecError([with_line(problem, lines) for problem in error.problems], path.name) from None
 
 
 def _spec_file(path: Path) -> Path:
@@ -203,7 +209,7 @@ def _spec_file(path: Path) -> Path:
 
 
 def parse_product(text: str, where: str = "product.yaml", default_name: str = "product") -> Product:
-    """Return the product a YAML text specifies; raises SpecError with every problem found."""
+    """Return the product specified by a YAML text; raises SpecError with every problem found."""
     raw, lines, problems = read_yaml(text, where)
     raw.setdefault("name", default_name)
     warn_of_old_names(raw, where, lines)
@@ -216,19 +222,19 @@ def check_product(
     lines: Mapping[Key, int] | None = None,
     problems: Sequence[Problem] = (),
 ) -> Product:
-    """Return the product of a spec's values; raises SpecError with every problem found, those known before first.
+    """Return the product of a spec's values; raises SpecError with every problem found.
 
-    lines: the line of each key.
+    lines: line of each key. problems: found before, reported with the others.
     """
     lines, problems = lines or {}, list(problems)
     try:
         product = Product.model_validate(raw)
     except ValidationError as error:
-        # What does not go together shows only when all else is right: ask for it, so that all is said at once.
+        # Contradictions are checked by the model only when everything else is valid: check them here too, to report all at once.
         found = [item for item in error.errors(include_url=False) if item["loc"]]
         more = [
-            *(in_words(item, lines, _known_keys) for item in found),
-            *(at_line(p, lines) for p in _impossible(raw)),
+            *(to_problem(item, lines, _section_keys) for item in found),
+            *(with_line(p, lines) for p in _contradictions(raw)),
         ]
         problems.extend(p for p in dict.fromkeys(more) if p not in problems)
         raise SpecError(sorted(problems, key=lambda p: p.line), where) from None
@@ -237,8 +243,8 @@ def check_product(
     return product
 
 
-def _impossible(raw: Mapping[str, Any]) -> list[Problem]:
-    """Return which values do not go together, by dotted key; takes a spec that may have other faults."""
+def _contradictions(raw: Mapping[str, Any]) -> list[Problem]:
+    """Return contradictions between values, by dotted key; the spec may have other errors."""
     found: list[tuple[str, str, str]] = []
     data = raw.get("data")
     if isinstance(data, Mapping):
@@ -249,17 +255,17 @@ def _impossible(raw: Mapping[str, Any]) -> list[Problem]:
         roles["target"] = data.get("target", "label")
         for key, name in roles.items():
             if name is not None and name in inputs:
-                found.append((f"data.{key}", f"the column '{name}' is an input too.", "Give it one role."))
+                found.append((f"data.{key}", f"the column '{name}' is also an input.", "Give it one role."))
         if roles["group"] is not None and roles["group"] == roles["target"]:
             found.append(
-                ("data.group", f"the column '{roles['group']}' is the target too.", "Give it one role.")
+                ("data.group", f"the column '{roles['group']}' is also the target.", "Give it one role.")
             )
     bar = raw.get("bar")
     conditions = [item for item in as_tuple(bar) if isinstance(item, Mapping)]
     if isinstance(bar, list | tuple) and not bar:
         found.append(("bar", "needs at least one condition.", "Such as {metric: accuracy, at_least: 0.9}."))
     if any(item.get("confidence", 0.95) != conditions[0].get("confidence", 0.95) for item in conditions):
-        found.append(("bar", "its conditions differ in confidence.", "Give all of them the same."))
+        found.append(("bar", "its conditions have different confidence levels.", "Use one for all."))
     for index, item in enumerate(conditions):
         found.extend(_out_of_range(item, "bar" if isinstance(bar, Mapping) else f"bar.{index}"))
     ladder = raw.get("ladder") if isinstance(raw.get("ladder"), list | tuple) else ()
@@ -272,7 +278,7 @@ def _impossible(raw: Mapping[str, Any]) -> list[Problem]:
 
 
 def _out_of_range(condition: Mapping[str, Any], place: str) -> list[tuple[str, str, str]]:
-    """Return the levels of a condition that a share, which lies between 0 and 1, never has."""
+    """Return the limits of a condition that lie outside 0 to 1 although the metric does not."""
     metric = str(condition.get("metric"))
     if metric not in {"accuracy", "macro_f1"} and not metric.startswith(("f1:", "roc_auc:")):
         return []
@@ -281,17 +287,17 @@ def _out_of_range(condition: Mapping[str, Any], place: str) -> list[tuple[str, s
         level = condition.get(key)
         if isinstance(level, int | float) and (level < 0 or level > 1):
             fix = f"Write {level / 100:g}." if 1 < level <= 100 else "Choose a number between 0 and 1."
-            found.append((f"{place}.{key}", f"{metric} lies between 0 and 1, not at {level:g}.", fix))
+            found.append((f"{place}.{key}", f"{metric} is between 0 and 1, not {level:g}.", fix))
     return found
 
 
-def _stem(path: Path) -> str:
-    """Return what a product is called when it does not say: its file's name, or its folder's."""
+def _default_name(path: Path) -> str:
+    """Return the default name of a product: its file's name, or its folder's for product.yaml."""
     return path.resolve().parent.name if path.stem == "product" else path.stem
 
 
-def keys_of(section: type[BaseModel], prefix: str = "") -> Iterable[tuple[str, str, str, str]]:
-    """Yield (dotted key, type, default, description) of every key; the reference page is made from it."""
+def iter_keys(section: type[BaseModel], prefix: str = "") -> Iterable[tuple[str, str, str, str]]:
+    """Yield (dotted key, type, default, description) of every key, for the reference page."""
     for name, info in section.model_fields.items():
         inner = _section_in(info.annotation)
         note = (
@@ -301,9 +307,9 @@ def keys_of(section: type[BaseModel], prefix: str = "") -> Iterable[tuple[str, s
         )
         value = info.get_default(call_default_factory=True, validated_data={})
         default = "required" if info.is_required() else "" if inner else json.dumps(value, default=str)
-        yield f"{prefix}{name}", _type_words(info.annotation), default, note
+        yield f"{prefix}{name}", _type_name(info.annotation), default, note
         if inner:
-            yield from keys_of(inner, f"{prefix}{name}.")
+            yield from iter_keys(inner, f"{prefix}{name}.")
 
 
 def _section_in(annotation: Any) -> type[BaseModel] | None:
@@ -316,7 +322,7 @@ def _section_in(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _type_words(annotation: Any) -> str:
+def _type_name(annotation: Any) -> str:
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return "section"
     words = annotation.__name__ if type(annotation) is type else str(annotation)
@@ -341,7 +347,7 @@ def _type_words(annotation: Any) -> str:
     return words
 
 
-def _known_keys(key: Key) -> list[str]:
+def _section_keys(key: Key) -> list[str]:
     section: type[BaseModel] = Product
     for part in key:
         if isinstance(part, int):
@@ -352,6 +358,6 @@ def _known_keys(key: Key) -> list[str]:
 
 
 def safe_name(text: str) -> str:
-    """Return a text as a product's name: letters, digits, '_', '-' and '.', at most 64."""
+    """Return a text as a valid product name: letters, digits, '_', '-' and '.', at most 64."""
     safe = "".join(char if char.isalnum() or char in "_.-" else "-" for char in text).strip("-.")
     return safe[:64] or "product"

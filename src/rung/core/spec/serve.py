@@ -1,4 +1,4 @@
-"""The section of a spec that says how the product is served: `serve`."""
+"""The section `serve`: journal and limits of a server."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ MediaKept = Literal["hash", "keep"]
 
 
 class ServeSpec(Section):
-    """What a server remembers, for how long, and how much a request may ask for. No part of a run's identity."""
+    """Journal settings and request limits of a server. Not part of a run's fingerprint."""
 
     folder: str = Field(
         default="service",
         min_length=1,
-        description="where keys, journal and audit trail lie; starts at the file's folder",
+        description="folder of API keys, journal and audit log, relative to the file's folder",
     )
     inputs: InputKept | None = Field(
         default=None,
-        description="how the journal keeps inputs; default: encrypted where RUNG_MASTER_KEY is set, else only a hash",
+        description="how the journal keeps inputs; default: encrypted if RUNG_MASTER_KEY is set, else only a hash",
     )
     media: MediaKept = Field(
         default="hash",
@@ -33,12 +33,12 @@ class ServeSpec(Section):
         default=90,
         ge=1,
         le=36_500,
-        description="after so many days inputs, their hashes and subjects leave the journal",
+        description="days after which inputs, their hashes and subjects are removed from the journal",
     )
-    body_mb: float = Field(default=8, gt=0, le=1_024, description="largest request, megabytes")
-    rows: int = Field(default=1_000, ge=1, le=100_000, description="most rows of a request")
+    body_mb: float = Field(default=8, gt=0, le=1_024, description="maximum size of a request body, megabytes")
+    rows: int = Field(default=1_000, ge=1, le=100_000, description="maximum number of rows per request")
     seconds: float = Field(
-        default=30, gt=0, le=3_600, description="longest a request may take, waiting included"
+        default=30, gt=0, le=3_600, description="timeout of a request in seconds, including time in the queue"
     )
     max_in_flight: int = Field(
         default=128,
@@ -47,7 +47,7 @@ class ServeSpec(Section):
         description="requests processed or queued at once; further ones are answered with 429",
     )
     per_minute: int | None = Field(
-        default=None, ge=1, description="most requests of one key a minute; a key may have a limit of its own"
+        default=None, ge=1, description="requests per minute and API key; a key may have its own limit"
     )
     max_batch_size: int = Field(
         default=8,
@@ -56,7 +56,7 @@ class ServeSpec(Section):
         description="queued requests predicted in one batch, where that is measured to be cheaper; 1: no batching",
     )
     threads: int | None = Field(
-        default=None, ge=1, le=256, description="threads that predict; default: as many as cores"
+        default=None, ge=1, le=256, description="threads for predictions; default: one per core"
     )
 
     @model_validator(mode="before")

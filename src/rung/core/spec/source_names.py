@@ -1,4 +1,4 @@
-"""How a spec writes where data comes from, and what of it people may see: never a password or a key."""
+"""Paths and addresses of data sources in a spec, and their forms without passwords and keys."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from rung.core.errors import RungError
 HIDDEN = "***"
 PASSWORD = "SOURCE_PASSWORD"
 _ADDRESS = re.compile(r"(?:[A-Za-z][\w+.-]+://|\$\{\w+\})")
-# What stands before the last `@`: a password that was not quoted may hold any sign. In an address of the web an
-# `@` may also stand in the path; there a colon that no port follows tells a password with a `/`.
+# Everything before the last `@`, because an unquoted password may contain any character. In a web address `@` may also
+# occur in the path; there a colon without a port after it indicates a password that contains `/`.
 _USERINFO = re.compile(
     r"((?<!http)(?<!https)://).*@|((?<=http)://|(?<=https)://)(?:[^/?#]*@|[^/?#:]*:(?!\d*(?:[/?#]|$)).*@)",
     re.I | re.S,
 )
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
-# Parameters of an address that open a door: ?token=..., ?X-Amz-Signature=..., ?odbc_connect=...;PWD=...
+# URL parameters with credentials: ?token=..., ?X-Amz-Signature=..., ?odbc_connect=...;PWD=...
 _SECRET_PARAMETER = re.compile(
     r"([?&;](?:[\w.-]*(?:token|key|sig|secret|passw|pwd|auth|cred|code|odbc_connect)[\w.-]*)=)[^&#;]*", re.I
 )
 
 
 def is_address(path: str) -> bool:
-    """Return whether a path of a spec is a URL, or an environment variable that holds one."""
+    """Return whether a path of a spec is a URL, or starts with an environment variable."""
     return _ADDRESS.match(path) is not None
 
 
 def is_hub(path: str) -> bool:
-    """Return whether a path of a spec names a data set of the Hugging Face hub."""
+    """Return whether a path of a spec is a dataset of the Hugging Face hub."""
     return path.startswith("hf:")
 
 
 def masked(path: str) -> str:
-    """Return a path as it may be shown, logged and hashed: without user, password and keys."""
+    """Return a path that is safe to show, log and hash: without user, password and keys."""
     if not is_address(path):
         return path
     return _SECRET_PARAMETER.sub(rf"\g<1>{HIDDEN}", _USERINFO.sub(f"://{HIDDEN}@", path))
 
 
 def without_secrets(path: str) -> str:
-    """Return an address that can be written down: ${SOURCE_PASSWORD} where a password or key stood in clear."""
+    """Return an address that is safe to store: clear-text passwords and keys become ${SOURCE_PASSWORD}."""
 
     def variable(secret: str) -> str:
         return secret if not secret or _VARIABLE.search(secret) else f"${{{PASSWORD}}}"
@@ -59,10 +59,10 @@ def without_secrets(path: str) -> str:
     return _SECRET_PARAMETER.sub(lambda match: match[1] + variable(match[0][len(match[1]) :]), hidden)
 
 
-def expanded(path: str) -> str:
-    """Return an address with each ${NAME} replaced from the environment; raises RungError when one is not set.
+def expand_variables(path: str) -> str:
+    """Return an address with each ${NAME} replaced from the environment; raises RungError if one is not set.
 
-    Within user and password a value is quoted, so that it may hold any character.
+    Inside user and password a value is URL-quoted, so that it may contain any character.
     """
     ends = path.rfind("@")
 
@@ -80,10 +80,10 @@ def expanded(path: str) -> str:
     return _VARIABLE.sub(value, path)
 
 
-def scrubbed(text: str, path: str) -> str:
-    """Return a message of a library without anything that the address of a spec must hide."""
+def without_source_secrets(text: str, path: str) -> str:
+    """Return a library's message without the secrets of a source's address."""
     secrets = {os.environ[name] for name in _VARIABLE.findall(path) if name in os.environ}
-    address = expanded(path)
+    address = expand_variables(path)
     secrets |= {match[0].split("=", 1)[1] for match in _SECRET_PARAMETER.finditer(address)}
     for match in _USERINFO.finditer(address):
         secrets |= {match[0][3:-1], match[0][3:-1].partition(":")[2]}
@@ -94,7 +94,7 @@ def scrubbed(text: str, path: str) -> str:
 
 
 def short_name(path: str | Sequence[str]) -> str:
-    """Return what a source is called in messages: the name of a file, an address without its secrets."""
+    """Return the name of a source in messages: a file's name, or an address without secrets."""
     if isinstance(path, str):
         return masked(path) if is_address(path) or is_hub(path) else PurePath(path).name or path
     names = [short_name(item) for item in path]
@@ -102,6 +102,6 @@ def short_name(path: str | Sequence[str]) -> str:
 
 
 def stem(path: str, endings: Container[str]) -> str:
-    """Return what a source is called without its folder, its packing, and an ending among these."""
+    """Return a source's name without folder, compression suffix, and a suffix among `endings`."""
     found = PurePath(PurePath(masked(path)).stem)
     return found.stem if found.suffix.lower() in endings else found.name

@@ -1,4 +1,4 @@
-"""The section of a spec that says what answers are worth: `value`."""
+"""The section `value`: value and fixed costs of predictions."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from rung.core.spec.data import Section
 
 
 class ValueSpec(Section):
-    """What right and wrong answers are worth in US dollars, for `rung value`. No part of a run's identity."""
+    """Value of predictions in US dollars, for `rung value`. Not part of a run's fingerprint."""
 
-    per_correct: float = Field(
-        default=0.0, ge=-1e9, le=1e9, description="US dollars that a right answer brings"
-    )
+    per_correct: float = Field(default=0.0, ge=-1e9, le=1e9, description="US dollars per correct prediction")
     per_error: float = Field(
-        default=0.0, ge=-1e9, le=1e9, description="US dollars that a wrong answer brings; costs are negative"
+        default=0.0, ge=-1e9, le=1e9, description="US dollars per wrong prediction; costs are negative"
     )
     fixed_per_month: float = Field(
         default=0.0,
         ge=0,
         le=1e9,
-        description="US dollars a month that the product costs however much it is asked",
+        description="fixed costs of the product, US dollars per month",
     )

@@ -11,7 +11,7 @@ from typing import Any
 from rung.cleaning.pipeline import CleanedRow, CleaningPipeline
 from rung.core.errors import DataError
 from rung.core.kind import kind
-from rung.core.spec.cleaning import PLAIN_KINDS, PrivacySpec
+from rung.core.spec.cleaning import DEFAULT_KINDS, PrivacySpec
 from rung.core.spec.product import Product
 from rung.core.task import Task
 from rung.privacy import find_personal_data
@@ -72,7 +72,7 @@ class Mending:
         self._texts: Sequence[str] = ()
         self._masked = False
         self._rows = self._dropped = 0
-        self._hidden = tuple(dict.fromkeys((*PLAIN_KINDS, *chain.mask, *chain.drop)))
+        self._hidden = tuple(dict.fromkeys((*DEFAULT_KINDS, *chain.mask, *chain.drop)))
 
     def apply(self, values: Mapping[str, Any], texts: Sequence[str]) -> CleanedRow:
         """Return a row after the chain."""

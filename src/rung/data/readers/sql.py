@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rung.core.errors import DataError, MissingExtra, RungError, did_you_mean
-from rung.core.spec.source_names import expanded, masked, scrubbed
+from rung.core.spec.source_names import expand_variables, masked, without_source_secrets
 from rung.core.types import Row
 from rung.data.prepare.hashing import hash64
 from rung.data.sources.rows import Table, header, plain
@@ -113,7 +113,7 @@ def _url(address: str, base: Path) -> Any:
     """Return the address with its variables filled in; a SQLite file is found from `base` and opened to read."""
     from sqlalchemy import make_url
 
-    url = make_url(expanded(address))
+    url = make_url(expand_variables(address))
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
         return url
     path = base / url.database
@@ -143,7 +143,7 @@ def _tables(address: str, base: Path) -> list[str]:
 def _in_words(error: Any, address: str, base: Path) -> RungError:
     """Return a database's complaint as ours; a table that is not there with the one that was meant."""
     lines = str(getattr(error, "orig", None) or error).strip().splitlines() or [type(error).__name__]
-    reason = scrubbed(lines[0], address)
+    reason = without_source_secrets(lines[0], address)
     fix = _FIX
     missing = re.search(
         r"no such table: (\S+)|relation \"([^\"]+)\" does not exist|[Tt]able '([^']+)'", lines[0]

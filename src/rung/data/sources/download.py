@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from rung.core.download_progress import arrived
 from rung.core.errors import DataError
 from rung.core.files import read_json, write_json, writing
-from rung.core.spec.source_names import expanded, masked, scrubbed
+from rung.core.spec.source_names import expand_variables, masked, without_source_secrets
 from rung.data.readers import readers
 from rung.data.sources.files import File
 from rung.runtime.weights.store import cache_folder
@@ -49,7 +49,7 @@ def fetch(address: str, token: str = "", most_bytes: int = 0) -> File:
     secrets, with the server's ETag and its own SHA-256 beside it. Raises DataError when the server cannot be
     reached and no copy is here, or the file is too large.
     """
-    url, user = _without_user(expanded(address))
+    url, user = _without_user(expand_variables(address))
     shown = masked(address)
     if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
         raise DataError("only http:// and https:// addresses are read", shown, _HERE)
@@ -82,7 +82,7 @@ def fetch(address: str, token: str = "", most_bytes: int = 0) -> File:
         # Without a network the copy that is here does; what changed on the server shows when there is one again.
         if known and isinstance(error, urllib.error.URLError):
             return File(folder / "content", known["name"])
-        reason = scrubbed(str(getattr(error, "reason", error)) or type(error).__name__, address)
+        reason = without_source_secrets(str(getattr(error, "reason", error)) or type(error).__name__, address)
         raise DataError(
             f"it cannot be fetched: {reason}", shown, f"Check the address and the network. {_HERE}"
         ) from None

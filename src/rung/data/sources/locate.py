@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rung.core.errors import DataError, did_you_mean
-from rung.core.spec.source_names import expanded, is_address, is_hub, masked
+from rung.core.spec.source_names import expand_variables, is_address, is_hub, masked
 from rung.data.readers import readers
 from rung.data.readers.folder import open_folder
 from rung.data.readers.sql import open_query
@@ -42,7 +42,7 @@ def _open_remote(path: str, reading: Reading, base: Path) -> Iterator[Table]:
         for file in hub_files(path, reading.split):
             yield open_file(file, reading)
         return
-    scheme = expanded(path).partition("://")[0].casefold()
+    scheme = expand_variables(path).partition("://")[0].casefold()
     if scheme in {"http", "https"}:
         yield open_file(fetch(path), reading)
     elif scheme in {"file", "ftp", "ftps", "s3", "gs", "gcs", "az", "abfs", "hdfs"}:
