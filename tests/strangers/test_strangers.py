@@ -17,6 +17,9 @@ import rung
 from rung.data.prepare.fingerprint import fingerprint_data
 from rung.serving.http.app import create_app
 from rung.testing import check_kind, check_model, check_task, plugin
+from rung.workflows.monitor import check_drift
+from served_products import ask as http_ask
+from served_products import review_all, served
 from support import run_cli
 
 PLUGIN = Path(__file__).parent / "plugin"
@@ -270,3 +273,29 @@ def test_an_answer_that_varies(tmp_path):
     said = {ask(client, model, {"question": "which one has k0"})["reply"] for _ in range(30)}
     assert len(said) > 1 and all("red" in reply for reply in said)
     refuses_the_hostile(client, model, "question")
+
+
+def test_a_product_of_media_is_served_reviewed_improved_and_promoted(patches, tmp_path, monkeypatch):
+    from blob_labelling import patch
+
+    spec = json.loads(patches.read_text()) | {
+        "serve": {"inputs": "plain", "media": "keep"},
+        "improve": {"audit_rows": 60, "audit_share": 0.5, "min_feedback": 30, "margin": 0.2},
+    }
+    patches.write_text(json.dumps(spec))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(p for p in sys.path if p))
+    first = rung.build(patches)
+    assert first.cleared
+    rows = [{"patch": base64.b64encode(patch(55 if i % 2 else 185, 5_000 + i)).decode()} for i in range(240)]
+    with served(patches) as (address, env):
+        monkeypatch.setenv("RUNG_MASTER_KEY", env["RUNG_MASTER_KEY"])
+        said = http_ask(address, "/v1/models/greys/predict", {"inputs": rows})
+        assert {p["label"] for p in said["predictions"]} == {"light", "dark"}
+        told = http_ask(
+            address, "/v1/feedback", {"prediction": said["predictions"][0]["id"], "answer": "light"}
+        )
+        assert told["prediction"] == said["predictions"][0]["id"]
+    assert check_drift(patches, settled=-1.0).report["period"]["rows"] == 240
+    review_all(patches, lambda cells: "light" if cells["patch"].measures["brightness"] > 120 else "dark")
+    improved = rung.improve(patches)
+    assert improved.verdict == "promoted", improved
