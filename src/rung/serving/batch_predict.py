@@ -139,7 +139,7 @@ def _records(
 
     now, loaded = time.time(), request.loaded
     manifest, journal = loaded.manifest, service.journal
-    # Where inputs are kept by their hash, nothing is.
+    # If the journal keeps only hashes of inputs, no media are kept.
     keep_media = (
         service.limits.media == "keep" and journal is not None and journal.encoder.input_mode != "hash"
     )

@@ -26,7 +26,7 @@ from rung.serving.streaming import (
     GONE,
     SLOW,
     EventQueue,
-    ReaderGone,
+    ClientDisconnected,
     encode_event,
     require_answer,
     run_in_thread,
@@ -85,7 +85,7 @@ class Dispatcher:
     async def stream(
         self, loaded: LoadedModel, body: RequestBody, caller: Caller, request_id: str
     ) -> AsyncGenerator[bytes, None]:
-        """Yield server-sent events: `piece` as the model gives them, then `answer`, when it is in the journal.
+        """Yield server-sent events: `piece` as the model produces them, then `answer`, after it is in the journal.
 
         A model that does not stream gives one `answer`. Raises as `answer` does. Close the generator when the client
         is gone: the model then stops at its next piece.
@@ -123,7 +123,7 @@ class Dispatcher:
         try:
             try:
                 answer = stream_answer(self._service, request, events)
-            except ReaderGone:
+            except ClientDisconnected:
                 return
             except BaseException as error:
                 events.put(error if isinstance(error, Exception) else RuntimeError(type(error).__name__))
@@ -132,8 +132,8 @@ class Dispatcher:
             events.put(None)
             if self._shadows is not None and self._service.journal is not None:
                 self._shadows.submit(request.loaded, request.body, answer)
-        except (ReaderGone, RuntimeError):
-            pass  # Nobody waits for the rest; the event loop may have closed.
+        except (ClientDisconnected, RuntimeError):
+            pass  # The client has gone; the event loop may have closed.
         finally:
             self._release()
 
@@ -144,7 +144,7 @@ class Dispatcher:
         return PredictRequest(loaded, body, action, caller.name, request_id, deadline)
 
     def _admit(self) -> None:
-        """Count a request in; the caller holds the lock. Raises HttpError 429 when too many are in progress."""
+        """Count a new request; the caller holds the lock. Raises HttpError 429 if too many are in progress."""
         if self.in_flight >= self._service.limits.max_in_flight:
             self._service.metrics.refused.add("busy")
             again = math.ceil(min(self.in_flight * self._mean_seconds / self._threads, 30.0))

@@ -1,4 +1,4 @@
-"""Streams one answer as server-sent events: a thread runs the model, a bounded queue hands its pieces to the event loop."""
+"""Streams one answer as server-sent events: a thread runs the model, a bounded queue passes its pieces to the event loop."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from rung.serving.service import Service
 PIECE, ANSWER, ERROR = "piece", "answer", "error"
 # Outcomes in `rung_streams_total`. gone: the client closed the connection; slow: longer than `serve.seconds`.
 ANSWERED, FAILED, GONE, SLOW = "answered", "error", "gone", "slow"
-# Events that wait for a slow client; then the model waits.
+# Events buffered for a slow client; after that the model blocks.
 _MAX_QUEUED = 64
 
 
-class ReaderGone(Exception):
-    """Nobody reads the stream any more. Not an Exception of `rung`: no caller sees it."""
+class ClientDisconnected(Exception):
+    """The client has closed the stream. Internal: no caller sees it."""
 
 
 class EventQueue:
@@ -39,20 +39,20 @@ class EventQueue:
     def put(self, item: bytes | BaseException | None) -> None:
         """Add an event, an error that ends the stream, or None as its end; blocks while the queue is full.
 
-        Raises ReaderGone when nobody reads any more or the time is up.
+        Raises ClientDisconnected if the client has closed the stream or the time is up.
         """
         with self._changed:
             while len(self._items) >= _MAX_QUEUED and not self._closed:
                 if not self._changed.wait(self._deadline - time.monotonic()):
-                    raise ReaderGone
-            self.require_reader()
+                    raise ClientDisconnected
+            self.require_client()
             self._items.append(item)
         self._loop.call_soon_threadsafe(self._ready.set)
 
-    def require_reader(self) -> None:
-        """Raise ReaderGone when nobody reads any more."""
+    def require_client(self) -> None:
+        """Raise ClientDisconnected if the client has closed the stream."""
         if self._closed:
-            raise ReaderGone
+            raise ClientDisconnected
 
     async def get(self) -> tuple[bytes, bool]:
         """Return all waiting events as one chunk, and whether the stream has ended. Raises its error, or TimeoutError."""
@@ -67,13 +67,13 @@ class EventQueue:
         if error is not None and not chunk:
             raise error
         if error is not None:
-            # The pieces before it go first.
+            # Send the pieces before it first.
             self._items.appendleft(error)
             self._ready.set()
         return chunk, None in items
 
     def close(self) -> None:
-        """Say that nobody reads any more."""
+        """Mark the stream as closed by the client."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -87,7 +87,7 @@ def encode_event(name: str, data: bytes) -> bytes:
 def stream_answer(service: Service, request: PredictRequest, events: EventQueue) -> bytes:
     """Put an event for each piece, write the finished answer to the journal, and return its JSON.
 
-    Raises ReaderGone when the client went away: then nothing is journaled.
+    Raises ClientDisconnected when the client went away: then nothing is journaled.
     """
     request.read()
     loaded = request.loaded
@@ -100,7 +100,7 @@ def stream_answer(service: Service, request: PredictRequest, events: EventQueue)
             answer = piece
         else:
             events.put(encode_event(PIECE, to_json({"text": piece})))
-    events.require_reader()
+    events.require_client()
     response = loaded.predictor.to_response(answer, request.scores, answered_by=True)
     if request.explain:
         response["reasons"] = [vars(reason) for reason in loaded.predictor.explain([row])[0]]
@@ -120,9 +120,9 @@ def require_answer(body: bytes) -> None:
     """Raise InputError when the one row of a response is an error."""
     row = json.loads(body)["predictions"][0]
     if "error" in row:
-        raise InputError(row["error"], "inputs", "Send a row that has something to answer.")
+        raise InputError(row["error"], "inputs", "Send a row that is not empty.")
 
 
 def run_in_thread(work: Callable[[], None]) -> None:
-    """Start a thread of its own: a stream mostly waits, and would hold up predictions in their pool."""
+    """Run in a separate thread: a stream mostly waits and would block a worker of the pool."""
     threading.Thread(target=work, name="rung-stream", daemon=True).start()

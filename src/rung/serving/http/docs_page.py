@@ -62,7 +62,7 @@ def _operation(path: str, verb: str, operation: Mapping[str, Any], openapi: Mapp
 
 
 def _form_example(content: Mapping[str, Any]) -> str:
-    """Return the arguments of curl that upload files; "" where an operation takes none."""
+    """Return curl's arguments for file uploads; "" for an operation without files."""
     form = content.get("multipart/form-data", {}).get("schema", {})
     named = {name: form["properties"][name] for name in form.get("required", ())}
     parts = {name: part.get("anyOf", [part])[0] for name, part in named.items()}
@@ -72,7 +72,7 @@ def _form_example(content: Mapping[str, Any]) -> str:
 
 
 def _answer(operation: Mapping[str, Any], openapi: Mapping[str, Any]) -> str:
-    """Return what an answered row holds; "" for an operation that predicts nothing."""
+    """Return an example prediction; "" for an operation that does not predict."""
     content = operation["responses"].get("200", {}).get("content", {})
     schema = _resolve(content.get("application/json", {}).get("schema", {}), openapi)
     rows = schema.get("properties", {}).get("predictions")

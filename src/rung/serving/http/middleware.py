@@ -41,7 +41,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MAX_BUFFERED_BYTES = 256 << 20
 # A slow body holds memory and a connection.
 _BODY_SECONDS = 10.0
-# The last one tells nginx to pass events on as they come.
+# The last one disables buffering in nginx.
 _EVENT_HEADERS = ((b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no"))
 _SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 
@@ -137,7 +137,7 @@ class RequestMiddleware:
         await self._app(scope, replay, recorder)
 
     async def _send_stream(self, call: PredictionCall, receive: Receive, recorder: _ResponseRecorder) -> None:
-        """Send the events of a stream as they come; end it when the client closes the connection."""
+        """Send the events of a stream as they are produced; end it when the client closes the connection."""
 
         async def send_events() -> None:
             async with aclosing(self._stream(call)) as events:
@@ -149,7 +149,7 @@ class RequestMiddleware:
         sending = asyncio.ensure_future(send_events())
         leaving = asyncio.ensure_future(_disconnected(receive))
         try:
-            # A client that does not read holds up `send`: it has a second more than the model.
+            # A client that does not read blocks `send`: it gets one second more than the model.
             seconds = self._service.limits.seconds + 1
             await asyncio.wait({sending, leaving}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -293,7 +293,7 @@ def _error_body(error: RungError) -> bytes:
 
 
 def _unknown_path(path: str) -> HttpError:
-    """Return the error of a path that no endpoint has, or not with this method."""
+    """Return the error for an unknown path or method."""
     fix = "GET /v1/models lists the models; /docs shows every endpoint."
     if methods := allowed_methods(path):
         return HttpError(405, f"this path takes {' or '.join(methods)}", "path", fix)
@@ -301,7 +301,7 @@ def _unknown_path(path: str) -> HttpError:
 
 
 async def _disconnected(receive: Receive) -> None:
-    """Return when the client closes the connection."""
+    """Wait until the client closes the connection."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

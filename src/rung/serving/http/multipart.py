@@ -1,4 +1,4 @@
-"""Parses `multipart/form-data` (RFC 7578) that is in memory. What is irregular is refused, not repaired."""
+"""Parses `multipart/form-data` (RFC 7578) that is in memory. Irregular input is refused, not repaired."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from rung.core.errors import InputError
 
-# Of one part: its headers name a field and a file.
+# Limits for the headers of one part, which contain a field name and a file name.
 _MAX_PART_HEADER_BYTES = 8 << 10
 _MAX_PART_HEADERS = 16
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -18,7 +18,7 @@ _HEADER_NAME = re.compile(_TOKEN)
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # RFC 2046, 5.1.1.
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
-_FIX = "Send it as `curl -F` and browsers do: multipart/form-data with a boundary, one part a value."
+_FIX = "Send it as `curl -F` and browsers do: multipart/form-data with a boundary, one part per value."
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def parse_multipart(content_type: str, body: bytes, max_parts: int) -> list[Part
 
 
 def is_multipart(content_type: str) -> bool:
-    """Return whether a Content-Type is a form of parts, or another kind of multipart, which is then refused."""
+    """Return whether a Content-Type is multipart; any other multipart type than form-data is refused later."""
     return content_type[:10].lower() == "multipart/"
 
 
@@ -69,10 +69,10 @@ def _boundary(content_type: str) -> bytes:
 
 
 def _part_headers(body: bytes, position: int) -> tuple[int, dict[str, str]]:
-    """Return where the content of a part starts, and its headers by their lower-case names."""
+    """Return the position of a part's content, and its headers by lower-case name."""
     line_end = body.find(b"\r\n", position, position + _MAX_PART_HEADER_BYTES)
     if line_end < 0 or body[position:line_end].strip(b" \t"):
-        raise _malformed("the body is cut off, or its boundary stands inside a part")
+        raise _malformed("the body is cut off, or its boundary occurs inside a part")
     end = body.find(b"\r\n\r\n", line_end, line_end + _MAX_PART_HEADER_BYTES)
     if end < 0:
         cut = len(body) < line_end + _MAX_PART_HEADER_BYTES
@@ -88,13 +88,13 @@ def _part_headers(body: bytes, position: int) -> tuple[int, dict[str, str]]:
             raise _malformed("a header of a part is not UTF-8") from None
         name = name.lower()
         if not colon or not _HEADER_NAME.fullmatch(name) or name in headers or _CONTROL.search(value):
-            raise _malformed("a header of a part is malformed or stands twice")
+            raise _malformed("a header of a part is malformed or repeated")
         headers[name] = value.strip()
     return end + 4, headers
 
 
 def _disposition(headers: Mapping[str, str]) -> tuple[str, str | None]:
-    """Return the name of a part and of its file."""
+    """Return the name of a part and its file name."""
     kind, parameters = _header_value(headers.get("content-disposition", ""))
     name = parameters.get("name", "")
     if kind != "form-data" or not name:
@@ -102,7 +102,7 @@ def _disposition(headers: Mapping[str, str]) -> tuple[str, str | None]:
     if is_multipart(headers.get("content-type", "")):
         raise _malformed(f"the part '{name[:60]}' is a form itself; parts are not nested")
     if headers.get("content-transfer-encoding", "binary").lower() not in {"binary", "8bit", "7bit"}:
-        raise _malformed(f"the part '{name[:60]}' is encoded; parts are sent as they are")
+        raise _malformed(f"the part '{name[:60]}' is encoded; parts must not be encoded")
     filename = parameters.get("filename")
     if "filename*" in parameters:
         # RFC 5987, as older clients send it: charset'language'percent-encoded.
@@ -117,7 +117,7 @@ def _header_value(text: str) -> tuple[str, dict[str, str]]:
     while position < len(text):
         match = _PARAMETER.match(text, position)
         if match is None or (match[1] or "").lower() in parameters:
-            raise _malformed("a header's parameters are malformed or stand twice")
+            raise _malformed("a header's parameters are malformed or repeated")
         if match[1]:
             parameters[match[1].lower()] = _unquoted(match[2])
         position = match.end()
@@ -127,7 +127,7 @@ def _header_value(text: str) -> tuple[str, dict[str, str]]:
 def _unquoted(text: str) -> str:
     if text[:1] != '"':
         return text
-    # Browsers escape three characters by percent, curl two by a backslash.
+    # Browsers percent-encode three characters, curl escapes two with a backslash.
     text = re.sub(r'\\(["\\])', r"\1", text[1:-1])
     return text.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
 

@@ -22,13 +22,13 @@ from rung.serving.http.schemas import (
 
 _FLAGS = {"true": True, "1": True, "on": True, "yes": True, "false": False, "0": False, "off": False, "no": False, "": False}  # fmt: skip
 _OPTIONS = ("scores", "explain", "subject")
-# Names an option where an input has the same name.
+# Prefix of an option if an input has the same name.
 _OPTION_PREFIX = "options."
 
 
 @dataclass(frozen=True)
 class RequestBody:
-    """A body as it arrived. content_type: of its header; what is no multipart is read as JSON."""
+    """The body of a request. content_type: header value; anything except multipart is read as JSON."""
 
     content: bytes
     content_type: str = ""
@@ -36,7 +36,7 @@ class RequestBody:
 
 @dataclass(frozen=True)
 class RequestRows:
-    """What a request asks. Media in the rows are blobs, whose content is not looked at yet."""
+    """The rows and options of a request. Media in the rows are blobs whose content has not been decoded yet."""
 
     rows: list[dict[str, Any]]
     scores: bool = False
@@ -45,7 +45,7 @@ class RequestRows:
 
 
 class RequestReader:
-    """Reads the requests of one model. model: the pydantic model of their JSON."""
+    """Reads the requests of one model. model: pydantic model of their JSON."""
 
     def __init__(self, model: type[BaseModel], schema: Schema, max_rows: int) -> None:
         self._model = model
@@ -57,10 +57,10 @@ class RequestReader:
     def read(self, body: RequestBody, explain: bool = False) -> RequestRows:
         """Return the rows of a body. explain: the endpoint asks for explanations.
 
-        Raises InputError for a body that is not as documented, has too many rows, or names media instead of holding them.
+        Raises InputError for a body that is not as documented, has too many rows, or refers to media instead of containing them.
         """
         if is_multipart(body.content_type):
-            # One row more than is allowed, so that too many rows are called rows.
+            # One more than allowed, so that the error is about the number of rows.
             most = (self._max_rows + 1) * len(self._fields) + len(_OPTIONS)
             found = _read_form(parse_multipart(body.content_type, body.content, most), self._fields)
         else:
@@ -91,7 +91,7 @@ def _require_explainable(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _read_form(parts: Sequence[Part], fields: Mapping[str, Field]) -> RequestRows:
-    """Return the rows of a form. A repeated input is a row each; options are parts of their own."""
+    """Return the rows of a form. A repeated input is one row each; options are separate parts."""
     cells: dict[str, list[Any]] = {name: [] for name in fields}
     options: dict[str, str] = {}
     for part in parts:
@@ -131,7 +131,7 @@ def _cell(field: Field, part: Part) -> Any:
         if not isinstance(known, MediaKind):
             fix = "Send its value as a plain part, without a file name."
             raise InputError(f"'{field.name}' is a {field.kind}, not a file", "body", fix)
-        # A form with no file chosen sends a nameless empty one.
+        # If no file is chosen, browsers send an empty one without a name.
         name = part.filename.replace("\\", "/").rpartition("/")[2]
         return Blob.of(part.content, name[:200]) if part.filename or part.content else None
     try:

@@ -1,4 +1,4 @@
-"""JSON schemas of what a model answers, from the columns of its task and the kinds of their fields."""
+"""JSON schemas of a model's responses, from the columns of its task and the kinds of their fields."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rung.serving.model_registry import LoadedModel
 
 TEXT = {"type": "string"}
 FLAG = {"type": "boolean"}
-# Of a prediction in the journal.
+# Id of a prediction in the journal.
 _ID = {
     "type": "string",
     "pattern": "^[0-9a-f]{32}$",
-    "description": "for feedback; only where there is a journal",
+    "description": "id for feedback; only if the server keeps a journal",
 }
 _EXAMPLE_ID = "0192f0c4a1b2000031c9d7e05b8a4f66"
 ROW_ERROR = {
@@ -26,7 +26,7 @@ ROW_ERROR = {
 }
 _REASONS = {
     "type": "array",
-    "description": "what in the input decided, strongest first; only where it is asked for",
+    "description": "parts of the input that decided, strongest first; only on request",
     "items": {
         "type": "object",
         "required": ["text", "weight"],
@@ -55,7 +55,7 @@ MODEL = {
 
 
 def answer_schema(loaded: LoadedModel) -> dict[str, Any]:
-    """Return the schema of an answered row. What depends on the request or the row is optional."""
+    """Return the schema of one prediction. Fields that depend on the request or the row are optional."""
     predictor = loaded.predictor
     columns = predictor.task.columns(predictor.schema, True)
     properties = {field.name: kind(field.kind).json_schema(field) for field in columns}
@@ -109,7 +109,7 @@ def event_schema(response: Mapping[str, Any], error: Mapping[str, Any]) -> dict[
 
 
 def form_schema(schema: Schema, one_row: bool = False) -> dict[str, Any]:
-    """Return the schema of a form: a part for each input, repeated for more rows, and options."""
+    """Return the schema of a form: one part per input, repeated for more rows, and options."""
     parts: dict[str, Any] = {
         "scores": FLAG,
         "explain": FLAG,
