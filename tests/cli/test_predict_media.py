@@ -4,16 +4,12 @@ import base64
 import csv
 import io
 import json
-import sys
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from rung.cli import root
 from rung.modalities.documents.kind import FileKind
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "serve"))
 from small_models import Answering, Streaming, small
 
 

@@ -6,7 +6,6 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from small_models import Answering, small
 
 from rung.core.blobs import Blob, BlobStore
 from rung.core.errors import DataError
@@ -20,6 +19,7 @@ from rung.journal.reader import JournalReader
 from rung.modalities.documents.kind import FileKind
 from rung.monitoring.drift.statistics import InputStatistics
 from rung.workflows.improve import _write_rows
+from small_models import Answering, small
 
 URL = "/v1/models/small/predict"
 DATA = b"the content of a picture, \x00\xff"

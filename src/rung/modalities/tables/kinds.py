@@ -105,6 +105,9 @@ class CategoryKind(_CellKind):
             return {"type": "string", "enum": list(field.values)} if field.values else {"type": "string"}
         return super().json_schema(field)
 
+    def widget(self, field: Field) -> dict[str, Any]:
+        return {"type": "select", "options": list(field.values)} if field.values else super().widget(field)
+
     def cast(self, field: Field, text: str) -> Any:
         word = category_text(text)
         return None if is_missing(text, "category") or is_missing(word) else word

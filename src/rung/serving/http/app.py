@@ -285,6 +285,6 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
 
 
 _PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src blob:; media-src blob:",
     "Referrer-Policy": "no-referrer",
 }

@@ -14,6 +14,7 @@ _PREFIX = "serve.try."
 _MESSAGE_KEYS = (
     "serve.try.title", "serve.try.key", "serve.try.open", "serve.try.model", "serve.try.ask", "serve.try.docs",
     "serve.try.certified", "serve.try.uncertified", "serve.try.json", "serve.try.decided",
+    "serve.try.large", "serve.try.waiting", "serve.try.unreachable",
 )  # fmt: skip
 
 
