@@ -75,9 +75,9 @@ def test_plurals_and_grouped_numbers():
         (lambda lang: messages.duration(9_000, lang), "2.5 h", "2.5 小时"),
         (lambda lang: messages.day("2026-11-01", lang), "1 November 2026", "2026 年 11 月 1 日"),
         (lambda lang: messages.day("soon", lang), "soon", "soon"),
-        (lambda lang: messages.listed(["a", "b", "c"], lang), "a, b and c", "a、b 和 c"),
-        (lambda lang: messages.listed(["体育", "财经"], lang), "体育 and 财经", "体育和财经"),
-        (lambda lang: messages.listed(["a"] * 5, lang, most=2), "a, a and 3 more", "a、a 和另外 3 个"),
+        (lambda lang: messages.join_list(["a", "b", "c"], lang), "a, b and c", "a、b 和 c"),
+        (lambda lang: messages.join_list(["体育", "财经"], lang), "体育 and 财经", "体育和财经"),
+        (lambda lang: messages.join_list(["a"] * 5, lang, most=2), "a, a and 3 more", "a、a 和另外 3 个"),
     ],
 )  # fmt: skip
 def test_numbers_dates_and_lists(call, en, zh):
@@ -88,13 +88,13 @@ def test_numbers_dates_and_lists(call, en, zh):
 def test_the_language_is_what_was_asked_for_then_the_variable_then_the_system(monkeypatch):
     for name in ("RUNG_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
         monkeypatch.delenv(name, raising=False)
-    assert messages.language() == "en"
+    assert messages.resolve_language() == "en"
     monkeypatch.setenv("LANG", "zh_CN.UTF-8")
-    assert messages.language() == "zh"
+    assert messages.resolve_language() == "zh"
     monkeypatch.setenv("RUNG_LANG", "en")
-    assert messages.language() == "en" and messages.language("zh-CN") == "zh"
+    assert messages.resolve_language() == "en" and messages.resolve_language("zh-CN") == "zh"
     with pytest.raises(RungError) as caught:
-        messages.language("fr")
+        messages.resolve_language("fr")
     assert "there are no messages in 'fr'" in str(caught.value) and "en or zh" in str(caught.value)
 
 
@@ -120,7 +120,8 @@ def test_every_metric_of_a_task_has_a_name():
 
 def test_words_come_in_the_language_asked_for():
     assert (
-        messages.words_in("zh", {"en": "a", "zh": "b"}) == "b" and messages.words_in("zh", {"en": "a"}) == "a"
+        messages.localized("zh", {"en": "a", "zh": "b"}) == "b"
+        and messages.localized("zh", {"en": "a"}) == "a"
     )
-    assert messages.words_in("zh", "as it is") == "as it is"
+    assert messages.localized("zh", "as it is") == "as it is"
     assert say("costs.dated", "zh", date="x", source={"en": "list", "zh": "标价"}).endswith("来源：标价。")

@@ -13,7 +13,7 @@ from typing import Any
 
 from rung.cleaning.steps import Step, make_step, resolve_steps
 from rung.core.errors import BundleError, RungError
-from rung.core.messages import listed
+from rung.core.messages import join_list
 from rung.core.spec.cleaning import KINDS, PrivacySpec, StepSpec
 from rung.privacy import find_personal_data, require_packages
 from rung.privacy.masking import RowMasker
@@ -114,7 +114,7 @@ class CleaningPipeline:
         )
         if not found:
             return None
-        kinds = listed([kind for kind in KINDS if kind in found], "en")
+        kinds = join_list([kind for kind in KINDS if kind in found], "en")
         return CleanedRow(cleaned, found, f"it holds personal data ({kinds}), which this product refuses")
 
     def clean_text(self, text: str, observer: StepObserver | None = None) -> str:

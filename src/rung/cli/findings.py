@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.status import Status
 
 from rung.cli.options import console
-from rung.core.messages import say, say_or, sentences
+from rung.core.messages import join_sentences, say, say_or
 from rung.pages.findings import finding_text, finding_title
 
 _COLOURS = {"stop": "red", "warn": "yellow", "info": "bold"}
@@ -70,7 +70,7 @@ def _print(screen: Any, finding: Mapping[str, Any], lang: str) -> None:
     screen.print(f"\n[{colour}]{escape(finding_title(finding, lang))}[/{colour}]")
     screen.print(f"  {texts['what']}", markup=False)
     for part in ("cost", "remedy"):
-        screen.print("  " + sentences(lang, say(f"findings.{part}", lang), texts[part]), markup=False)
+        screen.print("  " + join_sentences(lang, say(f"findings.{part}", lang), texts[part]), markup=False)
     for item in finding["evidence"][:_MAX_ROWS]:
         excerpt = (
             item["excerpt"] if len(item["excerpt"]) <= _MAX_CHARS else item["excerpt"][: _MAX_CHARS - 1] + "…"

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from rung.building.report import is_unasked
 from rung.cli.options import console
-from rung.core.messages import metric_name, say, sentences
+from rung.core.messages import join_sentences, metric_name, say
 from rung.pages.report import certificate_claim, trial_status
 
 # Terminal width at which all metrics fit beside the prices.
@@ -23,14 +23,14 @@ def print_outcome(report: Mapping[str, Any], folder: Path, bundle: Path, lang: s
     screen = console()
     screen.print(_table(report, screen.width, lang))
     if report["certificate"]:
-        words = sentences(lang, certificate_claim(report, lang), say("certificate.lock", lang))
+        words = join_sentences(lang, certificate_claim(report, lang), say("certificate.lock", lang))
         cleared = f"[green]{escape(say('term.cleared', lang))}[/green]"
-        screen.print(sentences(lang, cleared, escape(words)))
+        screen.print(join_sentences(lang, cleared, escape(words)))
     elif is_unasked(report["data"]):
         screen.print(f"[yellow]{escape(say('term.unasked', lang))}[/yellow]")
     else:
         refused, packed = (escape(say(f"term.{key}", lang)) for key in ("refused", "packed"))
-        screen.print(sentences(lang, f"[yellow]{refused}[/yellow]", packed))
+        screen.print(join_sentences(lang, f"[yellow]{refused}[/yellow]", packed))
     for trial in report["trials"]:
         if trial["status"] == "failed":
             why = say("term.rung_failed", lang, rung=trial["rung"], problem=trial["problem"])

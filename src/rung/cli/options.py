@@ -34,9 +34,9 @@ def shared_options() -> list[click.Option]:
 
 def lang() -> str:
     """Return the output language; raises RungError for an unsupported one."""
-    from rung.core.messages import language
+    from rung.core.messages import resolve_language
 
-    return language(click.get_current_context().find_root().meta.get("rung.lang"))
+    return resolve_language(click.get_current_context().find_root().meta.get("rung.lang"))
 
 
 def color_is_off() -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rung.core.messages import count, day, listed, percent, say, sentences, significant
+from rung.core.messages import count, day, join_list, join_sentences, percent, say, significant
 from rung.pages.charts import ChartLabels, multi_line_chart, paired_bar_chart
 from rung.pages.elements import box, bullets, figure, page, paragraph, section, table, text
 
@@ -44,7 +44,7 @@ def verdict(report: Mapping[str, Any], lang: str) -> list[str]:
     ]
     if not report["drifted"]:
         return [say("drift.none", lang, rows=period["rows"])]
-    found = listed([named[alarm["key"]] for alarm in report["alarms"]], lang, 6)
+    found = join_list([named[alarm["key"]] for alarm in report["alarms"]], lang, 6)
     return [say("drift.found", lang, what=found), *said[:8]]
 
 
@@ -68,7 +68,7 @@ def remarks(report: Mapping[str, Any], lang: str) -> list[str]:
         found.append(say("drift.repeats", lang, n=period["repeats"]))
     found += [say(f"drift.without.{why}", lang, n=n) for why, n in report["without_input"].items()]
     if report["not_watched"]:
-        found.append(say("drift.not_watched", lang, names=listed(report["not_watched"], lang)))
+        found.append(say("drift.not_watched", lang, names=join_list(report["not_watched"], lang)))
     found += [
         say(f"drift.{kind}", lang, **feedback[kind]) for kind in ("audit", "chosen") if feedback[kind]["rows"]
     ]
@@ -168,7 +168,7 @@ def _history(report: Mapping[str, Any], lang: str) -> str:
         return ""
     head = [say(f"drift.{key}", lang) for key in ("number", "rows", "alarms", "by", "at")]
     rows = [
-        [str(line["number"]), count(line["rows"], lang), sentences("en", *line["alarms"]), line["acknowledged_by"], _day(line["at"], lang)]
+        [str(line["number"]), count(line["rows"], lang), join_sentences("en", *line["alarms"]), line["acknowledged_by"], _day(line["at"], lang)]
         for line in ended
     ]  # fmt: skip
     return section(

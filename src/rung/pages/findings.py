@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rung.core.messages import has_message, listed, say, say_or, sentences
+from rung.core.messages import has_message, join_list, join_sentences, say, say_or
 from rung.pages.elements import box, collapsible, paragraph, section, table, text
 
 _BOX = {"stop": "bad", "warn": "warn", "info": "plain"}
@@ -59,7 +59,7 @@ def _finding_box(finding: Mapping[str, Any], lang: str) -> str:
     for part in ("cost", "remedy"):
         if said[part]:
             label = say(f"findings.{part}", lang)
-            inner += f"<p>{sentences(lang, f'<b>{text(label)}</b>', text(said[part]))}</p>"
+            inner += f"<p>{join_sentences(lang, f'<b>{text(label)}</b>', text(said[part]))}</p>"
     rows = evidence_table(finding)
     if rows:
         names = [say(f"findings.{name}", lang) for name in ("file", "row", "text", "note")]
@@ -74,18 +74,18 @@ def _method(models: Mapping[str, str], left_out: Mapping[str, str], lang: str) -
         say("finding.read_with", lang, rung=rung, weights=weights) if weights else rung
         for rung, weights in models.items()
     ]
-    said = [say("finding.method", lang, models=listed(named, lang))]
+    said = [say("finding.method", lang, models=join_list(named, lang))]
     if left_out:
         commands = [f"`rung weights fetch {weights}`" for weights in dict.fromkeys(left_out.values())]
         said.append(
             say(
                 "finding.method_without",
                 lang,
-                rungs=listed(list(left_out), lang),
-                commands=listed(commands, lang),
+                rungs=join_list(list(left_out), lang),
+                commands=join_list(commands, lang),
             )
         )
-    return sentences(lang, *said)
+    return join_sentences(lang, *said)
 
 
 def _side_texts(sides: Sequence[Mapping[str, Any]], lang: str) -> dict[str, str]:
@@ -100,4 +100,4 @@ def _side_texts(sides: Sequence[Mapping[str, Any]], lang: str) -> dict[str, str]
         )
         if ours or theirs:
             by.append(say("finding.told_words", lang, others=others, ours=ours or "–", theirs=theirs or "–"))
-    return {"others": listed(told, lang), "words": sentences(lang, *by)}
+    return {"others": join_list(told, lang), "words": join_sentences(lang, *by)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rung.core.messages import count, listed, say, say_or
+from rung.core.messages import count, join_list, say, say_or
 from rung.pages.elements import paragraph, table, text
 
 
@@ -39,9 +39,9 @@ def _step_name(step: Mapping[str, Any], lang: str) -> str:
         for kind, found in step.get("kinds", {}).items()
     ]
     return (
-        f"{name}: {listed(kinds, lang)}"
+        f"{name}: {join_list(kinds, lang)}"
         if kinds and lang == "en"
-        else f"{name}：{listed(kinds, lang)}"
+        else f"{name}：{join_list(kinds, lang)}"
         if kinds
         else name
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rung.core.messages import money, percent, say, words_in
+from rung.core.messages import localized, money, percent, say
 from rung.pages import plan_words as words
 from rung.pages.charts import ChartLabels, bar_chart
 from rung.pages.elements import box, bullets, cards, contents, figure, page, paragraph, section, table, text
@@ -98,7 +98,7 @@ def _bar(plan: Mapping[str, Any], lang: str) -> str:
     first, *why = words.bar_lines(plan, lang)
     head = [say("yourbar.quality", lang), say("yourbar.rows", lang)]
     caption = say("yourbar.needed", lang, level=f"{plan['bar']['at_least']:g}")
-    label = words_in(lang, plan["prices"].get("label", ""))
+    label = localized(lang, plan["prices"].get("label", ""))
     return section(
         "yourbar", say("yourbar.title", lang), box(paragraph(first, "lead"), "good"), bullets(why),
         table(head, words.rows_needed(plan, lang), caption), paragraph(words.certification_rows(plan, lang)), paragraph(label, "note"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rung.core.messages import day, has_message, listed, percent, say, say_or, significant
+from rung.core.messages import day, has_message, join_list, percent, say, say_or, significant
 
 # The day the duties in the catalogue were last read over.
 DUTIES_DATE = "2026-11-22"
@@ -26,7 +26,7 @@ def task_lines(plan: Plan, lang: str) -> list[str]:
     others = [task_title(other["task"], other["task"], lang) for other in plan["guesses"][1:]]
     lines = [
         say("scene.task", lang, title=task_title(guess["task"], plan["title"], lang)),
-        say("scene.reads", lang, inputs=listed(guess["inputs"], lang), target=guess["target"]),
+        say("scene.reads", lang, inputs=join_list(guess["inputs"], lang), target=guess["target"]),
     ]
     for name in guess["inputs"]:
         found = columns[name]
@@ -39,13 +39,15 @@ def task_lines(plan: Plan, lang: str) -> list[str]:
             say("scene.why", lang, column=name, chars=round(found["mean_chars"]), distinct=found["distinct"])
         )
     lines.append(_values_text(columns[guess["target"]], lang))
-    lines.append(say("scene.others", lang, tasks=listed(others, lang)) if others else say("scene.only", lang))
+    lines.append(
+        say("scene.others", lang, tasks=join_list(others, lang)) if others else say("scene.only", lang)
+    )
     return lines
 
 
 def _values_text(column: Mapping[str, Any], lang: str) -> str:
     """Return how many different values a column holds, and some of them."""
-    examples = listed([example[:40] for example in column["examples"][:3]], lang)
+    examples = join_list([example[:40] for example in column["examples"][:3]], lang)
     return say("scene.target", lang, column=column["name"], distinct=column["distinct"], examples=examples)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rung.core.messages import metric_name, percent, say, sentences
+from rung.core.messages import join_sentences, metric_name, percent, say
 from rung.pages.charts import ChartLabels, confusion_matrix, line_chart, reliability_diagram
 from rung.pages.elements import box, collapsible, figure, paragraph, section, table, text
 
@@ -68,7 +68,7 @@ def _confusion(details: Mapping[str, Any], source: str, lang: str) -> str:
     )
     picture = figure(
         confusion_matrix(matrix, labels, words),
-        sentences(lang, say("errors.read", lang), source),
+        join_sentences(lang, say("errors.read", lang), source),
         numbers,
         lang,
     )
@@ -146,12 +146,12 @@ def _reliability_figure(found: Mapping[str, Any] | None, source: str, lang: str)
         for b in found["bins"]
     ]
     head = [say(f"certainty.{name}", lang) for name in ("bin", "rows", "sure", "right")]
-    read = sentences(
+    read = join_sentences(
         lang, say("certainty.read", lang, error=percent(found["error"], 1)), say("certainty.few", lang)
     )
     picture = figure(
         reliability_diagram(found["bins"], words),
-        sentences(lang, read, source),
+        join_sentences(lang, read, source),
         table(head, rows, words.title),
         lang,
     )
@@ -179,7 +179,7 @@ def _learning_curve_figure(report: Mapping[str, Any], lang: str) -> str:
     rows = [[f"{rows:,}", f"{score:.4f}"] for rows, score in points]
     source = say("curve.source", lang, n=curve["test_rows"], rung=report["winner"])
     numbers = table([words.x, words.y], rows, words.title)
-    return f"<div>{heading}{figure(line_chart(points, words, level), sentences(lang, verdict, source), numbers, lang)}</div>"
+    return f"<div>{heading}{figure(line_chart(points, words, level), join_sentences(lang, verdict, source), numbers, lang)}</div>"
 
 
 def explanations_section(report: Mapping[str, Any], lang: str) -> str:

@@ -9,13 +9,13 @@ from rung.core.messages import (
     count,
     day,
     has_message,
-    listed,
+    join_list,
+    join_sentences,
     metric_name,
     money,
     percent,
     say,
     say_or,
-    sentences,
     significant,
 )
 from rung.pages.charts import ChartLabels, bar_chart, pareto_chart
@@ -90,8 +90,8 @@ def _header(report: Mapping[str, Any], lang: str) -> str:
     what = say_or(f"task.{report['task']}.title", lang, report.get("title", report["task"]))
     sentence = say("report.sentence", lang, what=what, rows=report["data"]["train"])
     if labels:
-        sentence = sentences(
-            lang, sentence, say("report.labels", lang, n=len(labels), labels=listed(labels, lang, most=8))
+        sentence = join_sentences(
+            lang, sentence, say("report.labels", lang, n=len(labels), labels=join_list(labels, lang, most=8))
         )
     if report["cleared"]:
         verdict = box(
@@ -157,7 +157,7 @@ def _leaderboard(report: Mapping[str, Any], lang: str) -> str:
         "leaderboard",
         say("leaderboard.title", lang),
         paragraph(say("board.lead", lang)),
-        table(head, rows, sentences(lang, source, note), winner=report["winner"]),
+        table(head, rows, join_sentences(lang, source, note), winner=report["winner"]),
         _price_parts(report, lang),
         _failures(report, lang),
         _pareto(report, source, lang),
@@ -225,7 +225,7 @@ def _pareto(report: Mapping[str, Any], source: str, lang: str) -> str:
     )
     picture = figure(
         pareto_chart(points, words, level, higher),
-        sentences(lang, say("pareto.read", lang), source),
+        join_sentences(lang, say("pareto.read", lang), source),
         numbers,
         lang,
     )
@@ -245,7 +245,7 @@ def certificate_claim(report: Mapping[str, Any], lang: str) -> str:
     of, held = say(f"certificate.{unit}", lang), say(f"certificate.held_{unit}", lang)
     return say(
         "certificate.claim", lang, confidence=percent(certificate["confidence"], 0 if certificate["confidence"] <= 0.99 else 2),
-        words=listed(parts, lang), of=of, n=certificate["units"], held=held,
+        words=join_list(parts, lang), of=of, n=certificate["units"], held=held,
     ) + (say("certificate.period", lang) if certificate["period"] else "") + (
         "" if certificate["exact"] else say("certificate.estimated", lang))  # fmt: skip
 

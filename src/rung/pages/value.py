@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rung.core.messages import count, day, money, percent, say, sentences
+from rung.core.messages import count, day, join_sentences, money, percent, say
 from rung.pages.charts import ChartLabels, cost_chart
 from rung.pages.elements import box, page, paragraph, section, table, text
 
@@ -155,4 +155,8 @@ def _models(report: Mapping[str, Any], month_cost: MonthlyCost, lang: str) -> st
 
 def _sources(report: Mapping[str, Any], lang: str) -> str:
     machine = report["prices"].get("machine", "")
-    return paragraph(sentences(lang, say("value.sources", lang, machine=machine)), "note") if machine else ""
+    return (
+        paragraph(join_sentences(lang, say("value.sources", lang, machine=machine)), "note")
+        if machine
+        else ""
+    )

@@ -29,7 +29,7 @@ from rung.core.engine import Engine
 from rung.core.errors import RunError, RungError
 from rung.core.files import read_json, whole_folder, write_json, write_text
 from rung.core.manifest import NAME as MANIFEST
-from rung.core.messages import language, say, sentences
+from rung.core.messages import join_sentences, resolve_language, say
 from rung.core.model import DataFacts, Ladder, Rung
 from rung.core.prices import load_prices
 from rung.core.run import Listener, choose_folder, open_run
@@ -90,7 +90,7 @@ def build(
     default as the spec says. Raises RungError for every mistake of the user's.
     """
     with TrackingListener(track, on_event) as listener:
-        return _build(product, run, all_rungs, listener, (engine, fetch), language(lang))
+        return _build(product, run, all_rungs, listener, (engine, fetch), resolve_language(lang))
 
 
 def _build(
@@ -302,7 +302,7 @@ def _judge(
 def _assumptions(setup: BuildSetup, trial: Mapping[str, Any]) -> str:
     """Return what a certificate assumes: of the model, and of rows that people labelled."""
     audit = setup.data.facts.get("audit")
-    return sentences(
+    return join_sentences(
         "en", trial["assumptions"], say("label.assumptions", "en", n=audit["cannot_be_told"]) if audit else ""
     )
 

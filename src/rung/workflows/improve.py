@@ -19,7 +19,7 @@ from typing import Any
 from rung.core.errors import RungError
 from rung.core.files import write_text, writing
 from rung.core.manifest import read_manifest
-from rung.core.messages import language, say, sentences
+from rung.core.messages import join_sentences, resolve_language, say
 from rung.core.metrics.base import MeanMetric
 from rung.core.metrics.scored import ScoredRows
 from rung.core.run import Listener
@@ -110,7 +110,7 @@ def improve(
     with open_served_product(product) as served, _exclusive_access(served.folder):
         status = shadow_status(served)
         if status is not None:
-            return _continue_shadow(served, status, who, dry, language(lang))
+            return _continue_shadow(served, status, who, dry, resolve_language(lang))
         inputs = improvement_inputs(served)
         facts = inputs.facts(served)
         missing = _missing_inputs(served.product, inputs)
@@ -121,7 +121,7 @@ def improve(
         write_text(
             folder / "verdict.json", json.dumps(improvement_to_dict(result), ensure_ascii=False, indent=1)
         )
-        return _apply_verdict(served, result, who, language(lang))
+        return _apply_verdict(served, result, who, resolve_language(lang))
 
 
 def _continue_shadow(
@@ -135,7 +135,7 @@ def _continue_shadow(
     found = Improvement(verdict, status.reasons, facts)
     why = describe(found, lang)
     if verdict == PROMOTED:
-        why = sentences(lang, status.shadow.why, why)
+        why = join_sentences(lang, status.shadow.why, why)
     return replace(found, change=apply_verdict(served, status, who, why))
 
 
@@ -362,7 +362,7 @@ def _apply_verdict(served: ServedProduct, result: Improvement, who: str, lang: s
 
 def describe(found: Improvement, lang: str) -> str:
     """Return the reasons as sentences."""
-    return sentences(lang, *(say(f"improve.{key}", lang, **values) for key, values in found.reasons))
+    return join_sentences(lang, *(say(f"improve.{key}", lang, **values) for key, values in found.reasons))
 
 
 def improvement_to_dict(found: Improvement) -> dict[str, Any]:

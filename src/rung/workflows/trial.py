@@ -23,7 +23,7 @@ from rung.core.engine import Engine, Resources
 from rung.core.errors import RunError
 from rung.core.folds import ONE_PART_SECONDS
 from rung.core.job_channel import JobChannel, follow
-from rung.core.messages import sentences
+from rung.core.messages import join_sentences
 from rung.core.metrics.base import Metric
 from rung.core.model import FitContext, Fitted, Model, Rung
 from rung.core.prices import Prices
@@ -106,7 +106,9 @@ def run_trial(setup: BuildSetup, rung: Rung, rows: TrialRows, folder: Path) -> d
         "why": why.as_dict(),
         "importance": gain.as_dict(),
         "over_limits": [],
-        "assumptions": sentences("en", fitted.assumptions, _VARIES if _is_stochastic(setup, rung) else ""),
+        "assumptions": join_sentences(
+            "en", fitted.assumptions, _VARIES if _is_stochastic(setup, rung) else ""
+        ),
     }
 
 

@@ -18,7 +18,7 @@ _PLURAL = {"one", "other"}
 
 @cache
 def catalogue(lang: str) -> Mapping[str, str | Mapping[str, str]]:
-    """Return dotted key -> message, or its plural forms `one` and `other`, of a language."""
+    """Return the catalogue of a language: dotted key -> message, or its plural forms `one` and `other`."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -38,14 +38,14 @@ def catalogue(lang: str) -> Mapping[str, str | Mapping[str, str]]:
 
 
 def has_message(key: str, lang: str) -> bool:
-    """Return whether the catalogue has a message of that key."""
+    """Return whether the catalogue has a message with this key."""
     return key in catalogue(lang)
 
 
 def say(key: str, lang: str, **values: Any) -> str:
-    """Return a message in a language. Whole numbers are grouped; `n` chooses between singular and plural.
+    """Return a formatted message. Integers get digit grouping; the value `n` selects singular or plural.
 
-    A value called `metric` is given by its name in the language; a value that is `words_in` several languages, in this one.
+    The value `metric` is replaced by its localized name; values given as {language: text} by the text of this language.
     """
     message = catalogue(lang)[key]
     if not isinstance(message, str):
@@ -53,47 +53,47 @@ def say(key: str, lang: str, **values: Any) -> str:
     if "metric" in values:
         values["metric"] = metric_name(str(values["metric"]), lang)
         if values["metric"][-1:] > "\u4e00":
-            # Between two ideographs stands no space.
+            # No space between two Chinese characters.
             message = re.sub(
                 r"(?<=\{metric\}) (?=[\u4e00-\u9fff])|(?<=[\u4e00-\u9fff]) (?=\{metric\})", "", message
             )
-    return message.format_map({name: _shown(value, lang) for name, value in values.items()})
+    return message.format_map({name: _format_value(value, lang) for name, value in values.items()})
 
 
 def say_or(key: str, lang: str, otherwise: str) -> str:
-    """Return a message without values; `otherwise` when the catalogue has none, as for a plugin's words."""
+    """Return a message without values; `otherwise` if the catalogue does not have it, as for a plugin's keys."""
     return say(key, lang) if has_message(key, lang) else otherwise
 
 
 def metric_name(name: str, lang: str) -> str:
-    """Return what people call a metric: in English its key in the spec, in Chinese its name; unknown ones stay as they are.
+    """Return the displayed name of a metric: in English its key in the spec, in Chinese its name; unknown ones unchanged.
 
-    name: as in the spec, with what follows the colon: f1:spam, within:10%.
+    name: as in the spec, with its argument: f1:spam, within:10%.
     """
     kind, colon, of = name.partition(":")
     key = f"metric.{kind}_of" if colon else f"metric.{kind}"
     return say(key, lang, of=of) if has_message(key, lang) else name
 
 
-def words_in(lang: str, words: Any) -> str:
-    """Return words given once, or by language: {en: ..., zh: ...}; English where a language is missing."""
+def localized(lang: str, words: Any) -> str:
+    """Return a text given once or per language, {en: ..., zh: ...}; English if the language is missing."""
     if isinstance(words, Mapping):
         return str(words.get(lang) or words.get("en") or next(iter(words.values()), ""))
     return str(words)
 
 
-def _shown(value: Any, lang: str) -> str:
+def _format_value(value: Any, lang: str) -> str:
     if isinstance(value, Mapping):
-        return words_in(lang, value)
+        return localized(lang, value)
     if isinstance(value, int) and not isinstance(value, bool):
         return count(value, lang)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def language(asked: str | None = None) -> str:
-    """Return "en" or "zh": what was asked for, else RUNG_LANG, else the system's.
+def resolve_language(asked: str | None = None) -> str:
+    """Return "en" or "zh": the requested language, else RUNG_LANG, else the system's.
 
-    Raises RungError for a language there is no catalogue of.
+    Raises RungError for a language without a catalogue.
     """
     wanted = asked or os.environ.get("RUNG_LANG")
     if wanted:
@@ -110,7 +110,7 @@ def language(asked: str | None = None) -> str:
 
 
 def count(value: int, lang: str) -> str:
-    """Return a whole number: 1,692; in Chinese round ten thousands as 10 万."""
+    """Return an integer with digit grouping: 1,692; in Chinese multiples of ten thousand as 10 万."""
     if lang == "zh" and value >= 10_000 and value % 1_000 == 0:
         if value >= 100_000_000 and value % 10_000_000 == 0:
             return f"{value / 100_000_000:g} 亿"
@@ -119,12 +119,12 @@ def count(value: int, lang: str) -> str:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """Return a share of 1 as 93%: the same in both languages."""
+    """Return a share as a percentage: 0.93 as 93%, in both languages."""
     return f"{share * 100:.{digits}f}%"
 
 
 def significant(value: float, digits: int = 2) -> str:
-    """Return a number at so many significant digits, grouped, never as 1e-05."""
+    """Return a number with so many significant digits, grouped, never in scientific notation."""
     if value == 0:
         return "0"
     from math import floor, log10
@@ -134,7 +134,7 @@ def significant(value: float, digits: int = 2) -> str:
 
 
 def money(usd: float, lang: str, digits: int = 2) -> str:
-    """Return an amount of US dollars: $0.0088; in Chinese 0.0088 美元. From 100 on without cents."""
+    """Return an amount of US dollars: $0.0088; in Chinese 0.0088 美元. Amounts from 100 have no cents."""
     amount = f"{usd:,.0f}" if abs(usd) >= 100 else f"{usd:.2f}" if abs(usd) >= 1 else significant(usd, digits)
     return f"${amount}" if lang == "en" else f"{amount} 美元"
 
@@ -149,7 +149,7 @@ def duration(seconds: float, lang: str) -> str:
 
 
 def day(when: date | str, lang: str) -> str:
-    """Return a date: 1 November 2026; in Chinese 2026 年 11 月 1 日. A text that is no date stays as it is."""
+    """Return a date: 1 November 2026; in Chinese 2026 年 11 月 1 日. A text that is not a date is returned unchanged."""
     try:
         found = when if isinstance(when, date) else date.fromisoformat(when)
     except ValueError:
@@ -159,8 +159,8 @@ def day(when: date | str, lang: str) -> str:
     return f"{found.day} {_MONTHS[found.month - 1]} {found.year}"
 
 
-def listed(items: Sequence[str], lang: str, most: int = 20) -> str:
-    """Return a list as people write it: a, b and c; a、b 和 c. More than `most` are counted."""
+def join_list(items: Sequence[str], lang: str, most: int = 20) -> str:
+    """Return items joined as in prose: a, b and c; a、b 和 c. Items beyond `most` are only counted."""
     if len(items) > most:
         shown = [*items[:most], say("list.more", lang, n=len(items) - most)]
     else:
@@ -169,13 +169,13 @@ def listed(items: Sequence[str], lang: str, most: int = 20) -> str:
         return "".join(shown)
     if lang == "en":
         return ", ".join(shown[:-1]) + " and " + shown[-1]
-    # Between Chinese and Latin letters stands a space.
+    # A space between Chinese and Latin letters.
     before, after = (" " if side.isascii() else "" for side in (shown[-2][-1:], shown[-1][:1]))
     return "、".join(shown[:-1]) + f"{before}和{after}" + shown[-1]
 
 
-def sentences(lang: str, *parts: str) -> str:
-    """Return sentences one after the other: with a space between them in English, without in Chinese."""
+def join_sentences(lang: str, *parts: str) -> str:
+    """Return sentences joined: with a space in English, without in Chinese."""
     return (" " if lang == "en" else "").join(filter(None, parts))
 
 
