@@ -24,7 +24,7 @@ from rung.cli.options import as_json, lang, print_json
 @click.option(
     "--fetch/--no-fetch",
     default=None,
-    help="Download weights that rungs lack. Default: ask on a terminal, else do without.",
+    help="Download missing weights. Default: ask on a terminal, else skip rungs that need them.",
 )
 @click.option(
     "--track",

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 @click.option(
     "--explain", is_flag=True, help="Also write the parts of the input that decided, strongest first. Slower."
 )
-@click.option("--stream", is_flag=True, help="With --text: print the answer piece by piece as it comes.")
+@click.option("--stream", is_flag=True, help="With --text: print the answer in pieces as it is generated.")
 @click.option("--keep", is_flag=True, help="Also write the input columns.")
 @click.option("--id", "id_column", help="Input column that identifies a row. Default: the row number.")
 @click.option("--encoding", help="Character encoding of the input. Default: detected.")
@@ -62,15 +62,15 @@ def command(
 ) -> None:  # fmt: skip
     """Predict a text, every row of a file, or image, sound and document FILES, in order, with BUNDLE.
 
-    FILES may be folders: everything below one is predicted, a line each. In a table for such a model a column holds
+    FILES may be folders: every file below is predicted, one line each. In a table for such a model a column holds
     paths, which start at the table's folder and stay in it. A row that cannot be read gets an error.
     """
     from rung.serving.predictor import open_bundle
 
     if (text is not None) + (source is not None) + bool(files) != 1:
-        raise click.UsageError("Give FILES, --text or -i, one of them.")
+        raise click.UsageError("Give exactly one of FILES, --text and -i.")
     if stream and text is None:
-        raise click.UsageError("--stream goes with --text.")
+        raise click.UsageError("--stream requires --text.")
     model = open_bundle(bundle)
     if not model.manifest.certified:
         click.echo("Warning: this bundle is not certified; its quality is not proven.", err=True)
@@ -114,7 +114,7 @@ def _predict_text(model: Predictor, text: str, scores: bool, as_json: bool) -> N
 
 
 def _stream_text(model: Predictor, text: str, scores: bool, as_json: bool) -> None:
-    """Print an answer as it comes: its pieces as text, or an object a line and the whole answer last."""
+    """Print an answer as it is generated: pieces of text, or one JSON object per line with the whole answer last."""
     from rung.core.types import Prediction
 
     pieces = 0
@@ -143,7 +143,7 @@ class _OutputOptions:
 
 @dataclass(frozen=True)
 class _Rows:
-    """What is predicted. named: reads the media that cells name. are_files: rows are known by their files."""
+    """The rows to predict. named: reads media that cells refer to. are_files: rows are identified by their files."""
 
     source: Source
     named: NamedMedia
@@ -170,7 +170,7 @@ def _open_rows(model: Predictor, source: Path | None, files: tuple[Path, ...], e
         table = MediaFiles(paths, *first)
         return _Rows(Source(table.name, (table,)), NamedMedia({}, ()), are_files=True)
     if len(paths) > 1:
-        raise click.UsageError("Give one table at a time.")
+        raise click.UsageError("Give only one table.")
     opened = open_source(paths[0], Reading(encoding))
     folders = [table.folder for table in opened.tables if table.folder is not None]
     return _Rows(opened, NamedMedia(media, folders))
@@ -221,7 +221,7 @@ def _predict_file(model: Predictor, asked: _Rows, file: TextIO, options: _Output
 
 
 def _cell(value: Any) -> Any:
-    """Return an input's cell as it is written: media by their name."""
+    """Return an input cell as written to the output: media by name."""
     return value.shown() if hasattr(value, "shown") else value
 
 

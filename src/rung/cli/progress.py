@@ -117,7 +117,7 @@ class Progress:
         self._print_line(f"[yellow]{text}[/yellow]")
 
     def ask_fetch(self, missing: Sequence[WeightsOffer]) -> bool:
-        """Return whether the user wants the weights; never asks where nobody sits before a terminal."""
+        """Return whether the user wants the weights; asks only on an interactive terminal."""
         if not (self._console.is_terminal and sys.stdin.isatty()):
             return False
         if self._status:

@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from types import UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -323,28 +324,21 @@ def _section_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def _type_name(annotation: Any) -> str:
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return "section"
-    words = annotation.__name__ if type(annotation) is type else str(annotation)
-    if "Literal[" in words:
-        return " or ".join(part.strip(" '") for part in words.split("Literal[")[1].split("]")[0].split(","))
-    for old, new in (
-        ("typing.", ""),
-        ("rung.core.spec.product.", ""),
-        ("rung.core.spec.cleaning.", ""),
-        (" | None", ""),
-        ("NoneType", ""),
-        ("Optional", ""),
-    ):
-        words = words.replace(old, new)
-    for old, new in (
-        ("tuple[Condition, ...]", "Condition or list"),
-        ("str | tuple[str, ...]", "str or list"),
-        ("tuple[str, ...]", "str or list"),
-        (" | ", " or "),
-    ):
-        words = words.replace(old, new)
-    return words
+    """Return a key's type as the reference page shows it: section, str or list, int, one of several words."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type_name(args[0])
+    if origin is Literal:
+        return " or ".join(map(str, args))
+    if origin in {Union, UnionType}:
+        names = [name for part in args if part is not type(None) for name in _type_name(part).split(" or ")]
+        return " or ".join(dict.fromkeys(names))
+    if origin is tuple:
+        return f"{_type_name(args[0])} or list"
+    if origin is dict:
+        return "mapping"
+    is_section = isinstance(annotation, type) and issubclass(annotation, Section)
+    return "section" if is_section else getattr(annotation, "__name__", "any")
 
 
 def _section_keys(key: Key) -> list[str]:
