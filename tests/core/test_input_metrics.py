@@ -61,6 +61,7 @@ def test_evaluation_and_certificate_pass_them(tmp_path):
         tuple(rows.units[30:]),
         tuple(answers()[30:]),
         {"how": "part", "folds": 1},
+        frozenset(range(30, 60)),
     )
     assert evaluate.scores(held, [LENGTH], rows) == {"length": 1.0}
     assert evaluate.interval(held, LENGTH, rows, 0.95)[1] > 0.99
