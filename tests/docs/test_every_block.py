@@ -49,8 +49,8 @@ RUN = {
     ("docs/howto/rules*.md", "text"): "docs/test_products.py::test_python_of_the_rules_page_prints_what_it_shows",
     ("docs/howto/track*.md", "bash"): "tracking/test_track_page.py::test_the_page_is_followed",
     ("docs/howto/track*.md", "python"): "tracking/test_track_page.py::test_the_page_is_followed",
-    ("docs/howto/serve-in-production*.md", "bash"): "serve/test_serve_page.py::test_the_page_is_followed",
-    ("docs/howto/serve-in-production*.md", "yaml"): "serve/test_serve_page.py::test_the_page_is_followed",
+    ("docs/howto/serve-in-production*.md", "bash"): "serving/http/test_serve_page.py::test_the_page_is_followed",
+    ("docs/howto/serve-in-production*.md", "yaml"): "serving/http/test_serve_page.py::test_the_page_is_followed",
     ("docs/howto/check-your-data*.md", "*"): "docs/test_howto_data.py::test_the_page_is_followed",
     ("docs/howto/clean-your-data*.md", "yaml"): "docs/test_clean_howto.py::test_specs_parse_and_both_pages_show_the_same",
     ("docs/howto/clean-your-data*.md", "bash"): "docs/test_clean_howto.py::test_commands_and_python_run",
@@ -76,7 +76,7 @@ ONLY_CHECKED = {
     ("docs/howto/rules*.md", "Error: "): "what wrong rules are told: both texts are tested, in tests/e2e/test_known_answers.py "
     "and test_the_mistake_the_rules_page_shows",
     ("docs/howto/serve-in-production*.md", "curl localhost:8000/v1/models/photos"): "an upload to a model of images: "
-    "tests/serve/test_uploads.py sends such forms",
+    "tests/serving/http/test_uploads.py sends such forms",
     ("docs/howto/tables*.md", "python examples/fetch.py"): "a build of minutes: tests/e2e/test_table_products.py builds such tables",
     ("docs/index*.md", "rung plan tickets.csv"): "the first three commands of the tutorial, which is followed",
 }  # fmt: skip
