@@ -1,6 +1,7 @@
 """The OpenAPI document says what models answer, and models answer what it says."""
 
 import pytest
+
 from small_models import Answering, Streaming, small
 
 validator_for = pytest.importorskip("jsonschema_rs", reason="pip install 'rung[dev]'").validator_for

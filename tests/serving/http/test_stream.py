@@ -7,13 +7,13 @@ import time
 
 import pytest
 import uvicorn
-from small_models import Answering, Streaming, small
 from test_kill import free_port
 
 from rung.core.errors import InputError
 from rung.core.types import Prediction
 from rung.serving.http.app import create_app
 from rung.serving.service import Service
+from small_models import Answering, Streaming, small
 from waiting import LONG, wait_until
 
 URL = "/v1/models/small/stream"

@@ -10,10 +10,10 @@ import pathlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_models import Answering, small
 
 from rung.core.errors import InputError
 from rung.serving.http.multipart import parse_multipart
+from small_models import Answering, small
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 URL = "/v1/models/small/predict"
