@@ -4,9 +4,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from test_gate import URL
 
 from rung.serving.batching import BatchSizer
+from server_process import URL
 from waiting import LONG, wait_until
 
 TEXTS = ["The striker scored twice", "Shares fell after the bank's results", "A new phone for the web",

@@ -5,12 +5,12 @@ import shutil
 import threading
 
 import pytest
-from test_kill import Client, free_port, start
 
 import rung
 from rung.core.errors import BundleError, RungError
 from rung.serving import promotion
 from rung.serving.bundle_source import find_bundle_source, read_champion
+from server_process import Client, free_port, start
 from support import run_cli, write_spec
 from waiting import LONG, wait_until
 

@@ -6,10 +6,10 @@ import threading
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_kill import free_port, start
 
 from rung.core.types import Field, Schema
 from rung.serving.http.schemas import FeedbackRequest, parse_body, request_model
+from server_process import free_port, start
 from waiting import LONG
 
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=30))

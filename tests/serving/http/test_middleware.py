@@ -18,11 +18,9 @@ from rung.serving.bundle_source import find_bundle_source, set_champion, shared_
 from rung.serving.http.middleware import RequestMiddleware
 from rung.serving.model_registry import ModelRegistry
 from rung.serving.service import Service
+from server_process import ASK, URL, repacked
 from support import write_spec
 from waiting import LONG, wait_until
-
-URL = "/v1/models/desk/predict"
-ASK = {"inputs": {"text": "The striker scored twice"}}
 
 
 def test_an_answer_has_an_id_and_takes_feedback(opened):
@@ -205,17 +203,6 @@ def test_a_slow_body_and_one_that_breaks_off(monkeypatch):
         return {"type": "http.request", "body": b"a" * (1 << 20), "more_body": True}
 
     assert (gate(trickle), gate(breaks), gate(flood)) == (408, 400, 413)
-
-
-def repacked(bundle, to, changed=""):
-    """Copy a bundle as another version of itself, as a later build would leave it."""
-    shutil.copytree(bundle, to, dirs_exist_ok=True)
-    raw = json.loads((to / "manifest.json").read_text())
-    raw["version"] = changed or raw["version"]
-    from rung.core.manifest import seal
-
-    (to / "manifest.json").write_text(json.dumps({**raw, "seal": seal(raw)}))
-    return to
 
 
 def test_versions_stand_beside_each_other(opened, built, desk, tmp_path):

@@ -10,13 +10,12 @@ import subprocess
 import sys
 
 import pytest
-from test_gate import ASK, URL, repacked
-from test_kill import free_port, start
 
 import rung
 from rung.core.errors import RungError
 from rung.core.manifest import seal
 from rung.serving.model_registry import ModelRegistry
+from server_process import ASK, URL, free_port, repacked, start
 from waiting import LONG
 
 

@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_kill import free_port, start
 
 from rung.journal.encryption import MASTER_KEY_VARIABLE, new_master_key
 from rung.serving.http.api_keys import KeyStore
+from server_process import free_port, start
 from waiting import LONG
 
 CASES = int(os.environ.get("RUNG_FUZZ_CASES", "10000"))

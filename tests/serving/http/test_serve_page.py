@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from test_kill import free_port, start
 
+from server_process import free_port, start
 from support import ROOT, write_spec
 from waiting import LONG
 

@@ -10,11 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from test_gate import ASK, URL
-from test_kill import free_port, start
 
 from rung.journal.encryption import MASTER_KEY_VARIABLE, new_master_key
 from rung.serving.http.api_keys import KeyStore
+from server_process import ASK, URL, free_port, start
 from waiting import LONG
 
 SECONDS = float(os.environ.get("RUNG_SOAK_SECONDS", "600"))

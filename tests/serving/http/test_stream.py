@@ -7,12 +7,12 @@ import time
 
 import pytest
 import uvicorn
-from test_kill import free_port
 
 from rung.core.errors import InputError
 from rung.core.types import Prediction
 from rung.serving.http.app import create_app
 from rung.serving.service import Service
+from server_process import free_port
 from small_models import Answering, Streaming, small
 from waiting import LONG, wait_until
 
