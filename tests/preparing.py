@@ -9,6 +9,7 @@ from typing import Any
 
 from rung.core.certificate_lock import CertificateLock
 from rung.core.spec.product import Product
+from rung.core.task import Task
 from rung.core.types import Dataset, Examples
 from rung.data.prepare.parquet import read_examples
 from rung.data.prepare.prepare import prepare
@@ -43,6 +44,7 @@ def prepare_in(
     name: str = "data.csv",
     certify: dict[str, Any] | None = None,
     clean: list[Any] | None = None,
+    task: Task | None = None,
     **data: Any,
 ) -> Prepared:
     """Write a file and prepare it; calling again keeps certificate.lock, as a rebuild does."""
@@ -60,4 +62,4 @@ def prepare_in(
     folder = base / f"prepared-{len(list(base.glob('prepared-*')))}"
     folder.mkdir()
     lock = CertificateLock(base / "certificate.lock")
-    return Prepared(prepare(product, base, TextClassification(), lock, folder), folder)
+    return Prepared(prepare(product, base, task or TextClassification(), lock, folder), folder)

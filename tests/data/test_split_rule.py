@@ -108,8 +108,9 @@ def test_no_training_row_shares_a_text_or_unit_with_a_certification_row(lock, tm
     rng = np.random.default_rng(1)
     text, unit = UNITS[rng.integers(0, 300, 1_000)], UNITS[rng.integers(300, 340, 1_000)]
     found = keys(text=text, unit=unit)
-    for data in ({"group": "customer"}, {"group": "customer", "time": "day", "path": "b.csv"}):
-        side = sides(lock, tmp_path, found, data=data)
+    over_time = {"group": "customer", "time": "day", "path": "b.csv"}
+    for data, certify in (({"group": "customer"}, {}), (over_time, {"groups": "new"})):
+        side = sides(lock, tmp_path, found, data=data, **certify)
         trains, certifies = side == TRAIN, side == CERTIFICATION
         assert certifies.any()
         assert not set(text[trains]) & set(text[certifies])

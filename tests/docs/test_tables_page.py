@@ -32,9 +32,17 @@ def test_cells_become_what_the_page_says(page):
 
 
 def test_the_costs_of_the_page_are_a_spec():
-    (block,) = [text for kind, text in BLOCK.findall(PAGES[0]) if kind == "yaml"]
+    (block,) = [text for kind, text in BLOCK.findall(PAGES[0]) if kind == "yaml" and "costs:" in text]
     product = parse_product(f"task: tabular_classification\ndata: {{path: x.csv, target: y}}\n{block}")
     assert product.costs.false_negative == yaml.safe_load(block)["costs"]["false_negative"]
+
+
+def test_the_groups_of_the_page_are_a_spec():
+    said = [text for kind, text in BLOCK.findall(PAGES[0]) if kind == "yaml" and "costs:" not in text]
+    product = parse_product(
+        "task: tabular_classification\nbar: {metric: accuracy, at_least: 0.8}\n" + "".join(said)
+    )
+    assert (product.data.group, product.data.time, product.certify.groups) == ("device", "day", "new")
 
 
 @pytest.mark.parametrize("name", ["churn", "credit", "disease", "houses", "income", "rare"])

@@ -8,7 +8,7 @@ from rung.core.errors import RungError
 from rung.core.metrics.base import LogLoss, MeanMetric
 from rung.core.metrics.classification import ExpectedCost
 from rung.core.metrics.scored import ScoredRows
-from rung.core.stats.confidence_bounds import mean_exceeds, mean_lower
+from rung.core.stats.confidence_bounds import average_exceeds, mean_exceeds, mean_lower
 from rung.core.types import Field, Prediction, Schema
 from rung.improvement.noninferiority_test import (
     FRESH,
@@ -109,3 +109,15 @@ def test_worth_is_a_share_of_the_range_and_one_is_best():
     right = MeanMetric("accuracy", lambda t, a: float(t == a.value), binary=True)
     assert row_scores(right, rows).tolist() == [1.0, 0.0, 0.0]
     assert is_comparable(cost) and is_comparable(right) and not is_comparable(LogLoss("log_loss"))
+
+
+def test_groups_over_time_are_compared_without_taking_them_for_alike(lock):
+    groups = rows(600) * 5
+    one = (np.random.default_rng(0).random(len(groups)) < 0.9).astype(float)
+    same = noninferiority_test(REUSED, PAIR, groups, (one, one), lock, over_time=True)
+    assert same.rows == 600 and same.passed == (same.rows_needed <= 600)
+    assert same.rows_needed == rows_needed(0.02, same.alpha, "average")
+    # Gains come first and losses last: stakes that follow the gains would be high when the losses come.
+    gains = np.r_[np.full(150, 0.2), np.full(50, -1.0)]
+    assert gains.mean() < -0.05 and mean_exceeds(gains, -0.05, -1.0, 1.0, 0.05)
+    assert not average_exceeds(gains, -0.05, -1.0, 1.0, 0.05)

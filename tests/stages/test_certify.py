@@ -254,7 +254,9 @@ def test_the_certificate_says_what_it_is(lock):
     rows = rows_of(range(300))
     requirements = needs(("accuracy", 0.9))
     outcome = look(lock, rows, 295, bar=(("accuracy", 0.9),))
-    found = certify.certificate(outcome, requirements, 0.95, {"by": "time", "cutoff": 0.0}, False)
+    found = certify.certificate(
+        outcome, requirements, 0.95, certify.population_of({"by": "time", "cutoff": 0.0}, "row", False)
+    )
     assert found["bound"] == outcome.published[0] >= 0.9 and found["exact"] is True
     assert (found["rows"], found["units"], found["looks"]) == (300, 300, 1)
     assert found["alpha"] == pytest.approx(0.05 / 2)

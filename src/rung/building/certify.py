@@ -3,7 +3,7 @@
 Why the certificates are valid
 ------------------------------
 *One look.* The bundle was fixed before its answers on the certification rows were seen, units are drawn
-independently (or the claim says for which period), and every bound in `core.bounds` that is marked exact
+independently (or the claim says for which period), and every bound in `core.stats` that is marked exact
 satisfies P(bound > truth) <= alpha for every truth. The look decides at its alpha and states the number at a
 smaller error:
 
@@ -35,6 +35,27 @@ so a crash or kill cannot buy a free one, and looking at the same bundle, bar, r
 look: the first outcome stands. What holds, then: looks that share rows with each other are all true together
 with the stated confidence, and any single certificate is, whatever shares rows with whatever. A deleted lock
 cannot be noticed; every report says so.
+
+*Groups over time* (`certify: {groups: same}`). Customers, devices, series have rows before the cut-off, which train,
+and rows after it, which certify. The model may have memorised every group, so groups are no draw from a population
+that it has not seen, and the claim is not about other groups. It is about these N groups and this period:
+
+- Fix all that was known before the look: the rows before the cut-off, when rows come, the model, and what the groups
+  have in common in the period (a holiday, a price). Given that, let L_g be the mean value of the metric over the later
+  rows of group g, and mu_g its expectation. The claim is a lower bound of mu = (mu_1 + ... + mu_N) / N.
+- What is taken for granted: given the same, L_1 ... L_N are independent. So groups must not influence each other in the
+  period, beyond what they have in common. The split keeps its part (`data.prepare.over_time`): which rows train, and
+  which rows of a group certify, depends on no later row of another group. Rows of one group may depend on each other
+  in any way, and a group may have any number of rows: only L_g counts.
+- The L_g do not have the same distribution, and the bounds must not need it. Where each group has one row that is right
+  or wrong: Clopper-Pearson, capped (`successes_lower`: Hoeffding 1956). Otherwise a mixture of constant stakes
+  (`average_lower`: arithmetic and geometric means, Markov). The predictable stakes of `mean_lower` are not proven
+  here, and fail where means fall in the order of the rows: `tests/stages/test_certify_over_time.py` has an example,
+  and attacks the others. What has no mean of values per row (macro-F1, ROC-AUC, RMSE) is bootstrapped over groups.
+
+*One series* (windows of a single series). Nothing makes its rows independent. Rows count in blocks as long as a window,
+bounds are bootstrapped over blocks (Carlstein 1986; Kuensch 1989), marked `exact: false` and called estimated; with
+fewer than 20 blocks there is no certificate.
 """
 
 from __future__ import annotations
@@ -42,14 +63,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import RungError
 from rung.core.metrics.base import Metric
-from rung.core.metrics.scored import ScoredRows, bound
+from rung.core.metrics.scored import Sampling, ScoredRows, bound, sampling_of
 from rung.core.spec.product import Condition
 from rung.core.types import Examples, Prediction
 
@@ -77,6 +98,19 @@ class Requirement:
 
 
 @dataclass(frozen=True)
+class Population:
+    """What a certificate speaks of. unit: rows, groups, users, documents, series, or blocks (of one series).
+
+    period: it speaks of the period after the cut-off only. new: units that certify and have no earlier rows.
+    """
+
+    unit: str
+    sampling: Sampling = "drawn"
+    period: bool = False
+    new: int = 0
+
+
+@dataclass(frozen=True)
 class Look:
     """A look about to be taken: which it is among all at these rows, and the error it may spend."""
 
@@ -95,6 +129,16 @@ class Outcome:
     exact: tuple[bool, ...]
     rows: int
     units: int
+
+
+def population_of(split: Mapping[str, Any], task_unit: str, grouped: bool, new: int = 0) -> Population:
+    """Return what a certificate on rows of this split speaks of. task_unit: `Task.unit`; grouped: the data names groups."""
+    sampling = sampling_of(split)
+    if split["by"] == "audit" or (task_unit in {"row", "series"} and not grouped):
+        # Audited requests carry no group: each is a unit of its own.
+        return Population("blocks" if sampling == "blocks" else "rows", sampling, split["by"] == "time")
+    names = {"user": "users", "document": "documents", "series": "series"}
+    return Population(names.get(task_unit, "groups"), sampling, split["by"] == "time", new)
 
 
 def next_alpha(units: Sequence[str], lock: CertificateLock, confidence: float) -> float:
@@ -143,18 +187,19 @@ def certify(
     rows: Examples,
     answers: Sequence[Prediction],
     lock: CertificateLock,
+    sampling: Sampling = "drawn",
 ) -> Outcome:
     """Return whether the bundle's answers certify the bar, and write it into the lock before returning.
 
     answers: of the packed bundle, loaded in a fresh process. Nothing else of these rows is returned. A look
-    that has its outcome already keeps it.
+    that has its outcome already keeps it. sampling: how the units came about, see `core.metrics.scored.bound`.
     """
     answered = ScoredRows.of(rows, answers)
-    bounds = [bound(r.metric, answered, look.alpha) for r in requirements]
+    bounds = [bound(r.metric, answered, look.alpha, sampling) for r in requirements]
     published: tuple[float, ...] = ()
     if all(r.condition.met_by(b.value) for r, b in zip(requirements, bounds, strict=True)):
         share = look.alpha / (2 * len(requirements))
-        stated = [bound(r.metric, answered, share).value for r in requirements]
+        stated = [bound(r.metric, answered, share, sampling).value for r in requirements]
         published = tuple(_rounded(r, value) for r, value in zip(requirements, stated, strict=True))
     transcripts = 2 * math.prod(outcomes(r) for r in requirements) if published else 1
     record = lock.settle(look.record_id, "passed" if published else "failed", published, transcripts)
@@ -200,8 +245,7 @@ def certificate(
     outcome: Outcome,
     requirements: Sequence[Requirement],
     confidence: float,
-    split: dict[str, Any],
-    grouped: bool,
+    population: Population,
     assumptions: str = "",
 ) -> dict[str, Any]:
     """Return the certificate of a passed look as report, manifest and card show it.
@@ -216,10 +260,7 @@ def certificate(
         f"{r.condition.metric} is {'at least' if r.condition.higher_is_better else 'at most'} {number:g}"
         for r, number in zip(requirements, outcome.published, strict=True)
     )
-    unit = "groups" if grouped else "rows"
-    of_what = "new groups, each weighted equally," if grouped else "distinct new rows"
-    period = " of the period after the cut-off" if split.get("by") == "time" else ""
-    kind = "" if all(outcome.exact) else " (estimated by bootstrap, not exact)"
+    exact = all(outcome.exact)
     return {
         "metric": conditions[0]["metric"],
         "bound": conditions[0]["bound"],
@@ -228,11 +269,30 @@ def certificate(
         "units": outcome.units,
         "looks": outcome.look.number,
         "alpha": outcome.look.alpha,
-        "exact": all(outcome.exact),
-        "of": "groups" if grouped else "rows",
-        "period": bool(period),
+        "exact": exact,
+        "of": population.unit,
+        "period": population.period,
+        "sampling": population.sampling,
+        "new_units": population.new,
         "conditions": conditions,
-        "claim": f"with {confidence:.4g} confidence {words} on {of_what}{period} from the same "
-        f"distribution as the {outcome.units:,} held-out {unit}{kind}. {LOCK_NOTE}"
+        "claim": f"with {confidence:.4g} confidence {words} on {_claimed(population, outcome.units, exact)} {LOCK_NOTE}"
         + (f" {assumptions}" if assumptions else ""),
     }
+
+
+def _claimed(population: Population, units: int, exact: bool) -> str:
+    """Return what the numbers hold on, in words, and what is not claimed."""
+    kind = "" if exact else " (estimated by bootstrap, not exact)"
+    unit = population.unit
+    if population.sampling == "blocks":
+        return f"later stretches of this series like the {units:,} that certified{kind}."
+    if population.sampling == "fixed":
+        one = unit.removesuffix("s") if unit != "series" else unit
+        new = f" {population.new:,} of them had no earlier rows." if population.new else ""
+        return (
+            f"later rows of the {units:,} {unit}, each {one} weighted equally, in the period after the cut-off{kind}.{new} "
+            f"Nothing is claimed about other {unit}; {unit} are assumed not to influence each other in that period."
+        )
+    of_what = "distinct new rows" if unit == "rows" else f"new {unit}, each weighted equally,"
+    period = " of the period after the cut-off" if population.period else ""
+    return f"{of_what}{period} from the same distribution as the {units:,} held-out {unit}{kind}."

@@ -18,7 +18,7 @@ from rung.core.folds import assign_folds, planned_folds, train_test_rows
 from rung.core.messages import say
 from rung.core.metrics import scored
 from rung.core.metrics.base import MeanMetric, Metric
-from rung.core.metrics.scored import ScoredRows
+from rung.core.metrics.scored import Sampling, ScoredRows
 from rung.core.stats.confidence_bounds import Bound
 from rung.core.stats.intervals import wilson_interval
 from rung.core.task import Task
@@ -75,9 +75,7 @@ def folds(examples: Examples, fit_seconds: float = 0.0) -> HeldOut:
     """
     n = len(examples)
     if _has_times(examples):
-        order = sorted(range(n), key=lambda i: examples.times[i])
-        test = order[n - max(n // 5, 1) :]
-        return HeldOut([(order[: n - len(test)], test)], {"how": "latest", "folds": 1})
+        return HeldOut([_latest(examples)], {"how": "latest", "folds": 1})
     wanted = planned_folds(n, False, fit_seconds)
     dealt = 5 if wanted == 1 else wanted
     part = assign_folds(dealt, examples.units, [str(target) for target in examples.targets])
@@ -89,6 +87,24 @@ def folds(examples: Examples, fit_seconds: float = 0.0) -> HeldOut:
     # Spread over the whole source: its first rows may be of one time, one author, one label.
     kept = test[:: -(-len(test) // _most_held_out(examples))]
     return HeldOut([(sorted({*train, *test} - {*kept}), kept)], {"how": "part", "folds": 1})
+
+
+def _latest(examples: Examples) -> tuple[list[int], list[int]]:
+    """Return the rows before the moment from which about a fifth of the rows lie, and those from it on, by time.
+
+    As rows certify: rows of one moment stay together, groups may be on both sides, and a row whose span of time
+    crosses the moment is on neither.
+    """
+    times = np.asarray(examples.times, np.float64)
+    starts = np.asarray(examples.starts, np.float64) if len(examples.starts) else times
+    moments, first = np.unique(np.sort(times), return_index=True)
+    place = 1 + int(np.abs(first[1:] - 0.8 * len(times)).argmin())
+    order = np.argsort(times, kind="stable")
+    train = order[times[order] < moments[place]]
+    test = order[starts[order] >= moments[place]]
+    # Spans longer than the last fifth leave nothing to score on: then those that end in it.
+    test = test if len(test) else order[times[order] >= moments[place]]
+    return train.tolist(), test.tolist()
 
 
 def _has_times(examples: Examples) -> bool:
@@ -204,14 +220,19 @@ def interval(
 
 
 def predicted_bound(
-    evaluation: Evaluation, metric: Metric, examples: Examples, units: int, alpha: float
+    evaluation: Evaluation,
+    metric: Metric,
+    examples: Examples,
+    units: int,
+    alpha: float,
+    sampling: Sampling = "drawn",
 ) -> Bound:
     """Return the bound to expect on that many certification units: the estimate's margin, scaled to them.
 
-    A margin shrinks with the square root of the number of units.
+    A margin shrinks with the square root of the number of units. sampling: how the units came about.
     """
     rows = scored_rows(evaluation, examples)
-    score, here = scored.score(metric, rows), scored.bound(metric, rows, alpha)
+    score, here = scored.mean_over_units(metric, rows), scored.bound(metric, rows, alpha, sampling)
     scale = math.sqrt(len(set(evaluation.units)) / max(units, 1))
     return Bound(score - (score - here.value) * scale, here.exact)
 

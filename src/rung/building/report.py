@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -33,11 +34,25 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("certificate.bound", "number", "its certified bound, rounded down to half points"),
     ("certificate.confidence", "number", "chance that a claim like this one is true, at least"),
     ("certificate.rows", "number", "certification rows"),
-    ("certificate.units", "number", "different units (texts or groups) among them: what the claim speaks of"),
+    (
+        "certificate.units",
+        "number",
+        "different units (rows, groups, ...) among them: what the claim speaks of",
+    ),
     ("certificate.looks", "number", "how many looks at these rows have been taken, this one included"),
     ("certificate.alpha", "number", "error this look was allowed to spend"),
     ("certificate.exact", "true, false", "false: bootstrapped, called estimated"),
-    ("certificate.of", "text", "rows, or groups of rows: what the claim speaks of"),
+    (
+        "certificate.of",
+        "text",
+        "what the units are: rows, groups, users, documents, series, or blocks of one series",
+    ),
+    (
+        "certificate.sampling",
+        "text",
+        "drawn: new units like them; fixed: later rows of these units; blocks: one series",
+    ),
+    ("certificate.new_units", "number", "of fixed units: how many had no earlier rows"),
     ("certificate.period", "true, false", "whether it speaks of the period after the cut-off only"),
     ("certificate.conditions", "list", "bound, level and exactness of each condition"),
     ("certificate.claim", "text", "the claim in words"),
@@ -92,6 +107,11 @@ KEYS: tuple[tuple[str, str, str], ...] = (
         "corrections that fit no row: its text or its label is another now",
     ),
     ("data.split", "object", "how sides were decided"),
+    (
+        "data.groups",
+        "object",
+        "units that certify (certify), and how many of them have no rows that train (new)",
+    ),
     ("data.encoding", "object", "character encoding of each source"),
     ("findings", "list", "what the cheap checks of the data found, gravest first"),
     ("findings.check", "text", "the check that found it"),
@@ -172,6 +192,7 @@ def report(
         "corrections_unused",
         "labels",
         "split",
+        "groups",
         "encoding",
     )
     hidden = {
@@ -282,18 +303,30 @@ def _refusal(
     if over:
         items.append(_item("limits", over="; ".join(dict.fromkeys(over))))
     if condition.higher_is_better and condition.level < 1.0 and score > condition.level:
-        needed = rows_needed(score, condition.level, (1.0 - condition.confidence) / 2.0)
-        missing = needed - data["certification"] if needed else None
-        if missing and missing > 0:
-            confidence = f"{condition.confidence:.0%}"
-            here = data["certification"]
-            asked = {"level": level, "confidence": confidence, "needed": needed, "here": here}
-            items.append(_item("audit_more" if data.get("audit") else "rows_needed", **asked))
-        elif needed is None:
-            items.append(_item("too_close"))
+        items += _more_to_certify(data, condition, best)
     side, end = ("lower", 0) if condition.higher_is_better else ("raise", 1)
     items.append(_item(f"helps_{side}", near=f"{max(best['interval'][end], 0):.2f}"))
     return items
+
+
+def _more_to_certify(
+    data: Mapping[str, Any], condition: Condition, best: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return how many rows or groups would certify a rung that is estimated above the bar, if more than there are."""
+    score, here = best["scores"][condition.metric], data["certification"]
+    asked = {"level": f"{condition.level:g}", "confidence": f"{condition.confidence:.0%}", "here": here}
+    if data["split"].get("groups") == "same" and best["predicted_bounds"][0] is not None:
+        # A margin shrinks with the square root of the number of groups.
+        groups, margin = data["groups"]["certify"], score - best["predicted_bounds"][0]
+        needed = math.ceil(groups * (margin / (score - condition.level)) ** 2)
+        return (
+            [_item("groups_needed", **asked | {"needed": needed, "here": groups})] if needed > groups else []
+        )
+    rows = rows_needed(score, condition.level, (1.0 - condition.confidence) / 2.0)
+    if rows is None:
+        return [_item("too_close")]
+    key = "audit_more" if data.get("audit") else "rows_needed"
+    return [_item(key, **asked, needed=rows)] if rows > here else []
 
 
 def _item(key: str, **values: Any) -> dict[str, Any]:

@@ -88,7 +88,8 @@ class Examples:
 
     inputs: field name -> values. targets: what is to be predicted. units: hash of what a row is about (its
     group, else its folded input): splits and bounds go by it. rows: row number in its file, from 1.
-    times: seconds since 1970; all 0 when the product has no time column. files: the file of each row; empty when
+    times: seconds since 1970, of a row that covers a span of time the end of it; all 0 when the product has no time
+    column. starts: where those spans begin; empty when rows cover a moment. files: the file of each row; empty when
     that is not known. copies: how often the source had each row's text with this target; empty when each stood once.
     """
 
@@ -100,6 +101,7 @@ class Examples:
     times: Sequence[float]
     files: Sequence[str] = ()
     copies: Sequence[int] = ()
+    starts: Sequence[float] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -121,6 +123,7 @@ class Examples:
             pick(self.times),
             files,
             pick(self.copies) if self.copies else (),
+            pick(self.starts) if self.starts else (),
         )
 
     def records(self) -> Iterator[dict[str, Any]]:
@@ -155,7 +158,8 @@ class Row(NamedTuple):
     """A row of a source. A named tuple: millions are made, and these are made fast.
 
     number: from 1, header and blank lines not counted. values: None when `problem` ("reason: detail") says
-    why not. hash: of what stands in the file, for rows with a problem.
+    why not. hash: of what stands in the file, for rows with a problem. span: first and last moment that the row's
+    inputs and target depend on, as cells of the time column are written; None: the moment in the time column.
     """
 
     file: str
@@ -163,6 +167,7 @@ class Row(NamedTuple):
     values: dict[str, Any] | None
     problem: str = ""
     hash: int = 0
+    span: tuple[Any, Any] | None = None
 
 
 @dataclass(frozen=True)

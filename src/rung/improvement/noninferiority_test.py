@@ -4,9 +4,10 @@ What is claimed
 ---------------
 Both models answer the same rows; a row's *gain* is what the challenger's answer is worth there minus what the
 champion's is, as a share of the metric's range: for accuracy -1, 0 or 1. A check passes when the mean gain is shown to lie above minus
-the margin: where a row is right or wrong, by an exact test of what was won and lost (`core.paired`); else, and beyond 5,000
-rows, by an exact lower bound of the mean (`core.bounds.mean_lower`, a betting bound). Which of them is settled by metric and
-units, before any answer. Two checks must pass, after the certificate itself (`stages.certify`) has:
+the margin: where a row is right or wrong, by an exact test of what was won and lost (`core.stats.noninferiority`); else, and
+beyond 5,000 rows, by an exact lower bound of the mean (`mean_lower`, a betting bound). The groups of a product that certifies
+groups over time need not be alike: on its old rows by `average_lower`, which does not need it. Which of them is settled by metric and units,
+before any answer. Two checks must pass, after the certificate itself (`building.certify`) has:
 
 *fresh*: rows of a random audit of what was served lately, at which nobody looked before. *reused*: the product's old
 certification rows, so that what is new is not learned at the price of what was known; they were looked at before, and
@@ -28,7 +29,7 @@ challenger is fixed by then.)
 nothing else. Think of the tree of these outcomes, with the budget B at a node: B / 2 is spent on its check, and B / 2 is
 left after either outcome. If the challenger is worse by more than the margin, passing is the error already, and what
 follows it costs nothing more: B / 2 + B / 2. If it is not, the check cannot err, and what follows the two outcomes errs
-with at most B / 2 + B / 2. So check m spends a / 2**m, whatever came out before (`stages.certify` has the same tree with
+with at most B / 2 + B / 2. So check m spends a / 2**m, whatever came out before (`building.certify` has the same tree with
 numbers in it). What certificates once published of these rows is *not* in the tree: that nobody steers challengers by
 those numbers is taken for granted, and said. In turn each check halves what certificates on these rows may still spend.
 
@@ -46,7 +47,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -55,11 +56,12 @@ from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import RungError
 from rung.core.metrics.base import MeanMetric, Metric, per_unit
 from rung.core.metrics.scored import ScoredRows, values
-from rung.core.stats.confidence_bounds import mean_exceeds
+from rung.core.stats.confidence_bounds import average_exceeds, mean_exceeds
 from rung.core.stats.noninferiority import MOST_ROWS, no_worse
 
 FloatArray = npt.NDArray[np.float64]
 FRESH, REUSED = "fresh", "reused"
+Method = Literal["counts", "mean", "average"]
 
 
 @dataclass(frozen=True)
@@ -118,11 +120,13 @@ def noninferiority_test(
     units: Sequence[str],
     scores: tuple[FloatArray, FloatArray],
     lock: CertificateLock,
+    over_time: bool = False,
 ) -> NoninferiorityResult:
     """Return whether the challenger is shown to be no worse than the champion by more than the margin.
 
     worth: `shares` of the champion's and of the challenger's answers on the same rows. The check is written into the
-    lock before its outcome exists; asked again, the first outcome stands. Raises RungError without rows.
+    lock before its outcome exists; asked again, the first outcome stands. over_time: units are observed over a stretch
+    of time and need not be alike. Raises RungError without rows.
     """
     if not len(units):
         raise RungError(
@@ -151,29 +155,36 @@ def noninferiority_test(
     number = 1 + sum(is_one(look, kind) for look in lock.looks() if look["id"] < record["id"])
     alpha = float(record["alpha"])
     gains = per_unit(scores[1] - scores[0], units).clip(-1.0, 1.0)
-    counted = pair.is_binary and len(gains) == len(units)
-    passed = _is_noninferior(gains, pair.margin, alpha, counted)
+    method: Method = (
+        "average" if over_time else "counts" if pair.is_binary and len(gains) == len(units) else "mean"
+    )
+    passed = _is_noninferior(gains, pair.margin, alpha, method)
     record = lock.settle(record["id"], "passed" if passed else "failed", (), 1)
     passed = record["outcome"] == "passed"
     return NoninferiorityResult(
-        kind, passed, number, alpha, len(gains), rows_needed(pair.margin, alpha, counted)
+        kind, passed, number, alpha, len(gains), rows_needed(pair.margin, alpha, method)
     )
 
 
-def _is_noninferior(gains: FloatArray, margin: float, alpha: float, counted: bool) -> bool:
-    """Return whether gains show a mean above minus the margin. counted: each is -1, 0 or 1 by its nature."""
-    if counted and len(gains) <= MOST_ROWS:
+def _is_noninferior(gains: FloatArray, margin: float, alpha: float, method: Method) -> bool:
+    """Return whether gains show a mean above minus the margin.
+
+    method: counts, of gains that are -1, 0 or 1 by their nature; mean; average, where their means differ.
+    """
+    if method == "average":
+        return average_exceeds(gains, -margin, -1.0, 1.0, alpha)
+    if method == "counts" and len(gains) <= MOST_ROWS:
         won, lost = int((gains > 0.5).sum()), int((gains < -0.5).sum())
         return no_worse(won, lost, len(gains), margin, alpha)
     return mean_exceeds(gains, -margin, -1.0, 1.0, alpha)
 
 
 @lru_cache(maxsize=1_000)
-def rows_needed(margin: float, alpha: float, counted: bool = False, most: int = 10_000_000) -> int:
-    """Return the fewest rows that pass when both models answer every one of them alike. counted: each is right or wrong."""
+def rows_needed(margin: float, alpha: float, method: Method = "mean", most: int = 10_000_000) -> int:
+    """Return the fewest rows that pass when both models answer every one of them alike. method: see `_is_noninferior`."""
 
     def enough(n: int) -> bool:
-        return _is_noninferior(np.zeros(n), margin, alpha, counted)
+        return _is_noninferior(np.zeros(n), margin, alpha, method)
 
     high = 1
     while not enough(high):

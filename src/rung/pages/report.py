@@ -241,13 +241,38 @@ def certificate_claim(report: Mapping[str, Any], lang: str) -> str:
         say("certificate.at_least" if "at_least" in c else "certificate.at_most", lang, metric=found["metric"], bound=f"{found['bound']:g}")
         for c, found in zip(report["bar"], certificate["conditions"], strict=True)
     ]  # fmt: skip
-    unit = "groups" if certificate["of"] == "groups" else "rows"
-    of, held = say(f"certificate.{unit}", lang), say(f"certificate.held_{unit}", lang)
-    return say(
-        "certificate.claim", lang, confidence=percent(certificate["confidence"], 0 if certificate["confidence"] <= 0.99 else 2),
-        words=join_list(parts, lang), of=of, n=certificate["units"], held=held,
-    ) + (say("certificate.period", lang) if certificate["period"] else "") + (
-        "" if certificate["exact"] else say("certificate.estimated", lang))  # fmt: skip
+    given = {
+        "confidence": percent(certificate["confidence"], 0 if certificate["confidence"] <= 0.99 else 2),
+        "words": join_list(parts, lang), "n": certificate["units"],
+    }  # fmt: skip
+    return _on_what(certificate, given, lang) + (
+        "" if certificate["exact"] else say("certificate.estimated", lang)
+    )
+
+
+def _on_what(certificate: Mapping[str, Any], given: Mapping[str, Any], lang: str) -> str:
+    """Return the claim with what it speaks of: new rows or units, later rows of known units, or one series."""
+    kind = certificate["of"]
+    units = {"units": "", "unit": ""}
+    if kind not in {"rows", "blocks"}:
+        units = {
+            "units": say(f"certificate.names.{kind}", lang),
+            "unit": say(f"certificate.name.{kind}", lang),
+        }
+    # Certificates of version 0.1 say neither.
+    sampling, new = certificate.get("sampling"), certificate.get("new_units", 0)
+    if sampling == "blocks":
+        return say("certificate.claim_blocks", lang, **given)
+    if sampling == "fixed":
+        return (
+            say("certificate.claim_fixed", lang, **given, **units)
+            + (say("certificate.new_units", lang, n=new) if new else "")
+            + say("certificate.fixed_only", lang, **units)
+        )
+    word = "rows" if kind == "rows" else "units"
+    of, held = say(f"certificate.{word}", lang, **units), say(f"certificate.held_{word}", lang, **units)
+    found = say("certificate.claim", lang, **given, of=of, held=held)
+    return found + (say("certificate.period", lang) if certificate["period"] else "")
 
 
 def _annotation_note(report: Mapping[str, Any], lang: str) -> list[str]:
@@ -289,7 +314,11 @@ def _data(report: Mapping[str, Any], lang: str) -> str:
     ]
     encodings = ", ".join(f"{name}: {found}" for name, found in data["encoding"].items())
     split = data["split"]
-    how = say(f"split.{split['by']}", lang) if has_message(f"split.{split['by']}", lang) else str(split["by"])
+    over_time = split.get("groups") or split.get("units")
+    key = (
+        f"split.{split['by']}_{over_time}" if split["by"] == "time" and over_time else f"split.{split['by']}"
+    )
+    how = say(key, lang) if has_message(key, lang) else str(split["by"])
     classes = ""
     if data["labels"]:
         most = sorted(data["labels"].items(), key=lambda item: -item[1])

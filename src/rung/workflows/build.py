@@ -30,6 +30,7 @@ from rung.core.errors import RunError, RungError
 from rung.core.files import read_json, whole_folder, write_json, write_text
 from rung.core.manifest import NAME as MANIFEST
 from rung.core.messages import join_sentences, resolve_language, say
+from rung.core.metrics.scored import sampling_of
 from rung.core.model import DataFacts, Ladder, Rung
 from rung.core.prices import load_prices
 from rung.core.run import Listener, choose_folder, open_run
@@ -278,14 +279,20 @@ def _judge(
             certification, trial["version"], requirements, setup.product.confidence, setup.lock
         )
         answers = predict_in_subprocess(bundle, certification.records()).answers
-        outcome = certify.certify(taken, requirements, certification, answers, setup.lock)
+        facts = setup.data.facts
+        outcome = certify.certify(
+            taken, requirements, certification, answers, setup.lock, sampling_of(facts["split"])
+        )
         if not outcome.passed:
             return {"certificate": None}
+        # Data prepared by version 0.1 has no count of groups.
+        new = facts.get("groups", {}).get("new", 0)
         grouped = setup.product.data.group is not None
-        split = setup.data.facts["split"]
+        population = certify.population_of(facts["split"], setup.task.unit, grouped, new)
+        confidence = setup.product.confidence
         return {
             "certificate": certify.certificate(
-                outcome, requirements, setup.product.confidence, split, grouped, _assumptions(setup, trial)
+                outcome, requirements, confidence, population, _assumptions(setup, trial)
             )
         }
 

@@ -25,6 +25,7 @@ from rung.core.folds import ONE_PART_SECONDS
 from rung.core.job_channel import JobChannel, follow
 from rung.core.messages import join_sentences
 from rung.core.metrics.base import Metric
+from rung.core.metrics.scored import sampling_of
 from rung.core.model import FitContext, Fitted, Model, Rung
 from rung.core.prices import Prices
 from rung.core.run import Run
@@ -236,8 +237,9 @@ def _quality(setup: BuildSetup, rows: TrialRows, evaluation: evaluate.Evaluation
     }
     units = len(set(rows.certification.units))
     alpha = certify.next_alpha(rows.certification.units, setup.lock, setup.product.confidence)
+    sampling = sampling_of(setup.data.facts["split"])
     expected = [
-        evaluate.predicted_bound(evaluation, r.metric, train, units, alpha).value if units else None
+        evaluate.predicted_bound(evaluation, r.metric, train, units, alpha, sampling).value if units else None
         for r in requirements
     ]
     first = requirements[0].metric

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
-from rung.core.metrics.base import Answers, FloatArray, MeanMetric, Metric, Truths
+from rung.core.metrics.base import Answers, FloatArray, MeanMetric, Metric, Truths, per_unit
+from rung.core.stats import confidence_bounds
 from rung.core.stats.confidence_bounds import Bound
 from rung.core.types import Columns, Examples, Schema, take_rows
+
+# How the units of some rows came about: see `bound`.
+Sampling = Literal["drawn", "fixed", "blocks"]
 
 
 @dataclass(frozen=True)
@@ -39,22 +45,57 @@ class ScoredRows:
         )
 
 
+def sampling_of(split: Mapping[str, Any]) -> Sampling:
+    """Return how the units of a split came about. split: the rule, as the facts of prepared data hold it."""
+    if split.get("units") == "blocks":
+        return "blocks"
+    return "fixed" if split.get("groups") == "same" else "drawn"
+
+
 def score(metric: Metric, rows: ScoredRows) -> float:
     """Return the metric's aggregate over the rows."""
-    if metric.reads_inputs:
-        return metric.score(rows.truths, rows.answers, rows.schema, rows.inputs)
-    return metric.score(rows.truths, rows.answers, rows.schema)
+    return metric.score(rows.truths, rows.answers, rows.schema, *_inputs(metric, rows))
 
 
 def values(metric: MeanMetric, rows: ScoredRows) -> FloatArray:
     """Return the metric's value of each row."""
-    if metric.reads_inputs:
-        return metric.values(rows.truths, rows.answers, rows.inputs)
-    return metric.values(rows.truths, rows.answers)
+    return metric.values(rows.truths, rows.answers, *_inputs(metric, rows))
 
 
-def bound(metric: Metric, rows: ScoredRows, alpha: float) -> Bound:
-    """Return the metric's bound at error alpha, for rows drawn unit by unit."""
-    if metric.reads_inputs:
-        return metric.bound(rows.truths, rows.answers, rows.schema, rows.units, alpha, rows.inputs)
-    return metric.bound(rows.truths, rows.answers, rows.schema, rows.units, alpha)
+def bound(metric: Metric, rows: ScoredRows, alpha: float, sampling: Sampling = "drawn") -> Bound:
+    """Return the metric's bound at error alpha, on the side that matters, as the sampling of the units allows.
+
+    drawn: units are drawn independently, all from the same source. fixed: these very units, observed over a later
+    stretch of time; they are independent of each other given what came before, but each has its own distribution.
+    blocks: stretches of a single series, which nothing makes independent: the bound is estimated by a block bootstrap.
+    """
+    if sampling == "drawn":
+        return metric.bound(rows.truths, rows.answers, rows.schema, rows.units, alpha, *_inputs(metric, rows))
+    if (
+        sampling == "fixed"
+        and isinstance(metric, MeanMetric)
+        and math.isfinite(metric.greatest - metric.least)
+    ):
+        return _fixed_units_bound(metric, values(metric, rows), rows.units, alpha)
+    return metric.estimated(rows.truths, rows.answers, rows.schema, rows.units, alpha, *_inputs(metric, rows))
+
+
+def mean_over_units(metric: Metric, rows: ScoredRows) -> float:
+    """Return what the bound bounds: the mean over units of a mean metric, each counted alike; else the aggregate over rows."""
+    if not isinstance(metric, MeanMetric) or not len(rows.truths):
+        return score(metric, rows)
+    return float(per_unit(values(metric, rows), rows.units).mean())
+
+
+def _fixed_units_bound(metric: MeanMetric, found: FloatArray, units: Sequence[str], alpha: float) -> Bound:
+    each = per_unit(found, units).clip(metric.least, metric.greatest)
+    # As in `MeanMetric.bound`: settled by the metric and the units, never by the values.
+    if metric.is_binary and metric.higher_is_better and len(each) == len(units):
+        return Bound(confidence_bounds.successes_lower(int(each.sum()), len(each), alpha), exact=True)
+    if metric.higher_is_better:
+        return Bound(confidence_bounds.average_lower(each, metric.least, metric.greatest, alpha), exact=True)
+    return Bound(-confidence_bounds.average_lower(-each, -metric.greatest, -metric.least, alpha), exact=True)
+
+
+def _inputs(metric: Metric, rows: ScoredRows) -> tuple[Columns, ...]:
+    return (rows.inputs,) if metric.reads_inputs else ()

@@ -129,6 +129,12 @@ class CertifySpec(_SourceSpec):
         default=None, description="separate certification rows; accepts what `data.path` accepts"
     )
 
+    groups: Literal["same", "new"] | None = Field(
+        default=None,
+        description="with `data.group` and `data.time`: certify on later rows of the same groups that train (the default), "
+        "or only on groups that are new after the cut-off",
+    )
+
     @model_validator(mode="after")
     def _one_source(self) -> CertifySpec:
         if self.path is not None and self.fraction is not None:

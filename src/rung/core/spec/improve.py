@@ -97,5 +97,7 @@ class JoinedSpec(Section):
 
 
 def drop_absent_sections(spec: dict[str, Any]) -> dict[str, Any]:
-    """Return a dumped spec without `joined` if it is None, so that fingerprints from before this section stay valid."""
-    return {key: value for key, value in spec.items() if key != "joined" or value is not None}
+    """Return a dumped spec without the keys that came after 0.1 and are None, so that earlier fingerprints stay valid."""
+    found = {key: value for key, value in spec.items() if key != "joined" or value is not None}
+    found["certify"] = {k: v for k, v in spec["certify"].items() if k != "groups" or v is not None}
+    return found

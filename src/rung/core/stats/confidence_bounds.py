@@ -76,15 +76,77 @@ def mean_lower(values: FloatArray, low: float, high: float, alpha: float) -> flo
     """
     if len(values) == 0:
         return low
-    ruined = _gambler(values, low, high, alpha)
+    return low + _largest_refuted(_gambler(values, low, high, alpha)) * (high - low)
+
+
+def _largest_refuted(refuted: Callable[[float], bool]) -> float:
+    """Return the end of the candidates in [0, 1] that are refuted: those below it are, those above it are not."""
     below, above = 0.0, 1.0
     for _ in range(50):
         middle = (below + above) / 2.0
-        if ruined(middle):
+        if refuted(middle):
             below = middle
         else:
             above = middle
-    return low + below * (high - low)
+    return below
+
+
+def average_lower(values: FloatArray, low: float, high: float, alpha: float) -> float:
+    """Return the exact lower bound of the average of the means of independent values in [low, high].
+
+    The values need not have the same distribution: what is bounded is the average of their n means. `mean_lower` is
+    not proven for that: its stakes follow the values seen so far, so a row whose mean is high may meet a high stake.
+    Here the stakes are constant. Against a candidate m, values as shares x of the range, each of several gamblers
+    ends with the product of 1 - s + s x / m, and together they have the mean of their capitals. With means mu_i of
+    average mu <= m the expected product is the product of 1 + s (mu_i / m - 1), by independence, and that is at most
+    (1 + s (mu / m - 1))^n <= 1, by the inequality of arithmetic and geometric means. So by Markov's inequality the
+    final capital reaches 1 / alpha with probability at most alpha. The final one, not the largest on the way: for
+    rows of different means the capital is no supermartingale in any order of the rows. It falls as m grows, so the
+    candidates that it refutes are those below the bound.
+    """
+    if len(values) == 0:
+        return low
+    return low + _largest_refuted(_constant_gamblers(values, low, high, alpha)) * (high - low)
+
+
+def average_exceeds(values: FloatArray, least: float, low: float, high: float, alpha: float) -> bool:
+    """Return whether `average_lower` lies above `least`. Wrong with probability at most alpha."""
+    if not len(values):
+        return False
+    return _constant_gamblers(values, low, high, alpha)((least - low) / (high - low))
+
+
+def successes_lower(hits: int, n: int, alpha: float) -> float:
+    """Return the exact lower bound of the average success probability of n independent trials that may differ.
+
+    Clopper-Pearson's, but at most (hits - 1) / n. Hoeffding (1956, theorem 4): among trials of average probability p,
+    reaching k successes is likeliest when all have the probability p, if k >= n p + 1. The bound exceeds p only if
+    it is larger than p at the observed k, and then (k - 1) / n > p. Without the cap a single hit would claim too
+    much: one trial that succeeds with probability 0.0505 among certain failures has the average 0.0505 / n.
+    """
+    return min(proportion_lower(hits, n, alpha), max(hits - 1, 0) / n) if n else 0.0
+
+
+def _constant_gamblers(values: FloatArray, low: float, high: float, alpha: float) -> Callable[[float], bool]:
+    """Return what tells of a candidate average, as a share of the range, whether the gamblers of `average_lower` refute it."""
+    x = _shares(values, low, high)[None, :]
+    stakes = _constant_stakes(len(values))[:, None]
+
+    def refuted(m: float) -> bool:
+        logs = np.log1p(stakes * (x / m - 1.0)).sum(axis=1)
+        return bool(np.logaddexp.reduce(logs) - math.log(len(stakes)) >= -math.log(alpha))
+
+    return refuted
+
+
+def _constant_stakes(n: int) -> FloatArray:
+    """Return the shares that gamblers stake of what they can: from almost all, halved, to what suits coins n times.
+
+    They depend on the number of values alone: a stake chosen by the values would not be constant.
+    """
+    least = 2.0 / math.sqrt(n)
+    count = max(math.floor(math.log2(0.95 / least)) + 1, 1) if least < 0.95 else 1
+    return np.asarray(0.95 / 2.0 ** np.arange(count), dtype=np.float64)
 
 
 def mean_exceeds(values: FloatArray, least: float, low: float, high: float, alpha: float) -> bool:
@@ -97,9 +159,7 @@ def _gambler(values: FloatArray, low: float, high: float, alpha: float) -> Calla
 
     Her capital falls as the candidate grows, so what she ruins lies below what she does not.
     """
-    if not (np.isfinite(values).all() and values.min() >= low and values.max() <= high):
-        raise ValueError(f"values must lie in [{low}, {high}]")
-    x = (np.asarray(values, dtype=np.float64) - low) / (high - low)
+    x = _shares(values, low, high)
     n = len(x)
     count = np.arange(1, n + 1)
     mean = (0.5 + np.cumsum(x)) / (count + 1)
@@ -113,6 +173,13 @@ def _gambler(values: FloatArray, low: float, high: float, alpha: float) -> Calla
         return bool(np.cumsum(np.log1p(capped * (x - m))).max() >= math.log(1.0 / alpha))
 
     return ruined
+
+
+def _shares(values: FloatArray, low: float, high: float) -> FloatArray:
+    """Return values as shares of their range; raises ValueError when one lies outside it."""
+    if len(values) and not (np.isfinite(values).all() and values.min() >= low and values.max() <= high):
+        raise ValueError(f"values must lie in [{low}, {high}]")
+    return (np.asarray(values, dtype=np.float64) - low) / (high - low)
 
 
 def bootstrap_lower(

@@ -15,7 +15,8 @@ from rung.core.spec.product import Product
 from rung.data.labels.audit_sample import RANDOM, Census, Zones, census, pass_over, store_path, zones_for
 from rung.data.labels.consensus import CANNOT, Verdict, digest, verdicts
 from rung.data.labels.store import LabelStore
-from rung.data.prepare.split import CERTIFICATION, TRAIN, Keys, Sides
+from rung.data.prepare.keys import CERTIFICATION, TRAIN, Keys
+from rung.data.prepare.split import Sides
 
 NOT_AUDITED = -7
 

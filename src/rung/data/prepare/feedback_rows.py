@@ -18,7 +18,7 @@ from rung.core.blobs import BlobStore
 from rung.core.certificate_lock import CertificateLock
 from rung.core.spec.product import Product
 from rung.data.prepare.ingest import Intake
-from rung.data.prepare.split import (
+from rung.data.prepare.keys import (
     CERTIFICATION,
     CERTIFIES_LATER,
     DUPLICATE,
@@ -27,8 +27,9 @@ from rung.data.prepare.split import (
     TRAIN,
     TRAINED,
     Keys,
-    Sides,
 )
+from rung.data.prepare.over_time import trained_hashes
+from rung.data.prepare.split import Sides
 from rung.data.sources.read import Source, open_source, read_rows
 
 # What the split is called in facts and report.
@@ -63,8 +64,7 @@ def stage(product: Product, base: Path, intake: Intake, store: BlobStore) -> Mar
 
 def own_rows(keys: Keys, marks: Marks) -> Keys:
     """Return the keys of the product's own rows."""
-    part = slice(0, marks.base)
-    return Keys(keys.text[part], keys.unit[part], keys.target[part], keys.when[part], keys.own[part])
+    return keys.part(slice(0, marks.base))
 
 
 def with_joined(sides: Sides, keys: Keys, marks: Marks, lock: CertificateLock) -> Sides:
@@ -90,7 +90,7 @@ def with_joined(sides: Sides, keys: Keys, marks: Marks, lock: CertificateLock) -
     guarded = np.concatenate([keys.unit[audit], lock.looked()])
     _drop(side, feedback, np.isin(unit, guarded) | np.isin(text, keys.text[audit]), IN_CERTIFICATION)
     _first_only(side, keys, feedback)
-    return replace(sides, side=side, rule=dict(RULE), trained=np.unique(keys.unit[side == TRAIN]))
+    return replace(sides, side=side, rule=dict(RULE), trained=trained_hashes(keys, side, sides.rule))
 
 
 def joined_facts(product: Product, side: npt.NDArray[np.int8], marks: Marks) -> dict[str, Any]:

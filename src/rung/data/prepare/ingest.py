@@ -17,8 +17,9 @@ from rung.core.types import Row, Schema
 from rung.data.labels.corrections import Corrections
 from rung.data.prepare.cleaning_log import Mending, chain_of
 from rung.data.prepare.hashing import hash64
+from rung.data.prepare.keys import Keys
 from rung.data.prepare.quarantine import Quarantine
-from rung.data.prepare.split import Keys, parse_time
+from rung.data.prepare.split import parse_time
 
 
 def staged_columns(schema: Schema) -> list[str]:
@@ -68,7 +69,7 @@ class Intake:
         self._corrections = corrections
         self._text, self._unit = array("Q"), array("Q")
         self._target, self._when, self._own = array("q"), array("d"), array("b")
-        self._alone = array("b")
+        self._alone, self._start, self._has_spans = array("b"), array("d"), False
         self.targets: dict[str, int] = {}
         self._chars = array("q")
         self.rows = 0
@@ -98,6 +99,8 @@ class Intake:
             view(self._target, "i8"),
             view(self._when, "f8"),
             own,
+            view(self._start, "f8") if self._has_spans else None,
+            not bool(alone.all()),
         )
 
     def chars_per_row(self, kept: npt.NDArray[np.bool_]) -> float:
@@ -120,7 +123,7 @@ class Intake:
         mended = self._mending.apply(raw, self._mended)
         inputs = mended.values
         target = self._task.parse_target(values.get(self._data.target))
-        when = parse_time(values.get(self._data.time)) if self._data.time and not own else 0.0
+        start, when = self._moments(row, own)
         problem = f"personal_data: {mended.refused}" if mended.refused else unusable
         problem = problem or self._problem(inputs, when)
         aside, alone = "", True
@@ -146,11 +149,23 @@ class Intake:
         learned = cell if own else self._corrections.of(text, cell)
         self._target.append(self.targets.setdefault(learned, len(self.targets)))
         self._when.append(when or 0.0)
+        self._start.append(start or 0.0)
         self._own.append(own)
         self._alone.append(alone)
         self._chars.append(0 if self._has_media else len(key))
         cells = [_cell(known, inputs[name]) for name, known in self._fields]
         self._table.add([row.file, row.number, cell, *cells])
+
+    def _moments(self, row: Row, own: bool) -> tuple[float | None, float | None]:
+        """Return the first and the last moment that a row depends on; None for what is no time."""
+        if not self._data.time or own or row.values is None:
+            return 0.0, 0.0
+        if row.span is None:
+            when = parse_time(row.values.get(self._data.time))
+            return when, when
+        self._has_spans = True
+        first, last = (parse_time(moment) for moment in row.span)
+        return (first, last) if first is not None and last is not None and first <= last else (None, None)
 
     def _unit_of(self, values: dict[str, Any], text: int) -> tuple[int, bool]:
         """Return the unit of a row, and whether the row is a unit of its own."""

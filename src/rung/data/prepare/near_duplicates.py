@@ -10,34 +10,67 @@ import numpy.typing as npt
 
 from rung.core.kind import kind
 from rung.core.types import Schema
+from rung.data.prepare.keys import CERTIFICATION, TRAIN
 from rung.data.prepare.parquet import row_groups
-from rung.data.prepare.split import CERTIFICATION, TRAIN
 from rung.modalities.text.near_duplicates import LshIndex, MinHasher
 
 Ints = npt.NDArray[np.int64]
 # Rows from which shingles get their weights, spread over the source.
 _SAMPLE = 50_000
+# Earlier texts that stand in memory with their index.
+_INDEXED = 100_000
 
 
-def near_copies(staged: Path, schema: Schema, side: npt.NDArray[np.int8]) -> Ints:
+def near_copies(staged: Path, schema: Schema, side: npt.NDArray[np.int8], later: bool = False) -> Ints:
     """Return the places, in the staged table, of training rows that are near duplicates of a certification row.
 
     side: of each staged row. The texts of certification rows stand in memory, those of training rows a group at a
-    time. The training copy is what goes (`stages.certify` speaks of unique units): which rows certify does not
-    depend on it, and neither does any label.
+    time. The training copy is what goes (`building.certify` speaks of unique units): which rows certify does not
+    depend on it, and neither does any label. later: return the certification rows instead, by what training rows show
+    alone (see `over_time.py`).
     """
     fields = [field.name for field in schema.inputs if kind(field.kind).is_prose]
     train, certification = side == TRAIN, side == CERTIFICATION
     if not fields or not train.any() or not certification.any():
         return np.zeros(0, np.int64)
-    used = np.flatnonzero(train | certification)
+    used = np.flatnonzero(train if later else train | certification)
     step = max(len(used) // _SAMPLE, 1)
     sampled = np.zeros(len(side), dtype=bool)
     sampled[used[::step]] = True
     sketcher = MinHasher([text for _, texts in _texts(staged, fields, sampled) for text in texts])
-    index = LshIndex(sketcher, [text for _, texts in _texts(staged, fields, certification) for text in texts])
+    held = [text for _, texts in _texts(staged, fields, certification) for text in texts]
+    if later:
+        return _copies_of_earlier(
+            sketcher, held, np.flatnonzero(certification), _texts(staged, fields, train)
+        )
+    index = LshIndex(sketcher, held)
     found = [places[index.find_duplicates(texts).right] for places, texts in _texts(staged, fields, train)]
     return np.concatenate([*found, np.zeros(0, np.int64)])
+
+
+def _copies_of_earlier(
+    sketcher: MinHasher, held: list[str], places: Ints, earlier: Iterator[tuple[Ints, list[str]]]
+) -> Ints:
+    """Return the places of held texts that are near duplicates of an earlier one; some of the earlier are indexed at a time."""
+    left = np.arange(len(held))
+    for texts in _batches(earlier):
+        if not len(left):
+            break
+        index = LshIndex(sketcher, texts)
+        repeats = index.find_duplicates([held[i] for i in left.tolist()]).right
+        left = np.delete(left, repeats)
+    return np.delete(places, left)
+
+
+def _batches(pieces: Iterator[tuple[Ints, list[str]]]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    for _, texts in pieces:
+        batch += texts
+        if len(batch) >= _INDEXED:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _texts(

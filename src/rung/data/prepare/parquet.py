@@ -27,7 +27,7 @@ class TableWriter:
         except ImportError:
             raise MissingExtra("reading training data", "build", "pyarrow") from None
         self._pa = pa
-        special = {"row": pa.int64(), "time": pa.float64(), "copies": pa.int64()}
+        special = {"row": pa.int64(), "time": pa.float64(), "start": pa.float64(), "copies": pa.int64()}
         special |= dict.fromkeys(numbers, pa.float64())
         self._schema = pa.schema([(name, special.get(name, pa.string())) for name in columns])
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
@@ -134,7 +134,8 @@ def _examples(dataset: Dataset, columns: Any) -> Examples:
     # One string a file, not one a row.
     files = [sys.intern(name) for name in columns["file"].to_pylist()]
     units, rows, times, copies = (columns[name].to_pylist() for name in ("unit", "row", "time", "copies"))
-    return Examples(schema, inputs, targets, units, rows, times, files, copies)
+    starts = columns["start"].to_pylist() if "start" in columns.column_names else ()
+    return Examples(schema, inputs, targets, units, rows, times, files, copies, starts)
 
 
 def _cells(known: Kind, column: Any, store: BlobStore) -> Any:

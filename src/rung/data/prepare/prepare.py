@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,12 @@ from rung.data.prepare.feedback_rows import (
 )
 from rung.data.prepare.fingerprint import fingerprint_data, sources
 from rung.data.prepare.ingest import Intake, roles_of, staged_columns
+from rung.data.prepare.keys import CERTIFICATION, HELD, TRAIN, Keys
 from rung.data.prepare.near_duplicates import near_copies
+from rung.data.prepare.over_time import drawn_units, require_blocks
 from rung.data.prepare.parquet import TableWriter, row_groups
 from rung.data.prepare.quarantine import Quarantine
-from rung.data.prepare.split import CERTIFICATION, HELD, TRAIN, Keys, Sides, decide, freeze
+from rung.data.prepare.split import Sides, decide, freeze
 from rung.data.sources.read import Source, read_rows
 
 _STAGED = "staged.parquet"
@@ -65,26 +68,26 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         keys = intake.keys()
         _require_rows(keys, intake.rows, quarantine.counts, product)
         sides, audit = _sides(own_rows(keys, marks), product, base, task, lock, overlay)
+        units = drawn_units(keys, sides.rule, f"{product.data.identity} -> {product.data.target}")
+        require_blocks(units[: marks.base][sides.side == CERTIFICATION], sides.rule, found[0][0].name)
         sides = with_joined(sides, keys, marks, lock)
-        sides = sides.without(near_copies(folder / _STAGED, schema, certifying(sides.side)), keys)
+        sides = _without_near_copies(sides, keys, folder / _STAGED, schema, task)
+        keys = replace(keys, unit=units)
         names = list(intake.targets)
         final, unread = _described(folder / _STAGED, schema, task, sides, (keys, names, product))
         copies = sides.copies(keys)
         corrected = _write_sides(folder, (schema, final), sides, keys, names, copies, quarantine)
     (folder / _STAGED).unlink()
     store.save()
-    train, certification = (int((sides.side == side).sum()) for side in (TRAIN, CERTIFICATION))
+    _require_training(sides, product)
     training = _training(sides, keys, names)
-    _require_training(train, certification, product)
     task.check(training, found[0][0].name)
     if audit is None or audit["wanted"] == audit["done"]:
-        _require_certification(train, certification, product)
+        _require_certification(sides, product)
     freeze(sides, lock)
     facts = {
         "rows": intake.rows,
-        "used": train + certification,
-        "train": train,
-        "certification": certification,
+        **_counts(sides),
         "quarantined": dict(sorted(quarantine.counts.items())),
         "corrected": corrected,
         "corrections_unused": len(corrections) - len(corrections.used),
@@ -95,6 +98,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         "repeated": _repeated(copies[sides.side == TRAIN], product.repeats),
         "encoding": _encodings(found),
         "split": sides.rule,
+        "groups": _counted(keys, sides),
         # Only where people label: how far the random rows that certify have come.
         "audit": audit,
         "unreadable": unread,
@@ -153,9 +157,28 @@ def _sides(
 ) -> tuple[Sides, dict[str, Any] | None]:
     """Return the sides of the rows, and how far the audit of those that people label has come."""
     if overlay is None:
-        return decide(keys, product, base, lock, task.repeats_are_copies), None
+        return decide(keys, product, base, lock, task.repeats_are_copies, task.unit), None
     overlay.zones(lock)  # Frozen by all rows, not by those that have labels.
-    return overlay.finish(decide(keys, product, base, lock, task.repeats_are_copies), keys, lock)
+    return overlay.finish(decide(keys, product, base, lock, task.repeats_are_copies, task.unit), keys, lock)
+
+
+def _without_near_copies(sides: Sides, keys: Keys, staged: Path, schema: Schema, task: Task) -> Sides:
+    """Return the sides without near duplicates of the other side; over time, cases that only look alike all count."""
+    if sides.is_over_time and not task.repeats_are_copies:
+        return sides
+    return sides.without(near_copies(staged, schema, certifying(sides.side), sides.is_over_time), keys)
+
+
+def _counts(sides: Sides) -> dict[str, int]:
+    """Return how many rows train, how many certify, and both together."""
+    train, certification = (int((sides.side == side).sum()) for side in (TRAIN, CERTIFICATION))
+    return {"used": train + certification, "train": train, "certification": certification}
+
+
+def _counted(keys: Keys, sides: Sides) -> dict[str, int]:
+    """Return how many units certify, and how many of them have no rows that train."""
+    certify, train = (np.unique(keys.unit[sides.side == side]) for side in (CERTIFICATION, TRAIN))
+    return {"certify": len(certify), "new": len(np.setdiff1d(certify, train))}
 
 
 def _training(sides: Sides, keys: Keys, names: list[str]) -> dict[str, int]:
@@ -229,7 +252,8 @@ def _write_sides(
     inputs = [f"input:{name}" for name in schema.input_names]
     fields = [f for f in schema.inputs if is_typed(f, before)]
     numbers = {f"input:{f.name}" for f in fields if kind(f.kind).is_number}
-    columns = ["file", "row", "unit", "text", "time", "copies", "target", *inputs]
+    spans = [] if keys.start is None else ["start"]
+    columns = ["file", "row", "unit", "text", "time", *spans, "copies", "target", *inputs]
     begin = corrected = 0
     with ExitStack() as stack:
         wanted = [side for side in _TABLES if side != HELD or (sides.side == HELD).any()]
@@ -250,6 +274,8 @@ def _write_sides(
                         "time": keys.when[begin + places],
                         "copies": copies[begin + places],
                     }
+                    if keys.start is not None:
+                        ours["start"] = keys.start[begin + places]
                     if which == TRAIN:
                         ours["target"] = [targets[number] for number in keys.target[begin + places].tolist()]
                         own = kept["target"].to_pylist()
@@ -283,8 +309,9 @@ def _require_rows(keys: Keys, rows: int, reasons: Counter[str], product: Product
         )
 
 
-def _require_training(train: int, certification: int, product: Product) -> None:
-    if not train:
+def _require_training(sides: Sides, product: Product) -> None:
+    if not (sides.side == TRAIN).any():
+        certification = int((sides.side == CERTIFICATION).sum())
         raise DataError(
             f"no row is left to train on: all that can be used ({certification:,}) certify",
             product.data.shown,
@@ -294,9 +321,10 @@ def _require_training(train: int, certification: int, product: Product) -> None:
         )
 
 
-def _require_certification(train: int, certification: int, product: Product) -> None:
+def _require_certification(sides: Sides, product: Product) -> None:
     """Raise DataError when a certificate is wanted and nothing could give one."""
-    if not certification and product.certify.fraction != 0.0:
+    train = int((sides.side == TRAIN).sum())
+    if not (sides.side == CERTIFICATION).any() and product.certify.fraction != 0.0:
         raise DataError(
             f"none of the {train:,} usable rows fell to certification, so nothing could be certified",
             product.data.shown,

@@ -2,7 +2,7 @@
 
 A keyed hash of the unit decides, never the label, so that a row keeps its side when data is added. The rule
 (share, cut-off, column) is frozen in certificate.lock at the first build: rows whose scores a person has
-read must not certify later.
+read must not certify later. Where groups have rows over time, see `over_time.py`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,23 @@ import numpy.typing as npt
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import DataError, RunError
 from rung.core.spec.product import Product
+from rung.data.prepare.keys import (
+    CERTIFICATION,
+    REPEATS_EARLIER,
+    TRAIN,
+    Keys,
+    drop_contradictions,
+    drop_repeats,
+)
+from rung.data.prepare.over_time import (
+    blocks_of_one_series,
+    early_groups,
+    is_over_time,
+    over_time,
+    split_over_time,
+    trained_hashes,
+)
 
-TRAIN, CERTIFICATION = 0, 1
-# Certified an earlier model and now serves only to compare: see `data.joined`.
-HELD = 2
-DUPLICATE, IN_CERTIFICATION, TRAINED, CERTIFIES_LATER = -1, -3, -5, -10
 _REASONS = {
     -1: "duplicate: the same input stands in an earlier row",
     -2: "contradictory_labels: the same input stands under two labels",
@@ -35,27 +47,17 @@ _REASONS = {
     -10: "certification_side: by its hash this text certifies if it ever stands in the data, so feedback on it must not train",
     -9: "empty_input: nothing is left once its cells are read",
     -8: "bad_value: a cell is not the number or date that its column holds",
+    -11: "repeats_earlier: an earlier row asks the same or nearly the same, so this one would test memory alone",
+    -12: "crosses_cutoff: it depends on moments before the cut-off and on later ones",
 }
-
-
-@dataclass(frozen=True)
-class Keys:
-    """Per staged row: hash of its text, hash of its unit, number of its target, time, and whether it came
-    from the user's own certification file."""
-
-    text: npt.NDArray[np.uint64]
-    unit: npt.NDArray[np.uint64]
-    target: npt.NDArray[np.int64]
-    when: npt.NDArray[np.float64]
-    own: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Sides:
     """side: 0 trains, 1 certifies, negative is left out. rule: how it was decided, for the report.
 
-    frozen: what certificate.lock will hold, by key, once the data is found good (`freeze`). trained: the units
-    that train.
+    frozen: what certificate.lock will hold, by key, once the data is found good (`freeze`). trained: hashes of what
+    trains (`trained_hashes`).
     """
 
     side: npt.NDArray[np.int8]
@@ -63,11 +65,22 @@ class Sides:
     frozen: dict[str, dict[str, Any]]
     trained: npt.NDArray[np.uint64]
 
+    @property
+    def is_over_time(self) -> bool:
+        """Return whether units have rows on both sides, earlier ones and later ones."""
+        return is_over_time(self.rule)
+
     def without(self, rows: npt.NDArray[np.int64], keys: Keys) -> Sides:
-        """Return the sides with these training rows left out as near duplicates; no row changes to the other side."""
+        """Return the sides with these rows left out as near duplicates; no row changes to the other side.
+
+        rows: training rows; over time, certification rows (`over_time.py` says why).
+        """
         side = self.side.copy()
-        side[rows[side[rows] == TRAIN]] = -6
-        return replace(self, side=side, trained=np.unique(keys.unit[side == TRAIN]))
+        if self.is_over_time:
+            side[rows[side[rows] == CERTIFICATION]] = REPEATS_EARLIER
+        else:
+            side[rows[side[rows] == TRAIN]] = -6
+        return replace(self, side=side, trained=trained_hashes(keys, side, self.rule))
 
     def copies(self, keys: Keys) -> npt.NDArray[np.int64]:
         """Return how often the source has each staged row's text among the rows that train or repeat one that does."""
@@ -83,14 +96,22 @@ class Sides:
 
 
 def decide(
-    keys: Keys, product: Product, base: Path, lock: CertificateLock, repeats_are_copies: bool = True
+    keys: Keys,
+    product: Product,
+    base: Path,
+    lock: CertificateLock,
+    repeats_are_copies: bool = True,
+    unit: str = "row",
 ) -> Sides:
     """Return the side of each row, the same for a row in every later build of this product.
 
-    repeats_are_copies: see `Task`. Rows that only happen to agree all train; of those that certify each unit has
+    repeats_are_copies, unit: see `Task`. Rows that only happen to agree all train; of those that certify each unit has
     one, whatever its target, so that bounds stay exact.
     """
-    rule, frozen = _rule(keys, product, lock)
+    rule, frozen = _rule(keys, product, lock, unit)
+    if is_over_time(rule):
+        side = split_over_time(keys, rule, lock, repeats_are_copies and unit != "series")
+        return Sides(side, rule, frozen, trained_hashes(keys, side, rule))
     if rule["by"] == "file":
         certifies = keys.own
     elif rule["by"] == "time":
@@ -98,7 +119,8 @@ def decide(
     else:
         certifies = keys.unit.astype(np.float64) < rule["fraction"] * 2.0**64
     # Whatever the file is called now, what an earlier build trained on never certifies.
-    seen = np.isin(keys.unit, lock.trained())
+    trained = lock.trained()
+    seen = np.isin(keys.unit, trained) | np.isin(early_groups(keys.unit), trained)
     if rule["by"] != "file":
         certifies = certifies & ~seen
     side = certifies.astype(np.int8)
@@ -108,11 +130,11 @@ def decide(
     side[(side == TRAIN) & np.isin(keys.text, keys.text[certifies])] = -3
     side[certifies & seen] = -5
     # Certification rows keep the first copy whatever its label: only label-free steps may touch them.
-    _drop_repeats(side, keys, CERTIFICATION)
+    drop_repeats(side, keys.text, CERTIFICATION)
     if repeats_are_copies:
-        _drop_contradictions(side, keys)
-        _drop_repeats(side, keys, TRAIN)
-    return Sides(side, rule, frozen, np.unique(keys.unit[side == TRAIN]))
+        drop_contradictions(side, keys)
+        drop_repeats(side, keys.text, TRAIN)
+    return Sides(side, rule, frozen, trained_hashes(keys, side, rule))
 
 
 def freeze(sides: Sides, lock: CertificateLock) -> None:
@@ -127,7 +149,7 @@ def freeze(sides: Sides, lock: CertificateLock) -> None:
 
 
 def _rule(
-    keys: Keys, product: Product, lock: CertificateLock
+    keys: Keys, product: Product, lock: CertificateLock, unit: str
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Return the rule, and what to freeze; raises RunError when the spec now asks for rows that choices have seen."""
     data, asked = product.data, product.certify.fraction
@@ -136,19 +158,24 @@ def _rule(
     # What makes a unit. With other columns the same rows would have other hashes: they would change sides, and
     # the lock could not tell that they were looked at before.
     wish: dict[str, Any] = {"by": "hash", "group": data.group, "input": None if data.group else [*data.input]}
+    blocks = blocks_of_one_series(keys, product, unit)
     if product.certify.path or asked == 0.0:
         # From now on scores of every row may be read, so none of them can certify in a later build.
         if asked == 0.0:
             rule = wish | {"fraction": 0.0}
-            return rule, {all_train: lock.rule(all_train) or rule}
+            return rule | blocks, {all_train: lock.rule(all_train) or rule}
         rule = {"by": "file", "path": product.certify.identity}
         columns = wish | rule
         own = f"certification file {product.certify.identity}"
         _refuse_other_columns(lock.rule(own) or columns, columns, lock)
         return rule, {all_train: lock.rule(all_train) or rule, own: columns}
-    fraction = asked if asked is not None else min(max(400 / max(len(np.unique(keys.unit)), 1), 0.1), 0.3)
+    known = lock.rule(key)
+    times = over_time(keys, product, known, blocks)
+    # Over time each unit certifies with its later rows, so more rows and not more units make it fewer.
+    counted = len(keys.when) if times else len(np.unique(keys.unit))
+    fraction = asked if asked is not None else min(max(400 / max(counted, 1), 0.1), 0.3)
     if data.time:
-        wish |= {"by": "time", "time": data.time, "cutoff": _cutoff(keys.when, fraction)}
+        wish |= {"by": "time", "time": data.time, "cutoff": _cutoff(keys.when, fraction)} | times
     wish |= {"fraction": round(fraction, 6)}
     if lock.rule(all_train) is not None:
         raise RunError(
@@ -156,8 +183,11 @@ def _rule(
             lock.path.name,
             f"{_FRESH[0].upper()}{_FRESH[1:]}",
         )
-    frozen = lock.rule(key) or wish
+    frozen = known or wish
     _refuse_other_columns(frozen, wish, lock)
+    if blocks and "units" not in frozen:
+        # The same rows certify, but they were not known to be one series.
+        frozen = frozen | blocks
     if asked is not None and asked > frozen["fraction"] + 1e-9:
         raise _seen("certify.fraction", frozen["fraction"], lock)
     if asked is not None and frozen["by"] == "hash":
@@ -171,10 +201,13 @@ _FRESH = "certify on fresh rows: `certify: {path: fresh.csv}`."
 
 def _refuse_other_columns(frozen: dict[str, Any], wish: dict[str, Any], lock: CertificateLock) -> None:
     names = {"by": "data.time", "group": "data.group", "time": "data.time", "input": "data.input"}
+    names |= {"groups": "certify.groups"}
     changed = [name for name in names if frozen.get(name) != wish.get(name)]
     if changed:
         what = names[changed[0]]
-        raise _seen(what, frozen.get(what.split(".")[1]), lock)
+        # Rules of version 0.1 have no such key: groups were new.
+        was = frozen.get("groups", "new") if changed[0] == "groups" else frozen.get(what.split(".")[1])
+        raise _seen(what, was, lock)
 
 
 def _seen(what: str, was: Any, lock: CertificateLock) -> RunError:
@@ -188,33 +221,13 @@ def _seen(what: str, was: Any, lock: CertificateLock) -> RunError:
 
 def _cutoff(when: npt.NDArray[np.float64], fraction: float) -> float:
     cutoff = float(np.quantile(when, 1.0 - fraction, method="higher"))
-    if not (when < cutoff).any():
+    # Where very many rows have the first time, the second is the cut-off.
+    cutoff = max(cutoff, float(when[when > when.min()].min(initial=math.inf)))
+    if math.isinf(cutoff):
         raise DataError(
             "all rows have the same time, so none are later than others", "data.time", "Leave out `time`."
         )
     return cutoff
-
-
-def _drop_repeats(side: npt.NDArray[np.int8], keys: Keys, which: int) -> None:
-    """Mark all but the first row of each text on one side as duplicates."""
-    rows = np.flatnonzero(side == which)
-    _, first = np.unique(keys.text[rows], return_index=True)
-    repeated = np.ones(len(rows), dtype=bool)
-    repeated[first] = False
-    side[rows[repeated]] = -1
-
-
-def _drop_contradictions(side: npt.NDArray[np.int8], keys: Keys) -> None:
-    """Mark training rows whose text stands under two targets."""
-    rows = np.flatnonzero(side == TRAIN)
-    _, member = np.unique(keys.text[rows], return_inverse=True)
-    if not len(member):
-        return
-    low = np.full(member.max() + 1, np.iinfo(np.int64).max)
-    high = np.full(member.max() + 1, -1)
-    np.minimum.at(low, member, keys.target[rows])
-    np.maximum.at(high, member, keys.target[rows])
-    side[rows[(low != high)[member]]] = -2
 
 
 def parse_time(raw: Any) -> float | None:
