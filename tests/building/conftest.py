@@ -25,10 +25,10 @@ def job_models(monkeypatch):
 def spec(tmp_path):
     """Write a product of 200 easy texts with a ladder and more keys; return its path."""
 
-    def write(ladder, more=""):
+    def write(ladder, more="", count=200):
         rows = [
             f"ticket {i} about {'ships' if i % 2 else 'trees'},{'sea' if i % 2 else 'land'}"
-            for i in range(200)
+            for i in range(count)
         ]
         (tmp_path / "rows.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
         path = tmp_path / "product.yaml"

@@ -143,6 +143,13 @@ def evaluate(
     )
 
 
+def without(held_out: HeldOut, rows: Sequence[int]) -> HeldOut:
+    """Return what is held out but for some rows, which are neither learned from nor asked about there."""
+    gone = set(rows)
+    parts = [(learn, [row for row in test if row not in gone]) for learn, test in held_out.parts]
+    return HeldOut(parts, held_out.how)
+
+
 def among(evaluation: Evaluation, units: Sequence[str]) -> Evaluation:
     """Return the answers on rows of these units alone: the random ones, where others were chosen to be labelled.
 

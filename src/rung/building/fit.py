@@ -18,6 +18,7 @@ from rung.core.model import FitContext, Fitted
 from rung.core.types import Examples
 from rung.data.prepare.rows import RowsHandle
 from rung.runtime.embeddings.settings import embedding_cache_settings, use_embedding_cache
+from rung.runtime.service.metered import MeteredModel, Metering
 from rung.runtime.weights.store import cache_folder
 
 _MODEL, _FACTS, _ANSWERS = "model", "fitted.json", "answers.jsonl"
@@ -28,7 +29,7 @@ class FitJob:
     """What to fit on which rows, and where the fitted model goes.
 
     out: a folder that is made; one that a killed build left whole is used again. ask: places of rows that the fitted
-    model answers before it is gone: what a packed copy of it is held against.
+    model answers before it is gone: what a packed copy of it is held against. metering: for a model that charges.
     """
 
     model: str
@@ -37,6 +38,7 @@ class FitJob:
     context: FitContext
     out: Path
     ask: tuple[int, ...] = ()
+    metering: Metering | None = None
 
 
 def fit(job: FitJob) -> Fitted:
@@ -56,10 +58,13 @@ def fit(job: FitJob) -> Fitted:
             begun, cpu = time.perf_counter(), time.process_time()
             model = family.fit(learn, job.params, context)
             seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
-            answers = model.predict(asked.inputs) if job.ask else []
+            free = job.ask and job.metering is None
+            answers = model.predict(asked.inputs) if free else []
         with whole_folder(job.out) as folder:
             (folder / _MODEL).mkdir()
             model.save(folder / _MODEL)
+            if job.metering is not None:
+                answers = MeteredModel(model, folder / _MODEL, job.metering).predict(asked.inputs)
             lines = "".join(answer_to_json(answer) + "\n" for answer in answers)
             (folder / _ANSWERS).write_text(lines, encoding="utf-8")
             facts = {

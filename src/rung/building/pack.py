@@ -24,9 +24,9 @@ from rung.data.prepare.cleaning_log import chain_of
 SELFTEST_ROWS = 10
 
 
-def selftest_places(rows: int) -> list[int]:
+def selftest_places(rows: int, most: int = SELFTEST_ROWS) -> list[int]:
     """Return which of so many training rows become the self-test, evenly spread."""
-    return list(range(0, rows, max(rows // SELFTEST_ROWS, 1)))[:SELFTEST_ROWS]
+    return list(range(0, rows, max(rows // most, 1)))[:most]
 
 
 def pack(

@@ -15,6 +15,7 @@ from rung.core.messages import say
 from rung.core.model import Rung
 from rung.core.spec.product import Condition, Product
 from rung.core.stats.confidence_bounds import rows_needed
+from rung.runtime.service.ledger import Spending
 
 # (key, type, meaning): the reference page is made from this list, and a test holds a real report against it.
 KEYS: tuple[tuple[str, str, str], ...] = (
@@ -91,6 +92,8 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ),
     ("trials.wh_per_1k", "number", "energy of the CPU seconds"),
     ("trials.planned_usd_per_1k", "number", "what the plan expected; rungs are ordered by it"),
+    ("trials.calls", "number", "rows that a service answered for this rung; each is asked once"),
+    ("trials.spent_usd", "number", "what it charged for them, US dollars"),
     ("trials.over_limits", "list", "limits the rung breaks, in words"),
     ("trials.chosen", "object", "what the fit chose"),
     ("data", "object", "what was read"),
@@ -143,6 +146,13 @@ KEYS: tuple[tuple[str, str, str], ...] = (
         "object",
         "of a table: what shuffling each column costs, how answers move with the first few; {} for others",
     ),
+    (
+        "spent",
+        "object",
+        "what services took in this build, runs that it resumed included; spent.json has it by rung",
+    ),
+    ("spent.usd", "number", "US dollars that they charged"),
+    ("spent.calls", "number", "rows that they answered"),
     ("costs", "object", "serving, and a large language model for the same answers at dated list prices"),
     ("advice", "list", "what to do next, in words"),
     ("advice_items", "list", "the same for programs: key and values of each message"),
@@ -162,6 +172,7 @@ class Findings:
     cleared: bool
     study: Mapping[str, Any] = field(default_factory=dict)
     costs: Mapping[str, Any] = field(default_factory=dict)
+    spent: Spending = Spending()
 
 
 def failed_trial(rung: Rung, why: str) -> dict[str, Any]:
@@ -196,15 +207,8 @@ def report(
         "encoding",
     )
     hidden = {
-        "details",
-        "version",
-        "measured",
-        "reliability",
-        "why",
-        "importance",
-        "fold_score",
-        "assumptions",
-    }
+        "details", "version", "measured", "metered", "reliability", "why", "importance", "fold_score", "assumptions",
+    }  # fmt: skip
     return {
         "rung_version": machine["rung_version"],
         "product": product.name,
@@ -226,6 +230,7 @@ def report(
         "details": dict(winner["details"]) if winner else {},
         "study": dict(found.study),
         "costs": dict(found.costs),
+        "spent": {"usd": round(found.spent.usd, 6), "calls": found.spent.calls},
         "advice": [say(f"advice.{item['key']}", "en", **item["values"]) for item in items],
         "advice_items": items,
         "prices": dict(prices),

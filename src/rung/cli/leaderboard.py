@@ -11,7 +11,7 @@ from rich.table import Table
 
 from rung.building.report import is_unasked
 from rung.cli.options import console
-from rung.core.messages import join_sentences, metric_name, say
+from rung.core.messages import join_sentences, metric_name, money, say
 from rung.pages.report import certificate_claim, trial_status
 
 # Terminal width at which all metrics fit beside the prices.
@@ -35,6 +35,10 @@ def print_outcome(report: Mapping[str, Any], folder: Path, bundle: Path, lang: s
         if trial["status"] == "failed":
             why = say("term.rung_failed", lang, rung=trial["rung"], problem=trial["problem"])
             screen.print(f"[yellow]{escape(why)}[/yellow]")
+    spent = report.get("spent") or {"calls": 0}
+    if spent["calls"]:
+        usd = money(spent["usd"], lang)
+        screen.print(escape(say("term.spent", lang, calls=spent["calls"], usd=usd)))
     for line in _advice(report, lang):
         screen.print(f"- {line}", markup=False)
     screen.print(say("term.report", lang, path=folder / "report.html"), markup=False)

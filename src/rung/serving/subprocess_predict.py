@@ -23,7 +23,9 @@ from rung.core.answers import answer_from_json, answer_to_json
 from rung.core.blobs import Blob, TransferMedia
 from rung.core.errors import BundleError
 from rung.core.kind import kind
+from rung.core.model import Model
 from rung.core.types import Prediction, Schema
+from rung.runtime.service.metered import MeteredModel, Metering
 
 _SINGLE_ROWS, _BULK_ROWS = 200, 2_000
 # A slow model is timed on fewer rows: at least _FEWEST_SINGLES single rows, and no more after _SECONDS. Its throughput
@@ -45,11 +47,15 @@ class SubprocessResult:
 
 
 def predict_in_subprocess(
-    bundle: Path, rows: Iterable[Mapping[str, Any]], measure: bool = False
+    bundle: Path,
+    rows: Iterable[Mapping[str, Any]],
+    measure: bool = False,
+    metering: Metering | None = None,
 ) -> SubprocessResult:
     """Return the bundle's predictions of these rows, made in a fresh process with one thread.
 
-    measure: also time single rows and batches. Raises BundleError with the end of the process's stderr if it fails.
+    measure: also time single rows and batches. metering: of a model that charges: no row is asked twice, and the times are
+    those of the calls that were made. Raises BundleError with the end of the process's stderr if it fails.
     """
     with tempfile.TemporaryDirectory(prefix="rung-") as scratch:
         asked, answered = Path(scratch) / "rows.jsonl", Path(scratch) / "answers.jsonl"
@@ -65,9 +71,11 @@ def predict_in_subprocess(
             str(bundle),
             str(asked),
             str(answered),
+            "measure" if measure else "",
+            json.dumps(metering.as_dict()) if metering else "",
         ]
         done = subprocess.run(
-            command + (["--measure"] if measure else []),
+            command,
             env=_single_thread_env(),
             capture_output=True,
             text=True,
@@ -91,22 +99,29 @@ def _single_thread_env() -> dict[str, str]:
     return {**os.environ, **quiet, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "PYTHONUTF8": "1"}
 
 
-def _main(bundle: str, asked: str, answered: str, measure: bool) -> None:
+def _main(bundle: str, asked: str, answered: str, measure: str, charges: str) -> None:
     started = time.perf_counter()
     from rung.serving.predictor import open_bundle
 
-    model = open_bundle(bundle)
+    metering = Metering.from_dict(json.loads(charges)) if charges else None
+
+    def metered(model: Model) -> Any:
+        return MeteredModel(model, Path(bundle) / "model", metering) if metering else model
+
+    model = open_bundle(bundle, metered)
     measured: dict[str, Any] = {"load_seconds": round(time.perf_counter() - started, 4)}
     with Path(asked).open(encoding="utf-8") as file:
         rows = [_restored(json.loads(line), model.schema, Path(asked).parent) for line in file]
     answers: list[Prediction] = []
-    if measure and rows:
+    if measure and rows and metering is None:
         model.predict(rows[:1])  # Warm-up: lazy initialisation is not part of the latency.
     started = time.perf_counter()
     for start in range(0, len(rows), 512):
         answers.extend(model.predict(rows[start : start + 512]))
     taken = time.perf_counter() - started
-    if measure and rows:
+    if measure and metering is not None:
+        measured |= metering.timings()
+    elif measure and rows:
         if taken < _SECONDS:
             rows_timed, taken = _batch_throughput(model.predict, rows)
         else:
@@ -175,4 +190,4 @@ def _peak_memory_mb() -> float:
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1], sys.argv[2], sys.argv[3], "--measure" in sys.argv[4:])
+    _main(*sys.argv[1:])

@@ -49,7 +49,9 @@ from rung.runtime.embeddings.settings import use_embedding_cache
 from rung.runtime.weights.store import cache_folder
 from rung.serving.subprocess_predict import predict_in_subprocess
 from rung.tracking.follow import TrackingListener
-from rung.workflows.trial import BuildSetup, TrialRows, clear_scratch, run_trial, study
+from rung.workflows.build_setup import BuildSetup, TrialRows
+from rung.workflows.rung_fits import clear_scratch
+from rung.workflows.trial import certification_metering, metering_of, run_trial, spent, study
 
 # Rows that a report shows of each finding.
 _EVIDENCE = 5
@@ -190,11 +192,11 @@ def _climb(setup: BuildSetup, all_rungs: bool, ask: Ask) -> report.Findings:
     best = winner.name if winner else evaluate.best(trials, first.metric.name, first.metric.higher_is_better)
     shipped = next((t for t in trials if t["rung"] == best), None)
     if shipped is None:
-        return report.Findings(trials, None, certificate, cleared)
+        return report.Findings(trials, None, certificate, cleared, spent=spent(setup))
     rung = next(r for r in planned.rungs if r.name == best)
     studied = study(setup, rung, shipped, rows)
     priced = costs(setup.prices, sample, shipped)
-    return report.Findings(trials, best, certificate, cleared, studied, priced)
+    return report.Findings(trials, best, certificate, cleared, studied, priced, spent(setup))
 
 
 def _plan(setup: BuildSetup, train: Examples, sample: tuple[str, ...], ask: Ask) -> Ladder:
@@ -228,8 +230,9 @@ def _try(
         clear_scratch(setup, rung)
         trial, status, proof = {**facts, "problem": ""}, "not needed", None
         if wanted:
-            status, proof = _judge(setup, trial, folder / "bundle", rows.certification, rows.requirements)
+            status, proof = _judge(setup, rung, trial, folder / "bundle", rows)
         trial["status"] = status
+        trial |= _spent_on(setup, rung)
     except RunError:
         raise
     except Exception as error:
@@ -239,20 +242,23 @@ def _try(
         told = {"problem": problem, "fix": fix, "traceback": traceback.format_exc()}
         setup.run.event("failed", rung=rung.name, **told)
         why = f"{problem.rstrip('.')}. {fix}".strip()
-        return report.failed_trial(rung, why), None
+        return report.failed_trial(rung, why) | _spent_on(setup, rung), None
     shown = ("rung", "status", "scores", "usd_per_1k", "fit_seconds")
     setup.run.event("trial", **{key: trial[key] for key in shown})
     return trial, proof
 
 
+def _spent_on(setup: BuildSetup, rung: Rung) -> dict[str, Any]:
+    """Return what services answered and charged for a rung, certification included."""
+    spending = metering_of(setup, rung).spending()
+    return {"calls": spending.calls, "spent_usd": round(spending.usd, 6)}
+
+
 def _judge(
-    setup: BuildSetup,
-    trial: dict[str, Any],
-    bundle: Path,
-    certification: Examples,
-    requirements: Sequence[Requirement],
+    setup: BuildSetup, rung: Rung, trial: dict[str, Any], bundle: Path, rows: TrialRows
 ) -> tuple[str, dict[str, Any] | None]:
     """Return the status of a trial, and its certificate if it cleared. Only a rung expected to pass is looked at."""
+    certification, requirements = rows.certification, rows.requirements
     trial["over_limits"] = setup.product.limits.broken_by(
         trial["latency_ms"]["p95"], trial["size_mb"], trial["peak_memory_mb"], trial["usd_per_1k"]
     )
@@ -275,10 +281,11 @@ def _judge(
         return "not certified", None
 
     def look(folder: Path) -> dict[str, Any]:
+        metering = certification_metering(setup, rung, len(certification)) if trial["metered"] else None
         taken = certify.begin_look(
             certification, trial["version"], requirements, setup.product.confidence, setup.lock
         )
-        answers = predict_in_subprocess(bundle, certification.records()).answers
+        answers = predict_in_subprocess(bundle, certification.records(), metering=metering).answers
         facts = setup.data.facts
         outcome = certify.certify(
             taken, requirements, certification, answers, setup.lock, sampling_of(facts["split"])
@@ -297,6 +304,7 @@ def _judge(
         }
 
     _, facts = setup.run.step(f"looks/{trial['rung']}", look)
+    metering_of(setup, rung, "certification").cache.unlink(missing_ok=True)
     setup.run.event(
         "certificate",
         rung=trial["rung"],

@@ -313,9 +313,7 @@ def _evaluate_challenger(served: ServedProduct, done: Build, facts: Mapping[str,
         # Old certification rows of groups over time: see `building.certify`.
         over_time = kind == REUSED and bool(served.product.data.group and served.product.data.time)
         checks.append(
-            noninferiority_test(
-                kind, comparison, rows.units, (scores[0], scores[1]), served.lock, over_time
-            )
+            noninferiority_test(kind, comparison, rows.units, (scores[0], scores[1]), served.lock, over_time)
         )
         if not checks[-1].passed:
             last = checks[-1]

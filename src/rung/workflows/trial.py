@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from rung.building import certify, diagnostics, drift_reference, evaluate, export_gate, pack
-from rung.building.certify import Requirement
 from rung.building.explain import Explanations
-from rung.building.fit import FitJob, fit
 from rung.building.importance import Importance
 from rung.core import registry
-from rung.core.certificate_lock import CertificateLock
-from rung.core.engine import Engine, Resources
 from rung.core.errors import RunError
 from rung.core.folds import ONE_PART_SECONDS
-from rung.core.job_channel import JobChannel, follow
 from rung.core.messages import join_sentences
 from rung.core.metrics.base import Metric
 from rung.core.metrics.scored import sampling_of
-from rung.core.model import FitContext, Fitted, Model, Rung
-from rung.core.prices import Prices
-from rung.core.run import Run
-from rung.core.spec.product import Product
-from rung.core.task import Task
-from rung.core.types import Dataset, Examples, Prediction
-from rung.data.prepare.rows import RowsHandle
+from rung.core.model import Fitted, Model, Rung
+from rung.core.types import Examples, Prediction
+from rung.runtime.service.ledger import Ledger, Spending
+from rung.runtime.service.metered import MeteredModel, Metering
 from rung.serving.subprocess_predict import SubprocessResult, predict_in_subprocess
+from rung.workflows.build_setup import BuildSetup, TrialRows
+from rung.workflows.rung_fits import clear_scratch, fits, loaded, reporting
 
 # Rows of the training set that time the packed bundle and hold it against the fitted model: as many as are planned to
 # take so many seconds, within these bounds.
@@ -41,98 +33,156 @@ _FEWEST_GATE_ROWS, _GATE_ROWS, _GATE_SECONDS = 100, 300, 2.0
 _VARIES = (
     "The model's answers vary: each row was answered once, and the claim is of answers drawn as those were."
 )
-# Below the run folder: what fits leave until the trial of their rung is whole.
-_SCRATCH = "scratch"
+# Below the run folder: what services have charged.
+_SPENT = "spent.json"
+# Of a rung that charges, the self-test takes no more than this share of the training rows.
+_CHARGED_SELFTEST = 20
 
 
 @dataclass(frozen=True)
-class BuildSetup:
-    """What every step of one build needs to know. deadline: Unix time from which fits count as cancelled."""
+class _Scored:
+    """A rung scored on held-out rows, and what the packed bundle is then asked.
 
-    product: Product
-    task: Task
-    run: Run
-    lock: CertificateLock
-    prices: Prices
-    context: FitContext
-    engine: Engine
-    data: Dataset
-    fingerprint: str
-    deadline: float = math.inf
+    metering: of a rung that charges, else None. selftest, gate: places of training rows.
+    """
 
-
-@dataclass(frozen=True)
-class TrialRows:
-    """The rows of a build, and what is asked of a rung on them."""
-
-    train: Examples
-    certification: Examples
-    requirements: Sequence[Requirement]
+    evaluation: evaluate.Evaluation
+    metering: Metering | None
+    selftest: Sequence[int]
+    gate: Sequence[int]
+    why: Explanations
+    importance: Importance
 
 
 def run_trial(setup: BuildSetup, rung: Rung, rows: TrialRows, folder: Path) -> dict[str, Any]:
     """Return the trial of one rung; its packed bundle lies in the folder."""
-    train, requirements = rows.train, rows.requirements
-    each = rung.planned.cpu_seconds_per_1k / 1000
-    held_out = held_out_rows(rung, train)
-    why, gain = Explanations(each, len(held_out.parts)), Importance(requirements[0].metric, each)
-    folds = [(f"fold-{number}", learn) for number, (learn, _) in enumerate(held_out.parts, 1)]
+    train, metric = rows.train, rows.requirements[0].metric
     with reporting(setup, rung):
-        evaluation = evaluate.evaluate(train, held_out, _loaded(setup, rung, train, folds), why, gain)
-        if setup.data.facts.get("audit"):
-            evaluation = evaluate.among(evaluation, setup.data.facts["audit"]["random_units"])
-        selftest, gate = pack.selftest_places(len(train)), _gate_places(len(train), each)
-        asked = sorted({*selftest, *gate})
-        (fitted,) = _fits(setup, rung, [("all", None)], asked)
+        scored = _scored(setup, rung, rows)
+        asked = sorted({*scored.selftest, *scored.gate})
+        (fitted,) = fits(setup, rung, [("all", None)], asked, scored.metering)
     answer = dict(zip(asked, fitted.answers, strict=True))
     bundle = folder / "bundle"
-    drift_reference.place(bundle, setup.run.folder / "reference", train.schema, evaluation)
+    drift_reference.place(bundle, setup.run.folder / "reference", train.schema, scored.evaluation)
     shown = {key: setup.data.facts[key] for key in ("rows", "train", "certification")}
     manifest = pack.pack(
         bundle, setup.product, setup.task, (rung.name, rung.model), fitted,
-        (train.take(selftest), [answer[place] for place in selftest]), shown | {"fingerprint": setup.fingerprint},
+        (train.take(scored.selftest), [answer[place] for place in scored.selftest]),
+        shown | {"fingerprint": setup.fingerprint},
     )  # fmt: skip
-    fresh = predict_in_subprocess(bundle, train.take(gate).records(), measure=True)
+    gate_rows = train.take(scored.gate)
+    fresh = predict_in_subprocess(bundle, gate_rows.records(), measure=True, metering=scored.metering)
+    varies = _is_stochastic(setup, rung, fitted)
+    pairs = [answer[place] for place in scored.gate], fresh.answers
     return {
         "rung": rung.name,
         "model": rung.model,
         "is_floor": rung.model == setup.task.floor,
         "version": manifest.version,
-        **_quality(setup, rows, evaluation),
+        **_quality(setup, rows, scored.evaluation),
         "fit_seconds": round(fitted.seconds, 3),
-        **_measured(setup, rung, fresh, evaluation.answers),
+        **_measured(setup, rung, fresh, scored.evaluation.answers),
         "size_mb": pack.size_mb(bundle),
-        "differing": _differing(setup, rung, rows, (gate, [answer[place] for place in gate], fresh.answers)),
+        "differing": _differing(setup, gate_rows, pairs, metric if varies else None),
+        "metered": scored.metering is not None,
         "chosen": dict(fitted.chosen),
-        "why": why.as_dict(),
-        "importance": gain.as_dict(),
+        "why": scored.why.as_dict(),
+        "importance": scored.importance.as_dict(),
         "over_limits": [],
-        "assumptions": join_sentences(
-            "en", fitted.assumptions, _VARIES if _is_stochastic(setup, rung) else ""
-        ),
+        "assumptions": join_sentences("en", fitted.assumptions, _VARIES if varies else ""),
     }
 
 
-def _is_stochastic(setup: BuildSetup, rung: Rung) -> bool:
-    return setup.task.is_stochastic or registry.model(rung.model).is_stochastic
+def _scored(setup: BuildSetup, rung: Rung, rows: TrialRows) -> _Scored:
+    """Return the answers of a rung on held-out rows: each row of one that charges is asked once."""
+    train, each = rows.train, rung.planned.cpu_seconds_per_1k / 1000
+    held_out, metering = held_out_rows(rung, train), metering_of(setup, rung)
+    charge = rung.planned.service_usd_per_1k / 1000
+    if not metering.answered():
+        held = sum(len(test) for _, test in held_out.parts)
+        metering.require(charge * (held + len(rows.certification)))
+    why = Explanations(each, len(held_out.parts))
+    importance = Importance(rows.requirements[0].metric, each)
+    folds = [(f"fold-{number}", learn) for number, (learn, _) in enumerate(held_out.parts, 1)]
+    models = loaded(setup, rung, train.schema, folds)
+    first, folder = next(models)
+    selftest = pack.selftest_places(len(train))
+    charged = pack.selftest_places(len(train), max(min(len(selftest), len(train) // _CHARGED_SELFTEST), 1))
+    ours = evaluate.without(held_out, charged)
+    probe = train.take(ours.parts[0][1][:1])
+    is_metered, pairs = metering.applies_to(first, folder, probe.inputs), chain([(first, folder)], models)
+    del first  # Its memory is free once it was asked.
+    if is_metered:
+        metering = replace(metering, is_metered=True)
+        # The self-test is left to the packed model, so that no row is asked of two models.
+        asked = (MeteredModel(model, place, metering) for model, place in pairs)
+        evaluation = evaluate.evaluate(train, ours, asked)
+        return _Scored(_random(setup, evaluation), metering, charged, charged, why, importance)
+    evaluation = evaluate.evaluate(train, held_out, (model for model, _ in pairs), why, importance)
+    return _Scored(
+        _random(setup, evaluation), None, selftest, _gate_places(len(train), each), why, importance
+    )
+
+
+def _random(setup: BuildSetup, evaluation: evaluate.Evaluation) -> evaluate.Evaluation:
+    """Return the answers on the random rows alone, where people label others too."""
+    audit = setup.data.facts.get("audit")
+    return evaluate.among(evaluation, audit["random_units"]) if audit else evaluation
+
+
+def metering_of(setup: BuildSetup, rung: Rung, rows: str = "training") -> Metering:
+    """Return where the answers of a rung are kept if they cost something, and its charges counted.
+
+    rows: which; the answers to certification rows lie apart, and go when their look is settled.
+    """
+    home = setup.run.folder.resolve()
+    planned = rung.planned.service_usd_per_1k
+    return Metering(
+        home / "services" / f"{rung.name}-{rows}.jsonl",
+        home / _SPENT,
+        setup.product.budget.usd,
+        rung.name,
+        planned / 1000,
+        planned > 0,
+    )
+
+
+def certification_metering(setup: BuildSetup, rung: Rung, rows: int) -> Metering:
+    """Return where the answers to so many certification rows are kept until their look is settled.
+
+    Raises BudgetSpentError before the look is taken when the budget has no room for all of them.
+    """
+    charge = metering_of(setup, rung).expected_usd()
+    metering = replace(metering_of(setup, rung, "certification"), planned_usd=charge, is_metered=True)
+    metering.require(charge * (rows - metering.answered()))
+    return metering
+
+
+def spent(setup: BuildSetup) -> Spending:
+    """Return what services have charged in this build, and for how many answers."""
+    return Ledger(setup.run.folder / _SPENT, setup.product.budget.usd, "").total()
+
+
+def _is_stochastic(setup: BuildSetup, rung: Rung, fitted: Fitted) -> bool:
+    """Return whether the task, the model or one it asks may answer a row in two ways."""
+    families = (rung.model, *fitted.children)
+    return setup.task.is_stochastic or any(registry.model(name).is_stochastic for name in families)
 
 
 def _differing(
     setup: BuildSetup,
-    rung: Rung,
-    rows: TrialRows,
-    answered: tuple[Sequence[int], Sequence[Prediction], Sequence[Prediction]],
+    rows: Examples,
+    answers: tuple[Sequence[Prediction], Sequence[Prediction]],
+    metric: Metric | None,
 ) -> int:
     """Return how many answers of the packed model are not the fitted one's; all of them where only scores can tell.
 
-    answered: places of the rows, and what the fitted and the packed model answered.
+    answers: of the fitted and of the packed model. metric: by which they are held to each other where they vary.
     """
-    places, fitted, packed = answered
-    if not _is_stochastic(setup, rung):
+    fitted, packed = answers
+    if metric is None:
         return export_gate.differing(setup.task, fitted, packed)
-    metric = rows.requirements[0].metric
-    worse = export_gate.scores_differ(metric, rows.train.take(places), fitted, packed)
-    return len(places) if worse else 0
+    return len(rows) if export_gate.scores_differ(metric, rows, fitted, packed) else 0
 
 
 def study(setup: BuildSetup, rung: Rung, trial: Mapping[str, Any], rows: TrialRows) -> dict[str, Any]:
@@ -142,6 +192,8 @@ def study(setup: BuildSetup, rung: Rung, trial: Mapping[str, Any], rows: TrialRo
     def curve(folder: Path) -> dict[str, Any]:
         if time.time() + trial["fit_seconds"] > setup.deadline:
             return {"skipped": "time"}
+        if trial["metered"]:
+            return {"skipped": "paid"}
         if rung.planned.refit_seconds > ONE_PART_SECONDS:
             return {"skipped": "cost"}
         random = (setup.data.facts.get("audit") or {}).get("random_units")
@@ -149,7 +201,7 @@ def study(setup: BuildSetup, rung: Rung, trial: Mapping[str, Any], rows: TrialRo
 
         def fit_parts(parts: Sequence[Sequence[int]]) -> Iterator[Model]:
             named = [(f"curve-{i}", [learn[place] for place in part]) for i, part in enumerate(parts, 1)]
-            return _loaded(setup, rung, train, named)
+            return (model for model, _ in loaded(setup, rung, train.schema, named))
 
         try:
             with reporting(setup, rung):
@@ -169,58 +221,6 @@ def study(setup: BuildSetup, rung: Rung, trial: Mapping[str, Any], rows: TrialRo
 def held_out_rows(rung: Rung, train: Examples) -> evaluate.HeldOut:
     """Return which training rows are held out of which fit of a rung."""
     return evaluate.folds(train, rung.planned.refit_seconds)
-
-
-def clear_scratch(setup: BuildSetup, rung: Rung) -> None:
-    """Delete what the fits of a rung left, once nothing can need it any more."""
-    shutil.rmtree(_scratch(setup, rung), ignore_errors=True)
-
-
-@contextmanager
-def reporting(setup: BuildSetup, rung: Rung) -> Iterator[None]:
-    """Turn what running fits of a rung report into events of the run."""
-    with follow(_scratch(setup, rung), partial(_tell, setup.run, rung.name)):
-        yield
-
-
-def _tell(run: Run, rung: str, progress: dict[str, Any]) -> None:
-    run.event("progress", rung=rung, **progress)
-
-
-def _scratch(setup: BuildSetup, rung: Rung) -> Path:
-    return setup.run.folder.resolve() / _SCRATCH / rung.name
-
-
-def _fits(
-    setup: BuildSetup, rung: Rung, named: Sequence[tuple[str, Sequence[int] | None]], ask: Sequence[int] = ()
-) -> Iterator[Fitted]:
-    """Yield the model fitted on each of these rows of the training set (None: all), in order, from one map call.
-
-    ask: places of rows that each model answers.
-    """
-    home, everything = _scratch(setup, rung), RowsHandle.of(setup.data, "train")
-
-    def jobs() -> Iterator[FitJob]:
-        for name, places in named:
-            rows = everything if places is None else everything.take(places)
-            count = len(places) if places is not None else setup.data.facts["train"]
-            channel = JobChannel(home, name, setup.deadline)
-            context = replace(setup.context, scratch=home / name / "checkpoints", channel=channel)
-            setup.run.event("fit", rung=rung.name, rows=count)
-            yield FitJob(rung.model, rung.params, rows, context, home / name / "fit", tuple(ask))
-
-    gpus = 1 if setup.context.device == "cuda" and rung.planned.gpu_seconds_per_1k else 0
-    resources = Resources(setup.context.threads, round(rung.planned.memory_mb), gpus)
-    return setup.engine.map(fit, jobs(), resources)
-
-
-def _loaded(
-    setup: BuildSetup, rung: Rung, train: Examples, named: Sequence[tuple[str, Sequence[int]]]
-) -> Iterator[Model]:
-    """Yield each fitted model as it is loaded from its folder."""
-    family = registry.model(rung.model)
-    for fitted in _fits(setup, rung, named):
-        yield family.load(fitted.folder, train.schema)
 
 
 def _gate_places(rows: int, seconds_per_answer: float) -> list[int]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
@@ -103,3 +104,80 @@ class Failing(WordVotes):
     @classmethod
     def fit(cls, examples: Examples, params: object, context: FitContext) -> Self:
         raise ValueError("no convergence")
+
+
+@dataclass(frozen=True)
+class ServiceParams:
+    """log: a file that gets a line for each row that is asked. usd: what an answer costs; planned: as a plan has it, per 1,000.
+
+    few_shot: rows of the training set that go with each request, so that each fold asks in another way.
+    """
+
+    log: str = ""
+    usd: float = 0.001
+    planned: float = 0.0
+    few_shot: int = 0
+
+
+class SilentCharge(Model):
+    """Use it as a service that charges without having said so: only its answers tell."""
+
+    TASKS = frozenset({"text_classification"})
+    Params = ServiceParams
+    PLACE = "asked"
+
+    def __init__(self, labels: tuple[str, ...], params: ServiceParams, shots: tuple[str, ...]) -> None:
+        self.labels, self.params, self.shots = labels, params, shots
+
+    @classmethod
+    def fit(cls, examples: Examples, params: ServiceParams, context: FitContext) -> Self:
+        return cls(examples.schema.labels, params, tuple(examples.inputs["text"][: params.few_shot]))
+
+    def predict(self, inputs: Columns) -> list[Prediction]:
+        with Path(self.params.log).open("a") as log:
+            log.writelines(json.dumps(text) + "\n" for text in inputs["text"])
+        return [
+            Prediction("sea" if "ships" in text else "land", 0.9, answered_by="service", cost=self.params.usd,
+                       extra={"probabilities": [0.1, 0.9] if "ships" in text else [0.9, 0.1]})
+            for text in inputs["text"]
+        ]  # fmt: skip
+
+    def save(self, folder: Path) -> None:
+        (folder / "service.json").write_text(json.dumps([asdict(self.params), self.shots]))
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema) -> Self:
+        params, shots = json.loads((folder / "service.json").read_text())
+        return cls(schema.labels, ServiceParams(**params), tuple(shots))
+
+    @classmethod
+    def cost(cls, facts, params, context) -> Cost:
+        return Cost(0.1, 0.01, 40, 0.1, service_usd_per_1k=params.planned)
+
+
+class AskedService(SilentCharge):
+    """Use it as a service with an address."""
+
+    @property
+    def address(self) -> str:
+        return "http://127.0.0.1:9/"
+
+
+class Varying(WordVotes):
+    """Use it as a model that answers differently each time, one in twenty wrongly."""
+
+    NAME = "varying"
+    is_stochastic = True
+
+    def predict(self, inputs: Columns) -> list[Prediction]:
+        answers = super().predict(inputs)
+        # One answer in twenty is drawn, whatever the row says.
+        other = {
+            label: self.labels[(place + 1) % len(self.labels)] for place, label in enumerate(self.labels)
+        }
+        return [
+            Prediction(other[a.value], a.score, answered_by=self.NAME, extra=a.extra)
+            if random.random() < 0.05
+            else a
+            for a in answers
+        ]

@@ -57,6 +57,12 @@ class Budget(Section):
     )
     minutes: float | None = Field(default=None, gt=0, description="stop climbing after so many minutes")
     threads: int | None = Field(default=None, ge=1, le=256, description="CPU threads; default: all cores")
+    usd: float = Field(
+        default=5.0,
+        ge=0,
+        le=1e6,
+        description="maximum charge of services in one build, USD; the build stops before the call that could exceed it",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="device of fits that can use a GPU; auto: the GPU if torch finds one"
     )

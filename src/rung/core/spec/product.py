@@ -153,8 +153,12 @@ class Product(Section):
         return self.bar[0].confidence
 
     def fingerprint(self) -> str:
-        """Return a hash of everything in the spec that affects the model; a run folder belongs to one fingerprint."""
-        spec = self.model_dump(mode="json", exclude={"serve", "drift", "value", "improve"})
+        """Return a hash of everything in the spec that affects the model; a run folder belongs to one fingerprint.
+
+        What services may charge is no part of it: a build that ran out of budget resumes with a larger one.
+        """
+        excluded: dict[str, Any] = dict.fromkeys(("serve", "drift", "value", "improve"), True)
+        spec = self.model_dump(mode="json", exclude={**excluded, "budget": {"usd"}})
         text = json.dumps(drop_absent_sections(spec), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 

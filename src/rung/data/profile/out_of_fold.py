@@ -55,7 +55,9 @@ def cheap_families(
             params = make_params(family.Params, {})
             reason = family.unavailable(facts, params, context)
             if reason is None:
-                found.append((family.cost(facts, params, context).cpu_seconds_per_1k, name))
+                cost = family.cost(facts, params, context)
+                if not cost.service_usd_per_1k:  # A look at the data is not paid for.
+                    found.append((cost.cpu_seconds_per_1k, name))
             elif isinstance(reason, MissingWeights):
                 left_out[name] = reason.weights
     return [name for _, name in sorted(found)], left_out

@@ -1,0 +1,42 @@
+"""What every step of one build needs to know, and the rows it works on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rung.building.certify import Requirement
+from rung.core.certificate_lock import CertificateLock
+from rung.core.engine import Engine
+from rung.core.model import FitContext
+from rung.core.prices import Prices
+from rung.core.run import Run
+from rung.core.spec.product import Product
+from rung.core.task import Task
+from rung.core.types import Dataset, Examples
+
+
+@dataclass(frozen=True)
+class BuildSetup:
+    """What every step of one build needs to know. deadline: Unix time from which fits count as cancelled."""
+
+    product: Product
+    task: Task
+    run: Run
+    lock: CertificateLock
+    prices: Prices
+    context: FitContext
+    engine: Engine
+    data: Dataset
+    fingerprint: str
+    deadline: float = math.inf
+
+
+@dataclass(frozen=True)
+class TrialRows:
+    """The rows of a build, and what is asked of a rung on them."""
+
+    train: Examples
+    certification: Examples
+    requirements: Sequence[Requirement]
