@@ -15,9 +15,9 @@ from starlette.testclient import TestClient
 
 import rung
 from rung.data.prepare.fingerprint import fingerprint_data
+from rung.workflows.monitor import check_drift
 from rung.serving.http.app import create_app
 from rung.testing import check_kind, check_model, check_task, plugin
-from rung.workflows.monitor import check_drift
 from served_products import ask as http_ask
 from served_products import review_all, served
 from support import run_cli
@@ -234,6 +234,48 @@ def events(text):
     return found
 
 
+def test_prompt_to_streamed_text_from_a_service_with_a_price(service, tmp_path):
+    rng = random.Random(1)
+    prompts = list(dict.fromkeys(" ".join(rng.sample("abcdefghijklmnop", 4)) for _ in range(200)))
+    rows = [{"prompt": p, "reply": " ".join(reversed(p.split()))} for p in prompts]
+    spec = write(
+        tmp_path / "reverse", rows, name="reverse", task="prompt_answering",
+        data={"input": "prompt", "target": "reply"}, bar={"metric": "overlap", "at_least": 0.8},
+        ladder=["fixed_answer", {"model": "service", "params": {"address": service}}],
+    )  # fmt: skip
+    done = rung.build(spec)
+    assert done.cleared and done.report["winner"] == "service"
+    trial = next(t for t in done.report["trials"] if t["rung"] == "service")
+    assert trial["usd_per_1k"] == pytest.approx(1.0, rel=0.05) and trial["price"]["service"] == pytest.approx(
+        1.0
+    )
+    # No row is paid for twice.
+    assert len(Echo.asked) == len(set(Echo.asked)) <= len(rows)
+    model, client = opened(moved(spec, tmp_path / "elsewhere"))
+    assert ask(client, model, {"prompt": "x y z"})["answer"] == "z y x "
+    reply = client.post(
+        model.manifest.endpoint.replace("/predict", "/stream"), json={"inputs": [{"prompt": "one two"}]}
+    )
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    told = events(reply.text)
+    assert [data["text"] for event, data in told if event == "piece"] == ["two ", "one "]
+    assert told[-1][0] == "answer" and told[-1][1]["predictions"][0]["answer"] == "two one "
+    refuses_the_hostile(client, model, "prompt")
+
+
+def test_a_budget_for_calls_stops_before_it_is_passed(service, tmp_path):
+    rows = [{"prompt": f"a{i} b{i}", "reply": f"b{i} a{i}"} for i in range(200)]
+    spec = write(
+        tmp_path / "reverse", rows, name="reverse", task="prompt_answering",
+        data={"input": "prompt", "target": "reply"}, bar={"metric": "overlap", "at_least": 0.8},
+        budget={"threads": 1, "usd": 0.02},
+        ladder=["fixed_answer", {"model": "service", "params": {"address": service}}],
+    )  # fmt: skip
+    done = rung.build(spec)
+    assert not done.cleared and len(Echo.asked) <= 20
+    assert done.report["winner"] == "fixed_answer"
+
+
 def test_history_to_ranked_list_by_user(tmp_path):
     rng = random.Random(2)
     rows = []
@@ -251,10 +293,35 @@ def test_history_to_ranked_list_by_user(tmp_path):
     done = rung.build(spec)
     assert done.cleared and done.report["winner"] == "co_occurrence"
     certificate = done.report["certificate"]
-    assert certificate["exact"] and certificate["units"] < certificate["rows"]
+    assert (
+        certificate["exact"] and certificate["units"] < certificate["rows"] and certificate["of"] == "users"
+    )
     model, client = opened(moved(spec, tmp_path / "elsewhere"))
     assert ask(client, model, {"history": ["film 3"]})["items"][0] == "film 4"
     refuses_the_hostile(client, model, "history")
+
+
+def test_series_with_group_and_time(tmp_path):
+    rng = random.Random(3)
+    rows = []
+    for device in range(40):
+        level = rng.uniform(0, 50)
+        for hour in range(30):
+            rows.append({"device": f"d{device}", "hour": hour, "level": round(level, 3)})
+            level += 1.0 + rng.gauss(0, 0.15)
+    rng.shuffle(rows)
+    spec = write(
+        tmp_path / "levels", rows, name="levels", task="next_level",
+        data={"input": "window", "target": "next", "group": "device", "time": "hour"},
+        bar={"metric": "near", "at_least": 0.8},
+    )  # fmt: skip
+    done = rung.build(spec)
+    assert done.cleared and done.report["winner"] == "last_step"
+    certificate = done.report["certificate"]
+    # Overlapping windows of one device are no independent rows: the bound is over devices.
+    assert certificate["units"] == 40 and certificate["of"] == "series" and certificate["rows"] > 200
+    model, client = opened(moved(spec, tmp_path / "elsewhere"))
+    assert ask(client, model, {"window": [1.0, 2.0, 3.0, 4.0]})["level"] == pytest.approx(5.0, abs=0.2)
 
 
 def test_an_answer_that_varies(tmp_path):
@@ -291,9 +358,7 @@ def test_a_product_of_media_is_served_reviewed_improved_and_promoted(patches, tm
         monkeypatch.setenv("RUNG_MASTER_KEY", env["RUNG_MASTER_KEY"])
         said = http_ask(address, "/v1/models/greys/predict", {"inputs": rows})
         assert {p["label"] for p in said["predictions"]} == {"light", "dark"}
-        told = http_ask(
-            address, "/v1/feedback", {"prediction": said["predictions"][0]["id"], "answer": "light"}
-        )
+        told = http_ask(address, "/v1/feedback", {"prediction": said["predictions"][0]["id"], "answer": "light"})
         assert told["prediction"] == said["predictions"][0]["id"]
     assert check_drift(patches, settled=-1.0).report["period"]["rows"] == 240
     review_all(patches, lambda cells: "light" if cells["patch"].measures["brightness"] > 120 else "dark")
