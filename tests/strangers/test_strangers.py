@@ -15,9 +15,9 @@ from starlette.testclient import TestClient
 
 import rung
 from rung.data.prepare.fingerprint import fingerprint_data
-from rung.workflows.monitor import check_drift
 from rung.serving.http.app import create_app
 from rung.testing import check_kind, check_model, check_task, plugin
+from rung.workflows.monitor import check_drift
 from served_products import ask as http_ask
 from served_products import review_all, served
 from support import run_cli
@@ -358,7 +358,9 @@ def test_a_product_of_media_is_served_reviewed_improved_and_promoted(patches, tm
         monkeypatch.setenv("RUNG_MASTER_KEY", env["RUNG_MASTER_KEY"])
         said = http_ask(address, "/v1/models/greys/predict", {"inputs": rows})
         assert {p["label"] for p in said["predictions"]} == {"light", "dark"}
-        told = http_ask(address, "/v1/feedback", {"prediction": said["predictions"][0]["id"], "answer": "light"})
+        told = http_ask(
+            address, "/v1/feedback", {"prediction": said["predictions"][0]["id"], "answer": "light"}
+        )
         assert told["prediction"] == said["predictions"][0]["id"]
     assert check_drift(patches, settled=-1.0).report["period"]["rows"] == 240
     review_all(patches, lambda cells: "light" if cells["patch"].measures["brightness"] > 120 else "dark")
