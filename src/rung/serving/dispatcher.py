@@ -101,13 +101,18 @@ class Dispatcher:
             self._admit()
         outcome = GONE
         try:
-            run_in_thread(partial(self._run_stream, request, events))
+            try:
+                run_in_thread(partial(self._run_stream, request, events))
+            except RuntimeError:  # The system gives no more threads.
+                self._release()
+                raise
             ended = False
             while not ended:
                 chunk, ended = await events.get()
                 if ended:
                     outcome = ANSWERED
-                yield chunk
+                if chunk:
+                    yield chunk
         except TimeoutError:
             outcome = SLOW
             raise self._too_slow() from None

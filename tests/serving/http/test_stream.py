@@ -239,6 +239,26 @@ def test_who_goes_away_is_counted_and_nothing_is_journaled(live, tmp_path):
     journal.close()
 
 
+def test_who_goes_away_before_the_first_piece_is_counted(live, tmp_path):
+    begun, go = threading.Event(), threading.Event()
+
+    def waits(row):
+        begun.set()
+        go.wait(LONG)
+        yield "a"
+
+    port, service = live(small(tmp_path, Streaming(waits), prompt="text"))
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LONG)
+    connection.request("POST", URL, json.dumps(ASK))
+    begun.wait(LONG)
+    connection.close()
+    wait_until(
+        lambda: service.metrics.requests.value("/v1/models/{name}/stream", "499") == 1, "it is noticed"
+    )
+    go.set()
+    assert service.metrics.streams.value("small", "v1", "gone") == 1
+
+
 def test_a_client_that_does_not_read_holds_the_model_up(live, tmp_path):
     given = []
 

@@ -157,6 +157,8 @@ class RequestMiddleware:
             sending.cancel()
             with suppress(asyncio.CancelledError):
                 await sending
+        # Nothing was sent: for log and metrics, the status that nginx gives a client that closed the connection.
+        recorder.status = recorder.status or 499
 
     def _authorize(self, scope: Scope, endpoint: Endpoint | None) -> Caller:
         """Authenticate the caller and return it; raises HttpError 401, 403 or 429."""
