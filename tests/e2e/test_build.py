@@ -58,7 +58,7 @@ def test_plan_build_show_verify_predict(news_csv, tmp_path):
 def test_report_has_exactly_the_documented_keys(built):
     documented = {key for key, _, _ in KEYS}
     found = set(built.report)
-    for section in ("certificate", "data", "study"):
+    for section in ("certificate", "data", "study", "spent"):
         found |= {f"{section}.{key}" for key in built.report[section]}
     found |= {f"trials.{key}" for trial in built.report["trials"] for key in trial} - {
         "trials.is_floor", "trials.differing",

@@ -120,6 +120,7 @@ class ServiceClient:
                 said = response.read(2_000).decode("utf-8", "replace").strip()
                 retry_after = response.getheader("Retry-After")
             finally:
+                response.close()
                 connection.close()
             if response.status not in _TRANSIENT or turn == self._tries:
                 problem = f"{host} answered {response.status} {response.reason}: {said[:300]}".rstrip(": ")
