@@ -43,10 +43,25 @@ def run_cli(*args, cwd=None, env=None):
 
     `start_cli` runs it in a process of its own, which costs its imports: seconds for a build.
     """
+    from rung.cli import main
+
+    return _within(main, ["rung", *map(str, args)], cwd, env)
+
+
+def run_python(code, cwd=None, env=None):
+    """Run a script within this process, as `python -c` does, and return what a process would have left."""
+    return _within(lambda: exec(code, {"__name__": "__main__"}), ["-c"], cwd, env)
+
+
+# What Python does not show outside tests.
+_NOT_SHOWN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
+
+
+def _within(call, argv, cwd, env):
+    """Call with arguments, environment, working folder and streams of its own; a bug prints its traceback."""
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
-    command = ["rung", *map(str, args)]
     with ExitStack() as stack:
-        for name, value in (("argv", command), ("stdin", io.StringIO()), ("stdout", out), ("stderr", err)):
+        for name, value in (("argv", argv), ("stdin", io.StringIO()), ("stdout", out), ("stderr", err)):
             stack.enter_context(patch.object(sys, name, value))
         stack.enter_context(patch.dict(os.environ, env or {}))
         stack.enter_context(contextlib.chdir(cwd or "."))
@@ -54,27 +69,16 @@ def run_cli(*args, cwd=None, env=None):
         warnings.resetwarnings()
         for category in _NOT_SHOWN:
             warnings.simplefilter("ignore", category)
-        code = _exit_code()
+        status = 0
+        try:
+            call()
+        except SystemExit as done:
+            status = done.code if isinstance(done.code, int) else int(done.code is not None)
+        except Exception:
+            traceback.print_exc()
+            status = 1
         said = [stream.buffer.getvalue().decode("utf-8") for stream in (out, err)]
-    return subprocess.CompletedProcess(command, code, *said)
-
-
-# What Python does not show outside tests.
-_NOT_SHOWN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
-
-
-def _exit_code():
-    """Return the exit status of the command line; a bug prints its traceback, as it does to a user."""
-    from rung.cli import main
-
-    try:
-        main()
-    except SystemExit as done:
-        return done.code if isinstance(done.code, int) else int(done.code is not None)
-    except Exception:
-        traceback.print_exc()
-        return 1
-    raise AssertionError("the command line ends by SystemExit")
+    return subprocess.CompletedProcess(argv, status, *said)
 
 
 def start_cli(*args, cwd=None, env=None):

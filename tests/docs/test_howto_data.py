@@ -2,13 +2,11 @@
 
 import re
 import shlex
-import subprocess
-import sys
 
 import pytest
 
 from rung.data.checks import checks
-from support import ROOT, run_cli
+from support import ROOT, run_cli, run_python
 
 PAGES = [ROOT / "docs" / "howto" / name for name in ("check-your-data.md", "check-your-data.zh.md")]
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.S)
@@ -21,9 +19,7 @@ def test_the_page_is_followed(page, example_data, tmp_path):
     said, compared = "", 0
     for language, block in BLOCK.findall(page.read_text(encoding="utf-8")):
         if language == "python":
-            done = subprocess.run(
-                [sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, check=False
-            )
+            done = run_python(block, tmp_path)
             assert done.returncode == 0 and done.stdout, done.stderr
         elif language == "bash":
             said = ""

@@ -9,7 +9,7 @@ import click
 import pytest
 
 from rung.cli import COMMANDS, root
-from support import ROOT, write_spec
+from support import ROOT, run_python, write_spec
 
 PAGES = [ROOT / name for name in ("README.md", "README.zh-CN.md", "docs/tutorial.md", "docs/tutorial.zh.md")]
 ALL_PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -21,9 +21,7 @@ def test_python_blocks_run(page, news_csv, tmp_path):
     assert blocks
     write_spec(tmp_path, news_csv)
     for block in blocks:
-        done = subprocess.run(
-            [sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
+        done = run_python(block, tmp_path)
         assert done.returncode == 0, done.stderr
 
 

@@ -4,8 +4,6 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 
 import pytest
 from fastapi.testclient import TestClient
@@ -15,7 +13,7 @@ from rung.core.errors import SpecError
 from rung.core.spec.product import load_product, parse_product
 from rung.modalities.text.rules import Rule, Rules
 from rung.serving.http.app import create_app
-from support import ROOT, run_cli
+from support import ROOT, run_cli, run_python
 
 HOWTO = ROOT / "docs" / "howto"
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.S)
@@ -95,9 +93,7 @@ def test_python_blocks_run(follow, example, page, run):
     found = [block for language, block in blocks(page) if language == "python"]
     assert found
     for block in found:
-        done = subprocess.run(
-            [sys.executable, "-c", block], cwd=folder, capture_output=True, text=True, check=False
-        )
+        done = run_python(block, folder)
         assert done.returncode == 0 and done.stdout, done.stderr
 
 
@@ -137,9 +133,7 @@ def test_python_of_the_rules_page_prints_what_it_shows(follow, page, example):
     found = blocks(page)
     for (language, code), (_, shown) in zip(found, found[1:], strict=False):
         if language == "python":
-            done = subprocess.run(
-                [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
-            )
+            done = run_python(code, folder)
             assert done.stdout == shown, done.stderr
 
 

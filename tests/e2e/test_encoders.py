@@ -33,7 +33,11 @@ def spec(path, ladder, **more):
     )
 
 
-@pytest.mark.parametrize("name", ["static_embedding", "frozen_encoder", "blend"])
+# The Chinese product below is read by a frozen encoder.
+SLOW = pytest.param("frozen_encoder", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", ["static_embedding", SLOW, "blend"])
 def test_an_english_product_is_certified_by_each(name, news_csv, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = rung.build(spec(news_csv, [name]), run=tmp_path / "run")
