@@ -158,7 +158,7 @@ def _units(folder, table):
 
 
 def test_a_border_passed_over_is_paid_for(tmp_path):
-    path = write_world(tmp_path, 200)
+    path = write_world(tmp_path, 300)
     with open_labelling_session(path, background=False) as desk:
         for row in desk.pool.rows:  # everything is labelled before the first build
             desk.record_answer("Ana", row.text, "label", truth_of(row.cells["text"]))
