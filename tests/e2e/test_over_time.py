@@ -8,7 +8,7 @@ import pytest
 
 import rung
 from rung.core.certificate_lock import CertificateLock
-from rung.pages.report import claim
+from rung.pages.report import certificate_claim
 
 DEVICES = """name: devices
 task: tabular_classification
@@ -97,10 +97,10 @@ def test_what_was_predicted_is_what_certified(devices):
 
 
 def test_the_page_says_it_in_both_languages(devices):
-    english = claim(devices.report, "en")
+    english = certificate_claim(devices.report, "en")
     assert "on later rows of the 40 groups, each group weighted equally" in english
     assert "groups are assumed not to influence each other" in english
-    chinese = claim(devices.report, "zh")
+    chinese = certificate_claim(devices.report, "zh")
     assert "这 40 个组的后续数据" in chinese and "不涉及其他组" in chinese
     page = (devices.folder / "report.html").read_text("utf-8")
     assert "The rows of each group after the cut-off" in page or "每组在切分时间点之后的行" in page
