@@ -303,13 +303,10 @@ def _evaluate_challenger(served: ServedProduct, done: Build, facts: Mapping[str,
         if not len(rows) and kind == REUSED:
             values = {"margin": spec.margin, "fresh": checks[0].rows, "metric": metric}
             return Improvement(PROMOTED, (("no_worse_fresh", values),), facts, tuple(checks), done)
-        scores = tuple(
-            row_scores(
-                _mean_metric(served.task, metric, schema),
-                ScoredRows.of(rows, predict_in_subprocess(bundle, rows.records()).answers),
-            )
-            for bundle, schema in ((champion, old.schema), (done.bundle, new.schema))
-        )
+        scores = []
+        for bundle, schema in ((champion, old.schema), (done.bundle, new.schema)):
+            answered = ScoredRows.of(rows, predict_in_subprocess(bundle, rows.records()).answers)
+            scores.append(row_scores(_mean_metric(served.task, metric, schema), answered))
         # Old certification rows of groups over time: see `building.certify`.
         over_time = kind == REUSED and bool(served.product.data.group and served.product.data.time)
         checks.append(
