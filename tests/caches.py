@@ -18,7 +18,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import pytest
 from filelock import FileLock
 
 from rung.runtime.weights import store
@@ -84,6 +86,16 @@ def chinese_reviews() -> list[tuple[str, str]]:
     """Return (review, label) of hotels, books and goods, fetched when they are not on this machine."""
     with _fetching(), _cache(_MACHINE):
         return _benchmarks("sets").chinese_rows()
+
+
+def garments(count: int) -> tuple[Any, list[str]]:
+    """Return the first training images of Fashion-MNIST and their labels; the test is skipped where apt is not there."""
+    with _fetching(), _cache(_MACHINE):
+        try:
+            split = _benchmarks("image_data").fashion(count, 0)
+        except SystemExit as reason:
+            pytest.skip(str(reason))
+    return split.train, split.train_labels
 
 
 def own_cache(names: Iterable[str]) -> Path:

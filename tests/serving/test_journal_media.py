@@ -9,7 +9,8 @@ import pytest
 
 from rung.core.blobs import Blob, BlobStore
 from rung.core.errors import DataError
-from rung.core.kind import SourcePlace, kind
+from rung.core.kind import kind
+from rung.core.source_place import SourcePlace
 from rung.core.types import Field
 from rung.data.readers.json_lines import open_table
 from rung.data.sources.files import File

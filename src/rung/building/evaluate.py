@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from rung.core.excerpt import excerpt
+from rung.core.excerpt import excerpt, thumbnails
 from rung.core.folds import assign_folds, planned_folds, train_test_rows
 from rung.core.messages import say
 from rung.core.metrics import scored
@@ -250,6 +250,8 @@ def details(evaluation: Evaluation, task: Task, examples: Examples) -> dict[str,
     for mistake in [*found.get("mistakes", []), *found.get("misses", [])]:
         place = evaluation.rows[mistake.pop("index")]
         mistake |= {"row": examples.rows[place], "input": excerpt(examples, place)}
+        if pictures := thumbnails(examples, place):
+            mistake["thumbnails"] = pictures
         if examples.files:
             mistake["file"] = examples.files[place]
     return found

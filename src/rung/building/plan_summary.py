@@ -213,6 +213,13 @@ def of_cases(lights: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
+def of_media(lights: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the lights of rows that name files of media: content repeats, not words, and has no length in characters."""
+    named = {"duplicates": "same_files", "contradictory": "contradictory_files", "missing": "missing_files"}
+    found = [dict(light) for light in lights if light["key"] not in {"length", "encoding"}]
+    return [light | {"key": named.get(light["key"], light["key"])} for light in found]
+
+
 def _light(good: bool, bearable: bool, key: str, **values: Any) -> dict[str, Any]:
     return {"light": "go" if good else "slow" if bearable else "stop", "key": key, "values": values}
 

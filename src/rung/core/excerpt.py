@@ -1,4 +1,4 @@
-"""A row's inputs as one line of text, for reports and findings."""
+"""A row's inputs as one line of text and as small pictures, for reports and findings."""
 
 from __future__ import annotations
 
@@ -19,3 +19,10 @@ def excerpt(examples: Examples, index: int, chars: int = 280) -> str:
         (f"{f.name}: " if named else "") + kind(f.kind).preview_text(cells[f.name], _MOST) for f in fields
     )
     return joined if len(joined) <= chars else joined[: chars - 1] + "…"
+
+
+def thumbnails(examples: Examples, index: int) -> list[str]:
+    """Return small pictures of a row's inputs as data URIs; [] where no kind has one."""
+    fields = examples.schema.inputs
+    (cells,) = examples.take([index]).records()
+    return [picture for f in fields if (picture := kind(f.kind).thumbnail(cells[f.name]))]

@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rung.core.blobs import Blob, BlobStore, MediaResolver, blob_of_file, decoded_base64
+from rung.core.blobs import Blob, MediaResolver, blob_of_file, decoded_base64
 from rung.core.errors import InputError
 from rung.core.plugins import KINDS, installed, load
+from rung.core.source_place import SourcePlace
 from rung.core.types import Field
 
 # Reads one value that came from outside, given where it came from, for errors. Raises InputError.
@@ -26,44 +27,12 @@ NUMBER, CATEGORY, LENGTH, SCRIPT = "number", "category", "length", "script"
 MAX_CHARS = 1_000_000
 
 
-class SourcePlace:
-    """Where the cells of a source came from: files that a cell names must lie below one of its folders.
-
-    folders: of the source file and of the product. store: takes the media.
-    """
-
-    def __init__(self, store: BlobStore, *folders: Path) -> None:
-        self.store = store
-        self._folders = [folder.resolve() for folder in dict.fromkeys(folders)]
-
-    def find(self, name: str) -> Path:
-        """Return the file that a cell names; raises ValueError, "reason: detail": see `Kind.parse`.
-
-        A link or `..` that leads out of the folders is refused: rows may come from elsewhere, and what they name
-        would be copied into the bundle.
-        """
-        outside = False
-        for folder in self._folders:
-            try:
-                path = (folder / name).resolve()
-                if not path.is_file():
-                    continue
-            except (OSError, ValueError):
-                continue
-            if any(path.is_relative_to(allowed) for allowed in self._folders):
-                return path
-            outside = True
-        if outside:
-            raise ValueError(f"outside_folder: leads out of the data's folder with '{name[:200]}'")
-        raise ValueError(f"missing_file: names '{name[:200]}', and there is no such file beside the data")
-
-
 class Kind(ABC):
     """One kind of value. The defaults are those of plain JSON values.
 
     name: the key in schemas and entry points. is_media: values are blobs, sent as uploads or base64. is_text: values
     are text, and stand in tables as they are. is_prose: texts that are mended, masked and compared word by word. repeats: values come again and again, so equal ones share one object.
-    is_number: values are finite numbers, held as arrays. max_bytes: of one value.
+    is_number: values are finite numbers, held as arrays. max_bytes: of one value. near_least: see `near_vector`.
     """
 
     name: ClassVar[str]
@@ -73,6 +42,7 @@ class Kind(ABC):
     repeats: ClassVar[bool] = False
     is_number: ClassVar[bool] = False
     max_bytes: ClassVar[int] = 4 << 20
+    near_least: ClassVar[float] = 1.0
 
     def tiny(self) -> list[Any]:
         """Return a few values as a caller sends them, for the contract's tests."""
@@ -167,9 +137,16 @@ class Kind(ABC):
         """Return a class that learns a space of whole rows from the texts of all fields of this kind; None for none."""
         return None
 
-    def near_key(self, value: Any) -> int | None:
-        """Return 64 bits that differ in few places for nearly equal media; None where the kind has no such key."""
+    def near_vector(self, value: Any) -> Any:
+        """Return numbers of length 1 whose product with those of a nearly equal value is at least `near_least`.
+
+        None where the kind has no such vector, or this value none.
+        """
         return None
+
+    def thumbnail(self, value: Any) -> str:
+        """Return a small picture of a value as a data URI, for pages; "" where there is none."""
+        return ""
 
     # Journal
 
@@ -289,7 +266,8 @@ class MediaKind(Kind):
             blob = place.store.add_bytes(self._embedded(cell), str(named or ""))
         if not blob.size:
             raise ValueError("empty_file: holds no bytes")
-        return Blob(blob.sha256, blob.size, blob.name, dict(self.inspect(blob)), blob.source)
+        found = dict(self.inspect(blob)) if place.opens_media else {}
+        return Blob(blob.sha256, blob.size, blob.name, found, blob.source)
 
     def _embedded(self, cell: Any) -> bytes:
         """Return the bytes that a cell itself holds: of Parquet (`{"bytes": ...}`), or base64 of JSON."""
@@ -320,6 +298,14 @@ class MediaKind(Kind):
 
     def preview_text(self, value: Any, chars: int = 280) -> str:
         return super().preview_text(value.shown() if isinstance(value, Blob) else "", chars)
+
+    def preview_html(self, value: Any, chars: int = 280) -> str:
+        shown, picture = super().preview_html(value, chars), self.thumbnail(value)
+        if not picture:
+            return shown
+        return (
+            f'<img class="thumb" src="{html.escape(picture)}" alt="{shown}" title="{shown}" loading="lazy">'
+        )
 
     def measure(self, values: Sequence[Any]) -> Mapping[str, tuple[Scale, Sequence[Any]]]:
         blobs = [value if isinstance(value, Blob) else None for value in values]

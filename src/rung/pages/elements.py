@@ -13,8 +13,16 @@ from pathlib import Path
 from rung.core.messages import say
 
 
+class Html(str):
+    """HTML that is ready: `text` leaves it as it is."""
+
+    __slots__ = ()
+
+
 def text(words: object) -> str:
     """Return a text as HTML: escaped, with `code` in code marks."""
+    if isinstance(words, Html):
+        return words
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(str(words)))
 
 
@@ -73,6 +81,17 @@ def _cell(words: str) -> str:
     return f"<td{_class('words' if len(words) > 32 else '')}>{text(words)}</td>"
 
 
+def pictures(uris: Iterable[str], words: str) -> str:
+    """Return thumbnails that are data URIs of images; others are passed over. words: what they show, for those who cannot
+    see them."""
+    alt = escape(words)
+    return "".join(
+        f'<img class="thumb" src="{escape(uri)}" alt="{alt}" title="{alt}" loading="lazy">'
+        for uri in uris
+        if uri.startswith("data:image/")
+    )
+
+
 def figure(picture: str, source: str, numbers: str, lang: str) -> str:
     """Return a picture with a caption that says from which rows it comes, and its numbers as a table behind it."""
     return f"<figure>{picture}<figcaption>{text(source)}</figcaption>{collapsible(say('page.numbers', lang), numbers)}</figure>"
@@ -92,7 +111,7 @@ def asset(name: str) -> str:
 def page(lang: str, title: str, sections: Sequence[str], script: str = "") -> str:
     """Return a whole document. Its policy allows our own style and script by their hash, and nothing from outside."""
     style = asset("page.css")
-    policy = f"default-src 'none'; style-src '{_hash(style)}'"
+    policy = f"default-src 'none'; img-src data:; style-src '{_hash(style)}'"
     if script:
         policy += f"; script-src '{_hash(script)}'"
     head = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rung.core.messages import has_message, join_list, join_sentences, say, say_or
-from rung.pages.elements import box, collapsible, paragraph, section, table, text
+from rung.core.messages import count, has_message, join_list, join_sentences, say, say_or
+from rung.pages.elements import Html, box, collapsible, paragraph, pictures, section, table, text
 
 _BOX = {"stop": "bad", "warn": "warn", "info": "plain"}
 
@@ -34,6 +34,9 @@ def finding_text(finding: Mapping[str, Any], lang: str) -> dict[str, str]:
         }
     if "how" in values:
         values["how"] = say_or(f"finding.leak_how.{values['how']}", lang, values["how"])
+    if "reasons" in values:
+        counted = [(say_or(f"reason.{reason}", lang, reason), n) for reason, n in values["reasons"].items()]
+        values["reasons"] = join_list([f"{reason} ({count(n, lang)})" for reason, n in counted], lang)
     if "sides" in values:
         values |= _side_texts(values["sides"], lang)
     if "models" in values:
@@ -60,7 +63,10 @@ def _finding_box(finding: Mapping[str, Any], lang: str) -> str:
         if said[part]:
             label = say(f"findings.{part}", lang)
             inner += f"<p>{join_sentences(lang, f'<b>{text(label)}</b>', text(said[part]))}</p>"
-    rows = evidence_table(finding)
+    rows = [
+        [*row[:2], Html(pictures(item.get("thumbnails", ()), row[2]) + text(row[2])), row[3]]
+        for row, item in zip(evidence_table(finding), finding["evidence"], strict=True)
+    ]
     if rows:
         names = [say(f"findings.{name}", lang) for name in ("file", "row", "text", "note")]
         caption = say("findings.evidence", lang)

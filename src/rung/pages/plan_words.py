@@ -30,9 +30,10 @@ def task_lines(plan: Plan, lang: str) -> list[str]:
     ]
     for name in guess["inputs"]:
         found = columns[name]
-        if len(guess["inputs"]) > 1 and (
+        values = len(guess["inputs"]) > 1 and (
             found["mean_chars"] < _MIN_PROSE_CHARS or found["distinct"] <= _MAX_CATEGORIES
-        ):
+        )
+        if values or name in plan.get("media", ()):
             lines.append(_values_text(found, lang))
             continue
         lines.append(

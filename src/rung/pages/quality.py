@@ -7,7 +7,7 @@ from typing import Any
 
 from rung.core.messages import join_sentences, metric_name, percent, say
 from rung.pages.charts import ChartLabels, confusion_matrix, line_chart, reliability_diagram
-from rung.pages.elements import box, collapsible, figure, paragraph, section, table, text
+from rung.pages.elements import box, collapsible, figure, paragraph, pictures, section, table, text
 
 # A heat map of more classes cannot be read; the most confused ones are shown then.
 _MAX_CLASSES = 20
@@ -115,7 +115,8 @@ def _case(mistake: Mapping[str, Any], lang: str) -> str:
     )  # fmt: skip
     words = str(mistake.get("input", ""))
     shown = words if len(words) <= _EXCERPT_CHARS else words[: _EXCERPT_CHARS - 1] + "…"
-    return f"<li><p><b>{text(head)}</b></p><p>{text(shown)}</p></li>"
+    seen = pictures(mistake.get("thumbnails", ()), shown)
+    return f"<li><p><b>{text(head)}</b></p><p>{seen}{text(shown)}</p></li>"
 
 
 def calibration_section(report: Mapping[str, Any], lang: str) -> str:

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from rung.building.ladder import fit_context, ladder, recognise
-from rung.building.plan_summary import Wishes, brief, of_cases
+from rung.building.plan_summary import Wishes, brief, of_cases, of_media
 from rung.building.proposal import Proposal
 from rung.core import registry
 from rung.core.model import DataFacts
 from rung.core.prices import load_prices
 from rung.core.spec.product import check_product, safe_name
 from rung.core.spec.source_names import masked, short_name, stem
+from rung.core.task import Task
+from rung.data.prepare.near_media import media_fields
 from rung.data.profile.columns import profile
 from rung.data.profile.roles import suggest_group, suggest_time, with_roles
 from rung.data.profile.summary import survey
@@ -22,6 +24,8 @@ from rung.data.readers import readers
 from rung.data.sources.read import open_source
 from rung.data.sources.rows import Reading
 
+# Files of media to open; a build opens all of them.
+_MEDIA_OPENED = 500
 # Rows to read: enough to profile columns, in about a second.
 _PLAN_ROWS = 20_000
 
@@ -58,18 +62,13 @@ def plan(
     size = DataFacts(rows, by_name[guess.target].distinct if labelled else 1, chars, sample)
     found = given | {"input": list(guess.inputs), "target": guess.target}
     product = check_product({**spec, "task": guess.task, "data": found}, "plan")
-    threads = os.cpu_count() or 1
-    rungs = ladder(
-        product,
-        registry.task(guess.task).floor,
-        size,
-        load_prices(),
-        fit_context(product, threads, Path.cwd()),
-    )
+    context = fit_context(product, os.cpu_count() or 1, Path.cwd())
+    rungs = ladder(product, kind.floor, size, load_prices(), context)
     free = [c for c in columns if c.name not in {*guess.inputs, guess.target}]
     roles = {"group": suggest_group(free), "time": suggest_time(free)}
     suggested = {key: role for key, role in roles.items() if role and not given.get(key)}
-    seen = survey(source, guess.inputs, guess.target, kind, _PLAN_ROWS)
+    media = [field.name for field in media_fields(kind.schema(guess.inputs, []).inputs)]
+    seen = survey(source, guess.inputs, guess.target, kind, _PLAN_ROWS, max(rows // _MEDIA_OPENED, 1))
     told = brief(
         guess.task,
         kind.floor_score(seen.labels),
@@ -79,10 +78,18 @@ def plan(
         load_prices(),
         wishes or Wishes(),
     )
-    if not kind.repeats_are_copies:
-        told["readiness"] = of_cases(told["readiness"])
+    told |= {"readiness": _readiness(told["readiness"], kind, media), "media": media}
     shown = tuple(by_name[column] for column in (*guess.inputs, guess.target))
     return Proposal(
         short_name(paths) if len(paths) > 1 else masked(paths[0]),
         rows, rows < _PLAN_ROWS, tuple(guesses), rungs, name, given, suggested, kind.title, shown, told,
     )  # fmt: skip
+
+
+def _readiness(
+    lights: Sequence[Mapping[str, Any]], task: Task, media: Sequence[str]
+) -> Sequence[Mapping[str, Any]]:
+    """Return the lights in the words of what the rows hold: texts, media or cases."""
+    if media:
+        return of_media(lights)
+    return lights if task.repeats_are_copies else of_cases(lights)

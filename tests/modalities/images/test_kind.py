@@ -9,7 +9,8 @@ from PIL import Image
 
 from rung.core.blobs import Blob, BlobStore
 from rung.core.errors import InputError
-from rung.core.kind import SourcePlace, kind
+from rung.core.kind import kind
+from rung.core.source_place import SourcePlace
 from rung.core.types import Field
 from rung.modalities.images import reading
 from rung.modalities.images.decode import Preprocessing
@@ -71,18 +72,20 @@ def test_equal_content_is_one_image_whatever_it_is_called():
     assert IMAGE.identity(one) == IMAGE.identity(other) != IMAGE.identity(Blob.of(encoded(picture(1))))
 
 
-def test_near_keys_of_one_picture_saved_twice_are_close():
-    def key(data):
-        return IMAGE.near_key(Blob.of(data))
+def test_near_vectors_of_one_picture_saved_twice_are_near():
+    def vector(data):
+        return IMAGE.near_vector(Blob.of(data))
 
-    one = key(encoded(picture()))
+    one = vector(encoded(picture(side=200)))
+    assert np.isclose(np.linalg.norm(one), 1, atol=1e-5)
     for other in (
-        encoded(picture(), "JPEG", quality=60),
-        encoded(picture().resize((90, 90))),
-        encoded(picture().point(lambda level: level * 0.8)),
+        encoded(picture(side=200), "JPEG", quality=60),
+        encoded(picture(side=200).resize((90, 90))),
+        encoded(picture(side=200).point(lambda level: level * 0.8)),
     ):
-        assert (one ^ key(other)).bit_count() <= 3
-    assert (one ^ key(encoded(picture(1)))).bit_count() > 12
+        assert one @ vector(other) >= IMAGE.near_least
+    assert one @ vector(encoded(picture(1, 200))) < 0.9
+    assert vector(encoded(Image.new("L", (50, 50), 90))) is None and IMAGE.near_vector(None) is None
 
 
 def test_pages_show_a_thumbnail_without_metadata():

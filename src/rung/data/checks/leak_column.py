@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rung.core.kind import kind
 from rung.data.prepare.split import parse_time
 from rung.data.profile.finding import Finding
 from rung.data.profile.view import View, spread
@@ -29,10 +30,10 @@ def check(view: View) -> Finding | None:
     chance = sum((count / len(labels)) ** 2 for count in sizes.values())
     if len(sizes) < 2 or len(rows) < 50:
         return None
-    numbers = {field.name for field in view.train.schema.inputs if field.kind == "number"}
+    kinds = {field.name: kind(field.kind) for field in view.train.schema.inputs}
     for name, column in view.train.inputs.items():
-        if name in numbers:
-            continue  # `leak_alone` judges numbers, on rows that did not make its groups.
+        if kinds[name].is_number or kinds[name].is_media:
+            continue  # `leak_alone` judges numbers, on rows that did not make its groups. Models see no file names.
         cells = ["" if column[i] is None else str(column[i]).strip() for i in rows]
         filled = [cell for cell in cells if cell]
         # Text proper is the model's business: `leak_word` looks into it.

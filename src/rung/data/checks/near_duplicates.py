@@ -6,13 +6,12 @@ from collections import Counter, defaultdict
 
 from rung.core.excerpt import excerpt
 from rung.data.profile.finding import Finding, Level
-from rung.data.profile.view import View, evidence, joined, spread
-from rung.modalities.text.near_duplicates import MinHasher, cluster_labels, near_duplicate_pairs
+from rung.data.profile.view import View, evidence
+from rung.modalities.text.near_duplicates import cluster_labels
 
-KINDS = frozenset({"text"})
+KINDS: frozenset[str] = frozenset()
 TARGETS = False
 WHEN = "check"
-_SAMPLE = 50_000
 
 
 def check(view: View) -> Finding | None:
@@ -21,12 +20,10 @@ def check(view: View) -> Finding | None:
     Exact repeats were left out before; near duplicates of certification rows were left out of training.
     """
     train = view.all_train
-    texts = joined(train.inputs, view.text_fields)
-    sketcher = MinHasher([texts[i] for i in spread(len(texts), _SAMPLE)])
-    pairs = near_duplicate_pairs(sketcher, texts)
+    pairs = view.near_duplicates
     if not len(pairs):
         return None
-    member = cluster_labels(pairs, len(texts))
+    member = cluster_labels(pairs, len(train))
     rows: dict[int, list[int]] = defaultdict(list)
     for row in sorted({*pairs.left.tolist(), *pairs.right.tolist()}):
         rows[int(member[row])].append(row)
@@ -54,7 +51,7 @@ def check(view: View) -> Finding | None:
         }
         for row in ranked
     ]  # fmt: skip
-    level: Level = "warn" if torn or len(ranked) > 0.05 * len(texts) else "info"
+    level: Level = "warn" if torn or len(ranked) > 0.05 * len(train) else "info"
     return Finding(
-        "near_duplicates", level, len(ranked), len(texts), values, evidence(train, ranked, note), table
+        "near_duplicates", level, len(ranked), len(train), values, evidence(train, ranked, note), table
     )

@@ -10,8 +10,8 @@ from rung.data.labels.confident_learning import error_rate, find_label_issues
 from rung.data.prepare.parquet import read_hashes
 from rung.data.profile.finding import Finding
 from rung.data.profile.out_of_fold import out_of_fold
-from rung.data.profile.view import View, evidence, joined, spread
-from rung.modalities.text.near_duplicates import MinHasher, cluster_labels, near_duplicate_pairs
+from rung.data.profile.view import View, evidence
+from rung.modalities.text.near_duplicates import cluster_labels
 from rung.training.linear.search import encode_labels
 
 KINDS: frozenset[str] = frozenset()
@@ -26,11 +26,8 @@ def check(view: View) -> Finding | None:
     """
     train = view.all_train
     labels = train.schema.labels
-    together = None
-    if view.text_fields:
-        texts = joined(train.inputs, view.text_fields)
-        pairs = near_duplicate_pairs(MinHasher([texts[i] for i in spread(len(texts), 50_000)]), texts)
-        together = cluster_labels(pairs, len(texts)).tolist()
+    pairs = view.near_duplicates
+    together = cluster_labels(pairs, len(train)).tolist() if len(pairs) else None
     answered = out_of_fold(view.product, train, together)
     if answered is None:
         return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rung.core.blobs import MemoryStore
-from rung.core.kind import SourcePlace
+from rung.core.source_place import SourcePlace
 from rung.core.spec.product import Product
 from rung.core.task import Task
 from rung.core.types import Row

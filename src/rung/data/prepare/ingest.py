@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from rung.core.kind import Kind, SourcePlace, kind
+from rung.core.kind import Kind, kind
+from rung.core.source_place import SourcePlace
 from rung.core.spec.product import Product
 from rung.core.task import ColumnRoles, Task
 from rung.core.types import Row, Schema

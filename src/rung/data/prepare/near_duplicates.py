@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from rung.core.blobs import BlobStore
 from rung.core.kind import kind
 from rung.core.types import Schema
 from rung.data.prepare.keys import CERTIFICATION, TRAIN
+from rung.data.prepare.near_media import media_fields, near_media_rows
 from rung.data.prepare.parquet import row_groups
 from rung.modalities.text.near_duplicates import LshIndex, MinHasher
 
@@ -21,18 +23,23 @@ _SAMPLE = 50_000
 _INDEXED = 100_000
 
 
-def near_copies(staged: Path, schema: Schema, side: npt.NDArray[np.int8], later: bool = False) -> Ints:
+def near_copies(
+    staged: Path, schema: Schema, side: npt.NDArray[np.int8], store: BlobStore, later: bool = False
+) -> Ints:
     """Return the places, in the staged table, of training rows that are near duplicates of a certification row.
 
     side: of each staged row. The texts of certification rows stand in memory, those of training rows a group at a
     time. The training copy is what goes (`building.certify` speaks of unique units): which rows certify does not
     depend on it, and neither does any label. later: return the certification rows instead, by what training rows show
-    alone (see `over_time.py`).
+    alone (see `over_time.py`). store: of the media that rows name; media are compared where a row has no text.
     """
     fields = [field.name for field in schema.inputs if kind(field.kind).is_prose]
     train, certification = side == TRAIN, side == CERTIFICATION
-    if not fields or not train.any() or not certification.any():
+    if not train.any() or not certification.any():
         return np.zeros(0, np.int64)
+    if not fields:
+        rows, others = (certification, train) if later else (train, certification)
+        return near_media_rows(staged, media_fields(schema.inputs), rows, others, store)
     used = np.flatnonzero(train if later else train | certification)
     step = max(len(used) // _SAMPLE, 1)
     sampled = np.zeros(len(side), dtype=bool)

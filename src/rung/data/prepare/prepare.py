@@ -71,7 +71,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         units = drawn_units(keys, sides.rule, f"{product.data.identity} -> {product.data.target}")
         require_blocks(units[: marks.base][sides.side == CERTIFICATION], sides.rule, found[0][0].name)
         sides = with_joined(sides, keys, marks, lock)
-        sides = _without_near_copies(sides, keys, folder / _STAGED, schema, task)
+        sides = _without_near_copies(sides, keys, (folder / _STAGED, schema, store), task)
         keys = replace(keys, unit=units)
         names = list(intake.targets)
         final, unread = _described(folder / _STAGED, schema, task, sides, (keys, names, product))
@@ -162,11 +162,15 @@ def _sides(
     return overlay.finish(decide(keys, product, base, lock, task.repeats_are_copies, task.unit), keys, lock)
 
 
-def _without_near_copies(sides: Sides, keys: Keys, staged: Path, schema: Schema, task: Task) -> Sides:
+def _without_near_copies(
+    sides: Sides, keys: Keys, table: tuple[Path, Schema, BlobStore], task: Task
+) -> Sides:
     """Return the sides without near duplicates of the other side; over time, cases that only look alike all count."""
     if sides.is_over_time and not task.repeats_are_copies:
         return sides
-    return sides.without(near_copies(staged, schema, certifying(sides.side), sides.is_over_time), keys)
+    staged, schema, store = table
+    copies = near_copies(staged, schema, certifying(sides.side), store, sides.is_over_time)
+    return sides.without(copies, keys)
 
 
 def _counts(sides: Sides) -> dict[str, int]:

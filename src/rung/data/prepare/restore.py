@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from rung.core.blobs import BlobStore
 from rung.core.errors import RunError
-from rung.core.kind import SourcePlace, kind
+from rung.core.kind import kind
+from rung.core.source_place import SourcePlace
 from rung.core.spec.product import Product
 from rung.core.task import Task
 from rung.core.types import Row

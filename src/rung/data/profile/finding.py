@@ -13,15 +13,17 @@ MOST_EVIDENCE = 200
 
 @dataclass(frozen=True)
 class Evidence:
-    """A training row that shows it. note: what in the row shows it, such as its label."""
+    """A training row that shows it. note: what in the row shows it, such as its label. thumbnails: data URIs."""
 
     file: str
     row: int
     excerpt: str
     note: str = ""
+    thumbnails: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        return {"file": self.file, "row": self.row, "excerpt": self.excerpt, "note": self.note}
+        found = {"file": self.file, "row": self.row, "excerpt": self.excerpt, "note": self.note}
+        return found | ({"thumbnails": list(self.thumbnails)} if self.thumbnails else {})
 
 
 @dataclass(frozen=True)

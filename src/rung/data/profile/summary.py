@@ -61,8 +61,12 @@ def survey(
     target: str,
     task: Task,
     most_rows: int,
+    open_every: int = 1,
 ) -> Survey:
-    """Return what the first rows hold, read as the task would read them."""
+    """Return what the first rows hold, read as the task would read them.
+
+    open_every: of so many files of media one is opened; the others are told by their hash.
+    """
     parse = task.parse_target
     fields = [(f.name, kind(f.kind)) for f in task.schema(tuple(inputs), []).inputs]
     place = source.place(BlobStore(Path(), Path()), Path())
@@ -80,6 +84,7 @@ def survey(
             counts["unreadable"] += 1
             counts["undecodable"] += row.problem.startswith("undecodable")
             continue
+        place.opens_media = counts["rows"] % open_every == 0
         values, problem = parse_inputs(fields, row.values, place)
         if problem:
             counts["unreadable"] += 1

@@ -11,19 +11,23 @@ from typing import Any
 import numpy as np
 
 from rung.core import registry
-from rung.core.excerpt import excerpt
+from rung.core.excerpt import excerpt, thumbnails
 from rung.core.kind import kind
 from rung.core.spec.product import Product
 from rung.core.task import Task
 from rung.core.types import Columns, Dataset, Examples, Row
 from rung.data.prepare.cleaning_log import chain_of
 from rung.data.prepare.fingerprint import sources
+from rung.data.prepare.near_media import media_fields, near_pairs, near_vectors
 from rung.data.prepare.parquet import read_examples, read_sample
 from rung.data.profile.finding import MOST_EVIDENCE, Evidence
 from rung.data.sources.read import Source, read_rows
+from rung.modalities.text.near_duplicates import DuplicatePairs, MinHasher, near_duplicate_pairs
 
 # A check that reads every character looks at so many rows, spread evenly over the table.
 SAMPLE = 100_000
+# Texts from which shingles get their weights.
+_HASHED = 50_000
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,17 @@ class View:
     def text_fields(self) -> list[str]:
         """Return the names of the fields that hold text."""
         return [field.name for field in self.dataset.schema.inputs if kind(field.kind).is_prose]
+
+    @cached_property
+    def near_duplicates(self) -> DuplicatePairs:
+        """Return the near duplicates among all training rows: of their texts, or of their media where they have none."""
+        train, fields = self.all_train, self.text_fields
+        if fields:
+            texts = joined(train.inputs, fields)
+            return near_duplicate_pairs(MinHasher([texts[i] for i in spread(len(texts), _HASHED)]), texts)
+        media = media_fields(train.schema.inputs)
+        left, right = near_pairs(media, near_vectors(media, train.inputs))
+        return DuplicatePairs(left, right, np.ones(len(left), np.float32))
 
     @cached_property
     def labels(self) -> list[str]:
@@ -117,7 +132,9 @@ def evidence(
     """Return these training rows as evidence, at most MOST_EVIDENCE of them."""
     files = examples.files or [""] * len(examples)
     return tuple(
-        Evidence(files[i], int(examples.rows[i]), excerpt(examples, i), note(i))
+        Evidence(
+            files[i], int(examples.rows[i]), excerpt(examples, i), note(i), tuple(thumbnails(examples, i))
+        )
         for i in map(int, indices[:MOST_EVIDENCE])
     )
 

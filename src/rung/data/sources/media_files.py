@@ -10,7 +10,8 @@ from typing import Any
 
 from rung.core.blobs import MemoryStore, blob_of_file, content_hash
 from rung.core.errors import DataError
-from rung.core.kind import MediaKind, SourcePlace
+from rung.core.kind import MediaKind
+from rung.core.source_place import SourcePlace
 from rung.core.types import Row
 from rung.data.sources.rows import Table
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rung.core.blobs import BlobStore
 from rung.core.errors import DataError
-from rung.core.kind import SourcePlace
+from rung.core.source_place import SourcePlace
 from rung.core.spec.source_names import short_name
 from rung.core.types import Row
 from rung.data.sources.locate import open_tables

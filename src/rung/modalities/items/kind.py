@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rung.core.errors import InputError
-from rung.core.kind import NUMBER, Kind, Reader, Scale, SourcePlace
+from rung.core.kind import NUMBER, Kind, Reader, Scale
+from rung.core.source_place import SourcePlace
 from rung.core.types import Field
 
 

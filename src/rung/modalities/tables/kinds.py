@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from rung.core.blobs import MediaResolver
-from rung.core.kind import CATEGORY, NUMBER, Kind, Reader, Scale, SourcePlace
+from rung.core.kind import CATEGORY, NUMBER, Kind, Reader, Scale
+from rung.core.source_place import SourcePlace
 from rung.core.types import Field
 from rung.modalities.tables.fast_parsing import (
     category_reader,

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rung.core.errors import InputError
-from rung.core.kind import LENGTH, MAX_CHARS, SCRIPT, Kind, Reader, Scale, SourcePlace
+from rung.core.kind import LENGTH, MAX_CHARS, SCRIPT, Kind, Reader, Scale
+from rung.core.source_place import SourcePlace
 from rung.core.types import Field
 from rung.modalities.text.drift_statistics import TextDriftModel
 from rung.modalities.text.ngrams import normalize_text
