@@ -158,7 +158,7 @@ def test_a_held_journal_is_503_and_readyz_says_so(opened):
         holder.execute("begin immediate")
         reply = server.client.post(URL, json=ASK)
         assert reply.status_code == 503 and reply.headers["retry-after"] == "2"
-        assert "holds the journal" in reply.json()["problem"]
+        assert "has locked the journal" in reply.json()["problem"]
         assert server.client.get("/healthz").status_code == 200
         assert server.client.get("/readyz").status_code == 503
         holder.execute("rollback")
