@@ -187,13 +187,14 @@ def _of_units(held: Sequence[str], units: Sequence[str]) -> list[int]:
 
 def scores(evaluation: Evaluation, metrics: Sequence[Metric], examples: Examples) -> dict[str, float]:
     """Return each metric's value on the held-out rows."""
-    rows = scored_rows(evaluation, examples)
+    rows = scored_rows(evaluation, examples, *metrics)
     return {m.name: round(scored.score(m, rows), 5) for m in metrics}
 
 
-def scored_rows(evaluation: Evaluation, examples: Examples) -> ScoredRows:
-    """Return the held-out rows with their answers, as metrics take them."""
-    inputs = take_rows(examples.inputs, evaluation.rows)
+def scored_rows(evaluation: Evaluation, examples: Examples, *metrics: Metric) -> ScoredRows:
+    """Return the held-out rows with their answers; with their inputs, if one of these metrics reads them."""
+    read = any(metric.reads_inputs for metric in metrics)
+    inputs = take_rows(examples.inputs, evaluation.rows) if read else {}
     return ScoredRows(evaluation.truths, evaluation.answers, examples.schema, evaluation.units, inputs)
 
 
@@ -201,14 +202,14 @@ def first_fold_score(evaluation: Evaluation, metric: Metric, examples: Examples)
     """Return the score on the first fold's held-out rows alone: where its learning curve ends."""
     places = [place for place, row in enumerate(evaluation.rows) if row in evaluation.first]
     places = places or list(range(len(evaluation.rows)))
-    return scored.score(metric, scored_rows(evaluation, examples).take(places))
+    return scored.score(metric, scored_rows(evaluation, examples, metric).take(places))
 
 
 def interval(
     evaluation: Evaluation, metric: Metric, examples: Examples, confidence: float
 ) -> tuple[float, float]:
     """Return a two-sided interval of the score for the leaderboard: an estimate, not a certificate."""
-    rows, units = scored_rows(evaluation, examples), evaluation.units
+    rows, units = scored_rows(evaluation, examples, metric), evaluation.units
     if isinstance(metric, MeanMetric) and len(set(units)) == len(units):
         values = scored.values(metric, rows)
         mean, n = float(values.mean()), len(values)
@@ -238,7 +239,7 @@ def predicted_bound(
 
     A margin shrinks with the square root of the number of units. sampling: how the units came about.
     """
-    rows = scored_rows(evaluation, examples)
+    rows = scored_rows(evaluation, examples, metric)
     score, here = scored.mean_over_units(metric, rows), scored.bound(metric, rows, alpha, sampling)
     scale = math.sqrt(len(set(evaluation.units)) / max(units, 1))
     return Bound(score - (score - here.value) * scale, here.exact)
