@@ -212,7 +212,7 @@ def test_a_plan_tells_labels_from_numbers(credit_csv, sugar):
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_the_plan_of_a_table_speaks_of_rows_and_columns(credit_csv, lang):
     from rung.pages.plan import render_plan
-    from rung.pages.plan_words import readiness_lines, task_lines
+    from rung.pages.plan_text import readiness_lines, task_lines
 
     found = plan(credit_csv).as_dict()
     lines = [*task_lines(found, lang), *(line for _, line in readiness_lines(found, lang))]

@@ -9,39 +9,39 @@ from rich.console import Console
 from rich.table import Table
 
 from rung.core.messages import say
-from rung.pages import plan_words as words
+from rung.pages import plan_text
 
 _SIGNS = {"go": ("✓", "green"), "slow": ("!", "yellow"), "stop": ("✗", "red")}
 
 
 def print_plan(console: Console, plan: Mapping[str, Any], lang: str) -> None:
     """Print overview, readiness, ladder, bar and duties."""
-    console.print(words.source_text(plan, lang), markup=False)
+    console.print(plan_text.source_text(plan, lang), markup=False)
     _print_heading(console, say("scene.title", lang))
-    for line in [*words.task_lines(plan, lang), *words.driver_lines(plan, lang)]:
+    for line in [*plan_text.task_lines(plan, lang), *plan_text.driver_lines(plan, lang)]:
         console.print(f"  {line}", markup=False)
     _print_heading(console, say("ready.title", lang))
-    for light, line in words.readiness_lines(plan, lang):
+    for light, line in plan_text.readiness_lines(plan, lang):
         sign, colour = _SIGNS[light]
         console.print(f"  [{colour}]{sign}[/{colour}] ", end="")
         console.print(line, markup=False)
     _print_heading(console, say("ladder.title", lang))
-    console.print(_table(words.ladder_head(plan, lang), words.ladder_rows(plan, lang)))
-    for note in words.ladder_notes(plan, lang):
+    console.print(_table(plan_text.ladder_head(plan, lang), plan_text.ladder_rows(plan, lang)))
+    for note in plan_text.ladder_notes(plan, lang):
         console.print(f"  {note}", markup=False, style="dim")
     _print_heading(console, say("yourbar.title", lang))
-    for line in words.bar_lines(plan, lang):
+    for line in plan_text.bar_lines(plan, lang):
         console.print(f"  {line}", markup=False)
     console.print(
-        _table([say("yourbar.quality", lang), say("yourbar.rows", lang)], words.rows_needed(plan, lang))
+        _table([say("yourbar.quality", lang), say("yourbar.rows", lang)], plan_text.rows_needed(plan, lang))
     )
-    console.print(f"  {words.certification_rows(plan, lang)}", markup=False)
+    console.print(f"  {plan_text.certification_rows(plan, lang)}", markup=False)
     _print_heading(console, say("duties.title", lang))
-    for kind, lines in words.regulation_lines(plan, lang):
+    for kind, lines in plan_text.regulation_lines(plan, lang):
         console.print(f"  {kind}", style="bold", markup=False)
         for line in lines:
             console.print(f"    {line}", markup=False)
-    for line in words.regulation_notes(plan, lang):
+    for line in plan_text.regulation_notes(plan, lang):
         console.print(f"  {line}", markup=False, style="dim")
 
 

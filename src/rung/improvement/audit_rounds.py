@@ -1,24 +1,25 @@
-"""Which served rows certify: rounds of a random audit, formed before anybody looks at a row.
+"""Audit rounds: random samples of served rows that certify a challenger, fixed before anybody sees a row.
 
-Why a round is a fair sample
-----------------------------
-A text (or row of a table) that is served belongs to the audit or not by a keyed hash of its content: HMAC with the
-journal's own random key, which no caller knows. So nobody can send rows into it or keep them out of it, neither model nor
-people have a say, and a text that comes a thousand times is audited or not as one. What is in the audit never trains,
-however often it is corrected. The claim is about different texts, as for every certificate.
+Why a round is a random sample
+------------------------------
+Whether a served text (or row of a table) belongs to the audit depends on a keyed hash of its content: HMAC with the journal's
+random key, which no caller knows. Nobody can send rows into the audit or keep them out of it, neither model nor reviewers
+influence it, and repeated texts count as one. Rows of the audit never train, even if they are corrected. As for every
+certificate, the claim is about distinct texts.
 
-Audited texts are numbered in the order in which they first came. Round r is the next so many of them, and is written into
-`audit_rounds.jsonl` when it is full, before it counts: which rows it has goes by hash and time of arrival alone.
-A round counts when *every* row of it is decided; what is put off comes back, so hard rows cannot be left out.
-Rounds count from the oldest unused one on, without gaps: one that looks hard cannot be passed by.
+Audited texts are numbered in the order of their first arrival. A round consists of the next `size` of them and is written
+to `audit_rounds.jsonl` when it is full, before it is used, so its rows depend on hash and time of arrival only. A round is
+usable when *every* row of it is decided. Skipped rows are shown again, so hard rows cannot be left out. Rounds are used from
+the oldest unused one on, without gaps, so a hard round cannot be left out.
 
-*When to stop.* People see the texts (no model's answer to them) and could stop when rounds were easy. Rounds are used in
-ones, twos, fours: each such stop that was passed over is paid for like a look that failed (`data.audit` does the same).
+*Optional stopping.* Reviewers see the texts, without a model's answer, and could stop after easy rounds. Rounds are used in
+numbers of 1, 2, 4, ...: each smaller number at which one could have stopped is charged as a failed look
+(`data.labels.audit_sample` does the same).
 
-*Rows that cannot be told*, and rows whose input was erased or has expired by the time of the look, are left out and
-counted. `rung improve` says how many.
+*Rows that nobody can label*, and rows whose input was erased or has expired by the time of the look, are left out and
+counted; `rung improve` reports their number.
 
-Corrections and queue picks are chosen rows: they never get here.
+Corrections and rows chosen by a query strategy are selected rows: they are never part of the audit.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ FILE_NAME = "audit_rounds.jsonl"
 
 @dataclass(frozen=True)
 class AuditRound:
-    """predictions, units: of its rows, in the order they came. at: when the first and the last came."""
+    """predictions, units: of its rows, in the order of arrival. since, until: times of the first and the last arrival."""
 
     number: int
     product: str
@@ -51,13 +52,13 @@ class AuditRound:
 
 
 def is_audited(salt: bytes, unit: str, share: float) -> bool:
-    """Return whether a unit (16 hex digits) belongs to the audit. salt: the journal's."""
+    """Return whether a unit (16 hex digits) belongs to the audit. salt: of the journal."""
     digest = hmac.digest(salt, b"audit:" + unit.encode(), hashlib.sha256)
     return int.from_bytes(digest[:8], "big") < share * 2.0**64
 
 
 def read_rounds(folder: Path, product: str) -> list[AuditRound]:
-    """Return the rounds of a product, the oldest first; raises RungError for a line that cannot be read."""
+    """Return the rounds of a product, oldest first; raises RungError for a line that cannot be read."""
     path = folder / FILE_NAME
     if not path.is_file():
         return []
@@ -69,7 +70,7 @@ def read_rounds(folder: Path, product: str) -> list[AuditRound]:
                 **raw | {"predictions": tuple(raw["predictions"]), "units": tuple(raw["units"])}
             )
         except (ValueError, TypeError, KeyError):
-            fix = "Put back a copy: without it nobody knows which rows were drawn."
+            fix = "Restore a backup: without the file it is unknown which rows were drawn."
             raise RungError("this line cannot be read", f"{path.name}, line {number}", fix) from None
         if item.product == product:
             found.append(item)
@@ -79,10 +80,10 @@ def read_rounds(folder: Path, product: str) -> list[AuditRound]:
 def form_rounds(
     folder: Path, product: str, arrived: Sequence[tuple[str, str, float]], size: int
 ) -> tuple[list[AuditRound], list[str]]:
-    """Return all rounds, new ones written down first, and the predictions that wait for the next one to fill.
+    """Write new full rounds; return all rounds, and the predictions that wait for the next round to fill.
 
-    arrived: (prediction, unit, time) of audited rows in the order they came, each unit once, those of earlier rounds
-    perhaps among them.
+    arrived: (prediction, unit, time) of audited rows, in the order of arrival, each unit once. Rows of earlier rounds may be
+    among them.
     """
     known = read_rounds(folder, product)
     taken = {unit for one in known for unit in one.units}
@@ -98,9 +99,9 @@ def form_rounds(
 def usable_rounds(
     rounds: Sequence[AuditRound], decided: Iterable[str], lock: CertificateLock
 ) -> list[AuditRound]:
-    """Return the rounds that may certify now: unused, whole, without gaps, and 1, 2, 4, ... of them; [] when there are none.
+    """Return the rounds that may certify now: the 1, 2, 4, ... oldest unused ones that are decided; [] if there are none.
 
-    decided: predictions that people have decided, or that nobody can any more.
+    decided: predictions that reviewers have decided, or whose input can no longer be read.
     """
     unused = unused_rounds(rounds, lock)
     done = set(decided)
@@ -111,12 +112,12 @@ def usable_rounds(
 
 
 def unused_rounds(rounds: Sequence[AuditRound], lock: CertificateLock) -> list[AuditRound]:
-    """Return the rounds at which no certificate and no check has looked."""
+    """Return the rounds that no certificate and no paired test has used."""
     return [one for one in rounds if not lock.earlier(one.units)]
 
 
 def charge_optional_stopping(rounds: Sequence[AuditRound], lock: CertificateLock, confidence: float) -> None:
-    """Write each smaller number of rounds at which one could have stopped into the lock as a look that failed."""
+    """Record each smaller number of rounds at which one could have stopped as a failed look in the lock."""
     stop = 1
     while stop < len(rounds):
         units = [unit for one in rounds[:stop] for unit in one.units]

@@ -1,8 +1,8 @@
-"""Which feedback may be learned: what certifies stays out, what is contradicted or odd is put aside, nobody floods.
+"""Filter feedback before training: reject rows that certify, contradicted and unlikely labels, and a flood by one author.
 
-Put aside is not lost: feedback stays in the journal, and what was put aside is listed with its reason. Somebody else who
-agrees, or a reviewer, brings it back at the next improvement. These rules keep honest noise and clumsy attacks out; they are
-no proof. What keeps a worse model from serving is the gate (`loop.gate`), whatever was learned.
+Rejected feedback stays in the journal and is listed with its reason. If another author agrees, or a reviewer confirms it, it is
+accepted at the next improvement. These rules keep out honest noise and simple attacks; they prove nothing. The
+non-inferiority test (`improvement.noninferiority_test`) keeps a worse model from serving, whatever it was trained on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-# Fewer rows of a label the model does not know teach it nothing.
+# A new label with fewer rows than this is not learned.
 MIN_ROWS_OF_NEW_LABEL = 5
 CERTIFIES, UNKNOWN_LABEL, CONTRADICTED, OUTLIER, AUTHOR_SHARE, TOO_FEW = (
     "certifies", "unknown_label", "contradicted", "outlier", "author_share", "too_few",
@@ -22,7 +22,7 @@ REASONS = (CERTIFIES, UNKNOWN_LABEL, CONTRADICTED, OUTLIER, AUTHOR_SHARE, TOO_FE
 
 @dataclass(frozen=True)
 class Vote:
-    """What one author says of one text now. text: its hash. is_reviewer: said with a key that may review."""
+    """The latest answer of one author for one text. text: its hash. is_reviewer: given with a key that may review."""
 
     prediction: str
     text: str
@@ -33,7 +33,7 @@ class Vote:
 
 @dataclass(frozen=True)
 class ResolvedFeedback:
-    """One text to learn, or to put aside. authors: who said so; reviewed: they may review."""
+    """The label of one text, to accept or reject. authors: those who gave it. is_reviewed: they are reviewers."""
 
     prediction: str
     text: str
@@ -44,20 +44,20 @@ class ResolvedFeedback:
 
 @dataclass(frozen=True)
 class FilterResult:
-    """What is learned, and what was put aside by reason."""
+    """Accepted feedback, and rejected feedback by reason."""
 
     accepted: tuple[ResolvedFeedback, ...]
     rejected: Mapping[str, tuple[ResolvedFeedback, ...]] = field(default_factory=dict)
 
     def counts(self) -> dict[str, int]:
-        """Return reason -> texts put aside."""
+        """Return reason -> number of rejected texts."""
         return {reason: len(self.rejected.get(reason, ())) for reason in REASONS if self.rejected.get(reason)}
 
 
 @dataclass(frozen=True)
 class FilterRules:
-    """labels: that may be learned; None: any answer (a number). known: labels the champion knows. sure, author_share: see
-    `core.improve_spec`."""
+    """allowed_labels: None for any answer (numbers). known_labels: of the champion. confidence_threshold, max_author_share:
+    `sure` and `author_share` of `core.spec.improve`."""
 
     allowed_labels: Collection[Any] | None
     known_labels: Collection[Any]
@@ -71,52 +71,54 @@ def filter_feedback(
     excluded: Collection[str],
     rules: FilterRules,
 ) -> FilterResult:
-    """Return what may be learned of the feedback.
+    """Return the accepted and the rejected feedback, in the order of text hashes.
 
-    opinions: at most one an author and text. answers: text -> what the champion answered, and how probable it found that.
-    barred: texts that certify, or may. The order of what comes back goes by the texts' hashes.
+    votes: at most one per author and text. predictions: text -> the champion's answer and its probability. excluded: texts
+    that certify or may certify.
     """
     by_text: dict[str, list[Vote]] = {}
-    for opinion in votes:
-        by_text.setdefault(opinion.text, []).append(opinion)
-    aside: dict[str, list[ResolvedFeedback]] = {}
-    learned: list[ResolvedFeedback] = []
+    for vote in votes:
+        by_text.setdefault(vote.text, []).append(vote)
+    rejected: dict[str, list[ResolvedFeedback]] = {}
+    accepted: list[ResolvedFeedback] = []
     for text in sorted(by_text):
-        said = by_text[text]
-        # Whoever may review outweighs whoever may only predict.
-        weighty = [opinion for opinion in said if opinion.is_reviewer] or said
-        authors = tuple(sorted({opinion.author for opinion in weighty}))
+        every = by_text[text]
+        # Votes of reviewers override those of other authors.
+        decisive = [vote for vote in every if vote.is_reviewer] or every
+        authors = tuple(sorted({vote.author for vote in decisive}))
         found = ResolvedFeedback(
-            weighty[0].prediction, text, weighty[0].label, authors, weighty[0].is_reviewer
+            decisive[0].prediction, text, decisive[0].label, authors, decisive[0].is_reviewer
         )
-        reason = _rejection_reason(found, weighty, predictions.get(text), excluded, rules)
-        (aside.setdefault(reason, []) if reason else learned).append(found)
-    learned, over = _limit_author_shares(learned, rules.max_author_share)
-    aside.setdefault(AUTHOR_SHARE, []).extend(over)
-    counts = Counter(item.label for item in learned) if rules.allowed_labels is not None else Counter()
+        reason = _rejection_reason(found, decisive, predictions.get(text), excluded, rules)
+        (rejected.setdefault(reason, []) if reason else accepted).append(found)
+    accepted, over = _limit_author_shares(accepted, rules.max_author_share)
+    rejected.setdefault(AUTHOR_SHARE, []).extend(over)
+    counts = Counter(item.label for item in accepted) if rules.allowed_labels is not None else Counter()
     few = {
         label for label, n in counts.items() if label not in rules.known_labels and n < MIN_ROWS_OF_NEW_LABEL
     }  # fmt: skip
-    aside.setdefault(TOO_FEW, []).extend(item for item in learned if item.label in few)
-    learned = [item for item in learned if item.label not in few] if few else learned
-    return FilterResult(tuple(learned), {reason: tuple(items) for reason, items in aside.items() if items})
+    rejected.setdefault(TOO_FEW, []).extend(item for item in accepted if item.label in few)
+    accepted = [item for item in accepted if item.label not in few] if few else accepted
+    return FilterResult(
+        tuple(accepted), {reason: tuple(items) for reason, items in rejected.items() if items}
+    )
 
 
 def _rejection_reason(
     found: ResolvedFeedback,
-    said: Sequence[Vote],
+    votes: Sequence[Vote],
     prediction: tuple[Any, float] | None,
     excluded: Collection[str],
     rules: FilterRules,
 ) -> str:
-    """Return why a text is put aside; "" when it is not."""
+    """Return why a text is rejected; "" if it is accepted."""
     if found.text in excluded:
         return CERTIFIES
-    if len({opinion.label for opinion in said}) > 1:
+    if len({vote.label for vote in votes}) > 1:
         return CONTRADICTED
     if rules.allowed_labels is not None and found.label not in rules.allowed_labels:
         return UNKNOWN_LABEL
-    alone = len(found.authors) == 1 and not said[0].is_reviewer
+    alone = len(found.authors) == 1 and not votes[0].is_reviewer
     if (
         alone
         and prediction is not None
@@ -128,20 +130,20 @@ def _rejection_reason(
 
 
 def _limit_author_shares(
-    learned: list[ResolvedFeedback], share: float
+    accepted: list[ResolvedFeedback], share: float
 ) -> tuple[list[ResolvedFeedback], list[ResolvedFeedback]]:
-    """Return the texts, and those beyond an author's share. What several authors agree on is nobody's alone.
+    """Return the accepted texts, and those beyond the maximum share of an author. Texts with several authors always count.
 
-    Reviewers have no share to exceed: the team gave them their keys, and most teams have one. Nor has an author who is the
-    only one: there is nobody to be outweighed. For both the gate has the word.
+    The limit does not apply to reviewers, who got their keys from the team and are often the only one, nor to a single
+    author. In both cases the non-inferiority test decides.
     """
     own: dict[str, list[ResolvedFeedback]] = {}
-    for item in learned:
+    for item in accepted:
         if len(item.authors) == 1 and not item.is_reviewed:
             own.setdefault(item.authors[0], []).append(item)
-    free = len(learned) - sum(map(len, own.values()))
+    free = len(accepted) - sum(map(len, own.values()))
     if share >= 1.0 or (len(own) < 2 and not free):
-        return learned, []
+        return accepted, []
     allowed = {author: len(items) for author, items in own.items()}
     while True:
         total = sum(allowed.values()) + free
@@ -152,6 +154,6 @@ def _limit_author_shares(
             allowed[author] = min(
                 int(share / (1 - share) * (total - allowed[author]) + 1e-9), allowed[author] - 1
             )
-    # Texts stand in the order of their hashes, which has nothing to do with what they say.
+    # Texts are in the order of their hashes, which is independent of their content.
     beyond = {item.text for author, items in own.items() for item in items[max(allowed[author], 0) :]}
-    return [i for i in learned if i.text not in beyond], [i for i in learned if i.text in beyond]
+    return [i for i in accepted if i.text not in beyond], [i for i in accepted if i.text in beyond]

@@ -1,1 +1,1 @@
-"""The pages people read before and after a build: plan.html and report.html, each one file without a link out."""
+"""HTML pages of plans, reports, drift and value: each is one file that loads nothing else."""

@@ -1,4 +1,4 @@
-"""Charts as inline SVG: title and description for who cannot see them, colours from the page's own style."""
+"""Charts as inline SVG, with title and description for screen readers and colours from the page's style sheet."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 from rung.core.messages import significant
 
 _WIDTH, _HEIGHT = 460, 300
-# A bin of fewer rows is drawn small and grey: its place may be chance.
+# A bin of fewer rows is drawn small and grey, because its position may be due to chance.
 FEW_ROWS = 10
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 14, 46
 
 
 @dataclass(frozen=True)
 class ChartLabels:
-    """What a chart says: its name, what is to be seen in it, and its two axes."""
+    """The texts of a chart: title, description and the names of its axes."""
 
     title: str
     description: str
@@ -28,7 +28,7 @@ class ChartLabels:
 
 @dataclass(frozen=True)
 class _Scale:
-    """Maps values to pixels, on a logarithmic axis if asked."""
+    """Maps values to pixels. log: on a logarithmic axis."""
 
     low: float
     high: float
@@ -42,19 +42,19 @@ class _Scale:
 
 
 def pareto_chart(
-    points: Sequence[Mapping[str, Any]], words: ChartLabels, bar: float | None, higher: bool
+    points: Sequence[Mapping[str, Any]], labels: ChartLabels, bar: float | None, higher: bool
 ) -> str:
-    """Return quality against price, price on a log axis, the rungs nothing beats joined by a line.
+    """Return a scatter plot of score against price, on a logarithmic axis, with the Pareto front as a line.
 
-    points: name, price, score, low and high of the score, won. bar: the level asked for, drawn dashed.
+    points: name, price, score, low and high of the score, won, floor. bar: the required level, drawn dashed.
     """
     prices = [max(p["price"], 1e-12) for p in points]
     x = _Scale(10 ** math.floor(math.log10(min(prices))), 10 ** (math.floor(math.log10(max(prices))) + 1),
                _LEFT, _WIDTH - _RIGHT, log=True)  # fmt: skip
-    # The floor would press all others together: where it lies far below, it is drawn at the lower edge.
+    # The floor does not set the scale: if it lies far below, it is drawn at the lower edge.
     told = [p for p in points if not p["floor"]] or points
     y = _score_scale([v for p in told for v in (p["low"], p["high"])] + ([] if bar is None else [bar]))
-    parts = [_axes(x, y, words, _decade_ticks(x), "${}")]
+    parts = [_axes(x, y, labels, _decade_ticks(x), "${}")]
     if bar is not None:
         parts.append(_line("bar", _LEFT, y(bar), _WIDTH - _RIGHT, y(bar)))
     places = [(x(max(p["price"], 1e-12)), y(min(max(p["score"], y.low), y.high))) for p in points]
@@ -63,7 +63,7 @@ def pareto_chart(
         path = " ".join("{},{}".format(*places[points.index(p)]) for p in best)
         parts.append(f'<polyline class="front" points="{path}"/>')
     taken = [(at - 7, top - 7, at + 7, top + 7) for at, top in places]
-    # The lines of intervals are taken too.
+    # Names must not cover the lines of intervals either.
     for p, (at, _) in zip(points, places, strict=True):
         if y.low <= p["score"] <= y.high:
             taken.append((at - 2, y(p["high"]), at + 2, y(p["low"])))
@@ -75,11 +75,11 @@ def pareto_chart(
         parts.append(f'<circle class="dot {kind}" cx="{at}" cy="{top}" r="{6.5 if p["won"] else 5}"/>')
         name = p["name"] if inside else f"{p['name']} {'↓' if p['score'] < y.low else '↑'} {p['score']:.2f}"
         parts.append(_point_label(name, at, top, taken, strong=p["won"]))
-    return _svg(words, "".join(parts))
+    return _svg(labels, "".join(parts))
 
 
 def _pareto_front(points: Sequence[Mapping[str, Any]], higher: bool) -> list[Mapping[str, Any]]:
-    """Return the points that no other beats in price and quality at once, cheapest first."""
+    """Return the Pareto front, cheapest first."""
     sign = 1 if higher else -1
     found: list[Mapping[str, Any]] = []
     for point in sorted(points, key=lambda p: (p["price"], -sign * p["score"])):
@@ -91,7 +91,7 @@ def _pareto_front(points: Sequence[Mapping[str, Any]], higher: bool) -> list[Map
 def _point_label(
     name: str, at: float, top: float, taken: list[tuple[float, float, float, float]], strong: bool
 ) -> str:
-    """Return a point's name at the free place nearest to it, and note that place as taken."""
+    """Return a point's name at the nearest free place, and add that place to `taken`."""
     shown = name if len(name) <= 24 else name[:23] + "…"
     wide = 7.3 * len(shown) + (6 if strong else 0)
     places = [
@@ -113,26 +113,26 @@ def _point_label(
     return f'<text class="{"strong" if strong else ""}" x="{left:.1f}" y="{base:.1f}">{escape(shown)}</text>'
 
 
-def line_chart(points: Sequence[tuple[float, float]], words: ChartLabels, bar: float | None) -> str:
-    """Return points joined by a line over rows (a learning curve), with the level asked for dashed."""
+def line_chart(points: Sequence[tuple[float, float]], labels: ChartLabels, bar: float | None) -> str:
+    """Return points (rows, value) joined by a line, such as a learning curve. bar: the required level, drawn dashed."""
     rows = [x for x, _ in points]
     x = _Scale(0, _round_up(max(rows)), _LEFT, _WIDTH - _RIGHT)
     y = _score_scale([v for _, v in points] + ([] if bar is None else [bar]))
     ticks = [(v, f"{v:,.0f}") for v in _round_ticks(0, x.high, 4)]
-    parts = [_axes(x, y, words, ticks)]
+    parts = [_axes(x, y, labels, ticks)]
     if bar is not None:
         parts.append(_line("bar", _LEFT, y(bar), _WIDTH - _RIGHT, y(bar)))
     parts.append('<polyline class="line" points="' + " ".join(f"{x(a)},{y(b)}" for a, b in points) + '"/>')
     parts += [f'<circle class="dot" cx="{x(a)}" cy="{y(b)}" r="5"/>' for a, b in points]
-    return _svg(words, "".join(parts))
+    return _svg(labels, "".join(parts))
 
 
-def reliability_diagram(bins: Sequence[Mapping[str, Any]], words: ChartLabels) -> str:
-    """Return how often answers were right against how sure they were; bars behind show where the rows are."""
+def reliability_diagram(bins: Sequence[Mapping[str, Any]], labels: ChartLabels) -> str:
+    """Return accuracy against confidence per bin, with bars for the number of rows."""
     x, y = _Scale(0, 1, _LEFT, _WIDTH - _RIGHT), _Scale(0, 1, _HEIGHT - _BOTTOM, _TOP)
     most = max(b["rows"] for b in bins)
     ticks = [(v / 5, f"{v * 20}%") for v in range(6)]
-    parts = [_axes(x, y, words, ticks, ticks_y=ticks), _line("ideal", x(0), y(0), x(1), y(1))]
+    parts = [_axes(x, y, labels, ticks, ticks_y=ticks), _line("ideal", x(0), y(0), x(1), y(1))]
     for b in bins:
         top = y(b["rows"] / most * 0.3)
         parts.append(f'<rect class="share" x="{x(b["low"])}" y="{top}" width="{x(b["high"]) - x(b["low"]) - 1:.1f}" '
@@ -143,20 +143,20 @@ def reliability_diagram(bins: Sequence[Mapping[str, Any]], words: ChartLabels) -
     for b in bins:
         kind, radius = ("dot", 5) if b["rows"] >= FEW_ROWS else ("dot beaten", 3.5)
         parts.append(f'<circle class="{kind}" cx="{x(b["sure"])}" cy="{y(b["right"])}" r="{radius}"/>')
-    return _svg(words, "".join(parts))
+    return _svg(labels, "".join(parts))
 
 
-def confusion_matrix(matrix: Sequence[Sequence[int]], labels: Sequence[str], words: ChartLabels) -> str:
-    """Return a confusion matrix: rows the truth, columns the answer, shade the share of the row."""
-    size = len(labels)
+def confusion_matrix(matrix: Sequence[Sequence[int]], class_names: Sequence[str], labels: ChartLabels) -> str:
+    """Return a heat map: rows are true class_names, columns are answers, the shade is the share of the row."""
+    size = len(class_names)
     left, top = 112, 112
-    # Few names lean, many stand upright; leaning ones need room at the right.
+    # Few names are slanted, many are vertical; slanted names need space on the right.
     turn, room = (-55, 44) if size <= 8 else (-90, 4)
     cell = (_WIDTH - left - room) / size
     font = max(min(cell * 0.42, 15.0), 7.5)
     small = f' font-size="{min(max(cell * 0.8, 9), 13):.1f}"'
     parts = []
-    for i, label in enumerate(labels):
+    for i, label in enumerate(class_names):
         middle = (i + 0.5) * cell
         name = escape(_shorten(label, 13))
         parts.append(f'<text class="end" x="{left - 6}" y="{top + middle + 4:.1f}"{small}>{name}</text>')
@@ -175,20 +175,20 @@ def confusion_matrix(matrix: Sequence[Sequence[int]], labels: Sequence[str], wor
                 on = " on" if shade > 0.62 else ""
                 parts.append(f'<text class="mid{on}" font-size="{font:.1f}" x="{at + cell / 2:.1f}" '
                              f'y="{down + cell / 2 + font * 0.36:.1f}">{number}</text>')  # fmt: skip
-    parts.append(f'<text class="dim" x="4" y="{top - 6}">{escape(words.y)}</text>')
+    parts.append(f'<text class="dim" x="4" y="{top - 6}">{escape(labels.y)}</text>')
     parts.append(
-        f'<text class="dim end" x="{_WIDTH - 4}" y="{top + size * cell + 18:.0f}">{escape(words.x)}</text>'
+        f'<text class="dim end" x="{_WIDTH - 4}" y="{top + size * cell + 18:.0f}">{escape(labels.x)}</text>'
     )
-    return _svg(words, "".join(parts), round(top + size * cell + 26))
+    return _svg(labels, "".join(parts), round(top + size * cell + 26))
 
 
 def _shorten(name: str, most: int) -> str:
-    """Return a name's two ends when it is long: labels often differ at the end."""
+    """Return a long name as its beginning and end, because class_names often differ at the end."""
     return name if len(name) <= most else f"{name[: most // 2]}…{name[-(most // 2) :]}"
 
 
-def bar_chart(values: Sequence[tuple[str, float]], words: ChartLabels) -> str:
-    """Return one horizontal bar a value, its number at the end."""
+def bar_chart(values: Sequence[tuple[str, float]], labels: ChartLabels) -> str:
+    """Return one horizontal bar per (name, value), with the value at its end."""
     height = 24
     most = max((value for _, value in values), default=1) or 1
     parts = []
@@ -201,31 +201,31 @@ def bar_chart(values: Sequence[tuple[str, float]], words: ChartLabels) -> str:
             f'<rect class="cell" fill-opacity=".75" x="150" y="{top + 2}" width="{max(long, 1):.1f}" height="16"/>'
         )
         parts.append(f'<text x="{155 + long:.1f}" y="{top + 14}">{value:,.0f}</text>')
-    return _svg(words, "".join(parts), len(values) * height + 12)
+    return _svg(labels, "".join(parts), len(values) * height + 12)
 
 
 def multi_line_chart(
-    series: Sequence[tuple[str, Sequence[tuple[float, float]]]], words: ChartLabels, top: float
+    series: Sequence[tuple[str, Sequence[tuple[float, float]]]], labels: ChartLabels, top: float
 ) -> str:
-    """Return named lines over rows, with what 1 means dashed; the first is drawn strong. Values are cut off at `top`."""
+    """Return named lines over rows, the first one emphasised, with a dashed line at 1. Values are clipped at `top`."""
     x = _Scale(0, _round_up(max(rows for _, points in series for rows, _ in points)), _LEFT, _WIDTH - _RIGHT)
     y = _Scale(0, top, _HEIGHT - _BOTTOM, _TOP)
     ticks = [(v, f"{v:,.0f}") for v in _round_ticks(0, x.high, 4)]
     ticks_y = [(v, f"{v * 100:.0f}%") for v in _round_ticks(0, top, 4)]
-    parts = [_axes(x, y, words, ticks, ticks_y=ticks_y), _line("bar", _LEFT, y(1), _WIDTH - _RIGHT, y(1))]
+    parts = [_axes(x, y, labels, ticks, ticks_y=ticks_y), _line("bar", _LEFT, y(1), _WIDTH - _RIGHT, y(1))]
     taken: list[tuple[float, float, float, float]] = []
     for nth, (name, points) in reversed(list(enumerate(series))):
         path = " ".join(f"{x(rows)},{y(min(max(value, 0), top))}" for rows, value in points)
         parts.append(f'<polyline class="{"front" if nth else "line"}" points="{path}"/>')
         rows, value = points[-1]
         parts.append(_point_label(name, x(rows), y(min(max(value, 0), top)), taken, strong=nth == 0))
-    return _svg(words, "".join(parts))
+    return _svg(labels, "".join(parts))
 
 
 def cost_chart(
-    series: Sequence[tuple[str, Sequence[tuple[float, float]]]], words: ChartLabels, now: float | None
+    series: Sequence[tuple[str, Sequence[tuple[float, float]]]], labels: ChartLabels, now: float | None
 ) -> str:
-    """Return named costs over volumes, both axes logarithmic; the first line is ours, a line may have no name. now: a volume to mark."""
+    """Return costs over volumes on logarithmic axes. The first series is the product; a name may be empty. now: a volume to mark."""
     volumes = [at for _, points in series for at, _ in points]
     costs = [max(cost, 1e-9) for _, points in series for _, cost in points]
     x = _Scale(min(volumes), max(volumes), _LEFT + 8, _WIDTH - _RIGHT, log=True)
@@ -236,7 +236,7 @@ def cost_chart(
         _TOP,
         log=True,
     )
-    parts = [_axes(x, y, words, _decade_ticks(x), ticks_y=_decade_ticks(y))]
+    parts = [_axes(x, y, labels, _decade_ticks(x), ticks_y=_decade_ticks(y))]
     if now is not None and x.low <= now <= x.high:
         parts.append(_line("bar", x(now), _TOP, x(now), _HEIGHT - _BOTTOM))
     taken: list[tuple[float, float, float, float]] = []
@@ -244,16 +244,16 @@ def cost_chart(
         path = " ".join(f"{x(at)},{y(max(cost, 1e-9))}" for at, cost in points)
         parts.append(f'<polyline class="{"front" if nth else "line"}" points="{path}"/>')
         if name:
-            # Ours is named where it begins, above all others there.
+            # The product's line is labelled near its beginning, where it lies above the others.
             at, cost = points[-1] if nth else points[len(points) // 4]
             parts.append(_point_label(name, x(at), y(max(cost, 1e-9)), taken, strong=nth == 0))
-    return _svg(words, "".join(parts))
+    return _svg(labels, "".join(parts))
 
 
 def paired_bar_chart(
-    values: Sequence[tuple[str, float | None, float]], words: ChartLabels, legend: tuple[str, str]
+    values: Sequence[tuple[str, float | None, float]], labels: ChartLabels, legend: tuple[str, str]
 ) -> str:
-    """Return for each name two bars, what was expected (None: nothing) and what is seen, as shares of 1."""
+    """Return two bars per name, the expected share (None: no bar) and the observed share."""
     height, left = 34, 150
     most = max((max(a or 0.0, b) for _, a, b in values), default=1.0) or 1.0
     parts = [
@@ -273,21 +273,21 @@ def paired_bar_chart(
             parts.append(
                 f'<text class="dim" x="{left + long + 5:.1f}" y="{top + down + 10}">{share * 100:.1f}%</text>'
             )
-    return _svg(words, "".join(parts), len(values) * height + 26)
+    return _svg(labels, "".join(parts), len(values) * height + 26)
 
 
-def _svg(words: ChartLabels, inner: str, height: int = _HEIGHT) -> str:
+def _svg(labels: ChartLabels, inner: str, height: int = _HEIGHT) -> str:
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(words.title)}. {escape(words.description)}">'
-        f"<title>{escape(words.title)}</title><desc>{escape(words.description)}</desc>{inner}</svg>"
+        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(labels.title)}. {escape(labels.description)}">'
+        f"<title>{escape(labels.title)}</title><desc>{escape(labels.description)}</desc>{inner}</svg>"
     )
 
 
 def _axes(
-    x: _Scale, y: _Scale, words: ChartLabels, ticks: Sequence[tuple[float, str]], form: str = "{}",
+    x: _Scale, y: _Scale, labels: ChartLabels, ticks: Sequence[tuple[float, str]], form: str = "{}",
     ticks_y: Sequence[tuple[float, str]] | None = None,
 ) -> str:  # fmt: skip
-    """Return grid, ticks and the names of both axes."""
+    """Return the grid, ticks and names of both axes."""
     floor = _HEIGHT - _BOTTOM
     parts = []
     digits = 0 if y.high - y.low > 2 else 2 if y.high - y.low > 0.045 else 3
@@ -299,8 +299,8 @@ def _axes(
         side = "end" if value == ticks[-1][0] and len(name) > 3 else "mid"
         parts.append(f'<text class="dim {side}" x="{x(value)}" y="{floor + 17}">{form.format(name)}</text>')
     parts.append(_line("axis", _LEFT, floor, _WIDTH - _RIGHT, floor))
-    parts.append(f'<text class="dim end" x="{_WIDTH - _RIGHT}" y="{floor + 36}">{escape(words.x)}</text>')
-    parts.append(f'<text class="dim" x="4" y="{floor + 36}">↑ {escape(words.y)}</text>')
+    parts.append(f'<text class="dim end" x="{_WIDTH - _RIGHT}" y="{floor + 36}">{escape(labels.x)}</text>')
+    parts.append(f'<text class="dim" x="4" y="{floor + 36}">↑ {escape(labels.y)}</text>')
     return "".join(parts)
 
 
@@ -313,7 +313,7 @@ def _score_scale(values: Sequence[float]) -> _Scale:
 
 
 def _round_ticks(low: float, high: float, parts: int) -> list[float]:
-    """Return round values between two ends, about as many as asked for."""
+    """Return round values between `low` and `high`, about `parts` of them."""
     raw = (high - low) / parts or 1.0
     size = 10 ** math.floor(math.log10(raw))
     step = min((s * size for s in (1, 2, 2.5, 5, 10)), key=lambda s: abs(s - raw))
@@ -322,7 +322,7 @@ def _round_ticks(low: float, high: float, parts: int) -> list[float]:
 
 
 def _round_up(value: float) -> float:
-    """Return the next round number, so that a scale ends on a tick."""
+    """Return the next round number, so that the scale ends at a tick."""
     steps = _round_ticks(0, value, 4)
     step = steps[1] - steps[0] if len(steps) > 1 else value
     return math.ceil(value / step - 1e-9) * step

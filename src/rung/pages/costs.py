@@ -1,4 +1,4 @@
-"""The section on money: serving a month at N requests a day, against a large language model, and the break-even."""
+"""The report's section on costs: serving per month by requests a day, large language models, and the break-even."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DEFAULT_REQUESTS = 10_000
 
 
 def costs_section(report: Mapping[str, Any], lang: str) -> str:
-    """Return the section: a table that stands without script, and a field that adds a row of one's own with it."""
+    """Return the section: a table that works without JavaScript, and a field that adds a row with it."""
     facts = report.get("costs")
     if not facts:
         return ""
@@ -45,12 +45,12 @@ def _llm_text(facts: Mapping[str, Any], lang: str) -> str:
 
 
 def _extra(facts: Mapping[str, Any]) -> float:
-    """Return what GPUs and services take for 1,000 answers; reports of version 0.1 know neither."""
+    """Return the price of GPUs and services for 1,000 answers; 0 in reports of version 0.1."""
     return float(facts.get("extra_usd_per_1k", 0.0))
 
 
 def _cpu_seconds(facts: Mapping[str, Any]) -> float:
-    """Return processor seconds of 1,000 answers, from their price."""
+    """Return the CPU seconds of 1,000 answers, from their price."""
     per_second = facts["usd_per_core_month"] / (30 * 86_400)
     return float(max(facts["usd_per_1k"] - _extra(facts), 0.0) / per_second) if per_second else 0.0
 
@@ -61,7 +61,7 @@ def _monthly_cost(facts: Mapping[str, Any], requests: int) -> float:
 
 
 def break_even_requests(facts: Mapping[str, Any], usd_per_1k: float) -> int | None:
-    """Return the requests a day from which our machine costs less a month than that price; None when never."""
+    """Return the fewest requests a day at which serving costs less than `usd_per_1k`; None if it never does."""
     core, saved = facts["usd_per_core_month"], usd_per_1k - _extra(facts)
     requests = math.ceil(core / 30 / saved * 1000) if saved > 0 else 0
     if not requests or _monthly_cost(facts, requests) > requests * 30 / 1000 * usd_per_1k + 1e-9:

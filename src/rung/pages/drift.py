@@ -1,4 +1,4 @@
-"""drift.html from the report of `rung drift`: what changed, since when, how sure that is, and what to do."""
+"""Render drift.html from the report of `rung drift`: what changed, since when, the evidence, and what to do."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from rung.core.messages import count, day, join_list, join_sentences, percent, s
 from rung.pages.charts import ChartLabels, multi_line_chart, paired_bar_chart
 from rung.pages.elements import box, bullets, figure, page, paragraph, section, table, text
 
-# Lines and comparisons that a page shows.
+# Most lines and comparisons on a page.
 _MAX_LINES, _MAX_COMPARISONS = 5, 6
 _Y_LIMIT = 2.0
 
 
 def render(report: Mapping[str, Any], lang: str = "en") -> str:
-    """Return the page. Everything it shows stands in the report; names from data are escaped."""
+    """Return the page. It shows only what is in the report; names from data are escaped."""
     title = say("drift.page_title", lang, product=report["model"])
     lead = [f"<h1>{text(title)}</h1>", paragraph(say("drift.title", lang), "lead")]
     lead.append(
@@ -33,7 +33,7 @@ def render(report: Mapping[str, Any], lang: str = "en") -> str:
 
 
 def verdict(report: Mapping[str, Any], lang: str) -> list[str]:
-    """Return the answer in a few sentences: drift or none, of what, since when."""
+    """Return sentences on whether there is drift, in what, and since when."""
     period = report["period"]
     if not period["rows"]:
         return [say("drift.nothing", lang)]
@@ -49,7 +49,7 @@ def verdict(report: Mapping[str, Any], lang: str) -> list[str]:
 
 
 def remarks(report: Mapping[str, Any], lang: str) -> list[str]:
-    """Return what the answer rests on, and what could not be looked at."""
+    """Return sentences on the data and the error rate, and on what could not be tested."""
     period, feedback = report["period"], report["feedback"]
     found = []
     if period["rows"]:
@@ -76,17 +76,17 @@ def remarks(report: Mapping[str, Any], lang: str) -> list[str]:
 
 
 def test_name(test: Mapping[str, Any], lang: str) -> str:
-    """Return what a test watches, in words."""
+    """Return the display name of a test."""
     return say(f"drift.what.{test['what']}", lang, name=test["name"])
 
 
 def reference_name(what: str, rows: int, lang: str) -> str:
-    """Return what a period's rows are held against."""
+    """Return the display name of what a period's rows are compared with."""
     return say(f"drift.against_{what}", lang, n=rows)
 
 
 def observed_mean(test: Mapping[str, Any], lang: str) -> str:
-    """Return the mean that was seen and the interval that was expected; "" for other tests and before the first row."""
+    """Return the observed mean and the expected interval; "" for rank tests and before the first row."""
     if test.get("mean") is None:
         return ""
     mean, low, high = (percent(test[key], 1) for key in ("mean", "low", "high"))
@@ -94,12 +94,12 @@ def observed_mean(test: Mapping[str, Any], lang: str) -> str:
 
 
 def alarm_state(test: Mapping[str, Any], lang: str) -> str:
-    """Return whether a test alarmed."""
+    """Return the state of a test as text: alarm or quiet."""
     return say("drift.alarm" if test["alarmed"] else "drift.quiet", lang)
 
 
 def format_evidence(powers: float) -> str:
-    """Return evidence, in powers of ten, as a factor: 1.3, 40, 10^6."""
+    """Return evidence as a factor: 1.3, 40, 10^6. powers: its log10."""
     return f"10^{powers:.0f}" if powers >= 4 else significant(max(10**powers, 0.01), 2)
 
 

@@ -1,4 +1,4 @@
-"""The few elements both pages are made of. Every text that comes in is escaped here."""
+"""HTML elements of all pages. Every text is escaped here."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from rung.core.messages import say
 
 
 class Html(str):
-    """HTML that is ready: `text` leaves it as it is."""
+    """Finished HTML, which `text` does not escape."""
 
     __slots__ = ()
 
 
 def text(words: object) -> str:
-    """Return a text as HTML: escaped, with `code` in code marks."""
+    """Return a text as HTML: escaped, with `code` in code elements."""
     if isinstance(words, Html):
         return words
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(str(words)))
 
 
 def paragraph(words: str, kind: str = "") -> str:
-    """Return a paragraph; nothing for no words."""
+    """Return a paragraph; "" for an empty text."""
     return f"<p{_class(kind)}>{text(words)}</p>" if words else ""
 
 
 def bullets(lines: Sequence[str]) -> str:
-    """Return an unordered list; nothing for no lines."""
+    """Return an unordered list; "" for no lines."""
     return "<ul>" + "".join(f"<li>{text(line)}</li>" for line in lines) + "</ul>" if lines else ""
 
 
 def box(inner: str, kind: str) -> str:
-    """Return ready HTML set apart; kind: good, bad or warn."""
+    """Return HTML in a coloured box. kind: good, bad, warn or plain."""
     return f'<div class="box {kind}">{inner}</div>'
 
 
 def section(name: str, title: str, *parts: str) -> str:
-    """Return a section with its heading and anchor; nothing when all parts are empty."""
+    """Return a section with heading and anchor; "" when all parts are empty."""
     inner = "\n".join(filter(None, parts))
     return f'<section id="{name}"><h2>{text(title)}</h2>\n{inner}</section>' if inner else ""
 
 
 def cards(items: Iterable[tuple[str, str, str]]) -> str:
-    """Return (name, value, remark) as a row of cards."""
+    """Return a row of cards. items: (name, value, remark)."""
     shown = "".join(
         f"<div><dt>{text(name)}</dt><dd>{text(value)}<small>{text(remark)}</small></dd></div>"
         for name, value, remark in items
@@ -64,7 +64,7 @@ def table(
     kind: str = "",
     winner: str | None = None,
 ) -> str:
-    """Return a table whose first column names the row. It scrolls by itself where the screen is narrow."""
+    """Return a table whose first column is the header of the row. It scrolls horizontally on narrow screens."""
     top = "".join(f'<th scope="col">{text(name)}</th>' for name in head)
     body = "".join(
         f"<tr{_class('winner' if winner is not None and row[0] == winner else '')}>"
@@ -82,8 +82,7 @@ def _cell(words: str) -> str:
 
 
 def pictures(uris: Iterable[str], words: str) -> str:
-    """Return thumbnails that are data URIs of images; others are passed over. words: what they show, for those who cannot
-    see them."""
+    """Return thumbnails of the data URIs of images; other addresses are ignored. words: the alternative text."""
     alt = escape(words)
     return "".join(
         f'<img class="thumb" src="{escape(uri)}" alt="{alt}" title="{alt}" loading="lazy">'
@@ -93,23 +92,23 @@ def pictures(uris: Iterable[str], words: str) -> str:
 
 
 def figure(picture: str, source: str, numbers: str, lang: str) -> str:
-    """Return a picture with a caption that says from which rows it comes, and its numbers as a table behind it."""
+    """Return a chart with a caption, and its values as a collapsible table."""
     return f"<figure>{picture}<figcaption>{text(source)}</figcaption>{collapsible(say('page.numbers', lang), numbers)}</figure>"
 
 
 def collapsible(summary: str, inner: str) -> str:
-    """Return ready HTML that opens on a click or a key."""
+    """Return HTML that opens on a click or a key."""
     return f"<details><summary>{text(summary)}</summary>{inner}</details>"
 
 
 @cache
 def asset(name: str) -> str:
-    """Return a file that stands beside this one."""
+    """Return the content of a file of this package."""
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
 def page(lang: str, title: str, sections: Sequence[str], script: str = "") -> str:
-    """Return a whole document. Its policy allows our own style and script by their hash, and nothing from outside."""
+    """Return a complete document. Its content security policy allows only its own style and script, by their hash."""
     style = asset("page.css")
     policy = f"default-src 'none'; img-src data:; style-src '{_hash(style)}'"
     if script:
@@ -128,7 +127,7 @@ def page(lang: str, title: str, sections: Sequence[str], script: str = "") -> st
 
 
 def contents(names: Iterable[tuple[str, str]], lang: str) -> str:
-    """Return links to the sections of the page."""
+    """Return the table of contents. names: (anchor, title)."""
     links = "".join(f'<li><a href="#{name}">{text(title)}</a></li>' for name, title in names)
     return f'<nav aria-label="{escape(say("page.contents", lang))}"><ul>{links}</ul></nav>'
 

@@ -1,4 +1,4 @@
-"""What is wrong with the data, on the page of the report and as lines for a terminal."""
+"""Findings of the data checks, for the report and for the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BOX = {"stop": "bad", "warn": "warn", "info": "plain"}
 
 
 def findings_section(report: Mapping[str, Any], lang: str) -> str:
-    """Return the section of the report; nothing for a report made before there were checks."""
+    """Return the section of the report; "" for a report without checks."""
     found = report.get("findings")
     if found is None:
         return ""
@@ -25,7 +25,7 @@ def findings_section(report: Mapping[str, Any], lang: str) -> str:
 
 
 def finding_text(finding: Mapping[str, Any], lang: str) -> dict[str, str]:
-    """Return the name, what it is, what it costs and the remedy, in a language; a plugin's own where none is known."""
+    """Return name, what, cost and remedy of a finding. Texts of a plugin's check come from the finding itself."""
     values = {**finding["values"], "n": finding["rows"], "of": finding["of"]}
     key = f"finding.{finding['check']}"
     if not has_message(f"{key}.what", lang):
@@ -75,7 +75,7 @@ def _finding_box(finding: Mapping[str, Any], lang: str) -> str:
 
 
 def _method(models: Mapping[str, str], left_out: Mapping[str, str], lang: str) -> str:
-    """Return which models a finding comes from, and which were left out because their weights are not here."""
+    """Return the models that a finding comes from, and those left out because their weights are not installed."""
     named = [
         say("finding.read_with", lang, rung=rung, weights=weights) if weights else rung
         for rung, weights in models.items()
@@ -95,7 +95,7 @@ def _method(models: Mapping[str, str], left_out: Mapping[str, str], lang: str) -
 
 
 def _side_texts(sides: Sequence[Mapping[str, Any]], lang: str) -> dict[str, str]:
-    """Return which rows differ and by which words, of a finding about sides."""
+    """Return which parts of the data differ, and by which words."""
     told, by = [], []
     for side in sides:
         others = say(f"finding.side.{side['side']}", lang)

@@ -1,4 +1,4 @@
-"""The sections on quality: where the winner errs, how sure it is, whether more rows help, and why it answers so."""
+"""The report's sections on quality: errors, calibration, learning curve and explanations of the winner."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from rung.core.messages import join_sentences, metric_name, percent, say
 from rung.pages.charts import ChartLabels, confusion_matrix, line_chart, reliability_diagram
 from rung.pages.elements import box, collapsible, figure, paragraph, pictures, section, table, text
 
-# A heat map of more classes cannot be read; the most confused ones are shown then.
+# A heat map of more classes is not readable: then only the most confused ones are shown.
 _MAX_CLASSES = 20
-# Up to so many classes the picture leaves room for a table beside it.
+# Up to this number of classes there is space for a table beside the heat map.
 _MAX_CLASSES_BESIDE = 10
-# Mistakes shown at once, and characters of each; the others open on a click.
+# Number of mistakes that are always visible, and characters of each.
 _MAX_MISTAKES, _EXCERPT_CHARS = 6, 160
 
 
 def errors_section(report: Mapping[str, Any], lang: str) -> str:
-    """Return the confusion matrix, the pairs that are mixed up most, and the surest mistakes."""
+    """Return the confusion matrix, the most confused pairs, and the mistakes with the highest confidence."""
     details, source = report["details"], evaluation_source(report, lang)
     return section(
         "errors",
@@ -29,7 +29,7 @@ def errors_section(report: Mapping[str, Any], lang: str) -> str:
 
 
 def evaluation_source(report: Mapping[str, Any], lang: str, key: str = "page.source") -> str:
-    """Return from which rows the figures come, in words: those of the winner, or with `page.source_all` of all."""
+    """Return the sentence on which rows the figures come from, of the winner or, with `page.source_all`, of all rungs."""
     winner = next((t for t in report["trials"] if t["rung"] == report["winner"]), None)
     if winner is None:
         return ""
@@ -55,7 +55,7 @@ def _confusion(details: Mapping[str, Any], source: str, lang: str) -> str:
     if len(labels) > _MAX_CLASSES:
         note = say("errors.many", lang, shown=_MAX_CLASSES, n=len(labels))
         matrix, labels = _most_confused(matrix, labels)
-    words = ChartLabels(
+    chart = ChartLabels(
         say("errors.matrix", lang), say("errors.matrix_alt", lang, n=len(labels)),
         say("errors.answer", lang), say("errors.truth", lang),
     )  # fmt: skip
@@ -67,7 +67,7 @@ def _confusion(details: Mapping[str, Any], source: str, lang: str) -> str:
         [say("errors.corner", lang), *labels, say("errors.right", lang)], rows, say("errors.matrix", lang)
     )
     picture = figure(
-        confusion_matrix(matrix, labels, words),
+        confusion_matrix(matrix, labels, chart),
         join_sentences(lang, say("errors.read", lang), source),
         numbers,
         lang,
@@ -133,7 +133,7 @@ def calibration_section(report: Mapping[str, Any], lang: str) -> str:
 def _reliability_figure(found: Mapping[str, Any] | None, source: str, lang: str) -> str:
     if not found:
         return f"<div>{paragraph(say('certainty.none', lang))}</div>"
-    words = ChartLabels(
+    chart = ChartLabels(
         say("certainty.diagram", lang), say("certainty.alt", lang, error=percent(found["error"], 1)),
         say("certainty.sure", lang), say("certainty.right", lang),
     )  # fmt: skip
@@ -151,12 +151,12 @@ def _reliability_figure(found: Mapping[str, Any] | None, source: str, lang: str)
         lang, say("certainty.read", lang, error=percent(found["error"], 1)), say("certainty.few", lang)
     )
     picture = figure(
-        reliability_diagram(found["bins"], words),
+        reliability_diagram(found["bins"], chart),
         join_sentences(lang, read, source),
-        table(head, rows, words.title),
+        table(head, rows, chart.title),
         lang,
     )
-    return f"<div><h3>{text(words.title)}</h3>{picture}</div>"
+    return f"<div><h3>{text(chart.title)}</h3>{picture}</div>"
 
 
 def _learning_curve_figure(report: Mapping[str, Any], lang: str) -> str:
@@ -174,17 +174,17 @@ def _learning_curve_figure(report: Mapping[str, Any], lang: str) -> str:
     gain = (points[-1][1] - points[-2][1]) * (1 if higher else -1)
     helps = "curve.rises" if gain > 0.01 else "curve.creeps" if gain > 0.002 else "curve.flat"
     verdict = say(helps, lang, gain=f"{gain * 100:+.1f}", few=points[-2][0], many=points[-1][0])
-    words = ChartLabels(
+    chart = ChartLabels(
         say("curve.title", lang), verdict, say("curve.rows", lang), metric_name(curve["metric"], lang),
     )  # fmt: skip
     rows = [[f"{rows:,}", f"{score:.4f}"] for rows, score in points]
     source = say("curve.source", lang, n=curve["test_rows"], rung=report["winner"])
-    numbers = table([words.x, words.y], rows, words.title)
-    return f"<div>{heading}{figure(line_chart(points, words, level), join_sentences(lang, verdict, source), numbers, lang)}</div>"
+    numbers = table([chart.x, chart.y], rows, chart.title)
+    return f"<div>{heading}{figure(line_chart(points, chart, level), join_sentences(lang, verdict, source), numbers, lang)}</div>"
 
 
 def explanations_section(report: Mapping[str, Any], lang: str) -> str:
-    """Return the words that speak for each label, and mistakes with the words that led to them."""
+    """Return the most important words of each label, and mistakes with the words that caused them."""
     found = report.get("study", {}).get("why")
     if not found or not (found["rows"] or found["examples"]):
         return section("why", say("why.title", lang), paragraph(say("why.none", lang)))
@@ -222,7 +222,7 @@ def _example(example: Mapping[str, Any], lang: str) -> str:
 
 
 def advice_section(report: Mapping[str, Any], lang: str) -> str:
-    """Return what to do next; words of an older report, without keys, as they stand."""
+    """Return the advice. Reports of older versions contain it as text."""
     items = report.get("advice_items")
     if items is None:
         lines = list(report["advice"])

@@ -1,4 +1,4 @@
-"""report.html from report.json: one self-contained page for the person who decides, in English or Chinese."""
+"""Render report.html from report.json: one self-contained page, in English or Chinese."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from rung.core.messages import (
     significant,
 )
 from rung.pages.charts import ChartLabels, bar_chart, pareto_chart
+from rung.pages.cleaning import cleaning_tables
 from rung.pages.costs import costs_section
 from rung.pages.elements import (
     asset,
@@ -33,7 +34,6 @@ from rung.pages.elements import (
     text,
 )
 from rung.pages.findings import findings_section
-from rung.pages.mended import cleaning_tables
 from rung.pages.quality import (
     advice_section,
     calibration_section,
@@ -45,7 +45,7 @@ from rung.pages.tables import tables_section
 
 
 def render(report: Mapping[str, Any], lang: str = "en") -> str:
-    """Return the page. Everything it shows stands in report.json; what a user's data contributes is escaped."""
+    """Return the page. It shows only what is in report.json; texts from the user's data are escaped."""
     sections = {
         "leaderboard": _leaderboard(report, lang),
         "certificate": _certificate(report, lang),
@@ -75,7 +75,7 @@ def _winner(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def bar_text(report: Mapping[str, Any], lang: str) -> str:
-    """Return the bar as accuracy ≥ 0.93; in Chinese 准确率 ≥ 0.93."""
+    """Return the bar, such as accuracy ≥ 0.93; in Chinese 准确率 ≥ 0.93."""
     shown = [
         f"{metric_name(c['metric'], lang)} {'≥' if 'at_least' in c else '≤'} {c.get('at_least', c.get('at_most')):g}"
         for c in report["bar"]
@@ -84,7 +84,7 @@ def bar_text(report: Mapping[str, Any], lang: str) -> str:
 
 
 def _header(report: Mapping[str, Any], lang: str) -> str:
-    """Return the product in a sentence, the verdict and the five numbers people ask for first."""
+    """Return the product in a sentence, the verdict and the five key figures."""
     winner = _winner(report)
     labels = report["details"].get("labels") or list(report["data"]["labels"])
     what = say_or(f"task.{report['task']}.title", lang, report.get("title", report["task"]))
@@ -111,7 +111,7 @@ def _header(report: Mapping[str, Any], lang: str) -> str:
 
 
 def _is_certificate_not_requested(report: Mapping[str, Any]) -> bool:
-    """Return whether no certificate was asked for; random rows that wait for a label are asked for."""
+    """Return whether no certificate was requested. Random rows that wait for labels count as requested."""
     return report["data"]["certification"] == 0 and not report["data"].get("audit", {}).get("wanted")
 
 
@@ -136,7 +136,7 @@ def _key_figures(
 
 
 def trial_status(name: str, lang: str) -> str:
-    """Return the status of a trial in words."""
+    """Return the display name of a trial's status."""
     return say_or(f"status.{name.replace(' ', '_')}", lang, name)
 
 
@@ -165,7 +165,7 @@ def _leaderboard(report: Mapping[str, Any], lang: str) -> str:
 
 
 def _figures(t: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    """Return the cells of a trial's scores and measurements: empty ones for a rung that failed."""
+    """Return the cells of a trial's scores and measurements; empty cells for a failed rung."""
     if not t["scores"]:
         return [""] * (len(names) + 8)
     return [
@@ -177,7 +177,7 @@ def _figures(t: Mapping[str, Any], names: Sequence[str]) -> list[str]:
 
 
 def _price_parts(report: Mapping[str, Any], lang: str) -> str:
-    """Return what prices are made of, where it is not the processor alone."""
+    """Return the components of the prices, if they include more than the CPU."""
     prices = [(t["rung"], t.get("price") or {}) for t in report["trials"]]
     return "".join(
         paragraph(
@@ -190,7 +190,7 @@ def _price_parts(report: Mapping[str, Any], lang: str) -> str:
 
 
 def _failures(report: Mapping[str, Any], lang: str) -> str:
-    """Return why rungs were left out after they were begun."""
+    """Return why rungs were left out after they had started."""
     failed = [t for t in report["trials"] if t["status"] == "failed"]
     return "".join(
         paragraph(say("board.failed", lang, rung=t["rung"], problem=t["problem"]), "note") for t in failed
@@ -210,7 +210,7 @@ def _pareto(report: Mapping[str, Any], source: str, lang: str) -> str:
         return ""
     higher = "at_least" in condition
     level = condition["at_least" if higher else "at_most"]
-    words = ChartLabels(
+    chart = ChartLabels(
         say("pareto.title", lang),
         say("pareto.alt", lang, n=len(points), level=f"{level:g}"),
         say("pareto.price", lang),
@@ -221,19 +221,19 @@ def _pareto(report: Mapping[str, Any], source: str, lang: str) -> str:
         for p in points
     ]
     numbers = table(
-        [say("board.rung", lang), words.x, words.y, say("board.interval", lang)], rows, words.title
+        [say("board.rung", lang), chart.x, chart.y, say("board.interval", lang)], rows, chart.title
     )
     picture = figure(
-        pareto_chart(points, words, level, higher),
+        pareto_chart(points, chart, level, higher),
         join_sentences(lang, say("pareto.read", lang), source),
         numbers,
         lang,
     )
-    return f"<h3>{text(words.title)}</h3>{picture}"
+    return f"<h3>{text(chart.title)}</h3>{picture}"
 
 
 def certificate_claim(report: Mapping[str, Any], lang: str) -> str:
-    """Return the certificate's claim in a language, from its facts; an older certificate's words as they stand."""
+    """Return the certificate's claim. Certificates of older versions contain it as text."""
     certificate = report["certificate"]
     if "of" not in certificate:
         return str(certificate["claim"])
@@ -322,15 +322,15 @@ def _data(report: Mapping[str, Any], lang: str) -> str:
     classes = ""
     if data["labels"]:
         most = sorted(data["labels"].items(), key=lambda item: -item[1])
-        words = ChartLabels(say("data.classes", lang), say("data.classes_alt", lang, n=len(most)), "", "")
+        chart = ChartLabels(say("data.classes", lang), say("data.classes_alt", lang, n=len(most)), "", "")
         numbers = table(
             [say("why.label", lang), say("page.rows", lang)],
             [[k, f"{v:,}"] for k, v in most],
-            words.title,
+            chart.title,
             kind="",
         )
-        picture = figure(bar_chart(most[:20], words), say("data.classes_note", lang), numbers, lang)
-        classes = f"<div><h3>{text(words.title)}</h3>{picture}</div>"
+        picture = figure(bar_chart(most[:20], chart), say("data.classes_note", lang), numbers, lang)
+        classes = f"<div><h3>{text(chart.title)}</h3>{picture}</div>"
     read = table([say("data.what", lang), say("page.rows", lang)], rows, say("data.caption", lang))
     return section(
         "data",

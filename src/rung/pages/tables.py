@@ -1,4 +1,4 @@
-"""The section on tables: thresholds with their costs, which columns matter, how answers move, the worst misses."""
+"""The report's section for tables: thresholds with costs, feature importance, partial dependence, largest errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ALT = {"gain": "tables.gain_alt", "pr": "tables.pr_alt"}
 
 
 def tables_section(report: Mapping[str, Any], lang: str) -> str:
-    """Return the section; "" for a product that has none of it."""
+    """Return the section; "" for a product without these results."""
     details, study = report["details"], report.get("study", {})
     parts = [
         _thresholds(details.get("thresholds"), report, lang),
@@ -59,14 +59,14 @@ def _curve(points: Any, which: str, lang: str) -> str:
     if len(pairs) < 2:
         return ""
     x, y = ("gain_x", "gain_y") if which == "gain" else ("recall", "precision")
-    words = ChartLabels(
+    chart = ChartLabels(
         say(f"tables.{which}", lang),
         say(_ALT[which], lang),
         say(f"tables.{x}", lang),
         say(f"tables.{y}", lang),
     )
-    numbers = table([words.x, words.y], [[percent(a, 1), percent(b, 1)] for a, b in pairs], words.title)
-    return f"<div><h4>{text(words.title)}</h4>{figure(line_chart(pairs, words, None), words.description, numbers, lang)}</div>"
+    numbers = table([chart.x, chart.y], [[percent(a, 1), percent(b, 1)] for a, b in pairs], chart.title)
+    return f"<div><h4>{text(chart.title)}</h4>{figure(line_chart(pairs, chart, None), chart.description, numbers, lang)}</div>"
 
 
 def _importance(found: Mapping[str, Any] | None, lang: str) -> str:

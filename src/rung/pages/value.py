@@ -1,4 +1,4 @@
-"""value.html from the report of `rung value`: what a month costs and brings, and against what."""
+"""Render value.html from the report of `rung value`: monthly cost and value, compared with large language models."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rung.pages.elements import box, page, paragraph, section, table, text
 MonthlyCost = Callable[[Mapping[str, Any], float], float]
 
 
-def render(report: Mapping[str, Any], month_cost: MonthlyCost, lang: str = "en") -> str:
-    """Return the page. month_cost: what a month of so many requests costs, as the report's figures say."""
+def render(report: Mapping[str, Any], monthly_cost: MonthlyCost, lang: str = "en") -> str:
+    """Return the page. monthly_cost: returns the cost of a month with a number of requests, from the report."""
     title = say("value.page_title", lang, product=report["model"])
     kind = "warn"
     if report["value"] and "net_per_month" in report["value"]:
@@ -24,11 +24,11 @@ def render(report: Mapping[str, Any], month_cost: MonthlyCost, lang: str = "en")
         paragraph(first, "lead"),
         box("".join(map(paragraph, more)), kind) if more else "",
     ]
-    return page(lang, title, ["\n".join(top), _models(report, month_cost, lang), _sources(report, lang)])
+    return page(lang, title, ["\n".join(top), _models(report, monthly_cost, lang), _sources(report, lang)])
 
 
 def summary(report: Mapping[str, Any], lang: str) -> list[str]:
-    """Return the figures in sentences."""
+    """Return the figures as sentences."""
     if not report["rows"]:
         return [say("value.nothing", lang)]
     month = report["per_month"]
@@ -47,7 +47,7 @@ def summary(report: Mapping[str, Any], lang: str) -> list[str]:
 
 
 def llm_lines(report: Mapping[str, Any], lang: str) -> list[str]:
-    """Return what large language models would have cost, in lines."""
+    """Return the cost of large language models as sentences."""
     llm = report["llm"]
     if llm is None:
         return [say("value.no_llm", lang)] if report["rows"] else []
@@ -108,7 +108,7 @@ def _llm_text(llm: Mapping[str, Any], lang: str) -> str:
     )  # fmt: skip
 
 
-def _models(report: Mapping[str, Any], month_cost: MonthlyCost, lang: str) -> str:
+def _models(report: Mapping[str, Any], monthly_cost: MonthlyCost, lang: str) -> str:
     llm, month = report["llm"], report["per_month"]
     if llm is None:
         return section("llm", say("value.llm_title", lang), *map(paragraph, llm_lines(report, lang)))
@@ -128,15 +128,15 @@ def _models(report: Mapping[str, Any], month_cost: MonthlyCost, lang: str) -> st
     numbers = table(head, rows, say("value.caption", lang), winner=own[0])
     volumes = [10.0**power for power in range(2, 8)]
     fine = [10 ** (power / 10) for power in range(20, 71)]
-    series = [(say("value.own", lang), [(at, month_cost(report, at)) for at in fine])]
+    series = [(say("value.own", lang), [(at, monthly_cost(report, at)) for at in fine])]
     by_price = sorted(llm["models"], key=lambda m: m["usd_per_request"])
-    # The names of all would lie over each other: the cheapest and the dearest are the range.
+    # All names would overlap, so only the cheapest and the most expensive model are named.
     named = {m["name"] for m in (by_price[:1] + by_price[-1:])}
     series += [
         (m["name"] if m["name"] in named else "", [(at, at * m["usd_per_request"]) for at in volumes])
         for m in by_price
     ]
-    words = ChartLabels(
+    chart = ChartLabels(
         say("value.plot", lang),
         say("value.plot_words", lang),
         say("value.plot_x", lang),
@@ -148,7 +148,7 @@ def _models(report: Mapping[str, Any], month_cost: MonthlyCost, lang: str) -> st
         say("value.llm_title", lang),
         paragraph(_llm_text(llm, lang)),
         numbers,
-        f"<figure>{cost_chart(series, words, month)}<figcaption>{text(words.description)}</figcaption></figure>",
+        f"<figure>{cost_chart(series, chart, month)}<figcaption>{text(chart.description)}</figcaption></figure>",
         paragraph(dated, "note"),
     )
 

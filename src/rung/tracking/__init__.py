@@ -1,1 +1,1 @@
-"""Where a build is written down elsewhere while it runs: MLflow servers and TensorBoard event files."""
+"""Experiment tracking of builds with MLflow and TensorBoard."""

@@ -1,4 +1,4 @@
-"""What a build says, as the flat names and numbers that tracking servers hold."""
+"""The parameters, metrics, tags and artifacts of a build, as flat names and values for tracking servers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from rung.core.files import read_json
 
-# What a person opens first; the bundle itself stays in the run folder, and its manifest names every file by hash.
+# The files people open first. The bundle stays in the run folder; its manifest lists every file with its hash.
 ARTIFACTS = ("report.html", "report.json", "product.yaml", "bundle/manifest.json", "bundle/card.md")
 _MEASUREMENTS = (
     "throughput_per_s", "peak_memory_mb", "size_mb", "usd_per_1k", "planned_usd_per_1k", "wh_per_1k", "fit_seconds",
@@ -19,29 +19,29 @@ _MEASUREMENTS = (
 
 @dataclass(frozen=True)
 class StartedBuild:
-    """A build that has begun: its product and its run folder, in which all else is found."""
+    """A build that has started: its product and its run folder, which contains everything else."""
 
     product: str
     folder: Path
 
     def params(self) -> dict[str, str]:
-        """Return what was asked for, by dotted key. Passwords were masked before the folder was written."""
+        """Return the spec by dotted key. Passwords were masked before the folder was written."""
         spec = read_json(self.folder / "product.yaml")
         spec["rules"] = len(spec.get("rules") or ())
         found = dict(_flatten("", spec))
         return found | {"fingerprint": str(read_json(self.folder / "run.json")["fingerprint"])}
 
-    def trial(self, told: Mapping[str, Any]) -> dict[str, Any]:
-        """Return all that is known of a rung: what its folder holds, and the status that was told of it."""
-        return {**read_json(self.folder / "trials" / str(told["rung"]) / "done.json"), **told}
+    def trial(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all facts of a rung: those in its folder and those of its event. event: its facts."""
+        return {**read_json(self.folder / "trials" / str(event["rung"]) / "done.json"), **event}
 
     def report(self) -> dict[str, Any]:
-        """Return report.json."""
+        """Return the content of report.json."""
         found: dict[str, Any] = read_json(self.folder / "report.json")
         return found
 
     def artifacts(self) -> Iterator[tuple[Path, str]]:
-        """Yield each file to keep beside the figures, and the folder it belongs in ("" for none)."""
+        """Yield (file, artifact folder) for each artifact; "" for no folder."""
         for name in ARTIFACTS:
             path = self.folder / name
             if path.is_file():
@@ -49,25 +49,25 @@ class StartedBuild:
 
 
 def scores(trial: Mapping[str, Any]) -> dict[str, float]:
-    """Return the finite scores of a rung, by metric."""
+    """Return the finite scores of a rung by metric."""
     return {name: float(value) for name, value in trial["scores"].items() if _is_finite(value)}
 
 
 def measurements(trial: Mapping[str, Any]) -> dict[str, float]:
-    """Return latency (ms), rows a second, memory and size (MB), price (USD), energy (Wh), fit time (s) of a rung."""
+    """Return latency (ms), throughput (rows/s), memory and size (MB), price (USD), energy (Wh) and fit time (s) of a rung."""
     found = {name: trial[name] for name in _MEASUREMENTS}
     found |= {f"latency_{name}_ms": value for name, value in trial["latency_ms"].items()}
     return {name: float(value) for name, value in found.items() if _is_finite(value)}
 
 
 def trial_params(trial: Mapping[str, Any]) -> dict[str, str]:
-    """Return the model family, how it was scored, and what the fit chose."""
+    """Return the model family, the evaluation method, and the parameters that the fit chose."""
     chosen = dict(_flatten("chosen", trial["chosen"]))
     return {"model": trial["model"], "method": trial["method"], "version": str(trial["version"]), **chosen}
 
 
 def build_metrics(report: Mapping[str, Any]) -> dict[str, float]:
-    """Return the figures of the whole build: rows, whether it cleared, the certified bound, and the winner's own."""
+    """Return the metrics of the build: rows, whether it cleared the bar, the certified bound, and those of the winner."""
     found: dict[str, float] = {key: report["data"][key] for key in ("rows", "train", "certification")}
     found["cleared"] = float(report["cleared"])
     if report["certificate"]:
@@ -79,7 +79,7 @@ def build_metrics(report: Mapping[str, Any]) -> dict[str, float]:
 
 
 def tags(report: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a build is found by."""
+    """Return the tags by which a build is found."""
     return {
         "rung.version": str(report["rung_version"]),
         "rung.product": str(report["product"]),
@@ -90,14 +90,14 @@ def tags(report: Mapping[str, Any]) -> dict[str, str]:
 
 
 def summary_text(report: Mapping[str, Any]) -> str:
-    """Return the claim of the certificate, or that there is none, and what to do next."""
+    """Return the claim of the certificate, or that there is none, with the advice."""
     if report["certificate"]:
         return str(report["certificate"]["claim"])
     return " ".join(["No certificate: nothing is claimed.", *report["advice"]])
 
 
 def learning_curve(report: Mapping[str, Any]) -> tuple[str, list[tuple[int, float]]]:
-    """Return the metric of the learning curve and its points (rows, score); none where it was skipped."""
+    """Return the metric of the learning curve and its points (rows, score); no points where it was skipped."""
     found = report["study"].get("curve") or {}
     points = [(int(point["rows"]), float(point["score"])) for point in found.get("points", ())]
     return str(found.get("metric", "")), points
@@ -108,7 +108,7 @@ def _is_finite(value: Any) -> bool:
 
 
 def _flatten(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Yield (dotted key, text) of nested values; a list of plain values is one text."""
+    """Yield (dotted key, text) of nested values. A list of plain values becomes one text."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _flatten(f"{prefix}.{key}" if prefix else str(key), inner)

@@ -1,4 +1,4 @@
-"""Listen to a build and write it down elsewhere; what fails there is told, and never stops the build."""
+"""Listen to the events of a build and send them to trackers. A tracker that fails is reported and never stops the build."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from rung.tracking.tensorboard_events import TensorboardTracker
 
 
 class Tracker(Protocol):
-    """Where builds are written down. Each call may come twice with the same values: it then changes nothing."""
+    """A tracking backend. A repeated call with the same values changes nothing."""
 
     def begin(self, build: StartedBuild) -> None:
-        """Open what this build is written to."""
+        """Open the run of this build."""
 
     def trial(self, trial: Mapping[str, Any], place: int) -> None:
-        """Write a rung; place: on the ladder, 0 for the cheapest."""
+        """Write a trial. place: of its rung on the ladder, 0 for the cheapest."""
 
     def finish(self, build: StartedBuild) -> None:
-        """Write what stands in report.json, and keep the files a person opens."""
+        """Write the content of report.json and the artifacts."""
 
     def close(self, state: str) -> None:
-        """End it. state: done, failed or interrupted."""
+        """End the run. state: done, failed or interrupted."""
 
 
 TRACKERS: Mapping[str, Callable[[str], Tracker]] = {
@@ -40,12 +40,12 @@ TRACKERS: Mapping[str, Callable[[str], Tracker]] = {
 
 
 class TrackingListener:
-    """A listener for a build's events that hands them on to `listener` and to every tracker.
+    """A listener for a build's events that forwards them to `listener` and to every tracker.
 
-    where: `mlflow:URI` or `tensorboard:DIR`. Raises RungError for one that cannot be, MissingExtra where a package
-    is missing, both before anything is built. What fails later is told to the listener as the event `tracking`
-    (where, problem, state: failed, lost or done) and tried again when the build is done; what is lost even then,
-    and there is no listener, is a RuntimeWarning.
+    where: `mlflow:URI` or `tensorboard:DIR`. Raises RungError for an invalid address and MissingExtra for a missing
+    package, both before anything is built. Later failures are reported to the listener as the event `tracking` (where,
+    problem, state: failed, lost or done), and retried when the build is done. Without a listener, what is lost even then
+    is a RuntimeWarning.
     """
 
     def __init__(self, where: Sequence[str], listener: Listener | None = None) -> None:
@@ -66,7 +66,7 @@ class TrackingListener:
             tracker.close(state)
 
     def __call__(self, kind: str, facts: dict[str, Any]) -> None:
-        """Hand an event on, and write down what it says."""
+        """Forward an event to the listener and to the trackers."""
         if self._listener:
             self._listener(kind, facts)
         if not self._trackers:
@@ -93,7 +93,7 @@ class TrackingListener:
 
 
 class _FaultTolerantTracker:
-    """A tracker whose failures are told once and tried again at the end; they never reach the build."""
+    """A tracker whose failures are reported once and retried at the end; they never reach the build."""
 
     def __init__(self, where: str, tell: Callable[[str, str, str], None]) -> None:
         kind, _, self._address = where.partition(":")
@@ -101,7 +101,7 @@ class _FaultTolerantTracker:
             fix = "Write mlflow:URI (such as mlflow:sqlite:///mlflow.db) or tensorboard:DIR."
             if kind not in TRACKERS and self._address:
                 fix = f"{did_you_mean(kind, TRACKERS)} {fix}"
-            # An address alone may hold a password too.
+            # The address may contain a password.
             shown = masked(where) if is_address(where) else f"{kind}:{masked(self._address)}"
             raise RungError(f"'{shown.rstrip(':')}' is no place to track a build", "--track", fix)
         self.shown = f"{kind}:{masked(self._address)}"
@@ -117,7 +117,7 @@ class _FaultTolerantTracker:
             self._behind = not self._try(lambda: self._tracker.trial(trial, place))
 
     def finish(self, build: StartedBuild, trials: Sequence[Mapping[str, Any]]) -> None:
-        """Write what is missing, all of it where a call failed before, and say whether it is whole."""
+        """Write what is missing (everything if an earlier call failed), and report whether it succeeded."""
 
         def write() -> None:
             if self._behind:
@@ -133,13 +133,13 @@ class _FaultTolerantTracker:
             self._behind = True
 
     def close(self, state: str) -> None:
-        """End it; one that is behind was told of already."""
+        """End the run. A tracker that is behind was reported already."""
         self._try(
             lambda: self._tracker.close("failed" if self._behind else state), "" if self._behind else "lost"
         )
 
     def _try(self, call: Callable[[], None], state: str = "failed") -> bool:
-        """Return whether a call went well. Any error of a client or its network stays here; state: to tell it as."""
+        """Return whether a call succeeded. Errors of a client or its network are caught. state: to report the error as, "" for not."""
         try:
             call()
         except Exception as error:
@@ -149,7 +149,7 @@ class _FaultTolerantTracker:
         return True
 
     def _error_text(self, error: BaseException) -> str:
-        """Return what went wrong in a line, without secrets: a client's own words for a lost network fill pages."""
+        """Return an error as one line without secrets. The messages of clients for network errors are pages long."""
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, OSError) and re.match(r"https?://", masked(self._address)):

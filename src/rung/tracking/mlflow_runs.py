@@ -1,4 +1,4 @@
-"""Write a build to MLflow through its own client: one run for the build, a nested one for each rung."""
+"""Write a build to MLflow with its own client: one run for the build, with a nested run for each rung."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from rung.core.spec.source_names import expand_variables, masked
 from rung.tracking import facts
 from rung.tracking.facts import StartedBuild
 
-# In the run folder: which MLflow runs a build has, so that one that goes on after a crash goes on there too.
+# In the run folder: the ids of the build's MLflow runs, so that a build that resumes after a crash continues them.
 RUN_IDS_FILE = "tracked.json"
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SCHEME = re.compile(r"([A-Za-z][\w.-]*)(?:\+\w+)?:")
-# The limits of older servers: characters of a value, values of a call.
+# Limits of older servers: characters of a value, values per call.
 _MAX_VALUE_CHARS, _MAX_BATCH_VALUES = 500, 100
 _STATES = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
-# A server that is away must not hold up a build for the client's usual minutes; nothing is sent to third parties.
-# `file:` is refused by newer clients unless asked for: whoever writes it asks for it.
+# An unreachable server must not delay a build for the client's default of minutes; nothing is sent to third parties.
+# Newer clients refuse `file:` unless it is allowed: a user who writes it wants it.
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -39,7 +39,7 @@ _ENVIRONMENT = {
 
 
 class MlflowTracker:
-    """Params, metrics, artifacts and tags of a build, in the experiment named after the product."""
+    """Writes params, metrics, artifacts and tags of a build to the experiment that is named after the product."""
 
     def __init__(self, uri: str) -> None:
         scheme = _SCHEME.match(uri)
@@ -58,7 +58,7 @@ class MlflowTracker:
         self._open: dict[str, str] = {}
 
     def begin(self, build: StartedBuild) -> None:
-        """Open the run of this build, the one it had before if it goes on, and write what was asked for."""
+        """Open the run of this build, or the earlier run of a resumed build, and write the spec as params."""
         with _client_environment():
             from mlflow.tracking import MlflowClient
 
@@ -71,7 +71,7 @@ class MlflowTracker:
             self._write(run, params=build.params())
 
     def trial(self, trial: Mapping[str, Any], place: int) -> None:
-        """Write a rung as a nested run, and as a step of the ladder in the run of the build."""
+        """Write a trial as a nested run, and as a step of the ladder in the run of the build."""
         name = str(trial["rung"])
         low, high = trial["interval"] or (None, None)
         with _client_environment():
@@ -86,7 +86,7 @@ class MlflowTracker:
             self._end(name, "FINISHED")
 
     def finish(self, build: StartedBuild) -> None:
-        """Write the outcome, the learning curve and the files a person opens."""
+        """Write the metrics of the build, the learning curve and the artifacts."""
         report = build.report()
         run = self._ids[""]
         metric, points = facts.learning_curve(report)
@@ -100,13 +100,13 @@ class MlflowTracker:
                 self._client.log_artifact(run, str(path), folder or None)
 
     def close(self, state: str) -> None:
-        """End the runs that are still open: a rung in the middle of its trial, and the build."""
+        """End the runs that are still open: that of an unfinished trial, and that of the build."""
         with _client_environment():
             for name in [*filter(None, self._open), *self._open]:
                 self._end(name, _STATES[state])
 
     def _run(self, key: str, name: str, tags: Mapping[str, str]) -> str:
-        """Return the id of the run kept under a key, begun unless it is there."""
+        """Return the id of the run with this key, and create the run if there is none."""
         from mlflow.exceptions import MlflowException
 
         known = self._ids.get(key)
@@ -114,7 +114,7 @@ class MlflowTracker:
             try:
                 self._client.get_run(known)
                 self._client.update_run(known, status="RUNNING")
-            except MlflowException:  # deleted there, or another store at the same address
+            except MlflowException:  # deleted on the server, or another store at the same address
                 known = None
         if known is None:
             made = self._client.create_run(self._experiment, tags=dict(tags), run_name=name)
@@ -137,7 +137,7 @@ class MlflowTracker:
         tags: Mapping[str, str] | None = None,
         step: int = 0,
     ) -> None:
-        """Write values to a run, within the limits of a server."""
+        """Write values to a run, within the limits of older servers."""
         from mlflow.entities import Metric, Param, RunTag
 
         now = int(time.time() * 1000)
@@ -160,13 +160,13 @@ def _read_run_ids(file: Path) -> dict[str, dict[str, str]]:
 
 
 def _mlflow_key(key: str) -> str:
-    """Return a key as MLflow takes it: `f1:queue` as `f1_queue`."""
+    """Return a key in the characters that MLflow allows: `f1:queue` as `f1_queue`."""
     return re.sub(r"[^/\w.\- ]", "_", key)[:250]
 
 
 @contextmanager
 def _client_environment() -> Iterator[None]:
-    """Set what the client reads from the environment, where the user has not, for as long as it is called."""
+    """Set environment variables of the client, except those set by the user, during a call."""
     ours = {key: value for key, value in _ENVIRONMENT.items() if key not in os.environ}
     os.environ.update(ours)
     try:

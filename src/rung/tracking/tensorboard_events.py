@@ -1,4 +1,4 @@
-"""Write a build as TensorBoard event files: scores and prices per rung, the learning curve by rows."""
+"""Write a build as TensorBoard event files: scores and costs per rung, and the learning curve."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rung.tracking.facts import StartedBuild
 
 
 class TensorboardTracker:
-    """Files below `<folder>/<run>/`: `ladder` (a step a rung), one per rung, `learning_curve` (a step a row)."""
+    """Writes files below `<folder>/<run>/`: `ladder` (one step per rung), one per rung, and `learning_curve` (steps are rows)."""
 
     def __init__(self, folder: str) -> None:
         if find_spec("tensorboardX") is None:
@@ -24,12 +24,12 @@ class TensorboardTracker:
         self._writers: dict[str, Any] = {}
 
     def begin(self, build: StartedBuild) -> None:
-        """Choose the folder of this build and open the file of its ladder."""
+        """Open the file of the ladder in the folder of this build."""
         self._folder = self._root / build.folder.name
         self._writer("ladder").add_text("product", _markdown_table(build.params()), 0)
 
     def trial(self, trial: Mapping[str, Any], place: int) -> None:
-        """Write each figure twice: as a point of the ladder's curve, and under the rung's own name."""
+        """Write each value twice: as a point of the ladder, and under the rung's own name."""
         for name in ("ladder", str(trial["rung"])):
             writer = self._writer(name)
             for metric, value in facts.scores(trial).items():
@@ -39,7 +39,7 @@ class TensorboardTracker:
             writer.flush()
 
     def finish(self, build: StartedBuild) -> None:
-        """Write the learning curve by training rows, and the claim in words."""
+        """Write the learning curve by training rows, and the claim as text."""
         report = build.report()
         metric, points = facts.learning_curve(report)
         for rows, score in points:
@@ -48,7 +48,7 @@ class TensorboardTracker:
         self._writer("ladder").add_text("outcome", f"{facts.summary_text(report)}\n\nLadder: {rungs}", 0)
 
     def close(self, state: str) -> None:
-        """Write what is still in memory."""
+        """Write what is still in memory and close the files."""
         for writer in self._writers.values():
             writer.close()
         self._writers.clear()
@@ -57,7 +57,7 @@ class TensorboardTracker:
         if name not in self._writers:
             from tensorboardX import SummaryWriter
 
-            # A build that goes on writes its rungs again: step 0 on hides what an earlier file of this folder said.
+            # A resumed build writes its rungs again: purging from step 0 hides the values of earlier files in this folder.
             self._writers[name] = SummaryWriter(str(self._folder / name), purge_step=0)
         return self._writers[name]
 

@@ -1,4 +1,4 @@
-"""A plan in words, from plan.json: the same sentences for the terminal and for plan.html."""
+"""The sentences of a plan, from plan.json, for the terminal and for plan.html."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 
 from rung.core.messages import day, has_message, join_list, percent, say, say_or, significant
 
-# The day the duties in the catalogue were last read over.
+# The date when the regulations in the messages were last reviewed.
 DUTIES_DATE = "2026-11-22"
 Plan = Mapping[str, Any]
-# Short cells, or few different ones, in one column of several are values and not prose.
+# In one column of several, shorter cells, or at most this many distinct ones, are values and not prose.
 _MIN_PROSE_CHARS, _MAX_CATEGORIES = 25, 50
 
 
 def task_title(task: str, fallback: str, lang: str) -> str:
-    """Return what a task does, in words."""
+    """Return the title of a task. fallback: for a plugin's task."""
     return say_or(f"task.{task}.title", lang, fallback)
 
 
 def task_lines(plan: Plan, lang: str) -> list[str]:
-    """Return which task, from which columns, why, and what else it could be."""
+    """Return the proposed task, its columns with the reasons, and the alternatives."""
     guess = plan["guesses"][0]
     columns = {column["name"]: column for column in plan["columns"]}
     others = [task_title(other["task"], other["task"], lang) for other in plan["guesses"][1:]]
@@ -47,13 +47,13 @@ def task_lines(plan: Plan, lang: str) -> list[str]:
 
 
 def _values_text(column: Mapping[str, Any], lang: str) -> str:
-    """Return how many different values a column holds, and some of them."""
+    """Return the number of distinct values of a column, with examples."""
     examples = join_list([example[:40] for example in column["examples"][:3]], lang)
     return say("scene.target", lang, column=column["name"], distinct=column["distinct"], examples=examples)
 
 
 def driver_lines(plan: Plan, lang: str) -> list[str]:
-    """Return the kind of product, why it seems so, and what that asks of the team."""
+    """Return the main driver of the product, the reason for it, and what it requires."""
     found = plan["driver"]
     return [
         say("scene.driver", lang, title=say(f"driver.{found['driver']}", lang)),
@@ -63,20 +63,20 @@ def driver_lines(plan: Plan, lang: str) -> list[str]:
 
 
 def readiness_lines(plan: Plan, lang: str) -> list[tuple[str, str]]:
-    """Return (go, slow or stop; a sentence) for each light."""
+    """Return (go, slow or stop; a sentence) for each readiness check."""
     return [
         (light["light"], say(f"ready.{light['key']}", lang, **light["values"])) for light in plan["readiness"]
     ]
 
 
 def ladder_head(plan: Plan, lang: str) -> list[str]:
-    """Return the column names of the ladder."""
+    """Return the header of the ladder table."""
     names = [say(f"ladder.{name}", lang) for name in ("price", "fits", "fit", "memory", "size")]
     return [say("ladder.rung", lang), say("ladder.expected", lang, metric=plan["bar"]["metric"]), *names]
 
 
 def ladder_rows(plan: Plan, lang: str) -> list[list[str]]:
-    """Return the rungs with what is planned of each."""
+    """Return the rows of the ladder table."""
     return [
         [
             rung["rung"],
@@ -92,7 +92,7 @@ def ladder_rows(plan: Plan, lang: str) -> list[list[str]]:
 
 
 def ladder_notes(plan: Plan, lang: str) -> list[str]:
-    """Return where the expectation comes from, and which rungs were left out."""
+    """Return the source of the expected scores, and the rungs that were left out."""
     notes = [say("ladder.prior", lang, source=plan["prior"])] if plan["prior"] else []
     without = dict.fromkeys(rung["model"] for rung in plan["ladder"] if not rung["expected"])
     notes += [say(f"prior.{model}", lang) for model in without if has_message(f"prior.{model}", lang)]
@@ -100,7 +100,7 @@ def ladder_notes(plan: Plan, lang: str) -> list[str]:
 
 
 def bar_lines(plan: Plan, lang: str) -> list[str]:
-    """Return the proposed bar and every reason for it."""
+    """Return the proposed bar and its reasons."""
     found = plan["bar"]
     level, confidence = f"{found['at_least']:g}", percent(found["confidence"])
     lines = [say("yourbar.proposal", lang, metric=found["metric"], level=level, confidence=confidence)]
@@ -108,7 +108,7 @@ def bar_lines(plan: Plan, lang: str) -> list[str]:
 
 
 def rows_needed(plan: Plan, lang: str) -> list[list[str]]:
-    """Return (true quality, certification rows that prove the bar) as a table."""
+    """Return a table of true quality and the certification rows needed to prove the bar."""
     return [
         [f"{item['quality']:g}", f"{item['rows']:,}" if item["rows"] else say("yourbar.never", lang)]
         for item in plan["certificate"]["needed"]
@@ -116,12 +116,12 @@ def rows_needed(plan: Plan, lang: str) -> list[list[str]]:
 
 
 def certification_rows(plan: Plan, lang: str) -> str:
-    """Return how many rows will certify."""
+    """Return the number of certification rows as a sentence."""
     return say("yourbar.have", lang, n=plan["certificate"]["rows"])
 
 
 def regulation_lines(plan: Plan, lang: str) -> list[tuple[str, list[str]]]:
-    """Return (kind, sentences) for each risk that was seen or said."""
+    """Return (kind, sentences) for each risk that was found in the data or given by the user."""
     found = []
     for duty in plan["duties"]:
         kind = duty["kind"]
@@ -137,7 +137,7 @@ def regulation_lines(plan: Plan, lang: str) -> list[tuple[str, list[str]]]:
 
 
 def regulation_notes(plan: Plan, lang: str) -> list[str]:
-    """Return what holds whatever was found: that this is no legal advice, and the sources."""
+    """Return the disclaimer that this is not legal advice, and the sources."""
     none = [] if plan["duties"] else [say("duties.none", lang)]
     date = day(DUTIES_DATE, lang)
     return [
@@ -149,7 +149,7 @@ def regulation_notes(plan: Plan, lang: str) -> list[str]:
 
 
 def source_text(plan: Plan, lang: str) -> str:
-    """Return what was read."""
+    """Return the source and the number of rows read."""
     return say(
         "plan.read" if plan["rows_are_all"] else "plan.read_more",
         lang,

@@ -1,4 +1,4 @@
-"""What was mended, as a small table of the report: step by step, with examples."""
+"""Tables of the cleaning steps in the report, with examples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rung.pages.elements import paragraph, table, text
 
 
 def cleaning_tables(report: Mapping[str, Any], lang: str) -> str:
-    """Return the table of mending steps and the examples of each; nothing for a report that knows of none."""
+    """Return the tables of cleaning steps and of examples; "" for a report without them."""
     steps = report["data"].get("clean", [])
     if not steps:
         return ""
