@@ -243,3 +243,19 @@ def test_groups_over_time_in_a_table(prepared):
     assert set(found.train.units) == set(found.certification.units) and len(set(found.train.units)) == 40
     assert found.facts["groups"] == {"certify": 40, "new": 0}
     assert found.facts["train"] > 700
+
+
+def test_a_row_that_nearly_repeats_an_earlier_one_does_not_certify(prepared):
+    words = [
+        f"{a}{b}"
+        for a in ("ship", "tree", "rain", "coin", "lamp")
+        for b in ("yard", "line", "fall", "mark", "side", "work")
+    ]
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(words, 25)) for _ in range(300)]
+    texts[290] = texts[3] + " indeed"  # Another customer's past.
+    texts[291] = texts[292] + " indeed"  # Nearly the same twice, both later: both count.
+    lines = [f"{text},{'ab'[i % 2]},{i},c{i % 20}\n" for i, text in enumerate(texts)]
+    found = prepared("text,label,day,customer\n" + "".join(lines), **GROUPED)
+    assert [(q["row"], q["reason"]) for q in found.quarantine] == [(291, "repeats_earlier")]
+    assert {4} <= set(found.train.rows) and {292, 293} <= set(found.certification.rows)
