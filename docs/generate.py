@@ -39,6 +39,9 @@ three fits on an eighth, a quarter and half of a fold; it is left out where a fi
 | under 5,000 | 3 | 4 |
 | 5,000 and more, or a `time` column, or a fit planned to take more than two minutes | 1 | 2 |
 
+`engine: ray` runs the fits of a rung at the same time, on a Ray cluster (`RAY_ADDRESS`) or on this machine, and gives the same
+models; all machines need rung, the plugins in use, and a shared disk with the run folder and the data.
+
 `rung plan` shows the number for each rung. A fit that raises an error leaves its rung out, with the reason in the report;
 `budget.minutes` ends one that is running where its model asks for it.
 """

@@ -14,10 +14,12 @@ import pytest
 import rung
 from rung.building.fit import FitJob, fit
 from rung.core import registry
-from rung.core.errors import FitCancelled
+from rung.core.errors import FitCancelled, MissingExtra, Problem, RungError, SpecError
 from rung.core.job_channel import JobChannel, follow
 from rung.core.model import FitContext
+from rung.core.spec.product import parse_product
 from rung.data.prepare.rows import RowsHandle, forget_table
+from rung.engines.choose import open_engine
 from rung.engines.local import LocalEngine
 
 TABLE = "text,label\n" + "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(300))
@@ -156,3 +158,52 @@ def test_what_is_reported_is_told_once_and_an_end_by_error_cancels(tmp_path):
     assert channel.cancelled()
     with follow(tmp_path, told.append):
         assert not channel.cancelled() and JobChannel(tmp_path, "all", time.time() - 1).cancelled()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FitCancelled(),
+        MissingExtra("fitting", "train", "torch"),
+        SpecError([Problem(1, "a", "b")], "c"),
+        RungError("p", "w", "f"),
+    ],
+)
+def test_errors_of_fits_come_back_from_other_processes(error):
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert type(again) is type(error) and again.as_dict() == error.as_dict() and str(again) == str(error)
+    assert vars(again) == vars(error)
+
+
+def test_an_answer_that_varies_passes_the_gate_by_its_scores(spec, tmp_path):
+    done = rung.build(spec("[varying]", count=400), run=tmp_path / "run")
+    assert done.cleared and done.report["winner"] == "varying"
+    assert "answers vary" in done.report["certificate"]["claim"]
+    assert rung.load(done.bundle).selftest() == []
+
+
+def test_an_engine_is_chosen_by_name(spec, tmp_path, monkeypatch):
+    with pytest.raises(RungError, match="no engine called 'rey'"):
+        open_engine("rey")
+    assert isinstance(open_engine("local"), LocalEngine)
+    monkeypatch.setattr("rung.engines.ray.importlib.util.find_spec", lambda name: None)
+    path = spec("[majority]", "engine: ray\n")
+    with pytest.raises(MissingExtra) as caught:
+        rung.build(path, run=tmp_path / "run")
+    assert caught.value.fix == "pip install 'rung[ray]'" and not (tmp_path / "run").exists()
+    local = parse_product(path.read_text().replace("ray", "local"))
+    assert parse_product(path.read_text()).fingerprint() == local.fingerprint(), "a run may go on elsewhere"
+
+
+def test_ray_gives_the_same_models_in_other_processes(spec, tmp_path):
+    pytest.importorskip("ray")
+    path = spec("[majority, tfidf_linear, failing]", "budget: {effort: 0, threads: 1}\n")
+    one, two = (
+        rung.build(path, run=tmp_path / name, engine=name, all_rungs=True) for name in ("local", "ray")
+    )
+    shown = [{t["rung"]: (t["status"], t["scores"]) for t in done.report["trials"]} for done in (one, two)]
+    assert shown[0] == shown[1] and shown[0]["failing"][0] == "failed"
+    assert "no convergence" in two.report["trials"][-1]["problem"] or "no convergence" in str(
+        two.report["trials"]
+    )
+    assert one.report["certificate"] == two.report["certificate"]

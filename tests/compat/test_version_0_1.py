@@ -61,3 +61,20 @@ def test_its_looks_and_sides_are_remembered(product):
 def test_its_spec_is_read_with_a_notice(product):
     said = run_cli("build", product / "product.yaml", "--run", product / "again", "--lang", "en")
     assert "serve.max_batch_size" in said.stderr
+
+
+def test_its_run_is_not_resumed(product):
+    old = product / "runs" / "desk-001"
+    with pytest.raises(rung.RungError) as caught:
+        rung.build(product / "product.yaml", run=old)
+    assert "format 1 and cannot be resumed" in caught.value.problem and "desk-001" in caught.value.where
+    assert "Leave out --run" in caught.value.fix
+
+
+def test_a_new_run_is_begun_beside_an_unfinished_one_of_its_own(product):
+    from rung.core.run import choose_folder
+
+    old = product / "runs" / "desk-001"
+    (old / "report.json").unlink()
+    fingerprint = json.loads((old / "run.json").read_text(encoding="utf-8"))["fingerprint"]
+    assert choose_folder(product / "runs", "desk", fingerprint).name == "desk-002"

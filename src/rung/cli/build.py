@@ -22,6 +22,11 @@ from rung.cli.options import as_json, lang, print_json
 )
 @click.option("--all-rungs", is_flag=True, help="Also measure the rungs above the winner.")
 @click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    help="Where fits run. Default: `engine` of the product file, else local.",
+)
+@click.option(
     "--fetch/--no-fetch",
     default=None,
     help="Download missing weights. Default: ask on a terminal, else skip rungs that need them.",
@@ -37,6 +42,7 @@ def command(
     product: Path,
     run: Path | None,
     all_rungs: bool,
+    engine: str | None,
     fetch: bool | None,
     track: tuple[str, ...],
     as_json: bool,
@@ -51,8 +57,9 @@ def command(
     with Progress(words, quiet=as_json) as progress:
         asked = progress.ask_fetch if fetch is None and not as_json else fetch
         done = build(
-            product, run=run, all_rungs=all_rungs, on_event=progress, lang=words, track=track, fetch=asked
-        )
+            product, run=run, all_rungs=all_rungs, on_event=progress, engine=engine, lang=words, track=track,
+            fetch=asked,
+        )  # fmt: skip
     if as_json:
         print_json({"run": str(done.folder), "bundle": str(done.bundle), "report": dict(done.report)})
     else:

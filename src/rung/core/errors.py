@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 class RungError(Exception):
@@ -23,9 +24,21 @@ class RungError(Exception):
         head = f"{self.where}: {self.problem}" if self.where else self.problem
         return f"{head}\n{self.fix}" if self.fix else head
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Some classes below are made of other arguments than `args`, and errors of fits come from other processes.
+        return _restored, (type(self), self.args, dict(self.__dict__))
+
     def as_dict(self) -> dict[str, str]:
         """Return the three parts, as HTTP and `--json` send them."""
         return {"problem": self.problem, "where": self.where, "fix": self.fix}
+
+
+def _restored(kind: type[RungError], args: tuple[Any, ...], facts: dict[str, Any]) -> RungError:
+    """Return an error as another process raised it."""
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
 
 
 class DataError(RungError):

@@ -17,6 +17,8 @@ from rung.core.files import read_json, whole_folder, write_json, write_text, wri
 
 Listener = Callable[[str, dict[str, Any]], None]
 MARKER = "done.json"
+# Of what the steps of a run leave: steps of another format cannot be resumed. Version 0.1 wrote none.
+FORMAT = 2
 
 
 class Run:
@@ -108,6 +110,13 @@ def open_run(
                 str(folder),
                 "Choose another folder with --run.",
             )
+        if _format(found) != FORMAT:
+            raise RunError(
+                f"this run of '{name}' has format {_format(found)} and cannot be resumed: this rung writes format {FORMAT}",
+                str(folder),
+                "Leave out --run to begin a new run; certificate.lock keeps the looks that were taken. "
+                "`rung show` shows a finished run of any version.",
+            )
         if found.get("fingerprint") != fingerprint:
             raise RunError(
                 f"this run of '{name}' was begun with a different product.yaml or different data",
@@ -122,8 +131,14 @@ def open_run(
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / "product.yaml", spec_text)
-        write_json(owner, {"product": name, "fingerprint": fingerprint})
+        write_json(owner, {"product": name, "fingerprint": fingerprint, "format": FORMAT})
     return Run(folder, listener)
+
+
+def _format(owner: dict[str, Any]) -> int:
+    """Return the format of a run by its run.json; 1 for those of version 0.1."""
+    found = owner.get("format", 1)
+    return found if isinstance(found, int) else 0
 
 
 def _holds_others(folder: Path) -> bool:
@@ -142,7 +157,9 @@ def choose_folder(base: Path, name: str, fingerprint: str) -> Path:
             found[int(match[1])] = folder
     for number in sorted(found, reverse=True):
         owner = found[number] / "run.json"
-        unfinished = owner.is_file() and not (found[number] / "report.json").is_file()
-        if unfinished and read_json(owner).get("fingerprint") == fingerprint:
+        if not owner.is_file() or (found[number] / "report.json").is_file():
+            continue
+        begun = read_json(owner)
+        if begun.get("fingerprint") == fingerprint and _format(begun) == FORMAT:
             return found[number]
     return base / f"{name}-{max(found, default=0) + 1:03d}"

@@ -43,7 +43,7 @@ from rung.data.prepare.parquet import read_examples
 from rung.data.prepare.prepare import dataset_from, prepare_once
 from rung.data.prepare.rows import forget_table, read_table
 from rung.data.profile.view import View
-from rung.engines.local import LocalEngine
+from rung.engines.choose import open_engine
 from rung.pages.report import render
 from rung.runtime.embeddings.settings import use_embedding_cache
 from rung.runtime.weights.store import cache_folder
@@ -79,7 +79,7 @@ def build(
     run: str | Path | None = None,
     all_rungs: bool = False,
     on_event: Listener | None = None,
-    engine: Engine | None = None,
+    engine: Engine | str | None = None,
     lang: str | None = None,
     track: Sequence[str] = (),
     fetch: bool | Ask | None = None,
@@ -87,7 +87,8 @@ def build(
     """Return the cheapest rung certified to clear the product's bar, packed; or the best, marked uncertified.
 
     product: a Product, one with its folder, or the path of a product.yaml. run: the run folder; by default runs/<name>-NNN beside
-    product.yaml, resuming an unfinished one. all_rungs: also measure the rungs above the winner. lang: of
+    product.yaml, resuming an unfinished one. all_rungs: also measure the rungs above the winner. engine:
+    where fits run, "local" or "ray" or one of yours; by default as the spec says. lang: of
     report.html, en or zh; by default the system's. track: where else to write it down while it runs, `mlflow:URI` or
     `tensorboard:DIR`. fetch: whether to download weights that rungs of the ladder lack, or a function that is asked; by
     default as the spec says. Raises RungError for every mistake of the user's.
@@ -101,7 +102,7 @@ def _build(
     run: str | Path | None,
     all_rungs: bool,
     on_event: Listener,
-    chosen: tuple[Engine | None, bool | Ask | None],
+    chosen: tuple[Engine | str | None, bool | Ask | None],
     lang: str,
 ) -> Build:
     """Do the work of `build`. chosen: the engine and whether weights are fetched, where the caller says so."""
@@ -112,6 +113,8 @@ def _build(
     elif not isinstance(product, Product):
         file = Path(product)
         product, base = load_product(file)
+    if engine is None or isinstance(engine, str):
+        engine = open_engine(engine or product.engine)
     task = registry.task(product.task)
     with locate_problems(file):
         check_costs(product, task)
@@ -139,9 +142,7 @@ def _build(
         threads = product.budget.threads or os.cpu_count() or 1
         minutes = product.budget.minutes
         context = fit_context(product, threads, base, minutes * 60 if minutes else None)
-        setup = BuildSetup(
-            product, task, place, lock, prices, context, engine or LocalEngine(), data, fingerprint
-        )
+        setup = BuildSetup(product, task, place, lock, prices, context, engine, data, fingerprint)
         wanted = product.fetch if fetch is None else fetch
         ask: Ask = wanted if callable(wanted) else lambda _: bool(wanted)
         try:

@@ -124,6 +124,10 @@ class Product(Section):
     fetch: bool = Field(
         default=False, description="download pretrained weights that rungs of the ladder lack, without asking"
     )
+    engine: Literal["local", "ray"] = Field(
+        default="local",
+        description="where fits run: on this machine one after the other, or on a Ray cluster, which needs `rung[ray]`",
+    )
     seed: int = Field(
         default=0, ge=0, lt=2**31, description="the same seed, data and version give the same model"
     )
@@ -155,9 +159,10 @@ class Product(Section):
     def fingerprint(self) -> str:
         """Return a hash of everything in the spec that affects the model; a run folder belongs to one fingerprint.
 
-        What services may charge is no part of it: a build that ran out of budget resumes with a larger one.
+        What services may charge is no part of it: a build that ran out of budget resumes with a larger one. Nor is the
+        engine: all give the same model.
         """
-        excluded: dict[str, Any] = dict.fromkeys(("serve", "drift", "value", "improve"), True)
+        excluded: dict[str, Any] = dict.fromkeys(("serve", "drift", "value", "improve", "engine"), True)
         spec = self.model_dump(mode="json", exclude={**excluded, "budget": {"usd"}})
         text = json.dumps(drop_absent_sections(spec), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
