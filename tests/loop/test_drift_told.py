@@ -144,7 +144,7 @@ def test_redirects_are_not_followed_and_a_dead_host_ends_soon(service):
 
 def test_the_spec_of_a_webhook(monkeypatch):
     base = "task: text_classification\ndata: {path: x.csv}\nbar: {metric: accuracy, at_least: 0.9}\n"
-    with pytest.raises(SpecError, match="is no address: write https://"):
+    with pytest.raises(SpecError, match="is not an address: write https://"):
         parse_product(base + "drift: {webhook: ftp://x}\n")
     with pytest.raises(SpecError) as caught:
         parse_product(base + "drift: {false_alarm: 0.1}\nvalue: {per_error: bad}\n")
