@@ -9,12 +9,11 @@ from rung.journal.writer import Journal
 from rung.monitoring.value import monthly_cost
 from rung.pages import drift, value
 from rung.workflows.monitor import business_value, check_drift
-from support import ROOT
 
 sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(ROOT / "tests" / "loop"))
-from drifting import write_rows
 from looks import check_laid_open, every_look
+
+from served_rows import write_rows
 
 pytestmark = pytest.mark.browser
 

@@ -9,10 +9,10 @@ import pytest
 from rung.annotation.app import create_labelling_app
 
 sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "loop"))
 from app_in_thread import answering
-from labelling import desk_in, label_on, truth_of
 from looks import check_looks
+
+from labelling_world import desk_in, label_on, truth_of
 
 pytestmark = pytest.mark.browser
 

@@ -3,21 +3,19 @@
 import json
 import re
 import shlex
-import sys
 
 import pytest
 
 from rung.journal.writer import Journal
 from support import ROOT, run_cli, write_spec
 
-sys.path.insert(0, str(ROOT / "tests" / "loop"))
 HOWTO = ROOT / "docs" / "howto"
 PAGES = ("drift.md", "drift.zh.md")
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_page_is_followed(page, built, news_csv, news_folder, tmp_path):
-    from drifting import write_rows
+    from served_rows import write_rows
 
     text = (HOWTO / page).read_text(encoding="utf-8")
     (spec,) = re.findall(r"```yaml\n(.*?)```", text, re.S)

@@ -32,7 +32,7 @@ different rows drawn at random. It is what decides whether a rung is worth a loo
 what says when to stop. Certification rows have no say in any of it.
 
 What remains an assumption: people label what they see, and do not tune a model by what they saw there.
-`tests/loop/test_audit_simulation.py` attacks all this, and shows what queue picks that certify would claim.
+`tests/data/test_audit_simulation.py` attacks all this, and shows what queue picks that certify would claim.
 """
 
 from __future__ import annotations

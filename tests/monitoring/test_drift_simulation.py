@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from drifting import manifest, row
 
 from rung.core.spec.drift import DriftSpec
 from rung.core.types import Field, Prediction, Schema
@@ -13,6 +12,7 @@ from rung.monitoring.drift.mean_test import MeanTest
 from rung.monitoring.drift.reference import DriftReference, fit_prediction_reference
 from rung.monitoring.drift.statistics import InputStatistics
 from rung.monitoring.drift_monitor import DriftMonitor, start_period
+from served_rows import manifest, row
 
 ALARMS = 0.1
 COUNTED, STREAM = 300, 700

@@ -6,8 +6,8 @@ import time
 
 import pytest
 from fastapi.testclient import TestClient
-from labelling import desk_in, label_on, truth_of
 
+from labelling_world import desk_in, label_on, truth_of
 from rung.annotation import app
 from rung.annotation.app import PAGE_MESSAGES, create_labelling_app
 from rung.core.messages import LANGUAGES, catalogue

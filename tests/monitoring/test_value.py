@@ -4,7 +4,6 @@ import json
 import time
 
 import pytest
-from drifting import write_rows
 
 from rung.core.messages import LANGUAGES
 from rung.core.prices import load_prices
@@ -22,6 +21,7 @@ from rung.monitoring.value import (
 )
 from rung.pages.value import llm_lines, render, summary
 from rung.workflows.monitor import business_value
+from served_rows import write_rows
 from support import run_cli, write_spec
 
 SPEC = ValueSpec(per_correct=0.3, per_error=-2.0, fixed_per_month=10.0)

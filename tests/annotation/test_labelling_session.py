@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from labelling import desk_in, label_on, truth_of, write_world
 
 import rung
+from labelling_world import desk_in, label_on, truth_of, write_world
 from rung.building.certify import next_alpha
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import InputError, RungError, SpecError
@@ -193,7 +193,7 @@ def test_rows_that_cannot_be_told_are_counted_in_the_claim(tmp_path):
 
 def test_labels_in_the_file_count_and_peoples_win(tmp_path):
     path = write_world(tmp_path)
-    from labelling import rows
+    from labelling_world import rows
 
     table = [(text, truth_of(text) if n % 4 == 0 else "") for n, text in enumerate(rows())]
     write_csv(tmp_path / "rows.csv", ["text", "label"], table)

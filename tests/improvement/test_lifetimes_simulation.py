@@ -1,6 +1,6 @@
 """Lifetimes of ten improvements under attack: what serves seldom gets worse; with queue picks for random rows it nearly always does.
 
-Everything that decides is the product's own: looks and certificates (`stages.certify`), both paired checks (`loop.gate`), the
+Everything that decides is the product's own: looks and certificates (`building.certify`), both paired tests (`improvement.noninferiority_test`), the
 books of `core.lock`. Models are made: right or wrong on each row with known probability, so that the truth is known. An
 adversary knows it too, chooses each challenger after seeing every verdict so far, and wants one that is worse by more than the
 margin to serve. A lifetime fails when one ever does: on rows like those served now, or on rows like the old ones.

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from drifting import TEXT, manifest, reference_of, row, write_rows
 
 import rung
 from rung.core.errors import RungError
@@ -19,6 +18,7 @@ from rung.journal.writer import Journal
 from rung.monitoring.drift.reference import FILE_NAME, read_reference
 from rung.monitoring.drift_monitor import DriftMonitor, allowed_error_rate, start_period
 from rung.workflows.monitor import acknowledge, check_drift
+from served_rows import TEXT, manifest, reference_of, row, write_rows
 
 SPEC = DriftSpec()
 

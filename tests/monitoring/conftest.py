@@ -1,11 +1,6 @@
-"""The small world of these tests is a module beside them."""
-
-import sys
-from pathlib import Path
+"""Rows that the small build did not see."""
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")

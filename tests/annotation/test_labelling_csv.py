@@ -4,8 +4,8 @@ import csv
 import json
 
 import pytest
-from labelling import desk_in, truth_of, write_world
 
+from labelling_world import desk_in, truth_of, write_world
 from rung.annotation.csv_io import export_rows, import_labels
 from rung.core.errors import DataError
 from support import run_cli, write_csv

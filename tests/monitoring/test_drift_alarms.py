@@ -5,7 +5,6 @@ import json
 import threading
 
 import pytest
-from drifting import write_rows
 
 from rung.core.errors import RungError, SpecError
 from rung.core.messages import LANGUAGES
@@ -15,6 +14,7 @@ from rung.journal.writer import Journal
 from rung.monitoring.webhook import post_json
 from rung.pages.drift import render
 from rung.workflows.monitor import check_drift
+from served_rows import write_rows
 from support import run_cli, write_spec
 
 SECRET = "T0KEN-8f3a"
