@@ -130,13 +130,8 @@ def _build(
         place.event("run", folder=str(folder), product=product.name)
         where, facts = place.step("data", partial(prepare_once, product, base, task, lock, now))
         data = dataset_from(where, facts)
-        place.event(
-            "data",
-            rows=facts["rows"],
-            train=facts["train"],
-            certification=facts["certification"],
-            quarantined=facts["quarantined"],
-        )
+        shown = ("rows", "train", "certification", "quarantined")
+        place.event("data", **{key: facts[key] for key in shown})
         _, checked = place.step("checks", lambda _: _check(View(product, base, data)))
         place.event("findings", **checked)
         threads = product.budget.threads or os.cpu_count() or 1
