@@ -226,7 +226,10 @@ def test_a_product_without_labels_says_how_to_write_them(tmp_path):
     with pytest.raises(SpecError, match="names the label 'a' twice"), open_labelling_session(path):
         pass
     path.write_text(path.read_text().replace("[a, a]", "[a]"))
-    with pytest.raises(SpecError, match="has 1 labels; the page supports 2 to 33"), open_labelling_session(path):
+    with (
+        pytest.raises(SpecError, match="has 1 labels; the page supports 2 to 33"),
+        open_labelling_session(path),
+    ):
         pass
 
 
