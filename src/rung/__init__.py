@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rung.building.proposal import Proposal
     from rung.core.blobs import Blob
-    from rung.core.errors import InputError, RungError
+    from rung.core.errors import FitCancelled, InputError, RungError
     from rung.core.kind import Kind, MediaKind
     from rung.core.metrics.base import MeanMetric, Metric
     from rung.core.model import Cost, DataFacts, FitContext, Model, Reason
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rung.core.stats.confidence_bounds import Bound
     from rung.core.task import ColumnProfile, ColumnRoles, Guess, Task
     from rung.core.types import Columns, Examples, Field, Prediction, Row, Schema
+    from rung.runtime.service.client import ServiceClient
     from rung.serving.http.server import serve
     from rung.serving.predictor import Predictor
     from rung.serving.predictor import open_bundle as load
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Blob", "Bound", "Build", "ColumnProfile", "ColumnRoles", "Columns", "Cost", "DataFacts", "Examples",
-    "Field", "FitContext", "Guess", "Improvement", "InputError", "Kind", "MeanMetric", "MediaKind",
+    "Field", "FitCancelled", "FitContext", "Guess", "Improvement", "InputError", "Kind", "MeanMetric", "MediaKind",
     "Metric", "Model", "Prediction", "Predictor", "Product", "Proposal", "Reason", "Row", "RungError",
-    "Schema", "Task", "build", "improve", "load", "plan", "serve",
+    "Schema", "ServiceClient", "Task", "build", "improve", "load", "plan", "serve",
 ]  # fmt: skip
 
 _HOMES = {
@@ -46,6 +47,7 @@ _HOMES = {
     "DataFacts": ("rung.core.model", "DataFacts"),
     "Examples": ("rung.core.types", "Examples"),
     "Field": ("rung.core.types", "Field"),
+    "FitCancelled": ("rung.core.errors", "FitCancelled"),
     "FitContext": ("rung.core.model", "FitContext"),
     "Guess": ("rung.core.task", "Guess"),
     "Improvement": ("rung.workflows.improve", "Improvement"),
@@ -63,6 +65,7 @@ _HOMES = {
     "Row": ("rung.core.types", "Row"),
     "RungError": ("rung.core.errors", "RungError"),
     "Schema": ("rung.core.types", "Schema"),
+    "ServiceClient": ("rung.runtime.service.client", "ServiceClient"),
     "Task": ("rung.core.task", "Task"),
     "build": ("rung.workflows.build", "build"),
     "improve": ("rung.workflows.improve", "improve"),

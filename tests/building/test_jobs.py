@@ -13,7 +13,7 @@ import pytest
 
 import rung
 from rung.building.fit import FitJob, fit
-from rung.core import registry
+from rung.core import device, registry
 from rung.core.errors import FitCancelled, MissingExtra, Problem, RungError, SpecError
 from rung.core.job_channel import JobChannel, follow
 from rung.core.model import FitContext
@@ -67,7 +67,7 @@ def test_a_network_is_fitted_twice_reports_and_leaves_no_scratch(spec, tmp_path)
     assert {(e["rung"], e["job"]) for e in progress} == {("network", "fold-1"), ("network", "all")}
     assert progress[-1]["step"] == progress[-1]["total"] == 4 and progress[-1]["metrics"] == {"loss": 0.25}
     assert done.report["study"]["curve"] == {"skipped": "cost"}
-    assert not list((done.folder / "scratch").iterdir())
+    assert not (done.folder / "scratch").exists()
 
 
 def test_a_killed_fit_goes_on_from_its_checkpoint(spec, tmp_path):
@@ -207,3 +207,16 @@ def test_ray_gives_the_same_models_in_other_processes(spec, tmp_path):
         two.report["trials"]
     )
     assert one.report["certificate"] == two.report["certificate"]
+
+
+def test_a_device_is_the_cpu_unless_torch_finds_another(monkeypatch):
+    monkeypatch.setattr(device, "_has_gpu", lambda: True)
+    monkeypatch.setattr(device, "_torch_finds_gpu", lambda: False)
+    assert (device.resolve_device("auto"), device.resolve_device("cpu")) == ("cpu", "cpu")
+    with pytest.raises(RungError, match="finds no GPU") as caught:
+        device.resolve_device("cuda")
+    assert caught.value.where == "budget.device"
+    monkeypatch.setattr(device, "_torch_finds_gpu", lambda: True)
+    assert (device.resolve_device("auto"), device.resolve_device("cuda")) == ("cuda", "cuda")
+    monkeypatch.setattr(device, "_has_gpu", lambda: False)
+    assert device.resolve_device("auto") == "cpu", "without a driver torch is not asked, which takes seconds"

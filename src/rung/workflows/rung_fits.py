@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,10 @@ _SCRATCH = "scratch"
 
 def clear_scratch(setup: BuildSetup, rung: Rung) -> None:
     """Delete what the fits of a rung left, once nothing can need it any more."""
-    shutil.rmtree(_scratch(setup, rung), ignore_errors=True)
+    home = _scratch(setup, rung)
+    shutil.rmtree(home, ignore_errors=True)
+    with suppress(OSError):  # Other rungs have left something.
+        home.parent.rmdir()
 
 
 @contextmanager
