@@ -11,6 +11,8 @@ from datetime import date
 from importlib.metadata import version
 from typing import Any
 
+from rung.core import registry
+from rung.core.kind import kind
 from rung.core.messages import say
 from rung.core.model import Rung
 from rung.core.spec.product import Condition, Product
@@ -159,6 +161,7 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("prices", "object", "date and source of each price"),
     ("hardware", "object", "machine, cores and threads of the measurements"),
     ("seed", "number", "of every random choice"),
+    ("extras", "list", "what to install of rung to build it again: `rung[build,images]`, say"),
 )
 
 
@@ -236,7 +239,15 @@ def report(
         "prices": dict(prices),
         "hardware": {k: v for k, v in machine.items() if k not in {"rung_version", "title"}},
         "seed": product.seed,
+        "extras": extras(product, found.trials),
     }
+
+
+def extras(product: Product, trials: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the extras of rung whose packages these models and the kinds of the inputs need."""
+    models = {extra for trial in trials for extra in registry.model(trial["model"]).NEEDS.split(",")}
+    fields = registry.task(product.task).schema(product.data.input, []).inputs
+    return sorted({"build", *models, *(kind(field.kind).extra for field in fields)} - {""})
 
 
 def _audit(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class FrozenBackboneParams:
 class FrozenBackbone(ImageModel):
     """Use it for photos of things: it has seen a million of them, so that a hundred of yours may do."""
 
-    NEEDS = "build"
+    NEEDS = "build,images"
     PACKAGES = ("sklearn", "scipy", "onnx", "PIL")
     TASKS = frozenset({"image_classification"})
     Params = FrozenBackboneParams

@@ -41,7 +41,7 @@ class HogLinear(ImageModel):
     """Use it first: where shape tells classes apart (garments, digits, marks, parts) it is good at a tenth of a
     backbone's price."""
 
-    NEEDS = "build"
+    NEEDS = "build,images"
     PACKAGES = ("sklearn", "scipy", "PIL")
     TASKS = frozenset({"image_classification"})
     Params = HogLinearParams

@@ -32,7 +32,7 @@ class PixelsLinearParams:
 class PixelsLinear(ImageModel):
     """Use it where images are taken alike and colour or layout tells classes apart: scans, meters, fixed cameras."""
 
-    NEEDS = "build"
+    NEEDS = "build,images"
     PACKAGES = ("sklearn", "scipy", "PIL")
     TASKS = frozenset({"image_classification"})
     Params = PixelsLinearParams

@@ -349,7 +349,7 @@ def _reproduce(report: Mapping[str, Any], lang: str) -> str:
         say("reproduce.title", lang),
         paragraph(say("reproduce.how", lang)),
         '<pre tabindex="0"><code>'
-        + text(f"pip install 'rung[build]=={report['rung_version']}'")
+        + text(f"pip install 'rung[{','.join(report.get('extras', ['build']))}]=={report['rung_version']}'")
         + "\nrung build product.yaml</code></pre>",
         paragraph(say("reproduce.seed", lang, seed=str(report["seed"]), hardware=hardware)),
         paragraph(say("reproduce.texts", lang), "note"),

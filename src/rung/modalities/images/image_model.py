@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from rung.core.model import Model, answers_from
 from rung.core.types import Columns, Prediction, Schema
+from rung.modalities.images.decode import pillow
 from rung.modalities.images.extractor import Extractor, load_extractor
 from rung.runtime.linear.head import LinearHead
 from rung.runtime.linear.nystroem import Nystroem
@@ -53,6 +54,7 @@ class ImageModel(Model):
 
     @classmethod
     def load(cls, folder: Path, schema: Schema) -> Self:
+        pillow()  # Missing, it is said when a server starts, not at its first request.
         head, facts, tensors = LinearHead.load(folder, schema.labels)
         extractor = load_extractor(folder, facts["extractor"])
         return cls(schema.labels, extractor, head, facts["chosen"], Nystroem.from_tensors(tensors))

@@ -26,6 +26,7 @@ class ImageKind(MediaKind):
     suffixes = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
     accepts = "image/jpeg,image/png,image/webp,image/gif,image/bmp,image/tiff"
     max_bytes: ClassVar[int] = 32 << 20
+    extra = "images"
     # Of two files of one photo, saved as JPEG of quality 60 or at half its size, nine in ten reach it; of two garments
     # of Fashion-MNIST, 28 pixels a side, two in a thousand do (docs/log.md).
     near_least: ClassVar[float] = 0.995

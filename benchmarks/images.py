@@ -1,0 +1,221 @@
+"""Image classification against named peers on real images: accuracy, fit time, time of an answer, memory, size.
+
+    python benchmarks/images.py                     # our families and scikit-learn
+    python benchmarks/images.py --skimage PYTHON    # HOG of scikit-image too; PYTHON has it, and scikit-learn
+    python benchmarks/images.py --only hog_linear   # one contender: prints, writes nothing
+
+All learn from the same PNG files and answer the same ones, each in processes of its own: one fits and saves, one loads and
+answers, so memory and time are its own. Backbones must be fetched before (`rung weights fetch efficientnet_lite0`,
+`mobilenet_v2`). Seconds are processor time of one thread. Writes benchmarks/results/images.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from image_data import ImageSplit, fashion
+
+from rung.core import registry
+from rung.core.blobs import Blob
+from rung.core.model import FitContext
+from rung.core.params import make_params
+from rung.core.types import Examples
+from rung.modalities.images.png import write_png
+
+RESULT = Path(__file__).parent / "results" / "images.md"
+OURS: dict[str, tuple[str, dict[str, Any]]] = {
+    "majority": ("majority", {}),
+    "pixels_linear": ("pixels_linear", {}),
+    "hog_linear": ("hog_linear", {}),
+    "hog_linear, flat borders": ("hog_linear", {"curved": False}),
+    "frozen_backbone (MobileNetV2)": ("frozen_backbone", {"model": "mobilenet_v2"}),
+    "frozen_backbone (EfficientNet-Lite0)": ("frozen_backbone", {"model": "efficientnet_lite0"}),
+}
+PEERS = {
+    "scikit-learn LogisticRegression on pixels": "LogisticRegression(max_iter=300)",
+    "scikit-learn SVC (RBF) on pixels": "SVC()",
+    "scikit-image HOG + scikit-learn LogisticRegression": "LogisticRegression(max_iter=300)",
+}
+# Run by the peer's interpreter: reads an .npz of images, prints figures.
+PEER = """
+import json, resource, sys, time
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC
+data = np.load(sys.argv[1]); use_hog = sys.argv[3] == "hog"
+def features(images):
+    if not use_hog:
+        return images.reshape(len(images), -1) / 255.0
+    from skimage.feature import hog
+    return np.array([hog(i, orientations=9, pixels_per_cell=(4, 4), cells_per_block=(2, 2)) for i in images])
+begun = time.process_time()
+model = eval(sys.argv[2]).fit(features(data["train"]), data["y"])
+fit = time.process_time() - begun
+begun = time.process_time(); said = model.predict(features(data["test"])); batch = time.process_time() - begun
+begun = time.process_time()
+for image in data["test"][:200]: model.predict(features(image[None]))
+single = (time.process_time() - begun) / 200
+memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+print("RESULT" + json.dumps({"accuracy": float((said == data["z"]).mean()), "fit_s": fit, "single_ms": single * 1e3,
+      "batch_ms": batch / len(said) * 1e3, "fit_mb": memory}))
+"""
+
+
+def examples(images: np.ndarray, labels: list[str], known: tuple[str, ...]) -> Examples:
+    """Return images as examples whose blobs are PNG files in memory."""
+    blobs = [Blob.of(write_png(image), f"{number}.png") for number, image in enumerate(images)]
+    schema = registry.task("image_classification").schema(["image"], known)
+    rows = list(range(1, len(blobs) + 1))
+    return Examples(
+        schema, {"image": blobs}, labels, [f"{row:016x}" for row in rows], rows, [0.0] * len(rows)
+    )
+
+
+def fit(name: str, split: ImageSplit, folder: Path) -> dict[str, Any]:
+    """Fit one of our families on the training images and save it; return its figures."""
+    family_name, given = OURS[name]
+    family = registry.model(family_name)
+    train = examples(split.train, split.train_labels, split.labels)
+    begun = time.process_time()
+    model = family.fit(train, make_params(family.Params, given), FitContext(effort=2))
+    seconds = time.process_time() - begun
+    model.save(folder)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return {"fit_s": seconds, "fit_mb": memory_mb(), "size_mb": size / 1e6, "chosen": dict(model.chosen)}
+
+
+def answer(name: str, split: ImageSplit, folder: Path) -> dict[str, Any]:
+    """Load what `fit` saved and answer the test images; return its figures."""
+    test = examples(split.test, split.test_labels, split.labels)
+    model = registry.model(OURS[name][0]).load(folder, test.schema)
+    begun = time.process_time()
+    said = [answer.value for answer in model.predict(test.inputs)]
+    batch = (time.process_time() - begun) / len(test)
+    single = []
+    for row in range(200):
+        # Fresh bytes: the last images that a process decoded are kept.
+        blob = Blob.of(write_png(split.test[row] ^ 1), "x.png")
+        begun = time.process_time()
+        model.predict({"image": [blob]})
+        single.append(time.process_time() - begun)
+    right = float(np.mean([a == b for a, b in zip(said, split.test_labels, strict=True)]))
+    return {
+        "accuracy": right, "batch_ms": batch * 1e3, "single_ms": float(np.mean(single)) * 1e3, "answer_mb": memory_mb(),
+    }  # fmt: skip
+
+
+def memory_mb() -> float:
+    """Return the largest memory that this process had, in 10^6 bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+def in_process(*command: str) -> dict[str, Any]:
+    """Run a command with one thread and return the figures it prints."""
+    quiet = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | quiet, check=False)
+    if done.returncode:
+        sys.exit(done.stderr[-2000:])
+    found: dict[str, Any] = json.loads(done.stdout.split("RESULT")[1])
+    return found
+
+
+def ours(name: str, sizes: list[str]) -> dict[str, Any]:
+    """Return the figures of one of our families, fitted in one process and answering in another."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = {}
+        for step in ("fit", "answer"):
+            found |= in_process(sys.executable, __file__, "--step", step, name, folder, *sizes)
+        return found
+
+
+def peer(name: str, python: str, split: ImageSplit) -> dict[str, Any]:
+    """Return the figures of a peer, which gets the pixels: it decodes nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        number = {label: place for place, label in enumerate(split.labels)}
+        path = Path(folder) / "data.npz"
+        y, z = ([number[label] for label in labels] for labels in (split.train_labels, split.test_labels))
+        np.savez(path, train=split.train, test=split.test, y=np.array(y), z=np.array(z))
+        kind = "hog" if "HOG" in name else "pixels"
+        return in_process(python, "-c", PEER, str(path), PEERS[name], kind)
+
+
+def row(name: str, found: dict[str, Any]) -> str:
+    """Return a row of the table."""
+    cells = [
+        f"{found['accuracy']:.4f}", f"{found['fit_s']:.0f}", f"{found['single_ms']:.2f}", f"{found['batch_ms']:.2f}",
+        f"{found['fit_mb']:.0f}", *(f"{found[key]:.{digits}f}" if key in found else "" for key, digits in (("answer_mb", 0), ("size_mb", 1))),
+    ]  # fmt: skip
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def main() -> None:
+    """Run all contenders and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--skimage", metavar="PYTHON")
+    parser.add_argument("--only")
+    parser.add_argument("--train", type=int, default=10_000)
+    parser.add_argument("--test", type=int, default=3_000)
+    parser.add_argument("--step", nargs=5, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.step:
+        step, name, folder, train, test = asked.step
+        found = {"fit": fit, "answer": answer}[step](name, fashion(int(train), int(test)), Path(folder))
+        print("RESULT" + json.dumps(found))
+        return
+    split = fashion(asked.train, asked.test)
+    sizes = [str(asked.train), str(asked.test)]
+    rows = []
+    for name in (*OURS, *PEERS):
+        if asked.only and asked.only not in name:
+            continue
+        python = asked.skimage if "HOG" in name else sys.executable
+        if name in PEERS and not python:
+            continue
+        found = ours(name, sizes) if name in OURS else peer(name, str(python), split)
+        rows.append(row(name, found))
+        sys.stderr.write(f"{rows[-1]} {found.get('chosen', '')}\n")
+    if not asked.only:
+        RESULT.write_text(page(split, rows), encoding="utf-8")
+
+
+def page(split: ImageSplit, rows: list[str]) -> str:
+    """Return the page of results."""
+    versions = ", ".join(
+        f"{name} {version(name)}" for name in ("pillow", "numpy", "scikit-learn", "onnxruntime")
+    )
+    head = [
+        "contender",
+        "accuracy",
+        "fit CPU s",
+        "ms an image",
+        "ms an image, together",
+        "MB to fit",
+        "MB to answer",
+        "model MB",
+    ]
+    return "\n".join([
+        "# Image classification", "",
+        f"Written by `benchmarks/images.py` on {date.today().isoformat()}; {platform.machine()}, {os.cpu_count()} cores shared with other work; "
+        f"Python {platform.python_version()}, {versions}.", "",
+        f"{split.title}: {len(split.train):,} to learn from, {len(split.test):,} to answer. {split.source}. Each contender in processes of its "
+        "own, on one thread; seconds are processor time. Ours read PNG files and decode them, the peers get the pixels. `ms an image`: one "
+        "image a call; `together`: all in one call. MB: the largest memory of the process.", "",
+        f"| {' | '.join(head)} |", "|" + "---|" * len(head), *rows, "",
+    ])  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
