@@ -33,9 +33,10 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from serving import load
 from serving_servers import Running, Server
 from sets import CACHE
+
+from serving import load
 
 RESULTS = Path(__file__).parent / "results"
 KEPT = RESULTS / "before_after.jsonl"
