@@ -2,9 +2,9 @@
 const $ = (id) => document.getElementById(id);
 const facts = JSON.parse($("facts").textContent);
 const here = location.pathname;
-const remembered = { get: (k) => { try { return localStorage.getItem(k); } catch { return null; } }, set: (k, v) => { try { localStorage.setItem(k, v); } catch { /* A browser that keeps nothing. */ } } };
-let lang = remembered.get("rung-lang") || facts.lang;
-let by = "", row = null, progress = null, open = [], view = "who", busy = false, tokens = {}, said = null;
+const stored = { get: (k) => { try { return localStorage.getItem(k); } catch { return null; } }, set: (k, v) => { try { localStorage.setItem(k, v); } catch { /* The browser stores nothing. */ } } };
+let lang = stored.get("rung-lang") || facts.lang;
+let by = "", row = null, progress = null, open = [], view = "who", busy = false, tokens = {};
 
 function say(key, values = {}) {
   let words = facts.words[lang][key];
@@ -15,7 +15,7 @@ const percent = (share) => (share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 
 const points = (share) => (share < 0 ? "\u2212" : "+") + Math.abs(100 * share).toFixed(1);
 function element(tag, text, parent, kind) { const e = document.createElement(tag); if (text !== undefined) e.textContent = text; if (kind) e.className = kind; if (parent) parent.append(e); return e; }
 function button(key, text, parent, act) { const b = element("button", undefined, parent); b.type = "button"; element("kbd", key, b); element("span", text, b); b.addEventListener("click", act); return b; }
-function random() { return [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(16)).join(""); }
+function randomToken() { return [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(16)).join(""); }
 
 async function post(path, body) {
   const reply = await fetch(here + path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ by, ...body }) });
@@ -23,44 +23,44 @@ async function post(path, body) {
   if (!reply.ok) throw new Error(found.problem + ". " + found.fix);
   return found;
 }
-// One request at a time: a key pressed before the next row is there must not label a row nobody has seen.
+// One request at a time: a key pressed before the next row arrives must not label a row that was not shown.
 async function send(path, body, done) {
   if (busy) return;
   busy = true;
-  try { done(await post(path, body)); } catch (error) { tell(error instanceof TypeError ? say("offline") : error.message, true); } finally { busy = false; }
+  try { done(await post(path, body)); } catch (error) { showStatus(error instanceof TypeError ? say("offline") : error.message, true); } finally { busy = false; }
 }
-function tell(text, bad = false) { said = text; $("said").textContent = text; $("said").className = bad ? "bad" : ""; }
-function take(found) { row = found.row; progress = found.progress; tokens = {}; draw(); }
-// The same word for the same answer sent twice: a label whose reply was lost is not written again.
-function tokenOf(what) { return (tokens[what] ??= random()); }
+function showStatus(text, bad = false) { $("said").textContent = text; $("said").className = bad ? "bad" : ""; }
+function applyState(found) { row = found.row; progress = found.progress; tokens = {}; render(); }
+// A repeated request has the same token, so a label whose reply was lost is written once.
+function tokenFor(what) { return (tokens[what] ??= randomToken()); }
 
 function answer(kind, label = null) {
   if (!row) return;
   const shown = kind === "skip" ? say("skipped") : say("saved", { label: label ?? say("cannot") });
-  send("answer", { text: row.text, kind, label, token: tokenOf(kind + (label ?? "")) }, (found) => { take(found); tell(shown); });
+  send("answer", { text: row.text, kind, label, token: tokenFor(kind + (label ?? "")) }, (found) => { applyState(found); showStatus(shown); });
 }
-function undo() { send("undo", { token: tokenOf("undo") }, (found) => { take(found); tell(say(found.undone ? "undone" : "nothing")); }); }
+function undo() { send("undo", { token: tokenFor("undo") }, (found) => { applyState(found); showStatus(say(found.undone ? "undone" : "nothing")); }); }
 function settle(text, label) {
-  send("answer", { text, kind: "settle", label, token: tokenOf("settle" + text + label) }, (found) => { open = found.disagreements; tell(say("saved", { label: label ?? say("cannot") })); draw(); });
+  send("answer", { text, kind: "settle", label, token: tokenFor("settle" + text + label) }, (found) => { open = found.disagreements; showStatus(say("saved", { label: label ?? say("cannot") })); render(); });
 }
-function disagreements() { send("disagreements", {}, (found) => { open = found.disagreements; view = "settle"; draw(); $("back").focus(); }); }
-function back() { view = "work"; send("next", {}, take); draw(); }
-function undoSettled() { send("undo", { token: tokenOf("undo" + random()) }, (found) => { row = found.row; progress = found.progress; busy = false; disagreements(); }); }
+function disagreements() { send("disagreements", {}, (found) => { open = found.disagreements; view = "settle"; render(); $("back").focus(); }); }
+function back() { view = "work"; send("next", {}, applyState); render(); }
+function undoSettled() { send("undo", { token: tokenFor("undo" + randomToken()) }, (found) => { row = found.row; progress = found.progress; busy = false; disagreements(); }); }
 
-function draw() {
+function render() {
   document.documentElement.lang = lang === "zh" ? "zh-CN" : "en";
   for (const e of document.querySelectorAll("[data-say]")) e.textContent = say(e.dataset.say === "by" && facts.keyed ? "key" : e.dataset.say);
   $("title").textContent = facts.title; $("language").textContent = say("language");
   $("who").hidden = view !== "who"; $("desk").hidden = view === "who";
   $("work").hidden = view !== "work"; $("settle").hidden = view !== "settle";
   if (view === "who") return;
-  drawRow(); drawGuide(); drawOpen();
-  if (progress) { drawProgress(); drawCurve(); drawPeople(); }
+  renderRow(); renderGuide(); renderOpen();
+  if (progress) { renderProgress(); renderCurve(); renderPeople(); }
 }
 function cells(parent, list) { for (const cell of list) { if (list.length > 1) element("h3", cell.name, parent); element("p", cell.value, parent); } }
-function drawRow() {
+function renderRow() {
   const box = $("row"); box.replaceChildren(); box.scrollTop = 0;
-  if (row) cells(box, row.cells); else if (progress) element("p", say("done"), box); // Before the first reply nothing is known to be done.
+  if (row) cells(box, row.cells); else if (progress) element("p", say("done"), box); // Before the first reply it is unknown whether there are rows left.
   $("guess").textContent = row && row.guess ? say("guess", { label: row.guess.label, sure: percent(row.guess.sure) }) : "";
   $("labels").replaceChildren(); $("commands").replaceChildren();
   for (const label of facts.labels) { const b = button(label.key, label.name, $("labels"), () => answer("label", label.name)); b.disabled = !row; }
@@ -70,7 +70,7 @@ function drawRow() {
   button("u", say("key_undo"), $("commands"), undo);
   button("/", say("key_settle") + (progress && progress.disagreements ? " (" + progress.disagreements + ")" : ""), $("commands"), disagreements);
 }
-// A number is typed; Enter sends it. Escape leaves the field, so that the keys mean commands again.
+// A form for a number. Enter sends it; Escape leaves the field, so that keys are commands again.
 function numberField(parent, act) {
   const form = element("form", undefined, parent, "number");
   const label = element("label", say("number") + " ", form), field = element("input", undefined, label);
@@ -80,19 +80,19 @@ function numberField(parent, act) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const typed = field.value.trim();
-    // What is typed goes as it is: 12.50 stays that number, and no browser rounds it.
-    if (!typed || !Number.isFinite(Number(typed))) { tell(say("not_number"), true); field.select(); return; }
+    // The typed text is sent unchanged: 12.50 is not rounded by the browser.
+    if (!typed || !Number.isFinite(Number(typed))) { showStatus(say("not_number"), true); field.select(); return; }
     act(typed);
   });
   return field;
 }
-function drawGuide() {
+function renderGuide() {
   $("guidelines").textContent = facts.guidelines; $("meanings").replaceChildren();
   const told = facts.labels.filter((label) => label.about);
   for (const label of told) { element("dt", label.name, $("meanings")); element("dd", label.about, $("meanings")); }
   $("guide").hidden = !facts.guidelines && !told.length;
 }
-function drawOpen() {
+function renderOpen() {
   const box = $("open"); box.replaceChildren();
   if (!open.length) element("p", say("none"), box);
   open.slice(0, 50).forEach((item, number) => {
@@ -108,7 +108,7 @@ function drawOpen() {
     button(number ? "·" : "x", say("cannot"), choices, () => settle(item.text, null));
   });
 }
-function drawProgress() {
+function renderProgress() {
   const count = $("count"); count.replaceChildren();
   element("strong", progress.labelled.toLocaleString(lang) + " ", count);
   element("span", say("labelled") + " " + say("of_rows", { rows: progress.rows }), count);
@@ -122,7 +122,7 @@ function drawProgress() {
   for (const [name, n] of Object.entries(progress.by_label)) { const li = element("li", undefined, list); element("span", name, li); element("span", n.toLocaleString(lang), li); }
   if (progress.cannot) { const li = element("li", undefined, list); element("span", say("cannot"), li); element("span", String(progress.cannot), li); }
 }
-function drawCurve() {
+function renderCurve() {
   const box = $("curve"); box.replaceChildren();
   const points = progress.curve;
   if (!points.length) element("p", say("curve_wait"), box); else {
@@ -144,7 +144,7 @@ function drawCurve() {
   const ahead = o ? say("outlook", { more: o.more, gain: points(o.gain), low: points(o.low), high: points(o.high), since: o.since }) + gap + say(o.hardly ? "hardly" : "go_on") : s && !s.enough ? say("go_on") : "";
   $("advice").textContent = !s ? ahead : s.enough ? say("enough", { at_most: percent(s.at_most) }) : say("changed", { changed: percent(s.changed), at_most: percent(s.at_most) }) + gap + ahead;
 }
-function drawPeople() {
+function renderPeople() {
   $("people").textContent = say("disagreements") + (progress.disagreements ? ": " + say("to_settle", { n: progress.disagreements }) : "");
   const box = $("agreement"); box.replaceChildren();
   if (!progress.agreement.length) element("p", say("alone"), box);
@@ -153,7 +153,7 @@ function drawPeople() {
 
 document.addEventListener("keydown", (event) => {
   if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || view === "who" || event.target.tagName === "INPUT") return;
-  // With a Chinese input method on, the key has no name but a place.
+  // With an active Chinese input method, only the position of the key is known.
   const key = event.key === "Process" ? event.code.replace(/^(Digit|Key)/, "").replace("Slash", "/").toLowerCase() : event.key.toLowerCase();
   const label = facts.labels.find((item) => item.key === key);
   const act = view === "settle"
@@ -163,17 +163,17 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   act();
 });
-$("language").addEventListener("click", () => { lang = lang === "en" ? "zh" : "en"; remembered.set("rung-lang", lang); tell(""); draw(); });
+$("language").addEventListener("click", () => { lang = lang === "en" ? "zh" : "en"; stored.set("rung-lang", lang); showStatus(""); render(); });
 $("back").addEventListener("click", back);
 $("who").addEventListener("submit", (event) => {
   event.preventDefault();
   by = $("by").value.trim().replace(/\s+/g, " ");
   if (!by) return;
-  // A key is kept nowhere.
-  if (!facts.keyed) remembered.set("rung-by", by);
-  view = "work"; draw(); $("title").tabIndex = -1; $("title").focus();
-  send("next", {}, take);
+  // API keys are not stored.
+  if (!facts.keyed) stored.set("rung-by", by);
+  view = "work"; render(); $("title").tabIndex = -1; $("title").focus();
+  send("next", {}, applyState);
 });
-if (facts.keyed) { $("by").type = "password"; $("by").autocomplete = "off"; $("by").maxLength = 200; } else $("by").value = remembered.get("rung-by") || facts.by;
-draw();
+if (facts.keyed) { $("by").type = "password"; $("by").autocomplete = "off"; $("by").maxLength = 200; } else $("by").value = stored.get("rung-by") || facts.by;
+render();
 $("by").focus();
