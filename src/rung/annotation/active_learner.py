@@ -1,4 +1,4 @@
-"""Active learning in a background thread: chooses rows to label, suggests labels, and measures the learning curve."""
+"""Active learning: chooses rows to label, suggests labels, and measures the learning curve, in a thread."""
 
 from __future__ import annotations
 
@@ -34,12 +34,15 @@ _EVALUATE_EVERY = 10
 class ActiveLearner:
     """A query strategy that learns from the labels so far. Implements `QueryStrategy`.
 
-    First come representatives of clusters, then batches of uncertain and diverse rows. `update` returns at once; the other
-    methods answer from the latest fit.
+    First come representatives of clusters, then batches of uncertain and diverse rows. `update` returns at
+    once; the other methods answer from the latest fit.
     """
 
     def __init__(self, pool: Pool, vectors: Vectors, featurizer: Featurizer, background: bool = True) -> None:
-        """vectors: of the pool's rows, in their order. background: False fits within `update`, for files and tests."""
+        """vectors: of the pool's rows, in their order.
+
+        background: False fits within `update`, for files and tests.
+        """
         self._pool, self._vectors = pool, vectors
         self._labels = list(pool.labels)
         self.featurizer_name = featurizer.name

@@ -1,8 +1,8 @@
 """HTTP server of the labelling page, for the local machine only.
 
-The address contains a random token, so no other page or user of the machine can find it. The Host header must be ours, which
-prevents DNS rebinding. A request that changes something must be JSON from our own origin, and bodies have a size limit. The
-page loads nothing from other servers and shows data as text, never as HTML.
+The address contains a random token, so no other page or user of the machine can find it. The Host header must
+be ours, which prevents DNS rebinding. A request that changes something must be JSON from our own origin, and
+bodies have a size limit. The page loads nothing from other servers and shows data as text, never as HTML.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def create_labelling_app(
 ) -> FastAPI:
     """Return the app of the page, below /<token>/. hosts: allowed Host headers, such as "127.0.0.1:8765".
 
-    identify: returns the name of an API key and raises InputError for a key that may not review. None: people type their
-    names, which are not verified.
+    identify: returns the name of an API key and raises InputError for a key that may not review. None: people
+    type their names, which are not verified.
     """
     app = FastAPI(title="rung label", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(_RequestFilter, token=token, hosts=frozenset(hosts))
@@ -130,7 +130,8 @@ def serve_labelling_page(
 ) -> None:
     """Serve on 127.0.0.1 until interrupted.
 
-    create_app: returns an app from its token and hosts. port: 0 for a free one. on_ready: called with the address.
+    create_app: returns an app from its token and hosts. port: 0 for a free one. on_ready: called with the
+    address.
     """
     import uvicorn
 

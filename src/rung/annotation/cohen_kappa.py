@@ -30,9 +30,9 @@ class PairAgreement:
 def cohen_kappa(pairs: Sequence[tuple[str, str]], confidence: float = 0.95) -> tuple[float, float, float]:
     """Return Cohen's kappa (1960) of pairs of labels and the ends of its interval.
 
-    The interval is Wilson's for the share of equal labels, transformed with the chance agreement taken as known. Unlike
-    the usual standard error it does not become 0 when all labels agree. With a single label kappa is 0, because chance
-    would agree too. Raises ValueError without pairs.
+    The interval is Wilson's for the share of equal labels, transformed with the chance agreement taken as
+    known. Unlike the usual standard error it does not become 0 when all labels agree. With a single label
+    kappa is 0, because chance would agree too. Raises ValueError without pairs.
     """
     n = len(pairs)
     if not n:
@@ -51,7 +51,10 @@ def cohen_kappa(pairs: Sequence[tuple[str, str]], confidence: float = 0.95) -> t
 
 
 def pairwise_agreement(found: Iterable[Verdict]) -> list[PairAgreement]:
-    """Return the agreement of every two annotators, most common rows first. Settled rows count with their original labels."""
+    """Return the agreement of every two annotators, most common rows first.
+
+    Settled rows count with their original labels.
+    """
     both: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for verdict in found:
         for one, other in combinations(sorted(verdict.said), 2):

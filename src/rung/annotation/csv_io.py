@@ -24,8 +24,9 @@ _MAX_PROBLEMS_SHOWN = 10
 
 @dataclass(frozen=True)
 class ImportResult:
-    """Counts of an import. labelled: new or changed labels. unclear: rows that no label fits. unchanged: same label as
-    before. blank: rows without a label."""
+    """Counts of an import. labelled: new or changed labels. unclear: rows that no label fits. unchanged: same
+    label as before. blank: rows without a label.
+    """
 
     labelled: int
     unclear: int
@@ -43,7 +44,10 @@ class ImportResult:
 
 
 def export_rows(queries: Sequence[LabelQuery], path: Path) -> None:
-    """Write rows to label: file, row, hash, an empty label, then the row's own columns. Suggestions are left out."""
+    """Write rows to label: file, row, hash, an empty label, then the row's own columns.
+
+    Suggestions are left out.
+    """
     text = io.StringIO()
     writer = csv.writer(text)
     names = list(queries[0].row.cells) if queries else []
@@ -58,8 +62,8 @@ def export_rows(queries: Sequence[LabelQuery], path: Path) -> None:
 def import_labels(session: LabellingSession, path: Path, author: str) -> ImportResult:
     """Write the labels of a file into the store, all or none. Rows are identified by their hash.
 
-    The label `?` means that no label fits; rows with an empty label are ignored. Raises DataError that names every line
-    with an unknown label or row.
+    The label `?` means that no label fits; rows with an empty label are ignored. Raises DataError that names
+    every line with an unknown label or row.
     """
     author = normalize_author(author)
     known, current = session.pool.by_text(), session.answers_by(author)

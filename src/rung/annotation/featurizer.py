@@ -27,7 +27,10 @@ _MAX_CHARS = 20_000
 
 @dataclass(frozen=True)
 class Featurizer:
-    """Converts texts to vectors of length 1. name: of the weights, or "words". embedder: None for hashed n-grams."""
+    """Converts texts to vectors of length 1.
+
+    name: of the weights, or "words". embedder: None for hashed n-grams.
+    """
 
     name: str
     embedder: Embedder | None
@@ -51,7 +54,8 @@ class Featurizer:
 
 
 def open_featurizer(weights: str, texts: Sequence[str]) -> Featurizer:
-    """Return the featurizer of a name: weights, "auto" for the best weights that are installed, or "none" for n-grams.
+    """Return the featurizer of a name: weights, "auto" for the best weights that are installed, or "none" for
+    n-grams.
 
     Raises RungError when the named weights are not installed; "auto" falls back to n-grams.
     """

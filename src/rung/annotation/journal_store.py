@@ -1,7 +1,8 @@
 """Store of reviewers' labels in the journal, as append-only feedback with the source `review` or `audit`.
 
-A label is stored as feedback whose answer is the label. Other actions (skip, unclear, settle, undo) are stored as objects
-such as {"rung": "undo", "of": id}. An undo is a new record; no record is changed. Implements `AnnotationStore`.
+A label is stored as feedback whose answer is the label. Other actions (skip, unclear, settle, undo) are
+stored as objects such as {"rung": "undo", "of": id}. An undo is a new record; no record is changed.
+Implements `AnnotationStore`.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ _DUPLICATE_SECONDS = 86_400.0
 class JournalAnnotationStore:
     """The labels of one product's reviewers in its journal.
 
-    texts: prediction id -> text hash of every row that can be reviewed. audited: text hashes of the audit; for these only
-    labels given on the page or by CSV count, where no model answer is shown. of_numbers: answers are numbers; the journal
-    stores them as numbers, entries as `number_text`.
+    texts: prediction id -> text hash of every row that can be reviewed. audited: text hashes of the audit;
+    for these only labels given on the page or by CSV count, where no model answer is shown. of_numbers:
+    answers are numbers; the journal stores them as numbers, entries as `number_text`.
     """
 
     def __init__(
@@ -49,7 +50,10 @@ class JournalAnnotationStore:
         self._ids: dict[int, str] = {}
 
     def add(self, *entries: Entry) -> list[int]:
-        """Write entries, all or none, and return their numbers once committed. An entry's `file` is its prediction id."""
+        """Write entries, all or none, and return their numbers once committed.
+
+        An entry's `file` is its prediction id.
+        """
         records = [self._to_record(entry) for entry in entries]
 
         def write(connection: Connection, _: Any) -> list[str]:
@@ -68,9 +72,9 @@ class JournalAnnotationStore:
     def entries(self, after: int = 0) -> list[Entry]:
         """Return all entries of reviewers with a number above `after`, in order."""
         found = []
-        for said in JournalReader.from_journal(self._journal).feedback(self._name, after):
-            self._numbers[said.id], self._ids[said.number] = said.number, said.id
-            entry = self._to_entry(said)
+        for feedback in JournalReader.from_journal(self._journal).feedback(self._name, after):
+            self._numbers[feedback.id], self._ids[feedback.number] = feedback.number, feedback.id
+            entry = self._to_entry(feedback)
             if entry is not None:
                 found.append(entry)
         return found
@@ -104,24 +108,35 @@ class JournalAnnotationStore:
         found: str | None = connection.scalar(same)
         return found
 
-    def _to_entry(self, said: LoggedFeedback) -> Entry | None:
-        text = self._texts.get(said.prediction)
-        if text is None or said.source != (AUDIT if text in self._audited else REVIEW):
+    def _to_entry(self, feedback: LoggedFeedback) -> Entry | None:
+        text = self._texts.get(feedback.prediction)
+        if text is None or feedback.source != (AUDIT if text in self._audited else REVIEW):
             return None
         kind: Any = LABEL
-        label, of = said.answer, None
-        if isinstance(said.answer, dict):
-            kind, label = said.answer.get(ACTION_KEY), said.answer.get("label")
-            of = self._numbers.get(said.answer.get("of", ""))
+        label, of = feedback.answer, None
+        if isinstance(feedback.answer, dict):
+            kind, label = feedback.answer.get(ACTION_KEY), feedback.answer.get("label")
+            of = self._numbers.get(feedback.answer.get("of", ""))
         if self._of_numbers and label is not None:
             label = number_text(label)
             if label is None:
                 return None
         if kind not in {LABEL, SKIP, UNCLEAR, SETTLE, UNDO} or not isinstance(label, str | None):
             return None
-        how = "audit" if said.source == AUDIT else "review"
+        how = "audit" if feedback.source == AUDIT else "review"
         return Entry(
-            said.author, kind, text, said.prediction, 0, label, how, None, of, None, said.number, str(said.at)
+            feedback.author,
+            kind,
+            text,
+            feedback.prediction,
+            0,
+            label,
+            how,
+            None,
+            of,
+            None,
+            feedback.number,
+            str(feedback.at),
         )
 
 

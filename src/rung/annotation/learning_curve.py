@@ -1,22 +1,28 @@
-"""Learning curve of a labelling session, forecast of the next labels' gain, and a stopping rule. Pure functions.
+"""Learning curve of a labelling session, forecast of the next labels' gain, and stopping rule.
 
-The curve is measured on random rows that train (see `data.labels.audit_sample`), each held out of the fit that answers
-it. Chosen rows train, but no score is taken on them, and rows that certify are not used. All points of a curve are measured
-on the same rows, so differences between points contain no sampling error of the rows.
+Pure functions.
 
-Stopping rule. It compares two models: one fitted on all labels, one on the first three quarters of them. Their accuracies
-differ by at most the share of rows on which their answers differ. This share on unlabelled rows therefore bounds the effect of
-the last quarter of the labels. Labelling is sufficient when the upper confidence bound of the share is at most TOLERANCE.
+The curve is measured on random rows that train (see `data.labels.audit_sample`), each held out of the fit
+that answers it. Chosen rows train, but no score is taken on them, and rows that certify are not used. All
+points of a curve are measured on the same rows, so differences between points contain no sampling error of
+the rows.
 
-Its error. (1) The bound is exact (Clopper & Pearson 1934) for random rows. As the rule is evaluated repeatedly, the j-th
-evaluation spends 0.05 / (j (j + 1)): with 95 % confidence none of them understates its share. (2) That the next labels
-bring no more than the last ones is an assumption: learning curves flatten, but this is not guaranteed.
+Stopping rule. It compares two models: one fitted on all labels, one on the first three quarters of them.
+Their accuracies differ by at most the share of rows on which their answers differ. This share on unlabelled
+rows therefore bounds the effect of the last quarter of the labels. Labelling is sufficient when the upper
+confidence bound of the share is at most TOLERANCE.
 
-Forecast. The stopping rule alone is conservative, so the curve is extrapolated: the score is assumed to grow with the
-logarithm of the number of labels, as it did from a quarter of them on. The slope is the mean over random rows of each row's own
-slope (correct or not at each size), so its interval is that of a mean of independent rows (Student's t), with all sizes
-compared on the same rows. As curves flatten, the true gain is more likely below the forecast than above it.
-`benchmarks/results/active.md` compares forecasts with measured gains.
+Its error. (1) The bound is exact (Clopper & Pearson 1934) for random rows. As the rule is evaluated
+repeatedly, the j-th evaluation spends 0.05 / (j (j + 1)): with 95 % confidence none of them understates its
+share. (2) That the next labels bring no more than the last ones is an assumption: learning curves flatten,
+but this is not guaranteed.
+
+Forecast. The stopping rule alone is conservative, so the curve is extrapolated: the score is assumed to grow
+with the logarithm of the number of labels, as it did from a quarter of them on. The slope is the mean over
+random rows of each row's own slope (correct or not at each size), so its interval is that of a mean of
+independent rows (Student's t), with all sizes compared on the same rows. As curves flatten, the true gain is
+more likely below the forecast than above it. `benchmarks/results/active.md` compares forecasts with measured
+gains.
 """
 
 from __future__ import annotations
@@ -37,8 +43,8 @@ TOLERANCE = 0.03
 MIN_LABELS = 60
 _MIN_RANDOM = 10
 _N_FOLDS = 5
-# Number of labels that the forecast is about, and the gain that counts as negligible if the upper end of its interval is at
-# most TOLERANCE.
+# Number of labels that the forecast is about, and the gain that counts as negligible if the upper end of its
+# interval is at most TOLERANCE.
 FORECAST_LABELS, NEGLIGIBLE_GAIN = 100, 0.01
 
 
@@ -54,7 +60,10 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Stability:
-    """Effect of the last quarter of `labels`. changed: share of unlabelled rows with another answer; at_most: its upper bound."""
+    """Effect of the last quarter of `labels`.
+
+    changed: share of unlabelled rows with another answer; at_most: its upper bound.
+    """
 
     labels: int
     changed: float
@@ -88,7 +97,9 @@ class GainForecast:
 
 @dataclass(frozen=True)
 class HeldOutResults:
-    """correct: [sizes, random rows], whether a fit on the first `size` labels without the row's fold answers it correctly."""
+    """correct: [sizes, random rows], whether a fit on the first `size` labels without the row's fold answers
+    it correctly.
+    """
 
     sizes: tuple[int, ...]
     correct: npt.NDArray[np.bool_]
@@ -97,7 +108,9 @@ class HeldOutResults:
 def held_out_results(
     vectors: Vectors, codes: Ints, random: npt.NDArray[np.bool_], n_labels: int
 ) -> HeldOutResults:
-    """Return held-out results at 10, 20, 40, ... labels and at all of them; no sizes with fewer than ten random rows.
+    """Return held-out results at 10, 20, 40, ...
+
+    labels and at all of them; no sizes with fewer than ten random rows.
 
     vectors, codes: of the training rows, in the order they were labelled. random: which of them are random.
     """
@@ -144,7 +157,8 @@ def forecast_gain(results: HeldOutResults) -> GainForecast | None:
     # If all rows agreed, the error would be 0: allow for one row that changes.
     one_row = 1.0 / float(logs[-1] - logs[0])
     error = max(float(slopes.std(ddof=1)) / math.sqrt(n), one_row / n)
-    # Quantile of Student's t by the first terms of its Cornish-Fisher expansion: within 0.01 from ten rows on.
+    # Quantile of Student's t by the first terms of its Cornish-Fisher expansion: within 0.01 from ten rows
+    # on.
     t = 1.96 + 2.37 / (n - 1) + 2.8 / (n - 1) ** 2
     step = math.log((labels + FORECAST_LABELS) / labels)
     slope = float(slopes.mean())

@@ -1,4 +1,7 @@
-"""Logistic regression over dense vectors. It chooses rows to label and measures the learning curve; it is never shipped."""
+"""Logistic regression over dense vectors.
+
+It chooses rows to label and measures the learning curve; it is never shipped.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ _TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class LabelClassifier:
-    """A fitted classifier. model: None when all rows had one label. codes: the labels that it has seen, of `n_labels`."""
+    """A fitted classifier.
+
+    model: None when all rows had one label. codes: the labels that it has seen, of `n_labels`.
+    """
 
     model: Any
     codes: Ints
@@ -41,8 +47,8 @@ def fit_classifier(
 ) -> LabelClassifier:
     """Return multinomial logistic regression with an L2 penalty, fitted by scikit-learn.
 
-    vectors: [rows, width], rows of length about 1; codes: each row's label in [0, n_labels). Raises ValueError without
-    rows, MissingExtra without scikit-learn.
+    vectors: [rows, width], rows of length about 1; codes: each row's label in [0, n_labels). Raises
+    ValueError without rows, MissingExtra without scikit-learn.
     """
     if not len(codes):
         raise ValueError("there are no rows to fit on")

@@ -14,8 +14,8 @@ from rung.annotation.logistic_regression import LabelClassifier
 class LearnerState:
     """State after `n_labels` labels.
 
-    queue: places of chosen rows, in the order to ask. reason: why they were chosen, `cluster` or `useful`. classifier: None
-    until every label has a row.
+    queue: places of chosen rows, in the order to ask. reason: why they were chosen, `cluster` or `useful`.
+    classifier: None until every label has a row.
     """
 
     n_labels: int
@@ -28,7 +28,10 @@ class LearnerState:
 
 
 class QueryStrategy(Protocol):
-    """Chooses rows of a pool: `ActiveLearner`, or `ReviewStrategy` for served rows. A place is an index into the pool's rows."""
+    """Chooses rows of a pool: `ActiveLearner`, or `ReviewStrategy` for served rows.
+
+    A place is an index into the pool's rows.
+    """
 
     featurizer_name: str
 

@@ -1,8 +1,8 @@
-"""Review session over served rows: rows of the audit in their order, and the rows that are most useful to review.
+"""Review session over served rows: rows of the audit, and the rows that are most useful to review.
 
-A row is useful for one of three reasons: the model was unsure, callers gave another answer, or no training row is similar.
-The queue takes rows of the three reasons in turn. Such rows train and never certify. A share of the rows
-(`improve.audit_share`) comes from the audit, and these are shown without the model's answer.
+A row is useful for one of three reasons: the model was unsure, callers gave another answer, or no training
+row is similar. The queue takes rows of the three reasons in turn. Such rows train and never certify. A share
+of the rows (`improve.audit_share`) comes from the audit, and these are shown without the model's answer.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ _POSITION_STEP = 2.0**-40
 class ReviewCandidate:
     """A row to review.
 
-    prediction: id of its first prediction. text: its hash. confidence: probability of the answer, where the model gives one.
-    n_contradictions: number of different answers by callers. audit_position: position in the audit, None outside it.
+    prediction: id of its first prediction. text: its hash. confidence: probability of the answer, where the
+    model gives one. n_contradictions: number of different answers by callers. audit_position: position in the
+    audit, None outside it.
     """
 
     prediction: str
@@ -52,7 +53,10 @@ class ReviewCandidate:
 
 
 class ReviewStrategy:
-    """Chooses served rows to review, once; it does not learn during the review. Implements `QueryStrategy`."""
+    """Chooses served rows to review, once; it does not learn during the review.
+
+    Implements `QueryStrategy`.
+    """
 
     featurizer_name = "words"
 
@@ -115,7 +119,10 @@ class ReviewStrategy:
 
 
 class ReviewSession(LabellingSession):
-    """A session over served rows. An audit interval is a round, which is complete when all its rows are decided."""
+    """A session over served rows.
+
+    An audit interval is a round, which is complete when all its rows are decided.
+    """
 
     def __init__(
         self,
@@ -167,7 +174,9 @@ def review_pool(candidates: Sequence[ReviewCandidate], labels: Mapping[str, str]
 
 
 def novelty(texts: Sequence[str], training: Sequence[str], featurizer: Featurizer) -> npt.NDArray[np.float64]:
-    """Return the distance of each text to the nearest training text, as 1 minus their cosine; 0 without training texts.
+    """Return the distance of each text to the nearest training text, as 1 minus their cosine.
+
+    0 without training texts.
 
     An even sample of the training texts is used if there are many.
     """

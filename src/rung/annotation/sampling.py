@@ -1,4 +1,7 @@
-"""Sampling rules for labelling: the zone of the next row, cluster representatives, and uncertainty sampling. Pure functions."""
+"""Sampling rules for labelling: the zone of the next row, cluster representatives, and uncertainty sampling.
+
+Pure functions.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ _SHORTLIST_FACTOR, _MIN_SHORTLIST = 3, 60
 def next_zone(counts: tuple[int, int, int], audit_share: float, random_share: float) -> str:
     """Return the zone of the next row, "audit", "random" or "chosen", so that the shares of labels are kept.
 
-    counts: labels of audit, random and chosen rows so far. The zone depends on counts only, never on the content of rows.
+    counts: labels of audit, random and chosen rows so far. The zone depends on counts only, never on the
+    content of rows.
     """
     audit, random, chosen = counts
     if audit < int(audit_share * (audit + random + chosen + 1) + 1e-9):
@@ -29,8 +33,8 @@ def next_zone(counts: tuple[int, int, int], audit_share: float, random_share: fl
 def cluster_representatives(vectors: Vectors, count: int, seed: int = 0) -> list[int]:
     """Return the row nearest the centre of each of `count` clusters, the largest cluster first.
 
-    k-means with k-means++ initialisation (Arthur & Vassilvitskii 2007) on at most 4,000 rows drawn at random. It uses no
-    labels, so it works before the first one.
+    k-means with k-means++ initialisation (Arthur & Vassilvitskii 2007) on at most 4,000 rows drawn at random.
+    It uses no labels, so it works before the first one.
     """
     rng = np.random.default_rng(seed)
     rows = np.arange(len(vectors))
@@ -59,9 +63,9 @@ def cluster_representatives(vectors: Vectors, count: int, seed: int = 0) -> list
 def uncertain_and_diverse(vectors: Vectors, probabilities: Floats, candidates: Ints, count: int) -> list[int]:
     """Return up to `count` candidates, best first: uncertain rows that differ from each other.
 
-    Uncertainty is 1 minus the margin between the two most likely labels (Scheffer et al. 2001). The most uncertain
-    candidate comes first, then always the one with the largest product of uncertainty and distance to the rows already
-    selected, so that a batch contains no near duplicates.
+    Uncertainty is 1 minus the margin between the two most likely labels (Scheffer et al. 2001). The most
+    uncertain candidate comes first, then always the one with the largest product of uncertainty and distance
+    to the rows already selected, so that a batch contains no near duplicates.
     """
     if not len(candidates) or not count:
         return []

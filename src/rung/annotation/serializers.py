@@ -28,7 +28,10 @@ def disagreements_to_dicts(session: LabellingSession) -> list[dict[str, Any]]:
 
 
 def progress_to_dict(session: LabellingSession, by: str = "") -> dict[str, Any]:
-    """Return counts, learning curve, stopping rule, forecast and agreement. by: the annotator that `mine` counts."""
+    """Return counts, learning curve, stopping rule, forecast and agreement.
+
+    by: the annotator that `mine` counts.
+    """
     progress, state = session.progress(by), session.strategy.state
     stable, forecast = state.stability, state.forecast
     return {

@@ -1,7 +1,8 @@
 """A labelling session: which row each person labels next, their answers, and the progress.
 
-It works on any pool of rows and any store of answers (`AnnotationStore`): a file without labels, or the journal of a served
-product. Queries and answers never wait for a model: the query strategy learns in a thread of its own.
+It works on any pool of rows and any store of answers (`AnnotationStore`): a file without labels, or the
+journal of a served product. Queries and answers never wait for a model: the query strategy learns in a thread
+of its own.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ class AnnotationStore(Protocol):
 class LabelQuery:
     """A row to label.
 
-    reason: audit, random, cluster, useful, or again (another person labelled it too). suggestion: a label and its probability;
-    None for random rows, so that no answer is influenced by a model.
+    reason: audit, random, cluster, useful, or again (another person labelled it too). suggestion: a label and
+    its probability; None for random rows, so that no answer is influenced by a model.
     """
 
     row: PoolRow
@@ -117,7 +118,7 @@ class LabellingSession:
             return query
 
     def next_batch(self, author: str, count: int) -> list[LabelQuery]:
-        """Return up to `count` rows for a person, as repeated calls of `next` with answers would; for a file to fill in."""
+        """Return up to `count` rows for a person to label in a file, as repeated calls of `next` would."""
         with self._lock:
             self._refresh()
             return self._select(normalize_author(author), count)
@@ -125,7 +126,9 @@ class LabellingSession:
     def record_answer(
         self, author: str, text: str, kind: str, label: str | None = None, token: str | None = None
     ) -> int:
-        """Record a person's answer for a row and return the number of its entry. kind: label, skip, unclear or settle.
+        """Record a person's answer for a row and return the number of its entry.
+
+        kind: label, skip, unclear or settle.
 
         token: a repeated token writes nothing. Raises InputError for unknown rows and labels.
         """
@@ -146,7 +149,7 @@ class LabellingSession:
             return number
 
     def parse_label(self, label: str | None) -> str:
-        """Return a label as it is stored; raises InputError unless it is one of the labels, or a number where answers are numbers."""
+        """Return a label as it is stored; raises InputError unless it is a known label, or a number."""
         if self.pool.of_numbers:
             number = number_text(label)
             if number is None:
@@ -174,7 +177,7 @@ class LabellingSession:
         return Entry(author, kind, text, row.file, row.row, label, reason, inclusion, token=token)
 
     def undo(self, author: str, token: str | None = None) -> LabelQuery | None:
-        """Undo a person's last entry by a new one and return its row to label again; None when there is no entry."""
+        """Undo a person's last entry by a new one and return its row again; None without an entry."""
         author = normalize_author(author)
         with self._lock:
             self._refresh()
@@ -242,7 +245,7 @@ class LabellingSession:
             self._refresh()
 
     def _refresh(self) -> None:
-        """Read entries written since the last call, by this or another process, and update the query strategy."""
+        """Read entries that any process wrote since the last call, and update the query strategy."""
         last = self._annotations.entries[-1].id if self._annotations.entries else 0
         more = self._store.entries(last)
         if more or not self._annotations.verdicts:
@@ -251,7 +254,7 @@ class LabellingSession:
             self.strategy.update(self._training_labels())
 
     def _training_labels(self) -> list[tuple[int, str]]:
-        """Return (place, label) of the training rows, in the order they were labelled; labels of the file come first."""
+        """Return (place, label) of the training rows, labels of the file first, then in order of time."""
         found = self._annotations.verdicts
         rows: list[tuple[int, int, str]] = []
         for place in {
@@ -352,7 +355,8 @@ class LabellingSession:
                 if verdict is not None and author in verdict.skipped:
                     skipped.append(place)
                     continue
-                # No row beyond an audit border is asked before all rows below it are decided: skipped ones come back.
+                # No row beyond an audit border is asked before all rows below it are decided: skipped ones
+                # come back.
                 waiting = [p for p in skipped if self.pool.rows[p].text != just_skipped]
                 if name == "audit" and waiting and self._crosses_border(waiting[0], place):
                     return self._query_for(waiting[0], "audit")

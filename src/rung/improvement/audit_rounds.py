@@ -2,22 +2,23 @@
 
 Why a round is a random sample
 ------------------------------
-Whether a served text (or row of a table) belongs to the audit depends on a keyed hash of its content: HMAC with the journal's
-random key, which no caller knows. Nobody can send rows into the audit or keep them out of it, neither model nor reviewers
-influence it, and repeated texts count as one. Rows of the audit never train, even if they are corrected. As for every
-certificate, the claim is about distinct texts.
+Whether a served text (or row of a table) belongs to the audit depends on a keyed hash of its content: HMAC
+with the journal's random key, which no caller knows. Nobody can send rows into the audit or keep them out of
+it, neither model nor reviewers influence it, and repeated texts count as one. Rows of the audit never train,
+even if they are corrected. As for every certificate, the claim is about distinct texts.
 
-Audited texts are numbered in the order of their first arrival. A round consists of the next `size` of them and is written
-to `audit_rounds.jsonl` when it is full, before it is used, so its rows depend on hash and time of arrival only. A round is
-usable when *every* row of it is decided. Skipped rows are shown again, so hard rows cannot be left out. Rounds are used from
-the oldest unused one on, without gaps, so a hard round cannot be left out.
+Audited texts are numbered in the order of their first arrival. A round consists of the next `size` of them
+and is written to `audit_rounds.jsonl` when it is full, before it is used, so its rows depend on hash and time
+of arrival only. A round is usable when *every* row of it is decided. Skipped rows are shown again, so hard
+rows cannot be left out. Rounds are used from the oldest unused one on, without gaps, so a hard round cannot
+be left out.
 
-*Optional stopping.* Reviewers see the texts, without a model's answer, and could stop after easy rounds. Rounds are used in
-numbers of 1, 2, 4, ...: each smaller number at which one could have stopped is charged as a failed look
-(`data.labels.audit_sample` does the same).
+*Optional stopping.* Reviewers see the texts, without a model's answer, and could stop after easy rounds.
+Rounds are used in numbers of 1, 2, 4, ...: each smaller number at which one could have stopped is charged as
+a failed look (`data.labels.audit_sample` does the same).
 
-*Rows that nobody can label*, and rows whose input was erased or has expired by the time of the look, are left out and
-counted; `rung improve` reports their number.
+*Rows that nobody can label*, and rows whose input was erased or has expired by the time of the look, are left
+out and counted; `rung improve` reports their number.
 
 Corrections and rows chosen by a query strategy are selected rows: they are never part of the audit.
 """
@@ -41,7 +42,10 @@ FILE_NAME = "audit_rounds.jsonl"
 
 @dataclass(frozen=True)
 class AuditRound:
-    """predictions, units: of its rows, in the order of arrival. since, until: times of the first and the last arrival."""
+    """predictions, units: of its rows, in the order of arrival.
+
+    since, until: times of the first and the last arrival.
+    """
 
     number: int
     product: str
@@ -82,8 +86,8 @@ def form_rounds(
 ) -> tuple[list[AuditRound], list[str]]:
     """Write new full rounds; return all rounds, and the predictions that wait for the next round to fill.
 
-    arrived: (prediction, unit, time) of audited rows, in the order of arrival, each unit once. Rows of earlier rounds may be
-    among them.
+    arrived: (prediction, unit, time) of audited rows, in the order of arrival, each unit once. Rows of
+    earlier rounds may be among them.
     """
     known = read_rounds(folder, product)
     taken = {unit for one in known for unit in one.units}
@@ -99,7 +103,9 @@ def form_rounds(
 def usable_rounds(
     rounds: Sequence[AuditRound], decided: Iterable[str], lock: CertificateLock
 ) -> list[AuditRound]:
-    """Return the rounds that may certify now: the 1, 2, 4, ... oldest unused ones that are decided; [] if there are none.
+    """Return the rounds that may certify now: the 1, 2, 4, ...
+
+    oldest unused ones that are decided; [] if there are none.
 
     decided: predictions that reviewers have decided, or whose input can no longer be read.
     """

@@ -1,8 +1,9 @@
-"""Filter feedback before training: reject rows that certify, contradicted and unlikely labels, and a flood by one author.
+"""Filter feedback before training: reject rows that certify, unlikely labels, and a flood by one author.
 
-Rejected feedback stays in the journal and is listed with its reason. If another author agrees, or a reviewer confirms it, it is
-accepted at the next improvement. These rules keep out honest noise and simple attacks; they prove nothing. The
-non-inferiority test (`improvement.noninferiority_test`) keeps a worse model from serving, whatever it was trained on.
+Rejected feedback stays in the journal and is listed with its reason. If another author agrees, or a reviewer
+confirms it, it is accepted at the next improvement. These rules keep out honest noise and simple attacks;
+they prove nothing. The non-inferiority test (`improvement.noninferiority_test`) keeps a worse model from
+serving, whatever it was trained on.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ REASONS = (CERTIFIES, UNKNOWN_LABEL, CONTRADICTED, OUTLIER, AUTHOR_SHARE, TOO_FE
 
 @dataclass(frozen=True)
 class Vote:
-    """The latest answer of one author for one text. text: its hash. is_reviewer: given with a key that may review."""
+    """The latest answer of one author for one text.
+
+    text: its hash. is_reviewer: given with a key that may review.
+    """
 
     prediction: str
     text: str
@@ -33,7 +37,10 @@ class Vote:
 
 @dataclass(frozen=True)
 class ResolvedFeedback:
-    """The label of one text, to accept or reject. authors: those who gave it. is_reviewed: they are reviewers."""
+    """The label of one text, to accept or reject.
+
+    authors: those who gave it. is_reviewed: they are reviewers.
+    """
 
     prediction: str
     text: str
@@ -56,8 +63,9 @@ class FilterResult:
 
 @dataclass(frozen=True)
 class FilterRules:
-    """allowed_labels: None for any answer (numbers). known_labels: of the champion. confidence_threshold, max_author_share:
-    `sure` and `author_share` of `core.spec.improve`."""
+    """allowed_labels: None for any answer (numbers). known_labels: of the champion. confidence_threshold,
+    max_author_share: `sure` and `author_share` of `core.spec.improve`.
+    """
 
     allowed_labels: Collection[Any] | None
     known_labels: Collection[Any]
@@ -73,8 +81,8 @@ def filter_feedback(
 ) -> FilterResult:
     """Return the accepted and the rejected feedback, in the order of text hashes.
 
-    votes: at most one per author and text. predictions: text -> the champion's answer and its probability. excluded: texts
-    that certify or may certify.
+    votes: at most one per author and text. predictions: text -> the champion's answer and its probability.
+    excluded: texts that certify or may certify.
     """
     by_text: dict[str, list[Vote]] = {}
     for vote in votes:
@@ -132,10 +140,12 @@ def _rejection_reason(
 def _limit_author_shares(
     accepted: list[ResolvedFeedback], share: float
 ) -> tuple[list[ResolvedFeedback], list[ResolvedFeedback]]:
-    """Return the accepted texts, and those beyond the maximum share of an author. Texts with several authors always count.
+    """Return the accepted texts, and those beyond the maximum share of an author.
 
-    The limit does not apply to reviewers, who got their keys from the team and are often the only one, nor to a single
-    author. In both cases the non-inferiority test decides.
+    Texts with several authors always count.
+
+    The limit does not apply to reviewers, who got their keys from the team and are often the only one, nor to
+    a single author. In both cases the non-inferiority test decides.
     """
     own: dict[str, list[ResolvedFeedback]] = {}
     for item in accepted:

@@ -1,42 +1,47 @@
-"""Paired non-inferiority tests of challenger against champion, with an error budget for the product's whole life.
+"""Paired non-inferiority tests of challenger against champion, with an error budget for all improvements.
 
 What is claimed
 ---------------
-Both models answer the same rows. The *gain* of a row is the challenger's score minus the champion's, as a share of the metric's
-range: -1, 0 or 1 for accuracy. A test passes when the mean gain is shown to exceed minus the margin. For scores that are 0
-or 1 this is an exact test of wins and losses (`core.stats.noninferiority`); for other scores, and beyond 5,000 rows, an exact lower
-bound of the mean (`mean_lower`, a betting bound). The groups of a product that certifies groups over time may have different
-means: on its old rows `average_lower` is used, which allows this. Metric and units determine the method, before any answer.
-Two tests must pass, after the certificate (`building.certify`):
+Both models answer the same rows. The *gain* of a row is the challenger's score minus the champion's, as a
+share of the metric's range: -1, 0 or 1 for accuracy. A test passes when the mean gain is shown to exceed
+minus the margin. For scores that are 0 or 1 this is an exact test of wins and losses
+(`core.stats.noninferiority`); for other scores, and beyond 5,000 rows, an exact lower bound of the mean
+(`mean_lower`, a betting bound). The groups of a product that certifies groups over time may have different
+means: on its old rows `average_lower` is used, which allows this. Metric and units determine the method,
+before any answer. Two tests must pass, after the certificate (`building.certify`):
 
-*fresh*: rows of a random audit of recently served rows, which nobody has looked at before. *reused*: the product's old
-certification rows, so that the model does not lose what it knew. They were looked at before, hence the name.
+*fresh*: rows of a random audit of recently served rows, which nobody has looked at before. *reused*: the
+product's old certification rows, so that the model does not lose what it knew. They were looked at before,
+hence the name.
 
-With the stated confidence, **no improvement in the product's whole life** passes the fresh test although it is worse than the
-champion by more than the margin on rows like the fresh ones; and, separately, the same holds for the reused rows.
+With the stated confidence, **no improvement in the product's whole life** passes the fresh test although it
+is worse than the champion by more than the margin on rows like the fresh ones; and, separately, the same
+holds for the reused rows.
 
 Why it holds
 ------------
-*Fresh.* Champion and challenger are fixed before the labels of the rows are compared with any answer, and each round is used
-once. So, whatever was published before, test j errs with at most its own error, and the errors a / (j (j + 1)) sum to a over any
-number of improvements. A build may look several times at the same rows: it certifies rung after rung until one passes, and
-that one is the challenger. Which rung it is depends on the number of failed looks: after k of them the test
-gets the share 3/4 * 4**-k, and these shares sum to 1 over k. (What the passing look publishes does not matter, because the
-challenger is fixed by then.)
+*Fresh.* Champion and challenger are fixed before the labels of the rows are compared with any answer, and
+each round is used once. So, whatever was published before, test j errs with at most its own error, and the
+errors a / (j (j + 1)) sum to a over any number of improvements. A build may look several times at the same
+rows: it certifies rung after rung until one passes, and that one is the challenger. Which rung it is depends
+on the number of failed looks: after k of them the test gets the share 3/4 * 4**-k, and these shares sum to 1
+over k. (What the passing look publishes does not matter, because the challenger is fixed by then.)
 
-*Reused.* The rows are the same every time, so a challenger may depend on what earlier tests published: passed or failed,
-nothing else. Consider the tree of these outcomes with budget B at a node: B / 2 is spent on its test, and B / 2 is
-left after either outcome. If the challenger is worse by more than the margin, passing is an error already, and errors after
-that cost nothing more: B / 2 + B / 2. If it is not, the test cannot err, and the errors after the two outcomes sum to
-at most B / 2 + B / 2. So test m spends a / 2**m, whatever the earlier outcomes were (`building.certify` has the same tree with
-numbers in it). What certificates published about these rows is *not* in the tree: it is assumed, and stated, that nobody
-chooses challengers by those numbers. In turn, each test halves what certificates on these rows may still spend.
+*Reused.* The rows are the same every time, so a challenger may depend on what earlier tests published: passed
+or failed, nothing else. Consider the tree of these outcomes with budget B at a node: B / 2 is spent on its
+test, and B / 2 is left after either outcome. If the challenger is worse by more than the margin, passing is
+an error already, and errors after that cost nothing more: B / 2 + B / 2. If it is not, the test cannot err,
+and the errors after the two outcomes sum to at most B / 2 + B / 2. So test m spends a / 2**m, whatever the
+earlier outcomes were (`building.certify` has the same tree with numbers in it). What certificates published
+about these rows is *not* in the tree: it is assumed, and stated, that nobody chooses challengers by those
+numbers. In turn, each test halves what certificates on these rows may still spend.
 
-*No gradual decline.* Ten challengers that each lose almost a margin would lose ten margins. The certificate prevents this: each
-challenger proves the bar again, on rows that nobody has seen.
+*No gradual decline.* Ten challengers that each lose almost a margin would lose ten margins. The certificate
+prevents this: each challenger proves the bar again, on rows that nobody has seen.
 
-This module does not decide which rows are fresh: see `improvement.audit_rounds`. `test_lifetimes_simulation.py` attacks these
-claims in simulations, and shows what happens when selected rows are used instead of random ones.
+This module does not decide which rows are fresh: see `improvement.audit_rounds`.
+`test_lifetimes_simulation.py` attacks these claims in simulations, and shows what happens when selected rows
+are used instead of random ones.
 """
 
 from __future__ import annotations
@@ -65,8 +70,9 @@ Method = Literal["counts", "mean", "average"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared. champion, challenger: versions of the packed bundles. margin: as a share of the metric's range.
-    confidence: of the whole life. is_binary: scores are 0 or 1."""
+    """What is compared. champion, challenger: versions of the packed bundles. margin: as a share of the
+    metric's range. confidence: of the whole life. is_binary: scores are 0 or 1.
+    """
 
     product: str
     metric: str
@@ -79,8 +85,9 @@ class Comparison:
 
 @dataclass(frozen=True)
 class NoninferiorityResult:
-    """What a test publishes. number: of this kind in the product's life. rows_needed: rows that suffice at this error if
-    both models give the same answers, which is known before any answer."""
+    """What a test publishes. number: of this kind in the product's life. rows_needed: rows that suffice at
+    this error if both models give the same answers, which is known before any answer.
+    """
 
     kind: str
     passed: bool
@@ -123,9 +130,9 @@ def noninferiority_test(
 ) -> NoninferiorityResult:
     """Test whether the challenger is worse than the champion by at most the margin.
 
-    kind: FRESH or REUSED. scores: `row_scores` of the champion and of the challenger on the same rows. The test is recorded
-    in the lock before its outcome exists; a repeated test returns the first outcome. over_time: units are observed over a
-    period and may have different means. Raises RungError without rows.
+    kind: FRESH or REUSED. scores: `row_scores` of the champion and of the challenger on the same rows. The
+    test is recorded in the lock before its outcome exists; a repeated test returns the first outcome.
+    over_time: units are observed over a period and may have different means. Raises RungError without rows.
     """
     if not len(units):
         raise RungError(

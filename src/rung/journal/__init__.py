@@ -1,1 +1,1 @@
-"""Schema, writer, reader and encryption of the journal: predictions, feedback and shadow answers of served models."""
+"""Schema, writer, reader and encryption of the journal of served predictions and feedback."""

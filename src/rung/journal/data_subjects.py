@@ -17,7 +17,10 @@ _CLEARED_COLUMNS = {"input": None, "input_hash": None, "input_kept": "none", "su
 
 
 def find_prediction(journal: Journal, id: str) -> dict[str, Any] | None:
-    """Return one prediction with its input, where stored, and all its feedback; None when there is no such prediction."""
+    """Return one prediction with its input, where stored, and all its feedback.
+
+    None when there is no such prediction.
+    """
 
     def query(connection: Connection) -> dict[str, Any] | None:
         row = connection.execute(select(PREDICTIONS).where(PREDICTIONS.c.id == id)).first()
@@ -47,7 +50,9 @@ def export_subject(journal: Journal, subject: str) -> dict[str, Any]:
 
 
 def erase_subject(journal: Journal, subject: str, author: str) -> dict[str, Any]:
-    """Delete a subject's key, inputs and hashes; return the tombstone. Answers and feedback stay, without the subject.
+    """Delete a subject's key, inputs and hashes; return the tombstone.
+
+    Answers and feedback stay, without the subject.
 
     An unknown subject gets a tombstone too: none of their inputs is stored from then on.
     """
@@ -75,7 +80,10 @@ def erase_subject(journal: Journal, subject: str, author: str) -> dict[str, Any]
 
 
 def expire_inputs(journal: Journal, now: float | None = None) -> int:
-    """Remove inputs, hashes and subjects of predictions older than `keep_days`; return the number of predictions."""
+    """Remove inputs, hashes and subjects of predictions older than `keep_days`.
+
+    Return the number of predictions.
+    """
     until = (time.time() if now is None else now) - journal.keep_days * 86_400
     taken = 0
     while count := expire_batch(journal, until):
@@ -125,10 +133,10 @@ def _set_expired_until(connection: Connection, at: float) -> None:
 
 
 def _prediction_as_dict(connection: Connection, decoder: InputDecoder, row: Any) -> dict[str, Any]:
-    said = connection.execute(
+    feedback = connection.execute(
         select(FEEDBACK).where(FEEDBACK.c.prediction == row.id).order_by(FEEDBACK.c.id)
     ).all()
-    beside = connection.execute(
+    shadows = connection.execute(
         select(SHADOWS.c.version, SHADOWS.c.output)
         .where(SHADOWS.c.prediction == row.id)
         .order_by(SHADOWS.c.id)
@@ -137,10 +145,10 @@ def _prediction_as_dict(connection: Connection, decoder: InputDecoder, row: Any)
     return shown | {
         "input": decoder.require(connection, row),
         "output": json.loads(row.output),
-        "feedback": [{**item._mapping, "answer": json.loads(item.answer)} for item in said],
+        "feedback": [{**item._mapping, "answer": json.loads(item.answer)} for item in feedback],
         "shadows": [
             {"version": item.version, "output": json.loads(item.output)}
-            for item in beside
+            for item in shadows
             if item.output is not None
         ],
     }

@@ -1,7 +1,10 @@
-"""Encryption of inputs at rest: one key per subject, wrapped by the master key. Deleting the key erases the inputs.
+"""Encryption of inputs at rest: one key per subject, wrapped by the master key.
 
-AES-256-GCM with a new random nonce per input. The id of the row is authenticated with the input, so an input cannot
-be moved to another row. The subject's name is stored as a keyed hash. Without the master key the inputs are lost.
+Deleting the key erases the inputs.
+
+AES-256-GCM with a new random nonce per input. The id of the row is authenticated with the input, so an input
+cannot be moved to another row. The subject's name is stored as a keyed hash. Without the master key the
+inputs are lost.
 """
 
 from __future__ import annotations
@@ -18,7 +21,10 @@ _NONCE_BYTES = 12
 
 
 def master_key() -> bytes | None:
-    """Return the 32 bytes of RUNG_MASTER_KEY, or None when it is not set. Raises RungError for an invalid key."""
+    """Return the 32 bytes of RUNG_MASTER_KEY, or None when it is not set.
+
+    Raises RungError for an invalid key.
+    """
     text = os.environ.get(MASTER_KEY_VARIABLE, "").strip()
     if not text:
         return None

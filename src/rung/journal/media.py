@@ -1,4 +1,4 @@
-"""Convert inputs to and from what the journal stores: media by reference and measures, with content where it is stored."""
+"""Convert inputs to and from what the journal stores: media by reference, with content where stored."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ MAX_KEPT_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class JournalInput:
-    """An input as it is stored. identity: what its hash is computed from, None for all of it. not_kept: number of values that
-    are too large to store.
+    """An input as it is stored. identity: what its hash is computed from, None for all of it. not_kept:
+    number of values that are too large to store.
     """
 
     values: Mapping[str, Any]

@@ -1,7 +1,7 @@
 """Read predictions, with their inputs decrypted, and feedback from a journal.
 
-Queries run in portions where the result can be large: memory does not grow with the journal, and a server that writes
-meanwhile is not blocked.
+Queries run in portions where the result can be large: memory does not grow with the journal, and a server
+that writes meanwhile is not blocked.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class LoggedPrediction:
 class LoggedFeedback:
     """One record of feedback. number: its position in the order of writing.
 
-    answer: a label, a number, or an object with `ACTION_KEY`, which is an action of a reviewer. output: the answer of
-    the model that it is about.
+    answer: a label, a number, or an object with `ACTION_KEY`, which is an action of a reviewer. output: the
+    answer of the model that it is about.
     """
 
     number: int
@@ -78,10 +78,12 @@ class LoggedFeedback:
 
 
 class JournalReader:
-    """Reads a journal: `from_folder` opens the file of a service folder, `from_journal` uses one that is open.
+    """Reads a journal: `from_folder` opens the file of a service folder, `from_journal` uses one that is
+    open.
 
-    fields: the inputs, whose kinds convert stored values; without them values stay as they are stored. Media are blobs whose
-    content is read from the journal when needed. Methods raise RungError when the journal cannot be read.
+    fields: the inputs, whose kinds convert stored values; without them values stay as they are stored. Media
+    are blobs whose content is read from the journal when needed. Methods raise RungError when the journal
+    cannot be read.
     """
 
     def __init__(
@@ -91,7 +93,10 @@ class JournalReader:
         fields: Sequence[Field] = (),
         close: Callable[[], None] = lambda: None,
     ) -> None:
-        """read: calls a function with a connection and returns its result. close: called at the end of a `with` block."""
+        """read: calls a function with a connection and returns its result.
+
+        close: called at the end of a `with` block.
+        """
         self._read = read
         self._cipher = cipher
         self._codec = InputCodec(fields)
@@ -135,7 +140,8 @@ class JournalReader:
     ) -> Iterator[list[LoggedPrediction]]:
         """Yield portions of a model's predictions, oldest first. version: None for all versions.
 
-        after: the id of the last known row, "" for none. until: seconds since 1970. Media in rows can be measured, not read.
+        after: the id of the last known row, "" for none. until: seconds since 1970. Media in rows can be
+        measured, not read.
         """
         p = PREDICTIONS.c
         wanted = select(PREDICTIONS).where(p.model == model).order_by(p.id).limit(_PORTION_ROWS)
@@ -154,10 +160,11 @@ class JournalReader:
     def reviewable(
         self, model: str, after: str = "", latest: int = 20_000
     ) -> tuple[list[LoggedPrediction], int]:
-        """Return predictions whose input and its media are stored, oldest first, and the number of the others.
+        """Return predictions whose input and its media are stored, oldest first, and the number of the
+        others.
 
-        These are all predictions after the id `after`, the `latest` ones, and those that have feedback. Raises
-        RungError where inputs are encrypted and the master key is not set.
+        These are all predictions after the id `after`, the `latest` ones, and those that have feedback.
+        Raises RungError where inputs are encrypted and the master key is not set.
         """
         p = PREDICTIONS.c
         has_feedback = select(FEEDBACK.c.prediction).where(FEEDBACK.c.prediction == p.id).exists()
@@ -180,7 +187,10 @@ class JournalReader:
         return found
 
     def by_id(self, ids: Sequence[str]) -> dict[str, LoggedPrediction]:
-        """Return id -> prediction for those whose input and its media are stored. Raises RungError as `reviewable` does."""
+        """Return id -> prediction for those whose input and its media are stored.
+
+        Raises RungError as `reviewable` does.
+        """
 
         def query(connection: Connection) -> dict[str, LoggedPrediction]:
             decoder = InputDecoder(self._cipher)

@@ -25,8 +25,8 @@ _DAY_FORMAT = "%Y-%m-%d"
 class PredictionRecord:
     """One served row.
 
-    subject: the person the input is about, as the caller names them, or None. input: as it is stored, with media by
-    reference. identity: what the input's hash is computed from, None for the whole input.
+    subject: the person the input is about, as the caller names them, or None. input: as it is stored, with
+    media by reference. identity: what the input's hash is computed from, None for the whole input.
     """
 
     id: str
@@ -58,7 +58,10 @@ class FeedbackRecord:
 
 @dataclass(frozen=True)
 class ShadowRecord:
-    """The answer of a shadow challenger to a logged row. output: JSON, or None where `error` says why there is none."""
+    """The answer of a shadow challenger to a logged row.
+
+    output: JSON, or None where `error` says why there is none.
+    """
 
     id: str
     at: float
@@ -104,7 +107,9 @@ def as_json(value: Any) -> str:
 
 
 class BulkInsert:
-    """Inserts rows with a statement that is compiled once, which is faster than `connection.execute(insert(...))`."""
+    """Inserts rows with a statement that is compiled once, which is faster than
+    `connection.execute(insert(...))`.
+    """
 
     def __init__(self, table: Table, engine: Engine) -> None:
         compiled = insert(table).compile(dialect=engine.dialect)
@@ -124,8 +129,8 @@ class BulkInsert:
 class RecordEncoder:
     """Converts predictions to rows. Used by one thread at a time: the one that writes.
 
-    settings: those of the journal. inputs: how inputs are stored (encrypted, hash or plain); None: encrypted when there
-    is a master key, else hash. Raises RungError when encryption is requested without a master key.
+    settings: those of the journal. inputs: how inputs are stored (encrypted, hash or plain); None: encrypted
+    when there is a master key, else hash. Raises RungError when encryption is requested without a master key.
     """
 
     def __init__(self, settings: Mapping[str, bytes], inputs: str | None) -> None:
@@ -180,7 +185,10 @@ class RecordEncoder:
         return self._day[1]
 
     def _subject_key(self, connection: Connection, subject: str) -> bytes | None:
-        """Return a subject's key, made if there is none; b"" without a master key, None for an erased subject."""
+        """Return a subject's key, made if there is none.
+
+        b"" without a master key, None for an erased subject.
+        """
         if subject in self._keys:
             return self._keys[subject]
         if len(self._keys) >= _MAX_CACHED_KEYS:
@@ -210,7 +218,10 @@ class RecordEncoder:
 
 
 class InputDecoder:
-    """Decrypts stored inputs. It caches the keys of subjects: use one for a single query, or erased keys would live on."""
+    """Decrypts stored inputs.
+
+    It caches the keys of subjects: use one for a single query, or erased keys would live on.
+    """
 
     def __init__(self, cipher: Cipher | None) -> None:
         """cipher: None where there is no master key."""
@@ -218,7 +229,9 @@ class InputDecoder:
         self._keys: dict[str, bytes | None] = {}
 
     def decode(self, connection: Connection, row: Any) -> tuple[Any, str]:
-        """Return a row's input and "", or None and the reason: `hash`, `none` (erased or expired) or `locked`."""
+        """Return a row's input and "", or None and the reason: `hash`, `none` (erased or expired) or
+        `locked`.
+        """
         if row.input is None:
             return None, row.input_kept
         if row.input_kept == "plain":
@@ -231,7 +244,10 @@ class InputDecoder:
         return json.loads(self._cipher.decrypt(key, row.input, row.id)), ""
 
     def require(self, connection: Connection, row: Any) -> Any:
-        """Return a row's input, None where it is not stored any more. Raises RungError without the master key."""
+        """Return a row's input, None where it is not stored any more.
+
+        Raises RungError without the master key.
+        """
         value, reason = self.decode(connection, row)
         if reason == "locked":
             raise RungError("the input is encrypted", "journal", f"Set {MASTER_KEY_VARIABLE}.")

@@ -1,7 +1,8 @@
 """Tables of the journal, defined with SQLAlchemy for SQLite and PostgreSQL.
 
-predictions: one row per served row. feedback: append-only. subjects: one encryption key per person whose inputs are
-stored; erasing a person deletes the key, and the row stays as a tombstone. shadows: answers of a shadow challenger.
+predictions: one row per served row. feedback: append-only. subjects: one encryption key per person whose
+inputs are stored; erasing a person deletes the key, and the row stays as a tombstone. shadows: answers of a
+shadow challenger.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from sqlalchemy import (
 
 FORMAT = 1
 FILE_NAME = "journal.db"
-# Feedback that is an action of a reviewer instead of an answer is a JSON object with this key. No answer is an object.
+# Feedback that is an action of a reviewer instead of an answer is a JSON object with this key. No answer is
+# an object.
 ACTION_KEY = "rung"
 METADATA = MetaData()
 
@@ -55,7 +57,8 @@ PREDICTIONS = Table(
     Column("answered_by", String(64), nullable=False),
     Column("caller", String(64), nullable=False),
     Column("subject", String(32), ForeignKey("subjects.id")),
-    # JSON: plain, or encrypted with the subject's key. NULL where only the hash is stored, or after erasure or expiry.
+    # JSON: plain, or encrypted with the subject's key. NULL where only the hash is stored, or after erasure
+    # or expiry.
     Column("input", LargeBinary),
     Column("input_kept", String(9), nullable=False),
     Column("input_hash", String(32)),

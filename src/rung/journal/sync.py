@@ -8,16 +8,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-# Worst case of a record: it arrives just after a sync began, and waits for that sync, this pause and the next sync.
+# Worst case of a record: it arrives just after a sync began, and waits for that sync, this pause and the next
+# sync.
 _PAUSE = 0.03
 _CHECKPOINT_SECONDS = 1.0
 
 
 class WalSync:
-    """Syncs a write-ahead log soon after a request (within 50 ms on a disk that syncs in 10 ms), and checkpoints it once a second.
+    """Syncs a write-ahead log soon after a request (within 50 ms on a disk that syncs in 10 ms), and
+    checkpoints it once a second.
 
-    By default SQLite checkpoints within a commit, every thousand pages, and the committing thread waits for the disk.
-    SQLite locks the database and its index, never the log, so opening and closing the log here releases no lock.
+    By default SQLite checkpoints within a commit, every thousand pages, and the committing thread waits for
+    the disk. SQLite locks the database and its index, never the log, so opening and closing the log here
+    releases no lock.
     """
 
     def __init__(self, path: Path, checkpoint: Callable[[], object]) -> None:

@@ -1,8 +1,10 @@
-"""Write predictions, feedback and shadow answers in batches; each record is acknowledged once it is committed.
+"""Write predictions, feedback and shadow answers in batches.
 
-Acknowledged records survive kill -9. A thread that submits while no other thread writes commits at once, so no other
-thread has to wake up. A record that is submitted during another thread's commit is written with that thread's next
-commit. A separate thread syncs the log to disk within 50 ms, for power failures.
+Each record is acknowledged once it is committed.
+
+Acknowledged records survive kill -9. A thread that submits while no other thread writes commits at once, so
+no other thread has to wake up. A record that is submitted during another thread's commit is written with that
+thread's next commit. A separate thread syncs the log to disk within 50 ms, for power failures.
 """
 
 from __future__ import annotations
@@ -38,14 +40,17 @@ Transaction = Callable[[Connection, RecordEncoder], Any]
 
 
 class JournalError(RungError):
-    """The journal cannot be written or read now. HTTP answers 503: nothing was acknowledged, so a retry is safe."""
+    """The journal cannot be written or read now.
+
+    HTTP answers 503: nothing was acknowledged, so a retry is safe.
+    """
 
 
 class Journal:
     """The journal of one service folder. Thread-safe. `close` writes what is queued.
 
-    inputs: how inputs are stored (see `RecordEncoder`). Raises RungError when the folder cannot be written, contains
-    a journal of a newer format, or encryption is requested without a master key.
+    inputs: how inputs are stored (see `RecordEncoder`). Raises RungError when the folder cannot be written,
+    contains a journal of a newer format, or encryption is requested without a master key.
     """
 
     def __init__(self, folder: Path, inputs: str | None = None, keep_days: int = 90) -> None:
@@ -76,11 +81,17 @@ class Journal:
         self._connection: Connection | None = None
 
     def submit(self, records: Sequence[Record], done: OnCommit) -> None:
-        """Submit records. The writing thread calls `done` with None once all are committed, else with the error."""
+        """Submit records.
+
+        The writing thread calls `done` with None once all are committed, else with the error.
+        """
         self.submit_many([(records, done)])
 
     def submit_many(self, work: Sequence[tuple[Sequence[Record], OnCommit]]) -> None:
-        """Submit several groups of records, each with its own `done`, in one commit. An error in one group fails only that group."""
+        """Submit several groups of records, each with its own `done`, in one commit.
+
+        An error in one group fails only that group.
+        """
         for records, done in work:
             if self._closed:
                 done(JournalError("the journal is closed", str(self.path.name), "The server is stopping."))
@@ -170,7 +181,8 @@ class Journal:
     def _write_queued(self) -> None:
         """Write what is queued, unless another thread is writing.
 
-        The writing thread checks the queue again after releasing the lock, so nothing that arrives meanwhile is left.
+        The writing thread checks the queue again after releasing the lock, so nothing that arrives meanwhile
+        is left.
         """
         while not self._queue.empty() and self._writing.acquire(blocking=False):
             try:
@@ -288,7 +300,8 @@ def _create_engine(path: Path) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _: Any) -> None:
-        # NORMAL: a commit reaches the operating system, so it survives kill -9; WalSync covers power failures.
+        # NORMAL: a commit reaches the operating system, so it survives kill -9; WalSync covers power
+        # failures.
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON",
                        f"wal_autocheckpoint={_AUTOCHECKPOINT_PAGES}"):  # fmt: skip
             connection.execute(f"PRAGMA {pragma}").close()

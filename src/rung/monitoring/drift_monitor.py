@@ -1,27 +1,32 @@
-"""Sequential drift monitoring of a served model, row by row, with a bound on false alarms that holds for ever.
+"""Sequential drift monitoring of a served model, with a bound on false alarms that holds for ever.
 
 What is guaranteed
 ------------------
-A *period* begins with the first served row of a bundle, and again when an alarm is acknowledged. If nothing drifts, the
-probability that a period of any length ever alarms is at most `false_alarms`. "Nothing drifts" means, for each test:
+A *period* begins with the first served row of a bundle, and again when an alarm is acknowledged. If nothing
+drifts, the probability that a period of any length ever alarms is at most `false_alarms`. "Nothing drifts"
+means, for each test:
 
-- `input`: counted training rows and served rows are exchangeable. The estimation error of the reference is accounted for
-  (`drift.rank_test`); `drift.reference` explains why training rows can serve as reference.
-- `answers`, tests `answer` and `sureness`: the answers of the period are exchangeable among themselves. Held-out answers
-  are not part of these tests: they come from models fitted on fewer rows, a difference that a long stream would detect.
-- `answers`, shares of labels and mean confidence: the true share lies in the interval shown, which is the interval of the
-  held-out answers by Chernoff's bound, widened by `tolerance` for the difference between those models and this one.
-- `right`: among rows drawn at random for review (feedback with the source `audit`), no more are wrong than the certificate
-  allows, or, without a certificate of accuracy, than the interval of held-out rows allows. Rows that users and reviewers
-  choose to correct are no random sample: they are counted and shown as "of reviewed rows", and never cause an alarm.
+- `input`: counted training rows and served rows are exchangeable. The estimation error of the reference is
+  accounted for (`drift.rank_test`); `drift.reference` explains why training rows can serve as reference.
+- `answers`, tests `answer` and `sureness`: the answers of the period are exchangeable among themselves.
+  Held-out answers are not part of these tests: they come from models fitted on fewer rows, a difference that
+  a long stream would detect.
+- `answers`, shares of labels and mean confidence: the true share lies in the interval shown, which is the
+  interval of the held-out answers by Chernoff's bound, widened by `tolerance` for the difference between
+  those models and this one.
+- `right`: among rows drawn at random for review (feedback with the source `audit`), no more are wrong than
+  the certificate allows, or, without a certificate of accuracy, than the interval of held-out rows allows.
+  Rows that users and reviewers choose to correct are no random sample: they are counted and shown as "of
+  reviewed rows", and never cause an alarm.
 
-The capital of each test is a nonnegative supermartingale **in its own history**: by Ville's inequality it ever reaches
-1/a with probability at most a. The tests share `false_alarms` by a union bound: half for inputs, a quarter each for
-answers and for correctness, evenly within each. Capitals are not averaged: capitals with different histories need not
-be fair bets in their joint history (Choe & Ramdas 2024), and the union bound needs no joint history.
+The capital of each test is a nonnegative supermartingale **in its own history**: by Ville's inequality it
+ever reaches 1/a with probability at most a. The tests share `false_alarms` by a union bound: half for inputs,
+a quarter each for answers and for correctness, evenly within each. Capitals are not averaged: capitals with
+different histories need not be fair bets in their joint history (Choe & Ramdas 2024), and the union bound
+needs no joint history.
 
-What is not covered: traffic that is not exchangeable by nature (day and night, weekends) is drift in this sense and will
-alarm. Repeated inputs count once, if the task treats repeats as copies.
+What is not covered: traffic that is not exchangeable by nature (day and night, weekends) is drift in this
+sense and will alarm. Repeated inputs count once, if the task treats repeats as copies.
 """
 
 from __future__ import annotations
@@ -55,7 +60,10 @@ _INTERVAL_ALPHA = 0.01
 
 @dataclass
 class MonitoredTest:
-    """A test with its history. key: its name; kind: a key of ALPHA_SHARES. alarm: None, or facts of its first alarm."""
+    """A test with its history.
+
+    key: its name; kind: a key of ALPHA_SHARES. alarm: None, or facts of its first alarm.
+    """
 
     key: str
     kind: str
@@ -101,8 +109,9 @@ class MonitoredTest:
 class MonitoringPeriod:
     """A monitoring period: its tests and counts.
 
-    compared_with: `training`, or `served` to compare the rows of the period with each other after an alarm was
-    acknowledged. repeats: rows left out as repeated inputs. judged: predictions whose audit feedback was counted.
+    compared_with: `training`, or `served` to compare the rows of the period with each other after an alarm
+    was acknowledged. repeats: rows left out as repeated inputs. judged: predictions whose audit feedback was
+    counted.
     """
 
     number: int
@@ -190,7 +199,10 @@ def start_period(
 
 
 def allowed_error_rate(reference: DriftReference, manifest: Manifest, spec: DriftSpec) -> float | None:
-    """Return the error rate that the certificate, or else the held-out rows, allow; None where neither gives one."""
+    """Return the error rate that the certificate, or else the held-out rows, allow.
+
+    None where neither gives one.
+    """
     certificate = manifest.certificate or {}
     for condition in certificate.get("conditions", ()):
         if condition["metric"] == "accuracy" and condition["exact"]:
@@ -203,7 +215,10 @@ def allowed_error_rate(reference: DriftReference, manifest: Manifest, spec: Drif
 
 
 class DriftMonitor:
-    """Updates a period with served rows and feedback. repeats_are_copies: the task counts a repeated input once."""
+    """Updates a period with served rows and feedback.
+
+    repeats_are_copies: the task counts a repeated input once.
+    """
 
     def __init__(
         self,
@@ -244,7 +259,10 @@ class DriftMonitor:
         period.recent_inputs = list(self._recent_inputs)
 
     def add_feedback(self, feedback: Sequence[LoggedFeedback]) -> None:
-        """Update the correctness test with audit feedback. Each prediction counts once, with its latest answer at that time."""
+        """Update the correctness test with audit feedback.
+
+        Each prediction counts once, with its latest answer at that time.
+        """
         period = self.period
         judged = set(period.judged)
         audited = (item for item in feedback if item.source == "audit" and item.at >= period.since)

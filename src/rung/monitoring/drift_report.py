@@ -31,7 +31,10 @@ def drift_report(
     reference: DriftReference,
     feedback: Sequence[LoggedFeedback],
 ) -> dict[str, Any]:
-    """Return the state of all tests. evidence and needed are log10 of the capital: 3 means 1,000 times the stake."""
+    """Return the state of all tests.
+
+    evidence and needed are log10 of the capital: 3 means 1,000 times the stake.
+    """
     period = state.period
     tests = [_test(item, period, spec, reference) for item in period.tests]
     tests.sort(key=lambda test: (not test["alarmed"], test["needed"] - test["evidence"]))

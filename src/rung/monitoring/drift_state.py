@@ -1,7 +1,7 @@
 """State of drift monitoring between two runs: `drift-<model>-<version>.json` in the service folder.
 
-The evidence must not be recomputed: inputs expire from the journal, and new random numbers for breaking ties would be
-a second test of the same rows.
+The evidence must not be recomputed: inputs expire from the journal, and new random numbers for breaking ties
+would be a second test of the same rows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Cost and business value of a served product, from its logged predictions: monthly cost, value and break-even volume.
+"""Cost and business value of a served product, from its logged predictions.
 
-Every figure states its source: prices are dated list prices, token counts are estimated from the readable inputs, and
-the accuracy is audited, certified or estimated, with its interval.
+Every figure states its source: prices are dated list prices, token counts are estimated from the readable
+inputs, and the accuracy is audited, certified or estimated, with its interval.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def accuracy_estimate(
 ) -> dict[str, Any] | None:
     """Return the accuracy as source, low, high, rows and confidence; None where nothing is known.
 
-    The source is `audit`: random audit rows, 95 % Chernoff interval; `certificate`: at least its bound; or `held_out`:
-    cross-validated training rows, 95 % interval, an estimate.
+    The source is `audit`: random audit rows, 95 % Chernoff interval; `certificate`: at least its bound; or
+    `held_out`: cross-validated training rows, 95 % interval, an estimate.
     """
     if reference is not None:
         output = manifest.schema.outputs[0].name
@@ -110,8 +110,8 @@ def value_report(
 ) -> dict[str, Any]:
     """Return the report of costs and value. baseline: the accuracy of always giving the same answer.
 
-    The monthly cost is that of CPU cores which run all month and are busy at most 30 % of the time, not that of the
-    seconds that answers took. Amounts are US dollars.
+    The monthly cost is that of CPU cores which run all month and are busy at most 30 % of the time, not that
+    of the seconds that answers took. Amounts are US dollars.
     """
     month = usage.rows_per_month
     per_request = usage.cost_usd / usage.rows if usage.rows else 0.0
@@ -152,7 +152,10 @@ def monthly_cost(found: Mapping[str, Any], requests: float) -> float:
 
 
 def break_even_requests(found: Mapping[str, Any], usd_per_request: float) -> int | None:
-    """Return the fewest requests a month whose value, `usd_per_request` each, covers the monthly cost; None if none do."""
+    """Return the fewest requests a month whose value, `usd_per_request` each, covers the monthly cost.
+
+    None if none do.
+    """
     if usd_per_request <= 0:
         return None
     core, own = float(found["usd_per_core_month"]), float(found["usd_per_request"])
@@ -193,11 +196,11 @@ def _value_of_answers(
     return value
 
 
-def _llm(found: Mapping[str, Any], prices: Prices, tally: UsageTotals, month: float | None) -> dict[str, Any]:
+def _llm(found: Mapping[str, Any], prices: Prices, usage: UsageTotals, month: float | None) -> dict[str, Any]:
     """Return the cost of the same answers from large language models at list prices."""
     llm = prices.llm
     assert llm is not None  # noqa: S101 - asked for where there is one
-    each = tally.tokens / tally.readable_rows
+    each = usage.tokens / usage.readable_rows
     models = []
     for name in llm.models:
         usd = llm.usd_per_1k(name, each) / 1_000
@@ -205,7 +208,7 @@ def _llm(found: Mapping[str, Any], prices: Prices, tally: UsageTotals, month: fl
             {
                 "name": name,
                 "usd_per_request": usd,
-                "usd_so_far": usd * tally.rows,
+                "usd_so_far": usd * usage.rows,
                 "usd_per_month": None if month is None else usd * month,
                 "cheaper_from": break_even_requests(found, usd),
             }
@@ -214,7 +217,7 @@ def _llm(found: Mapping[str, Any], prices: Prices, tally: UsageTotals, month: fl
         "date": llm.date,
         "source": llm.source,
         "input_tokens": round(each, 1),
-        "readable": tally.readable_rows,
+        "readable": usage.readable_rows,
         "prompt_tokens": llm.prompt_tokens,
         "answer_tokens": llm.answer_tokens,
         "models": models,

@@ -1,4 +1,7 @@
-"""Post JSON to a webhook, with retries and a time limit. The address is never logged: it may contain a secret."""
+"""Post JSON to a webhook, with retries and a time limit.
+
+The address is never logged: it may contain a secret.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,9 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 def post_json(
     address: str, body: Mapping[str, Any], timeout_seconds: float, backoff_seconds: float = _BACKOFF_SECONDS
 ) -> None:
-    """Post a body as JSON and return once it is accepted (2xx). Makes up to three attempts of `timeout_seconds` each.
+    """Post a body as JSON and return once it is accepted (2xx).
+
+    Makes up to three attempts of `timeout_seconds` each.
 
     Raises RungError, which names the host only.
     """

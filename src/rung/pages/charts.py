@@ -1,4 +1,4 @@
-"""Charts as inline SVG, with title and description for screen readers and colours from the page's style sheet."""
+"""Charts as inline SVG, with title and description for screen readers and colours from the style sheet."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def pareto_chart(
     x = _Scale(10 ** math.floor(math.log10(min(prices))), 10 ** (math.floor(math.log10(max(prices))) + 1),
                _LEFT, _WIDTH - _RIGHT, log=True)  # fmt: skip
     # The floor does not set the scale: if it lies far below, it is drawn at the lower edge.
-    told = [p for p in points if not p["floor"]] or points
-    y = _score_scale([v for p in told for v in (p["low"], p["high"])] + ([] if bar is None else [bar]))
+    shown = [p for p in points if not p["floor"]] or points
+    y = _score_scale([v for p in shown for v in (p["low"], p["high"])] + ([] if bar is None else [bar]))
     parts = [_axes(x, y, labels, _decade_ticks(x), "${}")]
     if bar is not None:
         parts.append(_line("bar", _LEFT, y(bar), _WIDTH - _RIGHT, y(bar)))
     places = [(x(max(p["price"], 1e-12)), y(min(max(p["score"], y.low), y.high))) for p in points]
-    best = _pareto_front(told, higher)
+    best = _pareto_front(shown, higher)
     if len(best) > 1:
         path = " ".join("{},{}".format(*places[points.index(p)]) for p in best)
         parts.append(f'<polyline class="front" points="{path}"/>')
@@ -114,7 +114,10 @@ def _point_label(
 
 
 def line_chart(points: Sequence[tuple[float, float]], labels: ChartLabels, bar: float | None) -> str:
-    """Return points (rows, value) joined by a line, such as a learning curve. bar: the required level, drawn dashed."""
+    """Return points (rows, value) joined by a line, such as a learning curve.
+
+    bar: the required level, drawn dashed.
+    """
     rows = [x for x, _ in points]
     x = _Scale(0, _round_up(max(rows)), _LEFT, _WIDTH - _RIGHT)
     y = _score_scale([v for _, v in points] + ([] if bar is None else [bar]))
@@ -207,7 +210,10 @@ def bar_chart(values: Sequence[tuple[str, float]], labels: ChartLabels) -> str:
 def multi_line_chart(
     series: Sequence[tuple[str, Sequence[tuple[float, float]]]], labels: ChartLabels, top: float
 ) -> str:
-    """Return named lines over rows, the first one emphasised, with a dashed line at 1. Values are clipped at `top`."""
+    """Return named lines over rows, the first one emphasised, with a dashed line at 1.
+
+    Values are clipped at `top`.
+    """
     x = _Scale(0, _round_up(max(rows for _, points in series for rows, _ in points)), _LEFT, _WIDTH - _RIGHT)
     y = _Scale(0, top, _HEIGHT - _BOTTOM, _TOP)
     ticks = [(v, f"{v:,.0f}") for v in _round_ticks(0, x.high, 4)]
@@ -225,7 +231,10 @@ def multi_line_chart(
 def cost_chart(
     series: Sequence[tuple[str, Sequence[tuple[float, float]]]], labels: ChartLabels, now: float | None
 ) -> str:
-    """Return costs over volumes on logarithmic axes. The first series is the product; a name may be empty. now: a volume to mark."""
+    """Return costs over volumes on logarithmic axes.
+
+    The first series is the product; a name may be empty. now: a volume to mark.
+    """
     volumes = [at for _, points in series for at, _ in points]
     costs = [max(cost, 1e-9) for _, points in series for _, cost in points]
     x = _Scale(min(volumes), max(volumes), _LEFT + 8, _WIDTH - _RIGHT, log=True)

@@ -1,4 +1,4 @@
-"""The report's section on costs: serving per month by requests a day, large language models, and the break-even."""
+"""The report's section on costs: serving per month, large language models, and the break-even."""
 
 from __future__ import annotations
 

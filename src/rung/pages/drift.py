@@ -38,14 +38,14 @@ def verdict(report: Mapping[str, Any], lang: str) -> list[str]:
     if not period["rows"]:
         return [say("drift.nothing", lang)]
     named = {test["key"]: test_name(test, lang) for test in report["tests"]}
-    said = [
+    details = [
         say("drift.when", lang, what=named[a["key"]], row=a["rows"], day=_day(a["at"], lang))
         for a in report["alarms"]
     ]
     if not report["drifted"]:
         return [say("drift.none", lang, rows=period["rows"])]
     found = join_list([named[alarm["key"]] for alarm in report["alarms"]], lang, 6)
-    return [say("drift.found", lang, what=found), *said[:8]]
+    return [say("drift.found", lang, what=found), *details[:8]]
 
 
 def remarks(report: Mapping[str, Any], lang: str) -> list[str]:

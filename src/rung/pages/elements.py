@@ -64,7 +64,10 @@ def table(
     kind: str = "",
     winner: str | None = None,
 ) -> str:
-    """Return a table whose first column is the header of the row. It scrolls horizontally on narrow screens."""
+    """Return a table whose first column is the header of the row.
+
+    It scrolls horizontally on narrow screens.
+    """
     top = "".join(f'<th scope="col">{text(name)}</th>' for name in head)
     body = "".join(
         f"<tr{_class('winner' if winner is not None and row[0] == winner else '')}>"
@@ -108,7 +111,10 @@ def asset(name: str) -> str:
 
 
 def page(lang: str, title: str, sections: Sequence[str], script: str = "") -> str:
-    """Return a complete document. Its content security policy allows only its own style and script, by their hash."""
+    """Return a complete document.
+
+    Its content security policy allows only its own style and script, by their hash.
+    """
     style = asset("page.css")
     policy = f"default-src 'none'; img-src data:; style-src '{_hash(style)}'"
     if script:

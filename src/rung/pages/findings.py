@@ -25,7 +25,10 @@ def findings_section(report: Mapping[str, Any], lang: str) -> str:
 
 
 def finding_text(finding: Mapping[str, Any], lang: str) -> dict[str, str]:
-    """Return name, what, cost and remedy of a finding. Texts of a plugin's check come from the finding itself."""
+    """Return name, what, cost and remedy of a finding.
+
+    Texts of a plugin's check come from the finding itself.
+    """
     values = {**finding["values"], "n": finding["rows"], "of": finding["of"]}
     key = f"finding.{finding['check']}"
     if not has_message(f"{key}.what", lang):
@@ -45,7 +48,9 @@ def finding_text(finding: Mapping[str, Any], lang: str) -> dict[str, str]:
 
 
 def finding_title(finding: Mapping[str, Any], lang: str) -> str:
-    """Return the level and name of a finding and the rows it concerns, as in "Warning: Personal data (2 of 524 rows)"."""
+    """Return the level and name of a finding and the rows it concerns, as in "Warning: Personal data (2 of
+    524 rows)".
+    """
     rows = say("findings.rows", lang, n=finding["rows"], of=finding["of"])
     level = say(f"findings.level.{finding['level']}", lang)
     return say("findings.head", lang, level=level, name=finding_text(finding, lang)["name"], rows=rows)
@@ -57,12 +62,12 @@ def evidence_table(finding: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _finding_box(finding: Mapping[str, Any], lang: str) -> str:
-    said = finding_text(finding, lang)
-    inner = f"<h3>{text(finding_title(finding, lang))}</h3>" + paragraph(said["what"])
+    texts = finding_text(finding, lang)
+    inner = f"<h3>{text(finding_title(finding, lang))}</h3>" + paragraph(texts["what"])
     for part in ("cost", "remedy"):
-        if said[part]:
+        if texts[part]:
             label = say(f"findings.{part}", lang)
-            inner += f"<p>{join_sentences(lang, f'<b>{text(label)}</b>', text(said[part]))}</p>"
+            inner += f"<p>{join_sentences(lang, f'<b>{text(label)}</b>', text(texts[part]))}</p>"
     rows = [
         [*row[:2], Html(pictures(item.get("thumbnails", ()), row[2]) + text(row[2])), row[3]]
         for row, item in zip(evidence_table(finding), finding["evidence"], strict=True)
@@ -75,15 +80,17 @@ def _finding_box(finding: Mapping[str, Any], lang: str) -> str:
 
 
 def _method(models: Mapping[str, str], left_out: Mapping[str, str], lang: str) -> str:
-    """Return the models that a finding comes from, and those left out because their weights are not installed."""
+    """Return the models that a finding comes from, and those left out because their weights are not
+    installed.
+    """
     named = [
         say("finding.read_with", lang, rung=rung, weights=weights) if weights else rung
         for rung, weights in models.items()
     ]
-    said = [say("finding.method", lang, models=join_list(named, lang))]
+    texts = [say("finding.method", lang, models=join_list(named, lang))]
     if left_out:
         commands = [f"`rung weights fetch {weights}`" for weights in dict.fromkeys(left_out.values())]
-        said.append(
+        texts.append(
             say(
                 "finding.method_without",
                 lang,
@@ -91,19 +98,21 @@ def _method(models: Mapping[str, str], left_out: Mapping[str, str], lang: str) -
                 commands=join_list(commands, lang),
             )
         )
-    return join_sentences(lang, *said)
+    return join_sentences(lang, *texts)
 
 
 def _side_texts(sides: Sequence[Mapping[str, Any]], lang: str) -> dict[str, str]:
     """Return which parts of the data differ, and by which words."""
-    told, by = [], []
+    differences, by = [], []
     for side in sides:
         others = say(f"finding.side.{side['side']}", lang)
-        told.append(say("finding.told", lang, others=others, right=side["right"], n=side["n"], p=side["p"]))
+        differences.append(
+            say("finding.told", lang, others=others, right=side["right"], n=side["n"], p=side["p"])
+        )
         ours, theirs = (
             ("、" if lang == "zh" else ", ").join(side["ours"]),
             ("、" if lang == "zh" else ", ").join(side["theirs"]),
         )
         if ours or theirs:
             by.append(say("finding.told_words", lang, others=others, ours=ours or "–", theirs=theirs or "–"))
-    return {"others": join_list(told, lang), "words": join_sentences(lang, *by)}
+    return {"others": join_list(differences, lang), "words": join_sentences(lang, *by)}

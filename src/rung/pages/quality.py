@@ -29,7 +29,9 @@ def errors_section(report: Mapping[str, Any], lang: str) -> str:
 
 
 def evaluation_source(report: Mapping[str, Any], lang: str, key: str = "page.source") -> str:
-    """Return the sentence on which rows the figures come from, of the winner or, with `page.source_all`, of all rungs."""
+    """Return the sentence on which rows the figures come from, of the winner or, with `page.source_all`, of
+    all rungs.
+    """
     winner = next((t for t in report["trials"] if t["rung"] == report["winner"]), None)
     if winner is None:
         return ""

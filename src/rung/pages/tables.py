@@ -1,4 +1,4 @@
-"""The report's section for tables: thresholds with costs, feature importance, partial dependence, largest errors."""
+"""The report's section for tables: thresholds, feature importance, partial dependence, largest errors."""
 
 from __future__ import annotations
 

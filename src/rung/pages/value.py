@@ -1,4 +1,4 @@
-"""Render value.html from the report of `rung value`: monthly cost and value, compared with large language models."""
+"""Render value.html from the report of `rung value`: monthly cost and value, against language models."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def summary(report: Mapping[str, Any], lang: str) -> list[str]:
         found += [say("value.short", lang)] if report["days"] < 1 else []
         found.append(_cost_text(report, lang))
     found.append(_accuracy_text(report, lang))
-    worth = report["value"]
-    if worth is None:
+    value = report["value"]
+    if value is None:
         return [*found, say("value.no_value", lang)] if report["right"] else found
-    return [*found, *_value_lines(worth, lang)]
+    return [*found, *_value_lines(value, lang)]
 
 
 def llm_lines(report: Mapping[str, Any], lang: str) -> list[str]:
@@ -80,23 +80,23 @@ def _accuracy_text(report: Mapping[str, Any], lang: str) -> str:
     )  # fmt: skip
 
 
-def _value_lines(worth: Mapping[str, Any], lang: str) -> list[str]:
-    correct, error = money(worth["per_correct"], lang), money(worth["per_error"], lang)
-    if "usd_per_month" not in worth:
-        low, high = (money(end, lang) for end in worth["usd_per_request"])
+def _value_lines(value: Mapping[str, Any], lang: str) -> list[str]:
+    correct, error = money(value["per_correct"], lang), money(value["per_error"], lang)
+    if "usd_per_month" not in value:
+        low, high = (money(end, lang) for end in value["usd_per_request"])
         found = [say("value.worth_each", lang, low=low, high=high, correct=correct, error=error)]
     else:
         (low, high), (net_low, net_high) = (
-            [money(end, lang) for end in worth[key]] for key in ("usd_per_month", "net_per_month")
+            [money(end, lang) for end in value[key]] for key in ("usd_per_month", "net_per_month")
         )
         found = [
             say("value.worth", lang, low=low, high=high, correct=correct, error=error, net_low=net_low, net_high=net_high)
         ]  # fmt: skip
-    avoided = worth.get("errors_avoided_per_month")
+    avoided = value.get("errors_avoided_per_month")
     if avoided:
         few, many = (count(round(end), lang) for end in avoided)
         found.append(say("value.avoided", lang, low=few, high=many))
-    even = worth["pays_from"]
+    even = value["pays_from"]
     found.append(say("value.never", lang) if even is None else say("value.pays", lang, n=even))
     return found
 

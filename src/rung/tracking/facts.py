@@ -10,7 +10,8 @@ from typing import Any
 
 from rung.core.files import read_json
 
-# The files people open first. The bundle stays in the run folder; its manifest lists every file with its hash.
+# The files people open first. The bundle stays in the run folder; its manifest lists every file with its
+# hash.
 ARTIFACTS = ("report.html", "report.json", "product.yaml", "bundle/manifest.json", "bundle/card.md")
 _MEASUREMENTS = (
     "throughput_per_s", "peak_memory_mb", "size_mb", "usd_per_1k", "planned_usd_per_1k", "wh_per_1k", "fit_seconds",
@@ -54,7 +55,9 @@ def scores(trial: Mapping[str, Any]) -> dict[str, float]:
 
 
 def measurements(trial: Mapping[str, Any]) -> dict[str, float]:
-    """Return latency (ms), throughput (rows/s), memory and size (MB), price (USD), energy (Wh) and fit time (s) of a rung."""
+    """Return latency (ms), throughput (rows/s), memory and size (MB), price (USD), energy (Wh) and fit time
+    (s) of a rung.
+    """
     found = {name: trial[name] for name in _MEASUREMENTS}
     found |= {f"latency_{name}_ms": value for name, value in trial["latency_ms"].items()}
     return {name: float(value) for name, value in found.items() if _is_finite(value)}
@@ -67,7 +70,9 @@ def trial_params(trial: Mapping[str, Any]) -> dict[str, str]:
 
 
 def build_metrics(report: Mapping[str, Any]) -> dict[str, float]:
-    """Return the metrics of the build: rows, whether it cleared the bar, the certified bound, and those of the winner."""
+    """Return the metrics of the build: rows, whether it cleared the bar, the certified bound, and those of
+    the winner.
+    """
     found: dict[str, float] = {key: report["data"][key] for key in ("rows", "train", "certification")}
     found["cleared"] = float(report["cleared"])
     if report["certificate"]:

@@ -1,4 +1,7 @@
-"""Listen to the events of a build and send them to trackers. A tracker that fails is reported and never stops the build."""
+"""Listen to the events of a build and send them to trackers.
+
+A tracker that fails is reported and never stops the build.
+"""
 
 from __future__ import annotations
 
@@ -42,10 +45,10 @@ TRACKERS: Mapping[str, Callable[[str], Tracker]] = {
 class TrackingListener:
     """A listener for a build's events that forwards them to `listener` and to every tracker.
 
-    where: `mlflow:URI` or `tensorboard:DIR`. Raises RungError for an invalid address and MissingExtra for a missing
-    package, both before anything is built. Later failures are reported to the listener as the event `tracking` (where,
-    problem, state: failed, lost or done), and retried when the build is done. Without a listener, what is lost even then
-    is a RuntimeWarning.
+    where: `mlflow:URI` or `tensorboard:DIR`. Raises RungError for an invalid address and MissingExtra for a
+    missing package, both before anything is built. Later failures are reported to the listener as the event
+    `tracking` (where, problem, state: failed, lost or done), and retried when the build is done. Without a
+    listener, what is lost even then is a RuntimeWarning.
     """
 
     def __init__(self, where: Sequence[str], listener: Listener | None = None) -> None:
@@ -139,7 +142,10 @@ class _FaultTolerantTracker:
         )
 
     def _try(self, call: Callable[[], None], state: str = "failed") -> bool:
-        """Return whether a call succeeded. Errors of a client or its network are caught. state: to report the error as, "" for not."""
+        """Return whether a call succeeded.
+
+        Errors of a client or its network are caught. state: to report the error as, "" for not.
+        """
         try:
             call()
         except Exception as error:
@@ -149,7 +155,10 @@ class _FaultTolerantTracker:
         return True
 
     def _error_text(self, error: BaseException) -> str:
-        """Return an error as one line without secrets. The messages of clients for network errors are pages long."""
+        """Return an error as one line without secrets.
+
+        The messages of clients for network errors are pages long.
+        """
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, OSError) and re.match(r"https?://", masked(self._address)):

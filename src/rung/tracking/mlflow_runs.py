@@ -17,15 +17,16 @@ from rung.core.spec.source_names import expand_variables, masked
 from rung.tracking import facts
 from rung.tracking.facts import StartedBuild
 
-# In the run folder: the ids of the build's MLflow runs, so that a build that resumes after a crash continues them.
+# In the run folder: the ids of the build's MLflow runs, so that a build that resumes after a crash continues
+# them.
 RUN_IDS_FILE = "tracked.json"
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SCHEME = re.compile(r"([A-Za-z][\w.-]*)(?:\+\w+)?:")
 # Limits of older servers: characters of a value, values per call.
 _MAX_VALUE_CHARS, _MAX_BATCH_VALUES = 500, 100
 _STATES = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
-# An unreachable server must not delay a build for the client's default of minutes; nothing is sent to third parties.
-# Newer clients refuse `file:` unless it is allowed: a user who writes it wants it.
+# An unreachable server must not delay a build for the client's default of minutes; nothing is sent to third
+# parties. Newer clients refuse `file:` unless it is allowed: a user who writes it wants it.
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -39,7 +40,9 @@ _ENVIRONMENT = {
 
 
 class MlflowTracker:
-    """Writes params, metrics, artifacts and tags of a build to the experiment that is named after the product."""
+    """Writes params, metrics, artifacts and tags of a build to the experiment that is named after the
+    product.
+    """
 
     def __init__(self, uri: str) -> None:
         scheme = _SCHEME.match(uri)

@@ -14,7 +14,9 @@ from rung.tracking.facts import StartedBuild
 
 
 class TensorboardTracker:
-    """Writes files below `<folder>/<run>/`: `ladder` (one step per rung), one per rung, and `learning_curve` (steps are rows)."""
+    """Writes files below `<folder>/<run>/`: `ladder` (one step per rung), one per rung, and `learning_curve`
+    (steps are rows).
+    """
 
     def __init__(self, folder: str) -> None:
         if find_spec("tensorboardX") is None:
@@ -57,7 +59,8 @@ class TensorboardTracker:
         if name not in self._writers:
             from tensorboardX import SummaryWriter
 
-            # A resumed build writes its rungs again: purging from step 0 hides the values of earlier files in this folder.
+            # A resumed build writes its rungs again: purging from step 0 hides the values of earlier files in
+            # this folder.
             self._writers[name] = SummaryWriter(str(self._folder / name), purge_step=0)
         return self._writers[name]
 

@@ -43,9 +43,9 @@ class CheckResult:
 def check(path: Path, labels: bool = False, on_check: Callable[[str], None] = lambda _: None) -> CheckResult:
     """Return the problems of the data of a product.yaml, the most serious first.
 
-    labels: also look for likely wrong labels. This publishes how a model did on training rows, so the split is frozen
-    in certificate.lock first, as by a build. Without it the lock is only read, and `time`, `group` and `input` can still
-    be changed. on_check: called with the name of each check when it is done.
+    labels: also look for likely wrong labels. This publishes how a model did on training rows, so the split
+    is frozen in certificate.lock first, as by a build. Without it the lock is only read, and `time`, `group`
+    and `input` can still be changed. on_check: called with the name of each check when it is done.
     """
     product, base = load_product(path)
     task = registry.task(product.task)
@@ -103,7 +103,8 @@ def rows_to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 class CorrectionResult:
     """The result of `rung data correct`.
 
-    file: the overlay. rows: its corrections; new: those added or changed. named: product.yaml names the file already.
+    file: the overlay. rows: its corrections; new: those added or changed. named: product.yaml names the file
+    already.
     """
 
     file: Path
@@ -117,8 +118,9 @@ def correct(
 ) -> CorrectionResult:
     """Merge the column `correct` of a labels.csv into the overlay beside product.yaml.
 
-    accept: use the suggestion where `correct` is empty. The source is not changed. A build that names the file under
-    `data.corrections` applies it to training rows only. Raises DataError for a file without the expected columns.
+    accept: use the suggestion where `correct` is empty. The source is not changed. A build that names the
+    file under `data.corrections` applies it to training rows only. Raises DataError for a file without the
+    expected columns.
     """
     product, base = load_product(path)
     given: list[Correction] = read_answers(answers, registry.task(product.task), accept)

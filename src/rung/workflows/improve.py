@@ -1,4 +1,4 @@
-"""One improvement of a served product: learn from accepted feedback, build a challenger, compare it, promote it or not.
+"""One improvement of a served product: learn from feedback, build a challenger, compare, promote or keep.
 
 journal ─> filter ─┐
                    ├─> build (certified on fresh audit rows) ─> paired tests: fresh, then reused ─> promote (or shadow), or keep
@@ -57,9 +57,9 @@ _FOLDER_NAME = "improve"
 class Improvement:
     """The result of an improvement.
 
-    verdict: promoted, kept, shadowed (the challenger passed and serves in shadow first), or waiting (too little feedback
-    or audit, or too few rows in shadow; nothing was built). reasons: (message key below `improve.`, its values). facts:
-    counts of feedback and audit, for `--json`.
+    verdict: promoted, kept, shadowed (the challenger passed and serves in shadow first), or waiting (too
+    little feedback or audit, or too few rows in shadow; nothing was built). reasons: (message key below
+    `improve.`, its values). facts: counts of feedback and audit, for `--json`.
     """
 
     verdict: str
@@ -104,8 +104,9 @@ def improve(
 ) -> Improvement:
     """Try once to replace the serving model by one that learned from feedback; return the result.
 
-    product: path of a product.yaml that is, or was, served with a journal. who: for the history. dry: only report the
-    feedback and audit rows. Raises RungError where nothing serves, or the journal is missing or cannot be read.
+    product: path of a product.yaml that is, or was, served with a journal. who: for the history. dry: only
+    report the feedback and audit rows. Raises RungError where nothing serves, or the journal is missing or
+    cannot be read.
     """
     with open_served_product(product) as served, _exclusive_access(served.folder):
         status = shadow_status(served)
@@ -216,7 +217,7 @@ def _build_challenger(
     lang: str | None,
     track: Sequence[str],
 ) -> tuple[Build, Path]:
-    """Build the challenger in the service folder, where a finished build never serves by itself; return it and its folder."""
+    """Build the challenger in the service folder, where builds never serve by themselves; return both."""
     home = served.folder / _FOLDER_NAME
     number = max((int(p.name) for p in home.glob("*") if p.name.isdigit()), default=0) + 1
     folder = home / f"{number:03d}"
@@ -265,10 +266,7 @@ def _write_rows(path: Path, served: ServedProduct, labels: Mapping[str, Any]) ->
 
 
 def _delete_old_inputs(home: Path, champion: Path | None) -> None:
-    """Delete the copies of inputs of earlier improvements, except the champion's.
-
-    The journal has these inputs for as long as it may store them.
-    """
+    """Delete earlier improvements' copies of inputs, except the champion's: the journal has them."""
     for folder in home.glob("*"):
         if champion is not None and champion.is_relative_to(folder.resolve()):
             continue
@@ -322,10 +320,10 @@ def _evaluate_challenger(served: ServedProduct, done: Build, facts: Mapping[str,
 
 def compared_metric(product: Product, task: Task, schema: Schema) -> str:
     """Return the metric that compares champion and challenger; raises RungError where no metric is suitable."""
-    asked = product.improve.metric
+    requested = product.improve.metric
     names = (
-        [asked]
-        if asked
+        [requested]
+        if requested
         else [*(item.metric for item in product.bar), *(m.name for m in task.metrics(schema))]
     )
     for name in names:

@@ -30,10 +30,12 @@ labelling:
 def open_labelling_session(
     product: Product | str | Path, *, background: bool = True
 ) -> Iterator[LabellingSession]:
-    """Yield the labelling session of a product, closed at the end. background: fit models in a thread, for the page.
+    """Yield the labelling session of a product, closed at the end.
 
-    product: a Product, or the path of a product.yaml. Raises SpecError when it names no labels, DataError when its
-    rows cannot be read or are too few, RungError when the weights it names are not here.
+    background: fit models in a thread, for the page.
+
+    product: a Product, or the path of a product.yaml. Raises SpecError when it names no labels, DataError
+    when its rows cannot be read or are too few, RungError when the weights it names are not here.
     """
     base, where = Path.cwd(), "product.yaml"
     if not isinstance(product, Product):

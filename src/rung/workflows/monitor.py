@@ -74,8 +74,8 @@ def check_drift(
 ) -> DriftCheck:
     """Update the drift tests with all rows served since the last check; send new alarms to the webhook.
 
-    path: a product.yaml, or a bundle or run with `folder`. settled: rows younger than this many seconds wait for the
-    next check. Each row is tested once: the state of the tests is stored in the service folder.
+    path: a product.yaml, or a bundle or run with `folder`. settled: rows younger than this many seconds wait
+    for the next check. Each row is tested once: the state of the tests is stored in the service folder.
     """
     model = find_served_model(path, folder)
     manifest = read_manifest(model.bundle)
@@ -101,8 +101,9 @@ def acknowledge(
 ) -> dict[str, Any]:
     """End the current period and begin the next; return the facts of the ended one.
 
-    who: who acknowledges. against: `served` if the change is permanent: served rows are compared with each other from now
-    on; `training` after a false alarm, or if the cause is fixed. Raises RungError before the first check.
+    who: who acknowledges. against: `served` if the change is permanent: served rows are compared with each
+    other from now on; `training` after a false alarm, or if the cause is fixed. Raises RungError before the
+    first check.
     """
     model = find_served_model(path, folder)
     manifest = read_manifest(model.bundle)
@@ -121,7 +122,8 @@ def acknowledge(
             "last_at": old.last_at, "alarms": alarms, "acknowledged_by": who, "at": now, "reference_rows": reference.rows,
         }  # fmt: skip
         period = start_period(reference, manifest, model.spec, against, old.number + 1)
-        # The new period continues after the last row of the old one, and counts audit feedback given from now on.
+        # The new period continues after the last row of the old one, and counts audit feedback given from now
+        # on.
         period.last_id, period.since = old.last_id, now
         write_state(file, DriftState(period, [*state.ended, line]))
         audit_log.record(
@@ -203,7 +205,10 @@ def _reference(bundle: Path) -> DriftReference | None:
 
 
 def _baseline_accuracy(bundle: Path) -> float | None:
-    """Return the baseline's accuracy on held-out rows from the report of the bundle's run; None where there is none."""
+    """Return the baseline's accuracy on held-out rows from the report of the bundle's run.
+
+    None where there is none.
+    """
     path = bundle.parent / "report.json"
     if not path.is_file():
         return None

@@ -37,21 +37,25 @@ def plan(
     data: Mapping[str, Any] | None = None,
     wishes: Wishes | None = None,
 ) -> Proposal:
-    """Return a proposal for a file of data: task, columns, ladder, bar, regulations. Nothing is trained or spent.
+    """Return a proposal for a file of data: task, columns, ladder, bar, regulations. Nothing is trained.
 
-    path: as `data.path`, relative to the current folder. task, data (keys of the spec's `data`: target, group, sheet,
-    query, ...): given instead of guessed. wishes: cost of an error, and what the product is about. Raises DataError when
-    the data cannot be read or fits no task, SpecError when the given values are invalid.
+    path: as `data.path`, relative to the current folder. task, data (keys of the spec's `data`): given
+    instead of guessed. wishes: cost of an error, and what the product is about. Raises DataError when the
+    data cannot be read or fits no task, SpecError when the given values are invalid.
     """
     paths = [str(path)] if isinstance(path, str | Path) else [str(item) for item in path]
     given: dict[str, Any] = {**(data or {}), "path": paths[0] if len(paths) == 1 else paths}
     name = safe_name(stem(paths[0], readers()))
     spec = {"name": name, "task": task or "unknown", "bar": {"metric": "accuracy", "at_least": 0.9}}
     # Placeholders until input and target are guessed.
-    asked = check_product({**spec, "data": {"input": "?input", "target": "?target", **given}}, "plan").data
-    source = open_source(paths, Reading(asked.encoding, asked.sheet, asked.query, asked.split))
+    spec_data = check_product(
+        {**spec, "data": {"input": "?input", "target": "?target", **given}}, "plan"
+    ).data
+    source = open_source(
+        paths, Reading(spec_data.encoding, spec_data.sheet, spec_data.query, spec_data.split)
+    )
     columns, rows = profile(source, _PLAN_ROWS)
-    columns = with_roles(columns, source, asked, given)
+    columns = with_roles(columns, source, spec_data, given)
     guesses = recognise(columns, rows, source.name, task)
     guess = guesses[0]
     by_name = {column.name: column for column in columns}
@@ -69,7 +73,7 @@ def plan(
     suggested = {key: role for key, role in roles.items() if role and not given.get(key)}
     media = [field.name for field in media_fields(kind.schema(guess.inputs, []).inputs)]
     seen = survey(source, guess.inputs, guess.target, kind, _PLAN_ROWS, max(rows // _MEDIA_OPENED, 1))
-    told = brief(
+    summary = brief(
         guess.task,
         kind.floor_score(seen.labels),
         seen,
@@ -78,11 +82,11 @@ def plan(
         load_prices(),
         wishes or Wishes(),
     )
-    told |= {"readiness": _readiness(told["readiness"], kind, media), "media": media}
+    summary |= {"readiness": _readiness(summary["readiness"], kind, media), "media": media}
     shown = tuple(by_name[column] for column in (*guess.inputs, guess.target))
     return Proposal(
         short_name(paths) if len(paths) > 1 else masked(paths[0]),
-        rows, rows < _PLAN_ROWS, tuple(guesses), rungs, name, given, suggested, kind.title, shown, told,
+        rows, rows < _PLAN_ROWS, tuple(guesses), rungs, name, given, suggested, kind.title, shown, summary,
     )  # fmt: skip
 
 

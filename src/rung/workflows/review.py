@@ -1,4 +1,4 @@
-"""Open a review session over the served rows of a product: read its journal, form audit rounds, choose candidates."""
+"""Open a review session over served rows: read the journal, form audit rounds, choose candidates."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
 class ServedProduct:
     """The served rows of a product.
 
-    predictions, identified: by prediction id, for the rows whose input can be read. rounds: of the audit. pending: ids
-    of predictions that wait for the next round to fill. audit_texts: text hashes of the audit. n_unreadable: number of
-    rows whose input cannot be read.
+    predictions, identified: by prediction id, for the rows whose input can be read. rounds: of the audit.
+    pending: ids of predictions that wait for the next round to fill. audit_texts: text hashes of the audit.
+    n_unreadable: number of rows whose input cannot be read.
     """
 
     product: Product
@@ -185,7 +185,10 @@ def open_review(product: str | Path) -> Iterator[tuple[ServedProduct, ReviewSess
 
 
 def reviewer_identity(served: ServedProduct) -> Callable[[str], str] | None:
-    """Return a function from an API key to its name; None while the service has no keys and everyone may review."""
+    """Return a function from an API key to its name.
+
+    None while the service has no keys and everyone may review.
+    """
     keys = KeyStore(served.folder)
     if not keys.in_use():
         return None
@@ -201,7 +204,9 @@ def reviewer_identity(served: ServedProduct) -> Callable[[str], str] | None:
 
 
 def review_labels(served: ServedProduct) -> dict[str, str]:
-    """Return label -> description of the labels that reviewers may give: the model's, and those added by the spec."""
+    """Return label -> description of the labels that reviewers may give: the model's, and those added by the
+    spec.
+    """
     own = served.product.labelling
     known = read_manifest(require_champion(served)).schema.labels
     names = dict.fromkeys([*(own.labels if own else ()), *known, *served.product.improve.labels])
@@ -223,7 +228,9 @@ def review_labels(served: ServedProduct) -> dict[str, str]:
 
 
 def _review_candidates(served: ServedProduct) -> list[ReviewCandidate]:
-    """Return the rows to review: those of open rounds, those pending for the next round, and the latest others."""
+    """Return the rows to review: those of open rounds, those pending for the next round, and the latest
+    others.
+    """
     from rung.journal.reader import JournalReader
 
     in_audit = [id for one in served.open_rounds() for id in one.predictions] + list(served.pending)
@@ -268,7 +275,10 @@ def require_champion(served: ServedProduct) -> Path:
 
 
 def certification_share(served: ServedProduct) -> float:
-    """Return the share of the hash range whose rows certify in the product's data; 0 where rows are not split by hash."""
+    """Return the share of the hash range whose rows certify in the product's data.
+
+    0 where rows are not split by hash.
+    """
     data = served.product.data
     rule = served.lock.rule(f"{data.identity} -> {data.target}") or {}
     return float(rule.get("fraction", 0.0)) if rule.get("by") == "hash" else 0.0

@@ -27,7 +27,10 @@ WAIT, SERVE, GO = "wait", "serve", "go"
 
 @dataclass(frozen=True)
 class ShadowStatus:
-    """The status of a challenger in shadow. verdict: wait, serve or go. reasons: as in `workflows.improve.Improvement`."""
+    """The status of a challenger in shadow.
+
+    verdict: wait, serve or go. reasons: as in `workflows.improve.Improvement`.
+    """
 
     shadow: Shadow
     results: ShadowResults

@@ -11,8 +11,8 @@ def wilson_interval(
 ) -> tuple[float, float]:
     """Return Wilson's score interval (1927) of a mean of n independent values.
 
-    variance: of the values. None for a proportion, which has the variance mean * (1 - mean); its interval is clipped to
-    [0, 1].
+    variance: of the values. None for a proportion, which has the variance mean * (1 - mean); its interval is
+    clipped to [0, 1].
     """
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     spread = mean * (1.0 - mean) if variance is None else variance

@@ -1,17 +1,19 @@
 """Capital process of a sequential test by betting that detects a change at an unknown time.
 
-The process starts with capital 1 and bets against a null hypothesis, row by row. Each factor f is nonnegative, fixed
-before its row, and has mean at most 1 under the null. The capital is therefore a nonnegative supermartingale, and by
-Ville's inequality the probability that it EVER reaches 1/a is at most a (Ville 1939; Shafer & Vovk 2019). This holds at
-every stopping time: checking after every row costs nothing.
+The process starts with capital 1 and bets against a null hypothesis, row by row. Each factor f is
+nonnegative, fixed before its row, and has mean at most 1 under the null. The capital is therefore a
+nonnegative supermartingale, and by Ville's inequality the probability that it EVER reaches 1/a is at most a
+(Ville 1939; Shafer & Vovk 2019). This holds at every stopping time: checking after every row costs nothing.
 
-The start of a drift is unknown, and a process that bets everything from the first row on loses its capital before a late
-change. So a part w(t) of the capital is released before row t, the sum of all w(t) is at most 1, and the rest is not bet:
+The start of a drift is unknown, and a process that bets everything from the first row on loses its capital
+before a late change. So a part w(t) of the capital is released before row t, the sum of all w(t) is at most
+1, and the rest is not bet:
 
     C(t) = (C(t-1) + w(t)) f(t),      capital(t) = unreleased(t) + C(t).
 
-A sum of supermartingales with the same history is a supermartingale. With unreleased(t) = log c / log(c + t), a change
-at row T costs about log T nats. The released part is split evenly over several kinds of bets, which is again a sum.
+A sum of supermartingales with the same history is a supermartingale. With unreleased(t) = log c / log(c + t),
+a change at row T costs about log T nats. The released part is split evenly over several kinds of bets, which
+is again a sum.
 """
 
 from __future__ import annotations
@@ -65,7 +67,8 @@ class CapitalProcess:
         if n == 0:
             return np.empty(0)
         log_w = log_release_weights(self.rows, n)[:, None] - math.log(kinds)
-        # C(t) = F(t) (C(0) + sum of w(k) / F(k-1)), with F the running product of the factors: vectorised over rows.
+        # C(t) = F(t) (C(0) + sum of w(k) / F(k-1)), with F the running product of the factors: vectorised
+        # over rows.
         running = np.cumsum(log_factors, axis=0)
         before = np.vstack([np.zeros(kinds), running[:-1]])
         terms = log_w - before

@@ -1,6 +1,7 @@
 """Functions from a value to a bin: quantiles of numbers, frequent categories, lengths and scripts of texts.
 
-They store edges between quantiles and short hashes of frequent categories: no text, and no value that identifies a row.
+They store edges between quantiles and short hashes of frequent categories: no text, and no value that
+identifies a row.
 """
 
 from __future__ import annotations
@@ -91,7 +92,10 @@ class TextLengthBins(QuantileBins):
 
 
 class CategoryBins:
-    """One bin per frequent category, the most frequent first; then one for all others, and one for missing values."""
+    """One bin per frequent category, the most frequent first.
+
+    Then one for all others, and one for missing values.
+    """
 
     key = "categories"
 

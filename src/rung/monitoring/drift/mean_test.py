@@ -1,9 +1,9 @@
-"""Sequential test of whether the mean of a value in [0, 1] lies in a given interval, valid at every stopping time.
+"""Sequential test of whether the mean of a value in [0, 1] lies in a given interval.
 
-Null hypothesis: rows are drawn from one distribution whose mean lies in [low, high]. The factors 1 + s (x - high) and
-1 + s (low - x), with s > 0 small enough that they are never negative, have mean at most 1 under the null, so the capital
-is a nonnegative supermartingale (Waudby-Smith & Ramdas 2024). An alarm states that the mean of the served rows lies
-outside the interval; it says nothing about where the interval came from.
+Null hypothesis: rows are drawn from one distribution whose mean lies in [low, high]. The factors 1 + s (x -
+high) and 1 + s (low - x), with s > 0 small enough that they are never negative, have mean at most 1 under the
+null, so the capital is a nonnegative supermartingale (Waudby-Smith & Ramdas 2024). An alarm states that the
+mean of the served rows lies outside the interval; it says nothing about where the interval came from.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ _STAKES = (0.03, 0.1, 0.3, 0.7)
 
 @dataclass
 class MeanTest:
-    """The test of one mean. low, high: the interval; 0 and 1 mean no limit on that side. total, rows: sum and number of values."""
+    """The test of one mean.
+
+    low, high: the interval; 0 and 1 mean no limit on that side. total, rows: sum and number of values.
+    """
 
     low: float
     high: float
@@ -73,7 +76,8 @@ class MeanTest:
 def chernoff_interval(mean: float, rows: int, alpha: float) -> tuple[float, float]:
     """Return a confidence interval of the mean of independent values in [0, 1], with error at most alpha.
 
-    Chernoff's bound with the Kullback-Leibler divergence (Hoeffding 1963, theorem 1): valid at every size, without SciPy.
+    Chernoff's bound with the Kullback-Leibler divergence (Hoeffding 1963, theorem 1): valid at every size,
+    without SciPy.
     """
     if rows == 0:
         return 0.0, 1.0

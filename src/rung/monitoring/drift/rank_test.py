@@ -1,22 +1,24 @@
-"""Conformal test martingale over bins: do served rows have the distribution of the reference? Valid at every stopping time.
+"""Conformal test martingale over bins: do served rows have the distribution of the reference?
 
-Null hypothesis: the values of one statistic in the reference and in the stream are exchangeable, which holds for rows
-drawn independently from one distribution. Nothing else is assumed about the distribution.
+Null hypothesis: the values of one statistic in the reference and in the stream are exchangeable, which holds
+for rows drawn independently from one distribution. Nothing else is assumed about the distribution.
 
-Each value is a bin 0 .. K-1, given by a function that was fitted on OTHER rows (see `statistics`). The bag contains the
-bins of the reference and of all stream rows so far, including the current one. With U uniform on (0, 1) and new for each
-row, the conformal p-value is
+Each value is a bin 0 .. K-1, given by a function that was fitted on OTHER rows (see `statistics`). The bag
+contains the bins of the reference and of all stream rows so far, including the current one. With U uniform on
+(0, 1) and new for each row, the conformal p-value is
 
     v = (rows of the bag in lower bins + U * rows of the bag in this bin, itself included) / rows of the bag.
 
-Under the null v(1), v(2), ... are independent and uniform on (0, 1) (Vovk, Gammerman & Shafer 2005, theorem 8.2;
-Vovk, Nouretdinov & Gammerman 2003), **for every size of the reference, including 0**: each new row joins the bag before
-it is ranked, so the estimation error of the reference does not matter. Ranking against the reference alone would be
-wrong: these v depend on each other through the reference, and a long stream would alarm at the error of a small one.
+Under the null v(1), v(2), ... are independent and uniform on (0, 1) (Vovk, Gammerman & Shafer 2005, theorem
+8.2; Vovk, Nouretdinov & Gammerman 2003), **for every size of the reference, including 0**: each new row joins
+the bag before it is ranked, so the estimation error of the reference does not matter. Ranking against the
+reference alone would be wrong: these v depend on each other through the reference, and a long stream would
+alarm at the error of a small one.
 
-Each bet is a density on (0, 1) that is fixed before its row. Its integral is 1, so the factor has mean 1 under the null.
-Linear densities detect shifts, power densities detect rows at either end, two symmetric densities detect changes of
-spread, and two histogram densities, of the last few hundred or few thousand v, detect any change, of categories too.
+Each bet is a density on (0, 1) that is fixed before its row. Its integral is 1, so the factor has mean 1
+under the null. Linear densities detect shifts, power densities detect rows at either end, two symmetric
+densities detect changes of spread, and two histogram densities, of the last few hundred or few thousand v,
+detect any change, of categories too.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ from rung.monitoring.drift.betting import CapitalProcess, Floats
 Ints = npt.NDArray[np.int64]
 _LINEAR_SLOPES = (-0.9, -0.3, 0.3, 0.9)
 _POWERS = (0.3, 0.6)
-# Histogram bets: cells, memories in rows, rows between two updates, share of the bet that follows the histogram.
+# Histogram bets: cells, memories in rows, rows between two updates, share of the bet that follows the
+# histogram.
 _CELLS, _MEMORIES, _BLOCK, _SHARE = 10, (150.0, 1_500.0), 10, 0.9
 N_BETS = len(_LINEAR_SLOPES) + 2 * len(_POWERS) + 2 + len(_MEMORIES)
 # Bin of a row that has no value.
@@ -43,7 +46,9 @@ MISSING = -1
 
 @dataclass
 class RankTest:
-    """The test of one statistic. counts: rows of the bag in each bin. initial_counts: the same before the stream.
+    """The test of one statistic.
+
+    counts: rows of the bag in each bin. initial_counts: the same before the stream.
 
     histograms: [memories, cells], weights of the histogram bets.
     """
@@ -93,7 +98,10 @@ class RankTest:
         return np.column_stack([*fixed, *self._histogram_bets(v)])
 
     def _histogram_bets(self, v: Floats) -> list[Floats]:
-        """Return the log factors of the histogram bets. A block is bet on with the histogram of earlier blocks."""
+        """Return the log factors of the histogram bets.
+
+        A block is bet on with the histogram of earlier blocks.
+        """
         cells = np.minimum((v * _CELLS).astype(np.int64), _CELLS - 1)
         found = [np.empty(len(v)) for _ in _MEMORIES]
         for begin in range(0, len(v), _BLOCK):

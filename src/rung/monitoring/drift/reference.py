@@ -1,11 +1,12 @@
 """The drift reference that ships with a bundle: distributions of inputs and answers when the model was built.
 
-It consists of `drift.json` and `drift.safetensors`, hashed in the manifest: edges of bins, counts, word buckets. It
-contains no text, no row and no value of a row, and is well below 200 KB.
+It consists of `drift.json` and `drift.safetensors`, hashed in the manifest: edges of bins, counts, word
+buckets. It contains no text, no row and no value of a row, and is well below 200 KB.
 
-The training rows are split at random into two parts. One fits every function from a row to a bin; the other is only
-counted. The counted rows are therefore independent of these functions, as served rows are, and exchangeability of rows
-carries over to their bins. Rows that had helped to fit the bins would not be exchangeable with served rows.
+The training rows are split at random into two parts. One fits every function from a row to a bin; the other
+is only counted. The counted rows are therefore independent of these functions, as served rows are, and
+exchangeability of rows carries over to their bins. Rows that had helped to fit the bins would not be
+exchangeable with served rows.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ _ERROR_QUANTILE = 0.9
 class PredictionReference:
     """Distribution of answers on held-out training rows.
 
-    value_bins, confidence_bins: binnings of answers and of their probabilities, None where there are no probabilities.
-    label_counts: how many of the `rows` answers had each frequent label. n_errors: wrong answers, or numeric answers
-    whose absolute error exceeds `error_threshold`.
+    value_bins, confidence_bins: binnings of answers and of their probabilities, None where there are no
+    probabilities. label_counts: how many of the `rows` answers had each frequent label. n_errors: wrong
+    answers, or numeric answers whose absolute error exceeds `error_threshold`.
     """
 
     rows: int
@@ -105,7 +106,9 @@ class DriftReference:
 def fit_input_reference(
     schema: Schema, columns: Columns, seed: int
 ) -> tuple[InputStatistics, dict[str, list[int]], int]:
-    """Return the statistics fitted on one part of the rows, the counts of their bins on the other part, and its size."""
+    """Return the statistics fitted on one part of the rows, the counts of their bins on the other part, and
+    its size.
+    """
     rows = len(next(iter(columns.values()), ()))
     order = np.random.default_rng([seed, 1]).permutation(rows)
     fitted, counted = np.split(order, [(rows + 1) // 2])

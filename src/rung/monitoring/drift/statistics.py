@@ -1,8 +1,8 @@
 """The monitored statistics of inputs. Each is a function from a row to a bin, fitted once on training rows.
 
-Per field: what its kind measures, such as the length and script of a text or the value of a number or category. Per row:
-the rarity of its words, the distance to the nearest topic, and the nearest topic; for tables, the mean surprisal of the
-cells. Times are not monitored, because they always change.
+Per field: what its kind measures, such as the length and script of a text or the value of a number or
+category. Per row: the rarity of its words, the distance to the nearest topic, and the nearest topic; for
+tables, the mean surprisal of the cells. Times are not monitored, because they always change.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from rung.monitoring.drift.binning import (
     binning_from_dict,
 )
 
-# Share of the rows that fits the text model and the bin shares; the others give the bin edges of row statistics.
+# Share of the rows that fits the text model and the bin shares; the others give the bin edges of row
+# statistics.
 _MODEL_SHARE = 2 / 3
 # Scale of a measure -> how its values are binned.
 _SCALES: Mapping[str, Callable[[Sequence[Any]], Binning]] = {
@@ -39,7 +40,10 @@ _SCALES: Mapping[str, Callable[[Sequence[Any]], Binning]] = {
 
 
 class TextModel(Protocol):
-    """Model of the training texts, fitted by the class that `Kind.space` returns. rows: of texts it was fitted on."""
+    """Model of the training texts, fitted by the class that `Kind.space` returns.
+
+    rows: of texts it was fitted on.
+    """
 
     rows: int
 
@@ -55,7 +59,10 @@ class TextModel(Protocol):
 
 @dataclass(frozen=True)
 class Statistic:
-    """One monitored statistic. measure: length, script, value, words, ... field: its name, "" for the whole row."""
+    """One monitored statistic.
+
+    measure: length, script, value, words, ... field: its name, "" for the whole row.
+    """
 
     measure: str
     field: str
@@ -70,7 +77,8 @@ class Statistic:
 class InputStatistics:
     """The statistics of a model's inputs.
 
-    text_model: None where no field is a text. bin_shares: for each cell statistic of a table, the share of rows in each bin.
+    text_model: None where no field is a text. bin_shares: for each cell statistic of a table, the share of
+    rows in each bin.
     """
 
     def __init__(
