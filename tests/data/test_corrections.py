@@ -10,7 +10,7 @@ from rung.core.errors import DataError
 from rung.core.spec.product import load_product
 from rung.data.labels.corrections import COLUMNS, read_corrections
 from rung.data.prepare.fingerprint import fingerprint_data
-from rung.pages.findings import words
+from rung.pages.findings import finding_text
 from rung.workflows.check import check, correct, write_findings
 from support import run_cli, write_csv, write_spec
 
@@ -75,7 +75,7 @@ def test_without_weights_the_finding_says_what_was_left_out(noisy):
     assert found.values["models"] == {"tfidf_linear": ""}
     missing = {"blend": "minilm", "frozen_encoder": "minilm", "static_embedding": "wordllama"}
     assert found.values["left_out"] == missing
-    english, chinese = (words(found.as_dict(), lang)["what"] for lang in ("en", "zh"))
+    english, chinese = (finding_text(found.as_dict(), lang)["what"] for lang in ("en", "zh"))
     assert "Estimated by tfidf_linear. Not used, because" in english and "由 tfidf_linear 估计。" in chinese
     for command in ("`rung weights fetch minilm`", "`rung weights fetch wordllama`"):
         assert command in english and command in chinese
@@ -86,7 +86,7 @@ def test_with_weights_the_finding_names_them(noisy, wordllama):
     assert found.values["models"].items() <= {"tfidf_linear": "", "static_embedding": "wordllama"}.items()
     assert found.values["left_out"] == {"blend": "minilm", "frozen_encoder": "minilm"}
     if "static_embedding" in found.values["models"]:
-        assert "static_embedding (weights wordllama)" in words(found.as_dict(), "en")["what"]
+        assert "static_embedding (weights wordllama)" in finding_text(found.as_dict(), "en")["what"]
 
 
 def test_certification_rows_keep_their_label(prepared, tmp_path, table, rows):

@@ -209,7 +209,7 @@ def test_all_rungs_measures_above_the_winner_without_looking(news_csv, tmp_path)
     ]
     assert done.report["trials"][1]["status"] == "not needed"
     assert len(json.loads((tmp_path / "certificate.lock").read_text())["looks"]) == 1
-    assert any("floor" in line for line in done.report["advice"])
+    assert any("baseline" in line for line in done.report["advice"])
 
 
 def test_a_rebuild_returns_the_same_certificate_without_a_look(news_csv, tmp_path):
@@ -266,7 +266,7 @@ def test_serve_answers_over_http(built):
             and answer["predictions"][0]["label"] == "sports"
             and answer["predictions"][0]["reasons"]
         )
-        assert b"Try it" in urllib.request.urlopen(address, timeout=LONG).read()
+        assert b"Try the model" in urllib.request.urlopen(address, timeout=LONG).read()
         assert (
             "/v1/models/desk/predict"
             in json.load(urllib.request.urlopen(f"{address}/openapi.json", timeout=LONG))["paths"]
