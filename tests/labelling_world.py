@@ -1,4 +1,4 @@
-"""A small labelled world: rows of two topics in English and two in Chinese, a product over them, a desk."""
+"""A small product to label: rows of three topics in English and Chinese, and its labelling session."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ labelling:
 """
 
 
-def write_world(folder: Path, count: int = 400, extra: str = "") -> Path:
+def write_product(folder: Path, count: int = 400, extra: str = "") -> Path:
     """Write rows.csv without labels and a product.yaml; return the latter's path."""
     write_csv(folder / "rows.csv", ["text"], [(text,) for text in rows(count)])
     path = folder / "product.yaml"
@@ -51,22 +51,22 @@ def write_world(folder: Path, count: int = 400, extra: str = "") -> Path:
 
 
 @contextmanager
-def desk_in(folder: Path, count: int = 400, extra: str = "", background: bool = False):
-    """Yield the desk of a world that is written if it is not there."""
+def session_in(folder: Path, count: int = 400, extra: str = "", background: bool = False):
+    """Yield the labelling session of a product that is written if it does not exist."""
     path = folder / "product.yaml"
     if not path.exists():
-        write_world(folder, count, extra)
-    with open_labelling_session(path, background=background) as desk:
-        yield desk
+        write_product(folder, count, extra)
+    with open_labelling_session(path, background=background) as session:
+        yield session
 
 
-def label_on(desk, author: str, count: int) -> list:
+def label_rows(session, author: str, count: int) -> list:
     """Label as a person would who is always right; return what was asked."""
     asked = []
     for _ in range(count):
-        item = desk.next(author)
+        item = session.next(author)
         if item is None:
             break
-        desk.record_answer(author, item.row.text, "label", truth_of(item.row.cells["text"]))
+        session.record_answer(author, item.row.text, "label", truth_of(item.row.cells["text"]))
         asked.append(item)
     return asked

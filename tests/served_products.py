@@ -137,14 +137,14 @@ def say_so(folder, said, inputs="plain"):
 
 
 def review_all(spec, truth, who="ann", most=10_000, only_audit=False):
-    """Answer at the desk, as a person who knows the truth, until nothing is left or enough is said; return the desk's progress."""
-    with open_review(spec) as (_, desk):
+    """Answer as a person who knows the truth, until no row is left or enough are labelled; return the progress."""
+    with open_review(spec) as (_, session):
         for _ in range(most):
-            asked = desk.next(who)
-            if asked is None or (only_audit and desk._audit_census().border > 0):
+            asked = session.next(who)
+            if asked is None or (only_audit and session._audit_census().border > 0):
                 break
             if only_audit and asked.reason != "audit":
-                desk.record_answer(who, asked.row.text, "skip")
+                session.record_answer(who, asked.row.text, "skip")
             else:
-                desk.record_answer(who, asked.row.text, "label", truth(asked.row.cells))
-        return desk.progress(who)
+                session.record_answer(who, asked.row.text, "label", truth(asked.row.cells))
+        return session.progress(who)

@@ -7,7 +7,7 @@ import time
 import pytest
 from fastapi.testclient import TestClient
 
-from labelling_world import desk_in, label_on, truth_of
+from labelling_world import label_rows, session_in, truth_of
 from rung.annotation import app
 from rung.annotation.app import PAGE_MESSAGES, create_labelling_app
 from rung.core.messages import LANGUAGES, catalogue
@@ -17,14 +17,14 @@ TOKEN = "secret-word-of-the-address"
 
 
 @pytest.fixture
-def desk(tmp_path):
-    with desk_in(tmp_path) as found:
+def session(tmp_path):
+    with session_in(tmp_path) as found:
         yield found
 
 
 @pytest.fixture
-def client(desk):
-    app = create_labelling_app(desk, TOKEN, ["127.0.0.1:8765"], "en", "Ana", "desk")
+def client(session):
+    app = create_labelling_app(session, TOKEN, ["127.0.0.1:8765"], "en", "Ana", "desk")
     return TestClient(app, base_url="http://127.0.0.1:8765")
 
 
@@ -32,7 +32,7 @@ def post(client, what, headers=None, **body):
     return client.post(f"/{TOKEN}/{what}", json={"by": "Ana", **body}, headers=headers)
 
 
-def test_label_skip_undo_over_http(client, desk):
+def test_label_skip_undo_over_http(client, session):
     row = post(client, "next").json()["row"]
     assert set(row) == {"text", "cells", "guess"} and row["cells"][0]["name"] == "text"
     label = truth_of(row["cells"][0]["value"])
@@ -41,16 +41,16 @@ def test_label_skip_undo_over_http(client, desk):
     assert after["progress"]["labelled"] == 1 and after["row"]["text"] != row["text"]
     # The reply was lost and the page sends again: nothing is written twice.
     assert post(client, "answer", **said).json()["progress"]["labelled"] == 1
-    assert len(desk._store.entries()) == 1
+    assert len(session._store.entries()) == 1
     back = post(client, "undo", token="u" * 16).json()
     assert back["undone"] and back["row"]["text"] == row["text"] and back["progress"]["labelled"] == 0
     assert post(client, "undo", token="v" * 16).json()["undone"] is False
 
 
-def test_disagreements_over_http(client, desk):
-    row = desk.next("Ana").row
-    desk.record_answer("Ana", row.text, "label", "ships")
-    desk.record_answer("Bo", row.text, "unclear")
+def test_disagreements_over_http(client, session):
+    row = session.next("Ana").row
+    session.record_answer("Ana", row.text, "label", "ships")
+    session.record_answer("Bo", row.text, "unclear")
     (found,) = post(client, "disagreements").json()["disagreements"]
     assert found["said"] == {"Ana": "ships", "Bo": ""}
     left = post(client, "answer", text=row.text, kind="settle", label="ships", token="s" * 16).json()
@@ -87,17 +87,19 @@ def test_large_bodies_are_refused_while_they_arrive(client):
     assert reply.status_code == 413
 
 
-def test_wrong_labels_get_problem_where_fix(client, desk):
-    reply = post(client, "answer", text=desk.pool.rows[0].text, kind="label", label="shipz", token="t" * 16)
+def test_wrong_labels_get_problem_where_fix(client, session):
+    reply = post(
+        client, "answer", text=session.pool.rows[0].text, kind="label", label="shipz", token="t" * 16
+    )
     assert reply.status_code == 422 and reply.json()["fix"] == "Did you mean 'ships'?"
 
 
 def test_the_page_is_whole_and_nothing_of_the_data_is_code(tmp_path):
     evil = "</script><script>alert(1)</script>{{script}}"
     extra = ""
-    with desk_in(tmp_path, extra=extra) as desk:
-        desk.pool.labels[evil] = evil  # type: ignore[index]
-        page, headers = app.render_labelling_page(desk, "zh", evil, evil)
+    with session_in(tmp_path, extra=extra) as session:
+        session.pool.labels[evil] = evil  # type: ignore[index]
+        page, headers = app.render_labelling_page(session, "zh", evil, evil)
     assert "alert(1)</script>" not in page and page.count("<script") == 2
     assert 'lang="zh-CN"' in page and not re.search(r'(src|href)="', page)
     assert "'unsafe-inline'" not in headers["Content-Security-Policy"]
@@ -122,8 +124,8 @@ def test_an_answer_never_waits_for_a_fit(tmp_path, monkeypatch):
 
     real = active_learner.fit_classifier
     monkeypatch.setattr(active_learner, "fit_classifier", lambda *a: (time.sleep(0.5), real(*a))[1])
-    with desk_in(tmp_path, background=True) as desk:
+    with session_in(tmp_path, background=True) as session:
         begun = time.monotonic()
-        label_on(desk, "Ana", 30)
+        label_rows(session, "Ana", 30)
         assert time.monotonic() - begun < 3.0  # thirty fits would take fifteen seconds
-        assert desk.strategy.wait(30) and desk.strategy.state.n_labels == 24
+        assert session.strategy.wait(30) and session.strategy.state.n_labels == 24

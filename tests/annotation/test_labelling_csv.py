@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from labelling_world import desk_in, truth_of, write_world
+from labelling_world import session_in, truth_of, write_product
 from rung.annotation.csv_io import export_rows, import_labels
 from rung.core.errors import DataError
 from support import run_cli, write_csv
@@ -22,7 +22,7 @@ def fill(path, label=lambda row: truth_of(row["text"])):
 
 
 def test_out_and_in_and_build(tmp_path):
-    write_world(tmp_path)
+    write_product(tmp_path)
     out = run_cli("label", "--export", "rows1.csv", "--count", 250, "--lang", "en", cwd=tmp_path)
     assert out.returncode == 0 and "250 rows to label in rows1.csv." in out.stdout
     assert list(read(tmp_path / "rows1.csv")[0]) == ["file", "row", "hash", "label", "text"]
@@ -39,44 +39,44 @@ def test_out_and_in_and_build(tmp_path):
 
 
 def test_blank_unclear_same_and_changed(tmp_path):
-    with desk_in(tmp_path) as desk:
+    with session_in(tmp_path) as session:
         path = tmp_path / "r.csv"
-        export_rows(desk.next_batch("Ana", 4), path)
+        export_rows(session.next_batch("Ana", 4), path)
         labels = iter(["ships", "?", "", "gold"])
         fill(path, lambda row: next(labels))
-        assert import_labels(desk, path, "Ana").as_dict() == {
+        assert import_labels(session, path, "Ana").as_dict() == {
             "labelled": 2,
             "cannot": 1,
             "same": 0,
             "blank": 1,
         }
-        assert import_labels(desk, path, "Ana").as_dict() == {
+        assert import_labels(session, path, "Ana").as_dict() == {
             "labelled": 0,
             "cannot": 0,
             "same": 3,
             "blank": 1,
         }
-        progress = desk.progress("Ana")
+        progress = session.progress("Ana")
         assert (progress.labelled, progress.unclear, progress.mine) == (2, 1, 3)
 
 
 def test_all_or_nothing_with_every_line_named(tmp_path):
-    with desk_in(tmp_path) as desk:
+    with session_in(tmp_path) as session:
         path = tmp_path / "r.csv"
-        export_rows(desk.next_batch("Ana", 3), path)
+        export_rows(session.next_batch("Ana", 3), path)
         labels = iter(["shipz", "gold", "gold"])
         fill(path, lambda row: next(labels))
         text = path.read_text(encoding="utf-8").splitlines()
         path.write_text("\n".join([*text, "rows.csv,1,0123456789abcdef,gold,x"]), encoding="utf-8")
         with pytest.raises(DataError) as caught:
-            import_labels(desk, path, "Ana")
+            import_labels(session, path, "Ana")
         assert str(caught.value) == (
             "r.csv: nothing was imported:\n"
             "  line 2: 'shipz' is not one of the labels. Did you mean 'ships'?\n"
             "  line 5: the row with the hash '0123456789abcdef' is not in the data\n"
             "Fix these lines and import again."
         )
-        assert desk.progress().labelled == 0
+        assert session.progress().labelled == 0
 
 
 @pytest.mark.parametrize(
@@ -88,18 +88,18 @@ def test_all_or_nothing_with_every_line_named(tmp_path):
     ],
 )
 def test_files_that_are_none(tmp_path, content, words):
-    with desk_in(tmp_path) as desk:
+    with session_in(tmp_path) as session:
         if content is not None:
             (tmp_path / "x.csv").write_bytes(content)
         with pytest.raises(DataError, match=words):
-            import_labels(desk, tmp_path / "x.csv", "Ana")
+            import_labels(session, tmp_path / "x.csv", "Ana")
 
 
 def test_a_cell_is_never_a_formula(tmp_path):
-    write_world(tmp_path)
+    write_product(tmp_path)
     write_csv(tmp_path / "rows.csv", ["text"], [(f"=cmd|{i}!A1",) for i in range(100)])
-    with desk_in(tmp_path) as desk:
-        export_rows(desk.next_batch("Ana", 5), tmp_path / "r.csv")
+    with session_in(tmp_path) as session:
+        export_rows(session.next_batch("Ana", 5), tmp_path / "r.csv")
         assert all(row["text"].startswith("'=") for row in read(tmp_path / "r.csv"))
         fill(tmp_path / "r.csv", lambda row: "gold")
-        assert import_labels(desk, tmp_path / "r.csv", "Ana").labelled == 5
+        assert import_labels(session, tmp_path / "r.csv", "Ana").labelled == 5

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import rung
-from labelling_world import desk_in, label_on, truth_of, write_world
+from labelling_world import label_rows, session_in, truth_of, write_product
 from rung.building.certify import next_alpha
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import InputError, RungError, SpecError
@@ -16,25 +16,25 @@ from support import write_csv
 
 
 def test_clusters_first_then_useful_and_a_share_at_random(tmp_path):
-    with desk_in(tmp_path) as desk:
-        asked = label_on(desk, "Ana", 100)
+    with session_in(tmp_path) as session:
+        asked = label_rows(session, "Ana", 100)
         how = [item.reason for item in asked]
         assert how[0] == "cluster" and how.count("audit") == 20 and how.count("random") == 16
         assert "useful" in how[40:] and "cluster" not in how[-20:]
         assert len({item.row.text for item in asked}) == 100
-        stored = desk._store.entries()
+        stored = session._store.entries()
         assert [e.how for e in stored] == how and all(e.at and e.author == "Ana" for e in stored)
         known = {e.how: e.inclusion for e in stored}
         assert known["useful"] is None and known["audit"] == 0.2 and 0 < known["random"] < 1
         assert (
-            desk.strategy.state.learning_curve[-1].labels == 80
-            and desk.strategy.state.learning_curve[-1].score > 0.9
+            session.strategy.state.learning_curve[-1].labels == 80
+            and session.strategy.state.learning_curve[-1].score > 0.9
         )
 
 
 def test_random_rows_are_blind_and_come_in_the_order_of_the_line(tmp_path):
-    with desk_in(tmp_path) as desk:
-        asked = label_on(desk, "Ana", 120)
+    with session_in(tmp_path) as session:
+        asked = label_rows(session, "Ana", 120)
         assert all(item.suggestion is None for item in asked if item.row.zone in (AUDIT, RANDOM))
         assert any(item.suggestion for item in asked if item.reason == "useful")
         for zone in (AUDIT, RANDOM):
@@ -43,65 +43,67 @@ def test_random_rows_are_blind_and_come_in_the_order_of_the_line(tmp_path):
 
 
 def test_what_is_put_off_comes_back_before_the_next_border(tmp_path):
-    with desk_in(tmp_path) as desk:
-        first = next(row for row in desk.pool.rows if row.zone == AUDIT)
+    with session_in(tmp_path) as session:
+        first = next(row for row in session.pool.rows if row.zone == AUDIT)
         seen = []
         for _ in range(300):
-            item = desk.next("Ana")
+            item = session.next("Ana")
             seen.append(item.row.text)
             if item.row.text == first.text and seen.count(first.text) == 1:
-                desk.record_answer("Ana", item.row.text, "skip")
-                assert desk.next("Ana").row.text != first.text
+                session.record_answer("Ana", item.row.text, "skip")
+                assert session.next("Ana").row.text != first.text
             else:
-                desk.record_answer("Ana", item.row.text, "label", truth_of(item.row.cells["text"]))
-            if desk.progress().audit.border > 0:
+                session.record_answer("Ana", item.row.text, "label", truth_of(item.row.cells["text"]))
+            if session.progress().audit.border > 0:
                 break
         assert seen.count(first.text) == 2
-        beyond = [r for r in desk.pool.rows if r.zone == AUDIT and r.unit / 2.0**64 >= desk.pool.zones.first]
+        beyond = [
+            r for r in session.pool.rows if r.zone == AUDIT and r.unit / 2.0**64 >= session.pool.zones.first
+        ]
         assert not {r.text for r in beyond} & set(seen)
 
 
 def test_undo_is_a_new_line_and_shows_the_row_again(tmp_path):
-    with desk_in(tmp_path) as desk:
-        asked = label_on(desk, "Ana", 3)
-        back = desk.undo("Ana")
-        assert back.row.text == asked[-1].row.text and desk.progress().labelled == 2
-        assert desk.next("Bo").row.text != back.row.text
-        assert [e.kind for e in desk._store.entries()] == ["label"] * 3 + ["undo"]
-        assert desk.undo("Nobody") is None
+    with session_in(tmp_path) as session:
+        asked = label_rows(session, "Ana", 3)
+        back = session.undo("Ana")
+        assert back.row.text == asked[-1].row.text and session.progress().labelled == 2
+        assert session.next("Bo").row.text != back.row.text
+        assert [e.kind for e in session._store.entries()] == ["label"] * 3 + ["undo"]
+        assert session.undo("Nobody") is None
 
 
 def test_two_people_get_different_rows_and_some_again(tmp_path):
-    with desk_in(tmp_path) as desk:
-        one, other = desk.next("Ana"), desk.next("Bo")
-        assert one.row.text != other.row.text and desk.next("Ana").row.text == one.row.text
-        label_on(desk, "Ana", 40)
-        again = [item for item in label_on(desk, "Bo", 40) if item.reason == "again"]
+    with session_in(tmp_path) as session:
+        one, other = session.next("Ana"), session.next("Bo")
+        assert one.row.text != other.row.text and session.next("Ana").row.text == one.row.text
+        label_rows(session, "Ana", 40)
+        again = [item for item in label_rows(session, "Bo", 40) if item.reason == "again"]
         assert len(again) == 4 and all(item.suggestion is None for item in again)
-        (line,) = desk.agreement()
+        (line,) = session.agreement()
         assert (line.one, line.other, line.rows, line.kappa) == ("Ana", "Bo", 4, 1.0) and line.low < 1.0
 
 
 def test_a_disagreement_waits_for_a_word_that_settles_it(tmp_path):
-    with desk_in(tmp_path) as desk:
-        row = desk.next("Ana").row
-        desk.record_answer("Ana", row.text, "label", "ships")
-        desk.record_answer("Bo", row.text, "label", "gold")
-        ((open_row, verdict),) = desk.disagreements()
+    with session_in(tmp_path) as session:
+        row = session.next("Ana").row
+        session.record_answer("Ana", row.text, "label", "ships")
+        session.record_answer("Bo", row.text, "label", "gold")
+        ((open_row, verdict),) = session.disagreements()
         assert open_row.text == row.text and verdict.said == {"Ana": "ships", "Bo": "gold"}
-        assert desk.progress().labelled == 0 and desk.progress().disagreements == 1
-        desk.record_answer("Cy", row.text, "settle", "gold")
-        assert desk.disagreements() == [] and desk.progress().by_label["gold"] == 1
-        desk.undo("Cy")
-        assert len(desk.disagreements()) == 1
+        assert session.progress().labelled == 0 and session.progress().disagreements == 1
+        session.record_answer("Cy", row.text, "settle", "gold")
+        assert session.disagreements() == [] and session.progress().by_label["gold"] == 1
+        session.undo("Cy")
+        assert len(session.disagreements()) == 1
 
 
 def test_another_process_is_seen(tmp_path):
-    with desk_in(tmp_path) as desk:
-        row = desk.next("Ana").row
+    with session_in(tmp_path) as session:
+        row = session.next("Ana").row
         with LabelStore(tmp_path / "labels.sqlite") as other:
             other.add(Entry("Bo", "label", row.text, row.file, row.row, "ships"))
-        assert desk.progress().labelled == 1
+        assert session.progress().labelled == 1
 
 
 @pytest.mark.parametrize(
@@ -114,20 +116,20 @@ def test_another_process_is_seen(tmp_path):
     ],
 )
 def test_wrong_answers_are_refused(tmp_path, answer, words):
-    with desk_in(tmp_path) as desk:
+    with session_in(tmp_path) as session:
         author, text, kind, label = answer
-        text = desk.pool.rows[0].text if text == "?" else text
+        text = session.pool.rows[0].text if text == "?" else text
         with pytest.raises(InputError) as caught:
-            desk.record_answer(author, text, kind, label)
-        assert words in str(caught.value) and desk._store.entries() == []
+            session.record_answer(author, text, kind, label)
+        assert words in str(caught.value) and session._store.entries() == []
 
 
 def test_a_build_certifies_on_the_interval_alone(tmp_path):
     """Nobody labelled the whole interval: nothing certifies. Then all of it is, and nothing else does."""
-    path = write_world(tmp_path)
-    with open_labelling_session(path, background=False) as desk:
-        label_on(desk, "Ana", 100)
-        wanted = desk.progress().audit.wanted
+    path = write_product(tmp_path)
+    with open_labelling_session(path, background=False) as session:
+        label_rows(session, "Ana", 100)
+        wanted = session.progress().audit.wanted
     first = rung.build(path)
     assert not first.cleared and first.report["certificate"] is None
     assert first.report["data"]["certification"] == 0 and first.report["data"]["train"] == 80
@@ -136,12 +138,12 @@ def test_a_build_certifies_on_the_interval_alone(tmp_path):
     assert first.report["data"]["audit"] | {"certified_border": 0} == {
         "labelled": 80, "certified_border": 0, "done": 20, "wanted": wanted, "cannot_be_told": 0,
     }  # fmt: skip
-    with open_labelling_session(path, background=False) as desk:
-        while desk.progress().audit.border == 0:
-            label_on(desk, "Ana", 5)
-        border = desk.progress().audit.border
-        inside = {r.text for r in desk.pool.rows if r.zone == AUDIT and r.unit / 2.0**64 < border}
-        chosen = {e.text for e in desk._store.entries() if e.how != "audit"}
+    with open_labelling_session(path, background=False) as session:
+        while session.progress().audit.border == 0:
+            label_rows(session, "Ana", 5)
+        border = session.progress().audit.border
+        inside = {r.text for r in session.pool.rows if r.zone == AUDIT and r.unit / 2.0**64 < border}
+        chosen = {e.text for e in session._store.entries() if e.how != "audit"}
     done = rung.build(path)
     assert done.cleared and done.report["certificate"]["rows"] == len(inside) == wanted
     assert "0 random rows could not be labelled" in done.report["certificate"]["claim"]
@@ -158,11 +160,11 @@ def _units(folder, table):
 
 
 def test_a_border_passed_over_is_paid_for(tmp_path):
-    path = write_world(tmp_path, 300)
-    with open_labelling_session(path, background=False) as desk:
-        for row in desk.pool.rows:  # everything is labelled before the first build
-            desk.record_answer("Ana", row.text, "label", truth_of(row.cells["text"]))
-        borders = len(desk.pool.zones.borders())
+    path = write_product(tmp_path, 300)
+    with open_labelling_session(path, background=False) as session:
+        for row in session.pool.rows:  # everything is labelled before the first build
+            session.record_answer("Ana", row.text, "label", truth_of(row.cells["text"]))
+        borders = len(session.pool.zones.borders())
     done = rung.build(path)
     lock = CertificateLock(tmp_path / "certificate.lock")
     looks = json.loads(lock.path.read_text())["looks"]
@@ -177,14 +179,14 @@ def test_a_border_passed_over_is_paid_for(tmp_path):
 
 
 def test_rows_that_cannot_be_told_are_counted_in_the_claim(tmp_path):
-    path = write_world(tmp_path)
-    with open_labelling_session(path, background=False) as desk:
-        rows = [row for row in desk.pool.rows if row.zone == AUDIT]
+    path = write_product(tmp_path)
+    with open_labelling_session(path, background=False) as session:
+        rows = [row for row in session.pool.rows if row.zone == AUDIT]
         for n, row in enumerate(rows):
-            desk.record_answer(
+            session.record_answer(
                 "Ana", row.text, *(("unclear",) if n < 3 else ("label", truth_of(row.cells["text"])))
             )
-        label_on(desk, "Ana", 60)
+        label_rows(session, "Ana", 60)
     done = rung.build(path)
     assert done.report["data"]["audit"]["cannot_be_told"] == 3
     assert "3 random rows could not be labelled" in done.report["certificate"]["claim"]
@@ -192,20 +194,20 @@ def test_rows_that_cannot_be_told_are_counted_in_the_claim(tmp_path):
 
 
 def test_labels_in_the_file_count_and_peoples_win(tmp_path):
-    path = write_world(tmp_path)
+    path = write_product(tmp_path)
     from labelling_world import rows
 
     table = [(text, truth_of(text) if n % 4 == 0 else "") for n, text in enumerate(rows())]
     write_csv(tmp_path / "rows.csv", ["text", "label"], table)
-    with open_labelling_session(path, background=False) as desk:
-        given = [row for row in desk.pool.rows if row.given]
-        asked = {item.row.text for item in label_on(desk, "Ana", 30) if item.row.given is None}
+    with open_labelling_session(path, background=False) as session:
+        given = [row for row in session.pool.rows if row.given]
+        asked = {item.row.text for item in label_rows(session, "Ana", 30) if item.row.given is None}
         assert len(given) == 100 and len(asked) == 30
-        desk.record_answer("Ana", next(r.text for r in given if r.zone != AUDIT), "label", "gold")
+        session.record_answer("Ana", next(r.text for r in given if r.zone != AUDIT), "label", "gold")
         unasked = next(
-            r.unit for r in desk.pool.rows if r.zone == RANDOM and not r.given and r.text not in asked
+            r.unit for r in session.pool.rows if r.zone == RANDOM and not r.given and r.text not in asked
         )
-        line = [row for row in desk.pool.rows if row.zone == RANDOM]
+        line = [row for row in session.pool.rows if row.zone == RANDOM]
     done = rung.build(path)
     # What the file labels beyond the first random row that nobody was asked about is no random choice: it does not score.
     facts = json.loads((done.folder / "data" / "done.json").read_text())
@@ -217,7 +219,7 @@ def test_labels_in_the_file_count_and_peoples_win(tmp_path):
 
 
 def test_a_product_without_labels_says_how_to_write_them(tmp_path):
-    path = write_world(tmp_path)
+    path = write_product(tmp_path)
     path.write_text(path.read_text().split("labelling:")[0])
     with pytest.raises(SpecError) as caught, open_labelling_session(path):
         pass
@@ -234,7 +236,7 @@ def test_a_product_without_labels_says_how_to_write_them(tmp_path):
 
 
 def test_time_and_too_few_rows_are_refused(tmp_path):
-    path = write_world(tmp_path, 20)
+    path = write_product(tmp_path, 20)
     with pytest.raises(RungError, match="20 different rows can be used"), open_labelling_session(path):
         pass
     write_csv(tmp_path / "rows.csv", ["text", "day"], [(f"text {i}", "2024-01-01") for i in range(60)])

@@ -1,4 +1,4 @@
-"""The labelling page as people use it: keys alone, at a desk and on a phone, in both languages, two people at once."""
+"""The labelling page in a browser: by keyboard only, on a desktop and on a phone, in both languages, by two people."""
 
 import sys
 import time
@@ -12,19 +12,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 from app_in_thread import answering
 from looks import check_looks
 
-from labelling_world import desk_in, label_on, truth_of
+from labelling_world import label_rows, session_in, truth_of
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
 def served(tmp_path):
-    """A desk and the address of its page."""
+    """A labelling session and the address of its page."""
     with (
-        desk_in(tmp_path, background=True) as desk,
-        answering(lambda host: create_labelling_app(desk, "word", [host], "en", "Ana", "desk")) as host,
+        session_in(tmp_path, background=True) as session,
+        answering(lambda host: create_labelling_app(session, "word", [host], "en", "Ana", "desk")) as host,
     ):
-        yield desk, f"http://{host}/word/"
+        yield session, f"http://{host}/word/"
 
 
 @pytest.fixture
@@ -69,12 +69,12 @@ def press_and_wait(page, key):
 @pytest.mark.parametrize("lang", ["en", "zh"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_it_fits_and_can_be_read(served, enter, width, lang, scheme):
-    desk, address = served
-    label_on(desk, "Ana", 90)
-    row = desk.next("Bo").row
-    desk.record_answer("Bo", row.text, "label", "ships")
-    desk.record_answer("Cy", row.text, "label", "gold")
-    assert desk.strategy.wait(30)
+    session, address = served
+    label_rows(session, "Ana", 90)
+    row = session.next("Bo").row
+    session.record_answer("Bo", row.text, "label", "ships")
+    session.record_answer("Cy", row.text, "label", "gold")
+    assert session.strategy.wait(30)
     page = enter(address, "Bo", width, scheme, lang)
     page.wait_for_selector("#curve svg")
     check_looks(page)
@@ -87,53 +87,53 @@ def test_it_fits_and_can_be_read(served, enter, width, lang, scheme):
 
 
 def test_by_keys_alone(served, enter):
-    desk, address = served
+    session, address = served
     page = enter(address, "Ana")
     for _ in range(12):
         press_and_wait(page, KEYS[truth_of(page.inner_text("#row p"))])
-    assert desk.progress("Ana").labelled == 12 and page.inner_text("#said").startswith("Saved")
+    assert session.progress("Ana").labelled == 12 and page.inner_text("#said").startswith("Saved")
     row = page.inner_text("#row p")
     press_and_wait(page, "s")
     press_and_wait(page, "u")
     assert page.inner_text("#row p") == row and page.inner_text("#said") == "Undone: label it again"
     press_and_wait(page, "x")
-    assert desk.progress().unclear == 1
+    assert session.progress().unclear == 1
     # A held key and a key with Ctrl label nothing.
     page.keyboard.down("1")
     page.keyboard.down("1")
     page.keyboard.up("1")
     page.keyboard.press("Control+2")
     page.wait_for_timeout(300)
-    assert desk.progress().labelled == 13
-    assert [e.kind for e in desk._store.entries()][12:] == ["skip", "undo", "unclear", "label"]
+    assert session.progress().labelled == 13
+    assert [e.kind for e in session._store.entries()][12:] == ["skip", "undo", "unclear", "label"]
     assert page.problems == []
 
 
 def test_two_people_disagree_and_settle(served, enter):
-    desk, address = served
+    session, address = served
     one, other = enter(address, "Ana"), enter(address, "Bo", 390)
     assert one.inner_text("#row p") != other.inner_text("#row p")
     text = one.inner_text("#row p")
-    key = next(row.text for row in desk.pool.rows if row.cells["text"] == text)
+    key = next(row.text for row in session.pool.rows if row.cells["text"] == text)
     press_and_wait(one, "1")
-    desk.record_answer("Bo", key, "label", "trees")
+    session.record_answer("Bo", key, "label", "trees")
     one.keyboard.press("/")
     one.wait_for_selector("#open .choices")
     assert "Ana: ships · Bo: trees" in one.inner_text("#open")
     one.keyboard.press("2")
     one.wait_for_function("() => document.querySelector('#open').innerText === 'Nothing to resolve.'")
-    assert desk.progress().by_label["trees"] == 1
+    assert session.progress().by_label["trees"] == 1
     one.keyboard.press("u")
     one.wait_for_selector("#open .choices")
     one.keyboard.press("/")
     one.wait_for_selector("#row p")
-    assert len(desk.disagreements()) == 1 and one.problems == []
+    assert len(session.disagreements()) == 1 and one.problems == []
 
 
 def test_texts_are_shown_as_text(served, enter):
-    desk, address = served
+    session, address = served
     evil = "<img src=x onerror=alert(1)><b>bold</b>"
-    for row in desk.pool.rows:
+    for row in session.pool.rows:
         row.cells["text"] = evil
     page = enter(address, "Ana")
     assert page.inner_text("#row p") == evil and page.locator("#row img, #row b").count() == 0
@@ -141,7 +141,7 @@ def test_texts_are_shown_as_text(served, enter):
 
 
 def test_a_server_that_is_gone_is_said(served, enter):
-    desk, address = served
+    session, address = served
     page = enter(address, "Ana")
     page.route("**/answer", lambda route: route.abort())
     late = time.monotonic() + 60
@@ -153,4 +153,4 @@ def test_a_server_that_is_gone_is_said(served, enter):
     assert "Not saved" in page.inner_text("#said")
     page.unroute("**/answer")
     press_and_wait(page, "1")
-    assert desk.progress().labelled == 1
+    assert session.progress().labelled == 1

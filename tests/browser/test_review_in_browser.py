@@ -30,10 +30,12 @@ def page_of(built, news_csv, news_rows, tmp_path):
     remember(folder, built.bundle, [{"text": text} for text, _ in news_rows[::10]])
     set_champion(folder, "desk", built.bundle)
     keys = {role: KeyStore(folder).create(role, role)[1] for role in ("predict", "review", "admin")}
-    with open_review(spec) as (served, desk):
+    with open_review(spec) as (served, session):
 
         def make_app(host):
-            return create_labelling_app(desk, "word", [host], "en", "Ana", "desk", reviewer_identity(served))
+            return create_labelling_app(
+                session, "word", [host], "en", "Ana", "desk", reviewer_identity(served)
+            )
 
         with answering(make_app) as host:
             yield served, f"http://{host}/word/", keys

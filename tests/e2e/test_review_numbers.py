@@ -49,8 +49,8 @@ def test_numbers_are_reviewed(rows, tmp_path, monkeypatch):
     traffic = [dict(zip(names[:-1], row, strict=False)) for row in table[300:]]
     remember(tmp_path / "service", built.bundle, traffic, None)
     truth = {key_of(dict(zip(names, row, strict=True)), names): row[-1] for row in table}
-    with open_review(spec) as (_, desk):
-        asked = desk.next_batch("ann", 40)
+    with open_review(spec) as (_, session):
+        asked = session.next_batch("ann", 40)
         export_rows(asked, tmp_path / "review.csv")
         with (tmp_path / "review.csv").open(encoding="utf-8-sig", newline="") as file:
             lines = list(csv.DictReader(file))
@@ -59,18 +59,18 @@ def test_numbers_are_reviewed(rows, tmp_path, monkeypatch):
         lines[0]["label"] = "many"
         write_csv(tmp_path / "review.csv", list(lines[0]), [list(line.values()) for line in lines])
         with pytest.raises(DataError, match="'many' is not a number"):
-            import_labels(desk, tmp_path / "review.csv", "ann")
+            import_labels(session, tmp_path / "review.csv", "ann")
         lines[0]["label"] = "?"
         write_csv(tmp_path / "review.csv", list(lines[0]), [list(line.values()) for line in lines])
-        done = import_labels(desk, tmp_path / "review.csv", "ann")
+        done = import_labels(session, tmp_path / "review.csv", "ann")
         assert (done.labelled, done.unclear, done.blank) == (39, 1, 0)
-        assert import_labels(desk, tmp_path / "review.csv", "ann").unchanged == 40, (
+        assert import_labels(session, tmp_path / "review.csv", "ann").unchanged == 40, (
             "12.50 and 12.5 are one number"
         )
         with pytest.raises(InputError, match="'nan' is not a number"):
-            desk.record_answer("ann", asked[0].row.text, "label", "nan")
-    with open_review(spec) as (_, desk):
-        client = TestClient(create_labelling_app(desk, "t", ["testserver"], title="progress"))
+            session.record_answer("ann", asked[0].row.text, "label", "nan")
+    with open_review(spec) as (_, session):
+        client = TestClient(create_labelling_app(session, "t", ["testserver"], title="progress"))
         assert '"numbers": true' in client.get("/t/").text
         disagreed = None
         found = client.post("/t/next", json={"by": "bo"}).json()
@@ -97,7 +97,7 @@ def test_numbers_are_reviewed(rows, tmp_path, monkeypatch):
         assert open_["text"] == disagreed and len(set(open_["said"].values())) == 2
         body = {"by": "bo", "text": disagreed, "kind": "settle", "label": "77", "token": "settle-it"}
         assert client.post("/t/answer", json=body).json()["disagreements"] == []
-        assert desk.progress("bo").audit.border > 0
+        assert session.progress("bo").audit.border > 0
     found = improve(spec, dry=True)
     assert found.verdict == "waiting" and [key for key, _ in found.reasons] == ["ready"]
     assert found.facts["accepted"] >= 10 and found.facts["audit"]["rounds"] >= 1

@@ -30,7 +30,7 @@ from rung.serving.shadow import ShadowProcess, ShadowRunner
 from rung.serving.shadow_results import read_results
 from rung.serving.shadow_state import NAME, read_shadows
 from rung.serving.shadow_worker import compare_answers
-from rung.workflows.shadow import GO, SERVE, WAIT, apply_verdict, shadow_status
+from rung.workflows.shadow import REJECT, SERVE, WAIT, apply_verdict, shadow_status
 from support import run_cli, write_spec
 
 TEXTS = [
@@ -252,7 +252,7 @@ def test_it_waits_and_then_serves(stands):
 )
 def test_what_makes_it_go(stands, rows, why):
     found = stands.add(*rows)
-    assert found.verdict == GO and [key for key, _ in found.reasons] == [why]
+    assert found.verdict == REJECT and [key for key, _ in found.reasons] == [why]
     assert (
         apply_verdict(stands.what, found, "ann", "no").action == "kept" and shadow_status(stands.what) is None
     )

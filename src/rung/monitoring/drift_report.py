@@ -36,7 +36,7 @@ def drift_report(
     evidence and needed are log10 of the capital: 3 means 1,000 times the stake.
     """
     period = state.period
-    tests = [_test(item, period, spec, reference) for item in period.tests]
+    tests = [_test_facts(item, period, spec, reference) for item in period.tests]
     tests.sort(key=lambda test: (not test["alarmed"], test["needed"] - test["evidence"]))
     alarms = sorted((item.alarm for item in period.tests if item.alarm), key=lambda alarm: alarm["at"])
     return {
@@ -64,7 +64,7 @@ def drift_report(
     }
 
 
-def _test(
+def _test_facts(
     item: MonitoredTest, period: MonitoringPeriod, spec: DriftSpec, reference: DriftReference
 ) -> dict[str, Any]:
     measure, _, name = item.key.partition(":")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rung.serving.shadow_results import ShadowResults
     from rung.workflows.review import ServedProduct
 
-WAIT, SERVE, GO = "wait", "serve", "go"
+WAIT, SERVE, REJECT = "wait", "serve", "go"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def shadow_status(served: ServedProduct) -> ShadowStatus | None:
     reasons = _rejection_reasons(served, shadow, results)
     values = _summary_values(results)
     if reasons:
-        return ShadowStatus(shadow, results, GO, tuple(reasons))
+        return ShadowStatus(shadow, results, REJECT, tuple(reasons))
     if results.rows < shadow.rows:
         return ShadowStatus(shadow, results, WAIT, (("shadow_waits", {**values, "wanted": shadow.rows}),))
     return ShadowStatus(shadow, results, SERVE, (("shadow_passed", values),))
@@ -77,7 +77,7 @@ def apply_verdict(served: ServedProduct, found: ShadowStatus, who: str, why: str
     name, shadow = served.product.name, found.shadow
     if found.verdict == SERVE:
         return promote(served.folder, name, Path(shadow.bundle), served.champion, who, why)
-    if found.verdict == GO:
+    if found.verdict == REJECT:
         return end_shadow(served.folder, name, shadow, who, why)
     return None
 
