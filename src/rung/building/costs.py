@@ -11,7 +11,7 @@ from rung.core.prices import BUSY_SHARE, Prices, tokens
 def costs(prices: Prices, sample: Sequence[str], trial: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the report's table of costs is made of.
 
-    sample: texts of training rows. trial: of the winner, with its measured prices of 1,000 answers.
+    sample: texts of training rows; () where rows are media, which a price by tokens of text says nothing of. trial: of the winner, with its measured prices of 1,000 answers.
     extra_usd_per_1k: what answers cost beside the machine that is always on.
     """
     per_text = round(tokens(sample), 1)
@@ -25,7 +25,7 @@ def costs(prices: Prices, sample: Sequence[str], trial: Mapping[str, Any]) -> di
         "sample_rows": len(sample),
         "llm": None,
     }
-    if prices.llm:
+    if prices.llm and sample:
         found["llm"] = {
             "date": prices.llm.date,
             "source": prices.llm.source,

@@ -35,7 +35,7 @@ def costs_section(report: Mapping[str, Any], lang: str) -> str:
 def _llm_text(facts: Mapping[str, Any], lang: str) -> str:
     llm = facts["llm"]
     if not llm:
-        return paragraph(say("costs.no_llm", lang))
+        return paragraph(say("costs.no_llm" if facts["sample_rows"] else "costs.media", lang))
     words = say(
         "costs.llm", lang, input=round(facts["input_tokens"]), prompt=llm["prompt_tokens"],
         answer=llm["answer_tokens"], rows=facts["sample_rows"],

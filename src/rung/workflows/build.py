@@ -39,6 +39,7 @@ from rung.core.types import Examples
 from rung.data.checks import run_checks
 from rung.data.prepare.cast import with_inputs
 from rung.data.prepare.fingerprint import fingerprint_data
+from rung.data.prepare.near_media import media_fields
 from rung.data.prepare.parquet import read_examples
 from rung.data.prepare.prepare import dataset_from, prepare_once
 from rung.data.prepare.rows import forget_table, read_table
@@ -166,7 +167,9 @@ def _climb(setup: BuildSetup, all_rungs: bool, ask: Ask) -> report.Findings:
     requirements = [Requirement(c, setup.task.metric(c.metric, setup.data.schema)) for c in setup.product.bar]
     rows = TrialRows(train, read_examples(setup.data, "certification"), requirements)
     spread = train.take(range(0, len(train), max(len(train) // _SAMPLE_ROWS, 1)))
-    sample = tuple(setup.task.dedup_key(row) for row in spread.records())
+    # Of media there is no text to tell a language or the tokens of a service by.
+    texts = () if media_fields(train.schema.inputs) else spread.records()
+    sample = tuple(setup.task.dedup_key(row) for row in texts)
     planned = _plan(setup, train, sample, ask)
     setup.run.step("reference", partial(drift_reference.learn, train, setup.product.seed, setup.data.facts))
     trials: list[dict[str, Any]] = []
