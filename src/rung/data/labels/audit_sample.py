@@ -16,7 +16,7 @@ before anything is labelled the line is cut into three zones, frozen in certific
 *A census of an interval.* Rows certify only when every unit below a border (first, or first doubled) is decided. What
 certifies is then all units of the data whose hash falls below the border: which they are depends on their content's
 hash and nothing else: not on labels, models, the queue, who labelled, what was imported, or in which order. That is
-the same set that a file with all its labels would certify on; the argument in `stages.certify` holds as it stands.
+the same set that a file with all its labels would certify on; the argument in `building.certify` holds as it stands.
 A row that was put off (skipped, or disagreed about) keeps its interval from being whole, so hard rows cannot be left out.
 
 *When to stop.* People see the audit rows' texts, though no model's answer to them. Somebody might stop when easy rows

@@ -60,7 +60,7 @@ class Overlay:
     def finish(self, sides: Sides, keys: Keys, lock: CertificateLock) -> tuple[Sides, dict[str, Any]]:
         """Return the sides without certification rows beyond the audited interval, and facts about the audit.
 
-        Called once, when all rows were read. Writes borders that were passed over into the lock: see `data.audit`.
+        Called once, when all rows were read. Writes borders that were passed over into the lock: see `data.labels.audit_sample`.
         """
         zones = self.zones(lock)
         units, undecided = _array(self._units), _array(self._open)

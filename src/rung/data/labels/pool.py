@@ -33,7 +33,7 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True)
 class PoolRow:
-    """A row to label. text, unit: hashes; cells: what people read, by column; zone: see `data.audit`; given: the label
+    """A row to label. text, unit: hashes; cells: what people read, by column; zone: see `data.labels.audit_sample`; given: the label
     that stands in the file, if any."""
 
     text: str
@@ -54,7 +54,7 @@ class Pool:
     """Rows of different texts. Those of the audit and random zones stand first, in the order of the hash line.
 
     units, texts: different ones in all of the data, also where it has more rows than can be chosen from. of_numbers: an
-    answer is any number, written as `data.verdicts.number_text` writes it; labels is empty then.
+    answer is any number, written as `data.labels.consensus.number_text` writes it; labels is empty then.
     """
 
     rows: tuple[PoolRow, ...]
