@@ -6,7 +6,7 @@
     python benchmarks/before_after.py --write                          # only the page
 
 BEFORE, AFTER: folders of a git checkout; what counts is the commit they are at. Each commit is unpacked beside rung's cache
-and installed with `[tables]` in an environment of its own, through its own constraints.txt; an environment is kept for
+and installed with `[tables,ops]` in an environment of its own, through its own constraints.txt; an environment is kept for
 the next call. What takes time is measured alternately, round after round, and the least of the rounds counts. Serving
 needs wrk. Figures are kept in benchmarks/results/before_after.jsonl, from which before_after.md is written.
 """
@@ -89,7 +89,10 @@ def prepare(side: str, path: Path) -> Checkout:
         _run(["git", "archive", "-o", str(home / "code.tar"), "HEAD"], path)
         shutil.unpack_archive(home / "code.tar", folder, filter="data")
         venv.create(home / "env", with_pip=True)
-        _run([str(python), "-m", "pip", "install", "-q", "-c", "constraints.txt", "-e", ".[tables]"], folder)
+        _run(
+            [str(python), "-m", "pip", "install", "-q", "-c", "constraints.txt", "-e", ".[tables,ops]"],
+            folder,
+        )
         # Written last: if this file exists, code and environment are whole.
         ready.touch()
     found = Checkout(side, commit, folder, python)
