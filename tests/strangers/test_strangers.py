@@ -234,15 +234,20 @@ def events(text):
     return found
 
 
-def test_prompt_to_streamed_text_from_a_service_with_a_price(service, tmp_path):
+def prompts(folder, address, **more):
     rng = random.Random(1)
-    prompts = list(dict.fromkeys(" ".join(rng.sample("abcdefghijklmnop", 4)) for _ in range(200)))
-    rows = [{"prompt": p, "reply": " ".join(reversed(p.split()))} for p in prompts]
-    spec = write(
-        tmp_path / "reverse", rows, name="reverse", task="prompt_answering",
+    asked = list(dict.fromkeys(" ".join(rng.sample("abcdefghijklmnop", 4)) for _ in range(200)))
+    rows = [{"prompt": p, "reply": " ".join(reversed(p.split()))} for p in asked]
+    return write(
+        folder, rows, name="reverse", task="prompt_answering",
         data={"input": "prompt", "target": "reply"}, bar={"metric": "overlap", "at_least": 0.8},
-        ladder=["fixed_answer", {"model": "service", "params": {"address": service}}],
+        ladder=["fixed_answer", {"model": "service", "params": {"address": address}}], **more,
     )  # fmt: skip
+
+
+def test_prompt_to_streamed_text_from_a_service_with_a_price(service, tmp_path):
+    spec = prompts(tmp_path / "reverse", service)
+    rows = (spec.parent / "rows.jsonl").read_text().splitlines()
     done = rung.build(spec)
     assert done.cleared and done.report["winner"] == "service"
     trial = next(t for t in done.report["trials"] if t["rung"] == "service")
@@ -276,7 +281,7 @@ def test_a_budget_for_calls_stops_before_it_is_passed(service, tmp_path):
     assert done.report["winner"] == "fixed_answer"
 
 
-def test_history_to_ranked_list_by_user(tmp_path):
+def films(folder, **more):
     rng = random.Random(2)
     rows = []
     for user in range(300):
@@ -286,10 +291,14 @@ def test_history_to_ranked_list_by_user(tmp_path):
         for _ in range(4):
             rows.append({"user": f"u{user}", "item": f"film {film}"})
             film = (film + 1) % 10 if rng.random() < 0.97 else rng.randrange(10)
-    spec = write(
-        tmp_path / "films", rows, name="films", task="next_item", data={"input": "history", "target": "next"},
-        bar={"metric": "ndcg", "at_least": 0.4},
+    return write(
+        folder, rows, name="films", task="next_item", data={"input": "history", "target": "next"},
+        bar={"metric": "ndcg", "at_least": 0.4}, **more,
     )  # fmt: skip
+
+
+def test_history_to_ranked_list_by_user(tmp_path):
+    spec = films(tmp_path / "films")
     done = rung.build(spec)
     assert done.cleared and done.report["winner"] == "co_occurrence"
     certificate = done.report["certificate"]
@@ -301,7 +310,7 @@ def test_history_to_ranked_list_by_user(tmp_path):
     refuses_the_hostile(client, model, "history")
 
 
-def test_series_with_group_and_time(tmp_path):
+def levels(folder, **more):
     rng = random.Random(3)
     rows = []
     for device in range(40):
@@ -310,11 +319,15 @@ def test_series_with_group_and_time(tmp_path):
             rows.append({"device": f"d{device}", "hour": hour, "level": round(level, 3)})
             level += 1.0 + rng.gauss(0, 0.15)
     rng.shuffle(rows)
-    spec = write(
-        tmp_path / "levels", rows, name="levels", task="next_level",
+    return write(
+        folder, rows, name="levels", task="next_level",
         data={"input": "window", "target": "next", "group": "device", "time": "hour"},
-        bar={"metric": "near", "at_least": 0.8},
+        bar={"metric": "near", "at_least": 0.8}, **more,
     )  # fmt: skip
+
+
+def test_series_with_group_and_time(tmp_path):
+    spec = levels(tmp_path / "levels")
     done = rung.build(spec)
     assert done.cleared and done.report["winner"] == "last_step"
     certificate = done.report["certificate"]
@@ -324,16 +337,22 @@ def test_series_with_group_and_time(tmp_path):
     assert ask(client, model, {"window": [1.0, 2.0, 3.0, 4.0]})["level"] == pytest.approx(5.0, abs=0.2)
 
 
-def test_an_answer_that_varies(tmp_path):
-    colours = ("red", "blue", "green")
+COLOURS = ("red", "blue", "green")
+
+
+def replies(folder, **more):
     rows = [
-        {"question": f"which colour has item {i} of kind k{i % 9}", "reply": colours[i % 9 % 3]}
+        {"question": f"which colour has item {i} of kind k{i % 9}", "reply": COLOURS[i % 9 % 3]}
         for i in range(400)
     ]
-    spec = write(
-        tmp_path / "loose", rows, name="loose", task="loose_reply", data={"input": "question", "target": "reply"},
-        bar={"metric": "says_it", "at_least": 0.9},
+    return write(
+        folder, rows, name="loose", task="loose_reply", data={"input": "question", "target": "reply"},
+        bar={"metric": "says_it", "at_least": 0.9}, **more,
     )  # fmt: skip
+
+
+def test_an_answer_that_varies(tmp_path):
+    spec = replies(tmp_path / "loose")
     done = rung.build(spec)
     assert done.cleared and done.report["winner"] == "known_words"
     model, client = opened(moved(spec, tmp_path / "elsewhere"))
@@ -366,3 +385,46 @@ def test_a_product_of_media_is_served_reviewed_improved_and_promoted(patches, tm
     review_all(patches, lambda cells: "light" if cells["patch"].measures["brightness"] > 120 else "dark")
     improved = rung.improve(patches)
     assert improved.verdict == "promoted", improved
+
+
+def loop_of(name, folder, address):
+    """Return a product, 240 requests it is served, and the truth of a request as a person knows it."""
+    more = {
+        "serve": {"inputs": "plain"},
+        "improve": {"audit_rows": 60, "audit_share": 0.5, "min_feedback": 30, "margin": 0.2},
+    }
+    rng = random.Random(7)
+    if name == "reverse":
+        spec = prompts(folder, address, **more)
+        asked = [{"prompt": " ".join(rng.sample("abcdefghijklmnopqrstuvwxyz", 5))} for _ in range(240)]
+        return spec, asked, lambda cells: " ".join(reversed(cells["prompt"].split()))
+    if name == "films":
+        spec = films(folder, **more)
+        asked = [{"history": [f"own {i}", f"film {i % 10}"]} for i in range(240)]
+        return spec, asked, lambda cells: f"film {(int(list(cells['history'])[-1].split()[1]) + 1) % 10}"
+    if name == "levels":
+        spec = levels(folder, **more)
+        starts = [rng.uniform(0, 50) for _ in range(240)]
+        asked = [{"window": [round(start + step, 3) for step in range(4)]} for start in starts]
+        return spec, asked, lambda cells: list(cells["window"])[-1] + 1.0
+    spec = replies(folder, **more)
+    asked = [{"question": f"which colour has thing {i} of kind k{i % 9}"} for i in range(240)]
+    return spec, asked, lambda cells: COLOURS[int(cells["question"].split()[-1][1:]) % 3]
+
+
+@pytest.mark.parametrize("name", ["reverse", "films", "levels", "loose"])
+def test_the_loop_closes_for_every_kind_of_answer(name, service, tmp_path, monkeypatch):
+    """Served, drift, feedback, review, improvement: no step knows what the answer is."""
+    spec, asked, truth = loop_of(name, tmp_path / name, service)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(p for p in sys.path if p))
+    assert rung.build(spec).cleared
+    with served(spec) as (address, env):
+        monkeypatch.setenv("RUNG_MASTER_KEY", env["RUNG_MASTER_KEY"])
+        said = http_ask(address, f"/v1/models/{name}/predict", {"inputs": asked})["predictions"]
+        assert len({prediction["id"] for prediction in said}) == 240
+        told = http_ask(address, "/v1/feedback", {"prediction": said[0]["id"], "answer": truth(asked[0])})
+        assert told["prediction"] == said[0]["id"]
+    assert check_drift(spec, settled=-1.0).report["period"]["rows"] == 240
+    assert review_all(spec, truth).labelled >= 60
+    improved = rung.improve(spec)
+    assert improved.verdict in {"promoted", "reject"}, improved

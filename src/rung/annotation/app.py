@@ -27,7 +27,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rung.annotation.serializers import disagreements_to_dicts, progress_to_dict, query_to_dict
-from rung.annotation.session import LabellingSession, LabelQuery, normalize_author
+from rung.annotation.session import MAX_ANSWER, LabellingSession, LabelQuery, normalize_author
 from rung.core.errors import InputError, RungError
 from rung.core.messages import LANGUAGES, catalogue
 from rung.core.spec.labelling import KEYS
@@ -41,7 +41,7 @@ PAGE_MESSAGES = (
     "label.enough", "label.go_on", "label.guess", "label.guidelines", "label.hardly",
     "label.key", "label.key_cannot",
     "label.key_settle", "label.key_skip", "label.key_undo", "label.labelled", "label.language",
-    "label.none", "label.not_number", "label.nothing", "label.number", "label.of_rows", "label.offline",
+    "label.none", "label.no_answer", "label.not_number", "label.typed_answer", "label.nothing", "label.number", "label.of_rows", "label.offline",
     "label.outlook", "label.progress",
     "label.saved", "label.settle_how", "label.skipped", "label.to_settle", "label.undone",
 )  # fmt: skip
@@ -60,7 +60,7 @@ class _AuthorRequest(BaseModel):
 class _AnswerRequest(_AuthorRequest):
     text: str = Field(max_length=32)
     kind: str = Field(max_length=16)
-    label: str | None = Field(default=None, max_length=300)
+    label: str | None = Field(default=None, max_length=MAX_ANSWER)
     token: str = Field(min_length=8, max_length=64)
 
 
@@ -168,7 +168,7 @@ def render_labelling_page(
     words = {code: _page_messages(catalogue(code)) for code in LANGUAGES}
     facts = {
         "lang": lang, "by": author, "title": title, "words": words, "guidelines": session.spec.guidelines, "keyed": asks_for_key,
-        "numbers": session.pool.of_numbers,
+        "answer_kind": session.pool.answer_kind, "max_answer": MAX_ANSWER,
         "labels": [
             {"key": KEYS[number], "name": name, "about": about} for number, (name, about) in enumerate(session.pool.labels.items())
         ],

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, func, select
 
 from rung.core.errors import InputError
 from rung.data.labels.consensus import number_text
+from rung.data.labels.pool import AnswerKind
 from rung.data.labels.store import KINDS, LABEL, SETTLE, SKIP, UNCLEAR, UNDO, Entry
 from rung.journal.reader import JournalReader, LoggedFeedback
 from rung.journal.records import FeedbackRecord, new_id
@@ -32,8 +33,8 @@ class JournalAnnotationStore:
     """The labels of one product's reviewers in its journal.
 
     texts: prediction id -> text hash of every row that can be reviewed. audited: text hashes of the audit;
-    for these only labels given on the page or by CSV count, where no model answer is shown. of_numbers:
-    answers are numbers; the journal stores them as numbers, entries as `number_text`.
+    for these only labels given on the page or by CSV count, where no model answer is shown. answer_kind: of
+    `data.labels.pool`; the journal stores numbers as numbers, entries as `number_text`.
     """
 
     def __init__(
@@ -42,9 +43,9 @@ class JournalAnnotationStore:
         name: str,
         texts: Mapping[str, str],
         audited: Collection[str] = (),
-        of_numbers: bool = False,
+        answer_kind: AnswerKind = "label",
     ) -> None:
-        self._of_numbers = of_numbers
+        self._is_number = answer_kind == "number"
         self._journal, self._name, self._texts, self._audited = journal, name, texts, frozenset(audited)
         self._numbers: dict[str, int] = {}
         self._ids: dict[int, str] = {}
@@ -82,7 +83,7 @@ class JournalAnnotationStore:
     def _to_record(self, entry: Entry) -> FeedbackRecord:
         if entry.kind not in KINDS:
             raise ValueError(f"'{entry.kind}' is no kind of entry")
-        answer: Any = float(entry.label) if self._of_numbers and entry.label is not None else entry.label
+        answer: Any = float(entry.label) if self._is_number and entry.label is not None else entry.label
         if entry.kind == UNDO:
             answer = {ACTION_KEY: UNDO, "of": self._ids.get(entry.of or 0, "")}
         elif entry.kind != LABEL:
@@ -117,7 +118,7 @@ class JournalAnnotationStore:
         if isinstance(feedback.answer, dict):
             kind, label = feedback.answer.get(ACTION_KEY), feedback.answer.get("label")
             of = self._numbers.get(feedback.answer.get("of", ""))
-        if self._of_numbers and label is not None:
+        if self._is_number and label is not None:
             label = number_text(label)
             if label is None:
                 return None

@@ -64,24 +64,29 @@ function renderRow() {
   $("guess").textContent = row && row.guess ? say("guess", { label: row.guess.label, sure: percent(row.guess.sure) }) : "";
   $("labels").replaceChildren(); $("commands").replaceChildren();
   for (const label of facts.labels) { const b = button(label.key, label.name, $("labels"), () => answer("label", label.name)); b.disabled = !row; }
-  if (facts.numbers && row) { const field = numberField($("labels"), (typed) => answer("label", typed)); if (view === "work") field.focus(); }
+  if (facts.answer_kind !== "label" && row) { const field = answerField($("labels"), (typed) => answer("label", typed)); if (view === "work") field.focus(); }
   button("s", say("key_skip"), $("commands"), () => answer("skip"));
   button("x", say("key_cannot"), $("commands"), () => answer("unclear"));
   button("u", say("key_undo"), $("commands"), undo);
   button("/", say("key_settle") + (progress && progress.disagreements ? " (" + progress.disagreements + ")" : ""), $("commands"), disagreements);
 }
-// A form for a number. Enter sends it; Escape leaves the field, so that keys are commands again.
-function numberField(parent, act) {
-  const form = element("form", undefined, parent, "number");
-  const label = element("label", say("number") + " ", form), field = element("input", undefined, label);
-  field.inputMode = "decimal"; field.autocomplete = "off"; field.maxLength = 40;
-  const go = element("button", "↵", form); go.type = "submit"; go.setAttribute("aria-label", say("number"));
-  field.addEventListener("keydown", (event) => { if (event.key === "Escape") field.blur(); });
+// A form for a number or a text. Enter sends it, Shift+Enter begins a line; Escape leaves the field, so that keys are commands again.
+function answerField(parent, act) {
+  const isNumber = facts.answer_kind === "number", name = say(isNumber ? "number" : "typed_answer");
+  const form = element("form", undefined, parent, isNumber ? "number" : "typed");
+  const label = element("label", name + " ", form), field = element(isNumber ? "input" : "textarea", undefined, label);
+  if (isNumber) field.inputMode = "decimal";
+  field.autocomplete = "off"; field.maxLength = isNumber ? 40 : facts.max_answer;
+  const go = element("button", "↵", form); go.type = "submit"; go.setAttribute("aria-label", name);
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") field.blur();
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); form.requestSubmit(); }
+  });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const typed = field.value.trim();
     // The typed text is sent unchanged: 12.50 is not rounded by the browser.
-    if (!typed || !Number.isFinite(Number(typed))) { showStatus(say("not_number"), true); field.select(); return; }
+    if (!typed || (isNumber && !Number.isFinite(Number(typed)))) { showStatus(say(isNumber ? "not_number" : "no_answer"), true); field.select(); return; }
     act(typed);
   });
   return field;
@@ -101,9 +106,9 @@ function renderOpen() {
     element("p", Object.entries(item.said).map(([who, label]) => who + ": " + (label || say("cannot"))).join(" · "), one);
     const choices = element("div", undefined, one, "choices");
     for (const label of facts.labels) button(number ? "·" : label.key, label.name, choices, () => settle(item.text, label.name));
-    if (facts.numbers) {
+    if (facts.answer_kind !== "label") {
       for (const value of new Set(Object.values(item.said).filter(Boolean))) button("·", value, choices, () => settle(item.text, value));
-      numberField(choices, (typed) => settle(item.text, typed));
+      answerField(choices, (typed) => settle(item.text, typed));
     }
     button(number ? "·" : "x", say("cannot"), choices, () => settle(item.text, null));
   });

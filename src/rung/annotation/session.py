@@ -28,6 +28,7 @@ from rung.data.labels.store import LABEL, SETTLE, SKIP, UNCLEAR, UNDO, Entry
 # How long a row that is shown to one person is reserved for them.
 _RESERVATION_SECONDS = 600.0
 MAX_NAME_CHARS = 60
+MAX_ANSWER = 10_000
 
 
 class AnnotationStore(Protocol):
@@ -149,8 +150,15 @@ class LabellingSession:
             return number
 
     def parse_label(self, label: str | None) -> str:
-        """Return a label as it is stored; raises InputError unless it is a known label, or a number."""
-        if self.pool.of_numbers:
+        """Return an answer as it is stored; raises InputError unless it is of the pool's kind and within its bounds."""
+        if self.pool.answer_kind == "text":
+            text = (label or "").strip()
+            if not text or len(text) > MAX_ANSWER:
+                raise InputError(
+                    "an answer is empty or too long", "label", f"Write 1 to {MAX_ANSWER:,} characters."
+                )
+            return text
+        if self.pool.answer_kind == "number":
             number = number_text(label)
             if number is None:
                 raise InputError(f"'{str(label)[:60]}' is not a number", "label", "Write it like 12.5.")
@@ -202,9 +210,9 @@ class LabellingSession:
                 answer not in (None, CANNOT) and self.pool.rows[self._place_by_text[text]].zone == RANDOM
                 for text, answer in answers.items()
             )
-            numbers = sum(answer not in (None, CANNOT) for answer in answers.values())
+            answered = sum(answer not in (None, CANNOT) for answer in answers.values())
             return Progress(
-                numbers if self.pool.of_numbers else sum(by_label.values()),
+                sum(by_label.values()) if self.pool.answer_kind == "label" else answered,
                 random,
                 sum(answer == CANNOT for answer in answers.values()),
                 sum(verdict.disagree for verdict in found.values()),

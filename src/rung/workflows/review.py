@@ -27,6 +27,7 @@ from rung.core.spec.product import Product, load_product
 from rung.core.task import Task
 from rung.data.labels.audit_sample import first_audit
 from rung.data.labels.consensus import Verdict, verdicts
+from rung.data.labels.pool import AnswerKind
 from rung.data.prepare.cast import with_inputs
 from rung.data.prepare.identify import Known, identify
 from rung.data.prepare.parquet import read_sample
@@ -144,7 +145,7 @@ def open_served_product(product: str | Path) -> Iterator[ServedProduct]:
             if item.unit in drawn_units or is_audited(journal.encoder.salt, item.unit, share)
         )
         champion = current_champion(path, folder, base, spec.name)
-        store = JournalAnnotationStore(journal, spec.name, texts, audited, _predicts_numbers(champion))
+        store = JournalAnnotationStore(journal, spec.name, texts, audited, _answer_kind(champion))
         yield ServedProduct(
             spec, path, base, task, journal, store, champion, rows, known, tuple(formed), tuple(pending), audited, size,
             n_unreadable,
@@ -157,7 +158,7 @@ def open_served_product(product: str | Path) -> Iterator[ServedProduct]:
 def open_review(product: str | Path) -> Iterator[tuple[ServedProduct, ReviewSession]]:
     """Yield the served rows of a product and the session in which people review them.
 
-    Raises RungError for a product whose answers are neither labels nor numbers, or which is not served.
+    Raises RungError for a product which is not served.
     """
     with open_served_product(product) as served:
         labels = review_labels(served)
@@ -166,7 +167,7 @@ def open_review(product: str | Path) -> Iterator[tuple[ServedProduct, ReviewSess
         texts = [one.joined() for one in chosen]
         distances = novelty(texts, _training_texts(served), Featurizer("words", None))
         pool = replace(
-            review_pool(candidates, labels, served.round_size), of_numbers=_predicts_numbers(served.champion)
+            review_pool(candidates, labels, served.round_size), answer_kind=_answer_kind(served.champion)
         )
         novelty_by_text = dict(zip((one.text for one in chosen), distances.tolist(), strict=True))
         strategy = ReviewStrategy(pool, {one.text: one for one in candidates}, novelty_by_text)
@@ -210,15 +211,8 @@ def review_labels(served: ServedProduct) -> dict[str, str]:
     own = served.product.labelling
     known = read_manifest(require_champion(served)).schema.labels
     names = dict.fromkeys([*(own.labels if own else ()), *known, *served.product.improve.labels])
-    if _predicts_numbers(served.champion):
+    if _answer_kind(served.champion) != "label":
         return {}
-    if not known and not own:
-        fix = "Send the correct answers to POST /v1/feedback; `rung improve` learns from them."
-        raise RungError(
-            "its answers are neither labels nor numbers, so there is no page to review them on",
-            served.product.name,
-            fix,
-        )
     if len(names) > len(KEYS):
         fix = "Send the correct answers to POST /v1/feedback, with a key of the role review."
         raise RungError(
@@ -259,11 +253,14 @@ def _review_candidates(served: ServedProduct) -> list[ReviewCandidate]:
     return list(found.values())
 
 
-def _predicts_numbers(champion: Path | None) -> bool:
-    """Return whether the answers of a bundle are numbers."""
+def _answer_kind(champion: Path | None) -> AnswerKind:
+    """Return what a reviewer gives as the true answer: a label, a number, or a text that `Task.parse_target` reads."""
     if champion is None or not (champion / "manifest.json").is_file():
-        return False
-    return read_manifest(champion).schema.outputs[0].kind == "number"
+        return "label"
+    schema = read_manifest(champion).schema
+    if schema.outputs[0].kind == "number":
+        return "number"
+    return "label" if schema.labels or schema.outputs[0].kind == "label" else "text"
 
 
 def require_champion(served: ServedProduct) -> Path:

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -49,12 +49,16 @@ class PoolRow:
         return "\n".join(str(cell) for cell in self.cells.values() if cell is not None)
 
 
+AnswerKind = Literal["label", "number", "text"]
+
+
 @dataclass(frozen=True)
 class Pool:
     """Rows of different texts. Those of the audit and random zones stand first, in the order of the hash line.
 
-    units, texts: different ones in all of the data, also where it has more rows than can be chosen from. of_numbers: an
-    answer is any number, written as `data.labels.consensus.number_text` writes it; labels is empty then.
+    units, texts: different ones in all of the data, also where it has more rows than can be chosen from. answer_kind:
+    "label": one of labels; "number": any number, written as `data.labels.consensus.number_text` writes it; "text": any
+    text. labels is empty unless it is "label".
     """
 
     rows: tuple[PoolRow, ...]
@@ -62,7 +66,7 @@ class Pool:
     units: int
     texts: int
     labels: Mapping[str, str]
-    of_numbers: bool = False
+    answer_kind: AnswerKind = "label"
 
     def by_text(self) -> dict[str, int]:
         """Return text hash -> place in `rows`."""
