@@ -114,10 +114,20 @@ def test_worth_is_a_share_of_the_range_and_one_is_best():
 def test_groups_over_time_are_compared_without_taking_them_for_alike(lock):
     groups = rows(600) * 5
     one = (np.random.default_rng(0).random(len(groups)) < 0.9).astype(float)
-    same = noninferiority_test(REUSED, PAIR, groups, (one, one), lock, over_time=True)
+    same = noninferiority_test(REUSED, PAIR, groups, (one, one), lock, sampling="fixed")
     assert same.rows == 600 and same.passed == (same.rows_needed <= 600)
     assert same.rows_needed == rows_needed(0.02, same.alpha, "average")
     # Gains come first and losses last: stakes that follow the gains would be high when the losses come.
     gains = np.r_[np.full(150, 0.2), np.full(50, -1.0)]
     assert gains.mean() < -0.05 and mean_exceeds(gains, -0.05, -1.0, 1.0, 0.05)
     assert not average_exceeds(gains, -0.05, -1.0, 1.0, 0.05)
+
+
+def test_windows_of_a_single_series_are_compared_by_blocks_and_marked(lock):
+    blocks = [unit for unit in rows(400) for _ in range(5)]
+    one = np.ones(len(blocks))
+    found = noninferiority_test(REUSED, PAIR, blocks, (one, one), lock, sampling="blocks")
+    assert (found.rows, found.exact) == (400, False)
+    assert found.rows_needed == rows_needed(0.02, found.alpha, "average")
+    drawn = noninferiority_test(REUSED, PAIR, rows(400), (one[:400], one[:400]), lock)
+    assert drawn.exact

@@ -24,6 +24,7 @@ from rung.core.stats.confidence_bounds import (
     successes_lower,
 )
 from rung.core.types import Examples, Field, Prediction, Schema
+from rung.pages.report import certificate_claim
 
 ALPHA, GROUPS = 0.05, 40
 SCHEMA = Schema((Field("text", "text", "input"),), (Field("label", "category", "output", ("no", "yes")),))
@@ -274,6 +275,26 @@ def test_a_look_at_groups_over_time(tmp_path):
         3,
         True,
     )
+
+
+@pytest.mark.parametrize(
+    ("metrics", "words"),
+    [([ACCURACY], "each user weighted equally, in"), ([MacroF1("macro_f1")], "each user weighted by its number of rows, in"),
+     ([ACCURACY, MacroF1("macro_f1")], "each user weighted equally (for macro_f1 by its number of rows), in")],
+)  # fmt: skip
+def test_a_claim_says_how_much_each_unit_counts(metrics, words):
+    needs = [Requirement(Condition(metric=metric.name, at_least=0.8), metric) for metric in metrics]
+    exact = tuple(metric is ACCURACY for metric in metrics)
+    outcome = certify.Outcome(True, certify.Look(1, 0.025, 1), (0.85,) * len(needs), exact, 300, 30)
+    found = certify.certificate(outcome, needs, 0.95, Population("users", "fixed", True))
+    bar = [{"metric": metric.name, "at_least": 0.8} for metric in metrics]
+    assert words in found["claim"]
+    page = certificate_claim({"bar": bar, "certificate": found}, "en")
+    assert words in page
+    assert "{" not in certificate_claim({"bar": bar, "certificate": found}, "zh")
+    drawn = certify.certificate(outcome, needs, 0.95, Population("users"))
+    assert words.replace("each user", "each").replace(", in", ", from") in drawn["claim"]
+    assert words.removesuffix(", in") in certificate_claim({"bar": bar, "certificate": drawn}, "en")
 
 
 def test_what_is_no_mean_is_estimated_over_groups():

@@ -2,11 +2,14 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
-from rung.building.evaluate import folds
+from rung.building.evaluate import Evaluation, folds, interval, predicted_bound, scores
 from rung.core.folds import planned_folds
-from rung.core.types import Examples, Field, Schema
+from rung.core.metrics.base import MacroF1, MeanMetric
+from rung.core.types import Examples, Field, Prediction, Schema
+from rung.data.prepare.hashing import hash64
 
 SCHEMA = Schema((Field("text", "text", "input"),), (Field("label", "category", "output", ("a", "b")),))
 
@@ -51,3 +54,23 @@ def test_a_fit_of_minutes_is_scored_on_one_part(rows: int) -> None:
     assert not set(train) & set(test) and len(train) + len(test) == rows
     assert len(test) == pytest.approx(rows / 5, rel=0.05)
     assert folds(some, fit_seconds=119.0) == folds(some)
+
+
+def test_scores_of_groups_count_groups_alike_as_their_bound_does() -> None:
+    """One easy group with most rows: by rows 0.97, by groups 0.7."""
+    sizes = [970] + [1] * 30
+    units = [f"{hash64(f'group {g}'):016x}" for g, size in enumerate(sizes) for _ in range(size)]
+    n = len(units)
+    right = np.r_[np.ones(970), np.arange(30) < 20]
+    rows = Examples(SCHEMA, {"text": [f"t{i}" for i in range(n)]}, ["a"] * n, units, range(n), [0.0] * n)
+    answers = tuple(Prediction("a" if ok else "b") for ok in right)
+    found = Evaluation(tuple(range(n)), tuple(["a"] * n), tuple(units), answers, {}, frozenset())
+    accuracy = MeanMetric("accuracy", lambda truth, answer: float(truth == answer.value), binary=True)
+    score = scores(found, [accuracy], rows)["accuracy"]
+    low, high = interval(found, accuracy, rows, 0.95)
+    assert score == pytest.approx(21 / 31, abs=1e-5)
+    assert low < score < high < 0.85
+    assert predicted_bound(found, accuracy, rows, 31, 0.05).value < score
+    # A metric that is no mean of values per row has no other score than that of the rows.
+    by_rows = MacroF1("macro_f1")
+    assert scores(found, [by_rows], rows)["macro_f1"] == pytest.approx(0.497, abs=0.002)

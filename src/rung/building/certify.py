@@ -70,7 +70,7 @@ from typing import Any
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import RungError
 from rung.core.metrics.base import Metric
-from rung.core.metrics.scored import Sampling, ScoredRows, bound, sampling_of
+from rung.core.metrics.scored import Sampling, ScoredRows, bound, sampling_of, weighs_units_alike
 from rung.core.spec.product import Condition
 from rung.core.types import Examples, Prediction
 
@@ -253,7 +253,13 @@ def certificate(
     assumptions: what the certificate assumes of the model.
     """
     conditions = [
-        {"metric": r.condition.metric, "bound": number, "level": r.condition.level, "exact": exact}
+        {
+            "metric": r.condition.metric,
+            "bound": number,
+            "level": r.condition.level,
+            "exact": exact,
+            "weights": "units" if weighs_units_alike(r.metric) else "rows",
+        }
         for r, number, exact in zip(requirements, outcome.published, outcome.exact, strict=True)
     ]
     words = " and ".join(
@@ -261,6 +267,7 @@ def certificate(
         for r, number in zip(requirements, outcome.published, strict=True)
     )
     exact = all(outcome.exact)
+    claimed = _claimed(population, outcome.units, exact, conditions)
     return {
         "metric": conditions[0]["metric"],
         "bound": conditions[0]["bound"],
@@ -275,12 +282,12 @@ def certificate(
         "sampling": population.sampling,
         "new_units": population.new,
         "conditions": conditions,
-        "claim": f"with {confidence:.4g} confidence {words} on {_claimed(population, outcome.units, exact)} {LOCK_NOTE}"
+        "claim": f"with {confidence:.4g} confidence {words} on {claimed} {LOCK_NOTE}"
         + (f" {assumptions}" if assumptions else ""),
     }
 
 
-def _claimed(population: Population, units: int, exact: bool) -> str:
+def _claimed(population: Population, units: int, exact: bool, conditions: Sequence[Mapping[str, Any]]) -> str:
     """Return what the numbers hold on, in words, and what is not claimed."""
     kind = "" if exact else " (estimated by bootstrap, not exact)"
     unit = population.unit
@@ -290,9 +297,20 @@ def _claimed(population: Population, units: int, exact: bool) -> str:
         one = unit.removesuffix("s") if unit != "series" else unit
         new = f" {population.new:,} of them had no earlier rows." if population.new else ""
         return (
-            f"later rows of the {units:,} {unit}, each {one} weighted equally, in the period after the cut-off{kind}.{new} "
+            f"later rows of the {units:,} {unit}, {_weighted(one, conditions)}, in the period after the cut-off{kind}.{new} "
             f"Nothing is claimed about other {unit}; {unit} are assumed not to influence each other in that period."
         )
-    of_what = "distinct new rows" if unit == "rows" else f"new {unit}, each weighted equally,"
+    of_what = "distinct new rows" if unit == "rows" else f"new {unit}, {_weighted('', conditions)},"
     period = " of the period after the cut-off" if population.period else ""
     return f"{of_what}{period} from the same distribution as the {units:,} held-out {unit}{kind}."
+
+
+def _weighted(unit: str, conditions: Sequence[Mapping[str, Any]]) -> str:
+    """Return how much each unit counts, in words. unit: its name, where the words before do not give it."""
+    each = f"each {unit}".strip()
+    by_rows = [condition["metric"] for condition in conditions if condition["weights"] == "rows"]
+    if len(by_rows) == len(conditions):
+        return f"{each} weighted by its number of rows"
+    return f"{each} weighted equally" + (
+        f" (for {' and '.join(by_rows)} by its number of rows)" if by_rows else ""
+    )

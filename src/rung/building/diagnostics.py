@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rung.core.metrics.base import MeanMetric, Metric
-from rung.core.metrics.scored import ScoredRows, score
+from rung.core.metrics.scored import ScoredRows, mean_over_units
 from rung.core.types import Examples, Prediction
 
 # Three small extra fits: together less than one fit on all rows.
@@ -66,7 +66,7 @@ def learning_curve(
     parts = [part for part in parts if _FEWEST_ROWS <= len(part) < 0.8 * len(train)]
     points: list[dict[str, Any]] = []
     for part, model in zip(parts, fit(parts), strict=True):
-        reached = score(metric, ScoredRows.of(test, model.predict(test.inputs)))
+        reached = mean_over_units(metric, ScoredRows.of(test, model.predict(test.inputs)))
         points.append({"rows": len(part), "score": round(reached, 5)})
     points.append({"rows": len(train), "score": round(last, 5)})
     return {"points": points, "metric": metric.name, "test_rows": len(test)}

@@ -17,7 +17,7 @@ from rung.core.excerpt import excerpt, thumbnails
 from rung.core.folds import assign_folds, planned_folds, train_test_rows
 from rung.core.messages import say
 from rung.core.metrics import scored
-from rung.core.metrics.base import MeanMetric, Metric
+from rung.core.metrics.base import MeanMetric, Metric, per_unit
 from rung.core.metrics.scored import Sampling, ScoredRows
 from rung.core.stats.confidence_bounds import Bound
 from rung.core.stats.intervals import wilson_interval
@@ -186,9 +186,9 @@ def _of_units(held: Sequence[str], units: Sequence[str]) -> list[int]:
 
 
 def scores(evaluation: Evaluation, metrics: Sequence[Metric], examples: Examples) -> dict[str, float]:
-    """Return each metric's value on the held-out rows."""
+    """Return each metric's value on the held-out rows; a mean counts units alike, as its bound does."""
     rows = scored_rows(evaluation, examples, *metrics)
-    return {m.name: round(scored.score(m, rows), 5) for m in metrics}
+    return {m.name: round(scored.mean_over_units(m, rows), 5) for m in metrics}
 
 
 def scored_rows(evaluation: Evaluation, examples: Examples, *metrics: Metric) -> ScoredRows:
@@ -202,7 +202,7 @@ def first_fold_score(evaluation: Evaluation, metric: Metric, examples: Examples)
     """Return the score on the first fold's held-out rows alone: where its learning curve ends."""
     places = [place for place, row in enumerate(evaluation.rows) if row in evaluation.first]
     places = places or list(range(len(evaluation.rows)))
-    return scored.score(metric, scored_rows(evaluation, examples, metric).take(places))
+    return scored.mean_over_units(metric, scored_rows(evaluation, examples, metric).take(places))
 
 
 def interval(
@@ -210,8 +210,9 @@ def interval(
 ) -> tuple[float, float]:
     """Return a two-sided interval of the score for the leaderboard: an estimate, not a certificate."""
     rows, units = scored_rows(evaluation, examples, metric), evaluation.units
-    if isinstance(metric, MeanMetric) and len(set(units)) == len(units):
-        values = scored.values(metric, rows)
+    alone = len(set(units)) == len(units)
+    if isinstance(metric, MeanMetric) and (alone or scored.weighs_units_alike(metric)):
+        values = per_unit(scored.values(metric, rows), units)
         mean, n = float(values.mean()), len(values)
         low, high = wilson_interval(mean, n, confidence, float(values.var()))
         return round(low, 5), round(high, 5)

@@ -57,7 +57,11 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ),
     ("certificate.new_units", "number", "of fixed units: how many had no earlier rows"),
     ("certificate.period", "true, false", "whether it speaks of the period after the cut-off only"),
-    ("certificate.conditions", "list", "bound, level and exactness of each condition"),
+    (
+        "certificate.conditions",
+        "list",
+        "bound, level, exactness and weights (units alike, or rows) of each condition",
+    ),
     ("certificate.claim", "text", "the claim in words"),
     ("trials", "list", "one object a rung tried, cheapest first"),
     ("trials.rung", "text", "its name"),
@@ -331,13 +335,14 @@ def _more_to_certify(
     """Return how many rows or groups would certify a rung that is estimated above the bar, if more than there are."""
     score, here = best["scores"][condition.metric], data["certification"]
     asked = {"level": f"{condition.level:g}", "confidence": f"{condition.confidence:.0%}", "here": here}
-    if data["split"].get("groups") == "same" and best["predicted_bounds"][0] is not None:
+    groups = data.get("groups", {}).get("certify", here)
+    over_time = data["split"].get("groups") == "same"
+    if (over_time or groups < here) and best["predicted_bounds"][0] is not None:
         # A margin shrinks with the square root of the number of groups.
-        groups, margin = data["groups"]["certify"], score - best["predicted_bounds"][0]
+        margin = score - best["predicted_bounds"][0]
         needed = math.ceil(groups * (margin / (score - condition.level)) ** 2)
-        return (
-            [_item("groups_needed", **asked | {"needed": needed, "here": groups})] if needed > groups else []
-        )
+        key = "groups_needed" if over_time else "new_groups_needed"
+        return [_item(key, **asked | {"needed": needed, "here": groups})] if needed > groups else []
     rows = rows_needed(score, condition.level, (1.0 - condition.confidence) / 2.0)
     if rows is None:
         return [_item("too_close")]

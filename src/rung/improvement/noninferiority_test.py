@@ -7,8 +7,9 @@ share of the metric's range: -1, 0 or 1 for accuracy. A test passes when the mea
 minus the margin. For scores that are 0 or 1 this is an exact test of wins and losses
 (`core.stats.noninferiority`); for other scores, and beyond 5,000 rows, an exact lower bound of the mean
 (`mean_lower`, a betting bound). The groups of a product that certifies groups over time may have different
-means: on its old rows `average_lower` is used, which allows this. Metric and units determine the method,
-before any answer. Two tests must pass, after the certificate (`building.certify`):
+means: on its old rows `average_lower` is used, which allows this. It is also used for the windows of a single
+series, but nothing makes these independent: the test is then marked `exact: false`. Metric and units
+determine the method, before any answer. Two tests must pass, after the certificate (`building.certify`):
 
 *fresh*: rows of a random audit of recently served rows, which nobody has looked at before. *reused*: the
 product's old certification rows, so that the model does not lose what it knew. They were looked at before,
@@ -59,7 +60,7 @@ import numpy.typing as npt
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import RungError
 from rung.core.metrics.base import MeanMetric, Metric, per_unit
-from rung.core.metrics.scored import ScoredRows, values
+from rung.core.metrics.scored import Sampling, ScoredRows, values
 from rung.core.stats.confidence_bounds import average_exceeds, mean_exceeds
 from rung.core.stats.noninferiority import MOST_ROWS, no_worse
 
@@ -95,6 +96,7 @@ class NoninferiorityResult:
     alpha: float
     rows: int
     rows_needed: int
+    exact: bool = True
 
 
 def row_scores(metric: MeanMetric, rows: ScoredRows) -> FloatArray:
@@ -126,13 +128,13 @@ def noninferiority_test(
     units: Sequence[str],
     scores: tuple[FloatArray, FloatArray],
     lock: CertificateLock,
-    over_time: bool = False,
+    sampling: Sampling = "drawn",
 ) -> NoninferiorityResult:
     """Test whether the challenger is worse than the champion by at most the margin.
 
     kind: FRESH or REUSED. scores: `row_scores` of the champion and of the challenger on the same rows. The
     test is recorded in the lock before its outcome exists; a repeated test returns the first outcome.
-    over_time: units are observed over a period and may have different means. Raises RungError without rows.
+    sampling: see `core.metrics.scored.bound`. Raises RungError without rows.
     """
     if not len(units):
         raise RungError(
@@ -162,13 +164,23 @@ def noninferiority_test(
     alpha = float(record["alpha"])
     gains = per_unit(scores[1] - scores[0], units).clip(-1.0, 1.0)
     method: Method = (
-        "average" if over_time else "counts" if comparison.is_binary and len(gains) == len(units) else "mean"
+        "average"
+        if sampling != "drawn"
+        else "counts"
+        if comparison.is_binary and len(gains) == len(units)
+        else "mean"
     )
     passed = _is_noninferior(gains, comparison.margin, alpha, method)
     record = lock.settle(record["id"], "passed" if passed else "failed", (), 1)
     passed = record["outcome"] == "passed"
     return NoninferiorityResult(
-        kind, passed, number, alpha, len(gains), rows_needed(comparison.margin, alpha, method)
+        kind,
+        passed,
+        number,
+        alpha,
+        len(gains),
+        rows_needed(comparison.margin, alpha, method),
+        exact=sampling != "blocks",
     )
 
 

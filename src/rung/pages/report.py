@@ -265,14 +265,25 @@ def _on_what(certificate: Mapping[str, Any], given: Mapping[str, Any], lang: str
         return say("certificate.claim_blocks", lang, **given)
     if sampling == "fixed":
         return (
-            say("certificate.claim_fixed", lang, **given, **units)
+            say("certificate.claim_fixed", lang, **given, **units, weights=_weights(certificate, lang))
             + (say("certificate.new_units", lang, n=new) if new else "")
             + say("certificate.fixed_only", lang, **units)
         )
     word = "rows" if kind == "rows" else "units"
-    of, held = say(f"certificate.{word}", lang, **units), say(f"certificate.held_{word}", lang, **units)
+    of = say(f"certificate.{word}", lang, **units, weights=_weights(certificate, lang))
+    held = say(f"certificate.held_{word}", lang, **units)
     found = say("certificate.claim", lang, **given, of=of, held=held)
     return found + (say("certificate.period", lang) if certificate["period"] else "")
+
+
+def _weights(certificate: Mapping[str, Any], lang: str) -> str:
+    """Return how much each unit counts. Certificates of version 0.1 do not say that metrics differ in it."""
+    conditions = certificate["conditions"]
+    by_rows = [found["metric"] for found in conditions if found.get("weights") == "rows"]
+    key = "mixed" if by_rows else "units"
+    if by_rows and len(by_rows) == len(conditions):
+        key = "rows"
+    return say(f"certificate.weights.{key}", lang, metrics=join_list(by_rows, lang))
 
 
 def _annotation_note(report: Mapping[str, Any], lang: str) -> list[str]:

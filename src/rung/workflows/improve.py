@@ -21,7 +21,7 @@ from rung.core.files import write_text, writing
 from rung.core.manifest import read_manifest
 from rung.core.messages import join_sentences, resolve_language, say
 from rung.core.metrics.base import MeanMetric
-from rung.core.metrics.scored import ScoredRows
+from rung.core.metrics.scored import ScoredRows, sampling_of
 from rung.core.run import Listener
 from rung.core.spec.improve import JoinedSpec
 from rung.core.spec.product import Located, Product, load_product
@@ -305,10 +305,12 @@ def _evaluate_challenger(served: ServedProduct, done: Build, facts: Mapping[str,
         for bundle, schema in ((champion, old.schema), (done.bundle, new.schema)):
             answered = ScoredRows.of(rows, predict_in_subprocess(bundle, rows.records()).answers)
             scores.append(row_scores(_mean_metric(served.task, metric, schema), answered))
-        # Old certification rows of groups over time: see `building.certify`.
-        over_time = kind == REUSED and bool(served.product.data.group and served.product.data.time)
+        sampling = sampling_of(data.facts["split"])
+        if kind == REUSED and served.product.data.group and served.product.data.time:
+            # Old certification rows of groups over time: see `building.certify`.
+            sampling = "fixed"
         checks.append(
-            noninferiority_test(kind, comparison, rows.units, (scores[0], scores[1]), served.lock, over_time)
+            noninferiority_test(kind, comparison, rows.units, (scores[0], scores[1]), served.lock, sampling)
         )
         if not checks[-1].passed:
             last = checks[-1]

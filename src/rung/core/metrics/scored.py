@@ -80,9 +80,14 @@ def bound(metric: Metric, rows: ScoredRows, alpha: float, sampling: Sampling = "
     return metric.estimated(rows.truths, rows.answers, rows.schema, rows.units, alpha, *_inputs(metric, rows))
 
 
+def weighs_units_alike(metric: Metric) -> bool:
+    """Return whether the metric's bound counts each unit alike, however many rows it has; other bounds count rows."""
+    return isinstance(metric, MeanMetric) and math.isfinite(metric.greatest - metric.least)
+
+
 def mean_over_units(metric: Metric, rows: ScoredRows) -> float:
-    """Return what the bound bounds: the mean over units of a mean metric, each counted alike; else the aggregate over rows."""
-    if not isinstance(metric, MeanMetric) or not len(rows.truths):
+    """Return what the bound bounds: the mean over units where it counts them alike; else the aggregate over rows."""
+    if not isinstance(metric, MeanMetric) or not weighs_units_alike(metric) or not len(rows.truths):
         return score(metric, rows)
     return float(per_unit(values(metric, rows), rows.units).mean())
 

@@ -90,7 +90,8 @@ def with_joined(sides: Sides, keys: Keys, marks: Marks, lock: CertificateLock) -
     guarded = np.concatenate([keys.unit[audit], lock.looked()])
     _drop(side, feedback, np.isin(unit, guarded) | np.isin(text, keys.text[audit]), IN_CERTIFICATION)
     _first_only(side, keys, feedback)
-    return replace(sides, side=side, rule=dict(RULE), trained=trained_hashes(keys, side, sides.rule))
+    rule = RULE | ({"units": "blocks"} if sides.rule.get("units") == "blocks" else {})
+    return replace(sides, side=side, rule=rule, trained=trained_hashes(keys, side, sides.rule))
 
 
 def joined_facts(product: Product, side: npt.NDArray[np.int8], marks: Marks) -> dict[str, Any]:
