@@ -83,6 +83,10 @@ def test_the_circle_closes(articles, tmp_path):
         done = run_cli("improve", spec, "--by", "Ann", env=env)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "Promoted:" in done.stdout and "(reused)" in done.stdout
+        files = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+        kept = [text for text, _ in traffic if any(text[60:120].encode() in content for content in files)]
+        assert kept == [], "what people sent is in the journal alone, encrypted"
+        assert (folder / "improve" / "001" / "run" / "report.html").is_file()
         texts = [{"text": text} for text, label in traffic if label == "tech"]
         reply = ask_until(address, texts, shop, lambda version: version != before)
         assert reply["certified"]

@@ -6,9 +6,9 @@ import json
 import time
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
-from rung.journal.records import InputDecoder, RecordEncoder
+from rung.journal.records import InputDecoder, RecordEncoder, output_as_json
 from rung.journal.schema import FEEDBACK, PREDICTIONS, SETTINGS, SHADOWS, SUBJECTS
 from rung.journal.writer import Journal
 
@@ -69,6 +69,7 @@ def erase_subject(journal: Journal, subject: str, author: str) -> dict[str, Any]
         else:
             stone["erased_predictions"] = count + (before.erased_predictions or 0)
             connection.execute(update(SUBJECTS).where(SUBJECTS.c.id == subject_id).values(**stone))
+        _drop_reasons(connection, mine)
         connection.execute(update(PREDICTIONS).where(mine).values(**_CLEARED_COLUMNS))
         rows.clear_keys()
         return {"erased_predictions": count, "erased_at": stone["erased_at"], "erased_by": author}
@@ -116,6 +117,7 @@ def expire_batch(journal: Journal, until: float) -> int:
         if reached is None:
             return 0
         ids = select(portion.c.id)
+        _drop_reasons(connection, p.id.in_(ids))
         count = connection.execute(
             update(PREDICTIONS).where(p.id.in_(ids)).values(**_CLEARED_COLUMNS)
         ).rowcount
@@ -124,6 +126,15 @@ def expire_batch(journal: Journal, until: float) -> int:
 
     count: int = journal.execute(job)
     return count
+
+
+def _drop_reasons(connection: Connection, rows: ColumnElement[bool]) -> None:
+    """Remove reasons from answers: version 0.1 stored them there, and they repeat the input."""
+    p = PREDICTIONS.c
+    for row in connection.execute(select(p.id, p.output).where(rows, p.output.like('%"reasons"%'))).all():
+        output = json.loads(row.output)
+        output.pop("reasons", None)
+        connection.execute(update(PREDICTIONS).where(p.id == row.id).values(output=output_as_json(output)))
 
 
 def _set_expired_until(connection: Connection, at: float) -> None:
@@ -142,9 +153,10 @@ def _prediction_as_dict(connection: Connection, decoder: InputDecoder, row: Any)
         .order_by(SHADOWS.c.id)
     ).all()
     shown = {key: value for key, value in row._mapping.items() if key not in {"input", "subject", "output"}}
+    value, output = decoder.require_all(connection, row)
     return shown | {
-        "input": decoder.require(connection, row),
-        "output": json.loads(row.output),
+        "input": value,
+        "output": output,
         "feedback": [{**item._mapping, "answer": json.loads(item.answer)} for item in feedback],
         "shadows": [
             {"version": item.version, "output": json.loads(item.output)}

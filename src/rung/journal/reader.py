@@ -176,7 +176,7 @@ class JournalReader:
             decoder = InputDecoder(self._cipher)
             rows, without_input = [], 0
             for row in connection.execute(wanted.order_by(p.id)):
-                logged = self._with_media(row, decoder.require(connection, row))
+                logged = self._with_media(row, *decoder.require_all(connection, row))
                 if logged is None:
                     without_input += 1
                 else:
@@ -198,7 +198,7 @@ class JournalReader:
             for begin in range(0, len(ids), _IDS_PER_QUERY):
                 some = ids[begin : begin + _IDS_PER_QUERY]
                 for row in connection.execute(select(PREDICTIONS).where(PREDICTIONS.c.id.in_(some))):
-                    logged = self._with_media(row, decoder.require(connection, row))
+                    logged = self._with_media(row, *decoder.require_all(connection, row))
                     if logged is not None:
                         found[row.id] = logged
             return found
@@ -224,15 +224,27 @@ class JournalReader:
             wanted = wanted.where(p.version == version)
 
         def query(connection: Connection) -> list[LoggedFeedback]:
-            return [
+            found = [
                 LoggedFeedback(
                     row.number, row.id, row.at, row.prediction, json.loads(row.answer), row.source, row.author,
                     json.loads(row.output),
                 )
                 for row in connection.execute(wanted)
             ]  # fmt: skip
+            lacking = sorted({item.prediction for item in found if None in item.output.values()})
+            whole = self._whole_outputs(connection, lacking) if lacking else {}
+            return [replace(item, output=whole.get(item.prediction, item.output)) for item in found]
 
         found: list[LoggedFeedback] = self._read(query)
+        return found
+
+    def _whole_outputs(self, connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return id -> answer with its derived parts, where they are stored and can be decrypted."""
+        decoder, found = InputDecoder(self._cipher), {}
+        for begin in range(0, len(ids), _IDS_PER_QUERY):
+            some = ids[begin : begin + _IDS_PER_QUERY]
+            for row in connection.execute(select(PREDICTIONS).where(PREDICTIONS.c.id.in_(some))):
+                found[row.id] = decoder.decode_all(connection, row)[1]
         return found
 
     def latest_feedback(
@@ -276,14 +288,14 @@ class JournalReader:
         def query(connection: Connection) -> list[LoggedPrediction]:
             decoder, found = InputDecoder(self._cipher), []
             for row in connection.execute(wanted).all():
-                raw, reason = decoder.decode(connection, row)
-                found.append(_logged(row, None if raw is None else self._codec.decode(raw), reason))
+                raw, output, reason = decoder.decode_all(connection, row)
+                found.append(_logged(row, None if raw is None else self._codec.decode(raw), output, reason))
             return found
 
         rows: list[LoggedPrediction] = self._read(query)
         return rows
 
-    def _with_media(self, row: Any, raw: Any) -> LoggedPrediction | None:
+    def _with_media(self, row: Any, raw: Any, output: dict[str, Any]) -> LoggedPrediction | None:
         """Return a prediction whose media can be read; None where the input or media in it are not stored."""
         values = None if raw is None else self._codec.decode(raw)
         if values is None or not is_readable(values):
@@ -291,7 +303,7 @@ class JournalReader:
         for name, value in values.items():
             if isinstance(value, Blob):
                 values[name] = replace(value, source=_StoredMedia(self, row.id, name))
-        return _logged(row, values, "")
+        return _logged(row, values, output, "")
 
 
 @dataclass(frozen=True)
@@ -312,8 +324,17 @@ def answer_of(output: Mapping[str, Any]) -> Any:
     return next((value for key, value in output.items() if key not in {"probability", "answered_by"}), None)
 
 
-def _logged(row: Any, value: dict[str, Any] | None, without_input: str) -> LoggedPrediction:
+def _logged(
+    row: Any, value: dict[str, Any] | None, output: dict[str, Any], without_input: str
+) -> LoggedPrediction:
     return LoggedPrediction(
-        row.id, row.at, value, without_input, row.input_hash, json.loads(row.output), row.latency_ms,
-        row.price_usd, row.version,
-    )  # fmt: skip
+        row.id,
+        row.at,
+        value,
+        without_input,
+        row.input_hash,
+        output,
+        row.latency_ms,
+        row.price_usd,
+        row.version,
+    )

@@ -6,13 +6,14 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, insert, select
 
 from rung.core.errors import RungError
+from rung.journal.derived import load_input, with_derived
 from rung.journal.encryption import MASTER_KEY_VARIABLE, Cipher, keyed_hash, master_key
 from rung.journal.schema import SUBJECTS
 
@@ -26,7 +27,8 @@ class PredictionRecord:
     """One served row.
 
     subject: the person the input is about, as the caller names them, or None. input: as it is stored, with
-    media by reference. identity: what the input's hash is computed from, None for the whole input.
+    media by reference. identity: what the input's hash is computed from, None for the whole input. derived: parts
+    of the answer that derive from the input; they are stored with it, and not at all where it is not stored.
     """
 
     id: str
@@ -42,6 +44,7 @@ class PredictionRecord:
     latency_ms: float
     price_usd: float
     identity: Mapping[str, Any] | None = None
+    derived: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,13 +100,25 @@ def new_id() -> str:
 _encode_strict = json.JSONEncoder(ensure_ascii=False, sort_keys=True, allow_nan=False, default=str).encode
 
 
+_encode_in_order = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=str).encode
+
+
 def as_json(value: Any) -> str:
-    """Return a value as strict JSON: NaN and infinities become null."""
+    """Return a value as strict JSON with sorted keys: NaN and infinities become null."""
+    return _as_strict_json(value, _encode_strict)
+
+
+def output_as_json(output: Mapping[str, Any]) -> str:
+    """Return an answer as strict JSON in the order of its fields: the first one is the task's own answer."""
+    return _as_strict_json(output, _encode_in_order)
+
+
+def _as_strict_json(value: Any, encode: Callable[[Any], str]) -> str:
     try:
-        return _encode_strict(value)
+        return encode(value)
     except ValueError:
-        loose = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
-        return json.dumps(json.loads(loose, parse_constant=lambda _: None), ensure_ascii=False)
+        loose = json.dumps(value, ensure_ascii=False, default=str)
+        return encode(json.loads(loose, parse_constant=lambda _: None))
 
 
 class BulkInsert:
@@ -156,11 +171,14 @@ class RecordEncoder:
 
     def encode(self, connection: Connection, served: PredictionRecord) -> dict[str, Any]:
         """Return the row of a prediction. The first one of a subject also stores a new key for it."""
-        row = vars(served) | {"output": as_json(served.output)}
+        row = vars(served) | {"output": output_as_json(served.output)}
         row["probability"] = served.output.get("probability")
         text = as_json(served.input).encode("utf-8", "surrogatepass")
         identity = row.pop("identity")
         hashed = text if identity is None else as_json(identity).encode("utf-8", "surrogatepass")
+        derived = row.pop("derived")
+        if derived:
+            text = with_derived(text, as_json(derived).encode("utf-8", "surrogatepass"))
         row |= {"input": None, "input_kept": self.input_mode, "input_hash": keyed_hash(self.salt, hashed)}
         if served.subject is None and self.input_mode != "encrypted":
             row["subject"] = None
@@ -232,26 +250,38 @@ class InputDecoder:
         """Return a row's input and "", or None and the reason: `hash`, `none` (erased or expired) or
         `locked`.
         """
+        value, _, reason = self.decode_all(connection, row)
+        return value, reason
+
+    def decode_all(self, connection: Connection, row: Any) -> tuple[Any, dict[str, Any], str]:
+        """Return what `decode` does, with the row's answer in between: whole where its derived parts are stored."""
+        output = json.loads(row.output)
         if row.input is None:
-            return None, row.input_kept
-        if row.input_kept == "plain":
-            return json.loads(row.input), ""
-        if self._cipher is None:
-            return None, "locked"
-        key = self._subject_key(connection, row.subject)
-        if key is None:
-            return None, "none"
-        return json.loads(self._cipher.decrypt(key, row.input, row.id)), ""
+            return None, output, row.input_kept
+        stored = row.input
+        if row.input_kept != "plain":
+            if self._cipher is None:
+                return None, output, "locked"
+            key = self._subject_key(connection, row.subject)
+            if key is None:
+                return None, output, "none"
+            stored = self._cipher.decrypt(key, row.input, row.id)
+        value, derived = load_input(stored)
+        return value, output | derived, ""
 
     def require(self, connection: Connection, row: Any) -> Any:
         """Return a row's input, None where it is not stored any more.
 
         Raises RungError without the master key.
         """
-        value, reason = self.decode(connection, row)
+        return self.require_all(connection, row)[0]
+
+    def require_all(self, connection: Connection, row: Any) -> tuple[Any, dict[str, Any]]:
+        """Return a row's input as `require` does, and its answer: whole where its derived parts are stored."""
+        value, output, reason = self.decode_all(connection, row)
         if reason == "locked":
             raise RungError("the input is encrypted", "journal", f"Set {MASTER_KEY_VARIABLE}.")
-        return value
+        return value, output
 
     def _subject_key(self, connection: Connection, subject: str) -> bytes | None:
         """Return a subject's key; None for an erased subject."""

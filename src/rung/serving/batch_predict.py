@@ -145,7 +145,7 @@ def _records(
     )
     records, not_kept = [], 0
     for row, answer, price in answered:
-        output = dict(answer)
+        output, derived = loaded.journal_outputs.split(answer)
         answer["id"] = new_id()
         written = loaded.journal_inputs.encode(row, keep_media)
         not_kept += written.not_kept
@@ -153,7 +153,7 @@ def _records(
             PredictionRecord(
                 answer["id"], now, request.request_id, manifest.name, manifest.version,
                 str(answer.get("answered_by", "")), request.caller, request.subject, written.values, output,
-                round(seconds * 1000, 3), price, written.identity,
+                round(seconds * 1000, 3), price, written.identity, derived,
             )
         )  # fmt: skip
     if not_kept:

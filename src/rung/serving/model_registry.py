@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from rung.core.errors import BundleError, RungError, did_you_mean
 from rung.core.logs import log
+from rung.journal.derived import OutputSplitter
 from rung.journal.media import InputCodec
 from rung.serving.batching import BatchSizer
 from rung.serving.http.request_body import RequestReader
@@ -41,6 +42,7 @@ class LoadedModel:
         self.manifest = predictor.manifest
         self.request: type[BaseModel] = request_model(predictor.manifest.name, predictor.schema, max_rows)
         self.journal_inputs = InputCodec(predictor.schema.inputs)
+        self.journal_outputs = OutputSplitter(predictor.schema)
         self.request_reader = RequestReader(self.request, predictor.schema, max_rows)
 
 

@@ -228,7 +228,7 @@ class ShadowRunner:
             self._active = {other: one for other, one in self._active.items() if other != name}
 
     def _write(self, request: _ShadowRequest, said: dict[str, Any]) -> None:
-        from rung.journal.records import ShadowRecord, as_json, new_id
+        from rung.journal.records import ShadowRecord, new_id, output_as_json
 
         name, version, metrics = request.name, request.shadow.version, self._service.metrics
         rows: Sequence[dict[str, Any]] = said["rows"]
@@ -242,7 +242,7 @@ class ShadowRunner:
         for nth, row in enumerate(rows):
             outcome = {None: "answered", True: "same", False: "differs"}[row["same"]]
             metrics.shadow_rows.add(name, version, "error" if row["error"] else outcome)
-            output = None if row["output"] is None else as_json(row["output"])
+            output = None if row["output"] is None else output_as_json(row["output"])
             records.append(
                 ShadowRecord(
                     new_id(), time.time(), row["id"], version, output, row["error"], round(each * 1000, 4), price,

@@ -58,9 +58,7 @@ def read_results(journal: Journal, shadow: Shadow) -> ShadowResults:
     if not rows:
         return ShadowResults()
     answered = [row for row in rows if row.output is not None]
-    pairs = [
-        (answer_of(json.loads(row.output)), answer_of(json.loads(row.champion_output))) for row in answered
-    ]
+    pairs = [_answers(json.loads(row.output), json.loads(row.champion_output)) for row in answered]
     compute = np.array([row.compute_ms for row in answered] or [0.0])
     return ShadowResults(
         len(rows),
@@ -72,6 +70,13 @@ def read_results(journal: Journal, shadow: Shadow) -> ShadowResults:
         1000.0 * float(np.mean([row.price_usd for row in answered] or [0.0])),
         1000.0 * float(np.mean([row.champion_price for row in rows])),
     )
+
+
+def _answers(challenger: dict[str, Any], champion: dict[str, Any]) -> tuple[Any, Any]:
+    """Return what is compared. Answers that derive from the input are not stored; whether they were the same is."""
+    if "same" in challenger and answer_of(challenger) is None:
+        return challenger["same"], True
+    return answer_of(challenger), answer_of(champion)
 
 
 def _agreement(pairs: Sequence[tuple[Any, Any]]) -> float | None:

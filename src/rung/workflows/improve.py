@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rung.core.errors import RungError
-from rung.core.files import write_text, writing
+from rung.core.files import read_json, write_text, writing
 from rung.core.manifest import read_manifest
 from rung.core.messages import join_sentences, resolve_language, say
 from rung.core.metrics.base import MeanMetric
@@ -32,6 +30,13 @@ from rung.data.prepare.parquet import read_examples
 from rung.data.prepare.prepare import dataset_from
 from rung.improvement.audit_rounds import AuditRound, charge_optional_stopping, usable_rounds
 from rung.improvement.feedback_filter import FilterResult, FilterRules, Vote, filter_feedback
+from rung.improvement.input_copies import (
+    AUDIT_FILE,
+    FEEDBACK_FILE,
+    FOLDER_NAME,
+    exclusive_access,
+    remove_input_copies,
+)
 from rung.improvement.noninferiority_test import (
     FRESH,
     REUSED,
@@ -42,6 +47,7 @@ from rung.improvement.noninferiority_test import (
     row_scores,
 )
 from rung.journal.media import InputCodec
+from rung.pages.report import render
 from rung.serving.promotion import KEPT, Change, ShadowTerms, append_change, begin_shadow, end_shadow, promote
 from rung.serving.shadow_state import read_shadows
 from rung.serving.subprocess_predict import predict_in_subprocess
@@ -50,7 +56,6 @@ from rung.workflows.review import ServedProduct, open_served_product, require_ch
 from rung.workflows.shadow import SERVE, WAIT, ShadowStatus, apply_verdict, shadow_status
 
 PROMOTED, KEPT_CHAMPION, WAITING, SHADOWED = "promoted", "kept", "waiting", "shadowed"
-_FOLDER_NAME = "improve"
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,7 @@ def improve(
     report the feedback and audit rows. Raises RungError where nothing serves, or the journal is missing or
     cannot be read.
     """
-    with open_served_product(product) as served, _exclusive_access(served.folder):
+    with open_served_product(product) as served, exclusive_access(served.folder):
         status = shadow_status(served)
         if status is not None:
             return _continue_shadow(served, status, who, dry, resolve_language(lang))
@@ -117,11 +122,17 @@ def improve(
         missing = _missing_inputs(served.product, inputs)
         if missing or dry:
             return Improvement(WAITING, tuple(missing or [("ready", {"n": facts["accepted"]})]), facts)
-        done, folder = _build_challenger(served, inputs, on_event, lang, track)
-        result = _evaluate_challenger(served, done, facts)
-        write_text(
-            folder / "verdict.json", json.dumps(improvement_to_dict(result), ensure_ascii=False, indent=1)
-        )
+        folder = _new_folder(served)
+        try:
+            done = _build_challenger(served, inputs, folder, on_event, lang, track)
+            result = _evaluate_challenger(served, done, facts)
+            write_text(
+                folder / "verdict.json", json.dumps(improvement_to_dict(result), ensure_ascii=False, indent=1)
+            )
+        finally:
+            remove_input_copies(folder)
+        written = read_json(done.folder / "report.json")
+        write_text(done.folder / "report.html", render(written, resolve_language(lang)))
         return _apply_verdict(served, result, who, resolve_language(lang))
 
 
@@ -147,7 +158,7 @@ def withdraw_shadow(product: str | Path, who: str, lang: str) -> Change | None:
     shadow = read_shadows(folder).get(spec.name)
     if shadow is None:
         return None
-    with _exclusive_access(folder):
+    with exclusive_access(folder):
         return end_shadow(folder, spec.name, shadow, who, say("improve.shadow_ended", lang))
 
 
@@ -210,22 +221,30 @@ def _missing_inputs(product: Product, inputs: ImprovementInputs) -> list[tuple[s
     return found
 
 
+def _new_folder(served: ServedProduct) -> Path:
+    """Make the folder of this improvement, and remove what a killed one may have left in its own."""
+    home = served.folder / FOLDER_NAME
+    for left in home.glob("*"):
+        if any((left / name).exists() for name in (FEEDBACK_FILE, AUDIT_FILE, "run/data")):
+            remove_input_copies(left)
+    number = max((int(p.name) for p in home.glob("*") if p.name.isdigit()), default=0) + 1
+    folder = home / f"{number:03d}"
+    with writing(home):
+        folder.mkdir(parents=True, mode=0o700)
+    return folder
+
+
 def _build_challenger(
     served: ServedProduct,
     inputs: ImprovementInputs,
+    folder: Path,
     on_event: Listener | None,
     lang: str | None,
     track: Sequence[str],
-) -> tuple[Build, Path]:
-    """Build the challenger in the service folder, where builds never serve by themselves; return both."""
-    home = served.folder / _FOLDER_NAME
-    number = max((int(p.name) for p in home.glob("*") if p.name.isdigit()), default=0) + 1
-    folder = home / f"{number:03d}"
-    _delete_old_inputs(home, served.champion)
-    with writing(home):
-        folder.mkdir(parents=True, mode=0o700)
+) -> Build:
+    """Build the challenger in a folder of the service folder, where builds never serve by themselves."""
     labels = {item.prediction: item.label for item in inputs.feedback.accepted}
-    _write_rows(folder / "feedback.jsonl", served, labels)
+    _write_rows(folder / FEEDBACK_FILE, served, labels)
     audited = {}
     for one in inputs.rounds:
         for id in one.predictions:
@@ -233,7 +252,7 @@ def _build_challenger(
             answer = inputs.verdicts[known.text].answer if known and known.text in inputs.verdicts else None
             if answer not in (None, CANNOT):
                 audited[id] = answer
-    _write_rows(folder / "audit.jsonl", served, audited)
+    _write_rows(folder / AUDIT_FILE, served, audited)
     lines = [
         {"prediction": i.prediction, "text": i.text, "label": i.label, "authors": i.authors, "aside": reason}
         for reason, items in [("", inputs.feedback.accepted), *inputs.feedback.rejected.items()]
@@ -243,11 +262,10 @@ def _build_challenger(
         folder / "provenance.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     )
     charge_optional_stopping(inputs.rounds, served.lock, served.product.confidence)
-    names = (os.path.relpath(folder / name, served.base) for name in ("feedback.jsonl", "audit.jsonl"))
+    names = (os.path.relpath(folder / name, served.base) for name in (FEEDBACK_FILE, AUDIT_FILE))
     joined = served.product.model_copy(update={"joined": JoinedSpec(feedback=next(names), audit=next(names))})
     run = folder / "run"
-    done = build(Located(joined, served.base), run=run, on_event=on_event, lang=lang, track=track)
-    return done, folder
+    return build(Located(joined, served.base), run=run, on_event=on_event, lang=lang, track=track)
 
 
 def _write_rows(path: Path, served: ServedProduct, labels: Mapping[str, Any]) -> None:
@@ -263,16 +281,6 @@ def _write_rows(path: Path, served: ServedProduct, labels: Mapping[str, Any]) ->
                     data.target: label,
                 }
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-
-def _delete_old_inputs(home: Path, champion: Path | None) -> None:
-    """Delete earlier improvements' copies of inputs, except the champion's: the journal has them."""
-    for folder in home.glob("*"):
-        if champion is not None and champion.is_relative_to(folder.resolve()):
-            continue
-        for name in ("feedback.jsonl", "audit.jsonl"):
-            (folder / name).unlink(missing_ok=True)
-        shutil.rmtree(folder / "run" / "data", ignore_errors=True)
 
 
 def _evaluate_challenger(served: ServedProduct, done: Build, facts: Mapping[str, Any]) -> Improvement:
@@ -377,22 +385,3 @@ def improvement_to_dict(found: Improvement) -> dict[str, Any]:
         "bundle": str(found.build.bundle) if found.build else None,
         "certificate": found.build.report.get("certificate") if found.build and found.build.cleared else None,
     }
-
-
-@contextmanager
-def _exclusive_access(folder: Path) -> Iterator[None]:
-    """Lock the service folder against a second improvement, until this process ends."""
-    if os.name == "nt":  # Windows has no such lock.
-        yield
-        return
-    import fcntl
-
-    handle = os.open(folder / "improving.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RungError("another improvement is running", str(folder), "Let it finish.") from None
-        yield
-    finally:
-        os.close(handle)

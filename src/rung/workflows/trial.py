@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from rung.building import certify, diagnostics, drift_reference, evaluate, export_gate, pack
@@ -106,8 +106,11 @@ def _scored(setup: BuildSetup, rung: Rung, rows: TrialRows) -> _Scored:
     folds = [(f"fold-{number}", learn) for number, (learn, _) in enumerate(held_out.parts, 1)]
     models = loaded(setup, rung, train.schema, folds)
     first, folder = next(models)
-    selftest = pack.selftest_places(len(train))
-    charged = pack.selftest_places(len(train), max(min(len(selftest), len(train) // _CHARGED_SELFTEST), 1))
+    # Packed examples ship with the bundle, so they are the product's own rows, never rows that people sent to a server.
+    own = _own_rows(setup, train)
+    selftest = [own[place] for place in pack.selftest_places(len(own))]
+    fewer = max(min(len(selftest), len(train) // _CHARGED_SELFTEST), 1)
+    charged = [own[place] for place in pack.selftest_places(len(own), fewer)]
     ours = evaluate.without(held_out, charged)
     probe = train.take(ours.parts[0][1][:1])
     is_metered, pairs = metering.applies_to(first, folder, probe.inputs), chain([(first, folder)], models)
@@ -221,6 +224,16 @@ def study(setup: BuildSetup, rung: Rung, trial: Mapping[str, Any], rows: TrialRo
 def held_out_rows(rung: Rung, train: Examples) -> evaluate.HeldOut:
     """Return which training rows are held out of which fit of a rung."""
     return evaluate.folds(train, rung.planned.refit_seconds)
+
+
+def _own_rows(setup: BuildSetup, train: Examples) -> list[int]:
+    """Return the places of training rows that do not come from the journal; all where none is known to be the product's."""
+    joined = setup.product.joined
+    names = {PurePath(joined.feedback).name, PurePath(joined.audit).name} if joined and train.files else set()
+    own = [
+        place for place in range(len(train)) if not names or PurePath(train.files[place]).name not in names
+    ]
+    return own or list(range(len(train)))
 
 
 def _gate_places(rows: int, seconds_per_answer: float) -> list[int]:

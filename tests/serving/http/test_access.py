@@ -64,6 +64,37 @@ def test_every_route_stands_in_the_table(opened):
         assert wrong.status_code == 405 and "POST" in wrong.json()["problem"]
 
 
+def test_nothing_but_http_is_answered(opened):
+    with opened() as server:
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        async def connect():
+            await server.client.app(
+                {"type": "websocket", "path": "/v1/subjects/export", "headers": []}, lambda: None, send
+            )
+
+        thread = threading.Thread(target=asyncio.run, args=(connect(),))
+        thread.start()
+        thread.join()
+        assert [message["type"] for message in sent] == ["websocket.close"]
+
+
+def test_a_plain_route_is_not_reached(opened, monkeypatch):
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+
+    async def secrets(request):
+        return PlainTextResponse("secret")
+
+    with opened() as server:
+        server.client.app.router.routes.insert(0, Route("/v1/secrets", secrets))
+        reply = server.client.get("/v1/secrets", headers=server.headers["admin"])
+        assert reply.status_code == 404, "what is not in the table of roles does not exist"
+
+
 def test_a_route_without_a_role_cannot_be_made():
     with pytest.raises(KeyError):
         TableRoute("GET", "/v1/secrets", lambda request: None)

@@ -97,3 +97,19 @@ def test_a_server_may_take_as_long_to_end_as_it_needs():
     granted = [compose["stop_grace_period"].removesuffix("s"), re.search(r"TimeoutStopSec=(\d+)", unit)[1],
                re.search(r"terminationGracePeriodSeconds: (\d+)", notes)[1]]  # fmt: skip
     assert all(int(seconds) > _SHUTDOWN_SECONDS for seconds in granted)
+
+
+def test_the_proxy_allows_what_the_server_does():
+    from rung.core.spec.serve import ServeSpec
+
+    text = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    assert f"client_max_body_size {ServeSpec().body_mb:g}m" in text
+    assert float(re.search(r"proxy_read_timeout (\d+)s", text)[1]) > ServeSpec().seconds
+    guarded = re.search(r"location ~ (\S+) ", text)[1].replace("\\", "")
+    admins = [e.path for e in ENDPOINTS if e.roles == {"admin"} or e.path == "/metrics"]
+    assert admins and all(re.match(guarded, path.format(name="desk")) for path in admins)
+    assert not any(
+        re.match(guarded, e.path.format(name="desk", version="v", id="0"))
+        for e in ENDPOINTS
+        if e.path not in admins
+    )

@@ -21,6 +21,7 @@ from starlette.types import Scope
 from rung.core.errors import RungError
 from rung.core.kind import kind
 from rung.core.logs import log
+from rung.improvement.input_copies import remove_all_input_copies
 from rung.serving.dispatcher import Dispatcher
 from rung.serving.http.access import ENDPOINTS, Caller
 from rung.serving.http.docs_page import docs_page
@@ -222,11 +223,9 @@ def _write_routes(models: ModelRegistry, service: Service) -> list[Route]:
         return JSONResponse(await asyncio.to_thread(export_subject, journal, subject))
 
     async def erase(request: Request) -> JSONResponse:
-        from rung.journal.data_subjects import erase_subject
-
         caller, _ = request.scope["rung"]
         subject, journal = parse_body(SubjectRequest, await request.body()).subject, _journal(service)
-        stone = await asyncio.to_thread(erase_subject, journal, subject, caller.name)
+        stone = await asyncio.to_thread(_erase, service, subject, caller.name)
         service.audit(caller, "erase", journal.encoder.subject_id(subject), **stone)
         return JSONResponse(stone)
 
@@ -235,6 +234,16 @@ def _write_routes(models: ModelRegistry, service: Service) -> list[Route]:
         "/v1/subjects/export": export, "/v1/subjects/erase": erase,
     }  # fmt: skip
     return [TableRoute("POST", path, answer) for path, answer in handlers.items()]
+
+
+def _erase(service: Service, subject: str, author: str) -> dict[str, Any]:
+    """Erase a subject from the journal and the copies of inputs that improvements made; return the tombstone."""
+    from rung.journal.data_subjects import erase_subject
+
+    stone = erase_subject(_journal(service), subject, author)
+    if service.folder is not None:
+        remove_all_input_copies(service.folder)
+    return stone
 
 
 def _journal(service: Service) -> Any:

@@ -78,8 +78,12 @@ class RequestMiddleware:
         self._buffered_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            # No endpoint takes WebSockets, and the table of roles has none.
+            await send({"type": "websocket.close", "code": 1008})
             return
         started = time.perf_counter()
         match = match_endpoint(scope["method"], scope["path"])

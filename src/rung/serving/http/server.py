@@ -77,7 +77,7 @@ def serve(
     _raise_file_limit()
     uvicorn.run(
         app, host=host, port=port, log_config=None, access_log=False, server_header=False, proxy_headers=False,
-        timeout_graceful_shutdown=_SHUTDOWN_SECONDS, http=http_protocol(), ssl_certfile=tls[0] if tls else None, ssl_keyfile=tls[1] if tls else None,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS, http=http_protocol(), ws="none", ssl_certfile=tls[0] if tls else None, ssl_keyfile=tls[1] if tls else None,
     )  # fmt: skip
 
 
