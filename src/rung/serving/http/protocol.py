@@ -110,9 +110,9 @@ def _most_connections() -> int:
     except ImportError:  # Windows
         return _MAX_CONNECTIONS
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return (
-        _MAX_CONNECTIONS if files < 0 else max(min(_MAX_CONNECTIONS, files - _RESERVED_FILES), files // 4, 1)
-    )
+    if files < 0:  # Unlimited.
+        return _MAX_CONNECTIONS
+    return min(_MAX_CONNECTIONS, max(files - _RESERVED_FILES, files // 4, 1))
 
 
 def http_protocol() -> Any:
