@@ -13,7 +13,9 @@ from support import write_csv, write_spec
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-WEIGHTS = frozenset({"wordllama", "minilm", "e5_small", "bge_small", "mobilenet_v2", "efficientnet_lite0"})
+WEIGHTS = frozenset(
+    {"wordllama", "minilm", "e5_small", "bge_small", "mobilenet_v2", "efficientnet_lite0", "smollm2"}
+)
 
 
 def pytest_configure(config):
@@ -48,6 +50,12 @@ def minilm() -> str:
 def e5_small() -> str:
     """The name of a sentence encoder of 100 languages."""
     return caches.weights("e5_small") and "e5_small"
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> str:
+    """The name of a small language model, English."""
+    return caches.weights("smollm2") and "smollm2"
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,7 @@ COMMANDS = {
     "promote": "Make a certified bundle the champion of a product; running servers load it.",
     "rollback": "Make the previous champion the champion again.",
     "history": "Show who changed the champion, when and why.",
+    "llm": "Serve a small language model on this machine; probe what a server of one really does.",
     "weights": "List, fetch and remove the pretrained weights of encoders.",
     "verify": "Verify a bundle: file hashes, versions, schema and packed examples.",
 }

