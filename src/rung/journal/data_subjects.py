@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from rung.journal.records import InputDecoder, RecordEncoder, output_as_json
-from rung.journal.schema import FEEDBACK, PREDICTIONS, SETTINGS, SHADOWS, SUBJECTS
+from rung.journal.schema import FEEDBACK, KEYS_CHANGED, PREDICTIONS, SETTINGS, SHADOWS, SUBJECTS
 from rung.journal.writer import Journal
 
 _BATCH_ROWS = 5_000
+# Clocks of servers that share a journal differ by less.
+_CLOCK_TOLERANCE_SECONDS = 3_600.0
 _CLEARED_COLUMNS = {"input": None, "input_hash": None, "input_kept": "none", "subject": None}
 
 
@@ -71,6 +74,7 @@ def erase_subject(journal: Journal, subject: str, author: str) -> dict[str, Any]
             connection.execute(update(SUBJECTS).where(SUBJECTS.c.id == subject_id).values(**stone))
         _drop_reasons(connection, mine)
         connection.execute(update(PREDICTIONS).where(mine).values(**_CLEARED_COLUMNS))
+        _announce_changed_keys(connection)
         rows.clear_keys()
         return {"erased_predictions": count, "erased_at": stone["erased_at"], "erased_by": author}
 
@@ -85,7 +89,9 @@ def expire_inputs(journal: Journal, now: float | None = None) -> int:
 
     Return the number of predictions.
     """
-    until = (time.time() if now is None else now) - journal.keep_days * 86_400
+    now = time.time() if now is None else now
+    until = now - journal.keep_days * 86_400
+    journal.execute(lambda connection, _: _correct_future_times(connection, now, until))
     taken = 0
     while count := expire_batch(journal, until):
         taken += count
@@ -96,6 +102,7 @@ def expire_inputs(journal: Journal, now: float | None = None) -> int:
         connection.execute(
             delete(SUBJECTS).where(SUBJECTS.c.erased_at.is_(None), SUBJECTS.c.made_at < until, ~used)
         )
+        _announce_changed_keys(connection)
         rows.clear_keys()
 
     journal.execute(close)
@@ -135,6 +142,23 @@ def _drop_reasons(connection: Connection, rows: ColumnElement[bool]) -> None:
         output = json.loads(row.output)
         output.pop("reasons", None)
         connection.execute(update(PREDICTIONS).where(p.id == row.id).values(output=output_as_json(output)))
+
+
+def _correct_future_times(connection: Connection, now: float, until: float) -> None:
+    """Undo what a clock that was ahead has left: times to come, which would not expire, and an expiry that is ahead."""
+    for table, at in ((PREDICTIONS, PREDICTIONS.c.at), (SUBJECTS, SUBJECTS.c.made_at)):
+        connection.execute(update(table).where(at > now + _CLOCK_TOLERANCE_SECONDS).values({at.name: now}))
+    reached = connection.scalar(select(SETTINGS.c.value).where(SETTINGS.c.name == "expired_until"))
+    if float(reached or 0) > until:
+        _set_expired_until(connection, 0.0)
+
+
+def _announce_changed_keys(connection: Connection) -> None:
+    """Make other servers of this journal drop the keys they have in memory."""
+    value = secrets.token_bytes(8)
+    changed = connection.execute(update(SETTINGS).where(SETTINGS.c.name == KEYS_CHANGED).values(value=value))
+    if not changed.rowcount:
+        connection.execute(insert(SETTINGS).values(name=KEYS_CHANGED, value=value))
 
 
 def _set_expired_until(connection: Connection, at: float) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, Table, insert, select
 from rung.core.errors import RungError
 from rung.journal.derived import load_input, with_derived
 from rung.journal.encryption import MASTER_KEY_VARIABLE, Cipher, keyed_hash, master_key
-from rung.journal.schema import SUBJECTS
+from rung.journal.schema import KEYS_CHANGED, SETTINGS, SUBJECTS
 
 # Keys of subjects in memory. When there are more, the cache is emptied.
 _MAX_CACHED_KEYS = 10_000
@@ -158,12 +158,27 @@ class RecordEncoder:
             raise RungError("inputs are to be encrypted, but there is no master key", "serve.inputs", fix)
         self.cipher = Cipher(master) if master else None
         self._keys: dict[str, bytes | None] = {}
+        self._data_version: int | None = None
+        self._keys_changed: bytes | None = None
         # The latest day, and the subject id of its inputs that are about nobody.
         self._day = (0, "")
 
     def clear_keys(self) -> None:
         """Empty the cache of keys. Needed after a failed transaction, whose new keys were not stored."""
         self._keys.clear()
+
+    def refresh_keys(self, connection: Connection) -> None:
+        """Empty the cache of keys if another process has erased or deleted keys. Call it in a writing transaction."""
+        if connection.dialect.name == "sqlite":
+            # Changes with each commit of another connection, and costs less than a query.
+            version = connection.exec_driver_sql("PRAGMA data_version").scalar()
+            if version == self._data_version:
+                return
+            self._data_version = version
+        changed = connection.scalar(select(SETTINGS.c.value).where(SETTINGS.c.name == KEYS_CHANGED))
+        if changed != self._keys_changed:
+            self._keys_changed = changed
+            self._keys.clear()
 
     def subject_id(self, subject: str) -> str:
         """Return the id of a subject in the journal: a keyed hash of its name."""
@@ -199,7 +214,9 @@ class RecordEncoder:
     def _day_subject(self, at: float) -> str:
         day = int(at // 86_400)
         if day != self._day[0]:
-            self._day = (day, self.subject_id("day:" + time.strftime(_DAY_FORMAT, time.gmtime(at))))
+            # Not `subject_id`: a caller may name a subject like a day.
+            named = "day:" + time.strftime(_DAY_FORMAT, time.gmtime(at))
+            self._day = (day, keyed_hash(self.salt, named.encode()))
         return self._day[1]
 
     def _subject_key(self, connection: Connection, subject: str) -> bytes | None:

@@ -27,6 +27,8 @@ FILE_NAME = "journal.db"
 # Feedback that is an action of a reviewer instead of an answer is a JSON object with this key. No answer is
 # an object.
 ACTION_KEY = "rung"
+# Settings: changes when keys of subjects are erased or deleted; a hash of the master key.
+KEYS_CHANGED, MASTER_KEY_CHECK = "keys_changed", "master_key_check"
 METADATA = MetaData()
 
 SETTINGS = Table(

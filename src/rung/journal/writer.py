@@ -24,8 +24,21 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from rung.core.errors import RungError
 from rung.core.files import writing
 from rung.core.logs import log
+from rung.journal.database_files import JournalError as JournalError
+from rung.journal.database_files import JournalFiles, journal_error
+from rung.journal.encryption import MASTER_KEY_VARIABLE
 from rung.journal.records import BulkInsert, FeedbackRecord, PredictionRecord, RecordEncoder, ShadowRecord
-from rung.journal.schema import FEEDBACK, FILE_NAME, FORMAT, METADATA, PREDICTIONS, SETTINGS, SHADOWS
+from rung.journal.schema import (
+    FEEDBACK,
+    FILE_NAME,
+    FORMAT,
+    MASTER_KEY_CHECK,
+    METADATA,
+    PREDICTIONS,
+    SETTINGS,
+    SHADOWS,
+    SUBJECTS,
+)
 from rung.journal.sync import WalSync
 
 # Longest wait for a lock that another process holds.
@@ -37,13 +50,6 @@ _AUTOCHECKPOINT_PAGES = 8_192
 Record = PredictionRecord | FeedbackRecord | ShadowRecord
 OnCommit = Callable[[BaseException | None], None]
 Transaction = Callable[[Connection, RecordEncoder], Any]
-
-
-class JournalError(RungError):
-    """The journal cannot be written or read now.
-
-    HTTP answers 503: nothing was acknowledged, so a retry is safe.
-    """
 
 
 class Journal:
@@ -59,15 +65,20 @@ class Journal:
         self.keep_days = keep_days
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._files = JournalFiles(self.path)
         self._engine = _create_engine(self.path)
         try:
             with self._engine.begin() as connection:
                 METADATA.create_all(connection)
                 self.encoder = RecordEncoder(_load_settings(connection), inputs)
+                _require_same_master_key(connection, self.encoder)
+                self._files.opened(connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal")
         except DatabaseError as error:
             self._engine.dispose()
-            raise _journal_error(error, self.path) from None
-        self.path.chmod(0o600)
+            raise journal_error(error, self.path) from None
+        except RungError:
+            self._engine.dispose()
+            raise
         self._queue: queue.SimpleQueue[tuple[Sequence[Record] | Transaction, OnCommit]] = queue.SimpleQueue()
         self._add_predictions = BulkInsert(PREDICTIONS, self._engine)
         self._add_feedback = BulkInsert(FEEDBACK, self._engine)
@@ -123,14 +134,14 @@ class Journal:
             with self._engine.connect() as connection:
                 return query(connection)
         except DatabaseError as error:
-            raise _journal_error(error, self.path) from None
+            raise journal_error(error, self.path) from None
 
     def probe(self) -> str:
         """Return the problem with writing, "" if there is none. After a failure it tries to write again."""
-        if self.problem:
+        if self.problem or self._files.error() is not None:
             with suppress(RungError):
                 self.execute(lambda connection, _: connection.execute(_probe_statement(connection)))
-        return self.problem
+        return self.problem or self._sync.problem
 
     def truncate_log(self) -> None:
         """Checkpoint the log and truncate it, so that no file contains the erased pages.
@@ -230,10 +241,21 @@ class Journal:
             if self._connection is None:
                 self._connection = self._engine.connect()
             with self._connection.begin():
+                if self._connection.dialect.name == "sqlite":
+                    # Take the lock of writers first: nobody erases a key between its look-up and the commit.
+                    self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+                self.encoder.refresh_keys(self._connection)
                 job(self._connection, self.encoder)
+            # After the commit: what is acknowledged is in a file that has a name.
+            replaced = self._files.error()
+            if replaced is not None:
+                self._reset_connection()
+                self.problem = replaced.problem
+                log("journal failed", logging.ERROR, problem=replaced.problem)
+                return replaced
         except OperationalError as error:
             self._reset_connection()
-            found = _journal_error(error, self.path)
+            found = journal_error(error, self.path)
             self.problem = found.problem
             log("journal failed", logging.ERROR, problem=found.problem)
             return found
@@ -295,6 +317,26 @@ def _load_settings(connection: Connection) -> dict[str, bytes]:
     return found
 
 
+def _require_same_master_key(connection: Connection, encoder: RecordEncoder) -> None:
+    """Raise RungError when the journal was written with another master key; note the key of a new journal."""
+    if encoder.cipher is None:
+        return
+    check = encoder.cipher.check
+    known = encoder.settings.get(MASTER_KEY_CHECK)
+    if known is None:
+        # A journal of version 0.1 has no such setting: its latest key tells.
+        s = SUBJECTS.c
+        latest = connection.execute(
+            select(s.id, s.wrapped_key).where(s.wrapped_key.is_not(None)).order_by(s.made_at.desc()).limit(1)
+        ).first()
+        if latest is not None:
+            encoder.cipher.unwrap(latest.wrapped_key, latest.id)
+        connection.execute(insert(SETTINGS).values(name=MASTER_KEY_CHECK, value=check))
+    elif known != check:
+        fix = f"Set {MASTER_KEY_VARIABLE} to the key that the journal was written with, or move all of journal.db* away."
+        raise RungError("the journal was written with another master key", FILE_NAME, fix)
+
+
 def _create_engine(path: Path) -> Engine:
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000})
 
@@ -307,20 +349,3 @@ def _create_engine(path: Path) -> Engine:
             connection.execute(f"PRAGMA {pragma}").close()
 
     return engine
-
-
-def _journal_error(error: DatabaseError, path: Path) -> JournalError:
-    text = str(error.orig).lower()
-    if "full" in text or "disk i/o" in text:
-        words = ("the disk is full or not writable", "Free some space; the server continues by itself.")
-    elif "locked" in text:
-        words = ("another program has locked the journal", "Let it finish; the server continues by itself.")
-    elif "readonly" in text or "unable to open" in text:
-        words = ("the journal's folder is not writable", "Fix its permissions.")
-    elif "malformed" in text or "not a database" in text:
-        words = ("the file is damaged", "Restore a backup, or move the file away: a new one is created.")
-    else:
-        words = ("the database reports an error", "See the server's log.")
-    made = JournalError(words[0], path.name, words[1])
-    made.__cause__ = error
-    return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -97,8 +98,10 @@ def _lifespan(service: Service, models: ModelRegistry, dispatcher: Dispatcher, s
             while service.journal is not None:
                 try:
                     expire_inputs(service.journal)
-                except RungError as error:
-                    log("expiry failed", problem=error.problem)
+                except Exception as error:
+                    # Whatever it is, it may be over in an hour.
+                    problem = error.problem if isinstance(error, RungError) else type(error).__name__
+                    log("expiry failed", logging.ERROR, problem=problem)
                 if stop.wait(_EXPIRE_SECONDS):
                     return
 
