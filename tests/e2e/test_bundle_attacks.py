@@ -85,6 +85,38 @@ def test_a_pickle_under_an_innocent_name(bundle):
         rung.load(bundle)
 
 
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[]", "null", "5", '{"inputs": {"text": "a"}}', '{"answer": {}}', '{"inputs": 5, "answer": {}}', '{"inputs": {"text": "a"}, "answer": 3}',
+     "[" * 100_000, "\udcff", None],
+)  # fmt: skip
+def test_broken_packed_examples(bundle, content):
+    from rung.core.files import sha256
+
+    files = json.loads((bundle / "manifest.json").read_text())["files"]
+    path = bundle / "selftest.jsonl"
+    if content is None:
+        path.unlink()
+        del files["selftest.jsonl"]
+    else:
+        path.write_bytes(content.encode("utf-8", "surrogateescape"))
+        files["selftest.jsonl"] = sha256(path)
+    edit(bundle, files=files)
+    with pytest.raises(BundleError, match="packed examples cannot be read"):
+        rung.load(bundle).selftest()
+
+
+def test_verify_says_that_packed_examples_are_broken(bundle):
+    from rung.core.files import sha256
+
+    (bundle / "selftest.jsonl").write_text("{")
+    files = json.loads((bundle / "manifest.json").read_text())["files"]
+    edit(bundle, files={**files, "selftest.jsonl": sha256(bundle / "selftest.jsonl")})
+    done = start_cli("verify", bundle)
+    assert done.returncode == 2 and "packed examples cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_an_added_file(bundle):
     (bundle / "model" / "extra.json").write_text("{}")
     refused(bundle, "is not in the manifest")

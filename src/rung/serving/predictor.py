@@ -24,6 +24,7 @@ from rung.core.types import Prediction
 
 Row = Mapping[str, Any] | str
 _CHUNK = 512
+_SELFTEST = "selftest.jsonl"
 # The content of all of them may be in memory at once.
 _MEDIA_CHUNK = 64
 _BLOCK = 16_384
@@ -247,13 +248,7 @@ class Predictor:
 
         Of answers that may vary only the shape is checked: the same keys, values of the same kinds.
         """
-        path = self.folder / "selftest.jsonl"
-        cases = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        media = BundleMedia(self.folder)
-        rows = [
-            {name: known.from_json(case["inputs"].get(name), media) for name, known in self._kinds.items()}
-            for case in cases
-        ]
+        cases, rows = self._packed_examples()
         answers = self.respond(rows, scores=True)
         # Answers that vary by design have the fields of the packed ones, and other values.
         same = _same_fields if self._is_stochastic() else _close
@@ -262,6 +257,26 @@ class Predictor:
             for i, (case, answer) in enumerate(zip(cases, answers, strict=True))
             if not same(case["answer"], answer)
         ]
+
+    def _packed_examples(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Return the packed examples as they are written, and their rows; raises BundleError when they cannot be read."""
+        media = BundleMedia(self.folder)
+        try:
+            text = (self.folder / _SELFTEST).read_text(encoding="utf-8")
+            cases = [json.loads(line) for line in text.splitlines()]
+            if not all(isinstance(case, dict) and isinstance(case["answer"], dict) for case in cases):
+                raise ValueError("an example has no answer")
+            rows = [
+                {
+                    name: known.from_json(case["inputs"].get(name), media)
+                    for name, known in self._kinds.items()
+                }
+                for case in cases
+            ]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, RungError) as error:
+            problem = f"the packed examples cannot be read: {type(error).__name__}"
+            raise BundleError(problem, f"{self.folder.name}/{_SELFTEST}", "Build the bundle again.") from None
+        return cases, rows
 
     def _is_stochastic(self) -> bool:
         families = (self.manifest.model, *self.manifest.children)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rung.core.errors import DataError, MissingExtra, RungError
 from rung.modalities.text.tokenize import token_ids
+from rung.runtime.onnx.session import open_session
 
 Float = NDArray[np.float32]
 
@@ -105,7 +106,6 @@ class OnnxEncoder:
         # The tokenizer's thread pool reads this once; by default it uses all cores.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "true" if threads > 1 else "false")
         try:
-            import onnxruntime
             from tokenizers import Tokenizer
         except ImportError as error:
             raise MissingExtra("a sentence encoder", "build", str(error.name)) from None
@@ -113,13 +113,7 @@ class OnnxEncoder:
         for name in ("model.onnx", "tokenizer.json"):
             if not (folder / name).is_file():
                 raise RungError(f"{name} is missing.", str(folder), "Export the encoder again.")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        session = onnxruntime.InferenceSession(
-            str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
-        )
+        session = open_session(folder / "model.onnx", "model.onnx")
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         tokenizer.no_padding()
         tokenizer.no_truncation()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 from pathlib import Path
 from typing import Any
 
 from rung.core.errors import MissingExtra, RungError
+from rung.runtime.onnx.external_data import require_self_contained
 
 # The size limit of one protobuf message, and so of one ONNX file without external data.
 MAX_BYTES = 2_000_000_000
@@ -19,6 +21,7 @@ class OnnxFile:
         self.path = path
         self.where = where
         self.sha256 = hashlib.sha256(content).hexdigest()
+        require_self_contained(content, where)
         self.session = _session(content, where)
 
     @classmethod
@@ -63,7 +66,17 @@ def too_large(path: Path, size: int) -> RungError:
     )
 
 
-def _session(content: bytes, where: str) -> Any:
+def open_session(path: Path, where: str) -> Any:
+    """Return a session of a file on one thread, without a copy of it in memory; raises RungError as `OnnxFile` does."""
+    with path.open("rb") as file:
+        if not path.stat().st_size:
+            raise RungError("the file is empty", where, "Export it again.")
+        # Freed, not closed: an error holds views of it.
+        require_self_contained(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), where)
+    return _session(str(path), where)
+
+
+def _session(model: bytes | str, where: str) -> Any:
     try:
         import onnxruntime
     except ImportError:
@@ -75,7 +88,7 @@ def _session(content: bytes, where: str) -> Any:
     # Errors are raised; they need not also be printed.
     options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises classes of its own, all below Exception
         reason = _reason(error)
         fix = "Open it in Python with onnxruntime, and export it again for that version."
