@@ -10,6 +10,7 @@ import rung
 from rung.core.errors import BundleError, RungError
 from rung.serving import promotion
 from rung.serving.bundle_source import find_bundle_source, read_champion
+from rung.serving.http import server
 from server_process import Client, free_port, start
 from support import run_cli, write_spec
 from waiting import LONG, wait_until
@@ -174,3 +175,43 @@ def test_two_changes_at_once_wait_for_each_other(built, other, tmp_path):
     assert sorted(map(str, results)) == sorted(
         [str(other.bundle.resolve()), "this bundle is the champion already"]
     )
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """The applications that `serve` would run, in this process."""
+    made = []
+    monkeypatch.setattr("uvicorn.run", lambda app, **_: made.append(app))
+    for name in ("log_to_stderr", "_raise_file_limit"):
+        monkeypatch.setattr(f"rung.serving.http.server.{name}", lambda: None)
+    return made
+
+
+def test_the_first_serve_writes_the_champion_down(place, built, other, served):
+    """`place` is a product with one run; a later build serves only after it is promoted, restarts included."""
+    folder, base = place.parent / "service", place.parent
+    server.serve([place], port=0, journal=False)
+    assert json.loads((folder / "champions.json").read_text()) == {"desk": "runs/desk-001/bundle"}
+    shutil.copytree(base / "runs" / "desk-001", base / "runs" / "desk-009")
+    shutil.rmtree(base / "runs" / "desk-009" / "bundle")
+    shutil.copytree(other.bundle, base / "runs" / "desk-009" / "bundle")
+    assert find_bundle_source(place).find() == base / "runs" / "desk-001" / "bundle"
+    current = promotion.current_champion(place, folder, base, "desk")
+    assert current == (base / "runs" / "desk-001" / "bundle").resolve()
+    change = promotion.promote(
+        folder, "desk", base / "runs" / "desk-009" / "bundle", current, "ann", "better"
+    )
+    assert change.previous == str(current)
+    server.serve([place], port=0, journal=False)
+    assert find_bundle_source(place).find() == (base / "runs" / "desk-009" / "bundle").resolve()
+    promotion.rollback(folder, "desk", "ann", "")
+    assert find_bundle_source(place).find() == current and len(served) == 2
+
+
+def test_a_folder_that_cannot_be_written_serves_without(place, served, monkeypatch):
+    def full(*_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("rung.serving.bundle_source.write_json", full)
+    server.serve([place], port=0, journal=False)
+    assert served and not (place.parent / "service" / "champions.json").exists()

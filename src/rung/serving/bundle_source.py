@@ -18,11 +18,12 @@ CHAMPIONS = "champions.json"
 
 @dataclass(frozen=True)
 class BundleSource:
-    """find: returns the current bundle folder. spec, base: serve section and folder of a product, else None."""
+    """find: returns the current bundle folder. spec, base, name: serve section, folder and name of a product, else None."""
 
     find: BundleLocator
     spec: ServeSpec | None = None
     base: Path | None = None
+    name: str | None = None
 
 
 def find_bundle_source(path: Path, folder: Path | None = None) -> BundleSource:
@@ -54,7 +55,7 @@ def find_bundle_source(path: Path, folder: Path | None = None) -> BundleSource:
         return first[0]
 
     find()
-    return BundleSource(find, product.serve, base)
+    return BundleSource(find, product.serve, base, product.name)
 
 
 def read_champion(folder: Path, name: str) -> Path | None:
@@ -71,11 +72,28 @@ def read_champion(folder: Path, name: str) -> Path | None:
         ) from None
 
 
+def record_first_champion(source: BundleSource, folder: Path) -> Path | None:
+    """Record what a product serves as its champion, where none is recorded; return the bundle then, else None.
+
+    A later build would otherwise serve after the next restart. folder: the service folder.
+    """
+    if source.name is None or source.base is None or read_champion(folder, source.name) is not None:
+        return None
+    bundle = source.find()
+    # Relative, so that the product's folder may be moved with its service folder.
+    _write_champion(folder, source.name, bundle.relative_to(source.base).as_posix())
+    return bundle
+
+
 def set_champion(folder: Path, name: str, bundle: Path) -> None:
     """Record a bundle as the champion of a product; running servers load it within a second."""
+    _write_champion(folder, name, str(bundle.resolve()))
+
+
+def _write_champion(folder: Path, name: str, bundle: str) -> None:
     path = folder / CHAMPIONS
     champions = read_json(path) if path.is_file() else {}
-    write_json(path, {**champions, name: str(bundle.resolve())})
+    write_json(path, {**champions, name: bundle})
 
 
 def shared_settings(sources: Sequence[BundleSource]) -> tuple[ServeSpec, Path | None]:

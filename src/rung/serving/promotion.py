@@ -89,12 +89,15 @@ def append_change(folder: Path, product: str, action: str, who: str, why: str, *
 def promote(folder: Path, name: str, bundle: Path, current: Path | None, who: str, why: str) -> Change:
     """Make a bundle the champion of a product; running servers load it within a second.
 
-    current: the bundle served now, where `champions.json` does not name one. The checks of a server are made first.
+    current: the bundle served now, where `champions.json` names none, or one relative to the product's folder. The checks
+    of a server are made first.
     Raises BundleError for a bundle that is damaged, uncertified, of another product, or fails its self-test.
     """
     manifest = _check_servable(name, bundle)
     with service_lock(folder):
-        before = read_champion(folder, name) or current
+        before = read_champion(folder, name)
+        if before is None or not before.is_absolute():
+            before = current or before
         if before is not None and before.resolve() == bundle.resolve():
             raise RungError(
                 "this bundle is the champion already", str(bundle), "`rung history` shows since when."

@@ -13,13 +13,20 @@ from typing import TYPE_CHECKING
 
 from rung.core.errors import MissingExtra, RungError
 from rung.core.logs import log, log_to_stderr
-from rung.serving.bundle_source import find_bundle_source, shared_settings
+from rung.serving import audit_log
+from rung.serving.bundle_source import (
+    BundleSource,
+    find_bundle_source,
+    record_first_champion,
+    shared_settings,
+)
 from rung.serving.http.api_keys import KeyStore
 from rung.serving.http.app import create_app
 from rung.serving.http.middleware import is_loopback
 from rung.serving.http.protocol import http_protocol
 from rung.serving.model_registry import ModelRegistry
 from rung.serving.predictor import open_bundle
+from rung.serving.promotion import service_lock
 from rung.serving.service import Service
 
 if TYPE_CHECKING:
@@ -65,6 +72,8 @@ def serve(
         service = replace(service, journal=_open_journal(place, service))
     app = create_app(predictors, uncertified, service, locators)
     log_to_stderr()
+    if place is not None:
+        _record_champions(sources, place)
     import uvicorn
 
     if keys is None or not keys.in_use():
@@ -113,6 +122,23 @@ def _open_journal(place: Path, service: Service) -> Journal:
     except ImportError:
         raise MissingExtra("the journal (else: --no-journal)", "ops", "SQLAlchemy") from None
     return Journal(place, service.limits.inputs, service.limits.keep_days)
+
+
+def _record_champions(sources: Sequence[BundleSource], place: Path) -> None:
+    """Record what products serve, where no champion is recorded: no build then changes what serves."""
+    try:
+        with service_lock(place):
+            for source in sources:
+                bundle = record_first_champion(source, place)
+                if bundle is not None:
+                    audit_log.record(place, "rung serve", "champion", source.name or "", bundle=str(bundle))
+                    log("champion recorded", model=source.name, bundle=str(bundle))
+    except (OSError, RungError) as error:
+        # A folder that nobody may write to can be served without a journal.
+        problem = error.problem if isinstance(error, RungError) else str(error.strerror)
+        log(
+            "champion not recorded: a later build may serve after a restart", logging.WARNING, problem=problem
+        )
 
 
 def _require_keys(host: str, keys: KeyStore | None, place: Path | None) -> None:
