@@ -195,9 +195,17 @@ class Model(ABC):
     @classmethod
     def require(cls) -> None:
         """Raise MissingExtra when the packages that fitting needs are not installed."""
+        missing = cls.missing_packages()
+        if missing is not None:
+            raise missing
+
+    @classmethod
+    def missing_packages(cls) -> MissingExtra | None:
+        """Return the error with the line that installs the packages of `fit`; None when they are installed."""
         for package in cls.PACKAGES:
             if importlib.util.find_spec(package) is None:
-                raise MissingExtra(f"fitting '{cls.__module__.rsplit('.', 1)[-1]}'", cls.NEEDS, package)
+                return MissingExtra(f"fitting '{cls.__module__.rsplit('.', 1)[-1]}'", cls.NEEDS, package)
+        return None
 
 
 @runtime_checkable

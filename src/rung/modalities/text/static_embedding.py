@@ -69,6 +69,11 @@ class StaticEmbedding:
         tokenizer = Tokenizer.from_str(json.dumps({**settings, "padding": None, "truncation": None}))
         return cls(np.asarray(tables[0], dtype=np.float32), tokenizer)
 
+    @property
+    def table(self) -> Float:
+        """Return the token vectors [vocabulary, width]."""
+        return self._table
+
     def encode(self, texts: Sequence[str], normalise: bool = True) -> Float:
         """Return float32 [rows, width]; rows have length 1 unless `normalise` is off.
 

@@ -1,0 +1,62 @@
+"""Real builds that choose a network from scratch, in English and in Chinese, and serve it without torch."""
+
+import json
+import random
+import subprocess
+import sys
+
+import pytest
+
+import caches
+import rung
+from rung.core.spec.product import Located, Product
+from support import write_csv
+
+# Served in a process of its own: what a server installs has no torch.
+SERVE = """
+import json, sys
+import rung
+model = rung.load(sys.argv[1])
+answers = [a.value for a in model.predict(json.load(sys.stdin))]
+print(json.dumps([answers, sorted({"torch", "sklearn", "onnx"} & set(sys.modules))]))
+"""
+
+
+def build(folder, rows, model, params, bar):
+    data = write_csv(folder / "rows.csv", ["text", "label"], rows)
+    spec = {
+        "name": "desk", "task": "text_classification", "data": {"path": str(data)},
+        "bar": {"metric": "accuracy", "at_least": bar}, "budget": {"effort": 1, "threads": 1},
+        "ladder": ["majority", {"model": model, "params": params}],
+    }  # fmt: skip
+    return rung.build(Located(Product.model_validate(spec), folder), run=folder / "run")
+
+
+def served(bundle, texts):
+    done = subprocess.run(
+        [sys.executable, "-c", SERVE, str(bundle)],
+        input=json.dumps(texts),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_network_is_chosen_exported_and_served(language, tmp_path, news_rows, wordllama):
+    if language == "en":
+        rows, params, bar = random.Random(0).sample(news_rows, 300), {"epochs": 6, "refit": False}, 0.7
+    else:
+        rows = random.Random(0).sample(caches.chinese_reviews(), 1_000)
+        params, bar = {"epochs": 6, "init": "random", "width": 64, "refit": False}, 0.58
+    found = build(tmp_path, rows, "mlp", params, bar)
+    assert found.report["cleared"] and found.report["winner"] == "mlp"
+    trial = next(t for t in found.report["trials"] if t["rung"] == "mlp")
+    assert trial["chosen"]["init"] == ("static" if language == "en" else "random")
+    texts = [text for text, _ in rows[:60]]
+    answers, heavy = served(found.bundle, texts)
+    assert heavy == []
+    assert answers == [a.value for a in rung.load(found.bundle).predict(texts)]
+    assert sum(a == label for a, (_, label) in zip(answers, rows, strict=False)) > 40
+    assert not (tmp_path / "run" / "scratch").exists()
