@@ -40,6 +40,8 @@ class LoadedModel:
         self.predictor = predictor
         self.batch_sizer = BatchSizer(max_batch_size)
         self.manifest = predictor.manifest
+        # Read once: the folder may hold another version later.
+        self.example = predictor.example()
         self.request: type[BaseModel] = request_model(predictor.manifest.name, predictor.schema, max_rows)
         self.journal_inputs = InputCodec(predictor.schema.inputs)
         self.journal_outputs = OutputSplitter(predictor.schema)

@@ -30,6 +30,8 @@ _MEDIA_CHUNK = 64
 _BLOCK = 16_384
 # Another processor may round the last bits of a neural network otherwise.
 _TOLERANCE = 1e-3
+# Longest row, as JSON, that is shown as an example.
+_MAX_EXAMPLE_CHARS = 2_000
 
 
 class Predictor:
@@ -277,6 +279,23 @@ class Predictor:
             problem = f"the packed examples cannot be read: {type(error).__name__}"
             raise BundleError(problem, f"{self.folder.name}/{_SELFTEST}", "Build the bundle again.") from None
         return cases, rows
+
+    def example(self) -> dict[str, Any] | None:
+        """Return the inputs of a row packed with the model, as a request has them; None where there is none.
+
+        Inputs that are files are left out. A row of more than 2,000 characters is passed over for a shorter one.
+        """
+        if not (self.folder / _SELFTEST).is_file():
+            return None
+        try:
+            cases, _ = self._packed_examples()
+        except BundleError:
+            return None
+        for case in cases:
+            row = {n: case["inputs"].get(n) for n, known in self._kinds.items() if not known.is_media}
+            if row and len(json.dumps(row, ensure_ascii=False)) <= _MAX_EXAMPLE_CHARS:
+                return row
+        return None
 
     def _is_stochastic(self) -> bool:
         families = (self.manifest.model, *self.manifest.children)

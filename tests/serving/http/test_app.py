@@ -94,6 +94,20 @@ def test_description_page_and_docs(client):
         assert "http://" not in page and "https://" not in page, "pages load nothing from elsewhere"
 
 
+def test_the_description_is_for_its_reader(client):
+    """The claim comes in the reader's language, a training row only to who may see one."""
+    zh = client.get("/v1/models/desk", headers={"Accept-Language": "zh-CN"}).json()
+    assert zh["claim"].startswith("置信水平 95%") and zh["max_rows"] == 1_000
+    assert (
+        set(zh["example"]) == {"text"} and client.post(URL, json={"inputs": zh["example"]}).status_code == 200
+    )
+    docs = client.get("/docs", headers={"Accept-Language": "zh-CN", "Host": "127.0.0.1:8123"}).text
+    assert '<html lang="zh-CN">' in docs and "curl 127.0.0.1:8123/v1/models/desk/predict" in docs
+    assert "响应" in docs and "Predict with" not in docs and "the correct answer" not in docs
+    odd = client.get("/docs", headers={"Host": "a'b"})
+    assert odd.status_code == 403 or "curl localhost:8000" in odd.text
+
+
 def test_a_column_name_that_is_no_python_name(built):
     from rung.core.types import Field, Schema
     from rung.serving.http.app import row_model

@@ -66,5 +66,5 @@ def test_models_are_described_with_their_form(opened, tmp_path):
         )
         docs = server.client.get("/docs").text
         assert (
-            "-F &#x27;photo=@FILE&#x27; -F &#x27;note=...&#x27;" in docs and "or <code>error</code>" in docs
+            "-F &#x27;photo=@FILE&#x27; -F &#x27;note=...&#x27;" in docs and "has <code>error</code>" in docs
         )

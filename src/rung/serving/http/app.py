@@ -20,15 +20,16 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from rung.core.errors import RungError
-from rung.core.kind import kind
 from rung.core.logs import log
 from rung.improvement.input_copies import remove_all_input_copies
 from rung.serving.dispatcher import Dispatcher
 from rung.serving.http.access import ENDPOINTS, Caller
-from rung.serving.http.docs_page import docs_page
+from rung.serving.http.docs_page import docs_page, server_address
 from rung.serving.http.feedback import JournalDisabled, add_feedback
 from rung.serving.http.middleware import PredictionCall, RequestMiddleware
+from rung.serving.http.model_info import model_info
 from rung.serving.http.openapi import build_openapi
+from rung.serving.http.playground import PAGE_HEADERS, playground_page, preferred_language
 from rung.serving.http.schemas import MAX_EXPLAINED_CHARS, MAX_EXPLAINED_ROWS, SubjectRequest, parse_body
 from rung.serving.http.schemas import row_model as row_model
 from rung.serving.metrics import CONTENT_TYPE, Gauge
@@ -162,10 +163,10 @@ def _read_routes(models: ModelRegistry, service: Service, version: str) -> list[
         return PlainTextResponse(service.metrics.text(), media_type=CONTENT_TYPE)
 
     async def list_models(request: Request) -> JSONResponse:
-        return JSONResponse({"models": [_model_info(loaded) for loaded in models.all()]})
+        return JSONResponse({"models": [_described(loaded, request, service) for loaded in models.all()]})
 
     async def describe(request: Request) -> JSONResponse:
-        return JSONResponse(_model_info(models.get(request.path_params["name"])))
+        return JSONResponse(_described(models.get(request.path_params["name"]), request, service))
 
     def prediction(request: Request) -> JSONResponse:
         from rung.journal.data_subjects import find_prediction
@@ -176,19 +177,20 @@ def _read_routes(models: ModelRegistry, service: Service, version: str) -> list[
         return JSONResponse(found)
 
     async def page(request: Request) -> HTMLResponse:
-        from rung.serving.http.playground import playground_page, preferred_language
+        return HTMLResponse(playground_page(_language(request)), headers=PAGE_HEADERS)
 
-        lang = preferred_language(request.headers.get("accept-language", ""))
-        return HTMLResponse(playground_page(lang), headers={**_PAGE_HEADERS, "Vary": "Accept-Language"})
-
-    def described() -> dict[str, Any]:
-        return build_openapi(models.all(), version, service.keys is not None and service.keys.in_use())
+    def described(lang: str = "en") -> dict[str, Any]:
+        return build_openapi(models.all(), version, service.keys is not None and service.keys.in_use(), lang)
 
     async def document(request: Request) -> JSONResponse:
         return JSONResponse(described())
 
     async def docs(request: Request) -> HTMLResponse:
-        return HTMLResponse(docs_page(described()), headers=_PAGE_HEADERS)
+        lang = _language(request)
+        address = server_address(request.url.scheme, request.headers.get("host", ""))
+        return HTMLResponse(
+            docs_page(described(lang), lang, address, service.limits.rows), headers=PAGE_HEADERS
+        )
 
     handlers = {
         "/healthz": healthz, "/readyz": readyz, "/metrics": metrics, "/v1/models": list_models,
@@ -215,7 +217,7 @@ def _write_routes(models: ModelRegistry, service: Service) -> list[Route]:
             _record_reload(service, caller, name, None, error.problem)
             raise
         _record_reload(service, caller, name, loaded, "")
-        return JSONResponse(_model_info(loaded))
+        return JSONResponse(_described(loaded, request, service))
 
     async def export(request: Request) -> JSONResponse:
         from rung.journal.data_subjects import export_subject
@@ -265,25 +267,14 @@ def _record_reload(
     service.audit(caller, "reload", name, outcome=outcome, version=version, problem=problem)
 
 
-def _model_info(loaded: LoadedModel) -> dict[str, Any]:
-    manifest = loaded.manifest
-    inputs = []
-    for field in manifest.schema.inputs:
-        known = kind(field.kind)
-        shown = {"widget": known.widget(field), "schema": known.json_schema(field)}
-        inputs.append({"name": field.name, "kind": field.kind, **shown})
-    return {
-        "name": manifest.name,
-        "version": manifest.version,
-        "task": manifest.task,
-        "rung": manifest.rung,
-        "endpoint": manifest.endpoint,
-        "certified": manifest.certified,
-        "certificate": manifest.certificate,
-        "schema": manifest.schema.as_dict(),
-        "inputs": inputs,
-        "streams": loaded.predictor.streams,
-    }
+def _described(loaded: LoadedModel, request: Request, service: Service) -> dict[str, Any]:
+    """Return the description of a model for the caller of a request, in the caller's language."""
+    caller, _ = request.scope["rung"]
+    return model_info(loaded, caller, _language(request), service.limits.rows)
+
+
+def _language(request: Request) -> str:
+    return preferred_language(request.headers.get("accept-language", ""))
 
 
 async def _http_exception(request: Request, error: Exception) -> JSONResponse:
@@ -294,9 +285,3 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
         problem, "path", "GET /v1/models lists the models; /docs shows every endpoint."
     ).as_dict()
     return JSONResponse(body, status_code=status)
-
-
-_PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src blob:; media-src blob:",
-    "Referrer-Policy": "no-referrer",
-}

@@ -31,6 +31,8 @@ from rung.serving.http.access import (
     presented_key,
 )
 from rung.serving.http.api_keys import RateLimit
+from rung.serving.http.docs_page import key_page
+from rung.serving.http.playground import PAGE_HEADERS, preferred_language
 from rung.serving.http.request_body import RequestBody
 from rung.serving.model_registry import ModelNotFound
 from rung.serving.service import HttpError, Service
@@ -98,7 +100,8 @@ class RequestMiddleware:
             scope["rung.match"] = match
             await self._serve(scope, receive, recorder, match)
         except RungError as error:
-            await _send_error(recorder, error)
+            page = _key_page(scope, match, error)
+            await (_send_error(recorder, error) if page is None else _send_page(recorder, 401, page))
         except Exception as error:
             LOGGER.error("failed", exc_info=error, extra={"facts": {"request_id": request_id}})
             fix = f"Report it with the request id {request_id}."
@@ -292,6 +295,24 @@ async def _send_error(recorder: _ResponseRecorder, error: RungError) -> None:
     else:
         status = 422
     await _send_json(recorder, status, _error_body(error), headers)
+
+
+def _key_page(scope: Scope, match: EndpointMatch | None, error: RungError) -> bytes | None:
+    """Return the page that asks a browser for the key of the documentation; None for any other request or error."""
+    if match is None or match.endpoint.path != "/docs" or getattr(error, "status", 0) != 401:
+        return None
+    headers: dict[bytes, Any] = dict(scope["headers"])
+    if b"text/html" not in headers.get(b"accept", b""):
+        return None
+    accepted = headers.get(b"accept-language", b"").decode("latin-1")
+    return key_page(preferred_language(accepted)).encode()
+
+
+async def _send_page(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    headers += [(name.lower().encode(), value.encode()) for name, value in PAGE_HEADERS.items()]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _error_body(error: RungError) -> bytes:

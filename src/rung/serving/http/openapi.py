@@ -7,8 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from rung.core.messages import say
 from rung.serving.http.access import ENDPOINTS, PUBLIC
 from rung.serving.http.response_schema import (
+    EXAMPLE_ID,
     MODEL,
     ROW_ERROR,
     TEXT,
@@ -25,18 +27,23 @@ _ERROR = {
     "required": ["problem", "where", "fix"],
     "properties": {"problem": TEXT, "where": TEXT, "fix": TEXT},
 }
+# path -> key of its summary in the catalogue of messages.
 _SUMMARIES = {
-    "/healthz": "Liveness: the server is running",
-    "/readyz": "Readiness: models are loaded and the journal is writable",
-    "/metrics": "Metrics in the Prometheus text format",
-    "/v1/models": "List the models",
-    "/v1/models/{name}": "A model's schema and certificate",
-    "/v1/models/{name}/reload": "Load a model's bundle again and replace the running one",
-    "/v1/feedback": "Send the correct answer of a prediction",
-    "/v1/predictions/{id}": "A prediction with its input and feedback",
-    "/v1/subjects/export": "Export everything the journal holds about a data subject",
-    "/v1/subjects/erase": "Erase a data subject's inputs permanently",
-}
+    "/healthz": "healthz", "/readyz": "readyz", "/metrics": "metrics", "/v1/models": "models",
+    "/v1/models/{name}": "model", "/v1/models/{name}/reload": "reload", "/v1/feedback": "feedback",
+    "/v1/predictions/{id}": "prediction", "/v1/subjects/export": "export", "/v1/subjects/erase": "erase",
+}  # fmt: skip
+# Statuses other than 200.
+_STATUS = {"/v1/feedback": "201"}
+_EXAMPLES: dict[str, dict[str, Any]] = {
+    "/healthz": {"status": "ok"},
+    "/readyz": {"status": "ready"},
+    "/v1/feedback": {
+        "id": "0192f0c4a1b2000031c9d7e05b8a4f67", "prediction": EXAMPLE_ID, "source": "user", "author": "shop",
+    },
+    "/v1/subjects/export": {"subject": "customer-17", "erased_at": None, "predictions": []},
+    "/v1/subjects/erase": {"erased_predictions": 3, "erased_at": 1793491200.0, "erased_by": "admin"},
+}  # fmt: skip
 _BODIES: dict[str, type[BaseModel]] = {
     "/v1/feedback": FeedbackRequest,
     "/v1/subjects/export": SubjectRequest,
@@ -59,8 +66,10 @@ _ERRORS = {
 }  # fmt: skip
 
 
-def build_openapi(models: Sequence[LoadedModel], version: str, keys: bool) -> dict[str, Any]:
-    """Return the document, OpenAPI 3.1."""
+def build_openapi(
+    models: Sequence[LoadedModel], version: str, keys: bool, lang: str = "en"
+) -> dict[str, Any]:
+    """Return the document, OpenAPI 3.1. lang: of the summaries."""
     schemas: dict[str, Any] = {"Error": _ERROR, "RowError": ROW_ERROR, "Model": MODEL}
     paths: dict[str, Any] = {}
     seen: set[str] = set()
@@ -70,14 +79,15 @@ def build_openapi(models: Sequence[LoadedModel], version: str, keys: bool) -> di
         seen.add(name)
         base = f"/v1/models/{name}" + ("" if first else f"/versions/{loaded.manifest.version}")
         for action, operation in _predictions(
-            loaded, "" if first else f"-{loaded.manifest.version}", schemas
+            loaded, "" if first else f"-{loaded.manifest.version}", schemas, lang
         ).items():
             paths[f"{base}/{action}"] = {"post": operation}
     for endpoint in ENDPOINTS:
         if endpoint.path not in _SUMMARIES:
             continue
         verb = endpoint.method.lower()
-        operation = _operation(_SUMMARIES[endpoint.path], f"{verb}{endpoint.path.replace('/', '_')}")
+        summary = say(f"serve.api.{_SUMMARIES[endpoint.path]}", lang)
+        operation = _operation(summary, f"{verb}{endpoint.path.replace('/', '_')}")
         if endpoint.path in _BODIES:
             schema = _component(_BODIES[endpoint.path], schemas)
             operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
@@ -85,6 +95,10 @@ def build_openapi(models: Sequence[LoadedModel], version: str, keys: bool) -> di
             operation["responses"]["200"]["content"] = {
                 "application/json": {"schema": _ANSWERS[endpoint.path]}
             }
+        if endpoint.path in _EXAMPLES:
+            answered = {"schema": {"type": "object"}, "example": _EXAMPLES[endpoint.path]}
+            status = _STATUS.get(endpoint.path, "200")
+            operation["responses"][status]["content"] = {"application/json": answered}
         names = [part[1:-1] for part in endpoint.path.split("/") if part.startswith("{")]
         if names:
             operation["parameters"] = [
@@ -101,7 +115,9 @@ def build_openapi(models: Sequence[LoadedModel], version: str, keys: bool) -> di
     return document | {"paths": paths, "components": components}
 
 
-def _predictions(loaded: LoadedModel, suffix: str, schemas: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _predictions(
+    loaded: LoadedModel, suffix: str, schemas: dict[str, Any], lang: str
+) -> dict[str, dict[str, Any]]:
     """Return the operations of one model by their action. suffix: of the names of its components."""
     name = loaded.manifest.name
     many = _component(loaded.request, schemas, suffix)
@@ -111,16 +127,20 @@ def _predictions(loaded: LoadedModel, suffix: str, schemas: dict[str, Any]) -> d
     schemas[f"{name}-stream-request{suffix}"] = {**request, "properties": {**request["properties"], **row}}
     answer, response = _reference(f"{name}-answer{suffix}"), _reference(f"{name}-response{suffix}")
     schemas[f"{name}-answer{suffix}"] = answer_schema(loaded)
-    schemas[f"{name}-response{suffix}"] = response_schema(answer)
+    manifest = loaded.manifest
+    said = {"model": name, "version": manifest.version, "certified": manifest.certified}
+    examples = [said | {"predictions": schemas[f"{name}-answer{suffix}"]["examples"]}]
+    schemas[f"{name}-response{suffix}"] = {**response_schema(answer), "examples": examples}
     answered = {"application/json": {"schema": response}}
     streamed = {"text/event-stream": {"schema": event_schema(response, _reference("Error"))}}
     found = {}
-    for action, words, body, content in (
-        ("predict", f"Predict with {name}", many, answered),
-        ("explain", f"Predict with {name} and explain", many, answered),
-        ("stream", f"Predict one row with {name} and stream the answer as server-sent events", one, streamed),
+    for action, body, content in (
+        ("predict", many, answered),
+        ("explain", many, answered),
+        ("stream", one, streamed),
     ):
-        operation = _operation(words, f"{action}_{name}{suffix.replace('-', '_', 1)}")
+        summary = say(f"serve.api.{action}", lang, name=name)
+        operation = _operation(summary, f"{action}_{name}{suffix.replace('-', '_', 1)}")
         form = form_schema(loaded.predictor.schema, one_row=action == "stream")
         taken = {"application/json": {"schema": body}, "multipart/form-data": {"schema": form}}
         operation["requestBody"] = {"required": True, "content": taken}

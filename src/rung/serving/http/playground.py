@@ -7,15 +7,24 @@ import re
 from functools import cache
 from pathlib import Path
 
-from rung.core.messages import LANGUAGES, catalogue
+from rung.core.kind import kind_names
+from rung.core.messages import LANGUAGES, catalogue, say_or
 
-_PAGE = Path(__file__).with_name("playground.html")
+_FOLDER = Path(__file__).parent
 _PREFIX = "serve.try."
 _MESSAGE_KEYS = (
-    "serve.try.title", "serve.try.key", "serve.try.open", "serve.try.model", "serve.try.ask", "serve.try.docs",
-    "serve.try.certified", "serve.try.uncertified", "serve.try.json", "serve.try.decided",
-    "serve.try.large", "serve.try.waiting", "serve.try.unreachable",
+    "serve.try.title", "serve.try.keyed", "serve.try.key", "serve.try.wrong_key", "serve.try.open", "serve.try.model",
+    "serve.try.ask", "serve.try.docs", "serve.try.certified", "serve.try.uncertified", "serve.try.json", "serve.try.decided",
+    "serve.try.large", "serve.try.waiting", "serve.try.unreachable", "serve.try.filled", "serve.try.threshold",
+    "serve.try.right", "serve.try.yes", "serve.try.no", "serve.try.correct", "serve.try.send", "serve.try.thanks",
+    "serve.try.batch", "serve.try.batch_how", "serve.try.batch_file", "serve.try.batch_ask", "serve.try.batch_missing",
+    "serve.try.batch_empty", "serve.try.batch_at", "serve.try.batch_done", "serve.try.batch_first", "serve.try.batch_save",
 )  # fmt: skip
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src blob:; media-src blob:",
+    "Referrer-Policy": "no-referrer",
+    "Vary": "Accept-Language",
+}
 
 
 def preferred_language(accept: str) -> str:
@@ -31,7 +40,12 @@ def preferred_language(accept: str) -> str:
 def playground_page(lang: str) -> str:
     """Return the page as HTML."""
     messages = catalogue(lang)
-    words = {key.removeprefix(_PREFIX): messages[key] for key in _MESSAGE_KEYS}
-    script = json.dumps(words, ensure_ascii=False).replace("<", "\\u003c")
-    page = _PAGE.read_text(encoding="utf-8")
-    return page.replace('lang="en"', f'lang="{lang}"', 1).replace("/*words*/{}", script, 1)
+    words: dict[str, object] = {key.removeprefix(_PREFIX): messages[key] for key in _MESSAGE_KEYS}
+    words["kinds"] = {name: say_or(f"kind.{name}", lang, name) for name in kind_names()}
+    data = json.dumps(words, ensure_ascii=False).replace("<", "\\u003c")
+    page, *scripts = (
+        (_FOLDER / name).read_text(encoding="utf-8")
+        for name in ("playground.html", "playground.js", "playground_batch.js")
+    )
+    page = page.replace('lang="en"', f'lang="{lang}"', 1).replace("/*words*/{}", data, 1)
+    return page.replace("/*script*/", "\n".join(scripts), 1)

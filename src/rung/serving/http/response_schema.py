@@ -17,7 +17,7 @@ _ID = {
     "pattern": "^[0-9a-f]{32}$",
     "description": "id for feedback; only if the server keeps a journal",
 }
-_EXAMPLE_ID = "0192f0c4a1b2000031c9d7e05b8a4f66"
+EXAMPLE_ID = "0192f0c4a1b2000031c9d7e05b8a4f66"
 ROW_ERROR = {
     "type": "object",
     "required": ["error"],
@@ -35,11 +35,12 @@ _REASONS = {
 }
 MODEL = {
     "type": "object",
-    "required": ["name", "version", "task", "rung", "endpoint", "certified", "schema", "inputs", "streams"],
+    "required": ["name", "version", "task", "rung", "endpoint", "certified", "schema", "inputs", "max_rows", "streams"],
     "properties": {
         **dict.fromkeys(("name", "version", "task", "rung", "endpoint"), TEXT),
         "certified": FLAG,
         "certificate": {"type": ["object", "null"]},
+        "claim": {"type": ["string", "null"], "description": "what the certificate says, in the caller's language"},
         "schema": {"type": "object"},
         "inputs": {
             "type": "array",
@@ -49,6 +50,11 @@ MODEL = {
                 "properties": {"name": TEXT, "kind": TEXT, "widget": {"type": "object"}, "schema": {"type": "object"}},
             },
         },
+        "example": {
+            "type": ["object", "null"],
+            "description": "inputs of one training row, without files; only for the roles review and admin",
+        },
+        "max_rows": {"type": "integer", "description": "most rows of one request"},
         "streams": {**FLAG, "description": "whether /stream sends pieces before the answer"},
     },
 }  # fmt: skip
@@ -69,7 +75,7 @@ def answer_schema(loaded: LoadedModel) -> dict[str, Any]:
         "type": "object",
         "required": [*required, "answered_by"],
         "properties": {**properties, "answered_by": TEXT, "reasons": _REASONS, "id": _ID},
-        "examples": [{**example, "answered_by": loaded.manifest.model, "id": _EXAMPLE_ID}],
+        "examples": [{**example, "answered_by": loaded.manifest.model, "id": EXAMPLE_ID}],
     }
 
 

@@ -1,0 +1,186 @@
+const $ = (id) => document.getElementById(id);
+for (const e of document.querySelectorAll("[data-word]")) e.textContent = words[e.dataset.word];
+document.title = words.title;
+let described = null;
+function element(tag, text, parent) { const e = document.createElement(tag); if (text !== undefined) e.textContent = text; parent.append(e); return e; }
+function button(text, parent, act) { const b = element("button", text, parent); b.type = "button"; b.addEventListener("click", act); return b; }
+function problem(text, parent) { element("p", text, parent).className = "problem"; }
+function say(word, values) { return words[word].replace(/\{(\w+)\}/g, (_, name) => values[name]); }
+// The key is held by this page only and is not stored.
+function headers() { const key = $("key").value; return key ? { Authorization: "Bearer " + key } : {}; }
+async function list() {
+  const answer = await fetch("/v1/models", { headers: headers() });
+  $("door").hidden = answer.status !== 401 && !$("key").value;
+  const body = await answer.json();
+  if (!answer.ok) { note(answer.status === 401 ? ($("key").value ? words.wrong_key : "") : body.problem + ". " + body.fix, "warn"); return; }
+  $("model").replaceChildren();
+  new Set(body.models.map((m) => m.name)).forEach((name) => { element("option", name, $("model")).value = name; });
+  describe();
+}
+function note(text, kind) { $("about").textContent = text; $("about").className = kind; }
+async function describe() {
+  const answer = await fetch("/v1/models/" + encodeURIComponent($("model").value), { headers: headers() });
+  described = await answer.json();
+  note(described.certified ? words.certified + (described.claim || "") : words.uncertified, described.certified ? "good" : "warn");
+  $("fields").replaceChildren(); $("answer").replaceChildren(); $("rows_answer").replaceChildren(); $("rows_file").value = "";
+  described.inputs.forEach((input, i) => {
+    const unit = input.widget.type !== "date" && input.widget.unit;
+    const label = element("label", input.name + (unit ? " (" + unit + ")" : ""), $("fields")); label.htmlFor = "f" + i;
+    const type = element("small", words.kinds[input.kind] || input.kind, $("fields")); type.className = "type"; type.id = "t" + i;
+    const box = (boxes[input.widget.type] || boxes.textarea)(input.widget); box.id = "f" + i; box.setAttribute("aria-describedby", type.id);
+    if (described.example) fill(box, input, described.example[input.name]);
+  });
+  $("filled").hidden = !described.example;
+  $("batch").hidden = described.streams || described.inputs.some((input) => input.widget.type === "file");
+  $("batch_how").textContent = say("batch_how", { columns: described.inputs.map((input) => input.name).join(", ") });
+}
+function fill(box, input, value) {
+  if (value === null || value === undefined || input.widget.type === "file") return;
+  box.value = input.widget.type === "json" ? JSON.stringify(value) : input.widget.type === "date" ? String(value).slice(0, 10) : String(value);
+}
+// One form element for each type of widget that a kind of input names.
+const boxes = {
+  textarea: () => element("textarea", undefined, $("fields")),
+  json: () => { const box = element("textarea", undefined, $("fields")); box.className = "code"; box.spellcheck = false; return box; },
+  text: () => element("input", undefined, $("fields")),
+  number: () => { const box = element("input", undefined, $("fields")); box.inputMode = "decimal"; return box; },
+  date: () => { const box = element("input", undefined, $("fields")); box.type = "date"; return box; },
+  select: (widget) => {
+    const box = element("select", undefined, $("fields"));
+    for (const option of ["", ...widget.options]) element("option", option, box).value = option;
+    return box;
+  },
+  file: (widget) => {
+    const box = element("input", undefined, $("fields")), shown = element("div", undefined, $("fields"));
+    box.type = "file"; box.accept = widget.accept; box.required = true; shown.className = "preview";
+    box.addEventListener("change", () => preview(box, shown, widget));
+    return box;
+  },
+};
+function preview(box, shown, widget) {
+  shown.querySelectorAll("[src]").forEach((e) => URL.revokeObjectURL(e.src));
+  shown.replaceChildren(); box.setCustomValidity("");
+  const file = box.files[0];
+  if (!file) return;
+  const megabytes = (size) => (size / 2 ** 20).toFixed(1);
+  if (file.size > widget.max_bytes) {
+    const large = say("large", { mb: megabytes(widget.max_bytes) });
+    box.setCustomValidity(large); element("p", large, shown); return;
+  }
+  const tag = { image: "img", audio: "audio", video: "video" }[file.type.split("/")[0]];
+  if (tag) {
+    const media = element(tag, undefined, shown);
+    media.src = URL.createObjectURL(file); media.alt = file.name; media.controls = tag !== "img";
+    media.addEventListener("error", () => media.remove()); // A format that this browser cannot show.
+  }
+  element("small", file.name + ", " + megabytes(file.size) + " MB", shown);
+}
+function value(input, text) {
+  if (input.widget.type === "json") return text.trim() === "" ? null : JSON.parse(text);
+  if (input.widget.type === "textarea") return text;
+  return text.trim() === "" ? null : text;
+}
+// Files are uploaded as a form; without any the request is JSON.
+function request() {
+  if (described.inputs.some((input) => input.widget.type === "file")) {
+    const form = new FormData();
+    described.inputs.forEach((input, i) => { const box = $("f" + i); form.append(input.name, input.widget.type === "file" ? box.files[0] : box.value); });
+    form.append("options.scores", "true"); form.append("options.explain", "true");
+    return { method: "POST", headers: headers(), body: form };
+  }
+  const row = {};
+  described.inputs.forEach((input, i) => { row[input.name] = value(input, $("f" + i).value); });
+  return json({ inputs: [row], scores: true, explain: true });
+}
+function json(body) { return { method: "POST", headers: { "Content-Type": "application/json", ...headers() }, body: JSON.stringify(body) }; }
+async function ask(event) {
+  event.preventDefault();
+  const out = $("answer"); out.replaceChildren();
+  let asked;
+  try { asked = request(); } catch (error) { problem(words.json + error.message, out); return; }
+  $("send").disabled = true; element("p", words.waiting, out).className = "waiting";
+  try {
+    const reply = await fetch(described.streams ? described.endpoint.replace(/predict$/, "stream") : described.endpoint, asked);
+    const answered = reply.ok && described.streams ? await read(reply, out) : await reply.json();
+    out.replaceChildren();
+    if (answered.problem) problem(answered.problem + ". " + answered.fix, out); else show(answered.predictions[0], out);
+  } catch (error) { out.replaceChildren(); problem(words.unreachable, out); }
+  $("send").disabled = false;
+}
+// Shows the pieces of a stream as they come; returns the data of its last event.
+async function read(reply, out) {
+  const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
+  out.replaceChildren(); const box = element("p", "", out); box.className = "long";
+  let rest = "", last = null;
+  for (;;) {
+    const { value: chunk, done } = await reader.read();
+    if (done) break;
+    const events = (rest + chunk).split("\n\n"); rest = events.pop();
+    for (const event of events) {
+      const [name, data] = event.split("\n").map((line) => line.slice(line.indexOf(": ") + 2));
+      last = JSON.parse(data);
+      if (name === "piece") box.append(last.text);
+    }
+  }
+  if (!last || (!last.predictions && !last.problem)) throw new Error("cut off");
+  return last;
+}
+function show(found, out) {
+  if (found.error) { problem(found.error, out); return; }
+  const scores = Object.entries(found).filter(([key]) => key.startsWith("score:")).sort((a, b) => b[1] - a[1]).slice(0, 10);
+  const main = found[described.schema.outputs[0].name];
+  if (Array.isArray(main)) { const list = element("ol", undefined, out); main.forEach((item) => element("li", typeof item === "object" ? JSON.stringify(item) : String(item), list)); }
+  else if (main !== null && typeof main === "object") element("pre", JSON.stringify(main, null, 1), out);
+  else { const box = element(String(main).length > 60 ? "p" : "h2", String(main), out); if (box.tagName === "P") box.className = "long"; }
+  for (const [key, p] of scores) {
+    const bar = element("div", undefined, out); bar.className = "bar";
+    element("span", key.slice(6), bar);
+    const track = element("span", undefined, bar); element("i", "", track).style.width = Math.max(p * 100, 0.5) + "%";
+    element("span", (p * 100).toFixed(1) + "%", bar);
+  }
+  if (scores.length && scores[0][0] !== "score:" + main) element("small", words.threshold, out);
+  const reasons = (found.reasons || []).filter((r) => r.weight > 0);
+  if (reasons.length) {
+    const line = element("p", words.decided, out); line.className = "words";
+    reasons.forEach((r) => element("b", r.text, line));
+  }
+  if (found.id) judge(found.id, main, out);
+}
+// Sends to the journal whether an answer is right, or the right one.
+function judge(id, main, out) {
+  const box = element("div", undefined, out); box.className = "verdict";
+  element("span", words.right, box); element("br", undefined, box);
+  button("\u{1F44D} " + words.yes, box, () => teach(id, main, box));
+  button("\u{1F44E} " + words.no, box, () => correct(id, main, box));
+}
+function correct(id, main, box) {
+  const output = described.schema.outputs[0], labels = output.values.filter((label) => label !== main);
+  box.replaceChildren();
+  const label = element("label", words.correct, box); label.htmlFor = "correct";
+  const field = element(labels.length ? "select" : typeof main === "string" || typeof main === "number" ? "input" : "textarea", undefined, box);
+  field.id = "correct"; for (const name of labels) element("option", name, field).value = name;
+  element("br", undefined, box);
+  button(words.send, box, () => {
+    let given = field.value;
+    if (typeof main === "number") { given = given.trim() === "" ? NaN : Number(given); if (!Number.isFinite(given)) { field.focus(); return; } }
+    else if (typeof main === "object") { try { given = JSON.parse(given); } catch { field.focus(); return; } }
+    else if (!given.trim()) { field.focus(); return; }
+    teach(id, given, box);
+  });
+  field.focus();
+}
+async function teach(id, answer, box) {
+  let said = words.unreachable, failed = true;
+  try {
+    const reply = await fetch("/v1/feedback", json({ prediction: id, answer }));
+    const found = await reply.json();
+    failed = !reply.ok; said = reply.ok ? words.thanks : found.problem + ". " + found.fix;
+  } catch (error) { /* Said below. */ }
+  box.replaceChildren();
+  if (failed) problem(said, box); else element("span", said, box);
+}
+$("model").addEventListener("change", describe);
+$("form").addEventListener("submit", ask);
+$("open").addEventListener("click", list);
+$("key").addEventListener("keydown", (event) => { if (event.key === "Enter") list(); });
+list();
