@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rung.annotation.session import LabellingSession, LabelQuery, normalize_author
-from rung.core.csv_cells import escape_formula
+from rung.core.csv_cells import escape_formula, unescape_formula
 from rung.core.errors import DataError, InputError
 from rung.core.files import write_text
 from rung.data.labels.consensus import CANNOT
@@ -51,7 +51,9 @@ def export_rows(queries: Sequence[LabelQuery], path: Path) -> None:
     text = io.StringIO()
     writer = csv.writer(text)
     names = list(queries[0].row.cells) if queries else []
-    writer.writerow([*COLUMNS, *(f"text:{name}" if name in COLUMNS else name for name in names)])
+    writer.writerow(
+        [*COLUMNS, *(f"text:{name}" if name in COLUMNS else escape_formula(name) for name in names)]
+    )
     for item in queries:
         cells = [escape_formula(item.row.cells[name]) for name in names]
         writer.writerow([escape_formula(item.row.file), item.row.row, item.row.text, "", *cells])
@@ -71,7 +73,10 @@ def import_labels(session: LabellingSession, path: Path, author: str) -> ImportR
     entries: list[Entry] = []
     blank = unchanged = 0
     for line, row in _read_rows(path):
-        text, label = (row.get("hash") or "").strip().lower(), (row.get("label") or "").strip()
+        text, label = (
+            (row.get("hash") or "").strip().lower(),
+            unescape_formula((row.get("label") or "").strip()),
+        )
         if not label:
             blank += 1
         elif text not in known:

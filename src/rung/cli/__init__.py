@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import warnings
 from importlib import import_module
@@ -11,7 +10,9 @@ from typing import TextIO
 import click
 
 from rung.cli.options import color_is_off, shared_options
+from rung.cli.terminal import echo, print_json, tolerate_encodings, visible
 from rung.core.errors import RungError, SpecError, did_you_mean
+from rung.core.files import disk_full_error
 from rung.core.spec.renamed import RenamedKeyWarning
 
 # Kept here so that `rung --help` imports no command; a test compares it with the modules.
@@ -91,6 +92,7 @@ root.params += shared_options()
 def main() -> None:
     """Run the command line. A RungError prints its problem and fix and exits 2."""
     warnings.showwarning = _show_warning
+    tolerate_encodings()
     try:
         code = root.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -106,6 +108,12 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except Exception as error:
+        full = disk_full_error(error)
+        if full is None:
+            raise
+        _print_error(full)
+        sys.exit(2)
 
 
 def _show_warning(
@@ -114,7 +122,7 @@ def _show_warning(
 ) -> None:  # fmt: skip
     """Print a notice about a spec as one sentence, any other warning as Python does."""
     if issubclass(category, RenamedKeyWarning):
-        click.echo(f"Notice: {message}", err=True)
+        echo(f"Notice: {message}", err=True)
     else:
         _show_other_warning(message, category, filename, lineno, file, line)
 
@@ -124,8 +132,8 @@ def _print_error(error: RungError) -> None:
         body: dict[str, object] = dict(error.as_dict())
         if isinstance(error, SpecError):
             body["problems"] = [vars(problem) for problem in error.problems]
-        click.echo(json.dumps({"error": body}, ensure_ascii=False))
+        print_json({"error": body}, None)
     else:
         plain = color_is_off() or "--no-color" in sys.argv
         head = "Error" if plain else click.style("Error", fg="red", bold=True)
-        click.echo(f"{head}: {error}", err=True)
+        click.echo(f"{head}: {visible(str(error))}", err=True)

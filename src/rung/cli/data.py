@@ -8,6 +8,7 @@ import click
 
 from rung.cli.options import as_json, lang, print_json
 from rung.cli.restore import restore
+from rung.cli.terminal import echo
 
 
 @click.group(epilog="\b\nExamples:\n  rung data check\n  rung data check product.yaml --labels --out findings\n  rung data correct product.yaml findings/labels.csv")  # fmt: skip
@@ -69,9 +70,9 @@ def correct(product: Path, labels: Path, accept: bool, as_json: bool) -> None:
     if as_json:
         print_json({"file": str(done.file), "rows": done.rows, "new": done.new, "named": done.named})
         return
-    click.echo(say("term.corrected", words, n=done.rows, new=done.new, file=done.file.name))
+    echo(say("term.corrected", words, n=done.rows, new=done.new, file=done.file.name))
     if not done.named:
-        click.echo(say("term.name_corrections", words, file=done.file.name))
+        echo(say("term.name_corrections", words, file=done.file.name))
 
 
 command.add_command(restore)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from rung.cli.options import as_json, console, lang, print_json
+from rung.cli.terminal import echo
 
 
 @click.command(
@@ -56,14 +57,14 @@ def command(
             print_json(line)
         else:
             reference = describe_reference(against, line["reference_rows"], words)
-            click.echo(say("drift.acknowledged", words, n=line["number"], who=acknowledge, against=reference))
+            echo(say("drift.acknowledged", words, n=line["number"], who=acknowledge, against=reference))
         return
     found = monitor.check_drift(product, folder)
     if html:
         write_text(html, render(found.report, words))
-        click.echo(say("term.wrote", words, path=html), err=True)
+        echo(say("term.wrote", words, path=html), err=True)
     if found.send_problem:
-        click.echo(say("drift.not_told", words, problem=found.send_problem), err=True)
+        echo(say("drift.not_told", words, problem=found.send_problem), err=True)
     if as_json:
         print_json(found.report)
     else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rung.cli.options import as_json, print_json
+from rung.cli.terminal import echo
 
 if TYPE_CHECKING:
     from rung.serving.http.api_keys import ApiKey
@@ -79,7 +80,7 @@ def list_(folder: Path, as_json: bool) -> None:
         state = "valid" if key.is_valid(time.time()) else "revoked" if key.revoked_at else "expired"
         made = time.strftime("%Y-%m-%d", time.localtime(key.made_at))
         limit = f"{key.per_minute}/min" if key.per_minute else ""
-        click.echo(f"{key.id}  {key.name:<20} {key.role:<8} {state:<8} {made}  {limit}".rstrip())
+        echo(f"{key.id}  {key.name:<20} {key.role:<8} {state:<8} {made}  {limit}".rstrip())
 
 
 @command.command(epilog="\b\nExamples:\n  rung keys revoke shop\n  rung keys revoke shop --json")
@@ -96,7 +97,7 @@ def revoke(name: str, folder: Path, as_json: bool) -> None:
     if as_json:
         print_json({"id": key.id, "name": key.name, "revoked_at": key.revoked_at})
     else:
-        click.echo(f"{key.name} ({key.id}) is revoked.")
+        echo(f"{key.name} ({key.id}) is revoked.")
 
 
 @command.command(epilog="\b\nExamples:\n  rung keys rotate shop\n  rung keys rotate shop --overlap 24")
@@ -124,12 +125,12 @@ def master(as_json: bool) -> None:
     if as_json:
         print_json({"master_key": key})
     else:
-        click.echo(key)
+        echo(key)
 
 
 def _print_token(key: ApiKey, token: str, as_json: bool) -> None:
     if as_json:
         print_json({"id": key.id, "name": key.name, "role": key.role, "key": token})
     else:
-        click.echo(token)
-        click.echo(f"API key of {key.name} ({key.role}). It is not stored: save it now.", err=True)
+        echo(token)
+        echo(f"API key of {key.name} ({key.role}). It is not stored: save it now.", err=True)

@@ -9,6 +9,7 @@ from dataclasses import asdict
 import click
 
 from rung.cli.options import as_json, print_json
+from rung.cli.terminal import echo
 
 
 @click.group(
@@ -42,7 +43,7 @@ def serve_command(port: int, threads: int, parallel: int, context: int, weights:
     if as_json:
         print_json({"base": server.base, "model": server.model})
     else:
-        click.echo(f"{server.model} answers at {server.base}. Stop it with Ctrl+C.")
+        echo(f"{server.model} answers at {server.base}. Stop it with Ctrl+C.")
     with suppress(KeyboardInterrupt):
         threading.Event().wait()
 
@@ -78,12 +79,10 @@ def probe_command(
     if as_json:
         print_json({**asdict(found), "stored": str(path), "warning": warning})
         return
-    click.echo(
-        f"{found.model} at {at.host}, answers as '{found.answered_as}'; asking cost {found.usd:.6f} USD."
-    )
+    echo(f"{found.model} at {at.host}, answers as '{found.answered_as}'; asking cost {found.usd:.6f} USD.")
     for finding in found.findings:
-        click.echo(f"  {finding.name:<13} {finding.verdict:<8} {finding.detail}")
+        echo(f"  {finding.name:<13} {finding.verdict:<8} {finding.detail}")
     if found.answered_as != model:
-        click.echo("The name in the answers is another: pin the version that it names.")
+        echo("The name in the answers is another: pin the version that it names.")
     if warning:
-        click.echo(warning)
+        echo(warning)

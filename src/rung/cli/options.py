@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from rung.cli.terminal import print_json as print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,16 +50,11 @@ def color_is_off() -> bool:
 
 def console(stderr: bool = False, quiet: bool = False) -> Console:
     """Return a console that respects --no-color; when piped it prints plain lines without wrapping."""
-    from rich.console import Console
+    from rung.cli.visible_console import VisibleConsole
 
-    screen = Console(stderr=stderr, quiet=quiet, highlight=False, no_color=color_is_off() or None)
+    screen = VisibleConsole(stderr=stderr, quiet=quiet, highlight=False, no_color=color_is_off() or None)
     screen.soft_wrap = not screen.is_terminal
     return screen
-
-
-def print_json(value: Any) -> None:
-    """Print one JSON document."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=1, default=str))
 
 
 def user_name() -> str:

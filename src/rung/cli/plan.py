@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from rung.cli.options import as_json, console, lang, print_json
+from rung.cli.terminal import echo
 
 
 @click.command(
@@ -85,7 +86,7 @@ def command(
     write_text(target.with_name("plan.html"), render_plan(found, words))
     write_json(target.with_name("plan.json"), found)
     if any(without_secrets(path) != path for path in data):
-        click.echo(
+        echo(
             f"The password was not written to the file. Before you build, run: export {PASSWORD}=...",
             err=True,
         )

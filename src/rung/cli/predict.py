@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
 from collections import deque
@@ -10,11 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
 from rung.cli.options import print_json
+from rung.cli.terminal import VisibleStream, echo, to_json
+from rung.core.csv_cells import FORMULA_PREFIXES, escape_formula
 
 if TYPE_CHECKING:
     from rung.data.sources.media_files import NamedMedia
@@ -73,7 +76,7 @@ def command(
         raise click.UsageError("--stream requires --text.")
     model = open_bundle(bundle)
     if not model.manifest.certified:
-        click.echo("Warning: this bundle is not certified; its quality is not proven.", err=True)
+        echo("Warning: this bundle is not certified; its quality is not proven.", err=True)
     if text is not None and stream:
         _stream_text(model, text, options["scores"], as_json)
     elif text is not None:
@@ -88,7 +91,7 @@ def command(
         if as_json and output is not None:
             print_json({"file": str(output), "rows": rows, "errors": failed})
         else:
-            click.echo(f"{rows:,} rows predicted, {failed:,} with an error.", err=True)
+            echo(f"{rows:,} rows predicted, {failed:,} with an error.", err=True)
 
 
 def _predict_text(model: Predictor, text: str, scores: bool, as_json: bool) -> None:
@@ -104,13 +107,13 @@ def _predict_text(model: Predictor, text: str, scores: bool, as_json: bool) -> N
         return
     first = model.schema.outputs[0].name
     probability = answer.get("probability")
-    click.echo(f"{answer[first]}" + (f"  {probability:.4f}" if probability is not None else ""))
+    echo(f"{answer[first]}" + (f"  {probability:.4f}" if probability is not None else ""))
     if scores:
         for key, value in answer.items():
             if key.startswith("score:"):
-                click.echo(f"  {key.removeprefix('score:')}  {value:.4f}")
+                echo(f"  {key.removeprefix('score:')}  {value:.4f}")
     if reasons:
-        click.echo("because of: " + ", ".join(f"{r.text} ({r.weight:+.2f})" for r in reasons))
+        echo("because of: " + ", ".join(f"{r.text} ({r.weight:+.2f})" for r in reasons))
 
 
 def _stream_text(model: Predictor, text: str, scores: bool, as_json: bool) -> None:
@@ -123,11 +126,11 @@ def _stream_text(model: Predictor, text: str, scores: bool, as_json: bool) -> No
             answer = model.to_response(piece, scores, answered_by=True)
         else:
             pieces += 1
-            click.echo(json.dumps({"piece": piece}, ensure_ascii=False) if as_json else piece, nl=as_json)
+            echo(to_json({"piece": piece}) if as_json else piece, nl=as_json)
     if as_json:
-        click.echo(json.dumps(answer, ensure_ascii=False))
+        print_json(answer, None)
     else:
-        click.echo("" if pieces else answer[model.schema.outputs[0].name])
+        echo("" if pieces else answer[model.schema.outputs[0].name])
 
 
 @dataclass(frozen=True)
@@ -227,16 +230,32 @@ def _cell(value: Any) -> Any:
 
 def _csv_writer(file: TextIO, header: list[str]) -> Any:
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(header)
-    return writer.writerow
+
+    def write(cells: list[Any]) -> None:
+        # Labels and inputs are of others: a spreadsheet that opens the file would run formulas in them.
+        shown = [
+            escape_formula(c) if isinstance(c, str) and c.startswith(FORMULA_PREFIXES) else c for c in cells
+        ]
+        if any(isinstance(c, str) and "\r" in c for c in shown):
+            # Before Python 3.13 a carriage return is quoted only where it ends lines.
+            line = io.StringIO(newline="")
+            csv.writer(line, lineterminator="\r\n").writerow(shown)
+            file.write(line.getvalue()[:-2] + "\n")
+        else:
+            writer.writerow(shown)
+
+    write(header)
+    return write
 
 
 def _json_writer(file: TextIO, header: list[str], skip: set[str]) -> Any:
     """Return a writer of JSON lines that leaves out empty result columns: the error, or the prediction."""
+    printed = file is sys.stdout or isinstance(file, VisibleStream)
+    encode = to_json if printed else json.JSONEncoder(ensure_ascii=False).encode
 
     def write(cells: list[Any]) -> None:
         line = {k: v for k, v in zip(header, cells, strict=True) if v != "" or k not in skip}
-        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        file.write(encode(line) + "\n")
 
     return write
 
@@ -254,13 +273,33 @@ def _is_jsonl(output: Path | None) -> bool:
     return output is not None and output.suffix.lower() in {".jsonl", ".ndjson"}
 
 
+def _standard_output() -> Iterator[TextIO]:
+    """Yield standard output for rows: visible on a terminal. Raises InputError for what its encoding cannot write."""
+    from rung.core.errors import InputError
+
+    stream, strict = sys.stdout, getattr(sys.stdout, "reconfigure", lambda **_: None)
+    before = stream.errors
+    strict(errors="strict")
+    try:
+        yield cast("TextIO", VisibleStream(stream)) if stream.isatty() else stream
+        stream.flush()
+    except UnicodeEncodeError as error:
+        shown = error.object[error.start : error.start + 1]
+        problem = f"the encoding {error.encoding} of the output cannot write '{shown}'"
+        raise InputError(
+            problem, "standard output", "Write to a file with -o, or set PYTHONIOENCODING=utf-8."
+        ) from None
+    finally:
+        strict(errors=before or "strict")
+
+
 @contextmanager
 def _open_output(output: Path | None) -> Iterator[TextIO]:
     """Yield the output file; it appears under its name only when it is complete."""
     from rung.core.files import writing
 
     if output is None:
-        yield sys.stdout
+        yield from _standard_output()
         return
     temporary = output.with_name(output.name + ".tmp")
     with writing(output.parent):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from rung.cli.options import as_json, lang, print_json
+from rung.cli.terminal import echo
 
 if TYPE_CHECKING:
     from rung.data.prepare.restore import Restored
@@ -67,7 +68,7 @@ def restore(
     if as_json:
         print_json({"file": str(output), **counts})
         return
-    click.echo(say("term.restored", words, n=counts.total(), found=counts["found"]), err=True)
+    echo(say("term.restored", words, n=counts.total(), found=counts["found"]), err=True)
 
 
 def _write(rows: Iterable[Restored], columns: Sequence[str], file: TextIO, bare: bool) -> Counter[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from rung.cli.options import as_json, lang, print_json
+from rung.cli.terminal import echo
 
 # Poll interval for the event log, which another process writes.
 _POLL_SECONDS = 0.3
@@ -46,7 +47,7 @@ def command(run: Path | None, watch: bool, html: Path | None, as_json: bool) -> 
     report = read_json(path)
     if html:
         write_text(html, render(report, words))
-        click.echo(say("term.wrote", words, path=html), err=True)
+        echo(say("term.wrote", words, path=html), err=True)
     if as_json:
         print_json(report)
     else:
@@ -64,7 +65,7 @@ def _watch(folder: Path, words: str, quiet: bool) -> None:
     if not log.is_file():
         raise RunError("there is no run here to watch", str(folder), "Start one: rung build product.yaml")
     if not quiet:
-        click.echo(say("term.waiting", words, folder=folder), err=True)
+        echo(say("term.waiting", words, folder=folder), err=True)
     with Progress(words, quiet) as progress, log.open(encoding="utf-8") as lines:
         while True:
             alive = is_building(folder)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from rung.cli.options import as_json, console, lang, print_json
+from rung.cli.terminal import echo
 
 
 @click.command(
@@ -36,7 +37,7 @@ def command(product: Path, folder: Path | None, html: Path | None, as_json: bool
     report = business_value(product, folder)
     if html:
         write_text(html, render(report, monthly_cost, words))
-        click.echo(say("term.wrote", words, path=html), err=True)
+        echo(say("term.wrote", words, path=html), err=True)
     if as_json:
         print_json(report)
         return

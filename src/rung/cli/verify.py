@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from rung.cli.options import as_json, print_json
+from rung.cli.terminal import echo
 
 
 @click.command(epilog="\b\nExamples:\n  rung verify runs/news-001/bundle\n  rung verify bundle --json")
@@ -40,6 +41,4 @@ def command(bundle: Path, as_json: bool) -> None:
         print_json({"ok": True, **facts})
         return
     proof = f"certified: {manifest.certificate['claim']}" if manifest.certificate else "not certified"
-    click.echo(
-        f"ok: {manifest.name} {manifest.version}, {len(manifest.files)} files, self-test passed\n{proof}"
-    )
+    echo(f"ok: {manifest.name} {manifest.version}, {len(manifest.files)} files, self-test passed\n{proof}")

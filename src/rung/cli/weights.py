@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rung.cli.options import as_json, console, print_json
+from rung.cli.terminal import echo
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -36,7 +37,7 @@ def list_command(as_json: bool) -> None:
         return
     for item in found:
         state = "fetched" if item.folder else "not fetched"
-        click.echo(f"{item.name:<12} {item.size_mb:>7.1f} MB  {item.licence:<12} {state:<12} {item.summary}")
+        echo(f"{item.name:<12} {item.size_mb:>7.1f} MB  {item.licence:<12} {state:<12} {item.summary}")
 
 
 @command.command(
@@ -54,7 +55,7 @@ def fetch_command(names: tuple[str, ...], as_json: bool) -> None:
     folders = {}
     for name in names:
         if not as_json:
-            click.echo(f"{name}: licence {licences.get(name, 'see its page')}", err=True)
+            echo(f"{name}: licence {licences.get(name, 'see its page')}", err=True)
         screen = console(stderr=True)
         with Progress(console=screen, transient=True, disable=as_json or not screen.is_terminal) as bar:
             task = bar.add_task(name, total=1.0)
@@ -63,7 +64,7 @@ def fetch_command(names: tuple[str, ...], as_json: bool) -> None:
         print_json({name: str(folder) for name, folder in folders.items()})
     else:
         for name, folder in folders.items():
-            click.echo(f"{name}: {folder}")
+            echo(f"{name}: {folder}")
 
 
 def _update_bar(bar: Progress, task: TaskID, message: str, done: float) -> None:
@@ -84,4 +85,4 @@ def remove_command(names: tuple[str, ...], as_json: bool) -> None:
         print_json({"freed_mb": freed})
     else:
         for name, size in freed.items():
-            click.echo(f"{name}: {size:.1f} MB freed")
+            echo(f"{name}: {size:.1f} MB freed")

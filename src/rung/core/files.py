@@ -73,9 +73,43 @@ def writing(place: Path) -> Iterator[None]:
         }
         ours = error.errno in {errno.ENOENT, errno.ENOTDIR} and place.is_dir()
         if error.errno not in reasons or ours:
-            raise
+            full = disk_full_error(error, place)
+            if full is None:
+                raise
+            raise full from error
         problem, fix = reasons[error.errno]
         raise RunError(problem, str(place), fix) from error
+    except RunError:
+        raise
+    except Exception as error:  # Of a library that writes by itself.
+        full = disk_full_error(error, place)
+        if full is None:
+            raise
+        raise full from error
+
+
+def disk_full_error(error: BaseException, place: Path | None = None) -> RunError | None:
+    """Return an error in words where the reason of an error is a full disk, however a library wrapped it; else None."""
+    seen: set[int] = set()
+    found: BaseException | None = error
+    while found is not None and id(found) not in seen:
+        seen.add(id(found))
+        number = found.errno if isinstance(found, OSError) else None
+        text = str(found)
+        if (
+            number == errno.ENOSPC
+            or "No space left on device" in text
+            or "not enough free space" in text.lower()
+        ):
+            problem = "the disk is full"
+        elif number == errno.EDQUOT or "Disk quota exceeded" in text:
+            problem = "the disk quota is used up"
+        else:
+            found = found.__cause__ or found.__context__
+            continue
+        fix = "Free some space and run the same command: it goes on where it stopped."
+        return RunError(problem, str(place or getattr(found, "filename", None) or ""), fix)
+    return None
 
 
 def _sync_folder(folder: Path) -> None:

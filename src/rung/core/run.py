@@ -130,8 +130,13 @@ def open_run(
     else:
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / "product.yaml", spec_text)
-        write_json(owner, {"product": name, "fingerprint": fingerprint, "format": FORMAT})
+        # Another build may begin here at the same moment.
+        with Run(folder).building():
+            if not owner.is_file():
+                write_text(folder / "product.yaml", spec_text)
+                write_json(owner, {"product": name, "fingerprint": fingerprint, "format": FORMAT})
+                return Run(folder, listener)
+        return open_run(folder, name, fingerprint, spec_text, listener)
     return Run(folder, listener)
 
 
@@ -144,7 +149,8 @@ def _format(owner: dict[str, Any]) -> int:
 def _holds_others(folder: Path) -> bool:
     """Return whether anything but the first files of a run that was killed at once lies there."""
     return any(
-        path.name not in {"product.yaml", "product.yaml.tmp", "run.json.tmp"} for path in folder.iterdir()
+        path.name not in {"product.yaml", "product.yaml.tmp", "run.json.tmp", "building.lock"}
+        for path in folder.iterdir()
     )
 
 

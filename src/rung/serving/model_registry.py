@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from rung.core.errors import BundleError, RungError, did_you_mean
 from rung.core.logs import log
+from rung.core.names import looks
 from rung.journal.derived import OutputSplitter
 from rung.journal.media import InputCodec
 from rung.serving.batching import BatchSizer
@@ -74,6 +75,14 @@ class ModelRegistry:
             if any(loaded.manifest.version == version for loaded in self._models.get(name, [])):
                 raise BundleError(
                     f"two bundles are version {version} of '{name}'", name, "Serve one of them."
+                )
+            alike = next(
+                (other for other in self._models if other != name and looks(other) == looks(name)), None
+            )
+            if alike is not None:
+                problem = f"the names '{alike}' and '{name}' look alike"
+                raise BundleError(
+                    problem, name, "Serve them with two servers, or rename one and build it again."
                 )
             self._require_certified(predictor)
             self._models.setdefault(name, []).append(LoadedModel(predictor, max_rows, max_batch_size))

@@ -91,11 +91,12 @@ def rows_to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = list(rows[0])
-    writer.writerow(names)
-    # `label`, `suggested` and `hash` are read back unchanged by `rung data correct`.
-    free = {"text", "excerpt", "note"}
+    writer.writerow(map(escape_formula, names))
+    # `rung data correct` takes the quote away again.
     for row in rows:
-        writer.writerow([escape_formula(row[name]) if name in free else row[name] for name in names])
+        writer.writerow(
+            [escape_formula(cell) if isinstance(cell := row[name], str) else cell for name in names]
+        )
     return "\ufeff" + text.getvalue()
 
 

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from rung.core.errors import Problem, SpecError
+from rung.core.names import problem_of_name
 from rung.core.spec.budget import Budget, Costs, Limits
 from rung.core.spec.cleaning import PrivacySpec, Steps
 from rung.core.spec.data import CertifySpec, DataSpec, Section, as_tuple
@@ -137,6 +138,13 @@ class Product(Section):
     value: ValueSpec | None = Field(default=None, description="value of predictions, for `rung value`")
     improve: ImproveSpec = ImproveSpec()
     joined: JoinedSpec | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _require_plain_name(cls, value: str) -> str:
+        if problem := problem_of_name(value):
+            raise ValueError(problem)
+        return value
 
     @field_validator("ladder", mode="before")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -13,6 +14,11 @@ Key = tuple[str | int, ...]
 MAX_CHARS = 200_000
 _MAX_VALUES = 10_000
 _MAX_DEPTH = 30
+_NUMBER_TAGS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
+# Without hexadecimal, octal, binary and base 60. `.inf` and `.nan` are refused where they do not belong.
+_PLAIN_NUMBER = re.compile(
+    r"[-+]?(?:(?:0|[1-9][0-9_]*)(?:\.[0-9_]*)?|\.[0-9_]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF|nan|NaN|NAN)"
+)
 
 
 def read_yaml(text: str, where: str) -> tuple[dict[str, Any], dict[Key, int], list[Problem]]:
@@ -88,3 +94,17 @@ def _collect_lines(node: yaml.Node, key: Key, lines: dict[Key, int], problems: l
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             _collect_lines(value, (*key, index), lines, problems)
+    elif (
+        isinstance(node, yaml.ScalarNode)
+        and node.tag in _NUMBER_TAGS
+        and not _PLAIN_NUMBER.fullmatch(node.value)
+    ):
+        problems.append(_unusual_number(node, key))
+
+
+def _unusual_number(node: yaml.ScalarNode, key: Key) -> Problem:
+    """Return the problem of a number that YAML reads as another one than people do: 0x10, 010, 1:30."""
+    value = yaml.safe_load(node.value)
+    problem = f"'{node.value}' is {value} to YAML, and may be meant otherwise."
+    fix = f"Write {value}, or put it in quotes if it is text."
+    return Problem(node.start_mark.line + 1, ".".join(map(str, key)), problem, fix)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rung.core.csv_cells import escape_formula, unescape_formula
 from rung.core.errors import DataError
 from rung.core.files import write_text
 from rung.core.task import Task
@@ -102,7 +103,8 @@ def write_corrections(path: Path, rows: Sequence[Correction]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([item.file, item.row, item.hash, item.label, item.correct] for item in rows)
+    cells = ([item.file, item.row, item.hash, item.label, item.correct] for item in rows)
+    writer.writerows([escape_formula(cell) for cell in line] for line in cells)
     write_text(path, text.getvalue())
 
 
@@ -126,4 +128,4 @@ def _rows(path: Path) -> list[dict[str, str]]:
     if missing:
         fix = "Keep the columns as `rung data check --labels --out` wrote them; fill in `correct`."
         raise DataError(f"there is no column '{missing[0]}'", path.name, fix)
-    return [{name: str(cell or "").strip() for name, cell in row.items() if name} for row in rows]
+    return [{n: unescape_formula(str(cell or "").strip()) for n, cell in row.items() if n} for row in rows]
