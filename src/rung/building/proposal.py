@@ -105,13 +105,14 @@ budget:
         return "".join(f"  {key}: {_quoted(value)}\n" for key, value in given.items())
 
     def _role(self, key: str, example: str, meaning: str) -> str:
-        """Return the line of group or time: as the user gave it, else a suggestion behind a `#`."""
+        """Return the line of group or time: as the user gave it, else a suggestion, behind a `#` unless the rows demand it."""
         if self.data.get(key):
             return f"  {key}: {_quoted(self.data[key])}   # {_CHOSEN}"
         role = self.roles.get(key)
         if role is None:
             return f"  # {key}: {example}   # {meaning}"
-        return f"  # {key}: {_quoted(role.column)}   # it {_comment(role.reason)}"
+        mark = "" if role.decided else "# "
+        return f"  {mark}{key}: {_quoted(role.column)}   # it {_comment(role.reason)}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the proposal as plan.json and `--json` hold it."""

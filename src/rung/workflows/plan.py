@@ -18,6 +18,7 @@ from rung.core.spec.source_names import masked, short_name, stem
 from rung.core.task import Task
 from rung.data.prepare.near_media import media_fields
 from rung.data.profile.columns import profile
+from rung.data.profile.family_column import family_column
 from rung.data.profile.roles import suggest_group, suggest_time, with_roles
 from rung.data.profile.summary import survey
 from rung.data.readers import readers
@@ -70,6 +71,8 @@ def plan(
     rungs = ladder(product, kind.floor, size, load_prices(), context)
     free = [c for c in columns if c.name not in {*guess.inputs, guess.target}]
     roles = {"group": suggest_group(free), "time": suggest_time(free)}
+    if not given.get("group"):
+        roles["group"] = family_column(source, guess, by_name, labelled) or roles["group"]
     suggested = {key: role for key, role in roles.items() if role and not given.get(key)}
     media = [field.name for field in media_fields(kind.schema(guess.inputs, []).inputs)]
     seen = survey(source, guess.inputs, guess.target, kind, _PLAN_ROWS, max(rows // _MEDIA_OPENED, 1))

@@ -22,10 +22,11 @@ _LEAST_REPEATS = 1.5
 
 @dataclass(frozen=True)
 class Role:
-    """A column and why it may have a role."""
+    """A column and why it may have a role. decided: the rows show that it needs the role."""
 
     column: str
     reason: str
+    decided: bool = False
 
 
 def with_roles(
