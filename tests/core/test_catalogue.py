@@ -2,6 +2,7 @@
 
 import re
 import string
+import tomllib
 
 import pytest
 
@@ -20,6 +21,11 @@ def names(message):
     return {name for form in forms(message) for _, name, _, _ in string.Formatter().parse(form) if name}
 
 
+def our_models():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return set(project["entry-points"]["rung.models"])
+
+
 def test_both_languages_have_the_same_keys_and_placeholders():
     en, zh = catalogue("en"), catalogue("zh")
     assert set(en) == set(zh)
@@ -35,6 +41,7 @@ def test_no_key_is_unused():
     begun = set(re.findall(r"""f["']([a-z_]+(?:\.[a-z_]+)*\.)\{""", text))
     ended = set(re.findall(r"""f["']\{[a-z_]+\}(\.[a-z_]+)["']""", text))
     words = set(kinds()) | set(re.findall(r"""["']([a-z_0-9]+)["']""", text))
+    words |= our_models()
     for key in catalogue("en"):
         if key in literal or key.endswith(tuple(ended)):
             continue
@@ -46,6 +53,11 @@ def test_no_key_is_unused():
             or end.split("_")[-1] in {*words, "eu", "cn"}
             or start in {"status", "reason", "mending"}
         ), key
+
+
+def test_every_model_of_ours_is_described_in_words():
+    named = {key.removeprefix("family.") for key in catalogue("en") if key.startswith("family.")}
+    assert named == our_models()
 
 
 def test_chinese_is_chinese():

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from rung.core.model import Cost, DataFacts, FitContext, Model, Reason, answers_from
 from rung.core.types import Columns, Examples, Prediction, Schema
+from rung.modalities.text.ideographs import Weighted, join_ideographs
 from rung.modalities.text.ngrams import join_fields, normalize_text, occurrences, word_spans
 from rung.modalities.text.tfidf import TfidfBlock, dump_blocks, find_columns, load_blocks, transform
 from rung.runtime.linear.head import LinearHead
@@ -147,9 +148,9 @@ class TfidfLinear(Model):
                 by_char[covered] += share * contributions[column + offset] / counts[column]
             offset += len(block.buckets)
         total: dict[str, float] = {}
-        for start, end in _pieces(normalized, by_char):
+        for start, end, weight in _pieces(normalized, by_char):
             piece = normalized[start:end]
-            total[piece] = total.get(piece, 0.0) + float(by_char[start + 1 : end + 1].sum())
+            total[piece] = total.get(piece, 0.0) + weight
         strongest = sorted(total.items(), key=lambda item: (-abs(item[1]), item[0]))[:most]
         return [Reason(piece, round(weight, 4)) for piece, weight in strongest if weight]
 
@@ -174,32 +175,14 @@ class TfidfLinear(Model):
         return Cost(fit, answer * 1000, 60 + 2 * size, size)
 
 
-def _pieces(text: str, by_char: npt.NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Return the spans to show: words, punctuation, and runs of up to four ideographs with weights of the
-    same sign.
-    """
+def _pieces(text: str, by_char: npt.NDArray[np.float64]) -> list[Weighted]:
+    """Return the spans to show with their weights: words, punctuation, and runs of ideographs."""
     words = word_spans(text)
     inside = np.zeros(len(text), dtype=bool)
     for start, end in words:
         inside[start:end] = True
     marks = [(i, i + 1) for i in np.flatnonzero(~inside).tolist() if text[i] != " "]
-    pieces: list[tuple[int, int]] = []
-    for start, end in sorted(words + marks):
-        joins = (
-            pieces
-            and end - start == 1
-            and pieces[-1][1] == start
-            and start - pieces[-1][0] < 4
-            and _is_ideograph(text[start])
-            and _is_ideograph(text[start - 1])
-            and by_char[start + 1] * by_char[start] > 0
-        )
-        if joins:
-            pieces[-1] = (pieces[-1][0], end)
-        else:
-            pieces.append((start, end))
-    return pieces
-
-
-def _is_ideograph(char: str) -> bool:
-    return "\u3040" <= char <= "\u9fff" or char >= "\U00020000"
+    weighted = [
+        (start, end, float(by_char[start + 1 : end + 1].sum())) for start, end in sorted(words + marks)
+    ]
+    return join_ideographs(text, weighted)

@@ -46,7 +46,8 @@ def pareto_chart(
 ) -> str:
     """Return a scatter plot of score against price, on a logarithmic axis, with the Pareto front as a line.
 
-    points: name, price, score, low and high of the score, won, floor. bar: the required level, drawn dashed.
+    points: name, price, score, low and high of the score, won, proven (certified), floor. bar: the required level,
+    drawn dashed.
     """
     prices = [max(p["price"], 1e-12) for p in points]
     x = _Scale(10 ** math.floor(math.log10(min(prices))), 10 ** (math.floor(math.log10(max(prices))) + 1),
@@ -71,7 +72,13 @@ def pareto_chart(
         inside = y.low <= p["score"] <= y.high
         if inside:
             parts.append(_line("span", at, y(p["low"]), at, y(p["high"])))
-        kind = "won" if p["won"] else "" if p in best and inside else "beaten"
+        kind = (
+            ("won" if p.get("proven", True) else "unproven")
+            if p["won"]
+            else ""
+            if p in best and inside
+            else "beaten"
+        )
         parts.append(f'<circle class="dot {kind}" cx="{at}" cy="{top}" r="{6.5 if p["won"] else 5}"/>')
         name = p["name"] if inside else f"{p['name']} {'↓' if p['score'] < y.low else '↑'} {p['score']:.2f}"
         parts.append(_point_label(name, at, top, taken, strong=p["won"]))
@@ -114,15 +121,16 @@ def _point_label(
 
 
 def line_chart(points: Sequence[tuple[float, float]], labels: ChartLabels, bar: float | None) -> str:
-    """Return points (rows, value) joined by a line, such as a learning curve.
+    """Return points (rows or a share, value) joined by a line, such as a learning curve.
 
     bar: the required level, drawn dashed.
     """
     rows = [x for x, _ in points]
     x = _Scale(0, _round_up(max(rows)), _LEFT, _WIDTH - _RIGHT)
     y = _score_scale([v for _, v in points] + ([] if bar is None else [bar]))
-    ticks = [(v, f"{v:,.0f}") for v in _round_ticks(0, x.high, 4)]
-    parts = [_axes(x, y, labels, ticks)]
+    ticks = _round_ticks(0, x.high, 4)
+    named = [(v, f"{v * 100:.0f}%" if x.high <= 1 else name) for v, name in _named(ticks)]
+    parts = [_axes(x, y, labels, named)]
     if bar is not None:
         parts.append(_line("bar", _LEFT, y(bar), _WIDTH - _RIGHT, y(bar)))
     parts.append('<polyline class="line" points="' + " ".join(f"{x(a)},{y(b)}" for a, b in points) + '"/>')
@@ -299,8 +307,7 @@ def _axes(
     """Return the grid, ticks and names of both axes."""
     floor = _HEIGHT - _BOTTOM
     parts = []
-    digits = 0 if y.high - y.low > 2 else 2 if y.high - y.low > 0.045 else 3
-    for value, name in ticks_y or [(v, f"{v:.{digits}f}") for v in _round_ticks(y.low, y.high, 4)]:
+    for value, name in ticks_y or _named(_round_ticks(y.low, y.high, 4)):
         parts.append(_line("grid", _LEFT, y(value), _WIDTH - _RIGHT, y(value)))
         parts.append(f'<text class="dim end" x="{_LEFT - 6}" y="{y(value) + 4:.1f}">{name}</text>')
     for value, name in ticks:
@@ -328,6 +335,12 @@ def _round_ticks(low: float, high: float, parts: int) -> list[float]:
     step = min((s * size for s in (1, 2, 2.5, 5, 10)), key=lambda s: abs(s - raw))
     first = math.ceil(low / step - 1e-9)
     return [round(i * step, 10) for i in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def _named(ticks: Sequence[float]) -> list[tuple[float, str]]:
+    """Return ticks with their names: all with the decimals that the finest one needs."""
+    digits = next((d for d in range(7) if all(abs(round(v, d) - v) < 1e-9 for v in ticks)), 7)
+    return [(v, f"{v:,.{digits}f}") for v in ticks]
 
 
 def _round_up(value: float) -> float:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from rung.core.messages import say
 
+# Characters of a table that fit beside each other on a phone.
+_PHONE_CHARS = 40
+
 
 class Html(str):
     """Finished HTML, which `text` does not escape."""
@@ -66,8 +69,11 @@ def table(
 ) -> str:
     """Return a table whose first column is the header of the row.
 
-    It scrolls horizontally on narrow screens.
+    It scrolls horizontally on narrow screens, with the first column fixed and, if it is wide, a hint above it.
     """
+    rows = [list(row) for row in rows]
+    # Its text is in the style sheet, see `page`.
+    hint = '<p class="hint" aria-hidden="true"></p>' if _is_wide(head, rows) else ""
     top = "".join(f'<th scope="col">{text(name)}</th>' for name in head)
     body = "".join(
         f"<tr{_class('winner' if winner is not None and row[0] == winner else '')}>"
@@ -75,9 +81,17 @@ def table(
         for row in rows
     )
     return (
-        f'<p class="note">{text(caption)}</p><div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}">'
+        f'<p class="note">{text(caption)}</p>{hint}<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}">'
         f"<table{_class(kind)}><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _is_wide(head: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether a table is wider than a phone, by its longest cells. A long cell wraps."""
+    longest = [0] * len(head)
+    for row in rows:
+        longest = [max(most, min(len(cell), 24)) for most, cell in zip(longest, row, strict=False)]
+    return sum(longest) + 2 * len(head) > _PHONE_CHARS
 
 
 def _cell(words: str) -> str:
@@ -115,7 +129,7 @@ def page(lang: str, title: str, sections: Sequence[str], script: str = "") -> st
 
     Its content security policy allows only its own style and script, by their hash.
     """
-    style = asset("page.css")
+    style = asset("page.css") + f'.hint::before {{ content: "{say("page.scroll", lang)}" }}\n'
     policy = f"default-src 'none'; img-src data:; style-src '{_hash(style)}'"
     if script:
         policy += f"; script-src '{_hash(script)}'"

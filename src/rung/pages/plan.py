@@ -9,6 +9,7 @@ from rung.core.messages import localized, money, percent, say
 from rung.pages import plan_text
 from rung.pages.charts import ChartLabels, bar_chart
 from rung.pages.elements import box, bullets, cards, contents, figure, page, paragraph, section, table, text
+from rung.pages.families import families
 
 
 def render_plan(plan: Mapping[str, Any], lang: str = "en") -> str:
@@ -90,7 +91,7 @@ def _ladder(plan: Mapping[str, Any], lang: str) -> str:
     sources = say("costs.sources", lang, machine=plan["prices"]["machine"], energy=plan["prices"]["energy"])
     return section(
         "ladder", say("ladder.title", lang),
-        table(plan_text.ladder_head(plan, lang), plan_text.ladder_rows(plan, lang), lead), notes, paragraph(sources, "note"),
+        table(plan_text.ladder_head(plan, lang), plan_text.ladder_rows(plan, lang), lead), families([(rung["rung"], rung["model"]) for rung in plan["ladder"]], lang), notes, paragraph(sources, "note"),
     )  # fmt: skip
 
 

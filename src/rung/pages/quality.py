@@ -7,7 +7,7 @@ from typing import Any
 
 from rung.core.messages import join_sentences, metric_name, percent, say
 from rung.pages.charts import ChartLabels, confusion_matrix, line_chart, reliability_diagram
-from rung.pages.elements import box, collapsible, figure, paragraph, pictures, section, table, text
+from rung.pages.elements import collapsible, figure, paragraph, pictures, section, table, text
 
 # A heat map of more classes is not readable: then only the most confused ones are shown.
 _MAX_CLASSES = 20
@@ -15,6 +15,8 @@ _MAX_CLASSES = 20
 _MAX_CLASSES_BESIDE = 10
 # Number of mistakes that are always visible, and characters of each.
 _MAX_MISTAKES, _EXCERPT_CHARS = 6, 160
+# A smaller weight would be shown as 0.00.
+_LEAST_WEIGHT = 0.005
 
 
 def errors_section(report: Mapping[str, Any], lang: str) -> str:
@@ -219,16 +221,21 @@ def _example(example: Mapping[str, Any], lang: str) -> str:
     chips = " ".join(
         f'<span class="chip {"for" if reason["weight"] > 0 else "against"}">{text(reason["text"])} {reason["weight"]:+.2f}</span>'
         for reason in example["reasons"][:6]
+        if abs(reason["weight"]) >= _LEAST_WEIGHT
     )
     return f"<blockquote><p><b>{text(head)}</b></p><p>{text(example['input'])}</p><p>{chips}</p></blockquote>"
 
 
-def advice_section(report: Mapping[str, Any], lang: str) -> str:
+def advice_box(report: Mapping[str, Any], lang: str) -> str:
     """Return the advice. Reports of older versions contain it as text."""
     items = report.get("advice_items")
     if items is None:
         lines = list(report["advice"])
     else:
         lines = [say(f"advice.{item['key']}", lang, **item["values"]) for item in items]
-    shown = "".join(paragraph(line) for line in lines)
-    return section("next", say("advice.title", lang), box(shown, "warn")) if lines else ""
+    if not lines:
+        return ""
+    heading = f"<h2>{text(say('advice.title', lang))}</h2>"
+    return (
+        f'<section id="next" class="box warn">{heading}{"".join(paragraph(line) for line in lines)}</section>'
+    )

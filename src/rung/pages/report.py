@@ -33,9 +33,10 @@ from rung.pages.elements import (
     table,
     text,
 )
+from rung.pages.families import families
 from rung.pages.findings import findings_section
 from rung.pages.quality import (
-    advice_section,
+    advice_box,
     calibration_section,
     errors_section,
     evaluation_source,
@@ -49,7 +50,6 @@ def render(report: Mapping[str, Any], lang: str = "en") -> str:
     sections = {
         "leaderboard": _leaderboard(report, lang),
         "certificate": _certificate(report, lang),
-        "advice": advice_section(report, lang),
         "findings": findings_section(report, lang),
         "errors": errors_section(report, lang),
         "certainty": calibration_section(report, lang),
@@ -59,15 +59,10 @@ def render(report: Mapping[str, Any], lang: str = "en") -> str:
         "costs": costs_section(report, lang),
         "reproduce": _reproduce(report, lang),
     }
-    anchors = [
-        ("next" if name == "advice" else name, say(f"{name}.title", lang))
-        for name, html in sections.items()
-        if html
-    ]
+    anchors = [(name, say(f"{name}.title", lang)) for name, html in sections.items() if html]
     title = say("report.page_title", lang, product=report["product"])
-    return page(
-        lang, title, [_header(report, lang), contents(anchors, lang), *sections.values()], asset("costs.js")
-    )
+    head = [_header(report, lang), contents(anchors, lang)]
+    return page(lang, title, [*head, *sections.values()], asset("costs.js"))
 
 
 def _winner(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -107,7 +102,8 @@ def _header(report: Mapping[str, Any], lang: str) -> str:
     built = say("report.built", lang, date=day(report["built"], lang)) if "built" in report else ""
     shown = cards(_key_figures(report, winner, lang)) if winner else ""
     head = f"<h1>{text(report['product'])}</h1>{paragraph(sentence, 'lead')}"
-    return f"<header>{head}{verdict}{shown}{paragraph(built, 'note')}</header>"
+    # What to do after a refusal comes before the numbers of what failed.
+    return f"<header>{head}{verdict}{advice_box(report, lang)}{shown}{paragraph(built, 'note')}</header>"
 
 
 def _is_certificate_not_requested(report: Mapping[str, Any]) -> bool:
@@ -158,6 +154,7 @@ def _leaderboard(report: Mapping[str, Any], lang: str) -> str:
         say("leaderboard.title", lang),
         paragraph(say("board.lead", lang)),
         table(head, rows, join_sentences(lang, source, note), winner=report["winner"]),
+        families([(t["rung"], t["model"]) for t in trials if "model" in t], lang),
         _price_parts(report, lang),
         _failures(report, lang),
         _pareto(report, source, lang),
@@ -202,7 +199,8 @@ def _pareto(report: Mapping[str, Any], source: str, lang: str) -> str:
     points = [
         {
             "name": t["rung"], "price": t["usd_per_1k"] * 1000, "score": t["scores"][metric],
-            "low": t["interval"][0], "high": t["interval"][1], "won": t["rung"] == report["winner"], "floor": t["is_floor"],
+            "low": t["interval"][0], "high": t["interval"][1], "won": t["rung"] == report["winner"],
+            "proven": report["cleared"], "floor": t["is_floor"],
         }
         for t in report["trials"] if metric in t["scores"]
     ]  # fmt: skip

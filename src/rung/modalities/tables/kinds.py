@@ -70,6 +70,10 @@ class NumberKind(_CellKind):
     def read_column(self, field: Field, read: Reader, cells: Any, where: str) -> Sequence[Any]:
         return read_numbers(read, cells, where)
 
+    def preview_text(self, value: Any, chars: int = 280) -> str:
+        whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e15
+        return super().preview_text(int(value) if whole else value, chars)
+
     def json_schema(self, field: Field) -> dict[str, Any]:
         return {"type": "number"} if field.role == "output" else super().json_schema(field)
 

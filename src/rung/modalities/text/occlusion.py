@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.model import Reason
+from rung.modalities.text.ideographs import join_ideographs
 from rung.modalities.text.ngrams import word_spans
 
 Scores = Callable[[Sequence[str]], npt.NDArray[np.float64]]
@@ -21,7 +22,7 @@ def explain_by_occlusion(text: str, scores: Scores, most: int) -> list[Reason]:
     """Return the words whose removal lowers the winning label's score most, strongest first.
 
     scores: texts -> [rows, labels]. A weight is the decrease of the winner's score relative to the mean of
-    all labels.
+    all labels; those of ideographs that make a word are added.
     """
     spans = word_spans(text)
     if not spans:
@@ -32,7 +33,10 @@ def explain_by_occlusion(text: str, scores: Scores, most: int) -> list[Reason]:
     top = int(found[0].argmax())
     margin = found[:, top] - found.mean(axis=1)
     total: dict[str, float] = {}
-    for (start, end), left in zip(pieces, margin[1:], strict=True):
-        total[text[start:end]] = total.get(text[start:end], 0.0) + float(margin[0] - left)
+    weighted = [
+        (start, end, float(margin[0] - left)) for (start, end), left in zip(pieces, margin[1:], strict=True)
+    ]
+    for start, end, weight in join_ideographs(text, weighted):
+        total[text[start:end]] = total.get(text[start:end], 0.0) + weight
     strongest = sorted(total.items(), key=lambda item: (-abs(item[1]), item[0]))[:most]
     return [Reason(piece, round(weight, 4)) for piece, weight in strongest if weight]

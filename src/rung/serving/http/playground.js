@@ -139,7 +139,7 @@ function show(found, out) {
     element("span", (p * 100).toFixed(1) + "%", bar);
   }
   if (scores.length && scores[0][0] !== "score:" + main) element("small", words.threshold, out);
-  const reasons = (found.reasons || []).filter((r) => r.weight > 0);
+  const reasons = (found.reasons || []).filter((r) => r.weight > 0 && /[\p{L}\p{N}!?\uff01\uff1f]/u.test(r.text));
   if (reasons.length) {
     const line = element("p", words.decided, out); line.className = "words";
     reasons.forEach((r) => element("b", r.text, line));
