@@ -68,6 +68,21 @@ def write_encoder(weights: BertWeights, write: LinearWriter, pooling: str, probe
     return _model(graph, parts, weights.width, probes)
 
 
+def write_classifier(weights: BertWeights, write: LinearWriter, pooling: str, head: Linear) -> bytes:
+    """Return the content of an ONNX file: input_ids int64 [texts, tokens] -> logits float32 [texts, labels]."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = write_encoder(weights, write, pooling, {})
+    graph = model.graph
+    graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(head.weight), "head.weight"))
+    graph.initializer.append(numpy_helper.from_array(head.bias, "head.bias"))
+    graph.node.append(helper.make_node("MatMul", [LAYERS, "head.weight"], ["head"]))
+    graph.node.append(helper.make_node("Add", ["head", "head.bias"], ["logits"]))
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["texts", len(head.bias)]))
+    return bytes(model.SerializeToString())
+
+
 def output_layers(layers: int) -> tuple[int, ...]:
     """Return the layers that are concatenated, counted from 1: the middle one, the one at three quarters, and
     the last.

@@ -139,16 +139,11 @@ def calibrate(bert: BertWeights, tokenizer_text: str, texts: Sequence[str]) -> d
 def export_to(name: str, ready: Path, variant: str) -> None:
     """Export an encoder into an empty folder, from local weights."""
     source = weights_store.weights_folder(name)
-    config = EncoderConfig("", 0, "mean", 512, licence=_licence(name), source=name)
-    if (source / "e5-small-q4.bin").is_file():
-        bert, tokenizer = read_e5(source / "e5-small-q4.bin")
-        # The authors recommend 'query: ' for symmetric tasks, such as classification.
-        export_encoder(bert, tokenizer, ready, replace(config, prefix="query: "), variant)
-    elif (source / "model.safetensors").is_file():
-        tokenizer = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
-        settings = _sentence_settings(source, name)
-        export_encoder(read_safetensors(source), tokenizer, ready, replace(config, **settings), variant)
+    if has_trainable_weights(source):
+        bert, tokenizer, config = read_encoder(name)
+        export_encoder(bert, tokenizer, ready, config, variant)
     elif (source / "model.onnx").is_file():
+        config = EncoderConfig("", 0, "mean", 512, licence=_licence(name), source=name)
         _copy_published(source, ready, replace(config, **_sentence_settings(source, name)))
     else:
         raise RungError(
@@ -156,6 +151,30 @@ def export_to(name: str, ready: Path, variant: str) -> None:
             str(source),
             "Name another model.",
         )
+
+
+def has_trainable_weights(source: Path) -> bool:
+    """Return whether a folder has weights as tensors, not only as an ONNX graph."""
+    return (source / "e5-small-q4.bin").is_file() or (source / "model.safetensors").is_file()
+
+
+def read_encoder(name: str) -> tuple[BertWeights, dict[str, Any], EncoderConfig]:
+    """Return the weights of an encoder, the content of its tokenizer.json, and how texts are read and pooled.
+
+    name: as for `encoder_folder`. Raises RungError for weights that exist as an ONNX graph only.
+    """
+    source = weights_store.weights_folder(name)
+    config = EncoderConfig("", 0, "mean", 512, licence=_licence(name), source=name)
+    if (source / "e5-small-q4.bin").is_file():
+        bert, tokenizer = read_e5(source / "e5-small-q4.bin")
+        # The authors recommend 'query: ' for symmetric tasks, such as classification.
+        return bert, tokenizer, replace(config, prefix="query: ")
+    if not (source / "model.safetensors").is_file():
+        raise RungError(
+            f"'{name}' has no weights that can be trained", str(source), "It must have a model.safetensors."
+        )
+    tokenizer = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
+    return read_safetensors(source), tokenizer, replace(config, **_sentence_settings(source, name))
 
 
 def _copy_published(source: Path, ready: Path, config: EncoderConfig) -> None:

@@ -71,13 +71,13 @@ def fit_text_network(
     learn = rows(examples.inputs, examples.targets)
     validation = rows(held.inputs, held.targets) if held is not None and len(held) else None
     shape = _shape(architecture, params, start, tokenizer.get_vocab_size(), len(labels))
-    learner, history = _train(shape, start, learn, validation, params, _apart(context, "first"))
+    learner, history = _train(shape, start, learn, validation, params, scratch_for(context, "first"))
     calibration = fit_calibration(learner, context)
     score = learner.score()
     again = params.refit if params.refit is not None else len(learn) < _REFIT_ROWS
     if validation is not None and again:
         fixed = replace(params, epochs=max(history.best_epoch, 1), patience=0, learning_rate=history.rate)
-        learner, _ = _train(shape, start, learn.join(validation), None, fixed, _apart(context, "all"))
+        learner, _ = _train(shape, start, learn.join(validation), None, fixed, scratch_for(context, "all"))
     files = _export(learner.module, start.tokenizer, inputs, len(labels), texts)
     chosen = {
         "init": start.init, "vocabulary": shape.vocabulary, "rows": len(learner.rows),
@@ -89,7 +89,8 @@ def fit_text_network(
     return FittedNetwork(files, calibration, chosen)
 
 
-def _apart(context: FitContext, name: str) -> FitContext:
+def scratch_for(context: FitContext, name: str) -> FitContext:
+    """Return the context with a scratch folder of its own for one of several trainings."""
     return context if context.scratch is None else replace(context, scratch=context.scratch / name)
 
 

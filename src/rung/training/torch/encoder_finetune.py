@@ -1,0 +1,163 @@
+"""Fine-tune a sentence encoder for labels: warm start from the linear head of the frozen one, training, export."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from rung.core.model import FitContext
+from rung.core.types import Columns, Examples
+from rung.modalities.text.finetuning_params import FinetuningParams
+from rung.modalities.text.network_model import NetworkFiles, TextInputs, encode_texts, open_tokenizer
+from rung.modalities.text.ngrams import join_fields
+from rung.runtime.linear.head import LinearHead
+from rung.training.linear.feature_matrix import FeatureMatrix
+from rung.training.linear.search import candidate_heads, encode_labels, search_and_fit
+from rung.training.text.bert_onnx import LinearWriter, write_classifier, write_float
+from rung.training.text.bert_weights import BertWeights, FloatTable, to_int8_table
+from rung.training.text.encoder_export import calibrate, read_encoder
+from rung.training.text.encoder_quantize import Int8Writer
+from rung.training.text.encoders import open_encoder, resolve_encoder, training_sample
+from rung.training.torch.bert import BertClassifier, BertEncoder
+from rung.training.torch.devices import training_threads
+from rung.training.torch.lora import add_lora, merge_lora
+from rung.training.torch.text_classifier import TextLearner, TokenRows, fit_calibration
+from rung.training.torch.text_network_fit import FittedNetwork, scratch_for
+from rung.training.torch.trainer import History, train
+
+Float = npt.NDArray[np.float32]
+# Training texts on which the ranges of 8 bits are measured, and on which both graphs must agree.
+_CALIBRATION, _COMPARED, _LEAST_AGREEMENT = 64, 256, 0.99
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The encoder before training, and how texts become its token ids."""
+
+    name: str
+    weights: BertWeights
+    pooling: str
+    tokenizer: str
+    inputs: TextInputs
+
+
+def finetune(examples: Examples, params: FinetuningParams, context: FitContext) -> FittedNetwork:
+    """Return the encoder and head trained on these rows, calibrated on `context.validation`."""
+    examples = training_sample(examples, params.most_rows, context)
+    labels, held = examples.schema.labels, context.validation
+    texts = join_fields(examples.inputs)
+    source = _source(resolve_encoder(params.weights, texts), params)
+    tokenizer = open_tokenizer(source.tokenizer)
+
+    def rows(columns: Columns, targets: Sequence[Any]) -> TokenRows:
+        ids = encode_texts(tokenizer, join_fields(columns), source.inputs)
+        return TokenRows(ids, encode_labels(targets, labels))
+
+    learn = rows(examples.inputs, examples.targets)
+    validation = rows(held.inputs, held.targets) if held is not None and len(held) else None
+    head = _linear_head(source.name, texts, learn.codes, len(labels), context)
+    learner, history = _train(source, head, learn, validation, params, scratch_for(context, "first"))
+    calibration, score = fit_calibration(learner, context), learner.score()
+    if validation is not None and params.refit:
+        fixed = replace(params, epochs=max(history.best_epoch, 1), patience=0, learning_rate=history.rate)
+        both = learn.join(validation)
+        learner, _ = _train(source, head, both, None, fixed, scratch_for(context, "all"))
+    files, variant = export_classifier(learner.module, source, texts, params.precision_on_disk)
+    chosen = {
+        "weights": source.name, "layers": params.layers, "rows": len(learner.rows), "epochs": history.best_epoch,
+        "trained_parameters": sum(p.numel() for p in learner.module.parameters() if p.requires_grad),
+        "learning_rate": history.rate, "loss": round(history.losses[-1], 4), "variant": variant,
+        **({} if score is None else {"validation_score": round(score, 4)}),
+        "calibration": f"temperature {1.0 / calibration.scale:.3g}",
+    }  # fmt: skip
+    return FittedNetwork(files, calibration, chosen)
+
+
+def _source(name: str, params: FinetuningParams) -> _Source:
+    weights, settings, config = read_encoder(name)
+    tokenizer = json.dumps(settings, ensure_ascii=False)
+    ends = tuple(open_tokenizer(tokenizer).encode("").ids)
+    length = min(params.max_tokens or config.max_tokens, config.max_tokens, weights.positions.shape[0])
+    inputs = TextInputs(length, 0, ends[:1], ends[1:], config.prefix, padded=False)
+    return _Source(name, weights, config.pooling, tokenizer, inputs)
+
+
+def _linear_head(
+    name: str, texts: Sequence[str], codes: npt.NDArray[np.int64], labels: int, context: FitContext
+) -> LinearHead:
+    """Return the head of the frozen encoder: where training starts."""
+    vectors = open_encoder(name, texts)[1].embed(texts).astype(np.float64)
+    heads = candidate_heads("auto", None, min(context.effort, 2), dense=True)
+    return search_and_fit({"first": FeatureMatrix((vectors,))}, codes, labels, heads, context)[1]
+
+
+def _train(
+    source: _Source,
+    head: LinearHead,
+    rows: TokenRows,
+    validation: TokenRows | None,
+    params: FinetuningParams,
+    context: FitContext,
+) -> tuple[TextLearner, History]:
+    with training_threads(context.threads, context.seed):
+        module = make_classifier(source, head, rows, params)
+    learner = TextLearner(module, rows, len(head.bias), params, context, validation)
+    return learner, train(learner, params, context)
+
+
+def make_classifier(
+    source: _Source, head: LinearHead, rows: TokenRows, params: FinetuningParams
+) -> BertClassifier:
+    """Return the module to train: everything, the last layers, or low-rank changes of the linear layers."""
+    seen = np.unique(np.concatenate([np.asarray(row, np.int64) for row in rows.ids]))
+    encoder = BertEncoder(source.weights, source.pooling, seen, params.dropout)
+    scale = np.float32(head.calibration.scale)
+    module = BertClassifier(encoder, head.weights * scale, head.bias * scale, params.dropout)
+    if params.layers == "lora":
+        encoder.requires_grad_(False)
+        add_lora(encoder.layers, params.rank, params.alpha)
+    elif params.layers != "all":
+        encoder.requires_grad_(False)
+        for layer in list(encoder.layers)[len(encoder.layers) - int(params.layers.removeprefix("last_")) :]:
+            layer.requires_grad_(True)
+    return module
+
+
+def export_classifier(
+    module: nn.Module, source: _Source, texts: Sequence[str], precision: str
+) -> tuple[NetworkFiles, str]:
+    """Return the ONNX file of a classifier, and its precision.
+
+    "auto" is 8 bits if their answers to training texts are those of float32 in 99 of 100 cases.
+    """
+    if not isinstance(module, BertClassifier):
+        raise TypeError(type(module).__name__)
+    module.cpu().eval()
+    merge_lora(module)
+    weights, head = module.encoder.export(), module.head_weights()
+
+    def files(bert: BertWeights, write: LinearWriter) -> NetworkFiles:
+        content = write_classifier(bert, write, source.pooling, head)
+        return NetworkFiles(content, source.tokenizer, source.inputs)
+
+    exact = files(weights, write_float)
+    if precision == "float32":
+        return exact, precision
+    ranges = calibrate(weights, source.tokenizer, _sample(texts, _CALIBRATION))
+    table = to_int8_table(weights.tokens.values) if isinstance(weights.tokens, FloatTable) else weights.tokens
+    small = files(replace(weights, tokens=table), Int8Writer(ranges))
+    compared = _sample(texts, _COMPARED)
+    same = exact.logits(compared).argmax(axis=1) == small.logits(compared).argmax(axis=1)
+    if precision == "int8" or float(same.mean()) >= _LEAST_AGREEMENT:
+        return small, "int8"
+    return exact, "float32"
+
+
+def _sample(texts: Sequence[str], count: int) -> list[str]:
+    return list(texts[:: max(len(texts) // count, 1)])[:count]
