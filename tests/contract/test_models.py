@@ -22,6 +22,9 @@ NAMES = [name for name in registry.model_names() if installed(name)]
 PAIRS = sorted(
     (name, task) for task in registry.task_names() for name in registry.models_for(task) if name in NAMES
 )
+# A small encoder and one epoch instead of the defaults, which train for minutes.
+_SHORT = {"weights": "minilm", "epochs": 1, "max_tokens": 32, "precision_on_disk": "float32"}
+SHORT = {"finetuned_encoder": _SHORT, "fewshot_encoder": _SHORT}
 STRANGE = ["", " ", "zzzz qqqq", "龘龘龘", "🙂", "a" * 300_000, "\x00\ud800"]
 ODD = {
     "number": [None, 0.0, 1e300, -1e300, 5e-324, 7.0, None],
@@ -34,7 +37,7 @@ def given(tmp_path_factory):
     """The parameters of the families that have no defaults to run with, and the folder of their files."""
     folder = tmp_path_factory.mktemp("brought")
     found = {name: (write(folder), folder) for name, write in WAYS_IN.items()}
-    return lambda name: found.get(name, ({}, Path()))
+    return lambda name: found.get(name, (SHORT.get(name, {}), Path()))
 
 
 def test_whatever_can_run_with_its_defaults_does():

@@ -51,7 +51,7 @@ def fit(job: FitJob) -> Fitted:
         asked = examples.take(job.ask)
         if job.context.scratch is not None:
             job.context.scratch.mkdir(parents=True, exist_ok=True)
-        learn, context = _apart(examples, job.context, family.VALIDATION_SHARE)
+        learn, context = split_validation(examples, job.context, family.VALIDATION_SHARE)
         with ExitStack() as stack:
             if embedding_cache_settings() is None:  # In a process that the build did not begin in.
                 stack.enter_context(use_embedding_cache(cache_folder() / "embeddings", context.threads))
@@ -97,7 +97,7 @@ def _is_whole(out: Path, identity: str) -> bool:
     return facts.is_file() and read_json(facts)["identity"] == identity
 
 
-def _apart(examples: Examples, context: FitContext, share: float) -> tuple[Examples, FitContext]:
+def split_validation(examples: Examples, context: FitContext, share: float) -> tuple[Examples, FitContext]:
     """Return the rows to learn from, and the context with those held out for early stopping.
 
     Rows of a unit stay together; with a time column the latest rows are held out.

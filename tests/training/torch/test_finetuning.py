@@ -16,7 +16,7 @@ from rung.training.text.bert_onnx import write_classifier, write_float
 from rung.training.text.bert_weights import BertWeights, FloatTable, Int4Table, Layer, Linear, Norm
 from rung.training.text.vocabulary import learn_vocabulary
 from rung.training.torch.bert import BertClassifier, BertEncoder
-from rung.training.torch.encoder_finetune import _Source, export_classifier, make_classifier
+from rung.training.torch.encoder_finetune import EncoderSource, export_classifier, make_classifier
 from rung.training.torch.lora import LoraLinear
 from rung.training.torch.text_classifier import TokenRows
 
@@ -44,7 +44,14 @@ def encoder_weights(packed=False, layers=4):
     else:
         tokens = FloatTable(floats(VOCABULARY, WIDTH))
     each = [
-        Layer(linear(WIDTH, 3 * WIDTH), linear(WIDTH, WIDTH), norm(), linear(WIDTH, INNER), linear(INNER, WIDTH), norm())
+        Layer(
+            linear(WIDTH, 3 * WIDTH),
+            linear(WIDTH, WIDTH),
+            norm(),
+            linear(WIDTH, INNER),
+            linear(INNER, WIDTH),
+            norm(),
+        )
         for _ in range(layers)
     ]
     return BertWeights(4, 1e-12, tokens, floats(40, WIDTH), norm(), tuple(each))
@@ -60,7 +67,7 @@ def head(width):
 
 def source(packed=False):
     tokenizer = learn_vocabulary(TEXTS, VOCABULARY, "subword")
-    return _Source("tiny", encoder_weights(packed), "mean", tokenizer, TextInputs(40, padded=False))
+    return EncoderSource("tiny", encoder_weights(packed), "mean", tokenizer, TextInputs(40, padded=False))
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -86,7 +93,9 @@ def test_training_starts_at_the_linear_head():
     weights = encoder_weights()
     given = head(3 * WIDTH)
     start = make_classifier(source(), given, rows(), FinetuningParams())
-    start = BertClassifier(BertEncoder(weights, "mean", np.array([1]), 0.0), given.weights * 2, given.bias * 2, 0.0)
+    start = BertClassifier(
+        BertEncoder(weights, "mean", np.array([1]), 0.0), given.weights * 2, given.bias * 2, 0.0
+    )
     ids, mask = torch.tensor([[1, 2, 3]]), torch.ones(1, 3)
     features = start.eval().encoder(ids, mask).detach().numpy()
     expected = Calibration(scale=2.0).apply((features @ given.weights + given.bias).astype(np.float64))
@@ -100,7 +109,9 @@ def test_lora_starts_at_the_frozen_layer_merges_and_has_right_gradients():
     x = torch.randn(3, 6, dtype=torch.float64, requires_grad=True)
     assert torch.equal(layer(x), base(x))
     torch.nn.init.normal_(layer.b)
-    assert gradcheck(lambda v, a, b: torch.func.functional_call(layer, {"a": a, "b": b}, (v,)), (x, layer.a, layer.b))
+    assert gradcheck(
+        lambda v, a, b: torch.func.functional_call(layer, {"a": a, "b": b}, (v,)), (x, layer.a, layer.b)
+    )
     assert torch.allclose(layer.merged().double()(x), layer(x), atol=1e-5)
 
 

@@ -15,7 +15,7 @@ class FinetuningParams(ClassifierParams):
 
     weights: as for frozen_encoder, with a model.safetensors. layers: which are trained: "all", the last ones, or "lora",
     low-rank changes (`rank`, `alpha`) of all linear layers. max_tokens: of one text; None: as many as the encoder reads.
-    most_rows: training rows at most; None depends on the effort. precision_on_disk: of the file that ships; "auto" is
+    train_tokens: of one text while training, which costs most of the time. most_rows: training rows at most; None depends on the effort. precision_on_disk: of the file that ships; "auto" is
     int8 if it gives the answers of float32. The rest as in TrainingParams and ClassifierParams.
     """
 
@@ -24,6 +24,7 @@ class FinetuningParams(ClassifierParams):
     rank: int = 8
     alpha: float = 16.0
     max_tokens: int | None = None
+    train_tokens: int = 128
     most_rows: int | None = None
     precision_on_disk: Literal["auto", "int8", "float32"] = "auto"
     dropout: float = 0.1

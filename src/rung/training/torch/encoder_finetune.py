@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from torch import nn
 
 from rung.core.model import FitContext
-from rung.core.types import Columns, Examples
+from rung.core.types import Examples
 from rung.modalities.text.finetuning_params import FinetuningParams
 from rung.modalities.text.network_model import NetworkFiles, TextInputs, encode_texts, open_tokenizer
 from rung.modalities.text.ngrams import join_fields
@@ -37,7 +36,7 @@ _CALIBRATION, _COMPARED, _LEAST_AGREEMENT = 64, 256, 0.99
 
 
 @dataclass(frozen=True)
-class _Source:
+class EncoderSource:
     """The encoder before training, and how texts become its token ids."""
 
     name: str
@@ -52,21 +51,23 @@ def finetune(examples: Examples, params: FinetuningParams, context: FitContext) 
     examples = training_sample(examples, params.most_rows, context)
     labels, held = examples.schema.labels, context.validation
     texts = join_fields(examples.inputs)
-    source = _source(resolve_encoder(params.weights, texts), params)
+    source = encoder_source(resolve_encoder(params.weights, texts), params.max_tokens)
     tokenizer = open_tokenizer(source.tokenizer)
 
-    def rows(columns: Columns, targets: Sequence[Any]) -> TokenRows:
-        ids = encode_texts(tokenizer, join_fields(columns), source.inputs)
-        return TokenRows(ids, encode_labels(targets, labels))
+    short = replace(source.inputs, max_tokens=min(source.inputs.max_tokens, params.train_tokens))
 
-    learn = rows(examples.inputs, examples.targets)
-    validation = rows(held.inputs, held.targets) if held is not None and len(held) else None
+    def rows(given: Examples, inputs: TextInputs) -> TokenRows:
+        ids = encode_texts(tokenizer, join_fields(given.inputs), inputs)
+        return TokenRows(ids, encode_labels(given.targets, labels))
+
+    learn = rows(examples, short)
+    validation = rows(held, source.inputs) if held is not None and len(held) else None
     head = _linear_head(source.name, texts, learn.codes, len(labels), context)
     learner, history = _train(source, head, learn, validation, params, scratch_for(context, "first"))
     calibration, score = fit_calibration(learner, context), learner.score()
     if validation is not None and params.refit:
         fixed = replace(params, epochs=max(history.best_epoch, 1), patience=0, learning_rate=history.rate)
-        both = learn.join(validation)
+        both = learn.join(rows(held, short)) if held is not None else learn
         learner, _ = _train(source, head, both, None, fixed, scratch_for(context, "all"))
     files, variant = export_classifier(learner.module, source, texts, params.precision_on_disk)
     chosen = {
@@ -79,13 +80,14 @@ def finetune(examples: Examples, params: FinetuningParams, context: FitContext) 
     return FittedNetwork(files, calibration, chosen)
 
 
-def _source(name: str, params: FinetuningParams) -> _Source:
+def encoder_source(name: str, max_tokens: int | None) -> EncoderSource:
+    """Return the weights of an encoder that can be trained. max_tokens: of one text; None: as many as it reads."""
     weights, settings, config = read_encoder(name)
     tokenizer = json.dumps(settings, ensure_ascii=False)
     ends = tuple(open_tokenizer(tokenizer).encode("").ids)
-    length = min(params.max_tokens or config.max_tokens, config.max_tokens, weights.positions.shape[0])
+    length = min(max_tokens or config.max_tokens, config.max_tokens, weights.positions.shape[0])
     inputs = TextInputs(length, 0, ends[:1], ends[1:], config.prefix, padded=False)
-    return _Source(name, weights, config.pooling, tokenizer, inputs)
+    return EncoderSource(name, weights, config.pooling, tokenizer, inputs)
 
 
 def _linear_head(
@@ -98,7 +100,7 @@ def _linear_head(
 
 
 def _train(
-    source: _Source,
+    source: EncoderSource,
     head: LinearHead,
     rows: TokenRows,
     validation: TokenRows | None,
@@ -112,7 +114,7 @@ def _train(
 
 
 def make_classifier(
-    source: _Source, head: LinearHead, rows: TokenRows, params: FinetuningParams
+    source: EncoderSource, head: LinearHead, rows: TokenRows, params: FinetuningParams
 ) -> BertClassifier:
     """Return the module to train: everything, the last layers, or low-rank changes of the linear layers."""
     seen = np.unique(np.concatenate([np.asarray(row, np.int64) for row in rows.ids]))
@@ -130,7 +132,7 @@ def make_classifier(
 
 
 def export_classifier(
-    module: nn.Module, source: _Source, texts: Sequence[str], precision: str
+    module: nn.Module, source: EncoderSource, texts: Sequence[str], precision: str
 ) -> tuple[NetworkFiles, str]:
     """Return the ONNX file of a classifier, and its precision.
 

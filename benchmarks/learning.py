@@ -1,0 +1,268 @@
+"""Networks that learn against frozen models, on the same rows: accuracy, CPU time of the fit, speed, size.
+
+    python benchmarks/learning.py --case ten --only mlp       # one contender; its line replaces the one before
+    python benchmarks/learning.py --case ten                  # every contender of a case
+    python benchmarks/learning.py --case eight                # 8 rows a class, five draws
+    python benchmarks/learning.py --case products --only mlp  # builds with a certificate, English and Chinese
+    python benchmarks/learning.py --page                      # write the page of what was measured
+
+Every answer is one of the saved and loaded model, on one thread. CPU seconds are those of one fit from texts to a model
+that can be saved, vectors of frozen encoders included. Lines lie in benchmarks/results/learning.jsonl, the page in learning.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import random
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+from leaderboard import header, row
+from sets import CASES, Split, ten_of_a_hundred
+
+import rung
+from rung.building.fit import split_validation
+from rung.core import registry
+from rung.core.model import FitContext
+from rung.core.params import make_params
+from rung.core.spec.product import Located, Product
+from rung.core.types import Examples, Field, Schema
+from rung.runtime.embeddings.settings import use_embedding_cache
+
+RESULTS = Path(__file__).parent / "results"
+LINES, PAGE = RESULTS / "learning.jsonl", RESULTS / "learning.md"
+FROZEN: dict[str, tuple[str, dict[str, Any]]] = {
+    "tfidf_linear": ("tfidf_linear", {}),
+    "static_embedding": ("static_embedding", {}),
+    "frozen_encoder": ("frozen_encoder", {}),
+    "blend": ("blend", {}),
+}
+NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "mlp, random start": ("mlp", {"init": "random"}),
+    "mlp": ("mlp", {}),
+    "cnn_text": ("cnn_text", {}),
+    "lstm": ("lstm", {}),
+    "gru": ("gru", {}),
+    "transformer": ("transformer", {}),
+    "finetuned_encoder, LoRA": ("finetuned_encoder", {"layers": "lora", "learning_rate": 1e-3}),
+    "finetuned_encoder": ("finetuned_encoder", {}),
+}
+CONTENDERS = FROZEN | NETWORKS
+EIGHT: dict[str, tuple[str, dict[str, Any]]] = {
+    "frozen_encoder, logistic": ("frozen_encoder", {"head": "logistic", "c": 10.0}),
+    "fewshot_encoder": ("fewshot_encoder", {}),
+    "fewshot_encoder, labels as anchors": ("fewshot_encoder", {"anchors": True}),
+}
+DRAWS = 5
+# Rows of a product: enough for one fold instead of several.
+PRODUCT_ROWS = 6_000
+PRODUCTS = {
+    "mlp": {"epochs": 8}, "cnn_text": {"epochs": 5}, "lstm": {"epochs": 4}, "gru": {"epochs": 3},
+    "transformer": {"epochs": 5, "max_tokens": 96}, "finetuned_encoder": {"epochs": 1, "max_tokens": 64},
+}  # fmt: skip
+BARS = {"rotten": 0.64, "chinese": 0.72}
+
+
+def examples(texts: list[str], labels: list[str]) -> Examples:
+    """Return rows as a build hands them to a fit."""
+    output = Field("label", "category", "output", tuple(sorted(set(labels))))
+    schema = Schema((Field("text", "text", "input"),), (output,))
+    units = [f"{number:016x}" for number in range(len(texts))]
+    return Examples(
+        schema, {"text": texts}, labels, units, list(range(1, len(texts) + 1)), [0.0] * len(texts)
+    )
+
+
+def measure(model: str, params: dict[str, Any], split: Split) -> dict[str, float]:
+    """Return what one fit came to on the test rows, answered by what it saved."""
+    family = registry.model(model)
+    given = examples(split.train_texts, split.train_labels)
+    with tempfile.TemporaryDirectory() as scratch, use_embedding_cache(Path(scratch) / "embeddings", 1):
+        learn, context = split_validation(given, FitContext(threads=1), family.VALIDATION_SHARE)
+        wall, cpu = time.perf_counter(), time.process_time()
+        fitted = family.fit(learn, make_params(family.Params, params), context)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        folder = Path(scratch) / "model"
+        folder.mkdir()
+        fitted.save(folder)
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+        loaded = family.load(folder, given.schema)
+        begun = time.process_time()
+        answers = loaded.predict({"text": split.test_texts})
+        seconds = time.process_time() - begun
+    right = [a.value == label for a, label in zip(answers, split.test_labels, strict=True)]
+    return {
+        "accuracy": float(np.mean(right)), "cpu_seconds": cpu, "wall_seconds": wall,
+        "rows_per_cpu_s": len(answers) / seconds, "size_mb": size,
+    }  # fmt: skip
+
+
+def eight_of_a_class(draw: int) -> Split:
+    """Return ten newsgroups with eight training rows a class, drawn from the hundred, and their test part."""
+    whole, chosen = ten_of_a_hundred(), random.Random(draw)
+    rows = list(zip(whole.train_texts, whole.train_labels, strict=True))
+    few = [
+        pair
+        for label in sorted(set(whole.train_labels))
+        for pair in chosen.sample([r for r in rows if r[1] == label], 8)
+    ]
+    # A part of the test rows: an encoder reads all 3,918 five times otherwise.
+    test = list(zip(whole.test_texts, whole.test_labels, strict=True))[::4]
+    return Split(
+        "eight", "", [t for t, _ in few], [y for _, y in few], [t for t, _ in test], [y for _, y in test]
+    )
+
+
+def product(model: str, case: str) -> dict[str, Any]:
+    """Build a product whose ladder has the floor and one network, and answer the test rows with its bundle."""
+    split = CASES[case]()
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "train.csv"
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(
+                [("text", "label"), *zip(split.train_texts[:PRODUCT_ROWS], split.train_labels, strict=False)]
+            )
+        params: dict[str, Any] = {**PRODUCTS[model], "refit": False}
+        spec = {
+            "name": "bench", "task": "text_classification", "data": {"path": str(path)},
+            "bar": {"metric": "accuracy", "at_least": BARS[case]}, "budget": {"effort": 1, "threads": 2},
+            "ladder": ["majority", {"model": model, "params": params}], "repeats": 0,
+        }  # fmt: skip
+        begun = time.perf_counter()
+        done = rung.build(Located(Product.model_validate(spec), path.parent), run=path.parent / "run")
+        seconds = time.perf_counter() - begun
+        report = done.report
+        trial = next(t for t in report["trials"] if t["rung"] == model)
+        answers = [a.value for a in rung.load(done.bundle).predict(split.test_texts[:500])]
+    right = float(np.mean([a == label for a, label in zip(answers, split.test_labels, strict=False)]))
+    return {
+        "winner": report["winner"], "cleared": report["cleared"], "estimate": trial["scores"].get("accuracy"),
+        "served_accuracy": right, "latency_ms": trial["latency_ms"], "size_mb": trial["size_mb"],
+        "build_seconds": seconds,
+    }  # fmt: skip
+
+
+def record(case: str, name: str, found: dict[str, Any]) -> None:
+    """Add a line, in place of an earlier one of the same contender."""
+    kept = [line for line in lines() if (line["case"], line["name"]) != (case, name)]
+    kept.append({"case": case, "name": name, "date": time.strftime("%Y-%m-%d"), **found})
+    LINES.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+    print(json.dumps(kept[-1]), flush=True)
+
+
+def lines() -> list[dict[str, Any]]:
+    """Return everything measured so far."""
+    return [json.loads(line) for line in LINES.read_text("utf-8").splitlines()] if LINES.is_file() else []
+
+
+def run(case: str, only: str | None) -> None:
+    """Measure the contenders of a case, or one of them."""
+    if case == "products":
+        for model in [only] if only else PRODUCTS:
+            for language in BARS:
+                record("products", f"{model}, {language}", product(model, language))
+    elif case == "eight":
+        for name, (model, params) in EIGHT.items():
+            if only in (None, name):
+                each = [measure(model, params, eight_of_a_class(draw)) for draw in range(DRAWS)]
+                mean = {key: float(np.mean([one[key] for one in each])) for key in each[0]}
+                record(case, name, {**mean, "accuracies": [round(one["accuracy"], 4) for one in each]})
+    else:
+        for name, (model, params) in CONTENDERS.items():
+            if only in (None, name):
+                record(case, name, measure(model, params, CASES[case]()))
+
+
+HEAD = """# Networks that learn
+
+Written by `python benchmarks/learning.py --page` from the lines that its other calls measured, one contender at a time, each on
+one thread of a machine that others used too: CPU seconds count, not the time of day. CPU seconds are of one fit from texts to a
+model that can be saved, encoding included; answers are those of the saved and loaded model. Networks hold out a tenth of the
+training rows to stop early and to calibrate; those from scratch then learn from all rows. Not run on a GPU.
+"""
+
+
+def page() -> None:
+    """Write the page."""
+    found, parts = lines(), [HEAD]
+    titles = {
+        "ten": "Ten newsgroups, a hundred rows a class",
+        "rotten": "Rotten Tomatoes",
+        "chinese": "Chinese reviews",
+    }
+    for case, title in titles.items():
+        rows = sorted((line for line in found if line["case"] == case), key=lambda line: line["accuracy"])
+        if rows:
+            parts += [
+                f"\n## {title}\n",
+                header("contender", "accuracy", "fit, CPU s", "answers a CPU s", "MB", "date"),
+            ]
+            parts += [
+                row(r["name"], f"{r['accuracy']:.4f}", f"{r['cpu_seconds']:.0f}", f"{r['rows_per_cpu_s']:.0f}",
+                    f"{r['size_mb']:.1f}", r["date"])
+                for r in rows
+            ]  # fmt: skip
+    rows = [line for line in found if line["case"] == "eight"]
+    if rows:
+        parts += [
+            "\n## Ten newsgroups, eight rows a class\n",
+            "The mean of five draws, on every fourth test row.\n",
+        ]
+        parts += [header("contender", "accuracy", "of each draw", "fit, CPU s")]
+        parts += [
+            row(
+                r["name"],
+                f"{r['accuracy']:.4f}",
+                ", ".join(f"{a:.3f}" for a in r["accuracies"]),
+                f"{r['cpu_seconds']:.0f}",
+            )
+            for r in rows
+        ]
+    rows = [line for line in found if line["case"] == "products"]
+    if rows:
+        parts += [
+            "\n## Products that chose a network\n",
+            f"Whole builds of {PRODUCT_ROWS:,} rows with a certificate, the floor and one network on the ladder, few epochs: what "
+            "matters is that the network was chosen, exported, certified and served, not its score.\n",
+            header(
+                "network and data",
+                "winner",
+                "estimate",
+                "of 500 served rows right",
+                "latency ms",
+                "MB",
+                "build s",
+            ),
+        ]
+        parts += [
+            row(r["name"], str(r["winner"]), f"{r['estimate']:.3f}", f"{r['served_accuracy']:.3f}",
+                f"{r['latency_ms']:.1f}", f"{r['size_mb']:.1f}", f"{r['build_seconds']:.0f}")
+            for r in rows
+        ]  # fmt: skip
+    PAGE.write_text("\n".join(parts) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--case", choices=["ten", "rotten", "chinese", "eight", "products"])
+    parser.add_argument("--only", help="one contender")
+    parser.add_argument("--page", action="store_true", help="write the page")
+    asked = parser.parse_args()
+    if asked.case:
+        run(asked.case, asked.only)
+    if asked.page:
+        page()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""Parameters of encoders tuned on few rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rung.core.errors import RungError
+from rung.core.training_params import Schedule, TrainingParams
+
+
+@dataclass(frozen=True)
+class FewshotParams(TrainingParams):
+    """Parameters.
+
+    weights, layers, rank, alpha, max_tokens, precision_on_disk: as for finetuned_encoder. temperature: of the contrastive
+    loss; lower looks at nearer rows. descriptions: what a label means, in words; by default its name. anchors: learn
+    descriptions as rows of their label. most_drawn: rows of an epoch at most; with more there are fewer epochs.
+    """
+
+    weights: str = "auto"
+    layers: Literal["all", "lora"] = "all"
+    rank: int = 8
+    alpha: float = 16.0
+    temperature: float = 0.1
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+    anchors: bool = False
+    max_tokens: int | None = 128
+    most_drawn: int = 2_000
+    precision_on_disk: Literal["auto", "int8", "float32"] = "auto"
+    dropout: float = 0.1
+    epochs: int = 8
+    batch_rows: int = 16
+    learning_rate: float = 1e-4
+    layer_decay: float = 0.8
+    schedule: Schedule = "linear"
+    patience: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0.001 <= self.temperature <= 10.0:
+            raise RungError(f"the parameter 'temperature' is {self.temperature:g}", fix="Try 0.1.")

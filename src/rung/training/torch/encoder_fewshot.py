@@ -1,0 +1,160 @@
+"""Fine-tune a sentence encoder on few rows: rows of a label are drawn together, then a linear head is fitted.
+
+The idea is SetFit's (Tunstall et al. 2022); the loss is the supervised contrastive one (Khosla et al. 2020) within a batch,
+where all rows of other labels are negatives and the nearest weigh most. Pairs are drawn, never listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from rung.core.errors import RungError
+from rung.core.model import FitContext
+from rung.core.types import Examples
+from rung.modalities.text.fewshot_params import FewshotParams
+from rung.modalities.text.network_model import encode_texts, open_tokenizer
+from rung.modalities.text.ngrams import join_fields
+from rung.runtime.linear.head import Calibration, LinearHead
+from rung.training.linear.feature_matrix import FeatureMatrix
+from rung.training.linear.search import encode_labels, search_and_fit
+from rung.training.text.encoders import open_encoder, resolve_encoder
+from rung.training.torch.batching import pad
+from rung.training.torch.bert import BertClassifier, BertEncoder
+from rung.training.torch.devices import training_threads
+from rung.training.torch.encoder_finetune import EncoderSource, encoder_source, export_classifier
+from rung.training.torch.learner import Learner
+from rung.training.torch.lora import add_lora
+from rung.training.torch.text_network_fit import FittedNetwork
+from rung.training.torch.trainer import train
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+_BATCH = 64
+
+
+class ContrastiveLearner(Learner):
+    """An encoder that learns to put rows of one label close together.
+
+    anchors: how many of the last rows are descriptions of labels. With each row of a batch comes one more of its label.
+    """
+
+    def __init__(
+        self, encoder: nn.Module, ids: Sequence[Sequence[int]], codes: Ints, temperature: float
+    ) -> None:
+        super().__init__(encoder, np.array([len(row) for row in ids], np.int64), np.ones(len(ids)))
+        self.ids, self.codes, self.temperature = ids, codes, temperature
+        self.by_label = [np.flatnonzero(codes == label) for label in range(int(codes.max()) + 1)]
+
+    def loss(self, rows: Ints) -> Tensor:
+        partners = np.array([self._partner(int(row)) for row in rows], np.int64)
+        both = np.concatenate([rows, partners])
+        found = self._features(both)
+        return contrastive_loss(found, torch.as_tensor(self.codes[both]), self.temperature)[: len(rows)].sum()
+
+    def _partner(self, row: int) -> int:
+        """Return another row of the label, drawn; the row itself where there is no other."""
+        same = self.by_label[int(self.codes[row])]
+        drawn = int(same[int(torch.randint(len(same), (1,)))])
+        return (
+            drawn
+            if drawn != row or len(same) == 1
+            else int(same[(np.searchsorted(same, row) + 1) % len(same)])
+        )
+
+    def _features(self, rows: Ints) -> Tensor:
+        ids, mask = pad([np.asarray(self.ids[row], np.int64) for row in rows])
+        device = next(self.module.parameters()).device
+        found: Tensor = self.module(
+            torch.as_tensor(ids, device=device), torch.as_tensor(mask, dtype=torch.float32, device=device)
+        )
+        return found
+
+    @torch.no_grad()
+    def features(self) -> Floats:
+        """Return the features [rows, width] of the encoder as it is."""
+        self.module.eval()
+        parts = [
+            self._features(np.arange(start, min(start + _BATCH, len(self.ids))))
+            for start in range(0, len(self.ids), _BATCH)
+        ]
+        return np.asarray(torch.cat(parts).cpu().numpy(), np.float64)
+
+
+def contrastive_loss(features: Tensor, codes: Tensor, temperature: float) -> Tensor:
+    """Return the loss of each row [rows]: how improbable rows of its label are among its neighbours.
+
+    features: [rows, width], each of length 1. A row without another of its label has a loss of 0.
+    """
+    codes = codes.to(features.device)
+    own = torch.eye(len(codes), dtype=torch.bool, device=features.device)
+    near = (features @ features.T / temperature).masked_fill(own, float("-inf"))
+    chance = torch.log_softmax(near, dim=1).masked_fill(own, 0.0)
+    same = (codes[:, None] == codes[None]) & ~own
+    return -(chance * same).sum(dim=1) / same.sum(dim=1).clamp(min=1)
+
+
+def fit_fewshot(examples: Examples, params: FewshotParams, context: FitContext) -> FittedNetwork:
+    """Return the encoder tuned on these rows with a linear head over it."""
+    labels = examples.schema.labels
+    texts, codes = join_fields(examples.inputs), encode_labels(examples.targets, labels)
+    source = encoder_source(resolve_encoder(params.weights, texts), params.max_tokens)
+    told = [params.descriptions.get(label, label) for label in labels] if params.anchors else []
+    _check(params, labels)
+    tokenizer = open_tokenizer(source.tokenizer)
+    ids = encode_texts(tokenizer, [*texts, *told], source.inputs)
+    every = np.concatenate([codes, np.arange(len(told))])
+    frozen = open_encoder(source.name, texts)[1].embed(texts).astype(np.float64)
+    calibration = _head(frozen, codes, len(labels), context).calibration
+    learner = _tuned(source, ids, every, params, context)
+    head = _head(learner.features()[: len(texts)], codes, len(labels), context)
+    encoder = learner.module
+    if not isinstance(encoder, BertEncoder):
+        raise TypeError(type(encoder).__name__)
+    module = BertClassifier(encoder, head.weights, head.bias, 0.0)
+    files, variant = export_classifier(module, source, texts, params.precision_on_disk)
+    chosen: dict[str, Any] = {
+        "weights": source.name, "rows": len(texts), "anchors": len(told), "epochs": params.epochs,
+        "layers": params.layers, "variant": variant, "calibration": f"temperature {1.0 / calibration.scale:.3g}",
+    }  # fmt: skip
+    # Held-out scores of the frozen encoder: those of the tuned one have seen every label here.
+    return FittedNetwork(files, Calibration(scale=calibration.scale), chosen)
+
+
+def _check(params: FewshotParams, labels: Sequence[str]) -> None:
+    strange = sorted(set(params.descriptions) - set(labels))
+    if strange:
+        raise RungError(
+            f"`descriptions` names '{strange[0]}', which no training row has",
+            "descriptions",
+            f"The labels are {', '.join(map(repr, labels[:12]))}.",
+        )
+
+
+def _tuned(
+    source: EncoderSource, ids: list[list[int]], codes: Ints, params: FewshotParams, context: FitContext
+) -> ContrastiveLearner:
+    with training_threads(context.threads, context.seed):
+        seen = np.unique(np.concatenate([np.asarray(row, np.int64) for row in ids]))
+        encoder = BertEncoder(source.weights, source.pooling, seen, params.dropout)
+        if params.layers == "lora":
+            encoder.requires_grad_(False)
+            add_lora(encoder.layers, params.rank, params.alpha)
+    learner = ContrastiveLearner(encoder, ids, codes, params.temperature)
+    rows = min(len(ids), params.most_drawn)
+    epochs = max(round(params.epochs * rows / len(ids)), 1)
+    train(learner, replace(params, epochs=epochs), context)
+    return learner
+
+
+def _head(features: Floats, codes: Ints, labels: int, context: FitContext) -> LinearHead:
+    """Return a logistic head, calibrated on held-out scores."""
+    return search_and_fit(
+        {"first": FeatureMatrix((features,))}, codes, labels, [("logistic", 10.0)], context
+    )[1]

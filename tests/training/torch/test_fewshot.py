@@ -1,0 +1,61 @@
+"""The contrastive loss, how rows are drawn, and labels described in words."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from rung.core.errors import RungError
+from rung.core.model import FitContext
+from rung.core.params import make_params
+from rung.models.fewshot_encoder import FewshotEncoder
+from rung.testing import tiny_examples
+from rung.training.torch.encoder_fewshot import ContrastiveLearner, contrastive_loss
+
+
+def test_the_loss_is_its_formula():
+    features = nn.functional.normalize(torch.randn(5, 4, generator=torch.Generator().manual_seed(0)), dim=1)
+    codes, found = torch.tensor([0, 0, 1, 1, 1]), []
+    for row in range(5):
+        near = {
+            other: float(torch.exp(features[row] @ features[other] / 0.2))
+            for other in range(5)
+            if other != row
+        }
+        same = [other for other in near if codes[other] == codes[row]]
+        found.append(-np.mean([np.log(near[other] / sum(near.values())) for other in same]))
+    assert np.allclose(contrastive_loss(features, codes, 0.2).numpy(), found, atol=1e-5)
+    alone = contrastive_loss(features, torch.tensor([0, 1, 2, 3, 4]), 0.2)
+    assert torch.equal(alone, torch.zeros(5))
+
+
+def test_partners_are_other_rows_of_the_label_and_pairs_are_never_listed():
+    codes = np.repeat(np.arange(200), 200)
+    learner = ContrastiveLearner(nn.Linear(1, 1), [[1]] * len(codes), codes, 0.1)
+    for row in range(0, len(codes), 997):
+        partner = learner._partner(row)
+        assert partner != row and codes[partner] == codes[row]
+    single = ContrastiveLearner(nn.Linear(1, 1), [[1]], np.array([0]), 0.1)
+    assert single._partner(0) == 0
+
+
+def test_descriptions_of_labels_that_no_row_has_are_refused(minilm):
+    _, examples = tiny_examples("text_classification")
+    params = make_params(FewshotEncoder.Params, {"weights": minilm, "descriptions": {"sports": "games"}})
+    with pytest.raises(RungError, match="'sports', which no training row has"):
+        FewshotEncoder.fit(examples, params, FitContext())
+
+
+def test_few_rows_are_learned_with_labels_as_anchors(minilm):
+    _, examples = tiny_examples("text_classification")
+    given = {
+        "weights": minilm,
+        "anchors": True,
+        "epochs": 2,
+        "layers": "lora",
+        "precision_on_disk": "float32",
+    }
+    model = FewshotEncoder.fit(examples, make_params(FewshotEncoder.Params, given), FitContext())
+    right = [a.value == t for a, t in zip(model.predict(examples.inputs), examples.targets, strict=True)]
+    assert np.mean(right) > 0.8
+    assert model.chosen["anchors"] == 2
