@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -19,7 +20,6 @@ from rung.core.messages import say
 from rung.core.metrics import scored
 from rung.core.metrics.base import MeanMetric, Metric, per_unit
 from rung.core.metrics.scored import Sampling, ScoredRows
-from rung.core.stats.confidence_bounds import Bound
 from rung.core.stats.intervals import wilson_interval
 from rung.core.task import Task
 from rung.core.types import Columns, Examples, Prediction, take_rows
@@ -27,6 +27,8 @@ from rung.core.types import Columns, Examples, Prediction, take_rows
 # Rows of the rarest label that a score should rest on, and what is held out to have them.
 _HELD_OUT, _RARE_ROWS, _MOST_HELD_OUT = 5_000, 50, 100_000
 _LEAST_RANDOM = 30
+# Bounds are published in these steps, see `building.certify`.
+_HALF_POINT = 0.005
 # Called with a fold's model, its held-out rows and its answers, while the model is there.
 OnFold = Callable[[Any, Examples, Sequence[Prediction]], None]
 
@@ -228,6 +230,29 @@ def interval(
     return round(float(low), 5), round(float(high), 5)
 
 
+@dataclass(frozen=True)
+class Expectation:
+    """The bound to expect of a look. spread: standard deviation of the bound around `value`; sign: -1 if low is good.
+
+    The spread has two parts: the score is itself an estimate, and the certification rows are a sample.
+    """
+
+    value: float
+    exact: bool
+    spread: float
+    sign: float
+
+    def chance(self, level: float) -> float:
+        """Return the estimated probability that the bound clears a level."""
+        ahead = self.sign * (self.value - level)
+        return NormalDist().cdf(ahead / self.spread) if self.spread > 0 else float(ahead >= 0)
+
+    def level_at(self, chance: float) -> float:
+        """Return the level that the bound clears with this probability, to half points towards the safe side."""
+        reached = self.sign * self.value - NormalDist().inv_cdf(chance) * self.spread
+        return round(self.sign * math.floor(reached / _HALF_POINT + 1e-9) * _HALF_POINT, 6)
+
+
 def predicted_bound(
     evaluation: Evaluation,
     metric: Metric,
@@ -235,15 +260,18 @@ def predicted_bound(
     units: int,
     alpha: float,
     sampling: Sampling = "drawn",
-) -> Bound:
+) -> Expectation:
     """Return the bound to expect on that many certification units: the estimate's margin, scaled to them.
 
     A margin shrinks with the square root of the number of units. sampling: how the units came about.
     """
     rows = scored_rows(evaluation, examples, metric)
     score, here = scored.mean_over_units(metric, rows), scored.bound(metric, rows, alpha, sampling)
-    scale = math.sqrt(len(set(evaluation.units)) / max(units, 1))
-    return Bound(score - (score - here.value) * scale, here.exact)
+    margin, scale = score - here.value, math.sqrt(len(set(evaluation.units)) / max(units, 1))
+    # A margin at alpha is about so many standard errors; errors of the estimate and of the certification rows add up.
+    errors = max(NormalDist().inv_cdf(1.0 - min(max(alpha, 1e-300), 0.49)), 1e-9)
+    spread = abs(margin) / errors * math.hypot(1.0, scale)
+    return Expectation(score - margin * scale, here.exact, spread, 1.0 if metric.higher_is_better else -1.0)
 
 
 def details(evaluation: Evaluation, task: Task, examples: Examples) -> dict[str, Any]:

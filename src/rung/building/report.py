@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from importlib.metadata import version
 from typing import Any
 
+from rung.building.climb_findings import Findings
 from rung.core import registry
 from rung.core.kind import kind
 from rung.core.messages import say
-from rung.core.model import Rung
-from rung.core.spec.product import Condition, Product
-from rung.core.stats.confidence_bounds import rows_needed
-from rung.runtime.service.ledger import Spending
+from rung.core.spec.product import Product
 
 # (key, type, meaning): the reference page is made from this list, and a test holds a real report against it.
 KEYS: tuple[tuple[str, str, str], ...] = (
@@ -79,6 +75,16 @@ KEYS: tuple[tuple[str, str, str], ...] = (
         "trials.interval",
         "[low, high]",
         "of the bar's first metric on those rows, at the bar's confidence; an estimate",
+    ),
+    (
+        "trials.chance",
+        "number or null",
+        "estimated probability that a look at the certification rows passes",
+    ),
+    (
+        "trials.certifiable",
+        "number or null",
+        "level of the first condition that a look passes with a probability of 80 %",
     ),
     (
         "trials.predicted_bounds",
@@ -169,36 +175,15 @@ KEYS: tuple[tuple[str, str, str], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Findings:
-    """What a climb ended with."""
-
-    trials: Sequence[Mapping[str, Any]]
-    winner: str | None
-    certificate: Mapping[str, Any] | None
-    cleared: bool
-    study: Mapping[str, Any] = field(default_factory=dict)
-    costs: Mapping[str, Any] = field(default_factory=dict)
-    spent: Spending = Spending()
-
-
-def failed_trial(rung: Rung, why: str) -> dict[str, Any]:
-    """Return what stands in a report for a rung that could not be tried to its end."""
-    return {
-        "rung": rung.name, "model": rung.model, "is_floor": False, "status": "failed", "problem": why, "scores": {},
-        "over_limits": [], "differing": 0, "planned_usd_per_1k": round(rung.usd_per_1k, 9),
-    }  # fmt: skip
-
-
 def report(
     product: Product,
     data: Mapping[str, Any],
     found: Findings,
+    items: Sequence[Mapping[str, Any]],
     prices: Mapping[str, Any],
     machine: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return report.json as a value; `KEYS` documents it."""
-    items = advice_items(product, data, found)
+    """Return report.json as a value; `KEYS` documents it. items: what to do next, of `building.advice`."""
     winner = next((t for t in found.trials if t["rung"] == found.winner), None)
     shown = (
         "rows",
@@ -260,11 +245,6 @@ def _audit(data: Mapping[str, Any]) -> dict[str, Any]:
     return {"audit": {key: value for key, value in audit.items() if key != "random_units"}} if audit else {}
 
 
-def is_unasked(data: Mapping[str, Any]) -> bool:
-    """Return whether no certificate was asked for; rows that wait for a label are asked for."""
-    return data["certification"] == 0 and not (data.get("audit") or {}).get("wanted")
-
-
 def machine(threads: int, title: str) -> dict[str, Any]:
     """Return what the measurements were taken on, beside the task's title and our version."""
     return {
@@ -276,84 +256,3 @@ def machine(threads: int, title: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": threads,
     }
-
-
-def advice_items(product: Product, data: Mapping[str, Any], found: Findings) -> list[dict[str, Any]]:
-    """Return what to do next, most useful first: the key of a message below `advice` and its values."""
-    items: list[dict[str, Any]] = []
-    tried = [t for t in found.trials if t["scores"]]
-    condition = product.bar[0]
-    best = max(tried, key=lambda t: _towards(condition, t), default=None)
-    if not found.cleared and best is not None:
-        items += _refusal(data, found, condition, best)
-    first = found.trials[0] if found.trials else None
-    if first and found.cleared and found.winner == first["rung"] and first["is_floor"]:
-        items.append(_item("floor"))
-    # Rows that wait for a label are no fault of the data.
-    faults = {
-        reason: n
-        for reason, n in data["quarantined"].items()
-        if reason not in {"not_labelled", "not_audited"}
-    }
-    left_out = sum(faults.values())
-    if left_out > 0.1 * data["rows"]:
-        reason, count = max(faults.items(), key=lambda item: item[1])
-        items.append(_item("quarantine", left=left_out, rows=data["rows"], reason=reason, count=count))
-    thin = [label for label, count in data["labels"].items() if count < 20]
-    if thin:
-        named = ", ".join(f"'{label}'" for label in thin[:5]) + (" ..." if len(thin) > 5 else "")
-        items.append(_item("thin", n=len(thin), named=named))
-    return items
-
-
-def _refusal(
-    data: Mapping[str, Any], found: Findings, condition: Condition, best: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    score = best["scores"].get(condition.metric)
-    level = f"{condition.level:g}"
-    estimate = {"rung": best["rung"], "metric": condition.metric, "score": f"{score:.3f}"}
-    if is_unasked(data):
-        return [_item("no_certificate", **estimate)]
-    audit = data.get("audit") or {"wanted": 0, "done": 0}
-    if data["certification"] == 0:
-        return [_item("audit", done=audit["done"], wanted=audit["wanted"], **estimate)]
-    sign = "≥" if condition.higher_is_better else "≤"
-    items = [_item("refused", wanted=f"{sign} {level}", **estimate)]
-    over = [line for t in found.trials for line in t["over_limits"]]
-    if over:
-        items.append(_item("limits", over="; ".join(dict.fromkeys(over))))
-    if condition.higher_is_better and condition.level < 1.0 and score > condition.level:
-        items += _more_to_certify(data, condition, best)
-    side, end = ("lower", 0) if condition.higher_is_better else ("raise", 1)
-    items.append(_item(f"helps_{side}", near=f"{max(best['interval'][end], 0):.2f}"))
-    return items
-
-
-def _more_to_certify(
-    data: Mapping[str, Any], condition: Condition, best: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """Return how many rows or groups would certify a rung that is estimated above the bar, if more than there are."""
-    score, here = best["scores"][condition.metric], data["certification"]
-    asked = {"level": f"{condition.level:g}", "confidence": f"{condition.confidence:.0%}", "here": here}
-    groups = data.get("groups", {}).get("certify", here)
-    over_time = data["split"].get("groups") == "same"
-    if (over_time or groups < here) and best["predicted_bounds"][0] is not None:
-        # A margin shrinks with the square root of the number of groups.
-        margin = score - best["predicted_bounds"][0]
-        needed = math.ceil(groups * (margin / (score - condition.level)) ** 2)
-        key = "groups_needed" if over_time else "new_groups_needed"
-        return [_item(key, **asked | {"needed": needed, "here": groups})] if needed > groups else []
-    rows = rows_needed(score, condition.level, (1.0 - condition.confidence) / 2.0)
-    if rows is None:
-        return [_item("too_close")]
-    key = "audit_more" if data.get("audit") else "rows_needed"
-    return [_item(key, **asked, needed=rows)] if rows > here else []
-
-
-def _item(key: str, **values: Any) -> dict[str, Any]:
-    return {"key": key, "values": values}
-
-
-def _towards(condition: Condition, trial: Mapping[str, Any]) -> float:
-    score = trial["scores"].get(condition.metric, float("-inf"))
-    return float(score if condition.higher_is_better else -score)

@@ -48,7 +48,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Build PRODUCT (default: product.yaml). Exits 3 if no rung clears the bar; the best one is packed anyway."""
-    from rung.building.report import is_unasked
+    from rung.building.advice import is_unasked
     from rung.cli.leaderboard import print_outcome
     from rung.cli.progress import Progress
     from rung.workflows.build import build

@@ -9,7 +9,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from rung.building.report import is_unasked
+from rung.building.advice import is_unasked
 from rung.cli.options import console
 from rung.core.messages import join_sentences, metric_name, money, say
 from rung.pages.report import certificate_claim, trial_status

@@ -10,15 +10,16 @@ import json
 import math
 import os
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rung.building import certify, drift_reference, evaluate, pack, report
+from rung.building import drift_reference, evaluate, pack, report
+from rung.building.advice import advice_items
 from rung.building.certify import Requirement
+from rung.building.climb_findings import Findings, untried
 from rung.building.costs import costs
 from rung.building.ladder import check_costs, check_rules, fit_context, ladder
 from rung.building.offer_weights import Ask, with_weights
@@ -26,12 +27,10 @@ from rung.building.proposal import ladder_dicts
 from rung.core import registry
 from rung.core.certificate_lock import CertificateLock
 from rung.core.engine import Engine
-from rung.core.errors import RunError, RungError
 from rung.core.files import read_json, whole_folder, write_json, write_text
 from rung.core.manifest import NAME as MANIFEST
-from rung.core.messages import join_sentences, resolve_language, say
-from rung.core.metrics.scored import sampling_of
-from rung.core.model import DataFacts, Ladder, Rung
+from rung.core.messages import resolve_language
+from rung.core.model import DataFacts, Ladder
 from rung.core.prices import load_prices
 from rung.core.run import Listener, choose_folder, open_run
 from rung.core.spec.product import Located, Product, load_product, locate_problems
@@ -48,11 +47,10 @@ from rung.engines.choose import open_engine
 from rung.pages.report import render
 from rung.runtime.embeddings.settings import use_embedding_cache
 from rung.runtime.weights.store import cache_folder
-from rung.serving.subprocess_predict import predict_in_subprocess
 from rung.tracking.follow import TrackingListener
 from rung.workflows.build_setup import BuildSetup, TrialRows
-from rung.workflows.rung_fits import clear_scratch
-from rung.workflows.trial import certification_metering, metering_of, run_trial, spent, study
+from rung.workflows.climb import climb
+from rung.workflows.trial import spent, study
 
 # Rows that a report shows of each finding.
 _EVIDENCE = 5
@@ -147,8 +145,10 @@ def _build(
         finally:
             forget_table()
         bundle = _ship(setup, found)
+        known = facts | checked
+        items = advice_items(product, known, found)
         written = report.report(
-            product, facts | checked, found, prices.notes, report.machine(threads, task.title)
+            product, known, found, items, prices.notes, report.machine(threads, task.title)
         )
         write_text(folder / "report.html", render(written, lang))
         write_json(folder / "report.json", written)
@@ -161,7 +161,7 @@ def _check(view: View) -> dict[str, Any]:
     return {"findings": [finding.as_dict(_EVIDENCE) for finding in run_checks(view)]}
 
 
-def _climb(setup: BuildSetup, all_rungs: bool, ask: Ask) -> report.Findings:
+def _climb(setup: BuildSetup, all_rungs: bool, ask: Ask) -> Findings:
     """Try the rungs, cheapest first, until one is certified; what no rung clears, the best one answers for."""
     train = read_table(setup.data, "train")
     requirements = [Requirement(c, setup.task.metric(c.metric, setup.data.schema)) for c in setup.product.bar]
@@ -172,30 +172,20 @@ def _climb(setup: BuildSetup, all_rungs: bool, ask: Ask) -> report.Findings:
     sample = tuple(setup.task.dedup_key(row) for row in texts)
     planned = _plan(setup, train, sample, ask)
     setup.run.step("reference", partial(drift_reference.learn, train, setup.product.seed, setup.data.facts))
-    trials: list[dict[str, Any]] = []
-    winner: Rung | None = None
-    certificate: dict[str, Any] | None = None
     setup = replace(setup, deadline=time.time() + 60 * (setup.product.budget.minutes or math.inf))
-    for rung in planned.rungs:
-        late = time.time() > setup.deadline
-        if trials and (late or (winner and not all_rungs)):
-            why = "the time budget is spent" if late else "a cheaper rung cleared the bar"
-            setup.run.event("skipped", rung=rung.name, key="late" if late else "cheaper", why=why)
-            continue
-        trial, proof = _try(setup, rung, rows, wanted=winner is None)
-        if trial["status"] == "cleared":
-            winner, certificate = rung, proof
-        trials.append(trial)
+    climbed = climb(setup, planned.rungs, rows, all_rungs)
+    trials, winner, certificate = climbed.trials, climbed.winner, climbed.certificate
     cleared = certificate is not None
     first = requirements[0]
     best = winner.name if winner else evaluate.best(trials, first.metric.name, first.metric.higher_is_better)
     shipped = next((t for t in trials if t["rung"] == best), None)
+    left = untried(setup.task.name, planned, len(train), len(train.schema.labels), trials)
     if shipped is None:
-        return report.Findings(trials, None, certificate, cleared, spent=spent(setup))
+        return Findings(trials, None, certificate, cleared, spent=spent(setup), untried=left)
     rung = next(r for r in planned.rungs if r.name == best)
     studied = study(setup, rung, shipped, rows)
     priced = costs(setup.prices, sample, shipped)
-    return report.Findings(trials, best, certificate, cleared, studied, priced, spent(setup))
+    return Findings(trials, best, certificate, cleared, studied, priced, spent(setup), left)
 
 
 def _plan(setup: BuildSetup, train: Examples, sample: tuple[str, ...], ask: Ask) -> Ladder:
@@ -213,115 +203,7 @@ def _plan(setup: BuildSetup, train: Examples, sample: tuple[str, ...], ask: Ask)
     return planned
 
 
-def _try(
-    setup: BuildSetup, rung: Rung, rows: TrialRows, wanted: bool
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Return the trial of a rung with its status, and its certificate if it cleared.
-
-    wanted: whether it may still win. A rung that fails is left out with the reason; only the floor and a run folder
-    that cannot be written end the build.
-    """
-    floor = rung.model == setup.task.floor
-    try:
-        # No fit may be cut short where nothing else would answer.
-        own = replace(setup, deadline=math.inf) if floor else setup
-        folder, facts = setup.run.step(f"trials/{rung.name}", partial(run_trial, own, rung, rows))
-        clear_scratch(setup, rung)
-        trial, status, proof = {**facts, "problem": ""}, "not needed", None
-        if wanted:
-            status, proof = _judge(setup, rung, trial, folder / "bundle", rows)
-        trial["status"] = status
-        trial |= _spent_on(setup, rung)
-    except RunError:
-        raise
-    except Exception as error:
-        if floor:
-            raise
-        problem, fix = (error.problem, error.fix) if isinstance(error, RungError) else (repr(error), "")
-        told = {"problem": problem, "fix": fix, "traceback": traceback.format_exc()}
-        setup.run.event("failed", rung=rung.name, **told)
-        why = f"{problem.rstrip('.')}. {fix}".strip()
-        return report.failed_trial(rung, why) | _spent_on(setup, rung), None
-    shown = ("rung", "status", "scores", "usd_per_1k", "fit_seconds")
-    setup.run.event("trial", **{key: trial[key] for key in shown})
-    return trial, proof
-
-
-def _spent_on(setup: BuildSetup, rung: Rung) -> dict[str, Any]:
-    """Return what services answered and charged for a rung, certification included."""
-    spending = metering_of(setup, rung).spending()
-    return {"calls": spending.calls, "spent_usd": round(spending.usd, 6)}
-
-
-def _judge(
-    setup: BuildSetup, rung: Rung, trial: dict[str, Any], bundle: Path, rows: TrialRows
-) -> tuple[str, dict[str, Any] | None]:
-    """Return the status of a trial, and its certificate if it cleared. Only a rung expected to pass is looked at."""
-    certification, requirements = rows.certification, rows.requirements
-    trial["over_limits"] = setup.product.limits.broken_by(
-        trial["latency_ms"]["p95"], trial["size_mb"], trial["peak_memory_mb"], trial["usd_per_1k"]
-    )
-    if trial["differing"]:
-        return "broken export", None
-    met = all(r.condition.met_by(trial["scores"][r.metric.name]) for r in requirements)
-    if not met:
-        return "below bar", None
-    if trial["over_limits"]:
-        return "over limit", None
-    if not len(certification):
-        # Without a certificate asked for, the estimate decides, and nothing is claimed; an unfinished audit is asked for.
-        return ("not certified" if (setup.data.facts.get("audit") or {}).get("wanted") else "cleared"), None
-    # A look that was taken before costs nothing: the bundle gets its certificate again, however worn the rows are.
-    known = certify.is_known(
-        certification, trial["version"], requirements, setup.product.confidence, setup.lock
-    )
-    likely = all(r.condition.met_by(b) for r, b in zip(requirements, trial["predicted_bounds"], strict=True))
-    if not (known or likely):
-        return "not certified", None
-
-    def look(folder: Path) -> dict[str, Any]:
-        metering = certification_metering(setup, rung, len(certification)) if trial["metered"] else None
-        taken = certify.begin_look(
-            certification, trial["version"], requirements, setup.product.confidence, setup.lock
-        )
-        answers = predict_in_subprocess(bundle, certification.records(), metering=metering).answers
-        facts = setup.data.facts
-        outcome = certify.certify(
-            taken, requirements, certification, answers, setup.lock, sampling_of(facts["split"])
-        )
-        if not outcome.passed:
-            return {"certificate": None}
-        # Data prepared by version 0.1 has no count of groups.
-        new = facts.get("groups", {}).get("new", 0)
-        grouped = setup.product.data.group is not None
-        population = certify.population_of(facts["split"], setup.task.unit, grouped, new)
-        confidence = setup.product.confidence
-        return {
-            "certificate": certify.certificate(
-                outcome, requirements, confidence, population, _assumptions(setup, trial)
-            )
-        }
-
-    _, facts = setup.run.step(f"looks/{trial['rung']}", look)
-    metering_of(setup, rung, "certification").cache.unlink(missing_ok=True)
-    setup.run.event(
-        "certificate",
-        rung=trial["rung"],
-        passed=facts["certificate"] is not None,
-        certificate=facts["certificate"],
-    )
-    return ("cleared", facts["certificate"]) if facts["certificate"] else ("failed certification", None)
-
-
-def _assumptions(setup: BuildSetup, trial: Mapping[str, Any]) -> str:
-    """Return what a certificate assumes: of the model, and of rows that people labelled."""
-    audit = setup.data.facts.get("audit")
-    return join_sentences(
-        "en", trial["assumptions"], say("label.assumptions", "en", n=audit["cannot_be_told"]) if audit else ""
-    )
-
-
-def _ship(setup: BuildSetup, found: report.Findings) -> Path:
+def _ship(setup: BuildSetup, found: Findings) -> Path:
     """Return the bundle folder, made from the winner's packed trial unless it stands there already."""
     bundle = setup.run.folder / "bundle"
     version_wanted = next((t["version"] for t in found.trials if t["rung"] == found.winner), None)

@@ -34,6 +34,8 @@ _VARIES = (
     "The model's answers vary: each row was answered once, and the claim is of answers drawn as those were."
 )
 # Below the run folder: what services have charged.
+# "Could be certified today" means with this chance.
+LIKELY_CHANCE = 0.8
 _SPENT = "spent.json"
 # Of a rung that charges, the self-test takes no more than this share of the training rows.
 _CHARGED_SELFTEST = 20
@@ -252,9 +254,10 @@ def _quality(setup: BuildSetup, rows: TrialRows, evaluation: evaluate.Evaluation
     alpha = certify.next_alpha(rows.certification.units, setup.lock, setup.product.confidence)
     sampling = sampling_of(setup.data.facts["split"])
     expected = [
-        evaluate.predicted_bound(evaluation, r.metric, train, units, alpha, sampling).value if units else None
+        evaluate.predicted_bound(evaluation, r.metric, train, units, alpha, sampling) if units else None
         for r in requirements
     ]
+    chances = [e.chance(r.condition.level) for e, r in zip(expected, requirements, strict=True) if e]
     first = requirements[0].metric
     return {
         "scores": evaluate.scores(evaluation, list(metrics.values()), train),
@@ -262,7 +265,9 @@ def _quality(setup: BuildSetup, rows: TrialRows, evaluation: evaluate.Evaluation
         "held_out": dict(evaluation.held_out),
         "fold_score": round(evaluate.first_fold_score(evaluation, first, train), 5),
         "interval": evaluate.interval(evaluation, first, train, setup.product.confidence),
-        "predicted_bounds": [None if bound is None else round(bound, 5) for bound in expected],
+        "predicted_bounds": [None if e is None else round(e.value, 5) for e in expected],
+        "chance": round(min(chances), 2) if chances else None,
+        "certifiable": expected[0].level_at(LIKELY_CHANCE) if expected[0] else None,
         "details": evaluate.details(evaluation, setup.task, train),
         "reliability": diagnostics.reliability(evaluation.truths, evaluation.answers, [*metrics.values()]),
     }

@@ -63,6 +63,13 @@ class Budget(Section):
         le=1e6,
         description="maximum charge of services in one build, USD; the build stops before the call that could exceed it",
     )
+    indifference_usd_per_1m: float = Field(
+        default=0.03,
+        ge=0,
+        le=1e9,
+        description="prices of a million predictions that differ by at most so many USD count as equal: among rungs that "
+        "may clear the bar at equal prices the one with the best score ships; 0: always the cheapest",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="device of fits that can use a GPU; auto: the GPU if torch finds one"
     )

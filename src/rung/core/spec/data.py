@@ -134,6 +134,11 @@ class CertifySpec(_SourceSpec):
         description="with `data.group` and `data.time`: certify on later rows of the same groups that train (the default), "
         "or only on groups that are new after the cut-off",
     )
+    look: Literal["likely", "always"] = Field(
+        default="likely",
+        description="when to look at the certification rows: if the bound is expected to clear the bar (a chance to pass of "
+        "at least one half), or always if the estimate clears it; a look that fails halves the error left for these rows",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> CertifySpec:

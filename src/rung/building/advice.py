@@ -1,0 +1,129 @@
+"""What a build says to do next, most useful first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from rung.building.climb_findings import Findings
+from rung.core.spec.product import Condition, Product
+from rung.core.stats.confidence_bounds import rows_needed
+
+
+def is_unasked(data: Mapping[str, Any]) -> bool:
+    """Return whether no certificate was asked for; rows that wait for a label are asked for."""
+    return data["certification"] == 0 and not (data.get("audit") or {}).get("wanted")
+
+
+def advice_items(product: Product, data: Mapping[str, Any], found: Findings) -> list[dict[str, Any]]:
+    """Return what to do next, most useful first: the key of a message below `advice` and its values."""
+    items: list[dict[str, Any]] = []
+    tried = [t for t in found.trials if t["scores"]]
+    condition = product.bar[0]
+    best = max(tried, key=lambda t: _towards(condition, t), default=None)
+    if not found.cleared and best is not None:
+        items += _refusal(data, found, condition, best)
+    first = found.trials[0] if found.trials else None
+    if first and found.cleared and found.winner == first["rung"] and first["is_floor"]:
+        items.append(_item("floor"))
+    # Rows that wait for a label are no fault of the data.
+    faults = {
+        reason: n
+        for reason, n in data["quarantined"].items()
+        if reason not in {"not_labelled", "not_audited"}
+    }
+    left_out = sum(faults.values())
+    if left_out > 0.1 * data["rows"]:
+        reason, count = max(faults.items(), key=lambda item: item[1])
+        items.append(_item("quarantine", left=left_out, rows=data["rows"], reason=reason, count=count))
+    thin = [label for label, count in data["labels"].items() if count < 20]
+    if thin:
+        named = ", ".join(f"'{label}'" for label in thin[:5]) + (" ..." if len(thin) > 5 else "")
+        items.append(_item("thin", n=len(thin), named=named))
+    return items
+
+
+def _refusal(
+    data: Mapping[str, Any], found: Findings, condition: Condition, best: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    score = best["scores"].get(condition.metric)
+    level = f"{condition.level:g}"
+    estimate = {"rung": best["rung"], "metric": condition.metric, "score": f"{score:.3f}"}
+    if is_unasked(data):
+        return [_item("no_certificate", **estimate)]
+    audit = data.get("audit") or {"wanted": 0, "done": 0}
+    if data["certification"] == 0:
+        return [_item("audit", done=audit["done"], wanted=audit["wanted"], **estimate)]
+    sign = "≥" if condition.higher_is_better else "≤"
+    items = [_item("refused", wanted=f"{sign} {level}", **estimate)]
+    items += _not_tried(found, condition, score)
+    over = [line for t in found.trials for line in t["over_limits"]]
+    if over:
+        items.append(_item("limits", over="; ".join(dict.fromkeys(over))))
+    if condition.higher_is_better and condition.level < 1.0 and score > condition.level:
+        items += _more_to_certify(data, condition, best)
+    items += _look_anyway(condition, best)
+    near = best.get("certifiable")
+    if near is None or condition.met_by(near):
+        items.append(_item("helps"))
+    else:
+        side = "lower" if condition.higher_is_better else "raise"
+        items.append(_item(f"helps_{side}", near=f"{max(near, 0):g}"))
+    return items
+
+
+def _not_tried(found: Findings, condition: Condition, score: float) -> list[dict[str, Any]]:
+    """Return the untried rungs that may do better: fetching weights is cheaper than labelling rows."""
+    sign = 1 if condition.higher_is_better else -1
+    better = [
+        item
+        for item in found.untried
+        if item["expected"] is None
+        or item["metric"] != condition.metric
+        or sign * (item["expected"][1] if sign > 0 else item["expected"][0]) > sign * score
+    ]
+    named = ", ".join(
+        item["rung"] + (f" ({item['expected'][0]:g} - {item['expected'][1]:g})" if item["expected"] else "")
+        for item in better[:4]
+    )
+    fixes = " ".join(dict.fromkeys(item["fix"] for item in better[:4]))
+    return [_item("untried", n=len(better), named=named, fix=fixes)] if better else []
+
+
+def _look_anyway(condition: Condition, best: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the chance of a look that was not taken, and what it costs."""
+    if best["status"] != "not certified" or best.get("chance") is None:
+        return []
+    asked = {"level": f"{condition.level:g}", "rung": best["rung"], "chance": f"{best['chance']:.0%}"}
+    return [_item("look_anyway", **asked)]
+
+
+def _more_to_certify(
+    data: Mapping[str, Any], condition: Condition, best: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return how many rows or groups would certify a rung that is estimated above the bar, if more than there are."""
+    score, here = best["scores"][condition.metric], data["certification"]
+    asked = {"level": f"{condition.level:g}", "confidence": f"{condition.confidence:.0%}", "here": here}
+    groups = data.get("groups", {}).get("certify", here)
+    over_time = data["split"].get("groups") == "same"
+    if (over_time or groups < here) and best["predicted_bounds"][0] is not None:
+        # A margin shrinks with the square root of the number of groups.
+        margin = score - best["predicted_bounds"][0]
+        needed = math.ceil(groups * (margin / (score - condition.level)) ** 2)
+        key = "groups_needed" if over_time else "new_groups_needed"
+        return [_item(key, **asked | {"needed": needed, "here": groups})] if needed > groups else []
+    rows = rows_needed(score, condition.level, (1.0 - condition.confidence) / 2.0)
+    if rows is None:
+        return [_item("too_close")]
+    key = "audit_more" if data.get("audit") else "rows_needed"
+    return [_item(key, **asked, needed=rows)] if rows > here else []
+
+
+def _item(key: str, **values: Any) -> dict[str, Any]:
+    return {"key": key, "values": values}
+
+
+def _towards(condition: Condition, trial: Mapping[str, Any]) -> float:
+    score = trial["scores"].get(condition.metric, float("-inf"))
+    return float(score if condition.higher_is_better else -score)

@@ -1,0 +1,51 @@
+"""What a climb of the ladder ended with: trials, winner, certificate, rungs that were not tried."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rung.core import registry
+from rung.core.model import Ladder, Rung
+from rung.core.priors import expected
+from rung.runtime.service.ledger import Spending
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a climb ended with."""
+
+    trials: Sequence[Mapping[str, Any]]
+    winner: str | None
+    certificate: Mapping[str, Any] | None
+    cleared: bool
+    study: Mapping[str, Any] = field(default_factory=dict)
+    costs: Mapping[str, Any] = field(default_factory=dict)
+    spent: Spending = Spending()
+    untried: Sequence[Mapping[str, Any]] = ()
+
+
+def untried(
+    task: str, planned: Ladder, rows: int, labels: int, trials: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the rungs that were left out before anything was fitted, most promising first: name, range expected, what to do.
+
+    expected: [low, high] of the task's first metric by our prior, or None.
+    """
+    floor = next((t for t in trials if t["is_floor"] and t["scores"]), None)
+    metric = registry.task(task).default_metric
+    least = float(floor["scores"].get(metric, 0.0)) if floor else 0.0
+    found = [
+        {"rung": name, "metric": metric, "expected": expected(task, (name,), rows / max(labels, 1), least), "fix": error.fix or error.problem}
+        for name, error in planned.left_out.items()
+    ]  # fmt: skip
+    return sorted(found, key=lambda item: -(item["expected"] or (0.0, 0.0))[1])
+
+
+def failed_trial(rung: Rung, why: str) -> dict[str, Any]:
+    """Return what stands in a report for a rung that could not be tried to its end."""
+    return {
+        "rung": rung.name, "model": rung.model, "is_floor": False, "status": "failed", "problem": why, "scores": {},
+        "over_limits": [], "differing": 0, "planned_usd_per_1k": round(rung.usd_per_1k, 9), "chance": None, "certifiable": None,
+    }  # fmt: skip

@@ -1,0 +1,225 @@
+"""Climb the ladder: measure rungs, cheapest first, and certify the first that is expected to clear the bar.
+
+Rungs whose prices differ by no more than `budget.indifference_usd_per_1m` count as equally priced. When a rung is about
+to be looked at, those priced equally are measured first, and the looks are taken in the order of their scores on
+training rows. The choice uses training rows and prices alone, so it is part of what is fixed before a look, and the
+argument of `building.certify` holds unchanged.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rung.building import certify
+from rung.building.climb_findings import failed_trial
+from rung.core.errors import RunError, RungError
+from rung.core.messages import join_sentences, say
+from rung.core.metrics.scored import sampling_of
+from rung.core.model import Rung
+from rung.serving.subprocess_predict import predict_in_subprocess
+from rung.workflows.build_setup import BuildSetup, TrialRows
+from rung.workflows.rung_fits import clear_scratch
+from rung.workflows.trial import certification_metering, metering_of, run_trial
+
+_LIKELY = "likely"
+_SHOWN = ("rung", "status", "scores", "usd_per_1k", "fit_seconds", "chance")
+
+
+@dataclass
+class Climb:
+    """The trials of a climb, in the order of the ladder; the winner and its certificate, if one was certified."""
+
+    trials: list[dict[str, Any]] = field(default_factory=list)
+    winner: Rung | None = None
+    certificate: dict[str, Any] | None = None
+
+
+def climb(setup: BuildSetup, rungs: Sequence[Rung], rows: TrialRows, all_rungs: bool) -> Climb:
+    """Return the trials up to the first certified rung; with all_rungs, those above it too."""
+    found, place = Climb(), 0
+    while place < len(rungs):
+        rung = rungs[place]
+        late = time.time() > setup.deadline
+        if found.trials and (late or (found.winner and not all_rungs)):
+            why = "the time budget is spent" if late else "a cheaper rung cleared the bar"
+            setup.run.event("skipped", rung=rung.name, key="late" if late else "cheaper", why=why)
+            place += 1
+            continue
+        group = [(rung, _measure(setup, rung, rows, wanted=found.winner is None))]
+        place += 1
+        while group[0][1]["status"] == _LIKELY and place < len(rungs) and time.time() <= setup.deadline:
+            if not _equally_priced(setup, rung, rungs[place]):
+                break
+            group.append((rungs[place], _measure(setup, rungs[place], rows, wanted=True)))
+            place += 1
+        _look_at_best(setup, group, rows, found)
+        found.trials += [trial for _, trial in group]
+        for _, trial in group:
+            if trial["status"] != "failed":
+                setup.run.event("trial", **{key: trial[key] for key in _SHOWN})
+    return found
+
+
+def _equally_priced(setup: BuildSetup, cheapest: Rung, other: Rung) -> bool:
+    allowed = setup.product.budget.indifference_usd_per_1m / 1000
+    # A floor that clears shows that the bar is wrong; nothing is to be gained above it.
+    return (
+        allowed > 0
+        and cheapest.model != setup.task.floor
+        and other.usd_per_1k - cheapest.usd_per_1k <= allowed
+    )
+
+
+def _look_at_best(
+    setup: BuildSetup, group: Sequence[tuple[Rung, dict[str, Any]]], rows: TrialRows, found: Climb
+) -> None:
+    """Look at the rungs of a group that may pass, best score first, until one does; the others are not needed."""
+    condition = rows.requirements[0].condition
+    sign = 1.0 if condition.higher_is_better else -1.0
+    likely = [pair for pair in group if pair[1]["status"] == _LIKELY]
+    for rung, trial in sorted(likely, key=lambda pair: -sign * pair[1]["scores"][condition.metric]):
+        if found.winner is not None:
+            trial["status"] = "outscored"
+            continue
+        status, proof = _guarded(setup, rung, trial, rows)
+        trial["status"] = status
+        trial |= _spent_on(setup, rung)
+        if status == "cleared":
+            found.winner, found.certificate = rung, proof
+
+
+def _measure(setup: BuildSetup, rung: Rung, rows: TrialRows, wanted: bool) -> dict[str, Any]:
+    """Return the trial of a rung with its status, "likely" where it is to be looked at.
+
+    wanted: whether it may still win. A rung that fails is left out with the reason; only the floor and a run folder
+    that cannot be written end the build.
+    """
+    floor = rung.model == setup.task.floor
+    try:
+        # No fit may be cut short where nothing else would answer.
+        own = replace(setup, deadline=math.inf) if floor else setup
+        _, facts = setup.run.step(f"trials/{rung.name}", partial(run_trial, own, rung, rows))
+        clear_scratch(setup, rung)
+        # Trials of runs begun before have no chance.
+        trial = {"chance": None, "certifiable": None, **facts, "problem": ""}
+        trial["status"] = _status(setup, trial, rows) if wanted else "not needed"
+        trial |= _spent_on(setup, rung)
+        return trial
+    except RunError:
+        raise
+    except Exception as error:
+        if floor:
+            raise
+        return _failed(setup, rung, error)
+
+
+def _guarded(
+    setup: BuildSetup, rung: Rung, trial: dict[str, Any], rows: TrialRows
+) -> tuple[str, dict[str, Any] | None]:
+    """Return the status of a look and its certificate; a rung that fails in it is left out with the reason."""
+    try:
+        return _look(setup, rung, trial, rows)
+    except RunError:
+        raise
+    except Exception as error:
+        if rung.model == setup.task.floor:
+            raise
+        trial |= _failed(setup, rung, error)
+        return "failed", None
+
+
+def _failed(setup: BuildSetup, rung: Rung, error: Exception) -> dict[str, Any]:
+    problem, fix = (error.problem, error.fix) if isinstance(error, RungError) else (repr(error), "")
+    told = {"problem": problem, "fix": fix, "traceback": traceback.format_exc()}
+    setup.run.event("failed", rung=rung.name, **told)
+    why = f"{problem.rstrip('.')}. {fix}".strip()
+    return failed_trial(rung, why) | _spent_on(setup, rung)
+
+
+def _spent_on(setup: BuildSetup, rung: Rung) -> dict[str, Any]:
+    """Return what services answered and charged for a rung, certification included."""
+    spending = metering_of(setup, rung).spending()
+    return {"calls": spending.calls, "spent_usd": round(spending.usd, 6)}
+
+
+def _status(setup: BuildSetup, trial: dict[str, Any], rows: TrialRows) -> str:
+    """Return the status before any look. "likely": it is to be looked at, as `certify.look` says."""
+    requirements = rows.requirements
+    trial["over_limits"] = setup.product.limits.broken_by(
+        trial["latency_ms"]["p95"], trial["size_mb"], trial["peak_memory_mb"], trial["usd_per_1k"]
+    )
+    if trial["differing"]:
+        return "broken export"
+    if not all(r.condition.met_by(trial["scores"][r.metric.name]) for r in requirements):
+        return "below bar"
+    if trial["over_limits"]:
+        return "over limit"
+    if not len(rows.certification):
+        # Without a certificate asked for, the estimate decides, and nothing is claimed; an unfinished audit is asked for.
+        return "not certified" if (setup.data.facts.get("audit") or {}).get("wanted") else _LIKELY
+    if setup.product.certify.look == "always":
+        return _LIKELY
+    # A look that was taken before costs nothing: the bundle gets its certificate again, however worn the rows are.
+    known = certify.is_known(
+        rows.certification, trial["version"], requirements, setup.product.confidence, setup.lock
+    )
+    likely = all(r.condition.met_by(b) for r, b in zip(requirements, trial["predicted_bounds"], strict=True))
+    return _LIKELY if known or likely else "not certified"
+
+
+def _look(
+    setup: BuildSetup, rung: Rung, trial: dict[str, Any], rows: TrialRows
+) -> tuple[str, dict[str, Any] | None]:
+    """Return the status after a look at the certification rows, and the certificate if it passed."""
+    certification, requirements = rows.certification, rows.requirements
+    if not len(certification):
+        return "cleared", None
+    bundle = setup.run.folder / "trials" / rung.name / "bundle"
+
+    def look(folder: Path) -> dict[str, Any]:
+        metering = certification_metering(setup, rung, len(certification)) if trial["metered"] else None
+        taken = certify.begin_look(
+            certification, trial["version"], requirements, setup.product.confidence, setup.lock
+        )
+        answers = predict_in_subprocess(bundle, certification.records(), metering=metering).answers
+        facts = setup.data.facts
+        outcome = certify.certify(
+            taken, requirements, certification, answers, setup.lock, sampling_of(facts["split"])
+        )
+        if not outcome.passed:
+            return {"certificate": None}
+        # Data prepared by version 0.1 has no count of groups.
+        new = facts.get("groups", {}).get("new", 0)
+        grouped = setup.product.data.group is not None
+        population = certify.population_of(facts["split"], setup.task.unit, grouped, new)
+        confidence = setup.product.confidence
+        return {
+            "certificate": certify.certificate(
+                outcome, requirements, confidence, population, _assumptions(setup, trial)
+            )
+        }
+
+    _, facts = setup.run.step(f"looks/{trial['rung']}", look)
+    metering_of(setup, rung, "certification").cache.unlink(missing_ok=True)
+    setup.run.event(
+        "certificate",
+        rung=trial["rung"],
+        passed=facts["certificate"] is not None,
+        certificate=facts["certificate"],
+    )
+    return ("cleared", facts["certificate"]) if facts["certificate"] else ("failed certification", None)
+
+
+def _assumptions(setup: BuildSetup, trial: Mapping[str, Any]) -> str:
+    """Return what a certificate assumes: of the model, and of rows that people labelled."""
+    audit = setup.data.facts.get("audit")
+    return join_sentences(
+        "en", trial["assumptions"], say("label.assumptions", "en", n=audit["cannot_be_told"]) if audit else ""
+    )
