@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,40 @@ _FIX = (
     "Restore it from version control. If you delete it, looks already taken are forgotten and no certificate "
     "made afterwards can be trusted."
 )
+
+
+# Sources whose sketches are kept, the oldest first.
+_SKETCHES = 8
+
+
+@dataclass(frozen=True)
+class RowSketch:
+    """A sample of rows: hash of the unit, [rows], and what a similar row has in common with it, [rows, slots]."""
+
+    rows: npt.NDArray[np.uint64]
+    slots: npt.NDArray[np.uint16]
+
+    @staticmethod
+    def empty() -> RowSketch:
+        """Return the sketch of no rows."""
+        return RowSketch(np.zeros(0, np.uint64), np.zeros((0, 16), np.uint16))
+
+    def smallest(self, most: int) -> RowSketch:
+        """Return the rows of the smallest first slot, at most so many: of a source spelled otherwise nearly the same."""
+        kept = np.argsort(self.slots[:, 0], kind="stable")[:most]
+        return RowSketch(self.rows[kept], self.slots[kept])
+
+    def packed(self) -> dict[str, str]:
+        """Return it as text: base64 of little-endian numbers."""
+        rows, slots = self.rows.astype("<u8").tobytes(), self.slots.astype("<u2").tobytes()
+        return {"rows": base64.b64encode(rows).decode(), "slots": base64.b64encode(slots).decode()}
+
+    @staticmethod
+    def unpacked(packed: Mapping[str, str]) -> RowSketch:
+        """Return what `packed` wrote."""
+        rows = np.frombuffer(base64.b64decode(packed["rows"]), "<u8").astype(np.uint64)
+        slots = np.frombuffer(base64.b64decode(packed["slots"]), "<u2").astype(np.uint16)
+        return RowSketch(rows, slots.reshape(len(rows), -1) if len(rows) else slots.reshape(0, 16))
 
 
 class CertificateLock:
@@ -56,6 +92,33 @@ class CertificateLock:
                 content["trained"] = base64.b64encode(union.tobytes()).decode()
                 write_json(self.path, content)
 
+    def sketches(self) -> list[RowSketch]:
+        """Return the sketches of sources that builds here have used, the oldest first."""
+        return [RowSketch.unpacked(packed) for packed in self._read().get("sources", ())]
+
+    def remember_source(self, sketch: RowSketch, respelled: npt.NDArray[np.uint64]) -> int:
+        """Keep the sketch of a source; return how many earlier looks count for rows that are spelled otherwise now.
+
+        respelled: units that certify now and stood in an earlier source with another spelling; may be none. From now
+        on every look taken so far counts as one at these units.
+        """
+        with self._held() as content:
+            before = json.dumps([content.get("sources"), content.get("respelled")])
+            sources = content.setdefault("sources", [])
+            packed = sketch.packed()
+            if len(sketch.rows) and packed not in sources:
+                sources[_SKETCHES - 1 :] = [packed]
+            links = content.setdefault("respelled", [])
+            units = base64.b64encode(np.unique(respelled).astype("<u8").tobytes()).decode()
+            known = [link for link in links if link["units"] == units]
+            if len(respelled) and not known and content["looks"]:
+                links.append({"units": units, "looks": len(content["looks"])})
+            if json.dumps([content["sources"], content["respelled"]]) != before:
+                write_json(self.path, content)
+            if not len(respelled):
+                return 0
+            return int(known[0]["looks"]) if known else len(content["looks"])
+
     def take(
         self,
         units: Iterable[str],
@@ -71,7 +134,7 @@ class CertificateLock:
         """
         packed = pack_units(units)
         with self._held() as content:
-            earlier = _sharing(content["looks"], packed)
+            earlier = _sharing(content, packed)
             old = _same(earlier, packed, look)
             if old:
                 return old, [other for other in earlier if other["id"] < old["id"]]
@@ -89,7 +152,7 @@ class CertificateLock:
 
     def earlier(self, units: Iterable[str]) -> list[dict[str, Any]]:
         """Return every look ever taken that shares a unit with these."""
-        return _sharing(self._read()["looks"], pack_units(units))
+        return _sharing(self._read(), pack_units(units))
 
     def looks(self) -> list[dict[str, Any]]:
         """Return every look ever taken here, the oldest first."""
@@ -184,13 +247,14 @@ def _same(looks: list[dict[str, Any]], packed: str, look: dict[str, Any]) -> dic
     return None
 
 
-def _sharing(looks: list[dict[str, Any]], packed: str) -> list[dict[str, Any]]:
+def _sharing(content: dict[str, Any], packed: str) -> list[dict[str, Any]]:
+    """Return the looks that share a unit with these, or were taken at rows that these spell otherwise."""
     mine = np.frombuffer(base64.b64decode(packed), dtype="<u8")
-    return [
-        look
-        for look in looks
-        if look["units"] == packed
-        or np.isin(
-            mine, np.frombuffer(base64.b64decode(look["units"]), dtype="<u8"), assume_unique=True
-        ).any()
-    ]
+
+    def shares(other: str) -> bool:
+        theirs = np.frombuffer(base64.b64decode(other), dtype="<u8")
+        return other == packed or bool(np.isin(mine, theirs, assume_unique=True).any())
+
+    links = [link["looks"] for link in content.get("respelled", ()) if shares(link["units"])]
+    linked = max(links, default=0)
+    return [look for look in content["looks"] if look["id"] <= linked or shares(look["units"])]

@@ -40,6 +40,7 @@ from rung.data.prepare.near_duplicates import near_copies
 from rung.data.prepare.over_time import drawn_units, require_blocks
 from rung.data.prepare.parquet import TableWriter, row_groups
 from rung.data.prepare.quarantine import Quarantine
+from rung.data.prepare.respelled import link_respelled, sketch_rows
 from rung.data.prepare.split import Sides, decide, freeze
 from rung.data.sources.read import Source, read_rows
 
@@ -77,6 +78,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         final, unread = _described(folder / _STAGED, schema, task, sides, (keys, names, product))
         copies = sides.copies(keys)
         corrected = _write_sides(folder, (schema, final), sides, keys, names, copies, quarantine)
+        sketch = sketch_rows(folder / _STAGED, schema, keys, sides.side)
     (folder / _STAGED).unlink()
     store.save()
     _require_training(sides, product)
@@ -85,6 +87,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
     if audit is None or audit["wanted"] == audit["done"]:
         _require_certification(sides, product)
     freeze(sides, lock)
+    respelled = link_respelled(lock, sketch, keys.unit[sides.side == CERTIFICATION])
     facts = {
         "rows": intake.rows,
         **_counts(sides),
@@ -102,6 +105,8 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         # Only where people label: how far the random rows that certify have come.
         "audit": audit,
         "unreadable": unread,
+        # Rows that an earlier build used, spelled otherwise; None where there are none.
+        "respelled": respelled,
         "schema": final.as_dict(),
         "tables": _tables(sides.side),
         **joined_facts(product, sides.side, marks),
