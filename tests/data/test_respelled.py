@@ -8,9 +8,11 @@ import pytest
 
 from rung.core import registry
 from rung.core.certificate_lock import CertificateLock
+from rung.core.messages import LANGUAGES
 from rung.core.spec.product import Product
 from rung.data.prepare.cast import with_inputs
 from rung.data.prepare.prepare import prepare
+from rung.pages.cautions import cautions
 
 WORDS = [a + b + c for a in ("ba", "de", "fi", "go", "ku") for b in ("la", "mo", "ne", "pi") for c in
          ("rt", "sk", "lm", "nd", "pt", "st", "ck", "ng", "sh", "th")]  # fmt: skip
@@ -42,7 +44,11 @@ class World:
             table = csv.DictWriter(file, rows[0])
             table.writeheader()
             table.writerows(rows)
-        spec = {"task": task, "data": {"path": name, "target": "y", **data}, "bar": {"metric": "accuracy", "at_least": 0.5}}
+        spec = {
+            "task": task,
+            "data": {"path": name, "target": "y", **data},
+            "bar": {"metric": "accuracy", "at_least": 0.5},
+        }
         product = Product.model_validate(spec)
         known = registry.task(task)
         product = with_inputs(product, self.folder, known)
@@ -82,7 +88,9 @@ def test_texts_spelled_otherwise_are_the_same_rows(world, change):
     assert world.build(texts()) == (None, 0)
     respelled, earlier = world.build([change(row) for row in texts()])
     if change in (upper, marked_up):
-        assert earlier == 1  # Case, punctuation and markup are folded, or noticed: the look counts either way.
+        assert (
+            earlier == 1
+        )  # Case, punctuation and markup are folded, or noticed: the look counts either way.
         return
     assert respelled["share"] > 0.8 and (respelled["looks"], earlier) == (1, 1)
     # And the next build of the same rows counts both looks.
@@ -97,11 +105,15 @@ def reordered(row):
     return dict(reversed(row.items()))
 
 
-@pytest.mark.parametrize("change", [rounded, lambda row: reordered(rounded(row))], ids=["rounded", "reordered"])
+@pytest.mark.parametrize(
+    "change", [rounded, lambda row: reordered(rounded(row))], ids=["rounded", "reordered"]
+)
 def test_numbers_rounded_are_the_same_rows(world, change):
     inputs = [f"c{j}" for j in range(6)]
     assert world.build(numbers(), "tabular_classification", input=inputs) == (None, 0)
-    respelled, earlier = world.build([change(row) for row in numbers()], "tabular_classification", "u.csv", input=inputs[::-1])
+    respelled, earlier = world.build(
+        [change(row) for row in numbers()], "tabular_classification", "u.csv", input=inputs[::-1]
+    )
     assert respelled["share"] > 0.6 and earlier == 1
 
 
@@ -121,7 +133,16 @@ def test_data_that_grows_is_not_spelled_otherwise(world):
 
 def test_tables_of_few_values_say_nothing(world):
     draw = random.Random(0)
-    rows = [{"a": draw.choice("uvw"), "b": draw.choice("xyz"), "c": str(i % 7), "d": str(i), "y": draw.choice("ab")} for i in range(300)]
+    rows = [
+        {
+            "a": draw.choice("uvw"),
+            "b": draw.choice("xyz"),
+            "c": str(i % 7),
+            "d": str(i),
+            "y": draw.choice("ab"),
+        }
+        for i in range(300)
+    ]
     world.build(rows, "tabular_classification", input=["a", "b", "c", "d"])
     other = [row | {"d": str(1000 + i)} for i, row in enumerate(rows)]
     assert world.build(other, "tabular_classification", "u.csv", input=["a", "b", "c", "d"])[0] is None
@@ -135,3 +156,14 @@ def test_sketches_are_kept_small_and_a_lock_of_version_0_1_has_none(world):
     assert (world.folder / "certificate.lock").stat().st_size < 150_000
     empty = CertificateLock(world.folder / "other.lock")
     assert empty.sketches() == []
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_certificate_says_which_rows_it_speaks_of(lang):
+    values = {"metric": "accuracy", "plain": "0.975", "clustered": "0.502", "clustered_bound": "0.463"}
+    finding = {"check": "related_rows", "values": values}
+    related, again = cautions({"respelled": {"share": 0.83, "looks": 2}}, [finding], lang)
+    assert "0.975" in related and "0.502" in related and "0.463" in related
+    assert "83%" in again and "2" in again
+    assert cautions({"respelled": None}, [{"check": "leak_word", "values": {}}], lang) == []
+    assert cautions({}, [], lang) == []

@@ -123,6 +123,11 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ),
     ("data.split", "object", "how sides were decided"),
     (
+        "data.respelled",
+        "object or null",
+        "rows of an earlier build that are here in another spelling: share of them, looks that count therefore",
+    ),
+    (
         "data.groups",
         "object",
         "units that certify (certify), and how many of them have no rows that train (new)",
@@ -196,6 +201,7 @@ def report(
         "labels",
         "split",
         "groups",
+        "respelled",
         "encoding",
     )
     hidden = {

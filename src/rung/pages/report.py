@@ -18,6 +18,7 @@ from rung.core.messages import (
     say_or,
     significant,
 )
+from rung.pages.cautions import cautions
 from rung.pages.charts import ChartLabels, bar_chart, pareto_chart
 from rung.pages.cleaning import cleaning_tables
 from rung.pages.costs import costs_section
@@ -301,6 +302,7 @@ def _certificate(report: Mapping[str, Any], lang: str) -> str:
         box(paragraph(certificate_claim(report, lang), "lead"), "good"),
         paragraph(say("certificate.how", lang, n=certificate["rows"])),
         *_annotation_note(report, lang),
+        *(paragraph(words) for words in cautions(report["data"], report.get("findings") or (), lang)),
         paragraph(
             say("certificate.looks", lang, looks=certificate["looks"], alpha=f"{certificate['alpha']:.2g}")
         ),

@@ -137,6 +137,7 @@ def _build(
         minutes = product.budget.minutes
         context = fit_context(product, threads, base, minutes * 60 if minutes else None)
         setup = BuildSetup(product, task, place, lock, prices, context, engine, data, fingerprint)
+        setup = replace(setup, findings=checked["findings"])
         wanted = product.fetch if fetch is None else fetch
         ask: Ask = wanted if callable(wanted) else lambda _: bool(wanted)
         try:

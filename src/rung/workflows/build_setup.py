@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rung.building.certify import Requirement
 from rung.core.certificate_lock import CertificateLock
@@ -19,7 +20,10 @@ from rung.core.types import Dataset, Examples
 
 @dataclass(frozen=True)
 class BuildSetup:
-    """What every step of one build needs to know. deadline: Unix time from which fits count as cancelled."""
+    """What every step of one build needs to know. deadline: Unix time from which fits count as cancelled.
+
+    findings: of the data checks, as the report has them.
+    """
 
     product: Product
     task: Task
@@ -31,6 +35,7 @@ class BuildSetup:
     data: Dataset
     fingerprint: str
     deadline: float = math.inf
+    findings: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)

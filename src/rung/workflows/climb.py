@@ -23,6 +23,7 @@ from rung.core.errors import RunError, RungError
 from rung.core.messages import join_sentences, say
 from rung.core.metrics.scored import sampling_of
 from rung.core.model import Rung
+from rung.pages.cautions import cautions
 from rung.serving.subprocess_predict import predict_in_subprocess
 from rung.workflows.build_setup import BuildSetup, TrialRows
 from rung.workflows.rung_fits import clear_scratch
@@ -218,8 +219,11 @@ def _look(
 
 
 def _assumptions(setup: BuildSetup, trial: Mapping[str, Any]) -> str:
-    """Return what a certificate assumes: of the model, and of rows that people labelled."""
+    """Return what a certificate assumes: of the model, of rows that people labelled, of related and of respelled rows."""
     audit = setup.data.facts.get("audit")
     return join_sentences(
-        "en", trial["assumptions"], say("label.assumptions", "en", n=audit["cannot_be_told"]) if audit else ""
+        "en",
+        trial["assumptions"],
+        say("label.assumptions", "en", n=audit["cannot_be_told"]) if audit else "",
+        *cautions(setup.data.facts, setup.findings, "en"),
     )

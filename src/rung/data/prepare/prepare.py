@@ -87,7 +87,6 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
     if audit is None or audit["wanted"] == audit["done"]:
         _require_certification(sides, product)
     freeze(sides, lock)
-    respelled = link_respelled(lock, sketch, keys.unit[sides.side == CERTIFICATION])
     facts = {
         "rows": intake.rows,
         **_counts(sides),
@@ -102,11 +101,9 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         "encoding": _encodings(found),
         "split": sides.rule,
         "groups": _counted(keys, sides),
-        # Only where people label: how far the random rows that certify have come.
-        "audit": audit,
+        "audit": audit,  # Only where people label: how far the random rows that certify have come.
         "unreadable": unread,
-        # Rows that an earlier build used, spelled otherwise; None where there are none.
-        "respelled": respelled,
+        "respelled": link_respelled(lock, sketch, keys.unit[sides.side == CERTIFICATION]),
         "schema": final.as_dict(),
         "tables": _tables(sides.side),
         **joined_facts(product, sides.side, marks),
