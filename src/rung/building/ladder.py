@@ -64,6 +64,17 @@ def ladder(product: Product, floor: str, facts: DataFacts, prices: Prices, fit: 
     return Ladder(tuple(sorted(rungs, key=lambda rung: (rung.usd_per_1k, rung.name))), left_out)
 
 
+def rung_problems(product: Product) -> list[Problem]:
+    """Return every rung of the spec that does not exist, cannot do the task, or has a wrong parameter."""
+    problems = []
+    for index, spec in enumerate(product.ladder or ()):
+        try:
+            _family(spec, product.task)
+        except RungError as error:
+            problems.append(Problem(0, f"ladder.{index}", error.problem.rstrip(".") + ".", error.fix))
+    return problems
+
+
 def check_costs(product: Product, task: Task) -> None:
     """Raise SpecError when the spec says what errors cost and the task's answers cannot go by it."""
     if product.costs and not task.takes_costs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ Listener = Callable[[str, dict[str, Any]], None]
 MARKER = "done.json"
 # Of what the steps of a run leave: steps of another format cannot be resumed. Version 0.1 wrote none.
 FORMAT = 2
+# Steps before the first trial.
+_EARLY_STEPS = ("data", "checks", "reference")
 
 
 class Run:
@@ -117,6 +120,12 @@ def open_run(
                 "Leave out --run to begin a new run; certificate.lock keeps the looks that were taken. "
                 "`rung show` shows a finished run of any version.",
             )
+        if found.get("fingerprint") != fingerprint and _ended_before_a_trial(folder):
+            # Nothing is lost: a mistake in the spec was found, and the folder is begun anew.
+            for step in _EARLY_STEPS:
+                shutil.rmtree(folder / step, ignore_errors=True)
+            owner.unlink()
+            return open_run(folder, name, fingerprint, spec_text, listener)
         if found.get("fingerprint") != fingerprint:
             raise RunError(
                 f"this run of '{name}' was begun with a different product.yaml or different data",
@@ -140,6 +149,12 @@ def open_run(
     return Run(folder, listener)
 
 
+def _ended_before_a_trial(folder: Path) -> bool:
+    """Return whether a run has fitted nothing, nobody is building it, and nothing but the run's own files lies there."""
+    own = {"product.yaml", "run.json", "building.lock", "events.jsonl", *_EARLY_STEPS}
+    return not is_building(folder) and all(path.name in own for path in folder.iterdir())
+
+
 def _format(owner: dict[str, Any]) -> int:
     """Return the format of a run by its run.json; 1 for those of version 0.1."""
     found = owner.get("format", 1)
@@ -149,7 +164,7 @@ def _format(owner: dict[str, Any]) -> int:
 def _holds_others(folder: Path) -> bool:
     """Return whether anything but the first files of a run that was killed at once lies there."""
     return any(
-        path.name not in {"product.yaml", "product.yaml.tmp", "run.json.tmp", "building.lock"}
+        path.name not in {"product.yaml", "product.yaml.tmp", "run.json.tmp", "building.lock", "events.jsonl"}
         for path in folder.iterdir()
     )
 

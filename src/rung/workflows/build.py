@@ -49,6 +49,7 @@ from rung.runtime.embeddings.settings import use_embedding_cache
 from rung.runtime.weights.store import cache_folder
 from rung.tracking.follow import TrackingListener
 from rung.workflows.build_setup import BuildSetup, TrialRows
+from rung.workflows.check_spec import check_spec
 from rung.workflows.climb import climb
 from rung.workflows.trial import spent, study
 
@@ -118,6 +119,8 @@ def _build(
     with locate_problems(file):
         check_costs(product, task)
     product = with_inputs(product, base, task)
+    with locate_problems(file):
+        check_spec(product, task, base)
     now = fingerprint_data(product, base)
     fingerprint = f"{product.fingerprint()}-{now}"
     folder = Path(run) if run else choose_folder(base / "runs", product.name, fingerprint)

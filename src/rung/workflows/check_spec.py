@@ -1,0 +1,65 @@
+"""Check what a spec names against what there is, all at once and before any data is read or a run folder made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rung.building.ladder import rung_problems
+from rung.core.errors import DataError, Problem, RungError, SpecError
+from rung.core.spec.product import Product
+from rung.core.task import Task
+from rung.data.prepare.fingerprint import sources
+from rung.data.prepare.ingest import roles_of
+from rung.data.prepare.prepare import NO_LABELS
+
+
+def check_spec(product: Product, task: Task, base: Path) -> None:
+    """Raise SpecError naming every metric, rung and column that does not exist; DataError if it is one column alone.
+
+    Metrics of a label (`f1:spam`) and rungs that depend on the data are checked once it is read.
+    """
+    problems = [*_metrics(product, task), *rung_problems(product)]
+    columns = list(_columns(product, task, base))
+    if not problems and len(columns) == 1:
+        raise columns[0][1]
+    problems += [
+        Problem(0, key, f"{error.where}: {error.problem.partition(' (')[0]}.", error.fix)
+        for key, error in columns
+    ]
+    if problems:
+        raise SpecError(problems, "product.yaml")
+
+
+def _metrics(product: Product, task: Task) -> Iterator[Problem]:
+    for index, condition in enumerate(product.bar):
+        failures = []
+        # Some metrics need labels, and some exactly two, which only the data has.
+        for labels in ([], ["a", "b"], ["a", "b", "c"]):
+            try:
+                task.metric(condition.metric, task.schema(product.data.input, labels))
+            except RungError as error:
+                failures.append(error)
+        if len(failures) == 3 and ":" not in condition.metric:
+            key = "bar.metric" if len(product.bar) == 1 else f"bar.{index}.metric"
+            yield Problem(0, key, failures[1].problem.rstrip(".") + ".", failures[1].fix)
+
+
+def _columns(product: Product, task: Task, base: Path) -> Iterator[tuple[str, DataError]]:
+    """Yield (key of the spec, error) of each column that a source lacks."""
+    data = product.data
+    needed = task.source_columns(roles_of(product))
+    for source, own in sources(product, base):
+        wanted = [(column, "data.input") for column in needed if column != data.target]
+        # Rows that people label have no column of labels.
+        wanted += (
+            [(data.target, "data.target")] if data.target in needed and (own or not product.labelling) else []
+        )
+        wanted += [(data.group, "data.group")] if data.group else []
+        wanted += [(data.time, "data.time")] if data.time and not own else []
+        for column, key in wanted:
+            try:
+                source.require(column, key)
+            except DataError as error:
+                fix = error.fix if own or key != "data.target" else f"{error.fix} {NO_LABELS}"
+                yield key, DataError(error.problem, error.where, fix)
