@@ -3,6 +3,10 @@
 A way in writes its files into a folder and returns the parameters that name them.
 """
 
+from contextlib import ExitStack
+from functools import cache
+
+from llm_server import by_keywords, llm_server
 from onnx_files import text_file
 
 KITCHEN = ["sauce", "bread", "soup", "[Oo]nions?", "eggs", "stew", "dough", "盐", "炖", "锅", "烤", "面粉"]
@@ -15,4 +19,25 @@ def bring_your_own(folder):
     return {"path": "words.onnx"}
 
 
-WAYS_IN = {"bring_your_own": bring_your_own}
+@cache
+def language_model():
+    """The address of a server that stays until the tests end; it knows the same words."""
+    stays = ExitStack()
+    server = stays.enter_context(
+        llm_server(by_keywords({"kitchen": "|".join(KITCHEN), "sport": "|".join(SPORT)}, "sport"))
+    )
+    server.stays = stays  # Otherwise it would be closed when it is collected.
+    return server
+
+
+def llm_prompt(folder):
+    """A server over loopback in place of a language model."""
+    return {"service": language_model().base, "model": "test-1", "usd_in": 0.1, "usd_out": 0.4}
+
+
+def cascade(folder):
+    """The floor in front of n-grams."""
+    return {"stages": [{"model": "majority"}, {"model": "tfidf_linear"}]}
+
+
+WAYS_IN = {"cascade": cascade, "bring_your_own": bring_your_own, "llm_prompt": llm_prompt}

@@ -61,6 +61,9 @@ RUN = {
     ("docs/howto/improve*.md", "*"): "docs/test_howto_improve.py::test_it_is_followed",
     ("docs/howto/tables*.md", "yaml"): "docs/test_tables_page.py::test_the_costs_of_the_page_are_a_spec",
     ("docs/howto/tables*.md", "python"): "docs/test_tables_page.py::test_the_columns_of_a_data_frame_are_answered",
+    ("docs/howto/language-models*.md", "bash"): "docs/test_language_models_page.py::test_the_page_is_followed",
+    ("docs/howto/language-models*.md", "python"): "docs/test_language_models_page.py::test_the_page_is_followed",
+    ("docs/howto/language-models*.md", "yaml"): "docs/test_language_models_page.py::test_both_pages_show_the_same_and_the_spec_is_valid",
     ("docs/howto/images*.md", "bash"): "docs/test_images_page.py::test_the_page_is_followed",
     ("docs/howto/images*.md", "python"): "docs/test_images_page.py::test_the_page_is_followed",
     ("docs/howto/images*.md", "text"): "docs/test_images_page.py::test_both_pages_say_the_same",
@@ -82,6 +85,8 @@ ONLY_CHECKED = {
     "and test_the_mistake_the_rules_page_shows",
     ("docs/howto/serve-in-production*.md", "curl localhost:8000/v1/models/photos"): "an upload to a model of images: "
     "tests/serving/http/test_uploads.py sends such forms",
+    ("docs/howto/language-models*.md", "pip install"): "packages of an index and a download: tests/runtime/test_llm_probe.py asks that model",
+    ("docs/howto/language-models*.md", "rung llm serve"): "a server that stays: tests/runtime/test_llm_probe.py starts it",
     ("docs/howto/images*.md", "rung serve"): "a server that stays, and an upload: tests/e2e/test_image_product.py sends it",
     ("docs/howto/tables*.md", "python examples/fetch.py"): "a build of minutes: tests/e2e/test_table_products.py builds such tables",
     ("docs/index*.md", "rung plan tickets.csv"): "the first three commands of the tutorial, which is followed",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from rung.core.model import FitContext, Fitted
 from rung.core.types import Examples
 from rung.data.prepare.rows import RowsHandle
 from rung.runtime.embeddings.settings import embedding_cache_settings, use_embedding_cache
+from rung.runtime.service.ledger import Ledger
 from rung.runtime.service.metered import MeteredModel, Metering
+from rung.runtime.service.settings import count_service_calls
 from rung.runtime.weights.store import cache_folder
 
 _MODEL, _FACTS, _ANSWERS = "model", "fitted.json", "answers.jsonl"
@@ -30,6 +32,7 @@ class FitJob:
 
     out: a folder that is made; one that a killed build left whole is used again. ask: places of rows that the fitted
     model answers before it is gone: what a packed copy of it is held against. metering: for a model that charges.
+    services: where calls that the fit itself makes are kept and counted.
     """
 
     model: str
@@ -39,6 +42,7 @@ class FitJob:
     out: Path
     ask: tuple[int, ...] = ()
     metering: Metering | None = None
+    services: Metering | None = None
 
 
 def fit(job: FitJob) -> Fitted:
@@ -56,7 +60,8 @@ def fit(job: FitJob) -> Fitted:
             if embedding_cache_settings() is None:  # In a process that the build did not begin in.
                 stack.enter_context(use_embedding_cache(cache_folder() / "embeddings", context.threads))
             begun, cpu = time.perf_counter(), time.process_time()
-            model = family.fit(learn, job.params, context)
+            with _counted(job.services):
+                model = family.fit(learn, job.params, context)
             seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
             free = job.ask and job.metering is None
             answers = model.predict(asked.inputs) if free else []
@@ -73,6 +78,12 @@ def fit(job: FitJob) -> Fitted:
             }  # fmt: skip
             write_json(folder / _FACTS, facts)
     return _read(job.out)
+
+
+def _counted(services: Metering | None) -> AbstractContextManager[None]:
+    if services is None:
+        return nullcontext()
+    return count_service_calls(services.cache, Ledger(services.ledger, services.limit_usd, services.rung))
 
 
 def _read(out: Path) -> Fitted:

@@ -14,6 +14,7 @@ from rung.core.folds import planned_folds
 from rung.core.model import DataFacts, FitContext, Ladder, Model, Rung
 from rung.core.params import make_params
 from rung.core.prices import Prices
+from rung.core.spec.cleaning import DEFAULT_KINDS
 from rung.core.spec.product import Product, RungSpec
 from rung.core.task import ColumnProfile, Guess, Task
 
@@ -23,9 +24,10 @@ _CHOSEN = "as you chose"
 def fit_context(product: Product, threads: int, base: Path, seconds: float | None = None) -> FitContext:
     """Return what every fit of this product may use. base: the folder its relative paths start from."""
     device = resolve_device(product.budget.device)
-    return FitContext(
+    context = FitContext(
         product.seed, threads, product.budget.effort, seconds, base.resolve(), product.bar[0].metric, device
     )
+    return replace(context, mask_before_llm=DEFAULT_KINDS if product.privacy.mask_before_llm else ())
 
 
 def ladder(product: Product, floor: str, facts: DataFacts, prices: Prices, fit: FitContext) -> Ladder:

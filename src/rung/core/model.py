@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ class FitContext:
     paths among the parameters start from. goal: metric of the bar's first condition. device: where tensors may lie.
     scratch: a folder for checkpoints, kept until the trial is whole, so that a fit that was killed finds them again;
     None where nothing is kept. validation: rows held out of these training rows for early stopping, for a family
-    with a `VALIDATION_SHARE`.
+    with a `VALIDATION_SHARE`. mask_before_llm: kinds of personal data that no text may hold when it is sent to a
+    language model.
     """
 
     seed: int = 0
@@ -38,6 +40,7 @@ class FitContext:
     device: Device = "cpu"
     scratch: Path | None = None
     validation: Examples | None = None
+    mask_before_llm: tuple[str, ...] = ()
     channel: JobChannel | None = None
 
     def report(self, step: int, total: int, metrics: Mapping[str, float] | None = None) -> None:
@@ -68,6 +71,7 @@ class Cost:
 
     cached_seconds: of `fit_seconds`, what a second fit on the same rows does not spend again (embeddings that are kept
     by content). gpu_seconds_per_1k: of a GPU, for 1,000 answers. service_usd_per_1k: what services charge for them.
+    one_part: answers are so dear or slow that one part of the rows is held out, not five folds.
     """
 
     fit_seconds: float
@@ -77,11 +81,12 @@ class Cost:
     cached_seconds: float = 0.0
     gpu_seconds_per_1k: float = 0.0
     service_usd_per_1k: float = 0.0
+    one_part: bool = False
 
     @property
     def refit_seconds(self) -> float:
-        """Return the seconds of each further fit on the same rows."""
-        return self.fit_seconds - self.cached_seconds
+        """Return the seconds of each further fit on the same rows; infinity where there is to be none."""
+        return math.inf if self.one_part else self.fit_seconds - self.cached_seconds
 
 
 @dataclass(frozen=True)

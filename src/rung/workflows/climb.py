@@ -26,8 +26,9 @@ from rung.core.model import Rung
 from rung.pages.cautions import cautions
 from rung.serving.subprocess_predict import predict_in_subprocess
 from rung.workflows.build_setup import BuildSetup, TrialRows
+from rung.workflows.metering import metering_of
 from rung.workflows.rung_fits import clear_scratch
-from rung.workflows.trial import certification_metering, metering_of, run_trial
+from rung.workflows.trial import certification_metering, run_trial
 
 _LIKELY = "likely"
 _SHOWN = ("rung", "status", "scores", "usd_per_1k", "fit_seconds", "chance")

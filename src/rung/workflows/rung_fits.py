@@ -20,6 +20,7 @@ from rung.core.types import Schema
 from rung.data.prepare.rows import RowsHandle
 from rung.runtime.service.metered import Metering
 from rung.workflows.build_setup import BuildSetup
+from rung.workflows.metering import metering_of
 
 # Below the run folder: what fits leave until the trial of their rung is whole.
 _SCRATCH = "scratch"
@@ -68,7 +69,10 @@ def fits(
             channel = JobChannel(home, name, setup.deadline)
             context = replace(setup.context, scratch=home / name / "checkpoints", channel=channel)
             setup.run.event("fit", rung=rung.name, rows=count)
-            yield FitJob(rung.model, rung.params, rows, context, home / name / "fit", tuple(ask), metering)
+            yield FitJob(
+                rung.model, rung.params, rows, context, home / name / "fit", tuple(ask), metering,
+                metering_of(setup, rung, "fit"),
+            )  # fmt: skip
 
     gpus = 1 if setup.context.device == "cuda" and rung.planned.gpu_seconds_per_1k else 0
     resources = Resources(setup.context.threads, round(rung.planned.memory_mb), gpus)

@@ -25,6 +25,7 @@ from rung.runtime.service.ledger import Ledger, Spending
 from rung.runtime.service.metered import MeteredModel, Metering
 from rung.serving.subprocess_predict import SubprocessResult, predict_in_subprocess
 from rung.workflows.build_setup import BuildSetup, TrialRows
+from rung.workflows.metering import SPENT, metering_of
 from rung.workflows.rung_fits import clear_scratch, fits, loaded, reporting
 
 # Rows of the training set that time the packed bundle and hold it against the fitted model: as many as are planned to
@@ -33,10 +34,8 @@ _FEWEST_GATE_ROWS, _GATE_ROWS, _GATE_SECONDS = 100, 300, 2.0
 _VARIES = (
     "The model's answers vary: each row was answered once, and the claim is of answers drawn as those were."
 )
-# Below the run folder: what services have charged.
 # "Could be certified today" means with this chance.
 LIKELY_CHANCE = 0.8
-_SPENT = "spent.json"
 # Of a rung that charges, the self-test takes no more than this share of the training rows.
 _CHARGED_SELFTEST = 20
 
@@ -135,23 +134,6 @@ def _random(setup: BuildSetup, evaluation: evaluate.Evaluation) -> evaluate.Eval
     return evaluate.among(evaluation, audit["random_units"]) if audit else evaluation
 
 
-def metering_of(setup: BuildSetup, rung: Rung, rows: str = "training") -> Metering:
-    """Return where the answers of a rung are kept if they cost something, and its charges counted.
-
-    rows: which; the answers to certification rows lie apart, and go when their look is settled.
-    """
-    home = setup.run.folder.resolve()
-    planned = rung.planned.service_usd_per_1k
-    return Metering(
-        home / "services" / f"{rung.name}-{rows}.jsonl",
-        home / _SPENT,
-        setup.product.budget.usd,
-        rung.name,
-        planned / 1000,
-        planned > 0,
-    )
-
-
 def certification_metering(setup: BuildSetup, rung: Rung, rows: int) -> Metering:
     """Return where the answers to so many certification rows are kept until their look is settled.
 
@@ -165,7 +147,7 @@ def certification_metering(setup: BuildSetup, rung: Rung, rows: int) -> Metering
 
 def spent(setup: BuildSetup) -> Spending:
     """Return what services have charged in this build, and for how many answers."""
-    return Ledger(setup.run.folder / _SPENT, setup.product.budget.usd, "").total()
+    return Ledger(setup.run.folder / SPENT, setup.product.budget.usd, "").total()
 
 
 def _is_stochastic(setup: BuildSetup, rung: Rung, fitted: Fitted) -> bool:

@@ -58,6 +58,11 @@ class PrivacySpec(Section):
     )
     drop: Kinds = Field(default=(), description="kinds that exclude a row from the data and refuse a request")
 
+    mask_before_llm: bool = Field(
+        default=True,
+        description="replace personal data of every kind but person before a text is sent to a language model",
+    )
+
     @model_validator(mode="after")
     def _one_policy(self) -> PrivacySpec:
         both = [kind for kind in self.mask if kind in self.drop]

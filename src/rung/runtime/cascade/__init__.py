@@ -1,0 +1,1 @@
+"""When a model of a cascade hands a row on to the next one."""

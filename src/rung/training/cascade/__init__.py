@@ -1,0 +1,1 @@
+"""How a cascade is learned: answers to rows held out, predicted benefit, thresholds."""

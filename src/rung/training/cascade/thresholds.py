@@ -1,0 +1,91 @@
+"""Choose when a stage hands on: by which signal, and below which score, on rows that no stage has learned from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.runtime.cascade.hand_on import SIGNALS, Floats, HandOn, Signal, features, scores
+
+Bools = npt.NDArray[np.bool_]
+# Strength of the ridge that predicts the benefit, and the parts it is cross-fitted in.
+_RIDGE, _PARTS = 10.0, 5
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen for one stage. accuracy: of this stage and those behind it. handed: share of rows handed on.
+
+    tried: signal -> handed share that it needs for the same accuracy.
+    """
+
+    rule: HandOn
+    accuracy: float
+    handed: float
+    tried: dict[str, float]
+
+
+def choose(
+    probabilities: Floats, own: Bools, later: Bools, within: float, signals: tuple[Signal, ...] = SIGNALS
+) -> Choice:
+    """Return the rule that hands on the fewest rows with an accuracy at most `within` below that of handing on all.
+
+    probabilities: of this stage, [rows, labels]. own, later: whether this stage, and what lies behind it, is right on
+    each row. Of two signals that hand on equally many, the one with the higher accuracy wins.
+    """
+    found = []
+    gains = later.astype(np.float64) - own
+    for signal in signals:
+        weights = _benefit_weights(probabilities, gains) if signal == "benefit" else np.zeros(0)
+        kept_for = (
+            _cross_fitted(probabilities, gains)
+            if signal == "benefit"
+            else scores(signal, probabilities, weights)
+        )
+        threshold, handed, accuracy = _threshold(kept_for, own, later, within)
+        found.append((handed, -accuracy, HandOn(signal, threshold, tuple(map(float, weights)))))
+    handed, accuracy, rule = min(found, key=lambda each: each[:2])
+    return Choice(rule, -accuracy, handed, {each[2].signal: each[0] for each in found})
+
+
+def _threshold(kept_for: Floats, own: Bools, later: Bools, within: float) -> tuple[float, float, float]:
+    """Return the lowest threshold that is accurate enough, the share handed on and the accuracy.
+
+    Every number of handed rows is tried, the lowest scores first; equal scores go together.
+    """
+    order = np.argsort(kept_for, kind="stable")
+    right = np.concatenate([[own.sum()], own.sum() + np.cumsum(later[order].astype(np.int64) - own[order])])
+    goal = later.sum() - within * len(own)
+    ordered = kept_for[order]
+    # After so many rows the score rises: a threshold can lie there.
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(ordered) > 0) + 1, [len(ordered)]])
+    handed = next((int(edge) for edge in edges if right[edge] >= goal), len(ordered))
+    if handed == len(ordered):
+        threshold = float(ordered[-1]) + 1e-9 + abs(float(ordered[-1])) * 1e-9 if len(ordered) else 0.0
+    elif handed == 0:
+        threshold = -1e9
+    else:
+        threshold = float(ordered[handed - 1] + ordered[handed]) / 2
+    return threshold, handed / max(len(own), 1), float(right[handed]) / max(len(own), 1)
+
+
+def _benefit_weights(probabilities: Floats, gains: Floats) -> Floats:
+    """Return the ridge regression of the gain in accuracy on the features of a row."""
+    x = features(probabilities)
+    penalty = _RIDGE * np.eye(x.shape[1])
+    penalty[0, 0] = 1e-6
+    return np.asarray(np.linalg.solve(x.T @ x + penalty, x.T @ gains))
+
+
+def _cross_fitted(probabilities: Floats, gains: Floats) -> Floats:
+    """Return the score of each row by weights learned on other rows."""
+    out = np.zeros(len(gains))
+    part = np.arange(len(gains)) % _PARTS
+    for held in range(_PARTS):
+        test = part == held
+        if test.any() and not test.all():
+            weights = _benefit_weights(probabilities[~test], gains[~test])
+            out[test] = scores("benefit", probabilities[test], weights)
+    return out
