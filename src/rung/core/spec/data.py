@@ -90,6 +90,11 @@ class DataSpec(_SourceSpec):
         default=None,
         description="group column (a customer, a thread): a group stays on one side of the split",
     )
+    missing_group: Literal["own", "quarantine"] | None = Field(
+        default=None,
+        description="rows with an empty cell in the group column: own: each is a group of its own; quarantine: they are left "
+        "out; default: own, and a build warns of them",
+    )
     time: str | None = Field(
         default=None, description="date column: certify on the latest rows instead of random ones"
     )

@@ -101,4 +101,5 @@ def drop_absent_sections(spec: dict[str, Any]) -> dict[str, Any]:
     found = {key: value for key, value in spec.items() if key != "joined" or value is not None}
     found["certify"] = {k: v for k, v in spec["certify"].items() if k != "groups" or v is not None}
     found["privacy"] = {k: v for k, v in spec["privacy"].items() if k != "mask_before_llm" or v is not True}
+    found["data"] = {k: v for k, v in spec["data"].items() if k != "missing_group" or v is not None}
     return found

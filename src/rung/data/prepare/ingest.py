@@ -102,6 +102,7 @@ class Intake:
             own,
             view(self._start, "f8") if self._has_spans else None,
             not bool(alone.all()),
+            alone,
         )
 
     def chars_per_row(self, kept: npt.NDArray[np.bool_]) -> float:
@@ -133,6 +134,8 @@ class Intake:
             text = hash64(key)
             # The unit goes by the text as it came: with other steps of mending, rows would change sides.
             unit, alone = self._unit_of(values, text if inputs == raw else hash64(self._task.dedup_key(raw)))
+            if alone and self._data.group and self._data.missing_group == "quarantine":
+                problem = f"missing_group: no group in '{self._data.group}'"
             if self._overlay is not None and not own:
                 target, aside = self._overlay.target(text, unit, target)
             if target is None:

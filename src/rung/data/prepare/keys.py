@@ -20,7 +20,7 @@ class Keys:
     from the user's own certification file.
 
     start: where the span of time begins that a row covers, which ends at `when`; None when rows cover a moment.
-    grouped: some rows share a unit that is not their text.
+    grouped: some rows share a unit that is not their text. alone: which rows are units of their own.
     """
 
     text: npt.NDArray[np.uint64]
@@ -30,6 +30,7 @@ class Keys:
     own: npt.NDArray[np.bool_]
     start: npt.NDArray[np.float64] | None = None
     grouped: bool = False
+    alone: npt.NDArray[np.bool_] | None = None
 
     def part(self, rows: slice) -> Keys:
         """Return the keys of some rows."""
@@ -42,6 +43,7 @@ class Keys:
             self.own[rows],
             start,
             self.grouped,
+            None if self.alone is None else self.alone[rows],
         )
 
 

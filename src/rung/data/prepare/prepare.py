@@ -182,9 +182,13 @@ def _counts(sides: Sides) -> dict[str, int]:
 
 
 def _counted(keys: Keys, sides: Sides) -> dict[str, int]:
-    """Return how many units certify, and how many of them have no rows that train."""
+    """Return how many units certify, and how many of them have no rows that train; of grouped rows, how many name no group."""
     certify, train = (np.unique(keys.unit[sides.side == side]) for side in (CERTIFICATION, TRAIN))
-    return {"certify": len(certify), "new": len(np.setdiff1d(certify, train))}
+    found = {"certify": len(certify), "new": len(np.setdiff1d(certify, train))}
+    if keys.grouped and keys.alone is not None:
+        for name, side in (("train", TRAIN), ("certification", CERTIFICATION)):
+            found[f"ungrouped_{name}"] = int((keys.alone & (sides.side == side)).sum())
+    return found
 
 
 def _training(sides: Sides, keys: Keys, names: list[str]) -> dict[str, int]:
