@@ -43,8 +43,7 @@ def test_the_page_is_followed(name, local, tmp_path):
 def test_both_pages_show_the_same_and_the_spec_is_valid():
     for language in ("bash", "python", "yaml"):
         assert blocks(PAGES[0], language) == blocks(PAGES[1], language)
-    (spec,) = blocks(PAGES[0], "yaml")
-    product = parse_product(
-        "task: text_classification\ndata: {path: x.csv}\nbar: {metric: accuracy, at_least: 0.9}\n" + spec
-    )
-    assert product.ladder[1].model == "llm_prompt" and product.privacy.mask_before_llm
+    rest = "task: text_classification\ndata: {path: x.csv}\nbar: {metric: accuracy, at_least: 0.9}\n"
+    asked, cascade = (parse_product(rest + spec) for spec in blocks(PAGES[0], "yaml"))
+    assert asked.ladder[1].model == "llm_prompt" and asked.privacy.mask_before_llm
+    assert [stage.model for stage in cascade.cascade.stages] == ["tfidf_linear", "llm_prompt"]

@@ -121,3 +121,66 @@ def test_the_packaged_model_is_a_rung(smollm2, tmp_path):
     done = rung.build(tmp_path / "product.yaml", run=tmp_path / "run")
     (trial,) = [t for t in done.report["trials"] if t["rung"] == "llm_prompt"]
     assert trial["status"] != "failed" and trial["price"]["service"] > 0, "its seconds are priced"
+
+
+def riddles(count):
+    """Notes as before, but every fifth is a riddle that only the language model can answer."""
+    found = rows(count)
+    for number in range(0, count, 5):
+        found[number] = (f"a riddle numbered {number * 37 + 11}", "kitchen" if (number // 5) % 2 else "sport")
+    return found
+
+
+def test_a_cascade_asks_the_language_model_about_riddles_alone(tmp_path):
+    data = riddles(400)
+    write_csv(tmp_path / "notes.csv", ["text", "label"], data)
+    known = {text: label for text, label in data if "riddle" in text}
+
+    def reply(body, number):
+        text = body["messages"][-1]["content"].removeprefix("<text>").removesuffix("</text>")
+        words = {known[text]: "riddle"} if text in known else WORDS
+        return by_keywords(words, "sport", logprob=-0.01)(body, number)
+
+    with llm_server(reply) as server:
+        spec = {
+            "model": "llm_prompt",
+            "params": {"service": server.base, "model": "test-1", "usd_in": 1.0, "usd_out": 10.0},
+        }
+        (tmp_path / "product.yaml").write_text(
+            "name: notes\ntask: text_classification\ndata: {path: notes.csv, input: text, target: label}\n"
+            "bar: {metric: accuracy, at_least: 0.93}\nbudget: {effort: 1, threads: 1}\nladder: [majority, tfidf_linear]\n"
+            f"cascade: {json.dumps({'stages': ['tfidf_linear', spec]})}\n"
+        )
+        done = rung.build(tmp_path / "product.yaml", run=tmp_path / "run")
+        assert done.cleared and done.report["winner"] == "cascade"
+        trials = {trial["rung"]: trial for trial in done.report["trials"]}
+        assert trials["tfidf_linear"]["scores"]["accuracy"] < 0.93 < trials["cascade"]["scores"]["accuracy"]
+        chosen = trials["cascade"]["chosen"]
+        assert 0.1 < chosen["handed_on"][0] < 0.35 and chosen["stages"] == ["tfidf_linear", "llm_prompt"]
+        assert trials["cascade"]["price"]["service"] < 0.4 * 0.05
+        model = rung.load(done.bundle)
+        assert set(model.manifest.children) == {"tfidf_linear", "llm_prompt"}
+        texts = [{"text": "note 1 about the soup of table 2"}, {"text": "a riddle numbered 8"}]
+        service = Service(journal=(journal := Journal(tmp_path / "service")), folder=tmp_path / "service")
+        with TestClient(create_app([model], service=service)) as client:
+            said = client.post(model.manifest.endpoint, json={"inputs": texts}).json()["predictions"]
+            kept = [client.get(f"/v1/predictions/{answer['id']}").json() for answer in said]
+        assert [answer["answered_by"] for answer in said] == ["tfidf_linear", "llm_prompt"]
+        assert kept[0]["price_usd"] < 1e-5 < 4e-5 < kept[1]["price_usd"], "the journal says who was paid"
+        journal.close()
+
+
+def test_a_cascade_of_unknown_or_too_few_stages_is_refused_with_its_line(tmp_path):
+    write_csv(tmp_path / "notes.csv", ["text", "label"], rows(60))
+    for stages, said in (
+        ("[tfidf_linear]", "cascade.stages"),
+        ("[tfidf_linear, tfidf_linear]", "of the same family"),
+        ("[majority, nothing]", "nothing"),
+    ):
+        (tmp_path / "product.yaml").write_text(
+            "task: text_classification\ndata: {path: notes.csv}\nbar: {metric: accuracy, at_least: 0.9}\n"
+            f"ladder: [majority]\ncascade: {{stages: {stages}}}\n"
+        )
+        with pytest.raises(rung.RungError, match=said) as caught:
+            rung.build(tmp_path / "product.yaml", run=tmp_path / "run")
+        assert "line 5" in str(caught.value)

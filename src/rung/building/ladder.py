@@ -43,8 +43,7 @@ def ladder(product: Product, floor: str, facts: DataFacts, prices: Prices, fit: 
         problems.append(Problem(0, "rules", f"{product.task} takes no rules.", "Leave them out."))
     rungs: list[Rung] = []
     left_out: dict[str, RungError] = {}
-    wanted = product.ladder if product.ladder is not None else _every_rung(product.task, before)
-    for index, spec in enumerate(wanted):
+    for place, spec, is_asked in _wanted(product, before):
         try:
             spec = _defaults(spec, floor, product)
             family, params = _family(spec, product.task)
@@ -53,12 +52,12 @@ def ladder(product: Product, floor: str, facts: DataFacts, prices: Prices, fit: 
                 behind = before is not None and spec.model not in (floor, before)
                 spec = _behind(str(before), spec, product) if behind else spec
                 rungs.append(_rung(spec, product, facts, prices, fit))
-            elif product.ladder is None:
-                left_out[spec.name or spec.model] = reason
-            else:
+            elif is_asked:
                 raise reason
+            else:
+                left_out[spec.name or spec.model] = reason
         except RungError as error:
-            problems.append(Problem(0, f"ladder.{index}", error.problem.rstrip(".") + ".", error.fix))
+            problems.append(Problem(0, place, error.problem.rstrip(".") + ".", error.fix))
     if problems:
         raise SpecError(problems, "product.yaml")
     if floor not in {rung.model for rung in rungs}:
@@ -98,6 +97,19 @@ def check_rules(product: Product, labels: Sequence[str]) -> None:
     ]
     if problems:
         raise SpecError(problems, "product.yaml")
+
+
+def _wanted(product: Product, before: str | None) -> list[tuple[str, RungSpec, bool]]:
+    """Return the rungs to try: where in the spec each stands, and whether it was asked for."""
+    if product.ladder is None:
+        found = [(f"ladder.{i}", spec, False) for i, spec in enumerate(_every_rung(product.task, before))]
+    else:
+        found = [(f"ladder.{i}", spec, True) for i, spec in enumerate(product.ladder)]
+    if product.cascade is not None:
+        found.append(
+            ("cascade", RungSpec(model="cascade", params=product.cascade.model_dump(mode="json")), True)
+        )
+    return found
 
 
 def _every_rung(task: str, before: str | None) -> list[RungSpec]:

@@ -98,7 +98,9 @@ class JoinedSpec(Section):
 
 def drop_absent_sections(spec: dict[str, Any]) -> dict[str, Any]:
     """Return a dumped spec without the keys that came after 0.1 and say nothing, so that earlier fingerprints stay valid."""
-    found = {key: value for key, value in spec.items() if key != "joined" or value is not None}
+    found = {
+        key: value for key, value in spec.items() if key not in {"joined", "cascade"} or value is not None
+    }
     found["certify"] = {k: v for k, v in spec["certify"].items() if k != "groups" or v is not None}
     found["privacy"] = {k: v for k, v in spec["privacy"].items() if k != "mask_before_llm" or v is not True}
     found["data"] = {k: v for k, v in spec["data"].items() if k != "missing_group" or v is not None}

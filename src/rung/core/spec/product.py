@@ -22,6 +22,7 @@ from pydantic import (
 from rung.core.errors import Problem, SpecError
 from rung.core.names import problem_of_name
 from rung.core.spec.budget import Budget, Costs, Limits
+from rung.core.spec.cascade import CascadeSpec
 from rung.core.spec.cleaning import PrivacySpec, Steps
 from rung.core.spec.data import CertifySpec, DataSpec, Section, as_tuple
 from rung.core.spec.drift import DriftSpec
@@ -111,6 +112,9 @@ class Product(Section):
     budget: Budget = Budget()
     ladder: tuple[RungSpec, ...] | None = Field(
         default=None, description="rungs to try; default: all that fit the task"
+    )
+    cascade: CascadeSpec | None = Field(
+        default=None, description="a further rung: models in a row, each handing on what it is not sure of"
     )
     rules: Annotated[tuple[RuleSpec, ...], BeforeValidator(as_tuple)] = Field(
         default=(),
