@@ -81,13 +81,15 @@ def test_one_class_alone_is_drift_of_inputs_and_answers(built, journal, folder, 
     assert share["mean"] > 0.9 > share["high"]
 
 
-def test_rows_are_looked_at_once_and_the_young_wait(built, journal, folder, fresh_rows):
+def test_rows_are_looked_at_once_and_young_ones_are_waited_for(built, journal, folder, fresh_rows):
     write_rows(journal, built, fresh_rows["tech"][:50])
     assert check_drift(built.bundle, folder).report["period"]["rows"] == 50
     assert check_drift(built.bundle, folder).report["period"]["rows"] == 50
-    write_rows(journal, built, fresh_rows["tech"][50:60], days=0)
-    assert check_drift(built.bundle, folder).report["period"]["rows"] == 50
-    assert check_drift(built.bundle, folder, settled=-60).report["period"]["rows"] == 60
+    # The youngest of these is one second old.
+    write_rows(journal, built, fresh_rows["tech"][50:60], days=10 / 86_400)
+    begun = time.monotonic()
+    assert check_drift(built.bundle, folder, settled=3).report["period"]["rows"] == 60
+    assert 0.5 < time.monotonic() - begun < 60
 
 
 def test_acknowledging_begins_a_period_against_what_is_served(built, journal, folder, fresh_rows):

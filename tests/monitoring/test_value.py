@@ -131,11 +131,23 @@ def test_the_command(served, tmp_path):
     spec = served[0]
     done = run_cli("value", spec, "--lang", "en", "--html", tmp_path / "value.html")
     assert done.returncode == 0, done.stderr
-    assert "200 predictions in 0.0 days" in done.stdout and "There is less than a day of data" in done.stdout
+    assert "200 predictions within less than an hour" in done.stdout and "?" not in done.stdout
     assert "tokens of input (4 characters or 1.5 Chinese characters per token" in done.stdout
     assert "你给出的数字" in run_cli("value", spec, "--lang", "zh").stdout
     assert json.loads(run_cli("value", spec, "--json").stdout)["rows"] == 200
     assert (tmp_path / "value.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("minutes", "said"), [(5, "within less than an hour"), (180, "There is less than a day of data")]
+)
+def test_a_month_is_not_told_from_minutes(minutes, said):
+    usage = UsageTotals()
+    usage.add(
+        [LoggedPrediction("0" * 32, at, None, "hash", None, {}, 1.0, 1e-6) for at in (0.0, minutes * 60.0)]
+    )
+    report = value_report(manifest(0.9), usage, load_prices(), None, None, None)
+    assert said in " ".join(summary(report, "en")) and (report["per_month"] is None) == (minutes < 60)
 
 
 def test_without_inputs_or_numbers_it_says_what_is_missing():
@@ -146,6 +158,7 @@ def test_without_inputs_or_numbers_it_says_what_is_missing():
     found = value_report(
         manifest(0.9), bare, load_prices(), None, accuracy_estimate([], manifest(0.9), None), None
     )
+    assert summary(found, "en")[0] == "2 predictions in 2.0 days, 15 per month at that rate."
     assert found["llm"] is None and "No inputs can be read" in llm_lines(found, "en")[0]
     assert "per_correct" in summary(found, "en")[-1]
     nothing = value_report(manifest(), UsageTotals(), load_prices(), None, None, None)

@@ -16,6 +16,7 @@ from rung.core.prices import Prices
 from rung.core.priors import expected, prior_source
 from rung.core.regulation import detect, kinds
 from rung.core.stats.confidence_bounds import rows_needed
+from rung.core.unavailable import reason_dict
 
 DRIVERS = ("technology", "data", "application")
 _DEFAULT_LEVEL = {"accuracy": 0.9}
@@ -107,10 +108,7 @@ def brief(
         "readiness": readiness(seen, certifying, level),
         "classes": dict(seen.labels),
         "ladder": rungs,
-        "left_out": [
-            {"rung": name, "problem": error.problem.rstrip(".") + ".", "fix": error.fix}
-            for name, error in ladder.left_out.items()
-        ],
+        "left_out": [{"rung": name, **reason_dict(error)} for name, error in ladder.left_out.items()],
         "prior": prior_source(task),
         "bar": {
             "metric": metric,

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rung.core.messages import duration, join_list, money, say, say_or
 from rung.core.model import Ladder, Rung
 from rung.core.spec.source_names import without_secrets
 from rung.core.stats.confidence_bounds import rows_needed
@@ -59,39 +60,67 @@ class Proposal:
         more = [f"{key} could be '{role.column}': it {role.reason}" for key, role in self.roles.items()]
         return [*self.guess.reasons, *own, *more]
 
-    def yaml(self, paths: Sequence[str] = ()) -> str:
-        """Return the text of product.yaml; paths: of the data, from the folder it will stand in.
+    def yaml(self, paths: Sequence[str] = (), lang: str = "en") -> str:
+        """Return the text of product.yaml; paths: of the data, from the folder it will stand in. lang: of the comments.
 
         Passwords are not written: a variable of the environment stands in their place.
         """
+
+        def note(key: str, **values: Any) -> str:
+            return "# " + _comment(say(f"yaml.{key}", lang, **values))
+
         guess = self.guess
         needed = rows_needed(min(self.at_least + 0.03, 1.0), self.at_least, 0.025)
-        others = ", ".join(other.task for other in self.guesses[1:]) or "nothing else that rung knows"
+        others = ", ".join(other.task for other in self.guesses[1:])
         rungs = "\n".join(
-            f"#   {r.name}: {r.usd_per_1k:.6f} USD per 1,000 answers, {r.fits} fits of about {_duration(r.planned.fit_seconds)}"
+            note(
+                "rung", name=r.name, price=money(r.usd_per_1k * 1000, lang), n=r.fits,
+                time=duration(r.planned.fit_seconds, lang), what=say_or(f"family.{r.model}", lang, r.model),
+            ).replace("# ", "#   ", 1)
             for r in self.ladder.rungs
-        )
-        count = f"{self.rows:,}" if self.rows_are_all else f"more than {self.rows:,}"
-        return f"""# Written by `rung plan {_comment(self.source)}` after reading {count} rows. Every line is a guess you can change.
-name: {_quoted(self.name)}            # names the endpoint: POST /v1/models/{self.name}/predict
-task: {guess.task}   # it could also be: {others}
+        )  # fmt: skip
+        written = note("written" if self.rows_are_all else "written_more", source=self.source, rows=self.rows)
+        return f"""{written}
+name: {_quoted(self.name)}            {note("name", name=self.name)}
+task: {guess.task}   {note("others", tasks=others) if others else note("only")}
 data:
   path: {_listed([without_secrets(path) for path in paths or self.paths])}
-{self._reading()}  input: {_listed(guess.inputs)}   # {_comment(guess.reasons[0])}
-  target: {_quoted(guess.target)}   # {_comment(guess.reasons[1])}
-{self._role("group", "customer_id", "name the column that rows share, if any: people, threads, sites")}
-{self._role("time", "created_at", "name the column of dates to certify on the latest rows")}
+{self._reading()}  input: {_listed(guess.inputs)}   # {_comment(self._input_note(lang))}
+  target: {_quoted(guess.target)}   # {_comment(self._target_note(lang))}
+{self._role("group", "customer_id", lang)}
+{self._role("time", "created_at", lang)}
 bar:
   metric: {self.brief["bar"]["metric"]}
-  at_least: {self.at_least:g}   # what an error costs you decides; a model 3 points better needs about {needed} rows to prove it
+  at_least: {self.at_least:g}   {note("bar", needed=needed)}
   confidence: 0.95
 # limits: {{latency_ms: 20, size_mb: 50, usd_per_1k: 0.01}}
 budget:
-  effort: 2   # 0 to 5
-# About {self.certification_rows:,} rows will be set aside to certify; no choice ever reads them.
-# The ladder, cheapest answer first; the build stops at the first rung that clears the bar:
+  effort: 2   {note("effort")}
+{note("certify", rows=self.certification_rows)}
+{note("ladder")}
 {rungs}
 """
+
+    def _input_note(self, lang: str) -> str:
+        """Return why the inputs were chosen. Reasons of tasks are in English."""
+        reason = self.guess.reasons[0]
+        if lang == "en" or reason == _CHOSEN:
+            return say("yaml.chosen", lang) if reason == _CHOSEN else reason
+        found = [column for column in self.columns if column.name in self.guess.inputs]
+        if len(found) != 1:
+            return say("yaml.columns", lang, n=len(self.guess.inputs))
+        column = found[0]
+        return say(
+            "scene.why", lang, column=column.name, chars=round(column.mean_chars), distinct=column.distinct
+        )
+
+    def _target_note(self, lang: str) -> str:
+        reason = self.guess.reasons[1]
+        if lang == "en" or reason == _CHOSEN:
+            return say("yaml.chosen", lang) if reason == _CHOSEN else reason
+        column = next(column for column in self.columns if column.name == self.guess.target)
+        examples = join_list([example[:40] for example in column.examples[:3]], lang)
+        return say("scene.target", lang, column=column.name, distinct=column.distinct, examples=examples)
 
     @property
     def paths(self) -> list[str]:
@@ -104,15 +133,17 @@ budget:
         given = {key: self.data[key] for key in ("query", "sheet", "split", "encoding") if self.data.get(key)}
         return "".join(f"  {key}: {_quoted(value)}\n" for key, value in given.items())
 
-    def _role(self, key: str, example: str, meaning: str) -> str:
+    def _role(self, key: str, example: str, lang: str) -> str:
         """Return the line of group or time: as the user gave it, else a suggestion, behind a `#` unless the rows demand it."""
         if self.data.get(key):
-            return f"  {key}: {_quoted(self.data[key])}   # {_CHOSEN}"
+            return f"  {key}: {_quoted(self.data[key])}   # {say('yaml.chosen', lang)}"
         role = self.roles.get(key)
         if role is None:
-            return f"  # {key}: {example}   # {meaning}"
+            return f"  # {key}: {example}   # {say(f'yaml.{key}', lang)}"
         mark = "" if role.decided else "# "
-        return f"  {mark}{key}: {_quoted(role.column)}   # it {_comment(role.reason)}"
+        # Reasons are in English.
+        reason = f"it {role.reason}" if lang == "en" else say(f"yaml.{key}_found", lang)
+        return f"  {mark}{key}: {_quoted(role.column)}   # {_comment(reason)}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the proposal as plan.json and `--json` hold it."""
@@ -159,7 +190,3 @@ def _comment(text: str) -> str:
 
 
 _YAML_WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

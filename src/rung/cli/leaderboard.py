@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,23 @@ from rich.markup import escape
 from rich.table import Table
 
 from rung.building.advice import is_unasked
+from rung.cli.columns import table_that_fits
 from rung.cli.options import console
-from rung.core.messages import join_sentences, metric_name, money, say
+from rung.core.messages import join_sentences, metric_name, money, say, significant
+from rung.pages.families import family_text
 from rung.pages.report import certificate_claim, trial_status
 
-# Terminal width at which all metrics fit beside the prices.
-_WIDE = 110
+# Columns in the order in which a narrow terminal keeps them; the metrics other than that of the bar come last.
+_PRIORITY = ("rung", "metric", "status", "price", "p50", "size", "rate", "fit", "metrics")
 
 
 def print_outcome(report: Mapping[str, Any], folder: Path, bundle: Path, lang: str) -> None:
     """Print leaderboard, certificate or refusal, advice, and file locations."""
     screen = console()
     screen.print(_table(report, screen.width, lang))
+    models = {trial["rung"]: trial.get("model", "") for trial in report["trials"]}
+    if words := family_text(models.get(report["winner"], ""), lang):
+        screen.print(say("term.winner", lang, rung=report["winner"], what=words), markup=False, style="dim")
     if report["certificate"]:
         words = join_sentences(lang, certificate_claim(report, lang), say("certificate.lock", lang))
         cleared = f"[green]{escape(say('term.cleared', lang))}[/green]"
@@ -53,34 +58,33 @@ def _advice(report: Mapping[str, Any], lang: str) -> list[str]:
 
 
 def _table(report: Mapping[str, Any], width: int, lang: str) -> Table:
-    """Return the leaderboard; on a narrow terminal only with the metric of the bar."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    names = list(dict.fromkeys(name for trial in report["trials"] for name in trial["scores"]))
-    if width < _WIDE:
-        names = [name for name in names if name == report["metric"]]
-    table.add_column(say("ladder.rung", lang), no_wrap=True)
-    heads = [say(f"board.{name}", lang) for name in ("p50", "rate", "size")]
-    named = [metric_name(name, lang) for name in names]
-    for head in (*named, *heads, say("ladder.price", lang), say("board.fit", lang)):
-        table.add_column(escape(head), justify="right", no_wrap=True)
-    table.add_column(say("board.status", lang), no_wrap=True)
-    for trial in report["trials"]:
-        won = trial["rung"] == report["winner"]
-        cells = _figures(trial, names)
-        shown = trial_status(trial["status"], lang)
-        table.add_row(escape(trial["rung"]), *cells, escape(shown), style="bold" if won else None)
-    return table
+    """Return the leaderboard with the columns that fit the width; the first three are always there."""
+    columns = _columns(report, lang)
+    keys = list(columns)
+    priority = [place for kind in _PRIORITY for place, key in enumerate(keys) if key[0] == kind]
+    left = {place for place, key in enumerate(keys) if key[0] in {"rung", "status"}}
+    won = [row for row, trial in enumerate(report["trials"]) if trial["rung"] == report["winner"]]
+    return table_that_fits(list(columns.values()), width, priority, left=left, always=3, bold=won)
 
 
-def _figures(trial: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    """Return the cells of a trial's scores and measurements: empty ones for a rung that failed."""
-    if not trial["scores"]:
-        return [""] * (len(names) + 5)
-    return [
-        *(f"{trial['scores'][name]:.4f}" if name in trial["scores"] else "" for name in names),
-        f"{trial['latency_ms']['p50']:.2f}",
-        f"{trial['throughput_per_s']:,.0f}",
-        f"{trial['size_mb']:.2f}",
-        f"{trial['usd_per_1k']:.7f}",
-        f"{trial['fit_seconds']:.1f}",
-    ]
+def _columns(report: Mapping[str, Any], lang: str) -> dict[tuple[str, str], list[str]]:
+    """Return (kind, name) -> head and cells of every column, in the order of the table."""
+    trials, metric = report["trials"], report["metric"]
+    names = dict.fromkeys(name for trial in trials for name in trial["scores"])
+    columns = {("rung", ""): [say("board.rung", lang), *(trial["rung"] for trial in trials)]}
+    for name in names:
+        cells = [f"{t['scores'][name]:.4f}" if name in t["scores"] else "" for t in trials]
+        columns["metric" if name == metric else "metrics", name] = [metric_name(name, lang), *cells]
+    measured: dict[str, Callable[[Mapping[str, Any]], str]] = {
+        "p50": lambda t: f"{t['latency_ms']['p50']:.2f}",
+        "rate": lambda t: f"{t['throughput_per_s']:,.0f}",
+        "size": lambda t: f"{t['size_mb']:.1f}",
+        "price": lambda t: significant(t["usd_per_1k"] * 1000),
+        "fit": lambda t: f"{t['fit_seconds']:.1f}",
+    }
+    for kind, cell in measured.items():
+        # A rung that failed has no measurements.
+        cells = [cell(t) if t["scores"] else "" for t in trials]
+        columns[kind, ""] = [say(f"board.{kind}", lang), *cells]
+    columns["status", ""] = [say("board.status", lang), *(trial_status(t["status"], lang) for t in trials)]
+    return columns

@@ -63,7 +63,7 @@ def command(
     from rung.cli.plan_page import print_plan
     from rung.core.errors import RungError
     from rung.core.files import write_json, write_text
-    from rung.core.messages import say
+    from rung.core.messages import join_list, say
     from rung.core.spec.source_names import PASSWORD, without_secrets
     from rung.pages.plan import render_plan
     from rung.workflows.plan import plan
@@ -82,7 +82,7 @@ def command(
     with show_download_progress(words):
         proposal = plan(data, task=task, data=known, wishes=Wishes(cost_of_error, touches, driver))
     found = proposal.as_dict()
-    write_text(target, proposal.yaml([_relative_path(target, path) for path in data]))
+    write_text(target, proposal.yaml([_relative_path(target, path) for path in data], words))
     write_text(target.with_name("plan.html"), render_plan(found, words))
     write_json(target.with_name("plan.json"), found)
     if any(without_secrets(path) != path for path in data):
@@ -95,10 +95,8 @@ def command(
         return
     screen = console()
     print_plan(screen, found, words)
-    files = ", ".join(
-        str(path) for path in (target, target.with_name("plan.html"), target.with_name("plan.json"))
-    )
-    screen.print("\n" + say("plan.wrote", words, files=files), markup=False)
+    written = [str(path) for path in (target, target.with_name("plan.html"), target.with_name("plan.json"))]
+    screen.print("\n" + say("plan.wrote", words, files=join_list(written, words)), markup=False)
     screen.print(say("plan.next", words, file=str(target)), markup=False)
 
 

@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 
+from rung.cli.columns import table_that_fits
 from rung.core.messages import say
 from rung.pages import plan_text
+from rung.pages.families import family_text
 
+# Name, expected score, price, seconds and number of fits, size, memory.
+_LADDER_PRIORITY = (0, 1, 2, 4, 3, 6, 5)
 _SIGNS = {"go": ("✓", "green"), "slow": ("!", "yellow"), "stop": ("✗", "red")}
 
 
@@ -26,7 +31,14 @@ def print_plan(console: Console, plan: Mapping[str, Any], lang: str) -> None:
         console.print(f"  [{colour}]{sign}[/{colour}] ", end="")
         console.print(line, markup=False)
     _print_heading(console, say("ladder.title", lang))
-    console.print(_table(plan_text.ladder_head(plan, lang), plan_text.ladder_rows(plan, lang)))
+    head, rows = plan_text.ladder_head(plan, lang), plan_text.ladder_rows(plan, lang)
+    columns = [list(column) for column in zip(head, *rows, strict=True)]
+    console.print(Padding(table_that_fits(columns, console.width - 2, _LADDER_PRIORITY), (0, 0, 0, 2)))
+    for rung in plan["ladder"]:
+        if words := family_text(rung["model"], lang):
+            console.print(
+                "  " + say("term.winner", lang, rung=rung["rung"], what=words), markup=False, style="dim"
+            )
     for note in plan_text.ladder_notes(plan, lang):
         console.print(f"  {note}", markup=False, style="dim")
     _print_heading(console, say("yourbar.title", lang))
@@ -54,7 +66,7 @@ def _table(head: list[str], rows: list[list[str]]) -> Table:
 
     table = Table(box=None, pad_edge=True, header_style="bold")
     for index, name in enumerate(head):
-        table.add_column(escape(name), justify="left" if index == 0 else "right")
+        table.add_column(escape(name), justify="left" if index == 0 else "right", no_wrap=index == 0)
     for row in rows:
         table.add_row(*map(escape, row))
     return table

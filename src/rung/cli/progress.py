@@ -17,6 +17,7 @@ from rung.cli.downloads import progress_text
 from rung.cli.options import console
 from rung.core.download_progress import watched
 from rung.core.messages import duration, metric_name, money, percent, say, say_or
+from rung.core.unavailable import reason_text
 from rung.pages.findings import finding_title
 
 if TYPE_CHECKING:
@@ -178,7 +179,12 @@ class Progress:
 
     def _on_skipped(self, facts: dict[str, Any]) -> None:
         self._remaining.skip(facts["rung"])
-        why = say_or(f"skip.{facts.get('key', '')}", self._lang, facts["why"])
+        reason = facts.get("reason")
+        why = (
+            reason_text(reason, self._lang)
+            if reason
+            else say_or(f"skip.{facts.get('key', '')}", self._lang, facts["why"])
+        )
         self._print_line(f"[dim]{self._text('skipped', rung=facts['rung'], why=why)}[/dim]")
 
 

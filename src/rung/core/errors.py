@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,11 @@ class RungError(Exception):
     """A mistake the user can mend. The command line prints it without a traceback and exits 2.
 
     problem: what is wrong, with the value. where: file, line, row or field. fix: what to do.
+    key, values: of a message `unavailable.KEY` that says both in any language; "" for an error without one.
     """
+
+    key: str = ""
+    values: Mapping[str, Any] = {}
 
     def __init__(self, problem: str, where: str = "", fix: str = "") -> None:
         super().__init__(problem)
@@ -69,6 +73,7 @@ class MissingExtra(RungError):
 
     def __init__(self, what: str, extra: str, missing: str) -> None:
         super().__init__(f"{what} needs the package '{missing}'", fix=f"pip install 'rung[{extra}]'")
+        self.key, self.values = "extra", {"package": missing, "extra": extra}
 
 
 class MissingWeights(RungError):
@@ -79,6 +84,7 @@ class MissingWeights(RungError):
         super().__init__(
             f"the weights '{weights}' are not on this machine.", fix=f"Run `rung weights fetch {weights}`."
         )
+        self.key, self.values = "weights", {"weights": weights}
 
 
 @dataclass(frozen=True)

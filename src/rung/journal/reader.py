@@ -13,7 +13,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Connection, Integer, Select, create_engine, literal_column, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    create_engine,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.exc import DatabaseError
 
 from rung.core.blobs import Blob
@@ -156,6 +166,12 @@ class JournalReader:
                 after = portion[-1].id
             if len(portion) < _PORTION_ROWS:
                 return
+
+    def last_at(self, model: str, version: str) -> float:
+        """Return when the newest prediction was made, in seconds since 1970; 0.0 where there is none."""
+        p = PREDICTIONS.c
+        newest = select(func.max(p.at)).where(p.model == model, p.version == version)
+        return float(self._read(lambda connection: connection.scalar(newest)) or 0.0)
 
     def reviewable(
         self, model: str, after: str = "", latest: int = 20_000

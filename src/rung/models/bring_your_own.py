@@ -15,6 +15,7 @@ import numpy.typing as npt
 from rung.core.errors import BundleError, RungError, did_you_mean
 from rung.core.model import Cost, DataFacts, FitContext, Model, Reason, answers_from
 from rung.core.types import Columns, Examples, Prediction, Schema
+from rung.core.unavailable import Unavailable
 from rung.modalities.text.onnx_inputs import InputReader, has_batch_size_one, input_reader
 from rung.runtime.onnx.outputs import Output, select_output
 from rung.runtime.onnx.session import MAX_BYTES, OnnxFile, too_large
@@ -247,9 +248,7 @@ def _equal(one: Probability, other: Probability) -> bool:
 def _missing_file(params: BringYourOwnParams, base: Path) -> RungError | None:
     """Return what is wrong with the files that the parameters name; None when they can be used."""
     if not params.path:
-        return RungError(
-            "it names no file", fix=f"Write ladder: [{{model: {_NAME}, params: {{path: model.onnx}}}}]."
-        )
+        return Unavailable("no_file", model=_NAME)
     for name in filter(None, (params.path, params.tokenizer)):
         path = base / name
         if not path.is_file():

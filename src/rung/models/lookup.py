@@ -17,6 +17,7 @@ from rung.core.errors import BundleError, RungError, did_you_mean
 from rung.core.model import Cost, DataFacts, Explains, FitContext, Model, Probabilities, Reason, answers_from
 from rung.core.params import make_params
 from rung.core.types import Columns, Examples, Prediction, Schema
+from rung.core.unavailable import Unavailable
 from rung.modalities.text.ngrams import join_fields, normalize_text
 from rung.modalities.text.rules import KINDS, Rule, Rules
 
@@ -217,10 +218,7 @@ class Lookup(Model):
     def unavailable(cls, facts: DataFacts, params: LookupParams, context: FitContext) -> RungError | None:
         if params.rules or (params.repeats and facts.repeated >= _MIN_REPEATED_SHARE):
             return None
-        return RungError(
-            f"the product has no rules, and only {facts.repeated:.0%} of its rows are repeated often",
-            fix="Write `rules:` into product.yaml to answer some texts by hand.",
-        )
+        return Unavailable("no_rules", repeated=f"{facts.repeated:.0%}")
 
     @classmethod
     def cost(cls, facts: DataFacts, params: LookupParams, context: FitContext) -> Cost:

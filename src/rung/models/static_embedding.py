@@ -10,6 +10,7 @@ import numpy as np
 from rung.core.errors import RungError
 from rung.core.model import Cost, DataFacts, FitContext
 from rung.core.types import Examples
+from rung.core.unavailable import Unavailable
 from rung.modalities.text.embedder import is_english, open_embedder
 from rung.modalities.text.embedding_model import EmbeddingModel
 from rung.modalities.text.ngrams import join_fields
@@ -43,11 +44,7 @@ class StaticEmbedding(EmbeddingModel):
         from rung.training.text.encoders import missing_weights
 
         if params == StaticEmbeddingParams() and facts.sample and not is_english(facts.sample):
-            return RungError(
-                "its token vectors know English only",
-                "static_embedding",
-                "frozen_encoder reads 100 languages.",
-            )
+            return Unavailable("english_only", "static_embedding")
         return missing_weights(params.weights)
 
     @classmethod

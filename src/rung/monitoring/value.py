@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rung.journal.reader import LoggedFeedback, LoggedPrediction
 
 FORMAT = 1
+_LEAST_DAYS = 1 / 24
 DAYS_PER_MONTH = 30
 _CONFIDENCE = 0.95
 # With fewer audited rows the certificate says more.
@@ -56,8 +57,8 @@ class UsageTotals:
 
     @property
     def rows_per_month(self) -> float | None:
-        """Return the rows of 30 days at the rate so far; None where no time has passed."""
-        return (self.rows - 1) / self.days * DAYS_PER_MONTH if self.days else None
+        """Return the rows of 30 days at the rate so far; None for less than an hour, which says nothing of a month."""
+        return (self.rows - 1) / self.days * DAYS_PER_MONTH if self.days >= _LEAST_DAYS else None
 
 
 def accuracy_estimate(

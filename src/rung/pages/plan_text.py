@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rung.core.messages import day, has_message, join_list, percent, say, say_or, significant
+from rung.core.messages import day, duration, has_message, join_list, percent, say, say_or, significant
+from rung.core.unavailable import reason_text
 
 # The date when the regulations in the messages were last reviewed.
 DUTIES_DATE = "2026-11-22"
@@ -81,9 +82,9 @@ def ladder_rows(plan: Plan, lang: str) -> list[list[str]]:
         [
             rung["rung"],
             "{:.2f}–{:.2f}".format(*rung["expected"]) if rung["expected"] else say("ladder.no_prior", lang),
-            significant(rung["usd_per_1k"]),
+            significant(rung["usd_per_1k"] * 1000),
             str(rung.get("fits", "")),
-            significant(rung["fit_seconds"] / 60, 1),
+            duration(rung["fit_seconds"], lang),
             f"{rung['memory_mb']:,.0f}",
             f"{rung['size_mb']:,.1f}",
         ]
@@ -96,7 +97,10 @@ def ladder_notes(plan: Plan, lang: str) -> list[str]:
     notes = [say("ladder.prior", lang, source=plan["prior"])] if plan["prior"] else []
     without = dict.fromkeys(rung["model"] for rung in plan["ladder"] if not rung["expected"])
     notes += [say(f"prior.{model}", lang) for model in without if has_message(f"prior.{model}", lang)]
-    return notes + [say("ladder.left_out", lang, **left) for left in plan["left_out"]]
+    return notes + [
+        say("ladder.left_out", lang, rung=left["rung"], why=reason_text(left, lang))
+        for left in plan["left_out"]
+    ]
 
 
 def bar_lines(plan: Plan, lang: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rung.core.messages import count, day, join_sentences, money, percent, say
+from rung.core.messages import count, day, duration, join_sentences, money, percent, say
 from rung.pages.charts import ChartLabels, cost_chart
 from rung.pages.elements import box, page, paragraph, section, table, text
 
@@ -35,8 +35,8 @@ def summary(report: Mapping[str, Any], lang: str) -> list[str]:
     if month is None:
         found = [say("value.served_short", lang, rows=report["rows"])]
     else:
-        days = f"{report['days']:.1f}"
-        found = [say("value.served", lang, rows=report["rows"], days=days, month=count(round(month), lang))]
+        time = duration(report["days"] * 86_400, lang)
+        found = [say("value.served", lang, rows=report["rows"], time=time, month=count(round(month), lang))]
         found += [say("value.short", lang)] if report["days"] < 1 else []
         found.append(_cost_text(report, lang))
     found.append(_accuracy_text(report, lang))
@@ -53,10 +53,10 @@ def llm_lines(report: Mapping[str, Any], lang: str) -> list[str]:
         return [say("value.no_llm", lang)] if report["rows"] else []
     found = [_llm_text(llm, lang)]
     for model in llm["models"]:
-        month = "?" if model["usd_per_month"] is None else money(model["usd_per_month"], lang)
-        even = model["cheaper_from"]
-        key = "llm_never" if even is None else "llm_line"
-        found.append(say(f"value.{key}", lang, name=model["name"], month=month, even=even))
+        even, usd = model["cheaper_from"], model["usd_per_month"]
+        line = say("value.llm_never" if even is None else "value.llm_line", lang, even=even)
+        month = "" if usd is None else say("value.llm_month", lang, month=money(usd, lang))
+        found.append(say("value.llm_name", lang, name=model["name"], month=month, line=line))
     return found
 
 

@@ -35,6 +35,7 @@ from rung.core.prices import load_prices
 from rung.core.run import Listener, choose_folder, open_run
 from rung.core.spec.product import Located, Product, load_product, locate_problems
 from rung.core.types import Examples
+from rung.core.unavailable import reason_dict, reason_text
 from rung.data.checks import run_checks
 from rung.data.prepare.cast import with_inputs
 from rung.data.prepare.fingerprint import fingerprint_data
@@ -66,6 +67,10 @@ class Build:
     folder: Path
     bundle: Path
     report: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        verdict = f"{self.report['winner']}, {'certified' if self.cleared else 'not certified'}"
+        return f"Build(folder={str(self.folder)!r}, {verdict})"
 
     @property
     def cleared(self) -> bool:
@@ -202,8 +207,9 @@ def _plan(setup: BuildSetup, train: Examples, sample: tuple[str, ...], ask: Ask)
     planned = with_weights(make, ask, setup.run.event)
     setup.run.event("ladder", rungs=ladder_dicts(planned.rungs))
     for name, reason in planned.left_out.items():
-        why = f"{reason.problem.rstrip('.')}. {reason.fix}".strip()
-        setup.run.event("skipped", rung=name, why=why)
+        setup.run.event(
+            "skipped", rung=name, why=reason_text(reason_dict(reason), "en"), reason=reason_dict(reason)
+        )
     return planned
 
 

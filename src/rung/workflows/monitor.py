@@ -72,16 +72,21 @@ def find_served_model(path: str | Path, folder: str | Path | None = None) -> Ser
 def check_drift(
     path: str | Path, folder: str | Path | None = None, *, settled: float = SETTLED_SECONDS
 ) -> DriftCheck:
-    """Update the drift tests with all rows served since the last check; send new alarms to the webhook.
+    """Update the drift tests with all rows served up to now; send new alarms to the webhook.
 
-    path: a product.yaml, or a bundle or run with `folder`. settled: rows younger than this many seconds wait
-    for the next check. Each row is tested once: the state of the tests is stored in the service folder.
+    path: a product.yaml, or a bundle or run with `folder`. settled: age in seconds from which rows are certain to be
+    committed; younger ones are waited for. Each row is tested once: the state of the tests is stored in the service
+    folder.
     """
     model = find_served_model(path, folder)
     manifest = read_manifest(model.bundle)
     verify_files(model.bundle, manifest)
     reference = read_reference(model.bundle)
-    until = time.time() - settled
+    until = time.time() - min(settled, 0.0)
+    with _open_journal(model.folder, manifest.schema.inputs) as journal:
+        age = time.time() - journal.last_at(manifest.name, manifest.version)
+    if age < settled:
+        time.sleep(min(settled - age, settled))
     with _open_journal(model.folder, manifest.schema.inputs) as journal, exclusive_access(model.folder):
         file = state_path(model.folder, manifest.name, manifest.version)
         state = read_state(file) or DriftState(start_period(reference, manifest, model.spec))

@@ -140,12 +140,14 @@ def money(usd: float, lang: str, digits: int = 2) -> str:
 
 
 def duration(seconds: float, lang: str) -> str:
-    """Return a time span: 40 s, 3 min, 2.5 h; in Chinese 40 秒, 3 分钟, 2.5 小时."""
+    """Return a time span: 40 s, 3 min, 2.5 h, 3.0 days; in Chinese 40 秒, 3 分钟, 2.5 小时, 3.0 天."""
     if seconds < 90:
         return say("unit.seconds", lang, amount=f"{seconds:.0f}" if seconds >= 1 else "<1")
     if seconds < 5400:
         return say("unit.minutes", lang, amount=f"{seconds / 60:.0f}")
-    return say("unit.hours", lang, amount=f"{seconds / 3600:.1f}")
+    if seconds < 172_800:
+        return say("unit.hours", lang, amount=f"{seconds / 3600:.1f}")
+    return say("unit.days", lang, amount=f"{seconds / 86_400:.1f}")
 
 
 def day(when: date | str, lang: str) -> str:

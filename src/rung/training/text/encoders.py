@@ -9,6 +9,7 @@ import numpy as np
 from rung.core.errors import RungError
 from rung.core.model import FitContext
 from rung.core.types import Examples
+from rung.core.unavailable import Unavailable
 from rung.modalities.text.embedder import Embedder, is_english, open_embedder
 from rung.runtime.weights.store import weights_folder
 from rung.training.linear.stratified import stratified_sample
@@ -46,9 +47,7 @@ def resolve_encoder(requested: str, texts: Sequence[str]) -> str:
         return "minilm" if english else "e5_small"
     if requested == "auto_large":
         if not english:
-            raise RungError(
-                "no encoder larger than e5_small is known for this language.", fix="Name its weights."
-            )
+            raise Unavailable("no_larger_encoder", largest="e5_small")
         return "bge_small"
     return requested
 
