@@ -1,5 +1,7 @@
 """The labelling page over HTTP: what it answers, and what it refuses."""
 
+import base64
+import io
 import json
 import re
 import time
@@ -10,6 +12,7 @@ from fastapi.testclient import TestClient
 from labelling_world import label_rows, session_in, truth_of
 from rung.annotation import app
 from rung.annotation.app import PAGE_MESSAGES, create_labelling_app
+from rung.core.blobs import Blob, blob_of_file
 from rung.core.messages import LANGUAGES, catalogue
 from support import ROOT
 
@@ -30,6 +33,23 @@ def client(session):
 
 def post(client, what, headers=None, **body):
     return client.post(f"/{TOKEN}/{what}", json={"by": "Ana", **body}, headers=headers)
+
+
+def test_media_are_seen_as_pictures(client, session, tmp_path):
+    image_module = pytest.importorskip("PIL.Image")
+    image_module.new("RGB", (900, 30), (200, 10, 10)).save(tmp_path / "red.png")
+    for row in session.pool.rows:
+        row.cells["text"] = blob_of_file(tmp_path / "red.png", "red.png", 1 << 20)
+    (cell,) = post(client, "next").json()["row"]["cells"]
+    assert cell["value"] == "red.png" and cell["picture"].startswith("data:image/jpeg;base64,")
+    with image_module.open(io.BytesIO(base64.b64decode(cell["picture"].partition(",")[2]))) as image:
+        assert image.width == 640
+    assert "img-src data:" in client.get(f"/{TOKEN}/").headers["content-security-policy"]
+    for row in session.pool.rows:
+        row.cells["text"] = Blob.of(b"no picture", "notes.bin")
+    assert post(client, "next").json()["row"]["cells"] == [
+        {"name": "text", "value": "notes.bin", "picture": ""}
+    ]
 
 
 def test_label_skip_undo_over_http(client, session):

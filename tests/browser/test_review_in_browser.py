@@ -71,7 +71,11 @@ def test_reviewed_by_key(page_of, chromium, width):
     guessed = []
     for _ in range(6):
         guessed.append(bool(page.inner_text("#guess")))
-        press(page, "1")
+        assert page.locator(".accept").count() == guessed[-1]
+        guess = page.inner_text("#guess").removeprefix("Guess: ").rpartition(" (")[0]
+        press(page, "Enter" if guess else "1")
+        assert page.inner_text("#said") == f"Saved: {guess}" if guess else page.inner_text("#said")
+    assert page.locator("#learning").is_hidden(), "a review learns nothing by itself"
     assert True in guessed and False in guessed, "audit rows stand without the model's answer"
     press(page, "u")
     page.click("#language")

@@ -26,8 +26,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rung.annotation.author import normalize_author
 from rung.annotation.serializers import disagreements_to_dicts, progress_to_dict, query_to_dict
-from rung.annotation.session import MAX_ANSWER, LabellingSession, LabelQuery, normalize_author
+from rung.annotation.session import MAX_ANSWER, LabellingSession, LabelQuery
 from rung.core.errors import InputError, RungError
 from rung.core.messages import LANGUAGES, catalogue
 from rung.core.spec.labelling import KEYS
@@ -35,7 +36,7 @@ from rung.core.spec.labelling import KEYS
 MAX_BODY_BYTES = 1 << 16
 # Messages that the page's script shows.
 PAGE_MESSAGES = (
-    "label.agreement", "label.alone", "label.audit", "label.audit_whole", "label.audit_why",
+    "label.accept", "label.agreement", "label.alone", "label.audit", "label.audit_whole", "label.audit_why",
     "label.back", "label.begin", "label.by", "label.cannot", "label.changed",
     "label.curve", "label.curve_at", "label.curve_wait", "label.disagreements", "label.done",
     "label.enough", "label.go_on", "label.guess", "label.guidelines", "label.hardly",
@@ -169,6 +170,7 @@ def render_labelling_page(
     facts = {
         "lang": lang, "by": author, "title": title, "words": words, "guidelines": session.spec.guidelines, "keyed": asks_for_key,
         "answer_kind": session.pool.answer_kind, "max_answer": MAX_ANSWER,
+        "learns": session.learns,
         "labels": [
             {"key": KEYS[number], "name": name, "about": about} for number, (name, about) in enumerate(session.pool.labels.items())
         ],
@@ -185,7 +187,7 @@ def render_labelling_page(
     # In one pass, so that the content of a part is never taken for a placeholder.
     page = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], page)
     policy = (
-        f"default-src 'none'; script-src {_csp_hash(script)}; style-src {_csp_hash(style)}; connect-src 'self'; "
+        f"default-src 'none'; script-src {_csp_hash(script)}; style-src {_csp_hash(style)}; img-src data:; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     headers = {

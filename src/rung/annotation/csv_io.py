@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rung.annotation.session import LabellingSession, LabelQuery, normalize_author
+from rung.annotation.author import normalize_author
+from rung.annotation.session import LabellingSession, LabelQuery
 from rung.core.csv_cells import escape_formula, unescape_formula
 from rung.core.errors import DataError, InputError
 from rung.core.files import write_text

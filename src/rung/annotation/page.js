@@ -39,6 +39,7 @@ function answer(kind, label = null) {
   const shown = kind === "skip" ? say("skipped") : say("saved", { label: label ?? say("cannot") });
   send("answer", { text: row.text, kind, label, token: tokenFor(kind + (label ?? "")) }, (found) => { applyState(found); showStatus(shown); });
 }
+function accept() { if (row && row.guess) answer("label", row.guess.label); }
 function undo() { send("undo", { token: tokenFor("undo") }, (found) => { applyState(found); showStatus(say(found.undone ? "undone" : "nothing")); }); }
 function settle(text, label) {
   send("answer", { text, kind: "settle", label, token: tokenFor("settle" + text + label) }, (found) => { open = found.disagreements; showStatus(say("saved", { label: label ?? say("cannot") })); render(); });
@@ -57,12 +58,19 @@ function render() {
   renderRow(); renderGuide(); renderOpen();
   if (progress) { renderProgress(); renderCurve(); renderPeople(); }
 }
-function cells(parent, list) { for (const cell of list) { if (list.length > 1) element("h3", cell.name, parent); element("p", cell.value, parent); } }
+function cells(parent, list) {
+  for (const cell of list) {
+    if (list.length > 1) element("h3", cell.name, parent);
+    if (cell.picture) { const image = element("img", undefined, parent); image.src = cell.picture; image.alt = image.title = cell.value; }
+    element(cell.picture ? "small" : "p", cell.value, parent);
+  }
+}
 function renderRow() {
   const box = $("row"); box.replaceChildren(); box.scrollTop = 0;
   if (row) cells(box, row.cells); else if (progress) element("p", say("done"), box); // Before the first reply it is unknown whether there are rows left.
   $("guess").textContent = row && row.guess ? say("guess", { label: row.guess.label, sure: percent(row.guess.sure) }) : "";
   $("labels").replaceChildren(); $("commands").replaceChildren();
+  if (row && row.guess) button("\u21b5", say("accept", { label: row.guess.label }), $("labels"), accept).className = "accept";
   for (const label of facts.labels) { const b = button(label.key, label.name, $("labels"), () => answer("label", label.name)); b.disabled = !row; }
   if (facts.answer_kind !== "label" && row) { const field = answerField($("labels"), (typed) => answer("label", typed)); if (view === "work") field.focus(); }
   button("s", say("key_skip"), $("commands"), () => answer("skip"));
@@ -116,7 +124,7 @@ function renderOpen() {
 function renderProgress() {
   const count = $("count"); count.replaceChildren();
   element("strong", progress.labelled.toLocaleString(lang) + " ", count);
-  element("span", say("labelled") + " " + say("of_rows", { rows: progress.rows }), count);
+  element("span", say("labelled") + (lang === "en" ? " " : "") + say("of_rows", { rows: progress.rows }), count);
   const audit = $("audit"); audit.replaceChildren();
   if (progress.audit.wanted) {
     const bar = element("progress", undefined, audit); bar.max = progress.audit.wanted; bar.value = progress.audit.done; bar.setAttribute("aria-label", say("audit"));
@@ -128,6 +136,7 @@ function renderProgress() {
   if (progress.cannot) { const li = element("li", undefined, list); element("span", say("cannot"), li); element("span", String(progress.cannot), li); }
 }
 function renderCurve() {
+  $("learning").hidden = !facts.learns;
   const box = $("curve"); box.replaceChildren();
   const points = progress.curve;
   if (!points.length) element("p", say("curve_wait"), box); else {
@@ -157,13 +166,13 @@ function renderPeople() {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || view === "who" || event.target.tagName === "INPUT") return;
+  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || view === "who" || ["INPUT", "TEXTAREA"].includes(event.target.tagName)) return;
   // With an active Chinese input method, only the position of the key is known.
   const key = event.key === "Process" ? event.code.replace(/^(Digit|Key)/, "").replace("Slash", "/").toLowerCase() : event.key.toLowerCase();
   const label = facts.labels.find((item) => item.key === key);
   const act = view === "settle"
     ? label || key === "x" ? () => open.length && settle(open[0].text, label ? label.name : null) : { u: undoSettled, "/": back, escape: back }[key]
-    : label ? () => answer("label", label.name) : { s: () => answer("skip"), x: () => answer("unclear"), u: undo, "/": disagreements }[key];
+    : label ? () => answer("label", label.name) : { enter: event.target.tagName !== "BUTTON" && row && row.guess ? accept : undefined, s: () => answer("skip"), x: () => answer("unclear"), u: undo, "/": disagreements }[key];
   if (!act) return;
   event.preventDefault();
   act();

@@ -124,6 +124,8 @@ class ReviewSession(LabellingSession):
     An audit interval is a round, which is complete when all its rows are decided.
     """
 
+    learns = False
+
     def __init__(
         self,
         pool: Pool,

@@ -6,6 +6,9 @@ from typing import Any
 
 from rung.annotation.learning_curve import FORECAST_LABELS, TOLERANCE
 from rung.annotation.session import LabellingSession, LabelQuery
+from rung.core.blobs import Blob
+from rung.core.errors import RungError
+from rung.core.kind import media_kinds
 
 # Longer cells are cut off, so that the page stays fast.
 _MAX_CELL_CHARS = 20_000
@@ -57,10 +60,25 @@ def progress_to_dict(session: LabellingSession, by: str = "") -> dict[str, Any]:
 
 
 def _cells(cells: Any) -> list[dict[str, str]]:
+    """Return the cells as people see them: texts, and media as pictures with their name."""
     shown = []
     for name, value in cells.items():
+        if isinstance(value, Blob):
+            shown.append({"name": name, "value": value.shown(), "picture": _picture(value)})
+            continue
         text = "" if value is None else str(value)
         if len(text) > _MAX_CELL_CHARS:
             text = text[:_MAX_CELL_CHARS] + "…"
         shown.append({"name": name, "value": text})
     return shown
+
+
+def _picture(value: Blob) -> str:
+    """Return media as a data URI, by the first kind that can show it; "" where none can."""
+    for known in dict.fromkeys(media_kinds().values()):
+        try:
+            if picture := known.picture(value):
+                return picture
+        except RungError:  # The packages that read this kind are not installed.
+            continue
+    return ""

@@ -11,10 +11,11 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
+from rung.annotation.author import normalize_author
 from rung.annotation.cohen_kappa import PairAgreement, pairwise_agreement
 from rung.annotation.query_strategy import QueryStrategy
 from rung.annotation.sampling import next_zone
@@ -27,7 +28,6 @@ from rung.data.labels.store import LABEL, SETTLE, SKIP, UNCLEAR, UNDO, Entry
 
 # How long a row that is shown to one person is reserved for them.
 _RESERVATION_SECONDS = 600.0
-MAX_NAME_CHARS = 60
 MAX_ANSWER = 10_000
 
 
@@ -77,7 +77,9 @@ class _Annotations:
 
 
 class LabellingSession:
-    """Chooses rows and records answers. Thread-safe."""
+    """Chooses rows and records answers. Thread-safe. learns: whether labels train a model whose curve is shown."""
+
+    learns: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -390,15 +392,3 @@ class LabellingSession:
         if reason == "chosen":
             reason = self.strategy.reason(row.text)
         return LabelQuery(row, reason, self.strategy.suggest(place))
-
-
-def normalize_author(author: str) -> str:
-    """Return a person's name with single spaces; raises InputError for an empty or too long name."""
-    name = " ".join(str(author).split())
-    if not name or len(name) > MAX_NAME_CHARS:
-        raise InputError(
-            "the name of the annotator is missing or too long",
-            "by",
-            f"Give a name of 1 to {MAX_NAME_CHARS} characters.",
-        )
-    return name

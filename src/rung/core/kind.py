@@ -150,6 +150,10 @@ class Kind(ABC):
         """Return a small picture of a value as a data URI, for pages; "" where there is none."""
         return ""
 
+    def picture(self, value: Any) -> str:
+        """Return a value as a picture that people can judge, as a data URI; "" where there is none."""
+        return self.thumbnail(value)
+
     # Journal
 
     def to_journal(self, value: Any, keep: bool) -> Any:

@@ -13,10 +13,12 @@ from rung.core.kind import MediaKind
 from rung.modalities.images.decode import read_header
 from rung.modalities.images.png import write_png
 from rung.modalities.images.reading import RECENT
-from rung.modalities.images.thumbnail import data_uri
+from rung.modalities.images.thumbnail import SIDE, data_uri
 
 # Length of 16 x 16 centred grey levels below which an image shows nothing.
 _BLANK = 16.0
+# Longer side of a picture that people judge, in pixels.
+_PICTURE_SIDE = 640
 
 
 class ImageKind(MediaKind):
@@ -69,9 +71,17 @@ class ImageKind(MediaKind):
         return centred / length if length > _BLANK else None
 
     def thumbnail(self, value: Any) -> str:
-        if not isinstance(value, Blob) or value.source is None:
-            return ""
-        try:
-            return data_uri(value)
-        except InputError:
-            return ""
+        return _shown(value, SIDE)
+
+    def picture(self, value: Any) -> str:
+        return _shown(value, _PICTURE_SIDE)
+
+
+def _shown(value: Any, side: int) -> str:
+    """Return an image as a data URI; "" for one without content or that cannot be read."""
+    if not isinstance(value, Blob) or value.source is None:
+        return ""
+    try:
+        return data_uri(value, side)
+    except InputError:
+        return ""
