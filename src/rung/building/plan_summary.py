@@ -14,7 +14,7 @@ from rung.core.errors import RungError, did_you_mean
 from rung.core.model import Ladder
 from rung.core.prices import Prices
 from rung.core.priors import expected, prior_source
-from rung.core.regulation import detect, kinds
+from rung.core.regulation import detect, detect_cells, kinds
 from rung.core.stats.confidence_bounds import rows_needed
 from rung.core.unavailable import reason_dict
 
@@ -89,8 +89,12 @@ def brief(
     ladder: Ladder,
     prices: Prices,
     wishes: Wishes,
+    examples: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
-    """Return the facts of a plan. floor: metric and score of answering without reading; names: all columns."""
+    """Return the facts of a plan. floor: metric and score of answering without reading; names: all columns.
+
+    examples: column -> some of its cells, for columns that are no input too.
+    """
     metric, score = floor
     level, why = propose_bar(metric, score, seen.agreement, prices, wishes)
     rows_per_label = seen.usable / max(len(seen.labels), 1)
@@ -118,7 +122,7 @@ def brief(
             "why": why,
         },
         "certificate": {"rows": certifying, "needed": _needed(level)},
-        "duties": _duties(seen, names, wishes),
+        "duties": _duties(seen, names, wishes, examples or {}),
         "prices": dict(prices.notes),
     }
 
@@ -196,8 +200,17 @@ def readiness(seen: Seen, certifying: int, level: float) -> list[dict[str, Any]]
         _light(certifying >= needed, certifying >= 59, "certify", n=certifying, needed=needed),
     ]  # fmt: skip
     # A target of hundreds of different values that hardly repeat is a quantity: it has no classes to balance.
-    quantity = len(labels) > max(50, seen.usable // 10)
+    numbers = sum(_is_number(label) for label, _ in labels)
+    quantity = len(labels) > max(50, seen.usable // 10) and numbers >= 0.9 * len(labels)
     return [light for light in lights if not (quantity and light["key"] in {"rows_per_class", "balance"})]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def of_cases(lights: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -222,10 +235,15 @@ def _light(good: bool, bearable: bool, key: str, **values: Any) -> dict[str, Any
     return {"light": "go" if good else "slow" if bearable else "stop", "key": key, "values": values}
 
 
-def _duties(seen: Seen, names: Sequence[str], wishes: Wishes) -> list[dict[str, Any]]:
+def _duties(
+    seen: Seen, names: Sequence[str], wishes: Wishes, examples: Mapping[str, Sequence[str]]
+) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {kind: {"given": True} for kind in wishes.touches}
     for kind, signs in detect([*names, *seen.labels], seen.sample).items():
         found.setdefault(kind, signs)
+    for name, cells in examples.items():
+        for kind in detect_cells(cells):
+            found.setdefault(kind, {"column": name})
     return [{"kind": kind, **found[kind]} for kind in kinds() if kind in found]
 
 

@@ -39,6 +39,16 @@ def detect(names: Iterable[str], texts: Sequence[str]) -> dict[str, dict[str, An
     return found
 
 
+def detect_cells(cells: Sequence[str]) -> list[str]:
+    """Return the kinds that most of a column's cells show by their form, such as addresses of email."""
+    found = []
+    for kind, signs in packaged_table("regulation").items():
+        matcher = re.compile("|".join(signs.get("cells", ())) or r"(?!)", re.IGNORECASE)
+        if len(cells) >= _FEWEST and sum(bool(matcher.search(str(cell))) for cell in cells) > len(cells) / 2:
+            found.append(kind)
+    return found
+
+
 def _named(word: str, name: str) -> bool:
     """Return whether a name holds a word: whole for Latin letters, anywhere for Chinese."""
     folded = name.casefold()

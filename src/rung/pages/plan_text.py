@@ -44,7 +44,20 @@ def task_lines(plan: Plan, lang: str) -> list[str]:
     lines.append(
         say("scene.others", lang, tasks=join_list(others, lang)) if others else say("scene.only", lang)
     )
+    first, *more = plan.get("targets") or [None]
+    if first and more:
+        signals = [_signal_text(choice) for choice in (first, *more)]
+        named = [
+            say("scene.other_target", lang, column=one["column"], values=one["values"], signal=signal)
+            for one, signal in zip(more, signals[1:], strict=True)
+        ]
+        lines.append(say("scene.targets", lang, columns=join_list(named, lang)))
+        lines.append(say("scene.signal", lang, column=first["column"], signal=signals[0]))
     return lines
+
+
+def _signal_text(choice: Mapping[str, Any]) -> str:
+    return "–" if choice["signal"] is None else f"{max(choice['signal'], 0.0):.2f}"
 
 
 def _values_text(column: Mapping[str, Any], lang: str) -> str:
@@ -133,6 +146,8 @@ def regulation_lines(plan: Plan, lang: str) -> list[tuple[str, list[str]]]:
             seen = say("duties.given", lang)
         elif "name" in duty:
             seen = say("duties.seen_name", lang, name=duty["name"])
+        elif "column" in duty:
+            seen = say("duties.seen_column", lang, column=duty["column"])
         else:
             seen = say("duties.seen_texts", lang, texts=duty["texts"], of=duty["of"])
         lines = [seen, say(f"duties.{kind}_eu", lang), say(f"duties.{kind}_cn", lang)]

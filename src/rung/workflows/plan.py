@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +14,27 @@ from rung.building.proposal import Proposal
 from rung.core import registry
 from rung.core.model import DataFacts
 from rung.core.prices import load_prices
+from rung.core.spec.cleaning import DEFAULT_KINDS
 from rung.core.spec.product import check_product, safe_name
 from rung.core.spec.source_names import masked, short_name, stem
-from rung.core.task import Task
+from rung.core.task import ColumnProfile, Guess, Task
 from rung.data.prepare.near_media import media_fields
 from rung.data.profile.columns import profile
 from rung.data.profile.family_column import family_column
 from rung.data.profile.roles import suggest_group, suggest_time, with_roles
 from rung.data.profile.summary import survey
+from rung.data.profile.target_choice import TargetChoice, target_choices
 from rung.data.readers import readers
-from rung.data.sources.read import open_source
+from rung.data.sources.read import Source, open_source
 from rung.data.sources.rows import Reading
+from rung.privacy.masking import redact
 
 # Files of media to open; a build opens all of them.
 _MEDIA_OPENED = 500
 # Rows to read: enough to profile columns, in about a second.
 _PLAN_ROWS = 20_000
+# How much clearer the signal of another target must be.
+_CLEARER = 0.1
 
 
 def plan(
@@ -58,8 +64,9 @@ def plan(
     columns, rows = profile(source, _PLAN_ROWS)
     columns = with_roles(columns, source, spec_data, given)
     guesses = recognise(columns, rows, source.name, task)
-    guess = guesses[0]
     by_name = {column.name: column for column in columns}
+    guess, targets = _with_target(guesses[0], source, by_name, rows)
+    guesses = [guess, *guesses[1:]]
     chars = sum(by_name[name].mean_chars for name in guess.inputs)
     sample = tuple(text for name in guess.inputs for text in by_name[name].examples)
     kind = registry.task(guess.task)
@@ -84,13 +91,67 @@ def plan(
         rungs,
         load_prices(),
         wishes or Wishes(),
+        {name: column.examples for name, column in by_name.items()},
     )
-    summary |= {"readiness": _readiness(summary["readiness"], kind, media), "media": media}
-    shown = tuple(by_name[column] for column in (*guess.inputs, guess.target))
+    summary |= {
+        "readiness": _readiness(summary["readiness"], kind, media),
+        "media": media,
+        "targets": [asdict(choice) for choice in targets],
+    }
+    # What a plan shows and stores of cells holds no personal data.
+    shown = tuple(_redacted(by_name[column]) for column in (*guess.inputs, guess.target))
+    guesses = [
+        replace(one, reasons=tuple(redact(reason, DEFAULT_KINDS) for reason in one.reasons))
+        for one in guesses
+    ]
     return Proposal(
         short_name(paths) if len(paths) > 1 else masked(paths[0]),
         rows, rows < _PLAN_ROWS, tuple(guesses), rungs, name, given, suggested, kind.title, shown, summary,
     )  # fmt: skip
+
+
+def _redacted(column: ColumnProfile) -> ColumnProfile:
+    return replace(column, examples=tuple(redact(text, DEFAULT_KINDS) for text in column.examples))
+
+
+def _with_target(
+    guess: Guess, source: Source, columns: Mapping[str, ColumnProfile], rows: int
+) -> tuple[Guess, list[TargetChoice]]:
+    """Return the guess with the best target, and every column that could be it, best first.
+
+    A column that is called like a target comes before one that is not; among equals, the one with the clearer signal.
+    """
+    if any(column.role == "target" for column in columns.values()):
+        return guess, []
+    kind, found = registry.task(guess.task), {guess.target: guess}
+    for name, column in columns.items():
+        if (
+            column.role
+            or name == guess.target
+            or not 2 <= column.distinct <= column.filled / 5
+            or column.mean_chars > 60
+        ):
+            continue
+        if column.numeric >= 0.9 and column.distinct > 20:
+            continue
+        chosen = [replace(c, role="target") if c.name == name else c for c in columns.values()]
+        other = kind.guess(chosen, rows)
+        if other is not None and other.inputs:
+            found[name] = other
+    if len(found) < 2:
+        return guess, []
+    inputs = {name: one.inputs for name, one in found.items()}
+    choices = target_choices(source, list(found), inputs, columns)
+    signal = {choice.column: max(choice.signal or 0.0, 0.0) for choice in choices}
+    # A signal decides only where it is clearly larger than that of the first guess.
+    lead = {
+        name: signal[name] if signal[name] > signal[guess.target] + _CLEARER else signal[guess.target]
+        for name in signal
+    }
+    order = sorted(signal, key=lambda name: (-found[name].confidence, -lead[name], name != guess.target))
+    best = found[order[0]]
+    by_column = {choice.column: choice for choice in choices}
+    return best, [by_column[name] for name in order]
 
 
 def _readiness(
