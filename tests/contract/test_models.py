@@ -24,7 +24,11 @@ PAIRS = sorted(
 )
 # A small encoder and one epoch instead of the defaults, which train for minutes.
 _SHORT = {"weights": "minilm", "epochs": 1, "max_tokens": 32, "precision_on_disk": "float32"}
-SHORT = {"finetuned_encoder": _SHORT, "fewshot_encoder": _SHORT}
+SHORT = {
+    "finetuned_encoder": _SHORT,
+    "fewshot_encoder": _SHORT,
+    "mlp_table": {"epochs": 20, "members": 4, "width": 32},
+}
 STRANGE = ["", " ", "zzzz qqqq", "龘龘龘", "🙂", "a" * 300_000, "\x00\ud800"]
 ODD = {
     "number": [None, 0.0, 1e300, -1e300, 5e-324, 7.0, None],

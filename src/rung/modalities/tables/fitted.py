@@ -9,12 +9,13 @@ from typing import Any
 from rung.modalities.tables.additive import AdditiveModel
 from rung.modalities.tables.features import TableFeatures
 from rung.modalities.tables.linear import LinearModel
+from rung.modalities.tables.network import TableNetwork
 from rung.modalities.tables.target_transform import TargetTransform
 from rung.modalities.tables.tree_ensemble import TreeEnsemble
 from rung.runtime.classification.decision_threshold import DecisionThreshold
 from rung.runtime.linear.head import Calibration
 
-MemberModel = LinearModel | TreeEnsemble | AdditiveModel
+MemberModel = LinearModel | TreeEnsemble | AdditiveModel | TableNetwork
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,18 @@ from rung.modalities.tables.additive import AdditiveModel
 from rung.modalities.tables.features import TableFeatures
 from rung.modalities.tables.fitted import FittedTable, MemberModel
 from rung.modalities.tables.linear import LinearModel
+from rung.modalities.tables.network import TableNetwork
 from rung.modalities.tables.target_transform import TargetTransform
 from rung.modalities.tables.tree_ensemble import TreeEnsemble
 from rung.runtime.classification.decision_threshold import DecisionThreshold
 from rung.runtime.linear.head import Calibration
 
 Floats = npt.NDArray[np.float64]
-_KINDS: dict[str, type[LinearModel] | type[TreeEnsemble] | type[AdditiveModel]] = {
+_KINDS: dict[str, type[LinearModel] | type[TreeEnsemble] | type[AdditiveModel] | type[TableNetwork]] = {
     "linear": LinearModel,
     "trees": TreeEnsemble,
     "additive": AdditiveModel,
+    "network": TableNetwork,
 }
 
 
@@ -173,6 +175,7 @@ class TableModel(Model):
     def cost(cls, facts: DataFacts, params: Any, context: FitContext) -> Cost:
         cells = facts.rows * max(facts.chars_per_row / 8, 1)
         each = {"linear": (8e-7, 0.0, 0.02), "additive": (6e-5, 4e-5, 0.1), "trees": (3e-6, 8e-5, 0.4)}
+        each["network"] = (2e-4, 4e-4, 0.6)
         a_cell, a_row, mb = (max(each[family][i] for family in cls.FAMILIES) for i in range(3))
         tried = (1 + context.effort) * (2 if cls.MIXES else 1)
         fit = 0.3 + cells * a_cell * tried * max(facts.labels / 2, 1)

@@ -63,6 +63,12 @@ def list_candidates(
         share = {"bagging_fraction": 1.0 if rows >= _FULL_SAMPLE_ROWS else _BAGGING_FRACTION}
         found += [ModelCandidate("trees", f"trees {name}", share | _TREES[name]) for name in names[:most]]
         found += _random_trees((0, 0, 0, 0, 8, 24)[effort], rows, context.seed)
+    if "network" in families:
+        deep = {"layers": 3, "width": 192, "dropout": 0.15, "learning_rate": 1e-3}
+        plain = {"frequencies": 0, "dropout": 0.2}
+        networks = [("network", {}), ("network without periods", plain), ("deep network", deep)]
+        shown = networks[: (1, 1, 1, 2, 3, 3)[effort]]
+        found += [ModelCandidate("network", name, settings) for name, settings in shown]
     if context.effort and rarest_share(y) < RARE_SHARE:
         found = _with_balance(found, context.effort)
     return _with_fixed_params(found, params)
@@ -121,5 +127,17 @@ def _with_fixed_params(found: list[ModelCandidate], params: Any) -> list[ModelCa
 _FAMILY_PARAMS = {
     "linear": {"c", "bends", "balance"},
     "additive": {"pairs", "bags", "balance"},
+    "network": {
+        "members",
+        "width",
+        "layers",
+        "frequencies",
+        "dropout",
+        "epochs",
+        "patience",
+        "learning_rate",
+        "bags",
+        "balance",
+    },
     "trees": {"num_leaves", "learning_rate", "min_data_in_leaf", "rounds", "bags", "balance"},
 }

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from rung.modalities.tables.features import Cells
 from rung.modalities.tables.fitted import MemberModel
 from rung.modalities.tables.linear import LinearModel
+from rung.modalities.tables.network import TableNetwork
 from rung.modalities.tables.tree_ensemble import TreeEnsemble
 from rung.runtime.linear.head import Calibration
 from rung.training.tables.objective import Floats, Ints, TrainingTargets
@@ -73,6 +74,8 @@ def shift_scores(model: MemberModel, shift: Floats) -> MemberModel:
         return model
     if isinstance(model, LinearModel):
         return replace(model, bias=(model.bias + shift).astype(np.float32))
+    if isinstance(model, TableNetwork):
+        return replace(model, shift=model.shift + shift)
     # A single output for two labels shifts by their difference.
     width = model.trees.outputs if isinstance(model, TreeEnsemble) else len(model.intercept)
     own = shift[1:] - shift[:1] if width < model.outputs else shift

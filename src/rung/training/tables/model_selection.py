@@ -19,6 +19,7 @@ from rung.modalities.tables.fitted import MemberModel
 from rung.training.tables.ebm import fit_additive
 from rung.training.tables.lightgbm_trees import TreeFolds, fit_trees
 from rung.training.tables.linear import fit_linear
+from rung.training.tables.network import fit_network
 from rung.training.tables.objective import Floats, Folds, Ints, TrainingTargets
 
 # Ensemble selection takes at most this many steps; a step must lower the loss by this share.
@@ -178,6 +179,7 @@ _FITS: Mapping[str, Callable[..., MemberModel]] = {
     "linear": fit_linear,
     "additive": fit_additive,
     "trees": fit_trees,
+    "network": fit_network,
 }
 
 
