@@ -34,6 +34,7 @@ COMMANDS = {
     "history": "Show who changed the champion, when and why.",
     "llm": "Serve a small language model on this machine; probe what a server of one really does.",
     "weights": "List, fetch and remove the pretrained weights of encoders.",
+    "inspect": "Show the layers of a bundle: shapes, weights, share of time and memory.",
     "verify": "Verify a bundle: file hashes, versions, schema and packed examples.",
 }
 
