@@ -6,6 +6,7 @@ import random
 import zipfile
 from datetime import date, timedelta
 
+import numpy as np
 import pytest
 
 import caches
@@ -16,7 +17,7 @@ from rung.core.spec.product import Product
 from rung.data.checks import run_checks
 from rung.data.prepare.cast import with_inputs
 from rung.data.prepare.prepare import prepare
-from rung.data.profile.association import bins_of, explained, moves
+from rung.data.profile.association import bins_of, explained, explained_by_cuts, moves
 from rung.data.profile.view import View
 from support import write_csv
 
@@ -177,3 +178,25 @@ def test_ids_explain_nothing_and_chance_is_told():
     assert np.mean(np.array(chances) < 0.05) == pytest.approx(0.05, abs=0.03)
     numbers = [moves(rng.integers(0, 10, 500), rng.normal(size=(500, 1)))[1] for _ in range(800)]
     assert np.mean(np.array(numbers) < 0.05) == pytest.approx(0.05, abs=0.03)
+
+
+@pytest.mark.parametrize("rows", [100, 200, 400, 600, 2_000])
+@pytest.mark.parametrize("share", [0.5, 0.2, 0.1])
+def test_an_amount_that_is_there_only_for_one_label_is_found_in_small_tables(leaks, rows, share):
+    draw = random.Random(rows)
+    table = []
+    for i in range(rows):
+        late = i < rows * share
+        amount = round(draw.gammavariate(2, 30) + 0.01, 2) if late else 0
+        table.append([round(draw.gauss(80, 20), 1), draw.randrange(90), amount, "yes" if late else "no"])
+    draw.shuffle(table)
+    found = leaks(["size", "age", "refund_amount", "y"], table, input=["size", "age", "refund_amount"])
+    assert found["leak_alone"].values["column"] == "refund_amount" and found["leak_alone"].level == "stop"
+
+
+def test_cuts_of_noise_explain_nothing():
+    rng = np.random.default_rng(0)
+    shares = [explained_by_cuts(rng.normal(size=300), np.eye(2)[rng.integers(0, 2, 300)]) for _ in range(20)]
+    assert max(shares) < 0.2
+    gaps = np.where(np.arange(400) % 4 == 0, np.nan, np.arange(400.0))
+    assert explained_by_cuts(gaps, np.eye(2)[(np.arange(400) % 4 == 0).astype(int)]) > 0.9

@@ -6,11 +6,12 @@ import numpy as np
 
 from rung.core.types import Field
 from rung.data.profile.association import (
-    Ints,
+    Floats,
     as_numbers,
     bins_of,
     can_be_explained,
     explained,
+    explained_by_cuts,
     target_matrix,
 )
 from rung.data.profile.finding import Finding
@@ -38,7 +39,7 @@ def check(view: View) -> Finding | None:
         # Categories of labels are `leak_column`'s, which also reads codes by their beginning.
         if field.kind not in KINDS or (field.kind == "category" and train.schema.labels):
             continue
-        found = explained(_groups(field, view, rows), target)
+        found = _share(field, view, rows, target)
         if found > share:
             best, share = field.name, found
     if share < _TELLS:
@@ -49,9 +50,11 @@ def check(view: View) -> Finding | None:
     return Finding("leak_alone", "stop", len(rows), len(rows), values, evidence)
 
 
-def _groups(field: Field, view: View, rows: list[int]) -> Ints:
+def _share(field: Field, view: View, rows: list[int], target: Floats) -> float:
     column = view.train.inputs[field.name]
     if field.kind == "category":
         _, codes = np.unique([str(column[i]) for i in rows], return_inverse=True)
-        return codes.astype(np.int64)
-    return bins_of(as_numbers(field, column, rows), min(_BINS, max(len(rows) // 20, 5)))
+        return explained(codes.astype(np.int64), target)
+    numbers = as_numbers(field, column, rows)
+    bins = bins_of(numbers, min(_BINS, max(len(rows) // 20, 5)))
+    return max(explained(bins, target), explained_by_cuts(numbers, target))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 # A group's shares are drawn to those of all rows as if so many more rows had them.
 _PULL = 1.0
+# A number is cut so often, and so many rows lie on either side.
+_CUTS, _FEWEST_OF_CUT, _TIED = 4, 3, 5
 
 
 def can_be_explained(examples: Examples, rows: Sequence[int]) -> bool:
@@ -62,11 +64,29 @@ def explained(groups: Ints, target: Floats, seed: int = 0) -> float:
     Two halves, each judged by the shares, or means, of the other's groups: what one row says of itself counts for
     nothing, and an id that differs in every row explains nothing.
     """
-    half = np.random.default_rng(seed).permutation(len(groups)) % 2
-    size = int(groups.max(initial=0)) + 1
+    return _explained(lambda _: groups, target, seed)
+
+
+def explained_by_cuts(values: Floats, target: Floats, seed: int = 0) -> float:
+    """Return the same of a number cut where the target changes most, at most _CUTS times; missing cells are a group.
+
+    The cuts follow the half that is learned from. Quantiles would straddle the value at which a label turns.
+    """
+    return _explained(
+        lambda learn: np.where(np.isnan(values), -1, _cut(values, values[learn], target[learn])) + 1,
+        target,
+        seed,
+    )
+
+
+def _explained(groups_of: Callable[[npt.NDArray[np.bool_]], Ints], target: Floats, seed: int) -> float:
+    """Return what groups explain on each half. groups_of: returns the group of each row, from the rows to learn from."""
+    half = np.random.default_rng(seed).permutation(len(target)) % 2
     left = whole = 0.0
     for side in (0, 1):
         learn, test = half != side, half == side
+        groups = groups_of(learn)
+        size = int(groups.max(initial=0)) + 1
         overall = target[learn].mean(axis=0)
         counts = np.bincount(groups[learn], minlength=size)[:, None]
         sums = np.column_stack([np.bincount(groups[learn], column[learn], size) for column in target.T])
@@ -74,6 +94,49 @@ def explained(groups: Ints, target: Floats, seed: int = 0) -> float:
         left += _loss(means, target[test])
         whole += _loss(np.tile(overall, (int(test.sum()), 1)), target[test])
     return 1.0 - left / whole if whole > 0 else 0.0
+
+
+def _cut(values: Floats, learned: Floats, target: Floats) -> Ints:
+    """Return between which cuts each value lies. The cuts of the learned rows lessen the squared error most, one by one."""
+    filled = ~np.isnan(learned)
+    order = np.argsort(learned[filled], kind="stable")
+    x, y = learned[filled][order], target[filled][order]
+    cuts: list[float] = []
+    parts = [(0, len(x))]
+    while parts and len(cuts) < _CUTS:
+        gains = [_best_cut(x[begin:end], y[begin:end]) for begin, end in parts]
+        best = max(range(len(parts)), key=lambda i: gains[i][0])
+        gain, place = gains[best]
+        if gain <= 0.0:
+            break
+        begin, end = parts.pop(best)
+        parts += [(begin, begin + place), (begin + place, end)]
+        cuts.append(_between(x, begin + place))
+    return np.searchsorted(np.sort(np.array(cuts)), values, side="right").astype(np.int64)
+
+
+def _between(x: Floats, place: int) -> float:
+    """Return where to cut sorted values before a place: beside a value that many rows have, such as 0, else halfway."""
+    low, high = float(x[place - 1]), float(x[place])
+    if place >= _TIED and x[place - _TIED] == low:
+        return math.nextafter(low, math.inf)
+    if place + _TIED <= len(x) and x[place + _TIED - 1] == high:
+        return high
+    return (low + high) / 2.0
+
+
+def _best_cut(x: Floats, y: Floats) -> tuple[float, int]:
+    """Return how much a cut of sorted values lessens the squared error at most, and before which place it lies."""
+    n = len(x)
+    if n < 2 * _FEWEST_OF_CUT:
+        return 0.0, 0
+    before = np.cumsum(y, axis=0)[:-1]
+    count = np.arange(1, n)[:, None]
+    after = y.sum(axis=0) - before
+    gain = (before**2 / count + after**2 / (n - count)).sum(axis=1) - float((y.sum(axis=0) ** 2).sum()) / n
+    gain[(x[1:] <= x[:-1]) | (count[:, 0] < _FEWEST_OF_CUT) | (n - count[:, 0] < _FEWEST_OF_CUT)] = 0.0
+    place = int(gain.argmax())
+    return float(gain[place]), place + 1
 
 
 def moves(groups: Ints, target: Floats) -> tuple[float, float]:

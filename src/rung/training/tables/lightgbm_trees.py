@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,10 @@ _MAX_ROUNDS = {0: 100, 1: 200, 2: 400, 3: 600, 4: 1000, 5: 1500}
 _PATIENCE = 30
 # Below so many cells a second thread waits more than it works.
 _MIN_CELLS_FOR_THREADS = 2_000_000
+# GNU's OpenMP waits for ever in a forked child whose parent has started its threads; a single one is never waited for.
+_forked = Event()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked.set)
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,8 @@ class TreeFolds:
         for fold in self._prepared[balance]:
             booster = _train(fold.train, self._y, settings, self._context, fold.stop)
             rounds.append(booster.best_iteration or booster.current_iteration())
-            found = booster.predict(fold.test, num_iteration=rounds[-1], raw_score=True)
+            threads = _threads(fold.test.size, self._context)
+            found = booster.predict(fold.test, num_iteration=rounds[-1], raw_score=True, num_threads=threads)
             raw.append(_to_outputs(found, self._y) + fold.shift)
         # All rows are more than a fold's training rows and support a few more trees.
         share = sum(len(t) for t, _ in self._folds) / len(self._folds) / len(self._cells)
@@ -84,7 +90,7 @@ class TreeFolds:
             balanced.cells, encode_out_of_fold(encoding, balanced.cells, balanced.y.targets, seed)
         )
         held = encoding.rows(self._cells.take(test))
-        data = _dataset(rows, balanced)
+        data = _dataset(rows, balanced, self._context)
         # Held-out rows have their original label shares: scores are corrected before they stop the fit.
         offset = np.tile(balanced.shift, (len(test), 1)) if balanced.shift.any() else None
         if offset is not None and self._y.outputs == 2:
@@ -110,7 +116,7 @@ def fit_trees(
     parts = []
     model_outputs = 1 if y.codes is None or y.outputs == 2 else y.outputs
     for bag in range(bags):
-        booster = _train(_dataset(rows, balanced), y, {**settings, "bag": bag}, context, None)
+        booster = _train(_dataset(rows, balanced, context), y, {**settings, "bag": bag}, context, None)
         parts.append(trees_from_lightgbm(booster.dump_model(), model_outputs, 1.0 / bags))
     return shift_scores(TreeEnsemble(encoding, concatenate_trees(parts), y.outputs), balanced.shift)
 
@@ -133,7 +139,7 @@ def _train(
         "learning_rate": 0.05, "num_leaves": 15, "min_data_in_leaf": 20, "lambda_l2": 5.0,
         "bagging_freq": 1, "feature_fraction": 0.6, "min_data_in_bin": 3, "max_bin": 255, "feature_pre_filter": False,
         "verbosity": -1, "deterministic": True, "force_row_wise": True, "boost_from_average": True,
-        "num_threads": context.threads if cells > _MIN_CELLS_FOR_THREADS else 1,
+        "num_threads": _threads(cells, context),
         "seed": context.seed + 101 * int(settings.get("bag", 0)) + 1, **own,
     }  # fmt: skip
     if params["objective"] == "multiclass":
@@ -145,10 +151,18 @@ def _train(
     return lgb.train(params, data, rounds, valid_sets=[stop.rows], callbacks=[patience])
 
 
-def _dataset(rows: npt.NDArray[np.float32], balanced: BalancedRows) -> Any:
+def _threads(cells: int, context: FitContext) -> int:
+    """Return how many threads LightGBM may use; one in a forked process."""
+    return context.threads if cells > _MIN_CELLS_FOR_THREADS and not _forked.is_set() else 1
+
+
+def _dataset(rows: npt.NDArray[np.float32], balanced: BalancedRows, context: FitContext) -> Any:
     import lightgbm as lgb
 
-    params = {"feature_pre_filter": False, "min_data_in_bin": 3, "max_bin": 255, "verbosity": -1}
+    params = {
+        "feature_pre_filter": False, "min_data_in_bin": 3, "max_bin": 255, "verbosity": -1,
+        "num_threads": _threads(rows.size, context),
+    }  # fmt: skip
     return lgb.Dataset(
         rows, _label(balanced.y), weight=balanced.weights, params=params, free_raw_data=False
     ).construct()

@@ -32,7 +32,19 @@ def fit_tree_encoding(cells: Cells, targets: Floats) -> TreeEncoding:
         fill[j] = np.median(cells.numbers[:, j])
     kept = _encoding_targets(targets)
     values = tuple(_code_statistics(cells.codes[:, j], kept, size) for j, size in enumerate(cells.sizes))
-    return TreeEncoding(fill, values)
+    return TreeEncoding(fill, values, _shift(cells.numbers))
+
+
+def _shift(numbers: Floats) -> Floats | None:
+    """Return the median of each column whose numbers fall together or overflow in single precision, 0 of others; None without any."""
+    shift, needed = np.zeros(numbers.shape[1]), False
+    for j, column in enumerate(numbers.T):
+        values = np.unique(column[np.isfinite(column)])
+        with np.errstate(over="ignore"):
+            single = values.astype(np.float32)
+        if len(np.unique(single)) < len(values) or not np.isfinite(single).all():
+            shift[j], needed = float(np.median(values)), True
+    return shift if needed else None
 
 
 def encode_out_of_fold(encoding: TreeEncoding, cells: Cells, targets: Floats, seed: int) -> Floats:
