@@ -1,7 +1,8 @@
 """Build the pages of docs/ into site/, English and Chinese: `python docs/site.py`.
 
 Each language is built by Zensical, strictly, as a site of its own that reads without a network. What it does not do
-is done here: each page stands in the site of its language only, and nothing is loaded from another host.
+is done here: each page stands in the site of its language only, nothing is loaded from another host, and the
+navigation is visible on small laptops.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ _SHIM, _OURS = "https://unpkg.com/iframe-worker/shim", "assets/iframe-worker.js"
 _WRAPPED = re.compile(
     r"(?<=[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef])[ \n]+(?=[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef])"
 )
+# Width from which the theme shows the navigation beside the text, in styles and script: 1,220 pixels; 1,100 here.
+_NARROWER = {"76.25em": "68.75em", "76.234375em": "68.734375em"}
+_WIDE = re.compile(r"76\.25em|76\.234375em")
 _LOADED = re.compile(
     r"""<(?:script|img|iframe|source|video|audio)\b[^>]*\bsrc=["'](?:https?:)?//[^"']+|"""
     r"""<link\b(?=[^>]*rel=["'](?:stylesheet|preconnect|preload|icon))[^>]*href=["'](?:https?:)?//[^"']+""",
@@ -58,6 +62,9 @@ def main() -> None:
             up = "../" * (len(inside.parts) - 1) or "./"
             text = page.read_text(encoding="utf-8").replace(_SHIM, up + _OURS)
             page.write_text(_WRAPPED.sub("", text), encoding="utf-8")
+        for style in [*folder.rglob("*.css"), *folder.rglob("*.js")]:
+            text = style.read_text(encoding="utf-8")
+            style.write_text(_WIDE.sub(lambda found: _NARROWER[found[0]], text), encoding="utf-8")
         own_search(folder, language)
     foreign = sorted({found for page in SITE.rglob("*.html") for found in loaded(page)})
     if foreign:

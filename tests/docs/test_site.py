@@ -9,6 +9,7 @@ import re
 import pytest
 import yaml
 
+from rung.cli import COMMANDS
 from support import ROOT
 
 SPEC = importlib.util.spec_from_file_location("docs_site", ROOT / "docs" / "site.py")
@@ -43,6 +44,12 @@ def test_both_sites_are_set_up_alike():
     }
     assert english["theme"]["features"] == chinese["theme"]["features"]
     assert english["theme"]["font"] is chinese["theme"]["font"] is False
+
+
+@pytest.mark.parametrize("page", ["index.md", "index.zh.md"])
+def test_the_home_has_every_command(page):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert re.findall(r"\| \[`rung (\w+)`\]\(reference/cli\.md#rung-\1\) \| \S", text) == list(COMMANDS)
 
 
 @pytest.mark.parametrize(
