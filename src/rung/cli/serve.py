@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -31,6 +33,12 @@ import click
     help="Folder of keys, journal and audit log. Default: serve.folder of the product; none for bundles.",
 )
 @click.option("--no-journal", is_flag=True, help="Keep no journal of predictions; feedback is then refused.")
+@click.option(
+    "--make-key/--no-make-key",
+    default=None,
+    help="Make a master key in ~/.config/rung if there is none, so that inputs are kept, encrypted, and `rung review` and "
+    "`rung improve` can read them. Default: ask on a terminal.",
+)
 @click.option("--tls-cert", type=click.Path(dir_okay=False), help="TLS certificate, PEM.")
 @click.option("--tls-key", type=click.Path(dir_okay=False), help="Private key of the certificate, PEM.")
 @click.option(
@@ -40,7 +48,7 @@ import click
 def command(
     bundles: tuple[Path, ...], host: str, port: int, uncertified: bool,
     folder: Path | None, no_journal: bool, tls_cert: str | None, tls_key: str | None,
-    as_json: bool,
+    make_key: bool | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Serve BUNDLES: bundles, runs, or products, whose champion is served.
 
@@ -51,4 +59,33 @@ def command(
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("Give both --tls-cert and --tls-key.")
     tls = (tls_cert, tls_key) if tls_cert and tls_key else None
+    if not no_journal:
+        _offer_key(bundles, make_key)
     serve(bundles, host, port, uncertified, folder, not no_journal, tls)
+
+
+def _offer_key(bundles: Sequence[Path], wanted: bool | None) -> None:
+    """Make a master key where inputs would be kept as hashes only and the user wants them kept."""
+    from rung.cli.options import lang
+    from rung.core.messages import say
+    from rung.core.spec.product import load_product
+    from rung.journal.encryption import key_file, master_key, write_key_file
+
+    asks = sys.stdin.isatty() and sys.stderr.isatty()
+    if wanted is False or not (wanted or asks) or master_key() is not None:
+        return
+    products = [path for path in bundles if _is_product(path)]
+    if all(load_product(path)[0].serve.inputs is not None for path in products):
+        return
+    if wanted is None:
+        wanted = click.confirm(say("term.ask_key", lang(), file=str(key_file())), default=True, err=True)
+    key = "key_made" if wanted else "key_missing"
+    path = str(write_key_file()) if wanted else ""
+    click.echo(say(f"term.{key}", lang(), file=path), err=True)
+
+
+def _is_product(path: Path) -> bool:
+    folders = ("manifest.json", "bundle/manifest.json")
+    return path.suffix in {".yaml", ".yml"} or (
+        (path / "product.yaml").is_file() and not any((path / name).is_file() for name in folders)
+    )

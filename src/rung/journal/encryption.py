@@ -13,30 +13,54 @@ import base64
 import hmac
 import os
 import secrets
+from pathlib import Path
 
 from rung.core.errors import MissingExtra, RungError
 
 MASTER_KEY_VARIABLE = "RUNG_MASTER_KEY"
+KEY_FILE_VARIABLE = "RUNG_MASTER_KEY_FILE"
 _NONCE_BYTES = 12
 
 
 def master_key() -> bytes | None:
-    """Return the 32 bytes of RUNG_MASTER_KEY, or None when it is not set.
+    """Return the 32 bytes of RUNG_MASTER_KEY, else of the user's key file, or None where neither is.
 
-    Raises RungError for an invalid key.
+    Raises RungError for an invalid key, or a key file that others may read.
     """
-    text = os.environ.get(MASTER_KEY_VARIABLE, "").strip()
+    text, where = os.environ.get(MASTER_KEY_VARIABLE, "").strip(), MASTER_KEY_VARIABLE
     if not text:
-        return None
+        path = key_file()
+        if not path.is_file():
+            return None
+        if os.name != "nt" and path.stat().st_mode & 0o077:
+            raise RungError("others may read this master key", str(path), f"Run: chmod 600 {path}")
+        text, where = path.read_text(encoding="ascii", errors="replace").strip(), str(path)
     try:
         raw = base64.b64decode(text, altchars=b"-_", validate=True)
     except ValueError:
         raw = b""
     if len(raw) != 32:
-        raise RungError(
-            "it is not 32 bytes in base64", MASTER_KEY_VARIABLE, "`rung keys master` prints a new one."
-        )
+        raise RungError("it is not 32 bytes in base64", where, "`rung keys master` prints a new one.")
     return raw
+
+
+def key_file() -> Path:
+    """Return where the user's master key is kept: $RUNG_MASTER_KEY_FILE, else ~/.config/rung/master.key. It may not exist."""
+    chosen = os.environ.get(KEY_FILE_VARIABLE, "").strip()
+    return Path(chosen).expanduser() if chosen else Path.home() / ".config" / "rung" / "master.key"
+
+
+def write_key_file() -> Path:
+    """Write a new master key for this user alone and return its file; an existing file is never replaced."""
+    path = key_file()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(new_master_key() + "\n")
+    return path
 
 
 def new_master_key() -> str:
