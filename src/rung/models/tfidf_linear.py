@@ -4,7 +4,7 @@ microseconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -16,7 +16,15 @@ from rung.core.model import Cost, DataFacts, FitContext, Model, Reason, answers_
 from rung.core.types import Columns, Examples, Prediction, Schema
 from rung.modalities.text.ideographs import Weighted, join_ideographs
 from rung.modalities.text.ngrams import join_fields, normalize_text, occurrences, word_spans
-from rung.modalities.text.tfidf import TfidfBlock, dump_blocks, find_columns, load_blocks, transform
+from rung.modalities.text.tfidf import (
+    SparseRows,
+    TfidfBlock,
+    dump_blocks,
+    find_columns,
+    known_share,
+    load_blocks,
+    transform,
+)
 from rung.runtime.linear.head import LinearHead
 
 # Characters of training text up to which character n-grams are tried, by effort: they cost the most time and
@@ -59,8 +67,11 @@ class TfidfLinear(Model):
         blocks: tuple[TfidfBlock, ...],
         head: LinearHead,
         chosen: Mapping[str, Any],
+        shares: Sequence[float] = (),
     ) -> None:
+        """shares: of the labels among training rows; empty in bundles of version 0.1."""
         self.labels = labels
+        self._shares = np.array(shares)
         self._blocks = blocks
         self._head = head
         self._chosen = dict(chosen)
@@ -99,7 +110,8 @@ class TfidfLinear(Model):
             "search_rows": len(found.rows),
             "candidates_tried": len(found.results),
         }
-        return cls(labels, used, head, chosen)
+        shares = np.bincount(codes, minlength=len(labels)) / len(codes)
+        return cls(labels, used, head, chosen, shares.tolist())
 
     @property
     def chosen(self) -> Mapping[str, Any]:
@@ -107,11 +119,27 @@ class TfidfLinear(Model):
 
     def scores(self, inputs: Columns) -> npt.NDArray[np.float64]:
         """Return the linear scores [rows, labels] before calibration."""
-        rows = transform(join_fields(inputs), self._blocks)
+        return self._scores(transform(join_fields(inputs), self._blocks))
+
+    def _scores(self, rows: SparseRows) -> npt.NDArray[np.float64]:
         return rows.dot(self._head.weights) + self._head.bias.astype(np.float64)
 
     def probabilities(self, inputs: Columns) -> npt.NDArray[np.float64]:
-        return self._head.calibration.apply(self.scores(inputs))
+        texts = join_fields(inputs)
+        rows = transform(texts, self._blocks)
+        found = self._head.calibration.apply(self._scores(rows))
+        # Of a text without a known word the intercept alone would decide, and that is fitted to texts with words.
+        for row in self._without_words(rows) if len(self._shares) else ():
+            known = known_share(texts[row], self._blocks)
+            found[row] = known * found[row] + (1.0 - known) * self._shares
+        return found
+
+    def _without_words(self, rows: SparseRows) -> list[int]:
+        """Return the rows that contain no word of the vocabulary; where it has no words, those without any n-gram."""
+        first = self._blocks[0]
+        words = len(first.buckets) if first.spec.word_max else rows.width
+        known = np.repeat(np.arange(len(rows)), np.diff(rows.starts))[rows.columns < words]
+        return np.flatnonzero(np.bincount(known, minlength=len(rows)) == 0).tolist()
 
     def predict(self, inputs: Columns) -> list[Prediction]:
         return answers_from(self.probabilities(inputs), self.labels, "tfidf_linear")
@@ -156,12 +184,19 @@ class TfidfLinear(Model):
 
     def save(self, folder: Path) -> None:
         specs, tensors = dump_blocks(self._blocks)
-        self._head.save(folder, {"blocks": specs, "chosen": self._chosen}, tensors)
+        facts = {"blocks": specs, "chosen": self._chosen, "shares": self._shares.tolist()}
+        self._head.save(folder, facts, tensors)
 
     @classmethod
     def load(cls, folder: Path, schema: Schema) -> Self:
         head, facts, arrays = LinearHead.load(folder, schema.labels)
-        return cls(schema.labels, load_blocks(facts["blocks"], arrays), head, facts["chosen"])
+        return cls(
+            schema.labels,
+            load_blocks(facts["blocks"], arrays),
+            head,
+            facts["chosen"],
+            facts.get("shares", ()),
+        )
 
     @classmethod
     def cost(cls, facts: DataFacts, params: TfidfLinearParams, context: FitContext) -> Cost:

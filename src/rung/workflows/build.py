@@ -144,8 +144,8 @@ def _build(
         threads = product.budget.threads or os.cpu_count() or 1
         minutes = product.budget.minutes
         context = fit_context(product, threads, base, minutes * 60 if minutes else None)
-        setup = BuildSetup(product, task, place, lock, prices, context, engine, data, fingerprint)
-        setup = replace(setup, findings=checked["findings"])
+        known = (place, lock, prices, context, engine, data, fingerprint)
+        setup = BuildSetup(product, task, *known, findings=checked["findings"])
         wanted = product.fetch if fetch is None else fetch
         ask: Ask = wanted if callable(wanted) else lambda _: bool(wanted)
         try:

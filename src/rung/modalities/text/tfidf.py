@@ -102,6 +102,15 @@ def hstack_rows(parts: Sequence[SparseRows]) -> SparseRows:
     return SparseRows(starts, columns[order].astype(np.int32), values[order], int(offsets[-1]))
 
 
+def known_share(text: str, blocks: Sequence[TfidfBlock]) -> float:
+    """Return the share of a raw text's n-grams that the blocks know; 0.0 without n-grams."""
+    known = of = 0
+    for block in blocks:
+        found = find_columns(occurrences([normalize_text(text)], block.spec).buckets, block)
+        known, of = known + int((found >= 0).sum()), of + len(found)
+    return known / of if of else 0.0
+
+
 def find_columns(buckets: Ints, block: TfidfBlock) -> Ints:
     """Return the column of each bucket within the block, -1 for unknown buckets."""
     if not len(block.buckets):
