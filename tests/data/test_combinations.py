@@ -161,7 +161,7 @@ def test_no_example_of_mending_shows_personal_data(tmp_path):
 
 
 def test_numbers_too_large_for_any_column_are_missing_not_a_crash():
-    from rung.modalities.tables.parsing import parse_number
+    from rung.modalities.tables.numbers import parse_number
 
     assert parse_number(10**400) is None
     assert np.isfinite(parse_number("1e300") or 0.0)

@@ -123,8 +123,8 @@ def test_json_lines_with_missing_keys_and_odd_values(prepared: Prepare, rows: li
         (84, "missing_target", "no label in 'label'"),
         (87, "empty_input", "no text in text"),
     ]
-    # As a served model reads them: str() of the value.
-    assert list(found.train.inputs["text"][-2:]) == ["12.5", "True"]
+    # As a served model reads them: the canonical text of the value.
+    assert list(found.train.inputs["text"][-2:]) == ["12.5", "true"]
 
 
 def test_labels_are_stripped_and_keep_their_case(prepared: Prepare, rows: list[tuple[str, str]]) -> None:

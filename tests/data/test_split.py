@@ -17,7 +17,8 @@ from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import DataError, RunError
 from rung.core.spec.product import Product
 from rung.data.prepare.hashing import hash64
-from rung.data.prepare.split import CERTIFICATION, TRAIN, Keys, decide, freeze, parse_time
+from rung.data.prepare.split import CERTIFICATION, TRAIN, Keys, decide, freeze
+from rung.data.prepare.time_column import parse_time
 
 Prepare = Callable[..., Any]
 

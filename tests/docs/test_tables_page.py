@@ -8,7 +8,8 @@ import yaml
 
 import rung
 from rung.core.spec.product import Product, load_product, parse_product
-from rung.modalities.tables.parsing import parse_date, parse_number
+from rung.modalities.tables.dates import parse_date
+from rung.modalities.tables.numbers import parse_number
 from support import ROOT
 
 PAGES = [

@@ -8,8 +8,8 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 
 from rung.core import registry
 from rung.core.model import FitContext
+from rung.core.scalars import cell_text
 from rung.core.types import Examples
-from rung.modalities.tables.parsing import cell_text
 
 pytest.importorskip("lightgbm")
 

@@ -10,7 +10,14 @@ from pathlib import Path
 
 from rung.annotation.author import normalize_author
 from rung.annotation.session import LabellingSession, LabelQuery
-from rung.core.csv_cells import escape_formula, unescape_formula
+from rung.core.csv_cells import (
+    delimiter_of,
+    escape_formula,
+    hash_cell,
+    hash_of_cell,
+    is_number_like,
+    unescape_formula,
+)
 from rung.core.errors import DataError, InputError
 from rung.core.files import write_text
 from rung.data.labels.consensus import CANNOT
@@ -57,7 +64,7 @@ def export_rows(queries: Sequence[LabelQuery], path: Path) -> None:
     )
     for item in queries:
         cells = [escape_formula(item.row.cells[name]) for name in names]
-        writer.writerow([escape_formula(item.row.file), item.row.row, item.row.text, "", *cells])
+        writer.writerow([escape_formula(item.row.file), item.row.row, hash_cell(item.row.text), "", *cells])
     # With a byte order mark, so that spreadsheets read Chinese as UTF-8.
     write_text(path, "\ufeff" + text.getvalue())
 
@@ -70,14 +77,17 @@ def import_labels(session: LabellingSession, path: Path, author: str) -> ImportR
     """
     author = normalize_author(author)
     known, current = session.pool.by_text(), session.answers_by(author)
+    places = {(item.file, str(item.row)): item.text for item in session.pool.rows}
     problems: list[str] = []
     entries: list[Entry] = []
     blank = unchanged = 0
     for line, row in _read_rows(path):
-        text, label = (
-            (row.get("hash") or "").strip().lower(),
-            unescape_formula((row.get("label") or "").strip()),
-        )
+        text = hash_of_cell(row.get("hash") or "")
+        label = unescape_formula((row.get("label") or "").strip())
+        if text not in known and is_number_like(text):
+            # A spreadsheet made a number of the hash: the row still says where it stands.
+            place = unescape_formula(row.get("file") or ""), (row.get("row") or "").strip()
+            text = places.get(place, text)
         if not label:
             blank += 1
         elif text not in known:
@@ -123,7 +133,9 @@ def _read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
                 "Check that this is the right file.",
             )
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
+            delimiter = delimiter_of(file.readline(1 << 16))
+            file.seek(0)
+            reader = csv.DictReader(file, delimiter=delimiter)
             missing = [name for name in ("hash", "label") if name not in (reader.fieldnames or ())]
             if missing:
                 raise DataError(

@@ -14,6 +14,7 @@ from rung.core import registry
 from rung.core.kind import kind
 from rung.core.messages import say
 from rung.core.spec.product import Product
+from rung.pages.data_notes import NOTE_KEYS
 
 # (key, type, meaning): the reference page is made from this list, and a test holds a real report against it.
 KEYS: tuple[tuple[str, str, str], ...] = (
@@ -133,6 +134,11 @@ KEYS: tuple[tuple[str, str, str], ...] = (
         "units that certify (certify), and how many of them have no rows that train (new)",
     ),
     ("data.encoding", "object", "character encoding of each source"),
+    ("data.formats", "object", "how the cells of a column are written, where there was something to decide"),
+    ("data.columns_left_out", "{column: reason}", "columns of no kind that the task reads"),
+    ("data.without_group", "number", "rows without a group, each of which counts as a group"),
+    ("data.missing_words", "{word: n}", "words of the target that were read as no label"),
+    ("data.dialects", "object", "what was out of the ordinary in a file: lines skipped, quotes read as text"),
     ("findings", "list", "what the cheap checks of the data found, gravest first"),
     ("findings.check", "text", "the check that found it"),
     ("findings.level", "text", "stop, warn or info"),
@@ -203,6 +209,7 @@ def report(
         "groups",
         "respelled",
         "encoding",
+        *NOTE_KEYS,
     )
     hidden = {
         "details", "version", "measured", "metered", "reliability", "why", "importance", "fold_score", "assumptions",

@@ -12,6 +12,7 @@ from rich.status import Status
 
 from rung.cli.options import console
 from rung.core.messages import join_sentences, say, say_or
+from rung.pages.data_notes import data_notes
 from rung.pages.findings import finding_text, finding_title
 
 _COLOURS = {"stop": "red", "warn": "yellow", "info": "bold"}
@@ -56,6 +57,8 @@ def print_findings(checked: Mapping[str, Any], files: Sequence[Path], lang: str)
     screen.print(
         say("term.data", lang, **counted, left_out=left_out or say("term.nothing", lang)), markup=False
     )
+    for note in data_notes(facts, lang):
+        screen.print(note, markup=False, style="dim")
     for finding in checked["findings"]:
         _print(screen, finding, lang)
     if not checked["findings"]:

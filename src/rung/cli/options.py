@@ -52,7 +52,9 @@ def console(stderr: bool = False, quiet: bool = False) -> Console:
     """Return a console that respects --no-color; when piped it prints plain lines without wrapping."""
     from rung.cli.visible_console import VisibleConsole
 
-    screen = VisibleConsole(stderr=stderr, quiet=quiet, highlight=False, no_color=color_is_off() or None)
+    screen = VisibleConsole(
+        stderr=stderr, quiet=quiet, highlight=False, emoji=False, no_color=color_is_off() or None
+    )
     screen.soft_wrap = not screen.is_terminal
     return screen
 

@@ -6,18 +6,22 @@ import csv
 import io
 import json
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
+from unicodedata import normalize
 
 import click
 
-from rung.cli.options import print_json
+from rung.cli.options import lang, print_json
 from rung.cli.terminal import VisibleStream, echo, to_json
 from rung.core.csv_cells import FORMULA_PREFIXES, escape_formula
+
+# So many different errors are counted by themselves.
+_MOST_ERRORS = 10
 
 if TYPE_CHECKING:
     from rung.data.sources.media_files import NamedMedia
@@ -68,6 +72,7 @@ def command(
     FILES may be folders: every file below is predicted, one line each. In a table for such a model a column holds
     paths, which start at the table's folder and stay in it. A row that cannot be read gets an error.
     """
+    from rung.pages.data_notes import data_notes
     from rung.serving.predictor import open_bundle
 
     if (text is not None) + (source is not None) + bool(files) != 1:
@@ -87,11 +92,16 @@ def command(
         rows_of = _open_rows(model, source, files, encoding)
         with _open_output(output) as file:
             line = _OutputOptions(**options, jsonl=_is_jsonl(output) or (as_json and output is None))
-            failed, rows = _predict_file(model, rows_of, file, line)
+            errors, rows = _predict_file(model, rows_of, file, line)
         if as_json and output is not None:
-            print_json({"file": str(output), "rows": rows, "errors": failed})
+            print_json({"file": str(output), "rows": rows, "errors": errors.total(), "reasons": dict(errors)})
         else:
-            echo(f"{rows:,} rows predicted, {failed:,} with an error.", err=True)
+            echo(f"{rows:,} rows predicted, {errors.total():,} with an error.", err=True)
+            for reason, n in errors.most_common(_MOST_ERRORS):
+                echo(f"  {n:,}: {reason}", err=True)
+        for table in rows_of.source.tables if not as_json else ():
+            for note in data_notes({"dialects": {table.name: table.notes}}, lang()):
+                echo(note, err=True)
 
 
 def _predict_text(model: Predictor, text: str, scores: bool, as_json: bool) -> None:
@@ -179,14 +189,17 @@ def _open_rows(model: Predictor, source: Path | None, files: tuple[Path, ...], e
     return _Rows(opened, NamedMedia(media, folders))
 
 
-def _predict_file(model: Predictor, asked: _Rows, file: TextIO, options: _OutputOptions) -> tuple[int, int]:
-    """Stream rows through the model; return (rows with an error, rows)."""
+def _predict_file(
+    model: Predictor, asked: _Rows, file: TextIO, options: _OutputOptions
+) -> tuple[Counter[str], int]:
+    """Stream rows through the model; return (error -> rows with it, rows)."""
     from rung.core.errors import InputError
     from rung.data.sources.read import read_rows
 
     id_column, source = options.id_column, asked.source
     for name in (*model.schema.input_names, *([id_column] if id_column else [])):
         source.require(name, "the model's input" if name != id_column else "--id")
+    needed = {*model.schema.input_names, *(normalize("NFC", name) for name in model.schema.input_names)}
     outputs = [field.name for field in model.task.columns(model.schema, options.scores)]
     result_columns = (*outputs, *(["reasons"] if options.explain else []), "error")
     first = "id" if id_column else "file" if asked.are_files else "row"
@@ -198,7 +211,7 @@ def _predict_file(model: Predictor, asked: _Rows, file: TextIO, options: _Output
     waiting: deque[tuple[Any, ...]] = deque()
 
     def inputs() -> Iterator[Any]:
-        for row in read_rows(source):
+        for row in read_rows(source, needed):
             values = row.values or {}
             name = values.get(id_column, "") if id_column else row.file if asked.are_files else row.number
             waiting.append((name, *[_cell(values.get(column, "")) for column in kept]))
@@ -210,7 +223,8 @@ def _predict_file(model: Predictor, asked: _Rows, file: TextIO, options: _Output
             except ValueError as error:
                 yield InputError(str(error))
 
-    failed = rows = 0
+    rows = 0
+    errors: Counter[str] = Counter()
     for answer in model.respond(inputs(), options.scores, ahead=True, explain=options.explain):
         if options.explain and not options.jsonl:
             answer["reasons"] = "; ".join(
@@ -219,8 +233,11 @@ def _predict_file(model: Predictor, asked: _Rows, file: TextIO, options: _Output
         get = answer.get
         write([*waiting.popleft(), *[get(name, "") for name in result_columns]])
         rows += 1
-        failed += "error" in answer
-    return failed, rows
+        if "error" in answer and (len(errors) < _MOST_ERRORS or answer["error"] in errors):
+            errors[answer["error"]] += 1
+        elif "error" in answer:
+            errors["other"] += 1
+    return errors, rows
 
 
 def _cell(value: Any) -> Any:

@@ -18,6 +18,7 @@ from rung.cli.options import console
 from rung.core.download_progress import watched
 from rung.core.messages import duration, metric_name, money, percent, say, say_or
 from rung.core.unavailable import reason_text
+from rung.pages.data_notes import data_notes
 from rung.pages.findings import finding_title
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ class Progress:
         )
         counted = {key: facts[key] for key in ("rows", "train", "certification")}
         self._print_line(self._text("data", **counted, left_out=left_out or say("term.nothing", self._lang)))
+        for note in data_notes(facts, self._lang):
+            self._print_line(f"[dim]{escape(note)}[/dim]")
 
     def _on_findings(self, facts: dict[str, Any]) -> None:
         for finding in facts["findings"]:

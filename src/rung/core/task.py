@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from rung.core.kind import identity_of, kind
 from rung.core.metrics.base import Metric
-from rung.core.types import Field, Prediction, Row, Schema
+from rung.core.scalars import is_missing, scalar_text
+from rung.core.types import CellFormat, Field, Prediction, Row, Schema
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Task(ABC):
     def unit_key(self, row: Mapping[str, Any], columns: ColumnRoles) -> str:
         """Return what the row's unit is told by; "" for a row that is a unit of its own. row: of the source, reshaped."""
         group = row.get(columns.group) if columns.group else None
-        return "" if group is None else str(group).strip()
+        return "" if group is None or is_missing(group) else scalar_text(group)
 
     def described(
         self,
@@ -129,6 +130,14 @@ class Task(ABC):
     def parse_target(self, raw: Any) -> Any:
         """Return the target as the model learns it; None when the cell holds none."""
 
+    def target_field(self, field: Field, cells: Mapping[str, int]) -> Field:
+        """Return the field of the target with the format that its cells show. cells: text -> rows, of the whole source."""
+        return replace(field, format=CellFormat())
+
+    def read_target(self, raw: Any, field: Field) -> Any:
+        """Return the target in the format of its field, a label as the field spells it; None when the cell holds none."""
+        return self.parse_target(raw)
+
     def check(self, targets: Mapping[Any, int], where: str) -> None:
         """Raise DataError when training rows with these targets (target -> rows) cannot make a model."""
 
@@ -138,6 +147,10 @@ class Task(ABC):
         By default the identities of the inputs' kinds: the content of media, the folded words of a text.
         """
         return identity_of(self._fields(tuple(inputs)), inputs)
+
+    def dedup_key_v1(self, inputs: Mapping[str, Any]) -> str:
+        """Return the key of version 0.1: products whose split was frozen by it keep it."""
+        return self.dedup_key(inputs)
 
     def _fields(self, names: tuple[str, ...]) -> tuple[Field, ...]:
         """Return the input fields as `schema` names them before anything is known of the data."""

@@ -12,11 +12,43 @@ Columns = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True)
+class CellFormat:
+    """How the cells of a column are written, decided from the whole column and the same ever after.
+
+    decimal: the mark where a cell could have either: "1,250" is 1.25 or 1250. suffixes: letters among k, m and b that
+    mean thousand, million and billion without money before them. units: (unit, factor to the column's own), also "%".
+    currency: of amounts; other currencies are no numbers of the column. clock: times of day and durations, in seconds.
+    boolean: 1 and 0 mean true and false.
+    """
+
+    decimal: str = "."
+    suffixes: str = ""
+    units: tuple[tuple[str, float], ...] = ()
+    currency: str = ""
+    clock: bool = False
+    boolean: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the format for JSON: what differs from the default."""
+        found = {key: value for key, value in asdict(self).items() if value != getattr(_DEFAULT_FORMAT, key)}
+        return found | ({"units": dict(self.units)} if self.units else {})
+
+    @staticmethod
+    def from_dict(raw: Mapping[str, Any]) -> CellFormat:
+        """Return the format that `as_dict` wrote; raises TypeError or ValueError for anything else."""
+        units = tuple((str(unit), float(factor)) for unit, factor in dict(raw.get("units", {})).items())
+        return CellFormat(**{**raw, "units": units})
+
+
+_DEFAULT_FORMAT = CellFormat()
+
+
+@dataclass(frozen=True)
 class Field:
     """One named value a model reads or answers with. kind: the name of its `core.kind.Kind`.
 
-    values: the labels of a category; of a number, words that may stand in its place. form: how cells are written
-    ("dmy" or "mdy" of a date; the unit behind a number).
+    values: the labels of a category; of a number or a date, words that may stand in its place. form: "dmy" or "mdy" of a
+    date; the unit behind a number. format: None in bundles of version 0.1, which read each cell by itself.
     """
 
     name: str
@@ -24,11 +56,21 @@ class Field:
     role: Role
     values: tuple[str, ...] = ()
     form: str = ""
+    format: CellFormat | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the field for JSON; a form that says nothing is left out."""
-        found = asdict(self)
-        return found if self.form else {key: value for key, value in found.items() if key != "form"}
+        found = {key: value for key, value in asdict(self).items() if key != "format"}
+        found = found if self.form else {key: value for key, value in found.items() if key != "form"}
+        return found if self.format is None else found | {"format": self.format.as_dict()}
+
+    @staticmethod
+    def from_dict(raw: Mapping[str, Any]) -> Field:
+        """Return the field that `as_dict` wrote."""
+        form = None if raw.get("format") is None else CellFormat.from_dict(raw["format"])
+        return Field(
+            raw["name"], raw["kind"], raw["role"], tuple(raw.get("values", ())), raw.get("form", ""), form
+        )
 
 
 @dataclass(frozen=True)
@@ -61,10 +103,7 @@ class Schema:
     @staticmethod
     def from_dict(raw: Mapping[str, Any]) -> Schema:
         def fields(key: str) -> tuple[Field, ...]:
-            return tuple(
-                Field(f["name"], f["kind"], f["role"], tuple(f.get("values", ())), f.get("form", ""))
-                for f in raw[key]
-            )
+            return tuple(map(Field.from_dict, raw[key]))
 
         return Schema(fields("inputs"), fields("outputs"), dict(raw.get("costs", {})))
 
@@ -158,7 +197,8 @@ class Row(NamedTuple):
     """A row of a source. A named tuple: millions are made, and these are made fast.
 
     number: from 1, header and blank lines not counted. values: None when `problem` ("reason: detail") says
-    why not. hash: of what stands in the file, for rows with a problem. span: first and last moment that the row's
+    why not. hash: of what stands in the file, for rows with a problem. unreadable: column -> why its cell is None here.
+    span: first and last moment that the row's
     inputs and target depend on, as cells of the time column are written; None: the moment in the time column.
     """
 
@@ -168,6 +208,7 @@ class Row(NamedTuple):
     problem: str = ""
     hash: int = 0
     span: tuple[Any, Any] | None = None
+    unreadable: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)

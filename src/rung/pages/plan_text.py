@@ -7,6 +7,7 @@ from typing import Any
 
 from rung.core.messages import day, duration, has_message, join_list, percent, say, say_or, significant
 from rung.core.unavailable import reason_text
+from rung.pages.data_notes import data_notes
 
 # The date when the regulations in the messages were last reviewed.
 DUTIES_DATE = "2026-11-22"
@@ -41,6 +42,7 @@ def task_lines(plan: Plan, lang: str) -> list[str]:
             say("scene.why", lang, column=name, chars=round(found["mean_chars"]), distinct=found["distinct"])
         )
     lines.append(_values_text(columns[guess["target"]], lang))
+    lines += data_notes(plan.get("read", {}), lang)
     lines.append(
         say("scene.others", lang, tasks=join_list(others, lang)) if others else say("scene.only", lang)
     )

@@ -22,6 +22,7 @@ from rung.pages.cautions import cautions
 from rung.pages.charts import ChartLabels, bar_chart, pareto_chart
 from rung.pages.cleaning import cleaning_tables
 from rung.pages.costs import costs_section
+from rung.pages.data_notes import data_notes, left_out_notes
 from rung.pages.elements import (
     asset,
     box,
@@ -343,6 +344,8 @@ def _data(report: Mapping[str, Any], lang: str) -> str:
         picture = figure(bar_chart(most[:20], chart), say("data.classes_note", lang), numbers, lang)
         classes = f"<div><h3>{text(chart.title)}</h3>{picture}</div>"
     read = table([say("data.what", lang), say("page.rows", lang)], rows, say("data.caption", lang))
+    notes = [*data_notes(data, lang), *left_out_notes(report, lang)]
+    read += "".join(paragraph(note, "note") for note in notes)
     return section(
         "data",
         say("data.title", lang),

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from rung.cleaning.pipeline import CleaningPipeline
 from rung.core import registry
 from rung.core.blobs import BundleMedia
-from rung.core.errors import BundleError, InputError, RungError, did_you_mean
+from rung.core.column_names import require_column
+from rung.core.errors import BundleError, InputError, RungError
 from rung.core.kind import kind
 from rung.core.manifest import Manifest, read_manifest, verify_files
 from rung.core.model import Explains, Model, Probabilities, Reason, Streams
@@ -70,8 +71,8 @@ class Predictor:
         InputError for a missing column, a cell that is not of its kind, or a model that answers neither.
         """
         for name, _ in self._readers:
-            if name not in columns:
-                raise InputError(f"the input '{name}' is missing", "columns", did_you_mean(name, columns))
+            own = require_column(columns, name, "columns")
+            columns = columns if own == name else {**columns, name: columns[own]}
         total = len(columns[self._readers[0][0]])
         # Blocks small enough that what is made of one stays near the processor.
         step = _BLOCK if threads == 1 else min(_BLOCK, max(-(-total // threads), _CHUNK))
@@ -340,10 +341,7 @@ class Predictor:
             row = {self.schema.inputs[0].name: row}
         values = {}
         for name, read in self._readers:
-            if name not in row:
-                fix = did_you_mean(name, map(str, row)) if row else ""
-                raise InputError(f"the input '{name}' is missing", where, fix)
-            values[name] = read(row[name], where)
+            values[name] = read(row[require_column(row, name, where)], where)
         mended = self._chain.apply(values, self._texts)
         if mended.refused:
             raise InputError(mended.refused, where, "Remove it, and send the rest.")

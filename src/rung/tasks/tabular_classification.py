@@ -20,6 +20,7 @@ from rung.core.metrics.classification import (
     RecallAtAlerts,
     RecallAtPrecision,
 )
+from rung.core.scalars import same_label
 from rung.core.task import ColumnProfile, Guess
 from rung.core.types import Field, Prediction, Schema
 from rung.modalities.tables.task import TableTask, input_columns, is_prose, is_row_name, target_column
@@ -57,8 +58,9 @@ class TabularClassification(TableTask, ClassificationTask):
         costs: Mapping[str, Any],
     ) -> Schema:
         """Return the kinds of columns, and of two labels the one that matters last."""
-        wanted = costs.get("positive")
         labels = list(schema.labels)
+        wanted = costs.get("positive")
+        wanted = None if wanted is None else same_label(wanted, labels)
         if costs and len(labels) != 2:
             raise DataError(
                 f"`costs` speaks of two labels, the target holds {len(labels)}", "costs", "Leave it out."
@@ -88,8 +90,8 @@ class TabularClassification(TableTask, ClassificationTask):
                 raise RungError(f"'{name}' needs a share", "bar.metric", f"Write {kind}:0.05, say.")
             family = RecallAtAlerts if kind == "recall_at_alerts" else RecallAtPrecision
             return family(name, schema.labels[-1], rate)
-        if kind == "pr_auc" and rest in schema.labels:
-            return PrAuc(name, rest)
+        if kind == "pr_auc" and (label := same_label(rest, schema.labels)) in schema.labels:
+            return PrAuc(name, label)
         if name == "expected_cost" and not schema.costs:
             fix = "Say what errors cost: `costs: {false_negative: 500, false_positive: 5}`."
             raise RungError("expected_cost needs costs", "bar.metric", fix)

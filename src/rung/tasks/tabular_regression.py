@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ import numpy as np
 from rung.core.errors import DataError, RungError, did_you_mean
 from rung.core.metrics.base import Metric
 from rung.core.metrics.regression import covered, mae, r2, rmse, within
+from rung.core.scalars import is_missing
 from rung.core.task import ColumnProfile, Guess
 from rung.core.types import Field, Prediction, Schema
-from rung.modalities.tables.parsing import is_missing, parse_number, parse_unit
+from rung.modalities.tables.numbers import decide_format, parse_number, split_number
 from rung.modalities.tables.task import TableTask, input_columns, target_column
 
 _WORST = 20
@@ -62,8 +64,19 @@ class TabularRegression(TableTask):
     def parse_target(self, raw: Any) -> float | None:
         if is_missing(raw, "number") or isinstance(raw, list | dict):
             return None
-        unit = parse_unit(raw) if isinstance(raw, str) else ""
-        return parse_number(raw, unit if unit and unit[0].isalpha() else "")
+        parts = split_number(raw) if isinstance(raw, str) else None
+        return parse_number(raw, parts.rest if parts and parts.rest[:1].isalpha() else "")
+
+    def target_field(self, field: Field, cells: Mapping[str, int]) -> Field:
+        unit, form = decide_format({text: n for text, n in cells.items() if not is_missing(text, "number")})
+        return replace(field, form=unit, format=form)
+
+    def read_target(self, raw: Any, field: Field) -> float | None:
+        if field.format is None:
+            return self.parse_target(raw)
+        if is_missing(raw, "number") or isinstance(raw, list | dict):
+            return None
+        return parse_number(raw, field.form, field.format)
 
     def check(self, targets: Mapping[Any, int], where: str) -> None:
         rows, distinct = sum(targets.values()), len(targets)

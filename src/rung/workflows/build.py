@@ -45,6 +45,7 @@ from rung.data.prepare.prepare import dataset_from, prepare_once
 from rung.data.prepare.rows import forget_table, read_table
 from rung.data.profile.view import View
 from rung.engines.choose import open_engine
+from rung.pages.data_notes import NOTE_KEYS
 from rung.pages.report import render
 from rung.runtime.embeddings.settings import use_embedding_cache
 from rung.runtime.weights.store import cache_folder
@@ -58,6 +59,9 @@ from rung.workflows.trial import spent, study
 _EVIDENCE = 5
 # Training rows whose text a plan may read, to tell their language.
 _SAMPLE_ROWS = 200
+
+# What the event of read data says, and how it was read.
+_SHOWN = ("rows", "train", "certification", "quarantined")
 
 
 @dataclass(frozen=True)
@@ -137,8 +141,7 @@ def _build(
         place.event("run", folder=str(folder), product=product.name)
         where, facts = place.step("data", partial(prepare_once, product, base, task, lock, now))
         data = dataset_from(where, facts)
-        shown = ("rows", "train", "certification", "quarantined")
-        place.event("data", **{key: facts[key] for key in shown})
+        place.event("data", **{key: facts[key] for key in (*_SHOWN, *NOTE_KEYS) if key in facts})
         _, checked = place.step("checks", lambda _: _check(View(product, base, data)))
         place.event("findings", **checked)
         threads = product.budget.threads or os.cpu_count() or 1

@@ -13,7 +13,7 @@ from typing import Any
 
 from rung.core import registry
 from rung.core.certificate_lock import CertificateLock
-from rung.core.csv_cells import escape_formula
+from rung.core.csv_cells import escape_formula, hash_cell
 from rung.core.files import write_json, write_text
 from rung.core.spec.product import load_product, locate_problems
 from rung.data.checks import each_check, gravest_first
@@ -22,6 +22,7 @@ from rung.data.prepare.cast import with_inputs
 from rung.data.prepare.prepare import prepare
 from rung.data.profile.finding import Finding
 from rung.data.profile.view import View
+from rung.pages.data_notes import NOTE_KEYS
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,9 @@ class CheckResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of findings.json."""
-        shown = ("rows", "used", "train", "certification", "quarantined", "labels")
+        shown = ("rows", "used", "train", "certification", "quarantined", "labels", *NOTE_KEYS)
         return {
-            "data": {key: self.facts[key] for key in shown},
+            "data": {key: self.facts[key] for key in shown if key in self.facts},
             "findings": [finding.as_dict() for finding in self.findings],
         }
 
@@ -94,9 +95,8 @@ def rows_to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     writer.writerow(map(escape_formula, names))
     # `rung data correct` takes the quote away again.
     for row in rows:
-        writer.writerow(
-            [escape_formula(cell) if isinstance(cell := row[name], str) else cell for name in names]
-        )
+        cells = (hash_cell(row[name]) if name == "hash" else row[name] for name in names)
+        writer.writerow([escape_formula(cell) if isinstance(cell, str) else cell for cell in cells])
     return "\ufeff" + text.getvalue()
 
 

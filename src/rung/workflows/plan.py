@@ -12,16 +12,18 @@ from rung.building.ladder import fit_context, ladder, recognise
 from rung.building.plan_summary import Wishes, brief, of_cases, of_media
 from rung.building.proposal import Proposal
 from rung.core import registry
+from rung.core.certificate_lock import CertificateLock
 from rung.core.model import DataFacts
 from rung.core.prices import load_prices
 from rung.core.spec.cleaning import DEFAULT_KINDS
 from rung.core.spec.product import check_product, safe_name
 from rung.core.spec.source_names import masked, short_name, stem
 from rung.core.task import ColumnProfile, Guess, Task
+from rung.data.prepare.column_formats import decide_formats
 from rung.data.prepare.near_media import media_fields
-from rung.data.profile.columns import profile
 from rung.data.profile.family_column import family_column
-from rung.data.profile.roles import suggest_group, suggest_time, with_roles
+from rung.data.profile.reading import readable_columns, reading_facts
+from rung.data.profile.roles import suggest_group, suggest_time
 from rung.data.profile.summary import survey
 from rung.data.profile.target_choice import TargetChoice, target_choices
 from rung.data.readers import readers
@@ -55,14 +57,10 @@ def plan(
     name = safe_name(stem(paths[0], readers()))
     spec = {"name": name, "task": task or "unknown", "bar": {"metric": "accuracy", "at_least": 0.9}}
     # Placeholders until input and target are guessed.
-    spec_data = check_product(
-        {**spec, "data": {"input": "?input", "target": "?target", **given}}, "plan"
-    ).data
-    source = open_source(
-        paths, Reading(spec_data.encoding, spec_data.sheet, spec_data.query, spec_data.split)
-    )
-    columns, rows = profile(source, _PLAN_ROWS)
-    columns = with_roles(columns, source, spec_data, given)
+    unknown = {"input": "?input", "target": "?target", **given}
+    read = check_product({**spec, "data": unknown}, "plan").data
+    source = open_source(paths, Reading(read.encoding, read.sheet, read.query, read.split))
+    columns, rows, left_out = readable_columns(source, read, given, _PLAN_ROWS)
     guesses = recognise(columns, rows, source.name, task)
     by_name = {column.name: column for column in columns}
     guess, targets = _with_target(guesses[0], source, by_name, rows)
@@ -82,32 +80,29 @@ def plan(
         roles["group"] = family_column(source, guess, by_name, labelled) or roles["group"]
     suggested = {key: role for key, role in roles.items() if role and not given.get(key)}
     media = [field.name for field in media_fields(kind.schema(guess.inputs, []).inputs)]
-    seen = survey(source, guess.inputs, guess.target, kind, _PLAN_ROWS, max(rows // _MEDIA_OPENED, 1))
-    summary = brief(
-        guess.task,
-        kind.floor_score(seen.labels),
-        seen,
-        list(by_name),
-        rungs,
-        load_prices(),
-        wishes or Wishes(),
-        {name: column.examples for name, column in by_name.items()},
-    )
+    formats = decide_formats(source, product, kind, CertificateLock(Path("certificate.lock")))
+    every = max(rows // _MEDIA_OPENED, 1)
+    seen = survey(source, guess.inputs, guess.target, kind, _PLAN_ROWS, every, formats)
+    floor, examples = kind.floor_score(seen.labels), {c: column.examples for c, column in by_name.items()}
+    asked = wishes or Wishes()
+    summary = brief(guess.task, floor, seen, list(by_name), rungs, load_prices(), asked, examples)
     summary |= {
         "readiness": _readiness(summary["readiness"], kind, media),
         "media": media,
         "targets": [asdict(choice) for choice in targets],
+        "read": reading_facts(seen, kind, product, formats, source) | {"columns_left_out": left_out},
     }
     # What a plan shows and stores of cells holds no personal data.
     shown = tuple(_redacted(by_name[column]) for column in (*guess.inputs, guess.target))
-    guesses = [
-        replace(one, reasons=tuple(redact(reason, DEFAULT_KINDS) for reason in one.reasons))
-        for one in guesses
-    ]
+    guesses = list(map(_without_personal_data, guesses))
     return Proposal(
         short_name(paths) if len(paths) > 1 else masked(paths[0]),
         rows, rows < _PLAN_ROWS, tuple(guesses), rungs, name, given, suggested, kind.title, shown, summary,
     )  # fmt: skip
+
+
+def _without_personal_data(guess: Guess) -> Guess:
+    return replace(guess, reasons=tuple(redact(reason, DEFAULT_KINDS) for reason in guess.reasons))
 
 
 def _redacted(column: ColumnProfile) -> ColumnProfile:

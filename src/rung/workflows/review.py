@@ -128,7 +128,7 @@ def open_served_product(product: str | Path) -> Iterator[ServedProduct]:
         drawn = [prediction for one in rounds for prediction in one.predictions]
         rows |= reader.by_id([prediction for prediction in drawn if prediction not in rows])
         require_readable(len(rows), n_unreadable, spec.name)
-        known = identify(((id, row.input or {}) for id, row in rows.items()), spec, task)
+        known = identify(((id, row.input or {}) for id, row in rows.items()), spec, task, lock)
         rows = {id: rows[id] for id in sorted(rows) if id in known}
         size = round_size(spec)
         share = spec.improve.audit_share

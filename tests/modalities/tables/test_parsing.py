@@ -4,7 +4,10 @@ from collections import Counter
 
 import pytest
 
-from rung.modalities.tables.parsing import category_text, is_missing, parse_date, parse_number
+from rung.core.scalars import is_missing
+from rung.core.scalars import scalar_text as category_text
+from rung.modalities.tables.dates import parse_date
+from rung.modalities.tables.numbers import parse_number
 from rung.modalities.tables.type_inference import infer_field
 
 
@@ -12,7 +15,7 @@ from rung.modalities.tables.type_inference import infer_field
     "text,value",
     [
         ("¥1,200", 1200.0), ("3.5%", 0.035), ("1.2万", 12_000.0), ("(1,200)", -1200.0), ("1.234,56", 1234.56),
-        ("-$5", -5.0), ("4元", 4.0), ("1 200", 1200.0), ("３５", 35.0), ("100K", 100_000.0), ("1e5", 1e5),
+        ("-$5", -5.0), ("4元", 4.0), ("1 200", 1200.0), ("３５", 35.0), ("$100K", 100_000.0), ("100K", None), ("1e5", 1e5),
         ("abc", None), ("1.2.3", None), ("2024-01-31", None), ("inf", None), ("12 kg", None), ("", None),
     ],
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
+from unicodedata import normalize
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, model_validator
 from pydantic_core import PydanticKnownError
@@ -29,6 +30,10 @@ def _as_paths(value: Any) -> Any:
     return tuple(value)
 
 
+def _as_words(value: Any) -> Any:
+    return value if value is None else as_tuple(value)
+
+
 def _as_sheet(value: Any) -> Any:
     if value is None or (isinstance(value, str) and value) or (type(value) is int and value >= 1):
         return value
@@ -42,6 +47,12 @@ class Section(BaseModel):
     """A section of the spec: unknown keys and values of another type are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=False)
+
+
+def _normalized(name: Any) -> Any:
+    if isinstance(name, list | tuple):
+        return type(name)(map(_normalized, name))
+    return normalize("NFC", name) if isinstance(name, str) else name
 
 
 class _SourceSpec(Section):
@@ -86,6 +97,11 @@ class DataSpec(_SourceSpec):
         description="input column, or list of input columns; for tables the default is all except target, group and time",
     )
     target: str = Field(default="label", min_length=1, description="target column")
+    missing_labels: Annotated[tuple[str, ...] | None, BeforeValidator(_as_words)] = Field(
+        default=None,
+        description="words in the target column that mean there is no label; default: None, NA, nan, null and the like, and "
+        "a build asks where None or NA is frequent; `[]`: every word is a label",
+    )
     group: str | None = Field(
         default=None,
         description="group column (a customer, a thread): a group stays on one side of the split",
@@ -106,6 +122,15 @@ class DataSpec(_SourceSpec):
     encoding: Literal["utf-8", "utf-16", "gb18030", "cp1252", "latin-1"] | None = Field(
         default=None, description="character encoding; default: detected"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _normalize_names(cls, raw: Any) -> Any:
+        """Write names of columns in one form of Unicode (NFC), as readers do."""
+        if not isinstance(raw, dict):
+            return raw
+        names = {key: _normalized(raw[key]) for key in ("input", "target", "group", "time") if key in raw}
+        return raw | names
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -103,5 +103,7 @@ def drop_absent_sections(spec: dict[str, Any]) -> dict[str, Any]:
     }
     found["certify"] = {k: v for k, v in spec["certify"].items() if k != "groups" or v is not None}
     found["privacy"] = {k: v for k, v in spec["privacy"].items() if k != "mask_before_llm" or v is not True}
-    found["data"] = {k: v for k, v in spec["data"].items() if k != "missing_group" or v is not None}
+    found["data"] = {
+        k: v for k, v in spec["data"].items() if k not in {"missing_group", "missing_labels"} or v is not None
+    }
     return found

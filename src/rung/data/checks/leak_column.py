@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rung.core.kind import kind
-from rung.data.prepare.split import parse_time
+from rung.data.prepare.time_column import parse_time
 from rung.data.profile.finding import Finding
 from rung.data.profile.view import View, spread
 

@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 
 from rung.data.prepare.parquet import read_places
-from rung.data.prepare.split import parse_time
+from rung.data.prepare.time_column import parse_time
 from rung.data.profile.columns import profile
 from rung.data.profile.finding import Finding, Level
 from rung.data.profile.roles import suggest_time
@@ -38,7 +38,7 @@ def check(view: View) -> Finding | None:
     ours: dict[int, float] = {}
     theirs: list[float] = []
     for source in view.sources:
-        for row in islice(read_rows(source), _ROWS):
+        for row in islice(read_rows(source, ()), _ROWS):
             when = parse_time(row.values.get(column)) if row.values else None
             if when is None:
                 continue

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rung.core.csv_cells import escape_formula, unescape_formula
+from rung.core.csv_cells import delimiter_of, escape_formula, hash_cell, hash_of_cell, unescape_formula
 from rung.core.errors import DataError
 from rung.core.files import write_text
 from rung.core.task import Task
@@ -68,9 +68,13 @@ def read_answers(path: Path, task: Task, accept: bool) -> list[Correction]:
     An answer that is the old label takes an earlier correction back.
     """
     found = []
-    for row in _rows(path):
+    rows = _rows(path)
+    # A label such as NA is one, since rows have it.
+    field = task.schema(("text",), []).outputs[0]
+    field = replace(field, values=tuple(sorted({row["label"] for row in rows} - {""})))
+    for row in rows:
         answer = row["correct"] or (row.get("suggested", "") if accept else "")
-        target = task.parse_target(answer)
+        target = task.read_target(answer, field)
         if target is not None:
             found.append(Correction(row["file"], row["row"], row["hash"], row["label"], str(target)))
     if not found:
@@ -103,7 +107,7 @@ def write_corrections(path: Path, rows: Sequence[Correction]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    cells = ([item.file, item.row, item.hash, item.label, item.correct] for item in rows)
+    cells = ([item.file, item.row, hash_cell(item.hash), item.label, item.correct] for item in rows)
     writer.writerows([escape_formula(cell) for cell in line] for line in cells)
     write_text(path, text.getvalue())
 
@@ -119,13 +123,11 @@ def _rows(path: Path) -> list[dict[str, str]]:
         reason = (error.strerror or str(error)).lower()
         fix = "Check `data.corrections`; `rung data correct` writes the file."
         raise DataError(f"it cannot be read: {reason}", path.name, fix) from None
-    first = text.split("\n", 1)[0]
-    rows = list(
-        csv.DictReader(io.StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",")
-    )
+    rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter_of(text)))
     names = set(rows[0]) if rows else set(COLUMNS)
     missing = [name for name in COLUMNS if name not in names]
     if missing:
         fix = "Keep the columns as `rung data check --labels --out` wrote them; fill in `correct`."
         raise DataError(f"there is no column '{missing[0]}'", path.name, fix)
-    return [{n: unescape_formula(str(cell or "").strip()) for n, cell in row.items() if n} for row in rows]
+    found = [{n: unescape_formula(str(cell or "").strip()) for n, cell in row.items() if n} for row in rows]
+    return [row | {"hash": hash_of_cell(row.get("hash", ""))} for row in found]

@@ -17,10 +17,10 @@ from rung.core.errors import DataError
 from rung.core.kind import kind
 from rung.core.spec.product import Product
 from rung.core.task import Task
-from rung.core.types import Schema
 from rung.data.labels.audit_sample import CHOSEN, Zones, zones_for
 from rung.data.labels.corrections import Corrections
-from rung.data.prepare.ingest import Intake, roles_of
+from rung.data.prepare.column_formats import SourceFormats, decide_formats
+from rung.data.prepare.ingest import Intake, needed_columns, roles_of
 from rung.data.prepare.quarantine import Quarantine
 from rung.data.sources.read import Source, open_source, read_rows
 from rung.data.sources.rows import Reading
@@ -108,7 +108,8 @@ def read_pool(product: Product, base: Path, task: Task, lock: CertificateLock) -
         texts.append(text)
         units.append(unit)
 
-    _read(source, (product, base), task, schema, note)
+    formats = decide_formats(source, product, task, lock)
+    _read(source, (product, base), task, formats, note)
     every = np.unique(np.frombuffer(texts, "u8")) if len(texts) else np.zeros(0, np.uint64)
     if len(every) < LEAST_ROWS:
         raise DataError(
@@ -136,7 +137,7 @@ def read_pool(product: Product, base: Path, task: Task, lock: CertificateLock) -
             given = target if target in product.labelling.labels else None  # type: ignore[union-attr]
             found[key] = PoolRow(key, unit, str(values[0]), int(values[1]), cells, zone, given)
 
-    _read(source, (product, base), task, schema, keep)
+    _read(source, (product, base), task, formats, keep)
     rows = sorted(found.values(), key=lambda row: (row.zone, row.unit if row.zone != CHOSEN else 0, row.text))
     return Pool(
         tuple(rows), zones, len(np.unique(np.frombuffer(units, "u8"))), len(every), product.labelling.labels
@@ -147,15 +148,15 @@ def _read(
     source: Source,
     located: tuple[Product, Path],
     task: Task,
-    schema: Schema,
+    formats: SourceFormats,
     seen: Callable[[int, int, Any, Sequence[Any]], None],
 ) -> None:
     product, base = located
     passing = _Passing(seen)
     place = source.place(BlobStore(base, base), base)
     with Quarantine(Path(os.devnull)) as nowhere:
-        intake = Intake(product, task, schema, passing, nowhere, Corrections([]), passing)
-        for row in task.reshape(read_rows(source), roles_of(product)):
+        intake = Intake(product, task, formats, passing, nowhere, Corrections([]), passing)
+        for row in task.reshape(read_rows(source, needed_columns(product, task)), roles_of(product)):
             intake.add(row, False, place)
 
 

@@ -6,36 +6,90 @@ Knows fields, not tasks: a schema without numbers, dates or categories passes th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from rung.core.blobs import MemoryStore
 from rung.core.kind import Kind, kind
+from rung.core.scalars import is_missing
+from rung.core.source_place import SourcePlace
 from rung.core.spec.product import Product
 from rung.core.task import Task
 from rung.core.types import Field, Schema
 from rung.data.prepare.parquet import row_groups
-from rung.data.sources.read import open_source
+from rung.data.sources.read import Source, open_source, read_rows
 from rung.data.sources.rows import Reading
-from rung.modalities.tables.parsing import is_missing
 
 # Training rows whose cells decide what a column is, spread over the whole source.
 _SAMPLE_ROWS = 200_000
+# Rows that decide whether a column can be read at all.
+_FIRST_ROWS = 1_000
 
 
 def with_inputs(product: Product, base: Path, task: Task) -> Product:
-    """Return the product with the columns its task reads when the spec names none."""
-    data = product.data
-    if "input" in data.model_fields_set or task.default_inputs(("?",)) == data.input:
+    """Return the product with the columns its task reads when the spec names none: all that hold values it can read."""
+    if not _takes_all(product, task):
         return product
+    data = product.data
     source = open_source(data.paths, Reading(data.encoding, data.sheet, data.query, data.split), base)
-    others = {data.target, data.group, data.time}
-    names = task.default_inputs([name for name in source.columns if name not in others])
-    return product.model_copy(update={"data": data.model_copy(update={"input": tuple(names)})})
+    names = task.default_inputs(_free_columns(source, product))
+    unusable = unusable_columns(source, product, task)
+    chosen = tuple(name for name in names if name not in unusable) or tuple(names)
+    # The spec did not name them: `unusable_columns` still says which were left out.
+    named = data.model_copy(update={"input": chosen})
+    named.__pydantic_fields_set__.discard("input")
+    return product.model_copy(update={"data": named})
+
+
+def _takes_all(product: Product, task: Task) -> bool:
+    """Return whether the task reads whatever columns there are, since the spec names none."""
+    return "input" not in product.data.model_fields_set and task.default_inputs(("?",)) == ("?",)
+
+
+def _free_columns(source: Source, product: Product) -> list[str]:
+    others = {product.data.target, product.data.group, product.data.time}
+    return [name for name in source.columns if name not in others]
+
+
+def unusable_columns(source: Source, product: Product, task: Task) -> dict[str, str]:
+    """Return the columns that a task which reads all columns must leave out, and why: their cells are of no kind it reads.
+
+    A column is left out where most of its filled cells among the first rows cannot be read; {} where the spec names inputs.
+    """
+    if not _takes_all(product, task):
+        return {}
+    names = task.default_inputs(_free_columns(source, product))
+    return unreadable_columns(source, [(f.name, kind(f.kind)) for f in task.schema(names, []).inputs])
+
+
+def unreadable_columns(source: Source, fields: Sequence[tuple[str, Kind]]) -> dict[str, str]:
+    """Return the columns whose cells are mostly of no kind that can be read, and why."""
+    place = SourcePlace(MemoryStore())
+    filled: Counter[str] = Counter()
+    wrong: dict[str, Counter[str]] = {name: Counter() for name, _ in fields}
+    for row in islice(read_rows(source, ()), _FIRST_ROWS):
+        values, problems = row.values or {}, row.unreadable or {}
+        for name, known in fields:
+            cell, problem = values.get(name), problems.get(name, "")
+            if isinstance(cell, list | dict):
+                try:
+                    known.parse(cell, place)
+                except ValueError as error:
+                    problem = str(error)
+            if cell is not None or problem:
+                filled[name] += 1
+                wrong[name][problem] += bool(problem)
+    return {
+        name: max(found, key=lambda text: (found[text], text))
+        for name, found in wrong.items()
+        if found.total() > 0.5 * filled[name]
+    }
 
 
 def cells_of(
@@ -99,14 +153,17 @@ def unreadable(path: Path, schema: Schema, staged: Schema) -> Unread | None:
 def typed(field: Field, cells: Any) -> tuple[Any, npt.NDArray[np.bool_]]:
     """Return a column of text as an Arrow array of the field's kind, and which cells could not be read.
 
-    A word that the field knows to stand in place of a number is kept apart from it: the number is missing.
+    A word that the field knows to stand in place of a number or a date is kept apart from it: the value is missing.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     cells = cells.combine_chunks() if hasattr(cells, "combine_chunks") else cells
     if kind(field.kind).is_number:
-        plain = pc.match_substring_regex(cells, r"^-?\d+(\.\d+)?([eE][+-]?\d{1,2})?$")
+        # A point may be a thousand mark where the column's decimal mark is a comma.
+        has_comma = field.format is not None and field.format.decimal == ","
+        fraction = "" if has_comma else r"(\.\d+)?"
+        plain = pc.match_substring_regex(cells, rf"^-?\d+{fraction}([eE][+-]?\d{{1,2}})?$")
         if pc.all(plain).as_py():
             return pc.cast(cells, pa.float64()), np.zeros(len(cells), bool)
     encoded = cells.dictionary_encode()

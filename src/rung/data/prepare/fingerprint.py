@@ -46,7 +46,7 @@ def fingerprint_data(product: Product, base: Path) -> str:
 def _media_hashes(source: Source, media: list[str], base: Path) -> Iterator[tuple[str, str]]:
     """Yield (name, hash) of each file that a row names in one of these columns; what cannot be read has no hash."""
     place = source.place(BlobStore(base, base), base)
-    for row in read_rows(source) if media else ():
+    for row in read_rows(source, media) if media else ():
         for column in media:
             cell = (row.values or {}).get(column)
             if not isinstance(cell, str) or cell[:5].lower() == "data:":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -11,16 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.kind import Kind, kind
+from rung.core.scalars import is_missing
 from rung.core.source_place import SourcePlace
 from rung.core.spec.product import Product
 from rung.core.task import ColumnRoles, Task
-from rung.core.types import Row, Schema
+from rung.core.types import Field, Row, Schema
 from rung.data.labels.corrections import Corrections
 from rung.data.prepare.cleaning_log import Mending, chain_of
+from rung.data.prepare.column_formats import SourceFormats
 from rung.data.prepare.hashing import hash64
 from rung.data.prepare.keys import Keys
 from rung.data.prepare.quarantine import Quarantine
-from rung.data.prepare.split import parse_time
+from rung.data.prepare.time_column import parse_time
 
 
 def staged_columns(schema: Schema) -> list[str]:
@@ -49,7 +52,7 @@ class Intake:
         self,
         product: Product,
         task: Task,
-        schema: Schema,
+        formats: SourceFormats,
         table: Sink,
         quarantine: Quarantine,
         corrections: Corrections,
@@ -58,12 +61,16 @@ class Intake:
         self._data = product.data
         self._overlay = overlay
         self._task = task
+        self._formats = formats
+        schema = formats.schema
         self._fields = [(field.name, kind(field.kind)) for field in schema.inputs]
         self._roles = roles_of(product)
         # What a column holds may only show in the data (a schema of categories): such cells stay as they come.
         self._mended = [name for name, known in self._fields if known.is_prose]
         self._has_media = any(known.is_media for _, known in self._fields)
-        self._target_kind = kind(schema.outputs[0].kind)
+        self._target_kind = kind(formats.target.kind)
+        self._read_target = TargetReader(task, formats.target, product.data.missing_labels)
+        self._dedup_key = task.dedup_key_v1 if formats.is_v1 else task.dedup_key
         self._table = table
         self._quarantine = quarantine
         self._mending = Mending(chain_of(product, task))
@@ -74,6 +81,16 @@ class Intake:
         self.targets: dict[str, int] = {}
         self._chars = array("q")
         self.rows = 0
+
+    @property
+    def missing_words(self) -> Mapping[str, int]:
+        """Return the words of the target column that were taken to mean "no label", and in how many rows."""
+        return self._read_target.words
+
+    @property
+    def alone(self) -> npt.NDArray[np.bool_]:
+        """Return which staged rows are units of their own."""
+        return np.frombuffer(self._alone, "i1").astype(bool) if len(self._alone) else np.zeros(0, bool)
 
     @property
     def staged(self) -> int:
@@ -124,22 +141,22 @@ class Intake:
         raw, unusable = parse_inputs(self._fields, values, place)
         mended = self._mending.apply(raw, self._mended)
         inputs = mended.values
-        target = self._task.parse_target(values.get(self._data.target))
+        target, no_target = self._read_target(values.get(self._data.target))
         start, when = self._moments(row, own)
         problem = f"personal_data: {mended.refused}" if mended.refused else unusable
         problem = problem or self._problem(inputs, when)
         aside, alone = "", True
         if not problem:
-            key = self._task.dedup_key(inputs)
+            key = self._dedup_key(inputs)
             text = hash64(key)
             # The unit goes by the text as it came: with other steps of mending, rows would change sides.
-            unit, alone = self._unit_of(values, text if inputs == raw else hash64(self._task.dedup_key(raw)))
+            unit, alone = self._unit_of(values, text if inputs == raw else hash64(self._dedup_key(raw)))
             if alone and self._data.group and self._data.missing_group == "quarantine":
                 problem = f"missing_group: no group in '{self._data.group}'"
             if self._overlay is not None and not own:
                 target, aside = self._overlay.target(text, unit, target)
             if target is None:
-                problem = aside or f"missing_target: no label in '{self._data.target}'"
+                problem = aside or no_target or f"missing_target: no label in '{self._data.target}'"
         if problem:
             content = text if aside else hash64(json.dumps(values, ensure_ascii=False, default=str))
             self._quarantine.add(row.file, row.number, problem, content)
@@ -165,15 +182,17 @@ class Intake:
         if not self._data.time or own or row.values is None:
             return 0.0, 0.0
         if row.span is None:
-            when = parse_time(row.values.get(self._data.time))
+            when = parse_time(row.values.get(self._data.time), self._formats.time)
             return when, when
         self._has_spans = True
-        first, last = (parse_time(moment) for moment in row.span)
+        first, last = (parse_time(moment, self._formats.time) for moment in row.span)
         return (first, last) if first is not None and last is not None and first <= last else (None, None)
 
     def _unit_of(self, values: dict[str, Any], text: int) -> tuple[int, bool]:
         """Return the unit of a row, and whether the row is a unit of its own."""
         unit = self._task.unit_key(values, self._roles)
+        if unit and self._formats.is_v1 and type(self._task).unit_key is Task.unit_key:
+            unit = str(values.get(self._roles.group or "")).strip()
         # A row that is a unit of its own goes by what it asks.
         return (hash64(f"group:{unit}"), False) if unit else (text, True)
 
@@ -200,6 +219,36 @@ def parse_inputs(
                 problem = problem or f"{reason}: '{name}' {detail}"
         inputs[name] = cell
     return inputs, problem
+
+
+class TargetReader:
+    """Reads the target of a row. words: how often each word that may mean "no label" was taken to mean it."""
+
+    def __init__(self, task: Task, target: Field, missing: Sequence[str] | None) -> None:
+        self._task, self._field = task, target
+        self._missing = frozenset(missing or ())
+        self.words: Counter[str] = Counter()
+
+    def __call__(self, raw: Any) -> tuple[Any, str]:
+        """Return the target, and why there is none, as "reason: detail"; "" where the cell is simply empty."""
+        text = raw.strip() if type(raw) is str else ""
+        if text in self._missing:
+            return None, ""
+        found = self._task.read_target(raw, self._field)
+        if found is not None or not text:
+            return found, ""
+        if self._field.kind == "category":
+            self.words[text] += 1
+            return None, ""
+        return (
+            (None, "") if is_missing(text, "number") else (None, f"bad_target: '{text[:60]}' is not a number")
+        )
+
+
+def needed_columns(product: Product, task: Task) -> tuple[str, ...]:
+    """Return the columns of a source that its rows are made of; a cell that cannot be read elsewhere costs no row."""
+    roles = roles_of(product)
+    return (*task.source_columns(roles), *filter(None, (roles.group, roles.time)))
 
 
 def roles_of(product: Product) -> ColumnRoles:

@@ -22,10 +22,11 @@ from rung.core.kind import kind
 from rung.core.spec.product import Product
 from rung.core.spec.source_names import short_name
 from rung.core.task import Task
-from rung.core.types import Dataset, Schema
+from rung.core.types import CellFormat, Dataset, Schema
 from rung.data.labels.corrections import Corrections, read_corrections
 from rung.data.labels.overlay import Overlay, open_overlay
-from rung.data.prepare.cast import cells_of, is_typed, typed, unreadable
+from rung.data.prepare.cast import cells_of, is_typed, typed, unreadable, unusable_columns
+from rung.data.prepare.column_formats import SourceFormats, decide_formats, shown_formats
 from rung.data.prepare.feedback_rows import (
     certifying,
     joined_facts,
@@ -34,8 +35,9 @@ from rung.data.prepare.feedback_rows import (
     with_joined,
 )
 from rung.data.prepare.fingerprint import fingerprint_data, sources
-from rung.data.prepare.ingest import Intake, roles_of, staged_columns
+from rung.data.prepare.ingest import Intake, needed_columns, roles_of, staged_columns
 from rung.data.prepare.keys import CERTIFICATION, HELD, TRAIN, Keys
+from rung.data.prepare.missing_labels import require_settled_labels
 from rung.data.prepare.near_duplicates import near_copies
 from rung.data.prepare.over_time import drawn_units, require_blocks
 from rung.data.prepare.parquet import TableWriter, row_groups
@@ -58,16 +60,16 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
     overlay = open_overlay(product, base)
     for source, own in found:
         _require_columns(source, product, task, own, overlay)
-    schema = task.schema(product.data.input, [])
+    schema = (formats := decide_formats(found[0][0], product, task, lock)).schema
     corrections = Corrections(read_corrections(base / named) if (named := product.data.corrections) else [])
     store = BlobStore(folder, base)
     with Quarantine(folder / "quarantine.jsonl") as quarantine:
         with TableWriter(folder / _STAGED, staged_columns(schema)) as table:
-            intake = Intake(product, task, schema, table, quarantine, corrections, overlay)
+            intake = Intake(product, task, formats, table, quarantine, corrections, overlay)
             _stage_rows(found, task, intake, store, located=(product, base))
             marks = stage(product, base, intake, store)
         keys = intake.keys()
-        _require_rows(keys, intake.rows, quarantine.counts, product)
+        _require_rows(keys, intake, quarantine.counts, product, overlay is None)
         sides, audit = _sides(own_rows(keys, marks), product, base, task, lock, overlay)
         units = drawn_units(keys, sides.rule, f"{product.data.identity} -> {product.data.target}")
         require_blocks(units[: marks.base][sides.side == CERTIFICATION], sides.rule, found[0][0].name)
@@ -75,7 +77,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         sides = _without_near_copies(sides, keys, (folder / _STAGED, schema, store), task)
         keys = replace(keys, unit=units)
         names = list(intake.targets)
-        final, unread = _described(folder / _STAGED, schema, task, sides, (keys, names, product))
+        final, unread = _described(folder / _STAGED, formats, task, sides, (keys, names, product))
         copies = sides.copies(keys)
         corrected = _write_sides(folder, (schema, final), sides, keys, names, copies, quarantine)
         sketch = sketch_rows(folder / _STAGED, schema, keys, sides.side)
@@ -104,11 +106,33 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         "audit": audit,  # Only where people label: how far the random rows that certify have come.
         "unreadable": unread,
         "respelled": link_respelled(lock, sketch, keys.unit[sides.side == CERTIFICATION]),
+        **_reading_facts(found, product, task, (formats, final), intake, sides),
         "schema": final.as_dict(),
         "tables": _tables(sides.side),
         **joined_facts(product, sides.side, marks),
     }
     return dataset_from(folder, facts)
+
+
+def _reading_facts(
+    found: list[tuple[Source, bool]],
+    product: Product,
+    task: Task,
+    formats: tuple[SourceFormats, Schema],
+    intake: Intake,
+    sides: Sides,
+) -> dict[str, Any]:
+    """Return how the data was read: what was decided for a column, and what was left out or mended."""
+    before, final = formats
+    tables = (table for source, _ in found for table in source.tables)
+    return {
+        # Decided once, and the same wherever the model serves.
+        "formats": shown_formats(final, before, product),
+        "columns_left_out": unusable_columns(found[0][0], product, task),
+        "without_group": int((intake.alone & (sides.side >= 0)).sum()) if product.data.group else 0,
+        "missing_words": dict(intake.missing_words),
+        "dialects": {table.name: dict(table.notes) for table in tables if table.notes},
+    }
 
 
 def _stage_rows(
@@ -122,7 +146,7 @@ def _stage_rows(
     product, base = located
     for source, own in found:
         place = source.place(store, base)
-        for row in task.reshape(read_rows(source), roles_of(product)):
+        for row in task.reshape(read_rows(source, needed_columns(product, task)), roles_of(product)):
             intake.add(row, own, place)
 
 
@@ -198,24 +222,33 @@ def _training(sides: Sides, keys: Keys, names: list[str]) -> dict[str, int]:
 
 
 def _described(
-    staged: Path, schema: Schema, task: Task, sides: Sides, known: tuple[Keys, list[str], Product]
+    staged: Path, formats: SourceFormats, task: Task, sides: Sides, known: tuple[Keys, list[str], Product]
 ) -> tuple[Schema, dict[str, int]]:
     """Return the schema with what training rows show, and how many cells of each column cannot be read.
 
     Rows with such a cell are left out on both sides: a served model refuses them too.
     """
     keys, names, product = known
+    schema = formats.schema
     training = _training(sides, keys, names)
     plain = task.schema(product.data.input, list(training))
+    target = replace(plain.outputs[0], form=formats.target.form, format=formats.target.format)
+    plain = replace(plain, outputs=(target, *plain.outputs[1:]))
     cells = cells_of(staged, schema, sides.side == TRAIN)
     costs = product.costs.model_dump(exclude_none=True) if product.costs else {}
-    final = task.described(plain, training, cells, costs)
+    final = _with_formats(task.described(plain, training, cells, costs))
     unread = unreadable(staged, final, schema)
     if unread is None:
         return final, {}
     sides.side[unread.bad & (sides.side >= 0)] = -8
     sides.side[unread.empty & (sides.side >= 0)] = -9
     return final, unread.counts
+
+
+def _with_formats(schema: Schema) -> Schema:
+    """Return the schema with a format in each field: how version 0.1 read cells is for its own bundles."""
+    fields = (field if field.format else replace(field, format=CellFormat()) for field in schema.inputs)
+    return replace(schema, inputs=tuple(fields))
 
 
 def _require_columns(
@@ -302,8 +335,13 @@ def _write_sides(
     return corrected
 
 
-def _require_rows(keys: Keys, rows: int, reasons: Counter[str], product: Product) -> None:
-    """Raise DataError when no row of a source can be used, with the reasons."""
+def _require_rows(
+    keys: Keys, intake: Intake, reasons: Counter[str], product: Product, has_own_labels: bool
+) -> None:
+    """Raise DataError when no row of a source can be used, with the reasons, or a word may be a label or mean none."""
+    if has_own_labels:
+        require_settled_labels(intake.missing_words, intake.targets, len(keys.text), product)
+    rows = intake.rows
     listed = ", ".join(f"{reason}: {count:,}" for reason, count in reasons.most_common())
     if not len(keys.text):
         raise DataError(

@@ -18,7 +18,7 @@ from rung.core.types import Row
 from rung.data.prepare.cleaning_log import chain_of
 from rung.data.prepare.fingerprint import sources
 from rung.data.prepare.hashing import hash64
-from rung.data.prepare.ingest import parse_inputs, roles_of
+from rung.data.prepare.ingest import needed_columns, parse_inputs, roles_of
 from rung.data.sources.read import read_rows
 
 State = Literal["found", "changed", "unreadable", "gone"]
@@ -51,7 +51,7 @@ def restore(
     listed = _listed(data / "quarantine.jsonl", reasons)
     for source, _ in sources(product, base):
         same = _Same(product, task, source.place(BlobStore(base, base), base))
-        for row in task.reshape(read_rows(source), roles_of(product)):
+        for row in task.reshape(read_rows(source, needed_columns(product, task)), roles_of(product)):
             left = listed.pop((row.file, row.number), None)
             if left is not None:
                 yield _restored(row, left, same)

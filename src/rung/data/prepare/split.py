@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +157,8 @@ def _rule(
     # What makes a unit. With other columns the same rows would have other hashes: they would change sides, and
     # the lock could not tell that they were looked at before.
     wish: dict[str, Any] = {"by": "hash", "group": data.group, "input": None if data.group else [*data.input]}
+    # Rows are told apart by the canonical form of their cells; rules of version 0.1 have no such key.
+    wish["scalars"] = 2
     blocks = blocks_of_one_series(keys, product, unit)
     if product.certify.path or asked == 0.0:
         # From now on scores of every row may be read, so none of them can certify in a later build.
@@ -228,18 +229,3 @@ def _cutoff(when: npt.NDArray[np.float64], fraction: float) -> float:
             "all rows have the same time, so none are later than others", "data.time", "Leave out `time`."
         )
     return cutoff
-
-
-def parse_time(raw: Any) -> float | None:
-    """Return seconds since 1970 of an ISO 8601 date or time, or a number as it is; None when it is neither."""
-    text = str(raw).strip() if raw is not None else ""
-    try:
-        number = float(text)
-        return number if math.isfinite(number) else None
-    except ValueError:
-        pass
-    try:
-        when = datetime.fromisoformat(text.replace("/", "-"))
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None

@@ -9,7 +9,7 @@ from itertools import islice
 
 from rung.core.task import ColumnProfile
 from rung.core.types import is_number
-from rung.data.prepare.split import parse_time
+from rung.data.prepare.time_column import parse_time
 from rung.data.sources.read import Source, read_rows
 
 # Scripts that are written without spaces: Chinese and Japanese.
@@ -23,7 +23,7 @@ def profile(source: Source, most_rows: int = 20_000) -> tuple[list[ColumnProfile
     """Return a profile of each column and the number of readable rows looked at, at most `most_rows`."""
     values: dict[str, Counter[str]] = {name: Counter() for name in source.columns}
     rows = 0
-    for row in islice(read_rows(source), most_rows):
+    for row in islice(read_rows(source, ()), most_rows):
         if row.values is None:
             continue
         rows += 1

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from rung.core.blobs import BlobStore
-from rung.core.kind import kind
+from rung.core.kind import Kind, kind
 from rung.core.task import Task
+from rung.data.prepare.column_formats import SourceFormats
 from rung.data.prepare.hashing import hash64
-from rung.data.prepare.ingest import parse_inputs
+from rung.data.prepare.ingest import TargetReader, parse_inputs
+from rung.data.prepare.missing_labels import ambiguous_words
 from rung.data.sources.read import Source, read_rows
 
 _SAMPLE = 500
@@ -34,7 +36,7 @@ class Agreement:
 @dataclass(frozen=True)
 class Survey:
     """Counts over the rows looked at. labels: target -> rows. chars: median and 95th percentile of the input.
-    encoding: of the characters; the name of the source where its format fixes them. mixed: there are several."""
+    cells: texts of columns whose kind shows in the data -> rows. missing_words: words of the target that may be labels or mean "no label". encoding: of the characters; the name of the source where its format fixes them. mixed: there are several."""
 
     rows: int
     unreadable: int
@@ -48,6 +50,8 @@ class Survey:
     mixed: bool
     agreement: Agreement | None = None
     sample: tuple[str, ...] = field(default=(), repr=False)
+    missing_words: Mapping[str, int] = field(default_factory=dict)
+    cells: Mapping[str, Mapping[str, int]] = field(default_factory=dict, repr=False)
 
     @property
     def usable(self) -> int:
@@ -62,57 +66,65 @@ def survey(
     task: Task,
     most_rows: int,
     open_every: int = 1,
+    formats: SourceFormats | None = None,
 ) -> Survey:
     """Return what the first rows hold, read as the task would read them.
 
+    formats: how the target is written; by default each cell by itself.
     open_every: of so many files of media one is opened; the others are told by their hash.
     """
-    parse = task.parse_target
-    fields = [(f.name, kind(f.kind)) for f in task.schema(tuple(inputs), []).inputs]
+    schema = formats.schema if formats else task.schema(tuple(inputs), [])
+    answer = schema.outputs[0]
+    read_target = TargetReader(task, answer, None)
+    fields = [(f.name, kind(f.kind)) for f in schema.inputs]
     place = source.place(BlobStore(Path(), Path()), Path())
     counts: Counter[str] = Counter()
+    cells = {name: Counter[str]() for name, known in fields if type(known).cast is not Kind.cast}
     labels: Counter[str] = Counter()
     first: dict[int, str] = {}
     lengths: list[int] = []
     sample: list[str] = []
-    pairs: dict[str, Counter[tuple[str, str]]] = {
-        c: Counter() for c in source.columns if c not in {*inputs, target}
-    }
-    for row in islice(read_rows(source), most_rows):
+    pairs = {c: Counter[tuple[str, str]]() for c in source.columns if c not in {*inputs, target}}
+    for row in islice(read_rows(source, (*inputs, target)), most_rows):
         counts["rows"] += 1
         if row.values is None:
-            counts["unreadable"] += 1
-            counts["undecodable"] += row.problem.startswith("undecodable")
+            counts.update(unreadable=1, undecodable=int(row.problem.startswith("undecodable")))
             continue
         place.opens_media = counts["rows"] % open_every == 0
         values, problem = parse_inputs(fields, row.values, place)
         if problem:
             counts["unreadable"] += 1
             continue
+        for name, counter in cells.items():
+            counter["" if values[name] is None else str(values[name])] += 1
         shown = (known.preview_text(values[name], _CHARS) for name, known in fields)
         text = " ".join(shown).strip()
-        label = parse(row.values.get(target))
+        label, _ = read_target(row.values.get(target))
         if not text or label is None:
             counts["empty" if not text else "unlabelled"] += 1
             continue
         name = str(label)
         labels[name] += 1
         lengths.append(len(text))
-        if len(sample) < _SAMPLE:
-            sample.append(text[:2000])
+        sample += [text[:2000]] if len(sample) < _SAMPLE else []
         unit = hash64(task.dedup_key(values))
         if unit in first:
             counts["duplicate" if first[unit] == name else "contradictory"] += 1
         first.setdefault(unit, name)
-        _pair(pairs, row.values, name, parse)
-    lengths.sort()
-    names = list(dict.fromkeys(table.encoding for table in source.tables if table.encoding))
-    chars = (lengths[len(lengths) // 2], lengths[int(len(lengths) * 0.95)]) if lengths else (0, 0)
+        _pair(pairs, row.values, name, lambda cell: task.read_target(cell, answer))
+    names = [*dict.fromkeys(table.encoding for table in source.tables if table.encoding)]
     return Survey(
         counts["rows"], counts["unreadable"], counts["empty"], counts["unlabelled"],
-        counts["duplicate"], counts["contradictory"], dict(labels.most_common(_MOST_VALUES)), chars,
+        counts["duplicate"], counts["contradictory"], dict(labels.most_common(_MOST_VALUES)), _middle_and_most(lengths),
         ", ".join(names) or source.tables[0].name, counts["undecodable"] > 0 or len(names) > 1, _agreement(pairs, labels), tuple(sample),
+        ambiguous_words(read_target.words, len(labels), labels.total()), cells,
     )  # fmt: skip
+
+
+def _middle_and_most(lengths: list[int]) -> tuple[int, int]:
+    """Return the median and the 95th percentile of lengths."""
+    ordered = sorted(lengths)
+    return (ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.95)]) if ordered else (0, 0)
 
 
 def _pair(

@@ -17,7 +17,9 @@ from rung.core.spec.product import Product
 from rung.core.task import Task
 from rung.core.types import Columns, Dataset, Examples, Row
 from rung.data.prepare.cleaning_log import chain_of
+from rung.data.prepare.column_formats import with_spec_labels
 from rung.data.prepare.fingerprint import sources
+from rung.data.prepare.ingest import TargetReader, needed_columns
 from rung.data.prepare.near_media import media_fields, near_pairs, near_vectors
 from rung.data.prepare.parquet import read_examples, read_sample
 from rung.data.profile.finding import MOST_EVIDENCE, Evidence
@@ -94,10 +96,12 @@ class View:
         if "missing_target" not in self.dataset.facts["quarantined"]:
             return found
         chain = chain_of(self.product, self.task)
+        target = with_spec_labels(self.dataset.schema.outputs[0], self.product)
+        read_target = TargetReader(self.task, target, self.product.data.missing_labels)
         for row in self.rows():
             values = row.values or {}
             inputs = {name: values.get(name) for name in names}
-            missing = self.task.parse_target(values.get(self.product.data.target)) is None
+            missing = read_target(values.get(self.product.data.target))[0] is None
             if row.values is None or not missing:
                 continue
             mended = chain.apply(
@@ -117,7 +121,7 @@ class View:
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows of the training source as they stand in it."""
-        return read_rows(self.sources[0])
+        return read_rows(self.sources[0], needed_columns(self.product, self.task))
 
     def evidence(
         self, indices: Sequence[int], note: Callable[[int], str] = lambda _: ""

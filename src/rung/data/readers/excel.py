@@ -14,7 +14,7 @@ from rung.core.files import sha256
 from rung.core.types import Row
 from rung.data.prepare.hashing import hash64
 from rung.data.sources.files import MOST_TIMES, MOST_UNPACKED, File
-from rung.data.sources.rows import Reading, Table, header, plain
+from rung.data.sources.rows import Reading, Table, UnreadableCell, header, plain, row_of
 
 SUFFIXES = (".xlsx", ".xlsm")
 _OLE = b"\xd0\xcf\x11\xe0"
@@ -35,7 +35,7 @@ class ExcelTable(Table):
         self.sheet = sheet
         self.has_formulas = has_formulas
         rows = self._filled()
-        names, _ = next(rows, ([], ""))
+        names = next(rows, [])
         if not names:
             raise DataError(
                 f"the sheet '{sheet}' is empty",
@@ -51,30 +51,29 @@ class ExcelTable(Table):
     def rows(self) -> Iterator[Row]:
         rows, width = self._filled(), len(self.columns)
         next(rows, None)
-        for number, (cells, problem) in enumerate(rows, 1):
+        for number, cells in enumerate(rows, 1):
             if len(cells) > width:
-                problem = problem or f"malformed: {len(cells)} cells where the header has {width}"
-            if problem:
+                problem = f"malformed: {len(cells)} cells where the header has {width}"
                 yield Row(self.name, number, None, problem, hash64("\x1f".join(map(str, cells))))
             else:
                 cells += [None] * (width - len(cells))
-                yield Row(self.name, number, dict(zip(self.columns, cells, strict=True)))
+                yield row_of(self.name, number, self.columns, cells)
 
     def hashes(self) -> Iterator[tuple[str, str]]:
         yield self.name, sha256(self.file.path)
 
-    def _filled(self) -> Iterator[tuple[list[Any], str]]:
-        """Yield the cells of each row that has any, up to the last filled one, and what is wrong with them."""
+    def _filled(self) -> Iterator[list[Any]]:
+        """Yield the cells of each row that has any, up to the last filled one."""
         for number, (values, formulas) in enumerate(self._raw(), 1):
-            cells, problem = _plain(values)
+            cells = [None if value in _ERRORS or value == "" else plain(value) for value in values]
             for place, formula in enumerate(formulas):
                 if cells[place] is None and isinstance(formula, str) and formula.startswith("="):
-                    place_name = f"{_letters(place)}{number}"
-                    problem = problem or f"formula_without_value: {place_name} was never computed"
+                    problem = f"formula_without_value: {_letters(place)}{number} was never computed"
+                    cells[place] = UnreadableCell(problem, formula)
             while cells and cells[-1] is None:
                 cells.pop()
-            if cells or problem:
-                yield cells, problem
+            if cells:
+                yield cells
 
     def _raw(self) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
         """Yield the values of each row, and beside them its formulas if the sheet has any."""
@@ -88,14 +87,15 @@ class ExcelTable(Table):
 
 
 def open_table(file: File, reading: Reading) -> Table:
-    """Return the table of a sheet: the one asked for by name or number, else the first."""
+    """Return the table of a sheet: the one asked for by name or number, else the first that is not hidden."""
     if file.packing:
         raise DataError(
             "a workbook is packed by itself", file.name, f"Unpack the {file.packing}, name what it holds."
         )
     with _archive(file) as archive:
-        parts = _sheet_parts(archive, file)
-        sheet = _chosen(list(parts), reading.sheet, file.name)
+        parts, hidden = _sheet_parts(archive, file)
+        shown = [name for name in parts if name not in hidden] or list(parts)
+        sheet = _chosen(list(parts), shown[0] if reading.sheet is None else reading.sheet, file.name)
         has_formulas, merged = _look_through(archive, parts[sheet])
     if merged:
         raise DataError(
@@ -103,7 +103,11 @@ def open_table(file: File, reading: Reading) -> Table:
             file.name,
             "Unmerge them and fill each cell, then save.",
         )
-    return ExcelTable(file, sheet, has_formulas)
+    table = ExcelTable(file, sheet, has_formulas)
+    others = [name for name in parts if name != sheet]
+    if others and reading.sheet is None:
+        table.notes = {"sheet": sheet, "others": others}
+    return table
 
 
 @contextmanager
@@ -133,28 +137,28 @@ def _archive(file: File) -> Iterator[zipfile.ZipFile]:
         raise _damaged(file, error) from None
 
 
-def _sheet_parts(archive: zipfile.ZipFile, file: File) -> dict[str, str]:
-    """Return sheet -> the member of the archive that holds it, in the workbook's order."""
+def _sheet_parts(archive: zipfile.ZipFile, file: File) -> tuple[dict[str, str], set[str]]:
+    """Return sheet -> the member of the archive that holds it, in the workbook's order, and which sheets are hidden."""
 
     def parsed(name: str) -> ElementTree.Element:
         with archive.open(name) as part:
             return ElementTree.fromstring(part.read(_MOST_INDEX))
 
     targets = {item.get("Id"): item.get("Target", "") for item in parsed("xl/_rels/workbook.xml.rels")}
-    found = {}
+    found, hidden = {}, set()
     for item in parsed("xl/workbook.xml").iter():
         link = next((value for key, value in item.items() if key.endswith("}id")), None)
         if item.tag.endswith("}sheet") and link in targets and "worksheets/" in targets[link]:
             target = targets[link]
             found[item.get("name", "")] = target[1:] if target.startswith("/") else f"xl/{target}"
+            if item.get("state", "visible") != "visible":
+                hidden.add(item.get("name", ""))
     if not found:
         raise DataError("the workbook has no sheet of cells", file.name, "It needs a sheet with a table.")
-    return found
+    return found, hidden
 
 
-def _chosen(sheets: list[str], asked: str | int | None, name: str) -> str:
-    if asked is None:
-        return sheets[0]
+def _chosen(sheets: list[str], asked: str | int, name: str) -> str:
     if isinstance(asked, int):
         if 1 <= asked <= len(sheets):
             return sheets[asked - 1]
@@ -212,19 +216,6 @@ def _rows(sheet: Any) -> Iterator[tuple[Any, ...]]:
     sheet.reset_dimensions()
     rows: Iterator[tuple[Any, ...]] = sheet.iter_rows(values_only=True)
     return rows
-
-
-def _plain(values: tuple[Any, ...]) -> tuple[list[Any], str]:
-    """Return the cells of a row, Excel's errors and empty texts as None, and what is wrong with one of them."""
-    cells: list[Any] = []
-    problem = ""
-    for value in values:
-        try:
-            cell = None if value in _ERRORS or value == "" else plain(value)
-        except ValueError as error:
-            cell, problem = str(value)[:100], problem or str(error)
-        cells.append(cell)
-    return cells, problem
 
 
 def _letters(place: int) -> str:

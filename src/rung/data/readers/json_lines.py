@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
+from unicodedata import normalize
 
 from rung.core.errors import DataError
 from rung.core.types import Row
 from rung.data.prepare.hashing import hash64
 from rung.data.sources.encoding import Encoding
 from rung.data.sources.files import File
-from rung.data.sources.rows import MAX_CELL, TOO_LARGE, Reading, Table
+from rung.data.sources.rows import MAX_CELL, Reading, Table, plain, row_of
 from rung.data.sources.text_lines import TextTable, decode_cell, lines, open_text, undecodable
 
 SUFFIXES = (".jsonl", ".ndjson")
@@ -36,7 +37,10 @@ class JsonLinesTable(TextTable):
                     values, problem = _parse_object(decode_cell(line, self.characters))
                 except UnicodeDecodeError:
                     values, problem = None, f"undecodable: not {self.encoding} like most of the file"
-                yield Row(self.name, number, values, problem, hash64(line) if problem else 0)
+                if values is None or len(line) <= MAX_CELL:
+                    yield Row(self.name, number, values, problem, hash64(line) if problem else 0)
+                else:
+                    yield row_of(self.name, number, tuple(values), [_long(cell) for cell in values.values()])
         except UnicodeError:
             raise undecodable(self.file, self.characters) from None
 
@@ -65,11 +69,16 @@ def _parse_object(line: str) -> tuple[dict[str, Any] | None, str]:
         return None, "malformed: not JSON"
     if not isinstance(values, dict):
         return None, f"malformed: a JSON {type(values).__name__} where an object should be"
-    if len(line) > MAX_CELL and any(isinstance(v, str) and len(v) > MAX_CELL for v in values.values()):
-        return None, f"{TOO_LARGE} cell"
+    if not all(map(str.isascii, values)):
+        values = {normalize("NFC", name): value for name, value in values.items()}
     if "\\ud" in line or "\\uD" in line:
         try:
             json.dumps(values, ensure_ascii=False).encode()
         except UnicodeEncodeError:
             return None, "malformed: half of a surrogate pair, which is no character"
     return values, ""
+
+
+def _long(value: Any) -> Any:
+    """Return a cell of a very long line; an UnreadableCell for a text that is too long."""
+    return plain(value) if isinstance(value, str) else value

@@ -10,9 +10,8 @@ from typing import Any
 from rung.core.errors import DataError, MissingExtra
 from rung.core.files import sha256
 from rung.core.types import Row
-from rung.data.prepare.hashing import hash64
 from rung.data.sources.files import File
-from rung.data.sources.rows import Reading, Table, header, plain
+from rung.data.sources.rows import Reading, Table, UnreadableCell, header, plain, row_of
 
 SUFFIXES = (".parquet", ".pq")
 _BATCH = 1000
@@ -37,21 +36,13 @@ class ParquetTable(Table):
                 cells = [_cells(column, self._labels.get(name)) for name, column in self._named(batch)]
                 for values in zip(*cells, strict=True):
                     number += 1
-                    yield self._row(number, values)
+                    yield row_of(self.name, number, self.columns, values)
 
     def hashes(self) -> Iterator[tuple[str, str]]:
         yield self.name, sha256(self.file.path)
 
     def _named(self, batch: Any) -> Iterator[tuple[str, Any]]:
         return zip(self.columns, batch.columns, strict=True)
-
-    def _row(self, number: int, values: tuple[Any, ...]) -> Row:
-        problem = next((value.problem for value in values if isinstance(value, _Unreadable)), "")
-        if not problem:
-            return Row(self.name, number, dict(zip(self.columns, values, strict=True)))
-        raw = [value.raw if isinstance(value, _Unreadable) else value for value in values]
-        content = hash64(json.dumps(raw, ensure_ascii=False, default=str))
-        return Row(self.name, number, None, problem, content)
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:
@@ -85,19 +76,11 @@ def open_table(file: File, reading: Reading) -> Table:
     return ParquetTable(file)
 
 
-class _Unreadable:
-    """A cell that cannot be kept: why, and what its bytes are."""
-
-    def __init__(self, scalar: Any, problem: str) -> None:
-        self.problem = problem
-        self.raw = scalar.as_buffer().to_pybytes().hex() if hasattr(scalar, "as_buffer") else str(scalar.type)
-
-
 def _cells(column: Any, labels: list[str] | None) -> list[Any]:
-    """Return a column's values; one that cannot be read as _Unreadable."""
+    """Return a column's values; one that cannot be read as an UnreadableCell."""
     column = _microseconds(column)
     try:
-        values = [plain(value) for value in column.to_pylist()]
+        values = list(map(plain, column.to_pylist()))
     except (ValueError, OverflowError):  # UnicodeDecodeError and Arrow's own are ValueErrors.
         values = [_cell(scalar) for scalar in column]
     return [_label(value, labels) for value in values] if labels else values
@@ -105,15 +88,13 @@ def _cells(column: Any, labels: list[str] | None) -> list[Any]:
 
 def _cell(scalar: Any) -> Any:
     try:
-        value = scalar.as_py()
+        return plain(scalar.as_py())
     except UnicodeDecodeError:
-        return _Unreadable(scalar, "undecodable: bytes that are not UTF-8 text")
+        problem = "undecodable: bytes that are not UTF-8 text"
     except (ValueError, OverflowError):
-        return _Unreadable(scalar, f"unreadable: a {scalar.type} beyond what can be read")
-    try:
-        return plain(value)
-    except ValueError as error:
-        return _Unreadable(scalar, str(error))
+        problem = f"unreadable: a {scalar.type} beyond what can be read"
+    raw = scalar.as_buffer().to_pybytes().hex() if hasattr(scalar, "as_buffer") else str(scalar.type)
+    return UnreadableCell(problem, raw)
 
 
 def _microseconds(column: Any) -> Any:

@@ -13,8 +13,7 @@ from typing import Any
 from rung.core.errors import DataError, MissingExtra, RungError, did_you_mean
 from rung.core.spec.source_names import expand_variables, masked, without_source_secrets
 from rung.core.types import Row
-from rung.data.prepare.hashing import hash64
-from rung.data.sources.rows import Table, header, plain
+from rung.data.sources.rows import Table, header, plain, row_of
 
 _BATCH = 1000
 _READS = re.compile(r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*\(*\s*(?:select|with|values|table)\b", re.I | re.S)
@@ -37,18 +36,14 @@ class QueryTable(Table):
     def rows(self) -> Iterator[Row]:
         with self._answers() as answers:
             for number, raw in enumerate(answers, 1):
-                try:
-                    values = {name: plain(cell) for name, cell in zip(self.columns, raw, strict=True)}
-                except ValueError as error:
-                    yield Row(self.name, number, None, str(error), hash64(repr(tuple(raw))))
-                else:
-                    yield Row(self.name, number, values)
+                yield row_of(self.name, number, self.columns, list(map(plain, raw)))
 
     def hashes(self) -> Iterator[tuple[str, str]]:
         """Yield one hash over all rows, whatever their order: a database may give them in another each time."""
         total, count = 0, 0
         for row in self.rows():
-            text = json.dumps(row.values or row.hash, ensure_ascii=False, sort_keys=True, default=str)
+            content = [row.values, row.hash] if row.unreadable else row.values
+            text = json.dumps(content, ensure_ascii=False, sort_keys=True, default=str)
             total += int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest(), "big")
             count += 1
         yield self.name, f"{total % (1 << 256):064x}-{count}"

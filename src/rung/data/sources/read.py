@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,16 +60,26 @@ def open_source(
     return Source(name, tables)
 
 
-def read_rows(source: Source) -> Iterator[Row]:
+def read_rows(source: Source, needed: Collection[str] | None = None) -> Iterator[Row]:
     """Yield every row in order; one that cannot be read has a problem instead of values.
 
-    Raises DataError when the source as a whole cannot be read on.
+    needed: the columns whose cells must be readable for the row to be used; None: all. Elsewhere an unreadable cell is
+    None. Raises DataError when the source as a whole cannot be read on.
     """
     for table in source.tables:
         try:
-            yield from table.rows()
+            for row in table.rows():
+                yield row if row.unreadable is None else _if_readable(row, needed)
         except OSError as error:
             raise _unreadable(str(error.filename or table.name), error) from None
+
+
+def _if_readable(row: Row, needed: Collection[str] | None) -> Row:
+    """Return a row with unreadable cells as it is where none of them is needed, else with their problem."""
+    for name, problem in (row.unreadable or {}).items():
+        if needed is None or name in needed:
+            return Row(row.file, row.number, None, problem, row.hash)
+    return row
 
 
 def _require_same_columns(tables: Sequence[Table]) -> None:

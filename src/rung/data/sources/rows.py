@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
+import json
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from unicodedata import normalize
 
 from rung.core.errors import DataError, did_you_mean
+from rung.core.scalars import to_plain
 from rung.core.types import Row
+from rung.data.prepare.hashing import hash64
 
 # A cell beyond this is quarantined: somebody pasted a log file into it.
 MAX_CELL = 1_000_000
@@ -37,6 +37,7 @@ class Table(ABC):
 
     name: as people know it, in messages and quarantine. encoding: of its characters, "" when the format
     settles that. folder: that relative paths in its cells start from; None for what lies in no folder of the user's.
+    notes: what was out of the ordinary when it was read, for the report: lines skipped, quotes taken as text.
     columns_are_all: False when rows may bring columns that the first ones did not have.
     """
 
@@ -44,6 +45,7 @@ class Table(ABC):
     columns: tuple[str, ...]
     encoding: str = ""
     columns_are_all: bool = True
+    notes: Mapping[str, Any] = {}
     folder: Path | None = None
 
     @abstractmethod
@@ -56,7 +58,7 @@ class Table(ABC):
 
     def require(self, column: str, key: str) -> None:
         """Raise DataError when there is no such column; key: the spec's key that asks for it."""
-        if column in self.columns:
+        if column in self.columns or normalize("NFC", column) in self.columns:
             return
         if not self.columns_are_all and any(column in (row.values or ()) for row in self.rows()):
             return
@@ -72,7 +74,8 @@ def header(cells: Sequence[str], name: str) -> tuple[str, ...]:
             name,
             "Is this the table? Keep the columns that matter.",
         )
-    columns = tuple(cell.strip() or f"column_{i}" for i, cell in enumerate(cells, 1))
+    # The same name may be written in two ways in Unicode; specs are normalised alike.
+    columns = tuple(normalize("NFC", cell.strip()) or f"column_{i}" for i, cell in enumerate(cells, 1))
     twice = [column for column, count in Counter(columns).items() if count > 1]
     if twice:
         raise DataError(
@@ -81,34 +84,34 @@ def header(cells: Sequence[str], name: str) -> tuple[str, ...]:
     return columns
 
 
+class UnreadableCell:
+    """Stands for a cell that cannot be read, until `typed_row` takes it out. raw: what stands there, as text."""
+
+    def __init__(self, problem: str, raw: str = "") -> None:
+        self.problem = problem
+        self.raw = raw
+
+
 def plain(value: Any) -> Any:
-    """Return a cell of a typed table as JSON knows it: dates in ISO 8601, exact numbers as text, NaN as None.
-
-    Raises ValueError, "reason: detail", when it cannot be kept.
-    """
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, str):
-        if len(value) > MAX_CELL:
-            raise ValueError(f"{TOO_LARGE} cell")
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, Decimal | UUID | timedelta):
-        return str(value)
-    if isinstance(value, bytes | bytearray | memoryview):
-        return _text(bytes(value))
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    raise ValueError(f"unreadable: a cell of the kind '{type(value).__name__}'")
-
-
-def _text(data: bytes) -> str:
+    """Return a cell of a typed table as JSON knows it (`core.scalars.to_plain`); an UnreadableCell where it cannot be kept."""
+    if type(value) is str:
+        return value if len(value) <= MAX_CELL else UnreadableCell(f"{TOO_LARGE} cell", value[:100])
     try:
-        return str(plain(data.decode()))
-    except UnicodeDecodeError:
-        raise ValueError("undecodable: bytes that are not UTF-8 text") from None
+        found = to_plain(value)
+    except ValueError as error:
+        return UnreadableCell(str(error), repr(value)[:1000])
+    if type(found) is str and len(found) > MAX_CELL:
+        return UnreadableCell(f"{TOO_LARGE} cell", found[:100])
+    return found
+
+
+def row_of(file: str, number: int, columns: Sequence[str], cells: Sequence[Any]) -> Row:
+    """Return a row of cells, of which some may be an UnreadableCell: whether that costs the row depends on who reads it."""
+    values = dict(zip(columns, cells, strict=True))
+    bad = {name: cell for name, cell in values.items() if type(cell) is UnreadableCell}
+    if not bad:
+        return Row(file, number, values)
+    raw = [cell.raw if type(cell) is UnreadableCell else cell for cell in cells]
+    content = hash64(json.dumps(raw, ensure_ascii=False, default=str))
+    problems = {name: cell.problem for name, cell in bad.items()}
+    return Row(file, number, values | dict.fromkeys(bad), "", content, unreadable=problems)

@@ -5,9 +5,8 @@ words.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -15,22 +14,25 @@ import numpy.typing as npt
 
 from rung.core.errors import InputError
 from rung.core.kind import Reader
+from rung.core.scalars import plain_list
 from rung.core.types import Field
-from rung.modalities.tables.parsing import category_text, is_missing, parse_date, parse_number
+from rung.modalities.tables.cells import category_of, number_of, time_of
 
 
 def number_reader(field: Field) -> Reader:
     """Return the reader of a column of numbers, with a fast path for plain ones."""
+    has_comma = "." in _not_plain(field)
 
     def read(value: Any, where: str) -> Any:
         if type(value) is not bool:
             try:
                 plain = float(value)
-                if math.isfinite(plain) and not (type(value) is str and "_" in value):
+                text = type(value) is str
+                if math.isfinite(plain) and not (text and ("_" in value or (has_comma and "." in value))):
                     return plain
             except (TypeError, ValueError, OverflowError):
                 pass
-        return _parse_cell(field, value, where)
+        return _parse_cell(field, value, where, number_of)
 
     return read
 
@@ -39,7 +41,9 @@ def category_reader(field: Field) -> Reader:
     """Return the reader of a column of categories, with a fast path for strings."""
 
     def read(value: Any, where: str) -> Any:
-        return _cached_category(value) if type(value) is str else _parse_cell(field, value, where)
+        return (
+            category_of(field, value) if type(value) is str else _parse_cell(field, value, where, category_of)
+        )
 
     return read
 
@@ -48,20 +52,19 @@ def time_reader(field: Field) -> Reader:
     """Return the reader of a column of dates."""
 
     def read(value: Any, where: str) -> Any:
-        return _parse_cell(field, value, where)
+        return _parse_cell(field, value, where, time_of)
 
     return read
 
 
-def read_numbers(read: Reader, cells: Any, where: str) -> Sequence[Any]:
+def read_numbers(field: Field, read: Reader, cells: Any, where: str) -> Sequence[Any]:
     """Return the parsed numbers of a column as an array, NaN where missing: the same as `read` cell by cell."""
-    return cast(Sequence[Any], _parse_numbers(read, cells, where))
+    return cast(Sequence[Any], _parse_numbers(_not_plain(field), read, cells, where))
 
 
 def read_categories(read: Reader, cells: Any, where: str) -> Sequence[Any]:
     """Return the parsed categories of a column: the same as `read` cell by cell."""
-    if isinstance(cells, np.ndarray):
-        cells = cells.tolist()
+    cells = plain_list(cells)
     with suppress(TypeError):
         return list(map(_CachedParser(read, where).__getitem__, cells))
     return [read(cell, where) for cell in cells]
@@ -81,17 +84,21 @@ class _CachedParser(dict[str | None, Any]):
         return found
 
 
-def _parse_numbers(read: Reader, cells: Any, where: str) -> npt.NDArray[np.float64]:
-    if isinstance(cells, np.ndarray):
-        if cells.dtype.kind in "iuf":
-            found = cells.astype(np.float64)
-            found[np.isinf(found)] = np.nan
-            return found
-        cells = cells.tolist()
+def _not_plain(field: Field) -> str:
+    """Return the marks of texts that `float` may read otherwise than `number_of`: 1_000, and 2.500 beside 1,5."""
+    return "_." if field.format is not None and field.format.decimal == "," else "_"
+
+
+def _parse_numbers(marks: str, read: Reader, cells: Any, where: str) -> npt.NDArray[np.float64]:
+    if isinstance(cells, np.ndarray) and cells.dtype.kind in "iuf":
+        found = cells.astype(np.float64)
+        found[np.isinf(found)] = np.nan
+        return found
+    cells = plain_list(cells)
     kinds = set(map(type, cells))
     if kinds == {str}:
-        # `float` accepts 1_000, `parse_number` does not.
-        if "_" not in "".join(cells):
+        joined = "".join(cells)
+        if not any(mark in joined for mark in marks):
             with suppress(ValueError):
                 found = np.fromiter(map(float, [cell or "nan" for cell in cells]), np.float64, len(cells))
                 for place in np.flatnonzero(~np.isfinite(found)).tolist():
@@ -112,18 +119,7 @@ def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-@lru_cache(maxsize=1 << 16)
-def _cached_category(text: str) -> str | None:
-    return _parse_category(text)
-
-
-def _parse_category(value: Any) -> str | None:
-    """Return a category; None for an empty cell or a missing-value marker, in any width."""
-    text = category_text(value)
-    return None if is_missing(value) or is_missing(text) else text
-
-
-def _parse_cell(field: Field, value: Any, where: str) -> Any:
+def _parse_cell(field: Field, value: Any, where: str, parse: Callable[[Field, Any], Any]) -> Any:
     """Return a cell of a table as in training rows; None when it is missing. Raises InputError."""
     if value is None:
         return None
@@ -131,16 +127,12 @@ def _parse_cell(field: Field, value: Any, where: str) -> Any:
         raise InputError(
             f"'{field.name}' must be a {field.kind}, not {type(value).__name__}", where, "Send one value."
         )
-    if is_missing(value, field.kind):
-        return None
-    if field.kind == "category":
-        return _parse_category(value)
-    found: Any = parse_date(value, field.form) if field.kind == "time" else parse_number(value, field.form)
-    if found is None and category_text(value) not in field.values:
+    try:
+        return parse(field, value)
+    except ValueError:
         what, fix = ("date", "2024-12-31") if field.kind == "time" else ("number", "1200.5")
         raise InputError(
             f"'{field.name}' must be a {what}, not {str(value)[:60]!r}",
             where,
             f"Send a {what} such as {fix}, or null when it is not known.",
-        )
-    return found
+        ) from None

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.types import Columns
-from rung.modalities.tables.parsing import parse_date
+from rung.modalities.tables.dates import parse_date
 from rung.modalities.tables.text_feature import TextScorer
 
 Floats = npt.NDArray[np.float64]

@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 
 from rung.core.blobs import MediaResolver
 from rung.core.kind import CATEGORY, NUMBER, Kind, Reader, Scale
+from rung.core.scalars import cell_text, is_missing, plain_list
 from rung.core.source_place import SourcePlace
 from rung.core.types import Field
+from rung.modalities.tables.cells import category_of, number_of, time_of
 from rung.modalities.tables.fast_parsing import (
     category_reader,
     number_reader,
@@ -16,7 +18,7 @@ from rung.modalities.tables.fast_parsing import (
     read_numbers,
     time_reader,
 )
-from rung.modalities.tables.parsing import category_text, cell_text, is_missing, parse_date, parse_number
+from rung.modalities.tables.parsing_v1 import category_text
 
 
 class _CellKind(Kind):
@@ -68,7 +70,7 @@ class NumberKind(_CellKind):
         return number_reader(field)
 
     def read_column(self, field: Field, read: Reader, cells: Any, where: str) -> Sequence[Any]:
-        return read_numbers(read, cells, where)
+        return read_numbers(field, read, cells, where)
 
     def preview_text(self, value: Any, chars: int = 280) -> str:
         whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e15
@@ -78,12 +80,7 @@ class NumberKind(_CellKind):
         return {"type": "number"} if field.role == "output" else super().json_schema(field)
 
     def cast(self, field: Field, text: str) -> Any:
-        if is_missing(text, "number"):
-            return None
-        found = parse_number(text, field.form)
-        if found is None and category_text(text) not in field.values:
-            raise ValueError(f"bad_value: '{text[:60]}' is not a number")
-        return found
+        return number_of(field, text)
 
     def measure(self, values: Sequence[Any]) -> Mapping[str, tuple[Scale, Sequence[Any]]]:
         return {"value": (NUMBER, values)}
@@ -114,8 +111,7 @@ class CategoryKind(_CellKind):
         return {"type": "select", "options": list(field.values)} if field.values else super().widget(field)
 
     def cast(self, field: Field, text: str) -> Any:
-        word = category_text(text)
-        return None if is_missing(text, "category") or is_missing(word) else word
+        return category_of(field, text)
 
     def measure(self, values: Sequence[Any]) -> Mapping[str, tuple[Scale, Sequence[Any]]]:
         return {"value": (CATEGORY, values)}
@@ -135,13 +131,11 @@ class TimeKind(_CellKind):
     def reader(self, field: Field) -> Reader:
         return time_reader(field)
 
+    def read_column(self, field: Field, read: Reader, cells: Any, where: str) -> Sequence[Any]:
+        return [read(cell, where) for cell in plain_list(cells)]
+
     def json_schema(self, field: Field) -> dict[str, Any]:
         return {"type": ["string", "number", "null"]}
 
     def cast(self, field: Field, text: str) -> Any:
-        if is_missing(text, "time"):
-            return None
-        found = parse_date(text, field.form)
-        if found is None:
-            raise ValueError(f"bad_value: '{text[:60]}' is not a date")
-        return found
+        return time_of(field, text)

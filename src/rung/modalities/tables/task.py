@@ -10,9 +10,10 @@ from math import isfinite
 from typing import Any
 
 from rung.core.errors import DataError
+from rung.core.scalars import is_missing, to_plain
 from rung.core.task import ColumnProfile, Task
 from rung.core.types import Field, Schema
-from rung.modalities.tables.parsing import cell_text, is_missing, parse_number
+from rung.modalities.tables.parsing_v1 import cell_text, parse_number
 from rung.modalities.tables.type_inference import infer_field
 
 MAX_COLUMNS = 5_000
@@ -63,8 +64,19 @@ class TableTask(Task):
         """
         return "\x1f".join(_canonical(value) for value in inputs.values())
 
+    def dedup_key_v1(self, inputs: Mapping[str, Any]) -> str:
+        """Return the key of version 0.1, to which long integers are equal that one float stands for."""
+        return "\x1f".join(_canonical_v1(value) for value in inputs.values())
+
 
 def _canonical(value: Any) -> str:
+    long = type(value) is str and len(value) >= 16 or type(value) is int
+    if long and (text := str(value).strip()).lstrip("-").isdigit() and len(text) >= 16:
+        return text
+    return _canonical_v1(value)
+
+
+def _canonical_v1(value: Any) -> str:
     if type(value) is not str:
         return _canonical_cell(value)
     try:
@@ -83,7 +95,7 @@ def _cached_canonical(value: str) -> str:
 def _canonical_cell(value: Any) -> str:
     if is_missing(value):
         return ""
-    text = cell_text(value)
+    text = cell_text(to_plain(value))
     found = parse_number(text)
     if found is not None:
         return repr(found)

@@ -7,6 +7,7 @@ from typing import Any
 
 from rung.core.errors import InputError
 from rung.core.kind import LENGTH, MAX_CHARS, SCRIPT, Kind, Reader, Scale
+from rung.core.scalars import is_null, scalar_text
 from rung.core.source_place import SourcePlace
 from rung.core.types import Field
 from rung.modalities.text.drift_statistics import TextDriftModel
@@ -25,13 +26,13 @@ class TextKind(Kind):
 
     def reader(self, field: Field) -> Reader:
         def read(value: Any, where: str) -> Any:
-            if value is None:
+            if type(value) is not str and is_null(value):
                 return ""
             if isinstance(value, list | dict | bytes):
                 raise InputError(
                     f"'{field.name}' must be text, not {type(value).__name__}", where, "Send a string."
                 )
-            text = str(value)
+            text = value if type(value) is str else scalar_text(value)
             if len(text) > MAX_CHARS:
                 raise InputError(
                     f"'{field.name}' has more than {MAX_CHARS:,} characters", where, "Send a shorter text."
@@ -41,10 +42,10 @@ class TextKind(Kind):
         return read
 
     def request_type(self, field: Field) -> Any:
-        return str
+        return str | None
 
     def json_schema(self, field: Field) -> dict[str, Any]:
-        return {"type": "string"}
+        return {"type": "string"} if field.role == "output" else {"type": ["string", "null"]}
 
     def widget(self, field: Field) -> dict[str, Any]:
         return {"type": "textarea"}
@@ -54,7 +55,7 @@ class TextKind(Kind):
             return cell
         if isinstance(cell, list | dict):
             raise ValueError(f"bad_input: holds a JSON {type(cell).__name__}, not text")
-        return str(cell)
+        return scalar_text(cell)
 
     def identity(self, value: Any) -> str:
         return normalize_text("" if value is None else str(value))

@@ -10,6 +10,7 @@ import numpy as np
 
 from rung.core.errors import DataError, RungError, did_you_mean
 from rung.core.metrics.base import ClassF1, LogLoss, MacroF1, MeanMetric, Metric, RocAuc
+from rung.core.scalars import is_null, label_text, same_label
 from rung.core.task import Task
 from rung.core.types import Field, Prediction, Schema, is_number
 
@@ -18,22 +19,9 @@ MAX_LABEL_CHARS = 200
 # From this share of the largest label on, accuracy says little.
 _IMBALANCED_SHARE = 0.8
 # Missing-value markers. Lower-case "none" and "na" are words: they may be labels.
-_MISSING = {
-    "",
-    "nan",
-    "NaN",
-    "NAN",
-    "null",
-    "Null",
-    "NULL",
-    "None",
-    "n/a",
-    "N/A",
-    "NA",
-    "<NA>",
-    "#N/A",
-    "NaT",
-}
+MISSING_LABELS = frozenset(
+    {"", "nan", "NaN", "NAN", "null", "Null", "NULL", "None", "n/a", "N/A", "NA", "<NA>", "#N/A", "NaT"}
+)
 
 
 class ClassificationTask(Task):
@@ -51,6 +39,7 @@ class ClassificationTask(Task):
         if name in known:
             return known[name]
         if kind in {"f1", "roc_auc"}:
+            label = same_label(label, schema.labels)
             if label not in schema.labels:
                 fix = did_you_mean(label, schema.labels)
                 raise RungError(f"the metric '{name}' names no label of the data", "bar.metric", fix)
@@ -62,10 +51,14 @@ class ClassificationTask(Task):
         return [MeanMetric("accuracy", _is_right, binary=True), MacroF1("macro_f1"), LogLoss("log_loss")]
 
     def parse_target(self, raw: Any) -> str | None:
-        if raw is None or isinstance(raw, list | dict):
+        if is_missing_label(raw):
             return None
-        text = str(raw).strip()
-        return None if text in _MISSING else text
+        return label_text(raw) or None
+
+    def read_target(self, raw: Any, field: Field) -> str | None:
+        if is_missing_label(raw) and not (isinstance(raw, str) and raw.strip() in field.values):
+            return None
+        return same_label(raw, field.values) or None
 
     def check(self, targets: Mapping[Any, int], where: str) -> None:
         rows, labels = sum(targets.values()), len(targets)
@@ -161,6 +154,13 @@ class ClassificationTask(Task):
         if share < _IMBALANCED_SHARE:
             return "accuracy", share
         return "macro_f1", 2 * share / (1 + share) / len(counts)
+
+
+def is_missing_label(raw: Any) -> bool:
+    """Return whether a cell of the target holds no label."""
+    if isinstance(raw, str):
+        return raw.strip() in MISSING_LABELS
+    return isinstance(raw, list | dict) or is_null(raw)
 
 
 def _is_right(truth: Any, answer: Prediction) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import json
+import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -81,10 +83,30 @@ def request_model(name: str, schema: types.Schema, max_rows: int) -> type[BaseMo
     return create_model(f"{name}-request", __config__=ConfigDict(extra="forbid"), **fields)
 
 
+# Escapes of a JSON text, one by one: a pair of surrogates, half of one, anything else.
+_LONE_SURROGATE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+
+
+def _replaced(match: re.Match[bytes]) -> bytes:
+    """Return an escape as it is; half of a surrogate pair, which is no character, as U+FFFD."""
+    return rb"\ufffd" if match["half"] else match[0]
+
+
 def parse_body(model: type[BaseModel], body: bytes) -> Any:
     """Return a body as its model; raises InputError with a message that does not repeat the input."""
+    body = body.removeprefix(codecs.BOM_UTF8)
     try:
-        return model.model_validate_json(body)
+        try:
+            return model.model_validate_json(body)
+        except ValidationError as error:
+            is_json = error.errors(include_input=False)[0]["type"] != "json_invalid"
+            mended = body if is_json else _LONE_SURROGATE.sub(_replaced, body)
+            if mended == body:
+                raise
+            return model.model_validate_json(mended)
     except (ValidationError, RecursionError, OverflowError) as error:
         found = error.errors(include_input=False) if isinstance(error, ValidationError) else []
         where = "; ".join(

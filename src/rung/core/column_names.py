@@ -1,0 +1,27 @@
+"""Names of columns, which Unicode may write in two forms."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from unicodedata import normalize
+
+from rung.core.errors import InputError, did_you_mean
+
+
+def column_of(columns: Collection[str], name: str) -> str | None:
+    """Return the column that is called `name`, in the same or in another form of Unicode; None when there is none."""
+    if name in columns:
+        return name
+    wanted = normalize("NFC", name)
+    if wanted.isascii():
+        return None
+    return next((own for own in columns if isinstance(own, str) and normalize("NFC", own) == wanted), None)
+
+
+def require_column(columns: Collection[str], name: str, where: str) -> str:
+    """Return the column that is called `name`, in either form of Unicode; raises InputError when there is none."""
+    own = column_of(columns, name)
+    if own is None:
+        fix = did_you_mean(name, map(str, columns)) if columns else ""
+        raise InputError(f"the input '{name}' is missing", where, fix)
+    return own

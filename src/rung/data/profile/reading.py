@@ -1,0 +1,56 @@
+"""What a plan says about reading the data: columns that cannot be read, formats of the others, dialects of files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from rung.core.errors import RungError
+from rung.core.kind import kind
+from rung.core.spec.data import DataSpec
+from rung.core.spec.product import Product
+from rung.core.task import ColumnProfile, Task
+from rung.data.prepare.cast import unreadable_columns
+from rung.data.prepare.column_formats import SourceFormats, shown_formats
+from rung.data.profile.columns import profile
+from rung.data.profile.roles import with_roles
+from rung.data.profile.summary import Survey
+from rung.data.sources.read import Source
+
+
+def readable_columns(
+    source: Source, asked: DataSpec, given: Mapping[str, Any], most_rows: int
+) -> tuple[list[ColumnProfile], int, dict[str, str]]:
+    """Return the columns that can be read, the rows looked at, and the other columns with what is wrong with them.
+
+    given: keys of the spec's `data` that the user chose; a column that they name stays.
+    """
+    left_out = unreadable_columns(source, [(name, kind("category")) for name in source.columns])
+    columns, rows = profile(source, most_rows)
+    readable = [column for column in columns if column.name not in left_out or column.name in _named(given)]
+    return with_roles(readable, source, asked, given), rows, left_out
+
+
+def reading_facts(
+    seen: Survey, task: Task, product: Product, formats: SourceFormats, source: Source
+) -> dict[str, Any]:
+    """Return how the data was read, as far as the rows looked at show it: formats of columns, words, dialects."""
+    schema = task.schema(product.data.input, list(seen.labels))
+    schema = replace(schema, outputs=formats.schema.outputs)
+    # What is wrong with the data is said by the plan's lights, and by the build.
+    with suppress(RungError):
+        schema = task.described(schema, seen.labels, lambda: seen.cells, {})
+    return {
+        "formats": shown_formats(schema, formats, product),
+        "missing_words": seen.missing_words,
+        "dialects": {table.name: dict(table.notes) for table in source.tables if table.notes},
+    }
+
+
+def _named(given: Mapping[str, Any]) -> set[str]:
+    """Return the columns that the user chose."""
+    inputs = given.get("input") or ()
+    chosen = (inputs,) if isinstance(inputs, str) else inputs
+    return {*chosen, *(given.get(key) for key in ("target", "group", "time"))}
