@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from rung.building.climb_findings import Findings
+from rung.building.climb_findings import STOPPED, Findings, stopping_keys
 from rung.core.spec.product import Condition, Product
 from rung.core.stats.confidence_bounds import rows_needed
 
@@ -19,10 +19,13 @@ def is_unasked(data: Mapping[str, Any]) -> bool:
 def advice_items(product: Product, data: Mapping[str, Any], found: Findings) -> list[dict[str, Any]]:
     """Return what to do next, most useful first: the key of a message below `advice` and its values."""
     items: list[dict[str, Any]] = []
+    stopped = stopping_keys(data.get("findings", ()))
+    if stopped:
+        items.append(_item("stopped", n=len(stopped), keys=", ".join(stopped)))
     tried = [t for t in found.trials if t["scores"]]
     condition = product.bar[0]
     best = max(tried, key=lambda t: _towards(condition, t), default=None)
-    if not found.cleared and best is not None:
+    if not found.cleared and best is not None and not any(t["status"] == STOPPED for t in found.trials):
         items += _refusal(data, found, condition, best)
     first = found.trials[0] if found.trials else None
     if first and found.cleared and found.winner == first["rung"] and first["is_floor"]:

@@ -11,6 +11,9 @@ from rung.core.model import Ladder, Rung
 from rung.core.priors import expected
 from rung.runtime.service.ledger import Spending
 
+# Status of a rung that would have been looked at but for a finding in the data.
+STOPPED = "stopped by a finding"
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -41,6 +44,11 @@ def untried(
         for name, error in planned.left_out.items()
     ]  # fmt: skip
     return sorted(found, key=lambda item: -(item["expected"] or (0.0, 0.0))[1])
+
+
+def stopping_keys(findings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the keys of the data's findings for which nothing is certified; accepted ones are none."""
+    return [item.get("key", item["check"]) for item in findings if item["level"] == "stop"]
 
 
 def failed_trial(rung: Rung, why: str) -> dict[str, Any]:

@@ -66,7 +66,7 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     (
         "trials.status",
         "text",
-        "cleared, failed certification, below bar, over limit, broken export, not certified, not needed, failed",
+        "cleared, failed certification, below bar, over limit, broken export, stopped by a finding, not certified, not needed, failed",
     ),
     ("trials.problem", "text", "why the rung failed; it then has neither scores nor measurements"),
     ("trials.scores", "object", "metrics on training rows held out from the fit (see method)"),

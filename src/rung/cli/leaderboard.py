@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rung.building.advice import is_unasked
+from rung.building.climb_findings import STOPPED, stopping_keys
 from rung.cli.columns import table_that_fits
 from rung.cli.options import console
 from rung.core.messages import join_sentences, metric_name, money, say, significant
@@ -27,10 +28,16 @@ def print_outcome(report: Mapping[str, Any], folder: Path, bundle: Path, lang: s
     models = {trial["rung"]: trial.get("model", "") for trial in report["trials"]}
     if words := family_text(models.get(report["winner"], ""), lang):
         screen.print(say("term.winner", lang, rung=report["winner"], what=words), markup=False, style="dim")
+    stopped = stopping_keys(report.get("findings", ()))
+    if stopped:
+        keys = ", ".join(stopped)
+        screen.print(f"[red]{escape(say('term.stopped', lang, n=len(stopped), keys=keys))}[/red]")
     if report["certificate"]:
         words = join_sentences(lang, certificate_claim(report, lang), say("certificate.lock", lang))
         cleared = f"[green]{escape(say('term.cleared', lang))}[/green]"
         screen.print(join_sentences(lang, cleared, escape(words)))
+    elif any(trial["status"] == STOPPED for trial in report["trials"]):
+        screen.print(f"[yellow]{escape(say('term.packed', lang))}[/yellow]")
     elif is_unasked(report["data"]):
         screen.print(f"[yellow]{escape(say('term.unasked', lang))}[/yellow]")
     else:

@@ -146,6 +146,7 @@ class CertificateLock:
                 "published": None,
                 "units": packed,
             }
+            record["seal"] = _seal(record)
             content["looks"].append(record)
             write_json(self.path, content)
             return record, earlier
@@ -179,6 +180,7 @@ class CertificateLock:
             record: dict[str, Any] = content["looks"][look_id - 1]
             if record["outcome"] == "pending":
                 record.update(outcome=outcome, published=list(published) or None, transcripts=transcripts)
+                record["seal"] = _seal(record)
                 write_json(self.path, content)
             return record
 
@@ -224,6 +226,12 @@ def _is_less(rule: dict[str, Any], known: dict[str, Any]) -> bool:
     return bool(rule.get("fraction", 0.0) < known.get("fraction", 0.0))
 
 
+def _seal(look: Mapping[str, Any]) -> str:
+    """Return the hash of a record without its seal."""
+    content = {key: value for key, value in look.items() if key != "seal"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
 def _check(look: dict[str, Any], number: int) -> None:
     """Raise ValueError, KeyError or TypeError when a record is not one that `take` and `settle` wrote."""
     if look["id"] != number:
@@ -235,6 +243,9 @@ def _check(look: dict[str, Any], number: int) -> None:
         raise ValueError(f"look {number} has {look['transcripts']} transcripts")
     if not 0.0 < float(look["alpha"]) < 1.0:
         raise ValueError(f"look {number} has the error {look['alpha']}")
+    # Records of version 0.1 have no seal. Who means to forge can seal again; a number changed by hand is noticed.
+    if "seal" in look and look["seal"] != _seal(look):
+        raise ValueError(f"look {number} is not as it was written: its seal differs")
     if len(base64.b64decode(look["units"], validate=True)) % 8:
         raise ValueError(f"the units of look {number} are cut off")
     look["bundle"], look["bar"]

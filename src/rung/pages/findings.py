@@ -57,6 +57,8 @@ def finding_title(finding: Mapping[str, Any], lang: str) -> str:
     """
     rows = say("findings.rows", lang, n=finding["rows"], of=finding["of"])
     level = say(f"findings.level.{finding['level']}", lang)
+    if finding.get("accepted"):
+        level = f"{level}, {say('findings.accepted', lang)}"
     return say("findings.head", lang, level=level, name=finding_text(finding, lang)["name"], rows=rows)
 
 

@@ -90,7 +90,13 @@ def _header(report: Mapping[str, Any], lang: str) -> str:
         sentence = join_sentences(
             lang, sentence, say("report.labels", lang, n=len(labels), labels=join_list(labels, lang, most=8))
         )
-    if report["cleared"]:
+    stopped = [
+        item.get("key", item["check"]) for item in report.get("findings", ()) if item["level"] == "stop"
+    ]
+    if stopped and not report["cleared"]:
+        said = say("report.stopped", lang, n=len(stopped), keys=", ".join(stopped))
+        verdict = box(paragraph(said, "lead"), "bad")
+    elif report["cleared"]:
         verdict = box(
             paragraph(
                 say("report.cleared", lang, rung=report["winner"], wanted=bar_text(report, lang)), "lead"

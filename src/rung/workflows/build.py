@@ -36,7 +36,7 @@ from rung.core.run import Listener, choose_folder, open_run
 from rung.core.spec.product import Located, Product, load_product, locate_problems
 from rung.core.types import Examples
 from rung.core.unavailable import reason_dict, reason_text
-from rung.data.checks import run_checks
+from rung.data.checks import require_known_findings, run_checks
 from rung.data.prepare.cast import with_inputs
 from rung.data.prepare.fingerprint import fingerprint_data
 from rung.data.prepare.near_media import media_fields
@@ -170,6 +170,7 @@ def _build(
 
 def _check(view: View) -> dict[str, Any]:
     """Return what the cheap checks found; report and terminal show a few rows of each."""
+    require_known_findings(view.product.accept, view.dataset.schema.input_names)
     return {"findings": [finding.as_dict(_EVIDENCE) for finding in run_checks(view)]}
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rung.building import certify
-from rung.building.climb_findings import failed_trial
+from rung.building.climb_findings import STOPPED, failed_trial, stopping_keys
 from rung.core.errors import RunError, RungError
 from rung.core.messages import join_sentences, say
 from rung.core.metrics.scored import sampling_of
@@ -93,7 +93,7 @@ def _look_at_best(
         status, proof = _guarded(setup, rung, trial, rows)
         trial["status"] = status
         trial |= _spent_on(setup, rung)
-        if status == "cleared":
+        if status in {"cleared", STOPPED}:
             found.winner, found.certificate = rung, proof
 
 
@@ -181,6 +181,9 @@ def _look(
 ) -> tuple[str, dict[str, Any] | None]:
     """Return the status after a look at the certification rows, and the certificate if it passed."""
     certification, requirements = rows.certification, rows.requirements
+    if stopping_keys(setup.findings):
+        # No look is spent on rows whose inputs know the answer, or whose labels are two spellings of one.
+        return STOPPED, None
     if not len(certification):
         return "cleared", None
     bundle = setup.run.folder / "trials" / rung.name / "bundle"

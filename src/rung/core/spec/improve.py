@@ -101,6 +101,8 @@ def drop_absent_sections(spec: dict[str, Any]) -> dict[str, Any]:
     found = {
         key: value for key, value in spec.items() if key not in {"joined", "cascade"} or value is not None
     }
+    if not found.get("accept"):
+        found.pop("accept", None)
     found["certify"] = {k: v for k, v in spec["certify"].items() if k != "groups" or v is not None}
     found["privacy"] = {k: v for k, v in spec["privacy"].items() if k != "mask_before_llm" or v is not True}
     found["data"] = {

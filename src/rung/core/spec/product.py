@@ -133,6 +133,11 @@ class Product(Section):
         default="local",
         description="where fits run: on this machine one after the other, or on a Ray cluster, which needs `rung[ray]`",
     )
+    accept: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = Field(
+        default=(),
+        max_length=1_000,
+        description="findings of level stop that are right as they are, `check:column` or `check`, such as `leak_column:refund_amount`; any other one keeps a build from being certified",
+    )
     seed: int = Field(
         default=0, ge=0, lt=2**31, description="the same seed, data and version give the same model"
     )

@@ -6,11 +6,13 @@ A module says what it reads and when it runs, and offers `check`. Tables, images
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Literal, Protocol, cast
 
+from rung.core.errors import RungError, did_you_mean
 from rung.data.profile.finding import Finding
 from rung.data.profile.view import View
 
@@ -68,4 +70,32 @@ def gravest_first(found: Sequence[Finding]) -> list[Finding]:
 def each_check(view: View, until: When = "build") -> Iterator[tuple[str, Finding | None]]:
     """Yield each check's name and what it found, as they go."""
     for name in names(view, until):
-        yield name, checks()[name].check(view)
+        for finding in _findings(checks()[name], view):
+            yield name, finding
+
+
+def _findings(check: Check, view: View) -> Iterator[Finding | None]:
+    """Yield what a check found; after each accepted finding of a column, also what it finds in the others."""
+    finding = check.check(view)
+    while finding is not None and finding.level == "stop" and finding.key in view.product.accept:
+        yield replace(finding, level="warn", accepted=True)
+        column = finding.values.get("column")
+        if not column or column in view.skipped:
+            return
+        view = replace(view, skipped=view.skipped | {column})
+        finding = check.check(view)
+        if finding is None:
+            return
+    yield finding
+
+
+def require_known_findings(accepted: Sequence[str], columns: Sequence[str]) -> None:
+    """Raise RungError for an entry of `accept` that names no check, or a column that the model does not read."""
+    for entry in accepted:
+        name, colon, column = entry.partition(":")
+        if name not in checks():
+            raise RungError(f"there is no check '{name}'", "accept", did_you_mean(name, checks()))
+        if colon and column not in columns:
+            raise RungError(
+                f"the model reads no column '{column}'", f"accept: {entry}", did_you_mean(column, columns)
+            )

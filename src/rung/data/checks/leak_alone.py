@@ -37,7 +37,11 @@ def check(view: View) -> Finding | None:
     best, share = "", 0.0
     for field in train.schema.inputs:
         # Categories of labels are `leak_column`'s, which also reads codes by their beginning.
-        if field.kind not in KINDS or (field.kind == "category" and train.schema.labels):
+        if (
+            field.name in view.skipped
+            or field.kind not in KINDS
+            or (field.kind == "category" and train.schema.labels)
+        ):
             continue
         found = _share(field, view, rows, target)
         if found > share:

@@ -25,7 +25,7 @@ def check(view: View) -> Finding | None:
     own = np.array([train.times[i] for i in rows], dtype=np.float64)
     worst, late = "", np.zeros(len(rows), bool)
     for field in train.schema.inputs:
-        if field.kind != "time":
+        if field.kind != "time" or field.name in view.skipped:
             continue
         with np.errstate(invalid="ignore"):
             found = as_numbers(field, train.inputs[field.name], rows) > own + _SECONDS

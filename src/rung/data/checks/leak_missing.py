@@ -28,7 +28,7 @@ def check(view: View) -> Finding | None:
     best, share = "", 0.0
     for name, column in train.inputs.items():
         filled = np.array([_is_filled(column[i]) for i in rows])
-        if 5 <= filled.sum() <= len(rows) - 5:
+        if name not in view.skipped and 5 <= filled.sum() <= len(rows) - 5:
             found = explained(filled.astype(np.int64), target)
             if found > share:
                 best, share = name, found

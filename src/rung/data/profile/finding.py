@@ -33,7 +33,8 @@ class Finding:
     check: the file that found it. level: info to know, warn to look at, stop before anything is built on it.
     rows: how many rows it concerns, of so many looked at. values: what fills the words below
     `finding.<check>` in the catalogue (`what`, `cost`, `remedy`); `n` is always `rows`.
-    table: more rows than evidence holds, for a file: one mapping a row, equal keys.
+    table: more rows than evidence holds, for a file: one mapping a row, equal keys. accepted: the product's `accept` names
+    it; its level is then warn.
     """
 
     check: str
@@ -43,12 +44,21 @@ class Finding:
     values: Mapping[str, Any] = field(default_factory=dict)
     evidence: tuple[Evidence, ...] = ()
     table: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
+    accepted: bool = False
+
+    @property
+    def key(self) -> str:
+        """Return what `accept` calls it: the check, and the column if it concerns one."""
+        column = self.values.get("column")
+        return f"{self.check}:{column}" if column else self.check
 
     def as_dict(self, most: int = MOST_EVIDENCE) -> dict[str, Any]:
         """Return it as JSON holds it, with at most so many rows of evidence; the table is left out."""
         return {
             "check": self.check,
+            "key": self.key,
             "level": self.level,
+            "accepted": self.accepted,
             "rows": self.rows,
             "of": self.of,
             "values": dict(self.values),

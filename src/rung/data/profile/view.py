@@ -37,12 +37,14 @@ class View:
     """A prepared product as checks may see it.
 
     Evidence and excerpts come from training rows alone. Of certification rows a check gets inputs, never
-    targets, and may publish counts and words of them, never a row.
+    targets, and may publish counts and words of them, never a row. skipped: columns whose finding was reported already
+    and is accepted: a check looks at the others.
     """
 
     product: Product
     base: Path
     dataset: Dataset
+    skipped: frozenset[str] = frozenset()
 
     @property
     def task(self) -> Task:
