@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from rung.core.errors import RungError
@@ -32,6 +34,8 @@ class JournalFiles:
         for file in (path, self._log, path.with_name(path.name + "-shm")):
             with suppress(FileNotFoundError):
                 file.chmod(0o600)
+        # Looked at after each commit: texts cost less than paths.
+        self._names = str(path), str(self._log)
         self._identity = self._stat()
 
     def opened(self, has_log: bool) -> None:
@@ -43,22 +47,51 @@ class JournalFiles:
 
         Call it while a connection is open: the last one that closes removes the log.
         """
-        if self._stat() == self._identity and (not self._has_log or self._log.exists()):
+        if self._stat() == self._identity and (not self._has_log or os.path.exists(self._names[1])):  # noqa: PTH110
             return None
         fix = "Stop the server, restore the file or move all of journal.db* away, and start again."
         return JournalError("the file was deleted or replaced while it was open", self._path.name, fix)
 
     def _stat(self) -> tuple[int, int] | None:
         try:
-            stat = self._path.stat()
+            stat = os.stat(self._names[0])  # noqa: PTH116
         except OSError:
             return None
         return stat.st_dev, stat.st_ino
 
 
-def journal_error(error: DatabaseError, path: Path) -> JournalError:
+class WriteTransaction:
+    """A transaction that takes the lock of writers at its beginning: nobody erases a key between its look-up and the commit.
+
+    Statements of SQLAlchemy and of the driver may be mixed inside. Begin and end are the driver's own, which costs a third.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._driver = driver_connection(connection)
+
+    def __enter__(self) -> None:
+        self._driver.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        # SQLAlchemy begins a transaction of its own at its first statement, and has to hear of the end.
+        one = self._connection if self._connection.in_transaction() else self._driver
+        if kind is None:
+            one.commit()
+        else:
+            one.rollback()
+
+
+def driver_connection(connection: Connection) -> sqlite3.Connection:
+    """Return SQLite's own connection below one of SQLAlchemy."""
+    found = connection.connection.driver_connection
+    assert isinstance(found, sqlite3.Connection)  # noqa: S101 - the journal's engine is SQLite
+    return found
+
+
+def journal_error(error: DatabaseError | sqlite3.Error, path: Path) -> JournalError:
     """Return what an error of the database means, and what to do."""
-    text = str(error.orig).lower()
+    text = str(error.orig if isinstance(error, DatabaseError) else error).lower()
     if "full" in text or "disk i/o" in text:
         words = ("the disk is full or not writable", "Free some space; the server continues by itself.")
     elif "locked" in text:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rung.core.blobs import Blob
 from rung.core.kind import Kind, kind
@@ -14,8 +13,7 @@ from rung.core.types import Field
 MAX_KEPT_BYTES = 1 << 20
 
 
-@dataclass(frozen=True)
-class JournalInput:
+class JournalInput(NamedTuple):
     """An input as it is stored. identity: what its hash is computed from, None for all of it. not_kept:
     number of values that are too large to store.
     """

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, insert, select
 
 from rung.core.errors import RungError
+from rung.journal.database_files import driver_connection
 from rung.journal.derived import load_input, with_derived
 from rung.journal.encryption import MASTER_KEY_VARIABLE, Cipher, keyed_hash, master_key
 from rung.journal.schema import KEYS_CHANGED, SETTINGS, SUBJECTS
@@ -129,6 +130,7 @@ class BulkInsert:
     def __init__(self, table: Table, engine: Engine) -> None:
         compiled = insert(table).compile(dialect=engine.dialect)
         self._sql = str(compiled)
+        self._is_sqlite = engine.dialect.name == "sqlite"
         # None: the driver takes values by name.
         self._parameter_order = compiled.positiontup
 
@@ -138,7 +140,10 @@ class BulkInsert:
             return
         places = self._parameter_order
         values = [dict(row) if places is None else tuple([row[name] for name in places]) for row in rows]
-        connection.exec_driver_sql(self._sql, values)
+        if self._is_sqlite:
+            driver_connection(connection).executemany(self._sql, values)
+        else:
+            connection.exec_driver_sql(self._sql, values)
 
 
 class RecordEncoder:
@@ -171,7 +176,7 @@ class RecordEncoder:
         """Empty the cache of keys if another process has erased or deleted keys. Call it in a writing transaction."""
         if connection.dialect.name == "sqlite":
             # Changes with each commit of another connection, and costs less than a query.
-            version = connection.exec_driver_sql("PRAGMA data_version").scalar()
+            version = driver_connection(connection).execute("PRAGMA data_version").fetchone()[0]
             if version == self._data_version:
                 return
             self._data_version = version

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ from rung.core.errors import RungError
 from rung.core.files import writing
 from rung.core.logs import log
 from rung.journal.database_files import JournalError as JournalError
-from rung.journal.database_files import JournalFiles, journal_error
+from rung.journal.database_files import JournalFiles, WriteTransaction, journal_error
 from rung.journal.encryption import MASTER_KEY_VARIABLE
 from rung.journal.records import BulkInsert, FeedbackRecord, PredictionRecord, RecordEncoder, ShadowRecord
 from rung.journal.schema import (
@@ -224,7 +225,11 @@ class Journal:
     def _commit(self, batch: list[tuple[Sequence[Record], OnCommit]]) -> None:
         records = [record for work, _ in batch for record in work]
         error = self._execute(lambda connection, rows: self._insert(connection, rows, records))
-        if error is not None and len(batch) > 1 and not isinstance(error.__cause__, OperationalError):
+        if (
+            error is not None
+            and len(batch) > 1
+            and not isinstance(error.__cause__, OperationalError | sqlite3.OperationalError)
+        ):
             # The database may have refused one record only: commit each group by itself.
             for item in batch:
                 self._commit([item])
@@ -240,10 +245,7 @@ class Journal:
         try:
             if self._connection is None:
                 self._connection = self._engine.connect()
-            with self._connection.begin():
-                if self._connection.dialect.name == "sqlite":
-                    # Take the lock of writers first: nobody erases a key between its look-up and the commit.
-                    self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+            with WriteTransaction(self._connection):
                 self.encoder.refresh_keys(self._connection)
                 job(self._connection, self.encoder)
             # After the commit: what is acknowledged is in a file that has a name.
@@ -253,7 +255,7 @@ class Journal:
                 self.problem = replaced.problem
                 log("journal failed", logging.ERROR, problem=replaced.problem)
                 return replaced
-        except OperationalError as error:
+        except (OperationalError, sqlite3.OperationalError) as error:
             self._reset_connection()
             found = journal_error(error, self.path)
             self.problem = found.problem

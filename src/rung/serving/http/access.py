@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 PUBLIC = frozenset({"public"})
 ANY = frozenset({"predict", "review", "admin"})
@@ -25,8 +26,7 @@ class Endpoint:
         return self.path.rpartition("/")[2]
 
 
-@dataclass(frozen=True)
-class EndpointMatch:
+class EndpointMatch(NamedTuple):
     """The endpoint of a request and the values of the parameters in its path."""
 
     endpoint: Endpoint
@@ -61,8 +61,7 @@ PREDICTION_ACTIONS = frozenset({"predict", "explain", "stream"})
 _MAX_PARAMETER_CHARS = 256
 
 
-@dataclass(frozen=True)
-class Caller:
+class Caller(NamedTuple):
     """An authenticated caller. name: of the API key; journal and logs hold the name, never the key."""
 
     name: str

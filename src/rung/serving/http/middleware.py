@@ -12,8 +12,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -48,8 +47,7 @@ _EVENT_HEADERS = ((b"content-type", b"text/event-stream"), (b"x-accel-buffering"
 _SECURITY_HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 
 
-@dataclass(frozen=True)
-class PredictionCall:
+class PredictionCall(NamedTuple):
     """An authorized request for a prediction. version: None for the model at the unversioned path."""
 
     name: str
@@ -122,7 +120,7 @@ class RequestMiddleware:
         action = match.endpoint.action
         if action in PREDICTION_ACTIONS:
             caller, request_id = scope["rung"]
-            content_type = next((v for k, v in scope["headers"] if k == b"content-type"), b"")
+            content_type = _header(scope["headers"], b"content-type")
             call = PredictionCall(
                 match.parameters["name"], match.parameters.get("version"), action,
                 RequestBody(body, content_type.decode("latin-1")), caller, request_id,
@@ -198,12 +196,9 @@ class RequestMiddleware:
 
     async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
         """Return the whole body; raises HttpError for one that is too large or too slow, without buffering all of it."""
-        too_large = HttpError(
-            413, f"the request is larger than {self._service.limits.body_mb:g} MB", "body", "Send fewer rows at a time."
-        )  # fmt: skip
-        length = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
+        length = _header(scope["headers"], b"content-length")
         if length.isdigit() and int(length) > self._max_body_bytes:
-            raise too_large
+            raise self._too_large()
         parts: list[bytes] = []
         size = 0
         try:
@@ -217,7 +212,7 @@ class RequestMiddleware:
                     self._buffered_bytes += len(part)
                     parts.append(part)
                     if size > self._max_body_bytes:
-                        raise too_large
+                        raise self._too_large()
                     if self._buffered_bytes > _MAX_BUFFERED_BYTES:
                         self._service.metrics.refused.add("busy")
                         raise HttpError(429, "too many large requests at once", "body", "Try again later.", 1)
@@ -228,6 +223,10 @@ class RequestMiddleware:
             raise HttpError(408, "the request body arrived too slowly", "body", fix) from None
         finally:
             self._buffered_bytes -= size
+
+    def _too_large(self) -> HttpError:
+        problem = f"the request is larger than {self._service.limits.body_mb:g} MB"
+        return HttpError(413, problem, "body", "Send fewer rows at a time.")
 
     def _log_and_count(
         self, scope: Scope, match: EndpointMatch | None, caller: Caller | None, request_id: str, status: int, seconds: float
@@ -345,17 +344,25 @@ async def _send_json(
     await send({"type": "http.response.body", "body": body})
 
 
+def _header(headers: list[tuple[bytes, bytes]], wanted: bytes) -> bytes:
+    """Return the first value of a header, b"" without one."""
+    for name, value in headers:
+        if name == wanted:
+            return value
+    return b""
+
+
 def _reject_compressed(headers: list[tuple[bytes, bytes]]) -> None:
     """Raise HttpError for a compressed body: decompressing it could exhaust memory."""
-    if any(name == b"content-encoding" and value.strip().lower() != b"identity" for name, value in headers):
-        raise HttpError(
-            415, "compressed bodies are not accepted", "Content-Encoding", "Send the body uncompressed."
-        )
+    for name, value in headers:
+        if name == b"content-encoding" and value.strip().lower() != b"identity":
+            fix = "Send the body uncompressed."
+            raise HttpError(415, "compressed bodies are not accepted", "Content-Encoding", fix)
 
 
 def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
     """Return the caller's X-Request-ID if it is at most 64 plain characters, else a new id."""
-    given = next((value for name, value in headers if name == b"x-request-id"), b"")
+    given = _header(headers, b"x-request-id")
     return given.decode() if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -26,16 +25,14 @@ _OPTIONS = ("scores", "explain", "subject")
 _OPTION_PREFIX = "options."
 
 
-@dataclass(frozen=True)
-class RequestBody:
+class RequestBody(NamedTuple):
     """The body of a request. content_type: header value; anything except multipart is read as JSON."""
 
     content: bytes
     content_type: str = ""
 
 
-@dataclass(frozen=True)
-class RequestRows:
+class RequestRows(NamedTuple):
     """The rows and options of a request. Media in the rows are blobs whose content has not been decoded yet."""
 
     rows: list[dict[str, Any]]
