@@ -157,11 +157,9 @@ def _build(
         finally:
             forget_table()
         bundle = _ship(setup, found)
-        known = facts | checked
-        items = advice_items(product, known, found)
-        written = report.report(
-            product, known, found, items, prices.notes, report.machine(threads, task.title)
-        )
+        facts = facts | checked
+        items, machine = advice_items(product, facts, found), report.machine(threads, task.title)
+        written = report.report(product, facts, found, items, prices.notes, machine)
         write_text(folder / "report.html", render(written, lang))
         write_json(folder / "report.json", written)
         place.event("done", cleared=found.cleared, winner=found.winner, bundle=str(bundle))
