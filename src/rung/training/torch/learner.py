@@ -27,6 +27,9 @@ class Learner(ABC):
     def loss(self, rows: Ints) -> Tensor:
         """Return the sum over these rows of their weighted losses, to be divided by the sum of their weights."""
 
+    def epoch_ended(self, epoch: int, score: float | None) -> None:
+        """Called after an epoch (from 1) with its score; what it raises ends training."""
+
     def score(self) -> float | None:
         """Return the score on validation rows, higher is better; None when there are none."""
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +61,11 @@ class TextLearner(Learner):
         self.rows, self.labels, self.params = rows, labels, params
         self.validation, self.token_dropout = validation, token_dropout
         self.goal = search_score(context.goal)
+        self.told: Callable[[int, float | None], None] | None = None
+
+    def epoch_ended(self, epoch: int, score: float | None) -> None:
+        if self.told is not None:
+            self.told(epoch, score)
 
     def loss(self, rows: Ints) -> Tensor:
         ids, mask = self._tensors([self.rows.ids[row] for row in rows])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,13 +54,22 @@ class _Start:
     table: npt.NDArray[np.float32] | None
 
 
-def fit_text_network(
-    architecture: Architecture, examples: Examples, params: TextNetworkParams, context: FitContext
-) -> FittedNetwork:
-    """Return the network trained on these rows, early-stopped and calibrated on `context.validation`."""
-    labels = examples.schema.labels
-    texts, held = join_fields(examples.inputs), context.validation
-    start = _start(texts, params)
+@dataclass(frozen=True)
+class PreparedRows:
+    """Rows as token ids, and where training starts."""
+
+    start: _Start
+    inputs: TextInputs
+    learn: TokenRows
+    validation: TokenRows | None
+    labels: int
+    vocabulary: int
+
+
+def prepare_rows(examples: Examples, params: TextNetworkParams, context: FitContext) -> PreparedRows:
+    """Return the rows of a fit and of `context.validation` as token ids."""
+    labels, held = examples.schema.labels, context.validation
+    start = _start(join_fields(examples.inputs), params)
     inputs = TextInputs(params.max_tokens)
     tokenizer = open_tokenizer(start.tokenizer)
 
@@ -70,17 +79,26 @@ def fit_text_network(
 
     learn = rows(examples.inputs, examples.targets)
     validation = rows(held.inputs, held.targets) if held is not None and len(held) else None
-    shape = _shape(architecture, params, start, tokenizer.get_vocab_size(), len(labels))
-    learner, history = _train(shape, start, learn, validation, params, scratch_for(context, "first"))
+    return PreparedRows(start, inputs, learn, validation, len(labels), tokenizer.get_vocab_size())
+
+
+def fit_text_network(
+    architecture: Architecture, examples: Examples, params: TextNetworkParams, context: FitContext
+) -> FittedNetwork:
+    """Return the network trained on these rows, early-stopped and calibrated on `context.validation`."""
+    rows = prepare_rows(examples, params, context)
+    learner, history = train_network(architecture, rows, params, scratch_for(context, "first"))
     calibration = fit_calibration(learner, context)
     score = learner.score()
-    again = params.refit if params.refit is not None else len(learn) < _REFIT_ROWS
-    if validation is not None and again:
+    again = params.refit if params.refit is not None else len(rows.learn) < _REFIT_ROWS
+    if rows.validation is not None and again:
         fixed = replace(params, epochs=max(history.best_epoch, 1), patience=0, learning_rate=history.rate)
-        learner, _ = _train(shape, start, learn.join(validation), None, fixed, scratch_for(context, "all"))
-    files = _export(learner.module, start.tokenizer, inputs, len(labels), texts)
+        every = replace(rows, learn=rows.learn.join(rows.validation), validation=None)
+        learner, _ = train_network(architecture, every, fixed, scratch_for(context, "all"))
+    texts = join_fields(examples.inputs)
+    files = _export(learner.module, rows.start.tokenizer, rows.inputs, rows.labels, texts)
     chosen = {
-        "init": start.init, "vocabulary": shape.vocabulary, "rows": len(learner.rows),
+        "init": rows.start.init, "vocabulary": rows.vocabulary, "rows": len(learner.rows),
         "parameters": sum(p.numel() for p in learner.module.parameters()),
         "epochs": history.best_epoch, "learning_rate": history.rate, "loss": round(history.losses[-1], 4),
         **({} if score is None else {"validation_score": round(score, 4)}),
@@ -124,22 +142,27 @@ def _shape(
     )  # fmt: skip
 
 
-def _train(
-    shape: NetworkShape,
-    start: _Start,
-    rows: TokenRows,
-    validation: TokenRows | None,
+def train_network(
+    architecture: Architecture,
+    rows: PreparedRows,
     params: TextNetworkParams,
     context: FitContext,
+    epoch_ended: Callable[[int, float | None], None] | None = None,
 ) -> tuple[TextLearner, History]:
+    """Return the learner after training, and how it went. epoch_ended: called with each epoch's number and score."""
+    start = rows.start
+    shape = _shape(architecture, params, start, rows.vocabulary, rows.labels)
     with training_threads(context.threads, context.seed):
         if start.table is None:
             embedding = TokenEmbedding(shape.vocabulary, shape.width)
         else:
-            seen = np.unique(np.concatenate([np.asarray(row, np.int64) for row in rows.ids]))
+            seen = np.unique(np.concatenate([np.asarray(row, np.int64) for row in rows.learn.ids]))
             embedding = TokenEmbedding.from_table(start.table, seen)
         network = make_network(shape, embedding)
-    learner = TextLearner(network, rows, shape.labels, params, context, validation, params.token_dropout)
+    learner = TextLearner(
+        network, rows.learn, shape.labels, params, context, rows.validation, params.token_dropout
+    )
+    learner.told = epoch_ended
     return learner, train(learner, params, context)
 
 

@@ -182,6 +182,7 @@ class _Trainer:
                 if not history.scores or score > max(history.scores):
                     self.best, history.best_epoch = self._weights(), history.epoch
                 history.scores.append(score)
+        self.learner.epoch_ended(history.epoch, score)
         if score is None:
             history.best_epoch = history.epoch
         waited = history.epoch - history.best_epoch
