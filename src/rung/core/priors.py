@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from rung.core.messages import LANGUAGES, day, localized
+from rung.core.messages import LANGUAGES, day, localized, say
 from rung.core.package_data import packaged_table
 
 
@@ -15,7 +15,10 @@ def prior_source(task: str) -> Mapping[str, str]:
     if not found:
         return {}
     date = str(found["date"])
-    return {lang: f"{day(date, lang)}: {localized(lang, found['source'])}" for lang in LANGUAGES}
+    return {
+        lang: say("ladder.source", lang, date=day(date, lang), source=localized(lang, found["source"]))
+        for lang in LANGUAGES
+    }
 
 
 def expected(

@@ -100,7 +100,8 @@ def _point_label(
 ) -> str:
     """Return a point's name at the nearest free place, and add that place to `taken`."""
     shown = name if len(name) <= 24 else name[:23] + "…"
-    wide = 7.3 * len(shown) + (6 if strong else 0)
+    # Characters of Chinese are as wide as they are high.
+    wide = sum(13.5 if char >= "\u2e80" else 7.3 for char in shown) + (6 if strong else 0)
     places = [
         (left, top + down)
         for down in (-11, 21, 4, -26, 36, -42, 52, 68)
@@ -279,7 +280,7 @@ def paired_bar_chart(
     ]
     for i, (name, expected, seen) in enumerate(values):
         top = i * height + 22
-        parts.append(f'<text class="end" x="{left - 8}" y="{top + 17}">{escape(_shorten(name, 18))}</text>')
+        parts.append(f'<text class="end" x="{left - 8}" y="{top + 17}">{escape(_shorten(name, 17))}</text>')
         for down, kind, share in ((0, "share", expected), (13, "cell", seen)):
             if share is None:
                 continue

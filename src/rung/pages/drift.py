@@ -137,7 +137,8 @@ def _compared(report: Mapping[str, Any], lang: str) -> str:
     shown = [t for t in report["tests"] if t.get("bars") and t["rows"]][:_MAX_COMPARISONS]
     pictures = []
     for test in shown:
-        bars = [(_bar_name(bar["name"], lang), bar["expected"], bar["seen"]) for bar in test["bars"]]
+        digits = _distinct_digits([bar["name"] for bar in test["bars"]])
+        bars = [(_bar_name(bar["name"], digits, lang), bar["expected"], bar["seen"]) for bar in test["bars"]]
         has_reference = any(expected is not None for _, expected, _ in bars)
         title = say(
             "drift.compared" if has_reference else "drift.compared_served", lang, what=test_name(test, lang).replace("`", "")
@@ -154,9 +155,18 @@ def _compared(report: Mapping[str, Any], lang: str) -> str:
     return section("pictures", say("drift.pictures_title", lang), inner)
 
 
-def _bar_name(found: Any, lang: str) -> str:
+def _distinct_digits(names: Sequence[Any]) -> int:
+    """Return how many significant digits tell the edges of bins apart: 3 to 5."""
+    bins = [name for name in names if isinstance(name, Mapping)]
+    edges = {name[end] for name in bins for end in ("low", "high") if name[end] is not None}
+    return next((d for d in range(3, 5) if len({significant(edge, d) for edge in edges}) == len(edges)), 5)
+
+
+def _bar_name(found: Any, digits: int, lang: str) -> str:
     if isinstance(found, Mapping):
-        low, high = (None if found[key] is None else significant(found[key], 3) for key in ("low", "high"))
+        low, high = (
+            None if found[key] is None else significant(found[key], digits) for key in ("low", "high")
+        )
         key = "below" if low is None else "above" if high is None else "between"
         return say(f"drift.{key}", lang, low=low, high=high)
     return say(f"drift.{found}", lang) if found in {"missing", "others"} else str(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rung.core.messages import localized, money, percent, say
+from rung.core.messages import localized, metric_name, money, percent, say
 from rung.pages import plan_text
 from rung.pages.charts import ChartLabels, bar_chart
 from rung.pages.elements import box, bullets, cards, contents, figure, page, paragraph, section, table, text
@@ -42,8 +42,8 @@ def _cards(plan: Mapping[str, Any], lang: str) -> str:
         [
             (
                 say("yourbar.title", lang),
-                f"{bar['metric']} ≥ {bar['at_least']:g}",
-                percent(bar["confidence"]),
+                f"{metric_name(bar['metric'], lang)}\u00a0≥\u00a0{bar['at_least']:g}",
+                say("card.confidence", lang, confidence=percent(bar["confidence"])),
             ),
             (say("ready.title", lang), f"{counted['go']} / {sum(counted.values())}", shown),
             (
@@ -101,7 +101,7 @@ def _bar(plan: Mapping[str, Any], lang: str) -> str:
     caption = say("yourbar.needed", lang, level=f"{plan['bar']['at_least']:g}")
     label = localized(lang, plan["prices"].get("label", ""))
     return section(
-        "yourbar", say("yourbar.title", lang), box(paragraph(first, "lead"), "good"), bullets(why),
+        "yourbar", say("yourbar.title", lang), box(paragraph(first, "lead"), "plain"), bullets(why),
         table(head, plan_text.rows_needed(plan, lang), caption), paragraph(plan_text.certification_rows(plan, lang)), paragraph(label, "note"),
     )  # fmt: skip
 

@@ -115,14 +115,14 @@ def _models(report: Mapping[str, Any], monthly_cost: MonthlyCost, lang: str) -> 
     head = [say(f"value.{key}", lang) for key in ("model", "each", "month", "even")]
     own = [
         say("value.own", lang), money(report["usd_per_request"] * 1_000, lang),
-        "?" if month is None else money(report["usd_per_month"], lang), "",
+        "–" if month is None else money(report["usd_per_month"], lang), "",
     ]  # fmt: skip
     rows = [own]
     for model in llm["models"]:
         even = model["cheaper_from"]
         rows.append([
             model["name"], money(model["usd_per_request"] * 1_000, lang),
-            "?" if month is None else money(model["usd_per_month"], lang),
+            "–" if month is None else money(model["usd_per_month"], lang),
             say("value.never_short", lang) if even is None else count(even, lang),
         ])  # fmt: skip
     numbers = table(head, rows, say("value.caption", lang), winner=own[0])
