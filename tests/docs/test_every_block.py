@@ -86,6 +86,7 @@ ONLY_CHECKED = {
     ("docs/howto/serve-in-production*.md", "curl localhost:8000/v1/models/photos"): "an upload to a model of images: "
     "tests/serving/http/test_uploads.py sends such forms",
     ("docs/howto/language-models*.md", "pip install"): "packages of an index and a download: tests/runtime/test_llm_probe.py asks that model",
+    ("docs/howto/language-models*.md", "rung distill"): "tests/e2e/test_distill.py distils from a server over loopback and from a bundle",
     ("docs/howto/language-models*.md", "rung llm serve"): "a server that stays: tests/runtime/test_llm_probe.py starts it",
     ("docs/howto/images*.md", "rung serve"): "a server that stays, and an upload: tests/e2e/test_image_product.py sends it",
     ("docs/howto/tables*.md", "python examples/fetch.py"): "a build of minutes: tests/e2e/test_table_products.py builds such tables",

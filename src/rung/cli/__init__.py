@@ -32,6 +32,7 @@ COMMANDS = {
     "promote": "Make a certified bundle the champion of a product; running servers load it.",
     "rollback": "Make the previous champion the champion again.",
     "history": "Show who changed the champion, when and why.",
+    "distill": "Train the cheap rungs on labels of a language model or a larger rung; certify on people's labels.",
     "llm": "Serve a small language model on this machine; probe what a server of one really does.",
     "weights": "List, fetch and remove the pretrained weights of encoders.",
     "inspect": "Show the layers of a bundle: shapes, weights, share of time and memory.",

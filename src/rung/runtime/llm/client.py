@@ -20,6 +20,7 @@ from rung.runtime.llm.pricing import TokenPrice
 from rung.runtime.llm.replies import Completion, counted, prompt_text, read_completion
 from rung.runtime.llm.structured import check_schema, instructions, response_format, validated
 from rung.runtime.llm.transport import Traffic, Transport
+from rung.runtime.service.ledger import BudgetSpentError
 from rung.runtime.service.response_cache import CachedAnswer
 from rung.runtime.service.settings import ServiceSettings, service_settings
 
@@ -85,7 +86,8 @@ class LlmClient:
         self.endpoint, self.price, self.abilities = endpoint, price, abilities
         self._transport = Transport(endpoint, traffic)
         self._mask, self._services = mask, services
-        self._reserved_usd, self._lock = 0.0, threading.Lock()
+        self._reserved_usd, self._running = 0.0, 0
+        self._lock, self._returned = threading.Lock(), threading.Condition()
 
     def ask(self, request: Request) -> Completion:
         """Return the answer to a request, from the cache where it was given before."""
@@ -201,14 +203,26 @@ class LlmClient:
         # A token covers at least one byte of text.
         most_in = len(prompt_text(body).encode("utf-8", "replace")) + _TEMPLATE_TOKENS
         most = self.price.usd(most_in, body["max_tokens"])
-        with self._lock:
-            services.ledger.require(self._reserved_usd + most)
+        with self._returned:
+            while True:
+                try:
+                    services.ledger.require(self._reserved_usd + most)
+                    break
+                except BudgetSpentError:
+                    # Calls that run have held back more than they will charge: their rest may be enough.
+                    if not self._reserved_usd:
+                        raise
+                    self._returned.wait()
             self._reserved_usd += most
+            self._running += 1
         try:
             yield
         finally:
-            with self._lock:
-                self._reserved_usd -= most
+            with self._returned:
+                self._running -= 1
+                # No remainder of a sum of floats may stand for a call.
+                self._reserved_usd = self._reserved_usd - most if self._running else 0.0
+                self._returned.notify_all()
 
     def _priced(self, answer: Completion) -> Completion:
         usd = self.price.usd(answer.tokens_in, answer.tokens_out)

@@ -40,7 +40,7 @@ def label_probabilities(
         place = end
     found[spelled.index(wanted)] += open_mass
     left = max(1.0 - found.sum(), 0.0)
-    return (found + left / len(labels)) / (found.sum() + left)
+    return np.asarray((found + left / len(labels)) / (found.sum() + left))
 
 
 def _share(

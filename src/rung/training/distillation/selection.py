@@ -1,0 +1,52 @@
+"""Which rows a teacher is asked about next, when more labels stop helping, and which of its answers are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+# Share of each batch that is random: it keeps the training rows like the pool, whatever the student believes.
+RANDOM_SHARE = 0.3
+# Of so many times the wanted rows, the least sure ones, a batch is drawn: neighbours are not all taken.
+_WIDER = 4
+# Rounds without so much gain end the asking, and the fewest rounds before.
+_ROUNDS, _GAIN, _FEWEST = 3, 0.005, 4
+# An answer is dropped when the student, trained without it, gives its label at most this probability, and the teacher is
+# less sure than on half of its answers.
+_DOUBT = 0.05
+
+
+def next_rows(probabilities: Floats | None, free: Ints, count: int, rng: np.random.Generator) -> Ints:
+    """Return which rows to ask about: the student's least sure ones, and some at random.
+
+    probabilities: of the student on the free rows, [free, labels]; None before there is a student: all at random.
+    free: numbers of the rows that were not asked about.
+    """
+    count = min(count, len(free))
+    if probabilities is None:
+        return np.asarray(rng.choice(free, count, replace=False))
+    top = np.sort(probabilities, axis=1)
+    margin = top[:, -1] - top[:, -2]
+    by_chance = rng.choice(len(free), min(round(count * RANDOM_SHARE), len(free)), replace=False)
+    order = np.argsort(margin, kind="stable")
+    unsure = order[~np.isin(order, by_chance)][: _WIDER * count]
+    chosen = rng.choice(unsure, min(count - len(by_chance), len(unsure)), replace=False)
+    return np.asarray(free[np.concatenate([by_chance, chosen])])
+
+
+def has_flattened(scores: Sequence[float]) -> bool:
+    """Return whether the last rounds gained nothing worth its price over the best before them."""
+    if len(scores) < max(_ROUNDS + 1, _FEWEST):
+        return False
+    return max(scores[-_ROUNDS:]) < max(scores[:-_ROUNDS]) + _GAIN
+
+
+def kept_answers(sure: Floats, by_student: Floats) -> npt.NDArray[np.bool_]:
+    """Return which answers are kept. sure: the teacher's probability of its answer; by_student: the student's of it."""
+    if not len(sure):
+        return np.zeros(0, dtype=bool)
+    return ~((by_student <= _DOUBT) & (sure < np.median(sure)))
