@@ -145,10 +145,9 @@ def _build(
         _, checked = place.step("checks", lambda _: _check(View(product, base, data)))
         place.event("findings", **checked)
         threads = product.budget.threads or os.cpu_count() or 1
-        minutes = product.budget.minutes
-        context = fit_context(product, threads, base, minutes * 60 if minutes else None)
-        known = (place, lock, prices, context, engine, data, fingerprint)
-        setup = BuildSetup(product, task, *known, findings=checked["findings"])
+        context = fit_context(product, threads, base, (product.budget.minutes or 0) * 60 or None)
+        parts = (place, lock, prices, context, engine, data, fingerprint)
+        setup = BuildSetup(product, task, *parts, findings=checked["findings"])
         wanted = product.fetch if fetch is None else fetch
         ask: Ask = wanted if callable(wanted) else lambda _: bool(wanted)
         try:

@@ -23,7 +23,7 @@ from rung.data.prepare.column_formats import decide_formats
 from rung.data.prepare.near_media import media_fields
 from rung.data.profile.family_column import family_column
 from rung.data.profile.reading import readable_columns, reading_facts
-from rung.data.profile.roles import suggest_group, suggest_time
+from rung.data.profile.roles import Role, suggest_group, suggest_time
 from rung.data.profile.summary import survey
 from rung.data.profile.target_choice import TargetChoice, target_choices
 from rung.data.readers import readers
@@ -74,11 +74,7 @@ def plan(
     product = check_product({**spec, "task": guess.task, "data": found}, "plan")
     context = fit_context(product, os.cpu_count() or 1, Path.cwd())
     rungs = ladder(product, kind.floor, size, load_prices(), context)
-    free = [c for c in columns if c.name not in {*guess.inputs, guess.target}]
-    roles = {"group": suggest_group(free), "time": suggest_time(free)}
-    if not given.get("group"):
-        roles["group"] = family_column(source, guess, by_name, labelled) or roles["group"]
-    suggested = {key: role for key, role in roles.items() if role and not given.get(key)}
+    suggested = _suggested_roles(source, guess, by_name, given, labelled)
     media = [field.name for field in media_fields(kind.schema(guess.inputs, []).inputs)]
     formats = decide_formats(source, product, kind, CertificateLock(Path("certificate.lock")))
     every = max(rows // _MEDIA_OPENED, 1)
@@ -147,6 +143,21 @@ def _with_target(
     best = found[order[0]]
     by_column = {choice.column: choice for choice in choices}
     return best, [by_column[name] for name in order]
+
+
+def _suggested_roles(
+    source: Source,
+    guess: Guess,
+    columns: Mapping[str, ColumnProfile],
+    given: Mapping[str, Any],
+    labelled: bool,
+) -> dict[str, Role]:
+    """Return the columns proposed for group and time where the user names none."""
+    free = [column for name, column in columns.items() if name not in {*guess.inputs, guess.target}]
+    roles = {"group": suggest_group(free), "time": suggest_time(free)}
+    if not given.get("group"):
+        roles["group"] = family_column(source, guess, columns, labelled) or roles["group"]
+    return {key: role for key, role in roles.items() if role and not given.get(key)}
 
 
 def _readiness(
