@@ -3,8 +3,12 @@
 import json
 import random
 
+import pytest
+
 import rung
-from support import write_csv
+from rung.core.errors import DataError
+from rung.core.spec.product import load_product
+from support import run_cli, write_csv
 
 URGENCY = {"low": "question about", "mid": "slow printer", "high": "system down and broken"}
 
@@ -59,3 +63,43 @@ def test_personal_data_is_found_in_cells_and_not_written(tmp_path):
     write_csv(tmp_path / "short.csv", ["kontakt", "text", "label"], short)
     (duty,) = (d for d in rung.plan(tmp_path / "short.csv").brief["duties"] if d["kind"] == "personal")
     assert duty["column"] == "kontakt"
+
+
+def test_texts_without_labels_become_a_product_to_label(tmp_path):
+    rng = random.Random(2)
+    words = ("invoice payment refund", "printer paper jam", "password login account", "holiday leave days")
+    kinds = [rng.choice(words).split() for _ in range(200)]
+    rows = [
+        (f"please look at my {' '.join(rng.sample(kind, 2))} since number {i}",)
+        for i, kind in enumerate(kinds)
+    ]
+    write_csv(tmp_path / "desk.csv", ["text"], rows)
+    done = run_cli("plan", "desk.csv", cwd=tmp_path)
+    assert done.returncode == 0 and "rung label product.yaml" in done.stdout, done.stderr
+    product, _ = load_product(tmp_path / "product.yaml")
+    assert product.data.input == ("text",) and len(product.labelling.labels) >= 3
+    shared = {word for label in product.labelling.labels for word in label.split("-")}
+    assert len(shared & {word for kind in words for word in kind.split()}) >= 4
+    status = run_cli("label", "product.yaml", "--status", cwd=tmp_path)
+    assert status.returncode == 0, status.stderr
+
+
+def test_chinese_texts_without_labels(tmp_path):
+    rows = [
+        (f"{('酒店房间很干净，服务员很热情', '这本书的内容太旧，印刷也差')[i % 2]}，第{i}次",)
+        for i in range(120)
+    ]
+    write_csv(tmp_path / "评论.csv", ["评论"], rows)
+    done = run_cli("plan", "评论.csv", "--lang", "zh", cwd=tmp_path)
+    assert done.returncode == 0 and "rung label" in done.stdout, done.stderr
+    assert load_product(tmp_path / "product.yaml")[0].data.input == ("评论",)
+
+
+def test_a_dozen_rows_are_too_few(tmp_path):
+    write_csv(
+        tmp_path / "rows.csv",
+        ["text", "kind"],
+        [(f"text number {i} of some length", f"k{i}") for i in range(12)],
+    )
+    with pytest.raises(DataError, match="12 rows are too few"):
+        rung.plan(tmp_path / "rows.csv")

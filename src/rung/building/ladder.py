@@ -19,6 +19,8 @@ from rung.core.spec.product import Product, RungSpec
 from rung.core.task import ColumnProfile, Guess, Task
 
 _CHOSEN = "as you chose"
+# With fewer rows a column of labels does not repeat often enough to be told from others.
+_FEWEST_ROWS = 30
 
 
 def fit_context(product: Product, threads: int, base: Path, seconds: float | None = None) -> FitContext:
@@ -185,6 +187,9 @@ def recognise(
     names = [task] if task else registry.task_names()
     guesses = [_with_choices(name, registry.task(name).guess(free, rows), columns) for name in names]
     found = sorted((guess for guess in guesses if guess), key=lambda guess: -guess.confidence)
+    if not found and rows < _FEWEST_ROWS and not task:
+        fix = "Label or collect more: about 50 rows of each label are needed to begin."
+        raise DataError(f"{rows} rows are too few to tell what to predict from what", where, fix)
     if not found:
         seen = "; ".join(f"'{c.name}': {c.distinct} different values of {c.filled}" for c in free[:8])
         raise DataError(

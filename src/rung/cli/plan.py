@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rung.cli.options import as_json, console, lang, print_json
 from rung.cli.terminal import echo
+
+if TYPE_CHECKING:
+    from rung.workflows.plan_labels import Unlabelled
 
 
 @click.command(
@@ -67,6 +70,7 @@ def command(
     from rung.core.spec.source_names import PASSWORD, without_secrets
     from rung.pages.plan import render_plan
     from rung.workflows.plan import plan
+    from rung.workflows.plan_labels import Unlabelled
 
     words = lang()
     target = out or Path("product.yaml")
@@ -79,8 +83,12 @@ def command(
         known["input"] = list(inputs)
     if known.get("sheet", "").isdecimal():
         known["sheet"] = int(known["sheet"])
-    with show_download_progress(words):
-        proposal = plan(data, task=task, data=known, wishes=Wishes(cost_of_error, touches, driver))
+    try:
+        with show_download_progress(words):
+            proposal = plan(data, task=task, data=known, wishes=Wishes(cost_of_error, touches, driver))
+    except Unlabelled as found_texts:
+        _write_labelling(found_texts, data, target, words, as_json)
+        return
     found = proposal.as_dict()
     write_text(target, proposal.yaml([_relative_path(target, path) for path in data], words))
     write_text(target.with_name("plan.html"), render_plan(found, words))
@@ -98,6 +106,33 @@ def command(
     written = [str(path) for path in (target, target.with_name("plan.html"), target.with_name("plan.json"))]
     screen.print("\n" + say("plan.wrote", words, files=join_list(written, words)), markup=False)
     screen.print(say("plan.next", words, file=str(target)), markup=False)
+
+
+def _write_labelling(
+    found: Unlabelled, data: tuple[str, ...], target: Path, words: str, as_json: bool
+) -> None:
+    """Write a product.yaml whose rows are to be labelled first, and say so."""
+    import json
+
+    from rung.core.files import write_text
+    from rung.core.messages import join_list, say
+    from rung.core.spec.product import safe_name
+    from rung.core.spec.source_names import stem
+    from rung.data.readers import readers
+    from rung.workflows.plan_labels import LabellingPlan
+
+    paths = [_relative_path(target, path) for path in data]
+    made = LabellingPlan(safe_name(stem(data[0], readers())), paths[0], found.text, found.labels)
+    path = json.dumps(paths[0] if len(paths) == 1 else paths, ensure_ascii=False)
+    write_text(target, made.yaml([made.name, path, json.dumps(found.text, ensure_ascii=False)]))
+    if as_json:
+        print_json({"unlabelled": True, "text": found.text, "labels": found.labels, "written": str(target)})
+        return
+    named = join_list(list(found.labels), words)
+    screen = console()
+    screen.print(say("plan.unlabelled", words, column=found.text, labels=named), markup=False)
+    screen.print(say("plan.wrote", words, files=str(target)), markup=False)
+    screen.print(say("plan.next_label", words, file=str(target)), markup=False)
 
 
 def _relative_path(target: Path, path: str) -> str:

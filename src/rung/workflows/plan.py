@@ -13,6 +13,7 @@ from rung.building.plan_summary import Wishes, brief, of_cases, of_media
 from rung.building.proposal import Proposal
 from rung.core import registry
 from rung.core.certificate_lock import CertificateLock
+from rung.core.errors import DataError
 from rung.core.model import DataFacts
 from rung.core.prices import load_prices
 from rung.core.spec.cleaning import DEFAULT_KINDS
@@ -30,6 +31,7 @@ from rung.data.readers import readers
 from rung.data.sources.read import Source, open_source
 from rung.data.sources.rows import Reading
 from rung.privacy.masking import redact
+from rung.workflows.plan_labels import propose_labels
 
 # Files of media to open; a build opens all of them.
 _MEDIA_OPENED = 500
@@ -50,7 +52,7 @@ def plan(
 
     path: as `data.path`, relative to the current folder. task, data (keys of the spec's `data`): given
     instead of guessed. wishes: cost of an error, and what the product is about. Raises DataError when the
-    data cannot be read or fits no task, SpecError when the given values are invalid.
+    data cannot be read or fits no task (Unlabelled, where it has texts and no labels), SpecError when the given values are invalid.
     """
     paths = [str(path)] if isinstance(path, str | Path) else [str(item) for item in path]
     given: dict[str, Any] = {**(data or {}), "path": paths[0] if len(paths) == 1 else paths}
@@ -61,7 +63,11 @@ def plan(
     read = check_product({**spec, "data": unknown}, "plan").data
     source = open_source(paths, Reading(read.encoding, read.sheet, read.query, read.split))
     columns, rows, left_out = readable_columns(source, read, given, _PLAN_ROWS)
-    guesses = recognise(columns, rows, source.name, task)
+    try:
+        guesses = recognise(columns, rows, source.name, task)
+    except DataError as error:
+        unlabelled = None if task or given.get("target") else propose_labels(source, columns, error)
+        raise (unlabelled or error) from None
     by_name = {column.name: column for column in columns}
     guess, targets = _with_target(guesses[0], source, by_name, rows)
     guesses = [guess, *guesses[1:]]
