@@ -110,7 +110,9 @@ def test_rungs_left_out_are_advised_first(tmp_path, monkeypatch):
     assert [item["key"] for item in items][:2] == ["refused", "untried"]
     assert (
         "static_embedding" in items[1]["values"]["named"]
-        and "rung weights fetch" in items[1]["values"]["fix"]
+        and "Run `rung weights fetch" in items[1]["values"]["fix"]["en"]
+        and "下载" in items[1]["values"]["fix"]["zh"]
+        and "lookup" not in items[1]["values"]["named"]
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rung.building.climb_findings import STOPPED, Findings, stopping_keys
+from rung.core.messages import LANGUAGES, join_sentences
 from rung.core.spec.product import Condition, Product
 from rung.core.stats.confidence_bounds import rows_needed
 
@@ -90,7 +91,10 @@ def _not_tried(found: Findings, condition: Condition, score: float) -> list[dict
         item["rung"] + (f" ({item['expected'][0]:g} - {item['expected'][1]:g})" if item["expected"] else "")
         for item in better[:4]
     )
-    fixes = " ".join(dict.fromkeys(item["fix"] for item in better[:4]))
+    fixes = {
+        lang: join_sentences(lang, *dict.fromkeys(item["fix"][lang] for item in better[:4]))
+        for lang in LANGUAGES
+    }
     return [_item("untried", n=len(better), named=named, fix=fixes)] if better else []
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from rung.core import registry
 from rung.core.model import Ladder, Rung
 from rung.core.priors import expected
+from rung.core.unavailable import fix_texts
 from rung.runtime.service.ledger import Spending
 
 # Status of a rung that would have been looked at but for a finding in the data.
@@ -29,19 +30,24 @@ class Findings:
     untried: Sequence[Mapping[str, Any]] = ()
 
 
+# Reasons that nothing helps: these rungs do not suit the data or the product.
+_UNSUITED = {"english_only", "no_larger_encoder", "no_rules", "no_file"}
+
+
 def untried(
     task: str, planned: Ladder, rows: int, labels: int, trials: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """Return the rungs that were left out before anything was fitted, most promising first: name, range expected, what to do.
 
-    expected: [low, high] of the task's first metric by our prior, or None.
+    expected: [low, high] of the task's first metric by our prior, or None. Rungs that do not suit the data are no advice.
     """
     floor = next((t for t in trials if t["is_floor"] and t["scores"]), None)
     metric = registry.task(task).default_metric
     least = float(floor["scores"].get(metric, 0.0)) if floor else 0.0
     found = [
-        {"rung": name, "metric": metric, "expected": expected(task, (name,), rows / max(labels, 1), least), "fix": error.fix or error.problem}
+        {"rung": name, "metric": metric, "expected": expected(task, (name,), rows / max(labels, 1), least), "fix": fix_texts(error)}
         for name, error in planned.left_out.items()
+        if error.key not in _UNSUITED
     ]  # fmt: skip
     return sorted(found, key=lambda item: -(item["expected"] or (0.0, 0.0))[1])
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rung.core.errors import RungError
-from rung.core.messages import has_message, join_sentences, say
+from rung.core.messages import LANGUAGES, has_message, join_sentences, say
 
 
 class Unavailable(RungError):
@@ -34,3 +34,10 @@ def reason_text(reason: Mapping[str, Any], lang: str) -> str:
         problem, fix = (say(f"{key}.{part}", lang, **reason["values"]) for part in ("problem", "fix"))
         return join_sentences(lang, problem + say("unavailable.stop", lang), fix)
     return f"{reason['problem']} {reason['fix']}".strip()
+
+
+def fix_texts(error: RungError) -> dict[str, str]:
+    """Return what to do about a reason, by language."""
+    told = error.fix or error.problem
+    key = f"unavailable.{error.key}.fix"
+    return {lang: say(key, lang, **error.values) if has_message(key, lang) else told for lang in LANGUAGES}

@@ -17,6 +17,7 @@ from rung.core.errors import BundleError, RungError
 from rung.core.model import Cost, DataFacts, FitContext, Model, answers_from
 from rung.core.prices import load_prices
 from rung.core.types import Columns, Examples, Prediction, Schema
+from rung.core.unavailable import Unavailable
 from rung.modalities.text.ngrams import join_fields
 from rung.modalities.text.prompting import INSTRUCTIONS, ExamplePool, PromptPlan
 from rung.privacy.masking import RowMasker
@@ -262,8 +263,7 @@ class LlmPrompt(Model):
     @classmethod
     def unavailable(cls, facts: DataFacts, params: LlmPromptParams, context: FitContext) -> RungError | None:
         if not params.service or not params.model:
-            fix = "Write ladder: [{model: llm_prompt, params: {service: local, model: smollm2}}]."
-            return RungError("it names no service and model", fix=fix)
+            return Unavailable("no_service")
         try:
             cls.require()
             _place(params)[0].headers()
