@@ -96,8 +96,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         "corrected": corrected,
         "corrections_unused": len(corrections) - len(corrections.used),
         "labels": training if final.labels else {},
-        # The plan orders rungs by it: a choice, so certification rows have no say.
-        "chars_per_row": intake.chars_per_row(sides.side == TRAIN),
+        "chars_per_row": intake.chars_per_row(sides.side == TRAIN),  # The plan orders rungs by it: a choice.
         "clean": intake.mended(sides.side == TRAIN),
         "repeated": _repeated(copies[sides.side == TRAIN], product.repeats),
         "encoding": _encodings(found),
