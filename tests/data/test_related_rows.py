@@ -233,3 +233,13 @@ def test_a_plan_groups_by_the_column_that_tells_families_apart(tmp_path):
 
 def test_a_plan_of_honest_rows_leaves_the_column_behind_a_mark(tmp_path):
     assert "\n  # group: customer   # it is called like an id" in planned(tmp_path, honest_texts())
+
+
+def test_the_finding_is_accepted_by_its_name_alone(found):
+    """Also where it is about a column: `accept` takes columns that the model reads, and families are no column."""
+    finding = found(
+        customers(800, 8, lambda rng: str(rng.choice(["yes", "no"]))),
+        "tabular_classification",
+        input=list("abcde"),
+    )
+    assert finding.key == "related_rows"

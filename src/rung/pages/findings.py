@@ -41,7 +41,7 @@ def finding_text(finding: Mapping[str, Any], lang: str) -> dict[str, str]:
         counted = [(say_or(f"reason.{reason}", lang, reason), n) for reason, n in values["reasons"].items()]
         values["reasons"] = join_list([f"{reason} ({count(n, lang)})" for reason, n in counted], lang)
     if "kin" in values:
-        group, column = values["group"], values["column"]
+        group, column = values["group"], values["shared"]
         values["kin"] = say(f"finding.kin.{values['kin']}", lang, column=column)
         values["by"] = say("finding.group_found" if group else "finding.group_unknown", lang, group=group)
     if "sides" in values:

@@ -24,7 +24,7 @@ def check(view: View) -> Finding | None:
     if not empty:
         return None
     values = {
-        "column": column,
+        "group": column,
         "share": f"{empty / of:.0%}",
         "certify": certify,
         "certification": facts["certification"],

@@ -59,7 +59,7 @@ def _values(found: Related, train: Examples) -> dict[str, Any]:
     measured = found.found
     values: dict[str, Any] = {
         "kin": measured.clusters.how,
-        "column": measured.clusters.column,
+        "shared": measured.clusters.column,
         "metric": "accuracy" if train.schema.labels else "R2",
         "clusters": measured.clusters.count,
         "group": found.group,
