@@ -103,7 +103,7 @@ def test_the_page_says_it_in_both_languages(devices):
     chinese = certificate_claim(devices.report, "zh")
     assert "这 40 个组的后续数据" in chinese and "不涉及其他组" in chinese
     page = (devices.folder / "report.html").read_text("utf-8")
-    assert "The rows of each group after the cut-off" in page or "每组在切分时间点之后的行" in page
+    assert "The rows of each group after the cut-off" in page or "每组在切分点之后的行" in page
 
 
 def test_the_lock_knows_groups_and_rows(devices):
