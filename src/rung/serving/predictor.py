@@ -244,7 +244,10 @@ class Predictor:
     def to_response(self, answer: Prediction, scores: bool, answered_by: bool) -> dict[str, Any]:
         """Return a prediction as a row of a response."""
         said = self.task.response(answer, self.schema, scores)
-        return said | {"answered_by": answer.answered_by or self.manifest.model} if answered_by else said
+        if not answered_by:
+            return said
+        by = {"answered_by": answer.answered_by or self.manifest.model}
+        return said | by | ({"abstained": True} if answer.abstained else {})
 
     def selftest(self) -> list[str]:
         """Return what differs from the examples packed with the model: [] when all is well.

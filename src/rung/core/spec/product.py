@@ -40,7 +40,8 @@ class Condition(Section):
     """One condition of the bar."""
 
     metric: str = Field(
-        min_length=1, description="accuracy, macro_f1, f1:<label>, roc_auc:<label>, log_loss, ..."
+        min_length=1,
+        description="accuracy, macro_f1, f1:<label>, roc_auc:<label>, log_loss, coverage, selective_accuracy, ...",
     )
     at_least: float | None = Field(
         default=None, allow_inf_nan=False, description="lower limit that the certified bound must reach"
@@ -307,7 +308,9 @@ def _contradictions(raw: Mapping[str, Any]) -> list[Problem]:
 def _out_of_range(condition: Mapping[str, Any], place: str) -> list[tuple[str, str, str]]:
     """Return the limits of a condition that lie outside 0 to 1 although the metric does not."""
     metric = str(condition.get("metric"))
-    if metric not in {"accuracy", "macro_f1"} and not metric.startswith(("f1:", "roc_auc:")):
+    if metric not in {"accuracy", "macro_f1", "coverage", "selective_accuracy"} and not metric.startswith(
+        ("f1:", "roc_auc:")
+    ):
         return []
     found = []
     for key in ("at_least", "at_most"):

@@ -10,6 +10,7 @@ import numpy as np
 
 from rung.core.errors import DataError, RungError, did_you_mean
 from rung.core.metrics.base import ClassF1, LogLoss, MacroF1, MeanMetric, Metric, RocAuc
+from rung.core.metrics.selective import SelectiveAccuracy, coverage
 from rung.core.scalars import is_null, label_text, same_label
 from rung.core.task import Task
 from rung.core.types import Field, Prediction, Schema, is_number
@@ -38,6 +39,8 @@ class ClassificationTask(Task):
         kind, _, label = name.partition(":")
         if name in known:
             return known[name]
+        if name in {"coverage", "selective_accuracy"}:
+            return coverage() if name == "coverage" else SelectiveAccuracy()
         if kind in {"f1", "roc_auc"}:
             label = same_label(label, schema.labels)
             if label not in schema.labels:

@@ -60,6 +60,9 @@ MODEL = {
 }  # fmt: skip
 
 
+_ABSTAINED = {**FLAG, "description": "present and true where a person should answer"}
+
+
 def answer_schema(loaded: LoadedModel) -> dict[str, Any]:
     """Return the schema of one prediction. Fields that depend on the request or the row are optional."""
     predictor = loaded.predictor
@@ -74,7 +77,13 @@ def answer_schema(loaded: LoadedModel) -> dict[str, Any]:
     return {
         "type": "object",
         "required": [*required, "answered_by"],
-        "properties": {**properties, "answered_by": TEXT, "reasons": _REASONS, "id": _ID},
+        "properties": {
+            **properties,
+            "answered_by": TEXT,
+            "abstained": _ABSTAINED,
+            "reasons": _REASONS,
+            "id": _ID,
+        },
         "examples": [{**example, "answered_by": loaded.manifest.model, "id": EXAMPLE_ID}],
     }
 
