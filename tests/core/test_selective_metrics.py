@@ -34,4 +34,8 @@ def test_the_bound_is_wrong_no_more_often_than_it_says():
 
 def test_rows_of_one_unit_are_bootstrapped():
     said = answers(["a"] * 40, [False] * 40)
-    assert not SelectiveAccuracy().bound(["a"] * 40, said, SCHEMA, [f"{i % 16:016x}" for i in range(40)], 0.05).exact
+    assert (
+        not SelectiveAccuracy()
+        .bound(["a"] * 40, said, SCHEMA, [f"{i % 16:016x}" for i in range(40)], 0.05)
+        .exact
+    )
