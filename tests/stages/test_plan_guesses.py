@@ -103,3 +103,18 @@ def test_a_dozen_rows_are_too_few(tmp_path):
     )
     with pytest.raises(DataError, match="12 rows are too few"):
         rung.plan(tmp_path / "rows.csv")
+
+
+@pytest.mark.parametrize("style", ["{:,.2f} €", "${:,.2f}", "{:,.2f}", "CHF {:.0f}"])
+def test_amounts_of_money_make_a_table_no_texts(tmp_path, style):
+    rng = random.Random(3)
+    amounts = [style.format(rng.uniform(100, 9000)) for _ in range(300)]
+    if style == "{:,.2f}":
+        amounts = [text.translate(str.maketrans(",.", ".,")) for text in amounts]
+    rows = [
+        (f"K{i:05}", amount, rng.choice(["DE", "AT"]), rng.choice(["yes", "no"]))
+        for i, amount in enumerate(amounts)
+    ]
+    write_csv(tmp_path / "customers.csv", ["customer", "turnover", "country", "label"], rows)
+    found = rung.plan(tmp_path / "customers.csv")
+    assert found.guess.task == "tabular_classification" and "turnover" in found.guess.inputs

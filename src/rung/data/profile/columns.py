@@ -11,6 +11,7 @@ from rung.core.task import ColumnProfile
 from rung.core.types import is_number
 from rung.data.prepare.time_column import parse_time
 from rung.data.sources.read import Source, read_rows
+from rung.modalities.tables.numbers import decide_format, parse_number
 
 # Scripts that are written without spaces: Chinese and Japanese.
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
@@ -38,12 +39,19 @@ def profile(source: Source, most_rows: int = 20_000) -> tuple[list[ColumnProfile
 def _column(name: str, counter: Counter[str]) -> ColumnProfile:
     filled = counter.total()
     chars = sum(len(text) * count for text, count in counter.items())
-    numeric = sum(count for text, count in counter.items() if is_number(text))
+    # Amounts are numbers in the format of their column: $3,867.97, 3.867,97, 3'867.97.
+    unit, form = decide_format(counter)
+    numbers = {
+        text
+        for text in counter
+        if is_number(text) or (len(text) <= 40 and parse_number(text, unit, form) is not None)
+    }
+    numeric = sum(counter[text] for text in numbers)
     # Longer than any date: not worth a try.
     dates = sum(
         count
         for text, count in counter.items()
-        if len(text) <= 40 and not is_number(text) and parse_time(text) is not None
+        if len(text) <= 40 and text not in numbers and parse_time(text) is not None
     )
     examples = tuple(text for text, _ in counter.most_common(5))
     some = max(filled, 1)
