@@ -35,6 +35,7 @@ COMMANDS = {
     "distill": "Train the cheap rungs on labels of a language model or a larger rung; certify on people's labels.",
     "llm": "Serve a small language model on this machine; probe what a server of one really does.",
     "weights": "List, fetch and remove the pretrained weights of encoders.",
+    "profile": "Show where the time and memory of training a rung go.",
     "inspect": "Show the layers of a bundle: shapes, weights, share of time and memory.",
     "verify": "Verify a bundle: file hashes, versions, schema and packed examples.",
 }
