@@ -12,7 +12,7 @@ from llm_server import by_keywords, llm_server
 from rung.journal.writer import Journal
 from rung.serving.http.app import create_app
 from rung.serving.service import Service
-from support import write_csv
+from support import run_cli, write_csv
 
 THINGS = ["soup", "bread", "sauce", "goal", "match", "team"]
 WORDS = {"kitchen": "soup|bread|sauce", "sport": "goal|match|team"}
@@ -158,6 +158,7 @@ def test_a_cascade_asks_the_language_model_about_riddles_alone(tmp_path):
         chosen = trials["cascade"]["chosen"]
         assert 0.1 < chosen["handed_on"][0] < 0.35 and chosen["stages"] == ["tfidf_linear", "llm_prompt"]
         assert trials["cascade"]["price"]["service"] < 0.4 * 0.05
+        assert run_cli("verify", done.bundle).returncode == 0
         model = rung.load(done.bundle)
         assert set(model.manifest.children) == {"tfidf_linear", "llm_prompt"}
         texts = [{"text": "note 1 about the soup of table 2"}, {"text": "a riddle numbered 8"}]

@@ -115,7 +115,7 @@ class LlmPrompt(Model):
         )
         facts = {
             "base": at.base, "model": at.model, "price": asdict(price), "traffic": asdict(traffic),
-            "abilities": asdict(_abilities(at, price, params)), "mask": list(context.mask_before_llm),
+            "abilities": asdict(_abilities(at, price, params)), "answers_as": _answers_as(at), "mask": list(context.mask_before_llm),
             "confidence": params.confidence, "samples": params.samples, "plan": first.as_dict(), "accuracy": None,
             "temperature": 1.0, "mixed": 0.05, "usual": Counter(examples.targets).most_common(1)[0][0],
             "searched": {"rows": 0, "prompts": 1},
@@ -146,7 +146,7 @@ class LlmPrompt(Model):
     def chosen(self) -> Mapping[str, Any]:
         found = self._facts
         shown: dict[str, Any] = {
-            "model": self._at.model, "host": self._at.host, "instruction": INSTRUCTIONS[self._plan.instruction],
+            "model": self._at.model, "answers_as": found["answers_as"], "host": self._at.host, "instruction": INSTRUCTIONS[self._plan.instruction],
             "examples": self._plan.examples, "example_rows_in_bundle": len(self._pool.texts),
             "masked": ", ".join(found["mask"]) or "nothing", "usd_per_million_tokens": [self._price.usd_in, self._price.usd_out],
             "prices_of": self._price.date or self._price.source, "searched_rows": found["searched"]["rows"],
@@ -305,6 +305,12 @@ def _abilities(at: Endpoint, price: TokenPrice, params: LlmPromptParams) -> Abil
         fix = "Write confidence: samples, which asks several times, or auto."
         raise LlmError("the server gives no log-probabilities", at.shown, fix)
     return found.abilities
+
+
+def _answers_as(at: Endpoint) -> str:
+    """Return the model's name in the server's answers, which may say more than the name that is asked for."""
+    found = stored_probe(at)
+    return found.answered_as if found is not None else at.model
 
 
 def _spread(
