@@ -94,7 +94,8 @@ def command(
             line = _OutputOptions(**options, jsonl=_is_jsonl(output) or (as_json and output is None))
             errors, rows = _predict_file(model, rows_of, file, line)
         if as_json and output is not None:
-            print_json({"file": str(output), "rows": rows, "errors": errors.total(), "reasons": dict(errors)})
+            facts = {"file": str(output), "rows": rows, "errors": errors.total()}
+            print_json(facts | ({"reasons": dict(errors)} if errors else {}))
         else:
             echo(f"{rows:,} rows predicted, {errors.total():,} with an error.", err=True)
             for reason, n in errors.most_common(_MOST_ERRORS):
