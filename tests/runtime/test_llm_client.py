@@ -200,21 +200,24 @@ def test_the_same_request_is_paid_for_once(tmp_path):
 
 
 def test_a_killed_batch_goes_on_without_paying_a_row_twice(tmp_path):
-    requests = [Request(({"role": "user", "content": f"row {i}"},), max_tokens=5) for i in range(30)]
-
+    requests = [Request(({"role": "user", "content": f"row {i}"},), max_tokens=5) for i in range(100)]
     steps = []
-    with llm_server(replies(completion("ok"))) as server:
-        client = client_of(server, services=services(tmp_path / "two"))
+
+    def slow(body, number):
+        time.sleep(0.01)
+        return completion("ok")
+
+    with llm_server(slow) as server:
+        client = client_of(server, services=services(tmp_path), traffic={"concurrency": 2})
         batch = client.ask_many(requests, lambda done, total: steps.append((done, total)))
         for _ in range(10):
             next(batch)
         batch.close()
         asked = len(server.seen)
-        client = client_of(server, services=services(tmp_path / "two"))
-        assert [each.text for each in client.ask_many(requests)] == ["ok"] * 30
-        assert len(server.seen) == 30 > asked >= 10 and steps[-1] == (9, 30)
-        contents = [body["messages"][0]["content"] for _, body, _ in server.seen]
-        assert len(set(contents)) == 30
+        client = client_of(server, services=services(tmp_path))
+        assert [each.text for each in client.ask_many(requests)] == ["ok"] * 100
+        assert len(server.seen) == 100 > asked >= 10 and steps[-1] == (9, 100)
+        assert len({body["messages"][0]["content"] for _, body, _ in server.seen}) == 100
 
 
 def test_the_cap_stops_before_the_call_that_could_exceed_it(tmp_path):
@@ -295,6 +298,7 @@ def test_a_key_goes_to_its_own_host_alone(monkeypatch):
     monkeypatch.delenv("DEEPSEEK_API_KEY", raising=False)
     assert endpoint("openai", "m").headers() == {"Authorization": "Bearer sk-1"}
     assert endpoint("https://gpu.internal/v1", "m").headers() == {"Authorization": "Bearer own"}
+    assert endpoint("http://127.0.0.1:9/v1", "m").headers() == {}, "a port that nobody listed gets no key"
     with pytest.raises(LlmError, match="there is no key for api.deepseek.com") as caught:
         endpoint("deepseek", "m").headers()
     assert "DEEPSEEK_API_KEY" in caught.value.fix and "sk-1" not in repr(endpoint("openai", "m"))

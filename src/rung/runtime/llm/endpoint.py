@@ -60,8 +60,8 @@ class Endpoint:
         if not key and self.host in _KEYS:
             fix = f"Set the environment variable {variable}; a key is never written into product.yaml or a bundle."
             raise LlmError(f"there is no key for {self.host}", variable, fix)
-        if self.is_loopback and not key:
-            return {}
+        if self.host not in _KEYS and self.host not in _listed_hosts():
+            return {}  # A port of this machine that nobody listed gets no key.
         return {"Authorization": f"Bearer {key}"} if key else {}
 
 
@@ -81,14 +81,18 @@ def endpoint(service: str, model: str) -> Endpoint:
     if not model:
         raise LlmError("no model is named", "model", "Give the full name with its version.")
     found = Endpoint(base, model)
-    listed = {host.strip().lower() for host in os.environ.get(HOSTS_VARIABLE, "").split(",") if host.strip()}
-    is_listed = found.host in listed
+    is_listed = found.host in _listed_hosts()
     if not (is_listed or found.is_loopback or found.host in _KEYS):
         fix = f"Set {HOSTS_VARIABLE}={found.host} in the environment, if rows may be sent there."
         raise LlmError(f"calls to '{found.host}' are not allowed", "service", fix)
     if parts.scheme == "http" and not (is_listed or found.is_loopback):
         raise LlmError(f"'{found.host}' would be called without encryption", "service", "Write https://.")
     return found
+
+
+def _listed_hosts() -> set[str]:
+    """Return the hosts that whoever runs this process allows."""
+    return {host.strip().lower() for host in os.environ.get(HOSTS_VARIABLE, "").split(",") if host.strip()}
 
 
 def is_loopback(host: str) -> bool:
