@@ -61,7 +61,7 @@ class RequestReader:
             most = (self._max_rows + 1) * len(self._fields) + len(_OPTIONS)
             found = _read_form(parse_multipart(body.content_type, body.content, most), self._fields)
         else:
-            parsed = parse_body(self._model, body.content)
+            parsed = parse_body(self._model, body.content, is_mended=True)
             rows = parsed.inputs if isinstance(parsed.inputs, list) else [parsed.inputs]
             found = RequestRows(
                 [row.model_dump(by_alias=True) for row in rows],

@@ -54,10 +54,12 @@ class SubjectRequest(BaseModel):
 
 def row_model(name: str, schema: types.Schema) -> type[BaseModel]:
     """Return the request model of one row."""
+    alone = len(schema.inputs) == 1
     fields: dict[str, Any] = {
         # A column may not be a valid Python name, so it is the alias of a generated field name.
         f"field_{i}": (
-            kind(field.kind).request_type(field),
+            # A null text among other inputs is an empty one; alone it is nothing to answer.
+            str if alone and kind(field.kind).is_prose else kind(field.kind).request_type(field),
             Field(..., alias=field.name, description=field.kind),
         )
         for i, field in enumerate(schema.inputs)
@@ -95,15 +97,18 @@ def _replaced(match: re.Match[bytes]) -> bytes:
     return rb"\ufffd" if match["half"] else match[0]
 
 
-def parse_body(model: type[BaseModel], body: bytes) -> Any:
-    """Return a body as its model; raises InputError with a message that does not repeat the input."""
+def parse_body(model: type[BaseModel], body: bytes, is_mended: bool = False) -> Any:
+    """Return a body as its model; raises InputError with a message that does not repeat the input.
+
+    is_mended: half of a surrogate pair is read as U+FFFD, so that one row does not spoil the others.
+    """
     body = body.removeprefix(codecs.BOM_UTF8)
     try:
         try:
             return model.model_validate_json(body)
         except ValidationError as error:
             is_json = error.errors(include_input=False)[0]["type"] != "json_invalid"
-            mended = body if is_json else _LONE_SURROGATE.sub(_replaced, body)
+            mended = body if is_json or not is_mended else _LONE_SURROGATE.sub(_replaced, body)
             if mended == body:
                 raise
             return model.model_validate_json(mended)
