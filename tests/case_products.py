@@ -22,7 +22,7 @@ def product_of(base: Path, *files: str, task: str, model: str = "linear_table", 
     for name in files:
         if (HERE / name).is_file():
             shutil.copyfile(HERE / name, base / name)
-    keys = {"costs", "labelling", "improve", "name", "bar"}
+    keys = {"costs", "labelling", "improve", "name", "bar", "accept"}
     spec = {
         "name": "case", "task": task, "bar": {"metric": "r2" if "regression" in task else "accuracy", "at_least": 0.3},
         "budget": {"effort": 0, "threads": 1}, "ladder": [{"model": model}],

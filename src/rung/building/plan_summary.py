@@ -85,15 +85,14 @@ def brief(
     task: str,
     floor: tuple[str, float],
     seen: Seen,
-    names: Sequence[str],
+    columns: Mapping[str, Sequence[str]],
     ladder: Ladder,
     prices: Prices,
     wishes: Wishes,
-    examples: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
-    """Return the facts of a plan. floor: metric and score of answering without reading; names: all columns.
+    """Return the facts of a plan. floor: metric and score of answering without reading.
 
-    examples: column -> some of its cells, for columns that are no input too.
+    columns: some cells of each, of those that are no input too.
     """
     metric, score = floor
     level, why = propose_bar(metric, score, seen.agreement, prices, wishes)
@@ -122,7 +121,7 @@ def brief(
             "why": why,
         },
         "certificate": {"rows": certifying, "needed": _needed(level)},
-        "duties": _duties(seen, names, wishes, examples or {}),
+        "duties": _duties(seen, columns, wishes),
         "prices": dict(prices.notes),
     }
 
@@ -235,13 +234,11 @@ def _light(good: bool, bearable: bool, key: str, **values: Any) -> dict[str, Any
     return {"light": "go" if good else "slow" if bearable else "stop", "key": key, "values": values}
 
 
-def _duties(
-    seen: Seen, names: Sequence[str], wishes: Wishes, examples: Mapping[str, Sequence[str]]
-) -> list[dict[str, Any]]:
+def _duties(seen: Seen, columns: Mapping[str, Sequence[str]], wishes: Wishes) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {kind: {"given": True} for kind in wishes.touches}
-    for kind, signs in detect([*names, *seen.labels], seen.sample).items():
+    for kind, signs in detect([*columns, *seen.labels], seen.sample).items():
         found.setdefault(kind, signs)
-    for name, cells in examples.items():
+    for name, cells in columns.items():
         for kind in detect_cells(cells):
             found.setdefault(kind, {"column": name})
     return [{"kind": kind, **found[kind]} for kind in kinds() if kind in found]

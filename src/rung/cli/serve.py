@@ -47,8 +47,8 @@ import click
 )  # fmt: skip
 def command(
     bundles: tuple[Path, ...], host: str, port: int, uncertified: bool,
-    folder: Path | None, no_journal: bool, tls_cert: str | None, tls_key: str | None,
-    make_key: bool | None, as_json: bool,
+    folder: Path | None, no_journal: bool, make_key: bool | None,
+    as_json: bool, **files: str | None,
 ) -> None:  # fmt: skip
     """Serve BUNDLES: bundles, runs, or products, whose champion is served.
 
@@ -56,6 +56,7 @@ def command(
     """
     from rung.serving.http.server import serve
 
+    tls_cert, tls_key = files["tls_cert"], files["tls_key"]
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("Give both --tls-cert and --tls-key.")
     tls = (tls_cert, tls_key) if tls_cert and tls_key else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rung.building.ladder import rung_problems
@@ -37,7 +38,10 @@ def _metrics(product: Product, task: Task) -> Iterator[Problem]:
         # Some metrics need labels, and some exactly two, which only the data has.
         for labels in ([], ["a", "b"], ["a", "b", "c"]):
             try:
-                task.metric(condition.metric, task.schema(product.data.input, labels))
+                schema = task.schema(product.data.input, labels)
+                # What errors cost stands in the schema once labels are known.
+                costs = {"false_negative": 1.0, "false_positive": 1.0} if product.costs else {}
+                task.metric(condition.metric, replace(schema, costs={**schema.costs, **costs}))
             except RungError as error:
                 failures.append(error)
         if len(failures) == 3 and ":" not in condition.metric:

@@ -87,7 +87,7 @@ def plan(
     seen = survey(source, guess.inputs, guess.target, kind, _PLAN_ROWS, every, formats)
     floor, examples = kind.floor_score(seen.labels), {c: column.examples for c, column in by_name.items()}
     asked = wishes or Wishes()
-    summary = brief(guess.task, floor, seen, list(by_name), rungs, load_prices(), asked, examples)
+    summary = brief(guess.task, floor, seen, examples, rungs, load_prices(), asked)
     summary |= {
         "readiness": _readiness(summary["readiness"], kind, media),
         "media": media,
