@@ -12,6 +12,7 @@ async function list() {
   const answer = await fetch("/v1/models", { headers: headers() });
   $("door").hidden = answer.status !== 401 && !$("key").value;
   const body = await answer.json();
+  $("models").hidden = $("form").hidden = !answer.ok;
   if (!answer.ok) { note(answer.status === 401 ? ($("key").value ? words.wrong_key : "") : body.problem + ". " + body.fix, "warn"); return; }
   $("model").replaceChildren();
   new Set(body.models.map((m) => m.name)).forEach((name) => { element("option", name, $("model")).value = name; });
