@@ -1,9 +1,11 @@
-"""A real build that chooses a network from scratch, in Chinese, and serves it without torch."""
+"""Real builds that choose a network, in English and in Chinese, and serve it without torch."""
 
 import json
 import random
 import subprocess
 import sys
+
+import pytest
 
 import caches
 import rung
@@ -55,3 +57,37 @@ def test_a_network_is_chosen_exported_and_served_in_chinese(tmp_path):
     assert answers == [a.value for a in rung.load(found.bundle).predict(texts)]
     assert sum(a == label for a, (_, label) in zip(answers, rows, strict=False)) > 40
     assert not (tmp_path / "run" / "scratch").exists()
+
+
+# Sizes at which a build takes seconds, not minutes; the bar is one that chance does not clear.
+_SHORT = {"epochs": 8, "batch_rows": 16, "max_tokens": 48, "hidden": 32, "refit": False}
+SMALL = {
+    "cnn_text": {**_SHORT, "learning_rate": 0.003},
+    "lstm": {**_SHORT, "learning_rate": 0.005},
+    "gru": {**_SHORT, "learning_rate": 0.005},
+    "transformer": {**_SHORT, "learning_rate": 0.002, "hidden": 64, "layers": 1, "epochs": 10},
+    "finetuned_encoder": {"epochs": 1, "train_tokens": 48, "max_tokens": 48},
+    "fewshot_encoder": {"epochs": 1, "max_tokens": 48, "most_drawn": 200},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("model", SMALL)
+def test_every_network_is_chosen_exported_and_served(
+    model, language, tmp_path, news_rows, wordllama, minilm, e5_small
+):
+    draw = random.Random(0)
+    if language == "en":
+        rows, bar = draw.sample(news_rows, 400), 0.5
+    else:
+        rows, bar = draw.sample(caches.chinese_reviews(), 1_200), 0.55
+    params = dict(SMALL[model])
+    if language == "zh" and "encoder" not in model:
+        params |= {"init": "random", "width": 64}
+    found = build(tmp_path, rows, model, params, bar)
+    assert found.report["cleared"] and found.report["winner"] == model
+    texts = [text for text, _ in rows[:40]]
+    answers, heavy = served(found.bundle, texts)
+    assert heavy == []
+    assert answers == [a.value for a in rung.load(found.bundle).predict(texts)]
