@@ -114,6 +114,11 @@ class DataSpec(_SourceSpec):
     time: str | None = Field(
         default=None, description="date column: certify on the latest rows instead of random ones"
     )
+    near_duplicates: Literal["drop", "keep"] = Field(
+        default="drop",
+        description="training rows that are nearly the text of a certification row: drop them, or keep them where new rows will "
+        "resemble old ones as often as these do, such as texts of few templates; exact copies never stand on both sides",
+    )
     corrections: str | None = Field(
         default=None,
         min_length=1,

@@ -74,7 +74,8 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         units = drawn_units(keys, sides.rule, f"{product.data.identity} -> {product.data.target}")
         require_blocks(units[: marks.base][sides.side == CERTIFICATION], sides.rule, found[0][0].name)
         sides = with_joined(sides, keys, marks, lock)
-        sides = _without_near_copies(sides, keys, (folder / _STAGED, schema, store), task)
+        if product.data.near_duplicates == "drop":
+            sides = _without_near_copies(sides, keys, (folder / _STAGED, schema, store), task)
         keys = replace(keys, unit=units)
         names = list(intake.targets)
         final, unread = _described(folder / _STAGED, formats, task, sides, (keys, names, product))
