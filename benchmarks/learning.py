@@ -288,6 +288,9 @@ def page() -> None:
                     f"{r['size_mb']:.1f}", r["date"])
                 for r in rows
             ]  # fmt: skip
+        missing = [name for name in CONTENDERS if name not in {r["name"] for r in rows}]
+        if rows and missing:
+            parts.append(f"\nNot measured: {', '.join(missing)}.")
     rows = [line for line in found if line["case"] == "eight"]
     if rows:
         parts += [
