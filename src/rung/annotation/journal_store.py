@@ -19,8 +19,9 @@ from rung.core.errors import InputError
 from rung.data.labels.consensus import number_text
 from rung.data.labels.pool import AnswerKind
 from rung.data.labels.store import KINDS, LABEL, SETTLE, SKIP, UNCLEAR, UNDO, Entry
+from rung.journal.feedback_answers import insert_feedback
 from rung.journal.reader import JournalReader, LoggedFeedback
-from rung.journal.records import FeedbackRecord, new_id
+from rung.journal.records import FeedbackRecord, RecordEncoder, new_id
 from rung.journal.schema import ACTION_KEY, FEEDBACK
 from rung.journal.writer import Journal
 
@@ -57,12 +58,12 @@ class JournalAnnotationStore:
         """
         records = [self._to_record(entry) for entry in entries]
 
-        def write(connection: Connection, _: Any) -> list[str]:
+        def write(connection: Connection, rows: RecordEncoder) -> list[str]:
             ids = []
             for entry, record in zip(entries, records, strict=True):
                 known = self._existing_id(connection, entry)
                 if known is None:
-                    connection.execute(FEEDBACK.insert().values(**vars(record)))
+                    insert_feedback(connection, rows, record)
                 ids.append(known or record.id)
             return ids
 

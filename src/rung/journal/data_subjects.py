@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
+from rung.journal.feedback_answers import answers_apart, erase_answers, is_apart
 from rung.journal.records import InputDecoder, RecordEncoder, output_as_json
 from rung.journal.schema import FEEDBACK, KEYS_CHANGED, PREDICTIONS, SETTINGS, SHADOWS, SUBJECTS
 from rung.journal.writer import Journal
@@ -73,6 +74,7 @@ def erase_subject(journal: Journal, subject: str, author: str) -> dict[str, Any]
             stone["erased_predictions"] = count + (before.erased_predictions or 0)
             connection.execute(update(SUBJECTS).where(SUBJECTS.c.id == subject_id).values(**stone))
         _drop_reasons(connection, mine)
+        erase_answers(connection, mine)
         connection.execute(update(PREDICTIONS).where(mine).values(**_CLEARED_COLUMNS))
         _announce_changed_keys(connection)
         rows.clear_keys()
@@ -125,6 +127,7 @@ def expire_batch(journal: Journal, until: float) -> int:
             return 0
         ids = select(portion.c.id)
         _drop_reasons(connection, p.id.in_(ids))
+        erase_answers(connection, p.id.in_(ids))
         count = connection.execute(
             update(PREDICTIONS).where(p.id.in_(ids)).values(**_CLEARED_COLUMNS)
         ).rowcount
@@ -178,10 +181,14 @@ def _prediction_as_dict(connection: Connection, decoder: InputDecoder, row: Any)
     ).all()
     shown = {key: value for key, value in row._mapping.items() if key not in {"input", "subject", "output"}}
     value, output = decoder.require_all(connection, row)
+    apart = answers_apart(connection, decoder, list(feedback))
     return shown | {
         "input": value,
         "output": output,
-        "feedback": [{**item._mapping, "answer": json.loads(item.answer)} for item in feedback],
+        "feedback": [
+            {**item._mapping, "answer": apart.get(item.id) if is_apart(item) else json.loads(item.answer)}
+            for item in feedback
+        ],
         "shadows": [
             {"version": item.version, "output": json.loads(item.output)}
             for item in shadows

@@ -30,6 +30,7 @@ from rung.core.blobs import Blob
 from rung.core.errors import DataError, RungError
 from rung.core.types import Field
 from rung.journal.encryption import Cipher, master_key
+from rung.journal.feedback_answers import answers_apart, is_apart
 from rung.journal.media import InputCodec, is_readable
 from rung.journal.records import InputDecoder
 from rung.journal.schema import ACTION_KEY, FEEDBACK, FILE_NAME, PREDICTIONS
@@ -240,12 +241,16 @@ class JournalReader:
             wanted = wanted.where(p.version == version)
 
         def query(connection: Connection) -> list[LoggedFeedback]:
+            rows = list(connection.execute(wanted))
+            apart = answers_apart(connection, InputDecoder(self._cipher), rows)
             found = [
                 LoggedFeedback(
-                    row.number, row.id, row.at, row.prediction, json.loads(row.answer), row.source, row.author,
-                    json.loads(row.output),
+                    row.number, row.id, row.at, row.prediction, apart[row.id] if is_apart(row) else json.loads(row.answer),
+                    row.source, row.author, json.loads(row.output),
                 )
-                for row in connection.execute(wanted)
+                for row in rows
+                # An erased answer is none; one that cannot be decrypted here is nobody's either.
+                if not is_apart(row) or row.id in apart
             ]  # fmt: skip
             lacking = sorted({item.prediction for item in found if None in item.output.values()})
             whole = self._whole_outputs(connection, lacking) if lacking else {}

@@ -216,6 +216,19 @@ class RecordEncoder:
             row["input"] = text
         return row
 
+    def encode_answer(self, connection: Connection, prediction: Any, record: FeedbackRecord) -> bytes | None:
+        """Return an answer in words as it is stored: as the input of its prediction is. None where that is not stored.
+
+        prediction: its subject and input_kept.
+        """
+        text = record.answer.encode("utf-8", "surrogatepass")
+        if prediction.input_kept == "plain":
+            return text
+        if prediction.input_kept != "encrypted" or prediction.subject is None or self.cipher is None:
+            return None
+        key = self._subject_key(connection, prediction.subject)
+        return self.cipher.encrypt(key, text, record.id) if key else None
+
     def _day_subject(self, at: float) -> str:
         day = int(at // 86_400)
         if day != self._day[0]:

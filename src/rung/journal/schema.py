@@ -87,6 +87,17 @@ FEEDBACK = Table(
     Index("feedback_by_time", "at"),
 )
 
+# Answers in words that were given as feedback: see `journal.feedback_answers`.
+FEEDBACK_ANSWERS = Table(
+    "feedback_answers",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("prediction", String(32), ForeignKey("predictions.id"), nullable=False),
+    # JSON, plain or encrypted as inputs are.
+    Column("answer", LargeBinary, nullable=False),
+    Index("feedback_answers_by_prediction", "prediction"),
+)
+
 # Answers of a shadow challenger to the same requests: see `serving.shadow`.
 SHADOWS = Table(
     "shadows",

@@ -28,6 +28,7 @@ from rung.core.logs import log
 from rung.journal.database_files import JournalError as JournalError
 from rung.journal.database_files import JournalFiles, WriteTransaction, journal_error
 from rung.journal.encryption import MASTER_KEY_VARIABLE
+from rung.journal.feedback_answers import feedback_row
 from rung.journal.records import BulkInsert, FeedbackRecord, PredictionRecord, RecordEncoder, ShadowRecord
 from rung.journal.schema import (
     FEEDBACK,
@@ -280,7 +281,12 @@ class Journal:
         ]
         self._add_predictions(connection, served)
         self._add_feedback(
-            connection, [vars(record) for record in records if isinstance(record, FeedbackRecord)]
+            connection,
+            [
+                feedback_row(connection, rows, record)
+                for record in records
+                if isinstance(record, FeedbackRecord)
+            ],
         )
         self._add_shadows(
             connection, [vars(record) for record in records if isinstance(record, ShadowRecord)]

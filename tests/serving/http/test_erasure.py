@@ -137,7 +137,45 @@ def test_answers_in_words_are_stored_with_the_input(tmp_path, monkeypatch):
     assert files_with(tmp_path, ["Quillfeather"]) == []
     data_subjects.erase_subject(journal, "ann", "admin")
     (row,) = next(reader.predictions("desk"))
-    assert row.answer is None and reader.feedback("desk")[0].output["reply"] is None
+    assert row.answer is None and reader.feedback("desk") == [], "a correction in words goes too"
+    journal.close()
+
+
+@pytest.mark.parametrize("inputs", ["encrypted", "plain", "hash"])
+def test_corrections_in_words_are_stored_and_erased_with_the_input(tmp_path, inputs, monkeypatch):
+    monkeypatch.setenv(MASTER_KEY_VARIABLE, new_master_key())
+    journal, reader = Journal(tmp_path, inputs), None
+    reader = JournalReader.from_journal(journal)
+    plain, derived = OutputSplitter(ANSWER).split(
+        {"reply": "another", "probability": 0.5, "answered_by": "m"}
+    )
+    made = [
+        PredictionRecord(
+            new_id(), at, "r", "desk", "v1", "m", "shop", who, {"text": SAID}, plain, 1.0, 0.0, None, derived
+        )
+        for who, at in (("ann", time.time()), ("bob", time.time()), (None, time.time() - 200 * 86_400))
+    ]
+    journal.write(*made)
+    for record in made:
+        for answer in (SAID, {"rung": "settle", "label": SAID}, {"rung": "undo", "of": "0" * 32}):
+            journal.write(
+                FeedbackRecord(new_id(), time.time(), record.id, json.dumps(answer), "user", "shop")
+            )
+    said = [item.answer for item in reader.feedback("desk") if item.prediction == made[0].id]
+    kept = [] if inputs == "hash" else [SAID, {"rung": "settle", "label": SAID}]
+    assert said == [*kept, {"rung": "undo", "of": "0" * 32}]
+    assert bool(files_with(tmp_path, ["Quillfeather"])) is (inputs == "plain")
+    found = data_subjects.export_subject(journal, "ann")["predictions"][0]["feedback"]
+    assert [item["answer"] for item in found][:1] == (kept[:1] or [None])
+    data_subjects.erase_subject(journal, "ann", "admin")
+    data_subjects.erase_subject(journal, "bob", "admin")
+    data_subjects.expire_inputs(journal)
+    journal.truncate_log()
+    assert files_with(tmp_path, ["Quillfeather"]) == []
+    left = reader.feedback("desk")
+    assert [item.answer for item in left] == [{"rung": "undo", "of": "0" * 32}] * 3
+    journal.write(FeedbackRecord(new_id(), time.time(), made[0].id, json.dumps(SAID), "user", "shop"))
+    assert files_with(tmp_path, ["Quillfeather"]) == [], "nothing is stored about an erased person"
     journal.close()
 
 
