@@ -34,7 +34,8 @@ def spec(tmp_path):
         path = tmp_path / "product.yaml"
         path.write_text(
             "name: desk\ntask: text_classification\ndata: {path: rows.csv, input: text, target: label}\n"
-            f"bar: {{metric: accuracy, at_least: 0.7}}\nladder: {ladder}\n{more}"
+            # One word tells the label: that is what makes them easy.
+            f"bar: {{metric: accuracy, at_least: 0.7}}\nladder: {ladder}\naccept: [leak_word]\n{more}"
         )
         return path
 

@@ -104,7 +104,7 @@ def test_other_findings_stop_too(tmp_path):
 
 @pytest.mark.parametrize(
     "entry, words",
-    [("leak_colum:case_id", "Did you mean 'leak_column'"), ("leak_column:case", "reads no column 'case'"), ("everything", "no check")],
+    [("leak_colum:case_id", "Did you mean 'leak_column'"), ("leak_column:case", "uses no column 'case'"), ("everything", "no check")],
 )  # fmt: skip
 def test_what_cannot_be_accepted_is_said(product, entry, words):
     path = product(f"accept: ['{entry}']\n")
@@ -136,3 +136,18 @@ def test_an_empty_list_changes_no_fingerprint(product):
     plain = load_product(product())[0].fingerprint()
     assert load_product(product("accept: []\n"))[0].fingerprint() == plain
     assert load_product(product("accept: [label_spelling]\n"))[0].fingerprint() != plain
+
+
+def test_a_column_that_is_no_input_is_accepted_once(tmp_path):
+    rows = [
+        (f"{('ships', 'trees', 'gold')[n % 3]} {n} {n * 7 % 11}", "" if n % 4 else f"g{n}", ("a", "b")[n % 2])
+        for n in range(300)
+    ]
+    write_csv(tmp_path / "rows.csv", ["text", "customer", "label"], rows)
+    path = tmp_path / "product.yaml"
+    path.write_text(
+        "name: s\ntask: text_classification\ndata: {path: rows.csv, input: text, target: label, group: customer}\n"
+        "bar: {metric: accuracy, at_least: 0.3}\nbudget: {effort: 0, threads: 1}\nladder: [tfidf_linear]\naccept: ['empty_groups:customer']\n"
+    )
+    found = [finding for finding in check(path).findings if finding.check == "empty_groups"]
+    assert [(finding.level, finding.accepted) for finding in found] == [("warn", True)]

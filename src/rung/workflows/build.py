@@ -167,7 +167,7 @@ def _build(
 
 def _check(view: View) -> dict[str, Any]:
     """Return what the cheap checks found; report and terminal show a few rows of each."""
-    require_known_findings(view.product.accept, view.dataset.schema.input_names)
+    require_known_findings(view.product, view.dataset.schema.input_names)
     return {"findings": [finding.as_dict(_EVIDENCE) for finding in run_checks(view)]}
 
 

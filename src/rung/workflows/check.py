@@ -61,7 +61,7 @@ def check(path: Path, labels: bool = False, on_check: Callable[[str], None] = la
         folder = Path(scratch) / "data"
         folder.mkdir()
         data = prepare(product, base, task, CertificateLock(lock), folder)
-        require_known_findings(product.accept, data.schema.input_names)
+        require_known_findings(product, data.schema.input_names)
         found = []
         for name, finding in each_check(View(product, base, data), "labels" if labels else "check"):
             on_check(name)

@@ -263,7 +263,14 @@ def _build_challenger(
     )
     charge_optional_stopping(inputs.rounds, served.lock, served.product.confidence)
     names = (os.path.relpath(folder / name, served.base) for name in (FEEDBACK_FILE, AUDIT_FILE))
-    joined = served.product.model_copy(update={"joined": JoinedSpec(feedback=next(names), audit=next(names))})
+    # Rows of the journal name no group: each is one of its own.
+    accepted = [f"empty_groups:{served.product.data.group}"] if served.product.data.group else []
+    joined = served.product.model_copy(
+        update={
+            "accept": (*served.product.accept, *accepted),
+            "joined": JoinedSpec(feedback=next(names), audit=next(names)),
+        }
+    )
     run = folder / "run"
     return build(Located(joined, served.base), run=run, on_event=on_event, lang=lang, track=track)
 

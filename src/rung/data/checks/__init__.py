@@ -13,6 +13,7 @@ from pkgutil import iter_modules
 from typing import Literal, Protocol, cast
 
 from rung.core.errors import RungError, did_you_mean
+from rung.core.spec.product import Product
 from rung.data.profile.finding import Finding
 from rung.data.profile.view import View
 
@@ -78,9 +79,11 @@ def _findings(check: Check, view: View) -> Iterator[Finding | None]:
     """Yield what a check found; after each accepted finding of a column, also what it finds in the others."""
     finding = check.check(view)
     while finding is not None and finding.level == "stop" and finding.key in view.product.accept:
-        yield replace(finding, level="warn", accepted=True)
         column = finding.values.get("column")
-        if not column or column in view.skipped:
+        if column in view.skipped:  # The check looks at this column alone.
+            return
+        yield replace(finding, level="warn", accepted=True)
+        if not column:
             return
         view = replace(view, skipped=view.skipped | {column})
         finding = check.check(view)
@@ -89,13 +92,15 @@ def _findings(check: Check, view: View) -> Iterator[Finding | None]:
     yield finding
 
 
-def require_known_findings(accepted: Sequence[str], columns: Sequence[str]) -> None:
-    """Raise RungError for an entry of `accept` that names no check, or a column that the model does not read."""
-    for entry in accepted:
+def require_known_findings(product: Product, inputs: Sequence[str]) -> None:
+    """Raise RungError for an entry of `accept` that names no check, or a column that the product does not use."""
+    data = product.data
+    columns = [name for name in (*inputs, data.target, data.group, data.time) if name]
+    for entry in product.accept:
         name, colon, column = entry.partition(":")
         if name not in checks():
             raise RungError(f"there is no check '{name}'", "accept", did_you_mean(name, checks()))
         if colon and column not in columns:
             raise RungError(
-                f"the model reads no column '{column}'", f"accept: {entry}", did_you_mean(column, columns)
+                f"the product uses no column '{column}'", f"accept: {entry}", did_you_mean(column, columns)
             )
