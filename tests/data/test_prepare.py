@@ -254,7 +254,9 @@ def test_near_duplicates_change_no_side(prepared: Prepare, tmp_path: Path) -> No
     rows += [row.replace(" at once", " now") for row in rows]
     table = "text,label\n" + "".join(f"{row},{'ab'[i % 2]}\n" for i, row in enumerate(rows))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rung.data.prepare.prepare.near_copies", lambda *_: __import__("numpy").zeros(0, int))
+        patch.setattr(
+            "rung.data.prepare.prepare.near_duplicate_rows", lambda *_: __import__("numpy").zeros(0, int)
+        )
         before = prepared(table)
     (tmp_path / "certificate.lock").unlink()
     after = prepared(table)

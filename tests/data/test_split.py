@@ -74,9 +74,9 @@ def test_a_unit_never_changes_sides_when_data_is_added(
     # No unit and no text on both sides, and no text twice on one.
     assert not now_trains & now_certifies
     for side in (TRAIN, CERTIFICATION):
-        texts = new.text[after.side == side].tolist()
+        texts = new.text_hash[after.side == side].tolist()
         assert len(texts) == len(set(texts))
-        assert not set(texts) & set(new.text[after.side == 1 - side].tolist())
+        assert not set(texts) & set(new.text_hash[after.side == 1 - side].tolist())
 
 
 @settings(max_examples=40, deadline=None)

@@ -18,7 +18,7 @@ def lock(tmp_path):
 
 def keys(n=1_000, **changed):
     columns = {
-        "text": UNITS[:n],
+        "text_hash": UNITS[:n],
         "unit": UNITS[:n],
         "target": np.zeros(n, np.int64),
         "when": np.arange(n, dtype=np.float64),
@@ -98,16 +98,16 @@ def test_certification_rows_are_chosen_without_their_labels(lock, tmp_path):
     # Ten texts, each a hundred times under two labels, and one of them under one.
     text = UNITS[np.arange(1_000) % 10]
     labels = np.arange(1_000) % 3
-    before = sides(lock, tmp_path, keys(text=text, unit=text, target=labels), fraction=0.5)
+    before = sides(lock, tmp_path, keys(text_hash=text, unit=text, target=labels), fraction=0.5)
     swapped = np.where(before == CERTIFICATION, 2 - labels, labels)
-    after = sides(lock, tmp_path, keys(text=text, unit=text, target=swapped), fraction=0.5)
+    after = sides(lock, tmp_path, keys(text_hash=text, unit=text, target=swapped), fraction=0.5)
     assert (before == after).all() and certified(before)
 
 
 def test_no_training_row_shares_a_text_or_unit_with_a_certification_row(lock, tmp_path):
     rng = np.random.default_rng(1)
     text, unit = UNITS[rng.integers(0, 300, 1_000)], UNITS[rng.integers(300, 340, 1_000)]
-    found = keys(text=text, unit=unit)
+    found = keys(text_hash=text, unit=unit)
     over_time = {"group": "customer", "time": "day", "path": "b.csv"}
     for data, certify in (({"group": "customer"}, {}), (over_time, {"groups": "new"})):
         side = sides(lock, tmp_path, found, data=data, **certify)

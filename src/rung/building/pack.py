@@ -19,7 +19,7 @@ from rung.core.model import Fitted
 from rung.core.spec.product import Product
 from rung.core.task import Task
 from rung.core.types import Examples, Prediction
-from rung.data.prepare.cleaning_log import chain_of
+from rung.data.prepare.cleaning_log import cleaning_pipeline
 
 SELFTEST_ROWS = 10
 
@@ -57,7 +57,7 @@ def pack(
             file.write(json.dumps(case, ensure_ascii=False) + "\n")
     rung_version = _version("rung")
     code = registry.code_version(product.task, rung[1], *fitted.children)
-    clean = chain_of(product, task).as_dict()
+    clean = cleaning_pipeline(product, task).as_dict()
     manifest = Manifest(
         name=product.name,
         version=identity(hash_files(folder), schema, code, clean),

@@ -16,7 +16,7 @@ from rung.core.certificate_lock import CertificateLock
 from rung.core.csv_cells import escape_formula, hash_cell
 from rung.core.files import write_json, write_text
 from rung.core.spec.product import load_product, locate_problems
-from rung.data.checks import each_check, gravest_first, require_known_findings
+from rung.data.checks import by_severity, each_check, require_known_findings
 from rung.data.labels.corrections import Correction, merge, read_answers, write_corrections
 from rung.data.prepare.cast import with_inputs
 from rung.data.prepare.prepare import prepare
@@ -66,7 +66,7 @@ def check(path: Path, labels: bool = False, on_check: Callable[[str], None] = la
         for name, finding in each_check(View(product, base, data), "labels" if labels else "check"):
             on_check(name)
             found += [finding] if finding else []
-    return CheckResult(tuple(gravest_first(found)), data.facts)
+    return CheckResult(tuple(by_severity(found)), data.facts)
 
 
 def write_findings(checked: CheckResult, folder: Path) -> list[Path]:

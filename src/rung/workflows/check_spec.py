@@ -11,7 +11,7 @@ from rung.core.errors import DataError, Problem, RungError, SpecError
 from rung.core.spec.product import Product
 from rung.core.task import Task
 from rung.data.prepare.fingerprint import sources
-from rung.data.prepare.ingest import roles_of
+from rung.data.prepare.ingest import column_roles
 from rung.data.prepare.prepare import NO_LABELS
 
 
@@ -52,7 +52,7 @@ def _metrics(product: Product, task: Task) -> Iterator[Problem]:
 def _columns(product: Product, task: Task, base: Path) -> Iterator[tuple[str, DataError]]:
     """Yield (key of the spec, error) of each column that a source lacks."""
     data = product.data
-    needed = task.source_columns(roles_of(product))
+    needed = task.source_columns(column_roles(product))
     for source, own in sources(product, base):
         wanted = [(column, "data.input") for column in needed if column != data.target]
         # Rows that people label have no column of labels.

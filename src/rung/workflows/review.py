@@ -138,11 +138,11 @@ def open_served_product(product: str | Path) -> Iterator[ServedProduct]:
         formed, pending = form_rounds(folder, spec.name, arrived, size)
         texts = {id: item.text for id, item in known.items()}
         # Includes rows drawn when the audit share was larger: a row that was drawn once never trains.
-        drawn_units = {unit for one in formed for unit in one.units}
+        resampling_units = {unit for one in formed for unit in one.units}
         audited = frozenset(
             item.text
             for item in known.values()
-            if item.unit in drawn_units or is_audited(journal.encoder.salt, item.unit, share)
+            if item.unit in resampling_units or is_audited(journal.encoder.salt, item.unit, share)
         )
         champion = current_champion(path, folder, base, spec.name)
         store = JournalAnnotationStore(journal, spec.name, texts, audited, _answer_kind(champion))

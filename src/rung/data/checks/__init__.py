@@ -60,10 +60,10 @@ def names(view: View, until: When = "build") -> list[str]:
 
 def run_checks(view: View, until: When = "build") -> list[Finding]:
     """Return what the checks found, the gravest first."""
-    return gravest_first([finding for _, finding in each_check(view, until) if finding])
+    return by_severity([finding for _, finding in each_check(view, until) if finding])
 
 
-def gravest_first(found: Sequence[Finding]) -> list[Finding]:
+def by_severity(found: Sequence[Finding]) -> list[Finding]:
     """Return findings in the order people should read them."""
     return sorted(found, key=lambda finding: _SEVERITY[finding.level])
 

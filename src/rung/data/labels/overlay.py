@@ -16,13 +16,13 @@ from rung.data.labels.audit_sample import RANDOM, Census, Zones, census, pass_ov
 from rung.data.labels.consensus import CANNOT, Verdict, digest, verdicts
 from rung.data.labels.store import LabelStore
 from rung.data.prepare.keys import CERTIFICATION, TRAIN, Keys
-from rung.data.prepare.split import Sides
+from rung.data.prepare.split import SplitSides
 
 NOT_AUDITED = -7
 
 
 class Overlay:
-    """The labels of a product as `Intake` asks for them, and what they allow to certify once all rows were read."""
+    """The labels of a product as `RowIngestor` asks for them, and what they allow to certify once all rows were read."""
 
     def __init__(self, product: Product, found: Mapping[str, Verdict]) -> None:
         self._product = product
@@ -57,7 +57,9 @@ class Overlay:
         """Return the zones of the data read so far."""
         return zones_for(self._product, lock, len(np.unique(_array(self._units))))
 
-    def finish(self, sides: Sides, keys: Keys, lock: CertificateLock) -> tuple[Sides, dict[str, Any]]:
+    def finish(
+        self, sides: SplitSides, keys: Keys, lock: CertificateLock
+    ) -> tuple[SplitSides, dict[str, Any]]:
         """Return the sides without certification rows beyond the audited interval, and facts about the audit.
 
         Called once, when all rows were read. Writes borders that were passed over into the lock: see `data.labels.audit_sample`.

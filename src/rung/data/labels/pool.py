@@ -20,7 +20,7 @@ from rung.core.task import Task
 from rung.data.labels.audit_sample import CHOSEN, Zones, zones_for
 from rung.data.labels.corrections import Corrections
 from rung.data.prepare.column_formats import SourceFormats, decide_formats
-from rung.data.prepare.ingest import Intake, needed_columns, roles_of
+from rung.data.prepare.ingest import RowIngestor, column_roles, needed_columns
 from rung.data.prepare.quarantine import Quarantine
 from rung.data.sources.read import Source, open_source, read_rows
 from rung.data.sources.rows import Reading
@@ -155,8 +155,8 @@ def _read(
     passing = _Passing(seen)
     place = source.place(BlobStore(base, base), base)
     with Quarantine(Path(os.devnull)) as nowhere:
-        intake = Intake(product, task, formats, passing, nowhere, Corrections([]), passing)
-        for row in task.reshape(read_rows(source, needed_columns(product, task)), roles_of(product)):
+        intake = RowIngestor(product, task, formats, passing, nowhere, Corrections([]), passing)
+        for row in task.reshape(read_rows(source, needed_columns(product, task)), column_roles(product)):
             intake.add(row, False, place)
 
 

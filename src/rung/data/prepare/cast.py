@@ -92,7 +92,7 @@ def unreadable_columns(source: Source, fields: Sequence[tuple[str, Kind]]) -> di
     }
 
 
-def cells_of(
+def count_cells(
     staged: Path, schema: Schema, trains: npt.NDArray[np.bool_]
 ) -> Callable[[], dict[str, Counter[str]]]:
     """Return a function that counts the texts of each input column in a sample of the training rows."""
@@ -120,7 +120,7 @@ def is_typed(field: Field, staged: Schema) -> bool:
 
 
 @dataclass(frozen=True)
-class Unread:
+class UnreadableCells:
     """Staged rows that no served model would answer. bad: with a cell that is not of its column's kind; empty: with
     nothing left once all cells are read. counts: unreadable cells of each column."""
 
@@ -129,7 +129,7 @@ class Unread:
     counts: dict[str, int]
 
 
-def unreadable(path: Path, schema: Schema, staged: Schema) -> Unread | None:
+def unreadable(path: Path, schema: Schema, staged: Schema) -> UnreadableCells | None:
     """Return which staged rows cannot be read in the columns' kinds; None when every column keeps its cells."""
     if not any(is_typed(field, staged) for field in schema.inputs):
         return None
@@ -139,7 +139,7 @@ def unreadable(path: Path, schema: Schema, staged: Schema) -> Unread | None:
         for field in schema.inputs:
             cells = group[f"input:{field.name}"]
             if is_typed(field, staged):
-                read, wrong = typed(field, cells)
+                read, wrong = parse_column(field, cells)
                 counts[field.name] += int(wrong.sum())
                 bad |= wrong
                 empty &= read.is_null().to_numpy(zero_copy_only=False)
@@ -147,10 +147,12 @@ def unreadable(path: Path, schema: Schema, staged: Schema) -> Unread | None:
                 empty &= np.array([is_missing(cell) for cell in cells.to_pylist()], dtype=bool)
         bads.append(bad)
         empties.append(empty & ~bad)
-    return Unread(np.concatenate(bads), np.concatenate(empties), {name: n for name, n in counts.items() if n})
+    return UnreadableCells(
+        np.concatenate(bads), np.concatenate(empties), {name: n for name, n in counts.items() if n}
+    )
 
 
-def typed(field: Field, cells: Any) -> tuple[Any, npt.NDArray[np.bool_]]:
+def parse_column(field: Field, cells: Any) -> tuple[Any, npt.NDArray[np.bool_]]:
     """Return a column of text as an Arrow array of the field's kind, and which cells could not be read.
 
     A word that the field knows to stand in place of a number or a date is kept apart from it: the value is missing.

@@ -23,7 +23,7 @@ _CANDIDATES, _EXAMPLES = 60, 3
 _WINDOW, _SHOWN = 160, 40
 
 
-def chain_of(product: Product, task: Task) -> CleaningPipeline:
+def cleaning_pipeline(product: Product, task: Task) -> CleaningPipeline:
     """Return the steps that mend a product's texts, the same at building and at predicting.
 
     A task whose columns are told apart by what they hold (tables) mends none: each cell is read as the kind of its
@@ -57,7 +57,7 @@ class _Change:
     after: str
 
 
-class Mending:
+class CleaningLog:
     """Applies a chain row by row and counts. Counts are of all rows, label-free; examples wait for `facts`."""
 
     def __init__(self, chain: CleaningPipeline) -> None:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from rung.core.blobs import BlobStore
 from rung.core.certificate_lock import CertificateLock
 from rung.core.spec.product import Product
-from rung.data.prepare.ingest import Intake
+from rung.data.prepare.ingest import RowIngestor
 from rung.data.prepare.keys import (
     CERTIFICATION,
     CERTIFIES_LATER,
@@ -29,7 +29,7 @@ from rung.data.prepare.keys import (
     Keys,
 )
 from rung.data.prepare.over_time import trained_hashes
-from rung.data.prepare.split import Sides
+from rung.data.prepare.split import SplitSides
 from rung.data.sources.read import Source, open_source, read_rows
 
 # What the split is called in facts and report.
@@ -37,14 +37,14 @@ RULE = {"by": "audit"}
 
 
 @dataclass(frozen=True)
-class Marks:
+class FeedbackRange:
     """Staged rows by origin: the product's own stand below `base`, accepted feedback below `feedback`, then audited ones."""
 
     base: int
     feedback: int
 
 
-def joined_sources(product: Product, base: Path) -> list[Source]:
+def feedback_sources(product: Product, base: Path) -> list[Source]:
     """Return accepted feedback and audited rows as sources; [] where the product joins none. A file without rows has none."""
     if product.joined is None:
         return []
@@ -52,49 +52,51 @@ def joined_sources(product: Product, base: Path) -> list[Source]:
     return [open_source(str(path)) for path in paths]
 
 
-def stage(product: Product, base: Path, intake: Intake, store: BlobStore) -> Marks:
+def stage(product: Product, base: Path, intake: RowIngestor, store: BlobStore) -> FeedbackRange:
     """Stage the joined rows after the product's own. Neither corrections nor labels of `rung label` speak of them."""
     counts = [intake.staged]
-    for source in joined_sources(product, base):
+    for source in feedback_sources(product, base):
         for row in read_rows(source):
             intake.add(row, True, source.place(store, base))
         counts.append(intake.staged)
-    return Marks(counts[0], counts[1] if len(counts) > 1 else counts[0])
+    return FeedbackRange(counts[0], counts[1] if len(counts) > 1 else counts[0])
 
 
-def own_rows(keys: Keys, marks: Marks) -> Keys:
+def own_keys(keys: Keys, marks: FeedbackRange) -> Keys:
     """Return the keys of the product's own rows."""
     return keys.part(slice(0, marks.base))
 
 
-def with_joined(sides: Sides, keys: Keys, marks: Marks, lock: CertificateLock) -> Sides:
+def split_with_feedback(
+    sides: SplitSides, keys: Keys, marks: FeedbackRange, lock: CertificateLock
+) -> SplitSides:
     """Return the sides of all rows, from those of the product's own as an ordinary build decides them.
 
     Where nothing was joined, those are all.
     """
-    if len(keys.text) == marks.base:
+    if len(keys.text_hash) == marks.base:
         return sides
     own = sides.side.copy()
     own[own == CERTIFICATION] = HELD
     audit = slice(marks.feedback, None)
-    side = np.concatenate([own, np.full(len(keys.text) - marks.base, TRAIN, np.int8)])
+    side = np.concatenate([own, np.full(len(keys.text_hash) - marks.base, TRAIN, np.int8)])
     side[audit] = CERTIFICATION
     side[audit][np.isin(keys.unit[audit], lock.trained())] = TRAINED
-    _drop(side, audit, np.isin(keys.text[audit], keys.text[: marks.base][own >= 0]), TRAINED)
+    _drop(side, audit, np.isin(keys.text_hash[audit], keys.text_hash[: marks.base][own >= 0]), TRAINED)
     _first_only(side, keys, audit)
     feedback = slice(marks.base, marks.feedback)
-    text, unit = keys.text[feedback], keys.unit[feedback]
-    _drop(side, feedback, np.isin(text, keys.text[: marks.base]), DUPLICATE)
+    text, unit = keys.text_hash[feedback], keys.unit[feedback]
+    _drop(side, feedback, np.isin(text, keys.text_hash[: marks.base]), DUPLICATE)
     if sides.rule["by"] == "hash":
         _drop(side, feedback, unit.astype(np.float64) < sides.rule["fraction"] * 2.0**64, CERTIFIES_LATER)
     guarded = np.concatenate([keys.unit[audit], lock.looked()])
-    _drop(side, feedback, np.isin(unit, guarded) | np.isin(text, keys.text[audit]), IN_CERTIFICATION)
+    _drop(side, feedback, np.isin(unit, guarded) | np.isin(text, keys.text_hash[audit]), IN_CERTIFICATION)
     _first_only(side, keys, feedback)
     rule = RULE | ({"units": "blocks"} if sides.rule.get("units") == "blocks" else {})
     return replace(sides, side=side, rule=rule, trained=trained_hashes(keys, side, sides.rule))
 
 
-def joined_facts(product: Product, side: npt.NDArray[np.int8], marks: Marks) -> dict[str, Any]:
+def feedback_facts(product: Product, side: npt.NDArray[np.int8], marks: FeedbackRange) -> dict[str, Any]:
     """Return how many rows of feedback train and how many are held; {} where the product joins none."""
     if product.joined is None:
         return {}
@@ -115,7 +117,7 @@ def _drop(side: npt.NDArray[np.int8], part: slice, rows: npt.NDArray[np.bool_], 
 def _first_only(side: npt.NDArray[np.int8], keys: Keys, part: slice) -> None:
     kept = side[part]
     places = np.flatnonzero(kept >= 0)
-    _, first = np.unique(keys.text[part][places], return_index=True)
+    _, first = np.unique(keys.text_hash[part][places], return_index=True)
     repeated = np.ones(len(places), bool)
     repeated[first] = False
     kept[places[repeated]] = DUPLICATE

@@ -16,7 +16,7 @@ from rung.core.task import Task
 from rung.core.types import Row
 from rung.data.labels.corrections import Corrections
 from rung.data.prepare.column_formats import SourceFormats, is_split_of_v1
-from rung.data.prepare.ingest import Intake
+from rung.data.prepare.ingest import RowIngestor
 from rung.data.prepare.quarantine import Quarantine
 
 
@@ -58,7 +58,7 @@ def identify(
     plain = product.model_copy(update={"data": product.data.model_copy(update={"time": None})})
     place = SourcePlace(MemoryStore())
     with Quarantine(Path(os.devnull)) as nowhere:
-        intake = Intake(plain, task, formats, passing, nowhere, Corrections([]), passing)
+        intake = RowIngestor(plain, task, formats, passing, nowhere, Corrections([]), passing)
         for number, (name, inputs) in enumerate(rows, 1):
             intake.add(Row(name, number, dict(inputs)), False, place)
     return passing.found

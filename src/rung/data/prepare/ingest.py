@@ -18,7 +18,7 @@ from rung.core.spec.product import Product
 from rung.core.task import ColumnRoles, Task
 from rung.core.types import Field, Row, Schema
 from rung.data.labels.corrections import Corrections
-from rung.data.prepare.cleaning_log import Mending, chain_of
+from rung.data.prepare.cleaning_log import CleaningLog, cleaning_pipeline
 from rung.data.prepare.column_formats import SourceFormats
 from rung.data.prepare.hashing import hash64
 from rung.data.prepare.keys import Keys
@@ -45,7 +45,7 @@ class Labels(Protocol):
         """Return the target of a row, and why it has none: "reason: detail", or ""."""
 
 
-class Intake:
+class RowIngestor:
     """Checks rows one by one. rows: seen so far; targets: each target's number, in order of appearance."""
 
     def __init__(
@@ -64,7 +64,7 @@ class Intake:
         self._formats = formats
         schema = formats.schema
         self._fields = [(field.name, kind(field.kind)) for field in schema.inputs]
-        self._roles = roles_of(product)
+        self._roles = column_roles(product)
         # What a column holds may only show in the data (a schema of categories): such cells stay as they come.
         self._mended = [name for name, known in self._fields if known.is_prose]
         self._has_media = any(known.is_media for _, known in self._fields)
@@ -73,7 +73,7 @@ class Intake:
         self._dedup_key = task.dedup_key_v1 if formats.is_v1 else task.dedup_key
         self._table = table
         self._quarantine = quarantine
-        self._mending = Mending(chain_of(product, task))
+        self._mending = CleaningLog(cleaning_pipeline(product, task))
         self._corrections = corrections
         self._text, self._unit = array("Q"), array("Q")
         self._target, self._when, self._own = array("q"), array("d"), array("b")
@@ -247,11 +247,11 @@ class TargetReader:
 
 def needed_columns(product: Product, task: Task) -> tuple[str, ...]:
     """Return the columns of a source that its rows are made of; a cell that cannot be read elsewhere costs no row."""
-    roles = roles_of(product)
+    roles = column_roles(product)
     return (*task.source_columns(roles), *filter(None, (roles.group, roles.time)))
 
 
-def roles_of(product: Product) -> ColumnRoles:
+def column_roles(product: Product) -> ColumnRoles:
     """Return which column of the source plays which part."""
     data = product.data
     return ColumnRoles(data.input, data.target, data.group, data.time)

@@ -23,7 +23,7 @@ class Keys:
     grouped: some rows share a unit that is not their text. alone: which rows are units of their own.
     """
 
-    text: npt.NDArray[np.uint64]
+    text_hash: npt.NDArray[np.uint64]
     unit: npt.NDArray[np.uint64]
     target: npt.NDArray[np.int64]
     when: npt.NDArray[np.float64]
@@ -36,7 +36,7 @@ class Keys:
         """Return the keys of some rows."""
         start = None if self.start is None else self.start[rows]
         return Keys(
-            self.text[rows],
+            self.text_hash[rows],
             self.unit[rows],
             self.target[rows],
             self.when[rows],
@@ -59,7 +59,7 @@ def drop_repeats(side: npt.NDArray[np.int8], identity: npt.NDArray[np.uint64], w
 def drop_contradictions(side: npt.NDArray[np.int8], keys: Keys) -> None:
     """Mark training rows whose text stands under two targets."""
     rows = np.flatnonzero(side == TRAIN)
-    _, member = np.unique(keys.text[rows], return_inverse=True)
+    _, member = np.unique(keys.text_hash[rows], return_inverse=True)
     if not len(member):
         return
     low = np.full(member.max() + 1, np.iinfo(np.int64).max)

@@ -23,7 +23,7 @@ _SAMPLE = 50_000
 _INDEXED = 100_000
 
 
-def near_copies(
+def near_duplicate_rows(
     staged: Path, schema: Schema, side: npt.NDArray[np.int8], store: BlobStore, later: bool = False
 ) -> Ints:
     """Return the places, in the staged table, of training rows that are near duplicates of a certification row.

@@ -99,10 +99,10 @@ def split_over_time(
     trained = lock.trained()
     side[certifies & (np.isin(_moments(keys), trained) | np.isin(keys.unit, trained))] = TRAINED
     if repeats_are_copies:
-        side[(side == CERTIFICATION) & np.isin(keys.text, keys.text[trains])] = REPEATS_EARLIER
-        drop_repeats(side, _mixed(keys.text, keys.unit), CERTIFICATION)
+        side[(side == CERTIFICATION) & np.isin(keys.text_hash, keys.text_hash[trains])] = REPEATS_EARLIER
+        drop_repeats(side, _mixed(keys.text_hash, keys.unit), CERTIFICATION)
         drop_contradictions(side, keys)
-        drop_repeats(side, keys.text, TRAIN)
+        drop_repeats(side, keys.text_hash, TRAIN)
     return side
 
 
@@ -123,7 +123,7 @@ def early_groups(unit: Hashes) -> Hashes:
     return unit ^ _EARLIER
 
 
-def drawn_units(keys: Keys, rule: Mapping[str, Any], source: str) -> Hashes:
+def resampling_units(keys: Keys, rule: Mapping[str, Any], source: str) -> Hashes:
     """Return the unit that each row counts to in bounds: its own, or the block of a single series.
 
     source: names the data, so that blocks of two products are different units in certificate.lock.
@@ -152,7 +152,7 @@ def require_blocks(units: Hashes, rule: Mapping[str, Any], where: str) -> None:
 
 def _moments(keys: Keys) -> Hashes:
     """Return a hash of each row's text, unit and time."""
-    return _mixed(_mixed(keys.text, keys.unit), np.ascontiguousarray(keys.when, np.float64).view(np.uint64))
+    return _mixed(_mixed(keys.text_hash, keys.unit), np.ascontiguousarray(keys.when, np.float64).view(np.uint64))
 
 
 def _mixed(one: Hashes, other: Hashes) -> Hashes:

@@ -25,25 +25,25 @@ from rung.core.task import Task
 from rung.core.types import CellFormat, Dataset, Schema
 from rung.data.labels.corrections import Corrections, read_corrections
 from rung.data.labels.overlay import Overlay, open_overlay
-from rung.data.prepare.cast import cells_of, is_typed, typed, unreadable, unusable_columns
+from rung.data.prepare.cast import count_cells, is_typed, parse_column, unreadable, unusable_columns
 from rung.data.prepare.column_formats import SourceFormats, decide_formats, shown_formats
 from rung.data.prepare.feedback_rows import (
     certifying,
-    joined_facts,
-    own_rows,
+    feedback_facts,
+    own_keys,
+    split_with_feedback,
     stage,
-    with_joined,
 )
 from rung.data.prepare.fingerprint import fingerprint_data, sources
-from rung.data.prepare.ingest import Intake, needed_columns, roles_of, staged_columns
+from rung.data.prepare.ingest import RowIngestor, column_roles, needed_columns, staged_columns
 from rung.data.prepare.keys import CERTIFICATION, HELD, TRAIN, Keys
 from rung.data.prepare.missing_labels import require_settled_labels
-from rung.data.prepare.near_duplicates import near_copies
-from rung.data.prepare.over_time import drawn_units, require_blocks
+from rung.data.prepare.near_duplicates import near_duplicate_rows
+from rung.data.prepare.over_time import require_blocks, resampling_units
 from rung.data.prepare.parquet import TableWriter, row_groups
 from rung.data.prepare.quarantine import Quarantine
 from rung.data.prepare.respelled import link_respelled, sketch_rows
-from rung.data.prepare.split import Sides, decide, freeze
+from rung.data.prepare.split import SplitSides, decide, freeze
 from rung.data.sources.read import Source, read_rows
 
 _STAGED = "staged.parquet"
@@ -65,17 +65,17 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
     store = BlobStore(folder, base)
     with Quarantine(folder / "quarantine.jsonl") as quarantine:
         with TableWriter(folder / _STAGED, staged_columns(schema)) as table:
-            intake = Intake(product, task, formats, table, quarantine, corrections, overlay)
+            intake = RowIngestor(product, task, formats, table, quarantine, corrections, overlay)
             _stage_rows(found, task, intake, store, located=(product, base))
             marks = stage(product, base, intake, store)
         keys = intake.keys()
         _require_rows(keys, intake, quarantine.counts, product, overlay is None)
-        sides, audit = _sides(own_rows(keys, marks), product, base, task, lock, overlay)
-        units = drawn_units(keys, sides.rule, f"{product.data.identity} -> {product.data.target}")
+        sides, audit = _split(own_keys(keys, marks), product, base, task, lock, overlay)
+        units = resampling_units(keys, sides.rule, f"{product.data.identity} -> {product.data.target}")
         require_blocks(units[: marks.base][sides.side == CERTIFICATION], sides.rule, found[0][0].name)
-        sides = with_joined(sides, keys, marks, lock)
+        sides = split_with_feedback(sides, keys, marks, lock)
         if product.data.near_duplicates == "drop":
-            sides = _without_near_copies(sides, keys, (folder / _STAGED, schema, store), task)
+            sides = _without_near_duplicates(sides, keys, (folder / _STAGED, schema, store), task)
         keys = replace(keys, unit=units)
         names = list(intake.targets)
         final, unread = _described(folder / _STAGED, formats, task, sides, (keys, names, product))
@@ -109,7 +109,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         **_reading_facts(found, product, task, (formats, final), intake, sides),
         "schema": final.as_dict(),
         "tables": _tables(sides.side),
-        **joined_facts(product, sides.side, marks),
+        **feedback_facts(product, sides.side, marks),
     }
     return dataset_from(folder, facts)
 
@@ -119,8 +119,8 @@ def _reading_facts(
     product: Product,
     task: Task,
     formats: tuple[SourceFormats, Schema],
-    intake: Intake,
-    sides: Sides,
+    intake: RowIngestor,
+    sides: SplitSides,
 ) -> dict[str, Any]:
     """Return how the data was read: what was decided for a column, and what was left out or mended."""
     before, final = formats
@@ -138,7 +138,7 @@ def _reading_facts(
 def _stage_rows(
     found: list[tuple[Source, bool]],
     task: Task,
-    intake: Intake,
+    intake: RowIngestor,
     store: BlobStore,
     located: tuple[Product, Path],
 ) -> None:
@@ -146,7 +146,7 @@ def _stage_rows(
     product, base = located
     for source, own in found:
         place = source.place(store, base)
-        for row in task.reshape(read_rows(source, needed_columns(product, task)), roles_of(product)):
+        for row in task.reshape(read_rows(source, needed_columns(product, task)), column_roles(product)):
             intake.add(row, own, place)
 
 
@@ -178,9 +178,9 @@ def dataset_from(folder: Path, facts: dict[str, Any]) -> Dataset:
     return Dataset(folder, Schema.from_dict(facts["schema"]), facts["tables"], facts)
 
 
-def _sides(
+def _split(
     keys: Keys, product: Product, base: Path, task: Task, lock: CertificateLock, overlay: Overlay | None
-) -> tuple[Sides, dict[str, Any] | None]:
+) -> tuple[SplitSides, dict[str, Any] | None]:
     """Return the sides of the rows, and how far the audit of those that people label has come."""
     if overlay is None:
         return decide(keys, product, base, lock, task.repeats_are_copies, task.unit), None
@@ -188,24 +188,24 @@ def _sides(
     return overlay.finish(decide(keys, product, base, lock, task.repeats_are_copies, task.unit), keys, lock)
 
 
-def _without_near_copies(
-    sides: Sides, keys: Keys, table: tuple[Path, Schema, BlobStore], task: Task
-) -> Sides:
+def _without_near_duplicates(
+    sides: SplitSides, keys: Keys, table: tuple[Path, Schema, BlobStore], task: Task
+) -> SplitSides:
     """Return the sides without near duplicates of the other side; over time, cases that only look alike all count."""
     if sides.is_over_time and not task.repeats_are_copies:
         return sides
     staged, schema, store = table
-    copies = near_copies(staged, schema, certifying(sides.side), store, sides.is_over_time)
+    copies = near_duplicate_rows(staged, schema, certifying(sides.side), store, sides.is_over_time)
     return sides.without(copies, keys)
 
 
-def _counts(sides: Sides) -> dict[str, int]:
+def _counts(sides: SplitSides) -> dict[str, int]:
     """Return how many rows train, how many certify, and both together."""
     train, certification = (int((sides.side == side).sum()) for side in (TRAIN, CERTIFICATION))
     return {"used": train + certification, "train": train, "certification": certification}
 
 
-def _counted(keys: Keys, sides: Sides) -> dict[str, int]:
+def _counted(keys: Keys, sides: SplitSides) -> dict[str, int]:
     """Return how many units certify, and how many of them have no rows that train; of grouped rows, how many name no group."""
     certify, train = (np.unique(keys.unit[sides.side == side]) for side in (CERTIFICATION, TRAIN))
     found = {"certify": len(certify), "new": len(np.setdiff1d(certify, train))}
@@ -215,14 +215,18 @@ def _counted(keys: Keys, sides: Sides) -> dict[str, int]:
     return found
 
 
-def _training(sides: Sides, keys: Keys, names: list[str]) -> dict[str, int]:
+def _training(sides: SplitSides, keys: Keys, names: list[str]) -> dict[str, int]:
     """Return target -> training rows."""
     counts = np.bincount(keys.target[sides.side == TRAIN], minlength=len(names)).tolist()
     return {name: count for name, count in zip(names, counts, strict=True) if count}
 
 
 def _described(
-    staged: Path, formats: SourceFormats, task: Task, sides: Sides, known: tuple[Keys, list[str], Product]
+    staged: Path,
+    formats: SourceFormats,
+    task: Task,
+    sides: SplitSides,
+    known: tuple[Keys, list[str], Product],
 ) -> tuple[Schema, dict[str, int]]:
     """Return the schema with what training rows show, and how many cells of each column cannot be read.
 
@@ -234,7 +238,7 @@ def _described(
     plain = task.schema(product.data.input, list(training))
     target = replace(plain.outputs[0], form=formats.target.form, format=formats.target.format)
     plain = replace(plain, outputs=(target, *plain.outputs[1:]))
-    cells = cells_of(staged, schema, sides.side == TRAIN)
+    cells = count_cells(staged, schema, sides.side == TRAIN)
     costs = product.costs.model_dump(exclude_none=True) if product.costs else {}
     final = _with_formats(task.described(plain, training, cells, costs))
     unread = unreadable(staged, final, schema)
@@ -255,7 +259,7 @@ def _require_columns(
     source: Source, product: Product, task: Task, own: bool, overlay: Overlay | None
 ) -> None:
     data = product.data
-    needed = task.source_columns(roles_of(product))
+    needed = task.source_columns(column_roles(product))
     for column in needed:
         if column != data.target:
             source.require(column, "data.input")
@@ -281,7 +285,7 @@ def _repeated(copies: npt.NDArray[np.int64], least: int) -> float:
 def _write_sides(
     folder: Path,
     schemas: tuple[Schema, Schema],
-    sides: Sides,
+    sides: SplitSides,
     keys: Keys,
     targets: list[str],
     copies: npt.NDArray[np.int64],
@@ -313,7 +317,7 @@ def _write_sides(
                     units = [f"{unit:016x}" for unit in keys.unit[begin + places].tolist()]
                     ours: dict[str, Any] = {
                         "unit": units,
-                        "text": [f"{text:016x}" for text in keys.text[begin + places].tolist()],
+                        "text": [f"{text:016x}" for text in keys.text_hash[begin + places].tolist()],
                         "time": keys.when[begin + places],
                         "copies": copies[begin + places],
                     }
@@ -323,27 +327,27 @@ def _write_sides(
                         ours["target"] = [targets[number] for number in keys.target[begin + places].tolist()]
                         own = kept["target"].to_pylist()
                         corrected += sum(a != b for a, b in zip(ours["target"], own, strict=True))
-                    ours |= {f"input:{f.name}": typed(f, kept[f"input:{f.name}"])[0] for f in fields}
+                    ours |= {f"input:{f.name}": parse_column(f, kept[f"input:{f.name}"])[0] for f in fields}
                     table.add_columns(
                         {name: kept[name] for name in ("file", "row", "target", *inputs)} | ours
                     )
             left_out = np.flatnonzero(side < 0)
             where = group.select(["file", "row"]).take(left_out).to_pylist()
             for place, row in zip((begin + left_out).tolist(), where, strict=True):
-                quarantine.add(row["file"], row["row"], sides.reason(place), int(keys.text[place]))
+                quarantine.add(row["file"], row["row"], sides.reason(place), int(keys.text_hash[place]))
             begin += len(group)
     return corrected
 
 
 def _require_rows(
-    keys: Keys, intake: Intake, reasons: Counter[str], product: Product, has_own_labels: bool
+    keys: Keys, intake: RowIngestor, reasons: Counter[str], product: Product, has_own_labels: bool
 ) -> None:
     """Raise DataError when no row of a source can be used, with the reasons, or a word may be a label or mean none."""
     if has_own_labels:
-        require_settled_labels(intake.missing_words, intake.targets, len(keys.text), product)
+        require_settled_labels(intake.missing_words, intake.targets, len(keys.text_hash), product)
     rows = intake.rows
     listed = ", ".join(f"{reason}: {count:,}" for reason, count in reasons.most_common())
-    if not len(keys.text):
+    if not len(keys.text_hash):
         raise DataError(
             f"none of the {rows:,} rows can be used ({listed})",
             product.data.shown,
@@ -357,7 +361,7 @@ def _require_rows(
         )
 
 
-def _require_training(sides: Sides, product: Product) -> None:
+def _require_training(sides: SplitSides, product: Product) -> None:
     if not (sides.side == TRAIN).any():
         certification = int((sides.side == CERTIFICATION).sum())
         raise DataError(
@@ -369,7 +373,7 @@ def _require_training(sides: Sides, product: Product) -> None:
         )
 
 
-def _require_certification(sides: Sides, product: Product) -> None:
+def _require_certification(sides: SplitSides, product: Product) -> None:
     """Raise DataError when a certificate is wanted and nothing could give one."""
     train = int((sides.side == TRAIN).sum())
     if not (sides.side == CERTIFICATION).any() and product.certify.fraction != 0.0:

@@ -15,10 +15,10 @@ from rung.core.source_place import SourcePlace
 from rung.core.spec.product import Product
 from rung.core.task import Task
 from rung.core.types import Row
-from rung.data.prepare.cleaning_log import chain_of
+from rung.data.prepare.cleaning_log import cleaning_pipeline
 from rung.data.prepare.fingerprint import sources
 from rung.data.prepare.hashing import hash64
-from rung.data.prepare.ingest import needed_columns, parse_inputs, roles_of
+from rung.data.prepare.ingest import column_roles, needed_columns, parse_inputs
 from rung.data.sources.read import read_rows
 
 State = Literal["found", "changed", "unreadable", "gone"]
@@ -51,7 +51,7 @@ def restore(
     listed = _listed(data / "quarantine.jsonl", reasons)
     for source, _ in sources(product, base):
         same = _Same(product, task, source.place(BlobStore(base, base), base))
-        for row in task.reshape(read_rows(source, needed_columns(product, task)), roles_of(product)):
+        for row in task.reshape(read_rows(source, needed_columns(product, task)), column_roles(product)):
             left = listed.pop((row.file, row.number), None)
             if left is not None:
                 yield _restored(row, left, same)
@@ -84,7 +84,7 @@ class _Same:
         self._fields = [(f.name, kind(f.kind)) for f in task.schema(product.data.input, []).inputs]
         self._prose = [name for name, known in self._fields if known.is_prose]
         self._place = place
-        self._chain = chain_of(product, task)
+        self._chain = cleaning_pipeline(product, task)
 
     def __call__(self, row: Row, wanted: str) -> bool:
         if row.values is None:

@@ -52,7 +52,7 @@ _REASONS = {
 
 
 @dataclass(frozen=True)
-class Sides:
+class SplitSides:
     """side: 0 trains, 1 certifies, negative is left out. rule: how it was decided, for the report.
 
     frozen: what certificate.lock will hold, by key, once the data is found good (`freeze`). trained: hashes of what
@@ -69,7 +69,7 @@ class Sides:
         """Return whether units have rows on both sides, earlier ones and later ones."""
         return is_over_time(self.rule)
 
-    def without(self, rows: npt.NDArray[np.int64], keys: Keys) -> Sides:
+    def without(self, rows: npt.NDArray[np.int64], keys: Keys) -> SplitSides:
         """Return the sides with these rows left out as near duplicates; no row changes to the other side.
 
         rows: training rows; over time, certification rows (`over_time.py` says why).
@@ -84,8 +84,8 @@ class Sides:
     def copies(self, keys: Keys) -> npt.NDArray[np.int64]:
         """Return how often the source has each staged row's text among the rows that train or repeat one that does."""
         ours = (self.side == TRAIN) | (self.side == -1)
-        counts = np.zeros(len(keys.text), np.int64)
-        _, member, times = np.unique(keys.text[ours], return_inverse=True, return_counts=True)
+        counts = np.zeros(len(keys.text_hash), np.int64)
+        _, member, times = np.unique(keys.text_hash[ours], return_inverse=True, return_counts=True)
         counts[ours] = times[member]
         return np.maximum(counts, 1)
 
@@ -101,7 +101,7 @@ def decide(
     lock: CertificateLock,
     repeats_are_copies: bool = True,
     unit: str = "row",
-) -> Sides:
+) -> SplitSides:
     """Return the side of each row, the same for a row in every later build of this product.
 
     repeats_are_copies, unit: see `Task`. Rows that only happen to agree all train; of those that certify each unit has
@@ -110,7 +110,7 @@ def decide(
     rule, frozen = _rule(keys, product, lock, unit)
     if is_over_time(rule):
         side = split_over_time(keys, rule, lock, repeats_are_copies and unit != "series")
-        return Sides(side, rule, frozen, trained_hashes(keys, side, rule))
+        return SplitSides(side, rule, frozen, trained_hashes(keys, side, rule))
     if rule["by"] == "file":
         certifies = keys.own
     elif rule["by"] == "time":
@@ -126,17 +126,17 @@ def decide(
     # The training copy of a unit on both sides goes: it would tell the model the answer.
     spans = ~certifies & np.isin(keys.unit, keys.unit[certifies])
     side[spans] = -4 if product.data.group else -3
-    side[(side == TRAIN) & np.isin(keys.text, keys.text[certifies])] = -3
+    side[(side == TRAIN) & np.isin(keys.text_hash, keys.text_hash[certifies])] = -3
     side[certifies & seen] = -5
     # Certification rows keep the first copy whatever its label: only label-free steps may touch them.
-    drop_repeats(side, keys.text, CERTIFICATION)
+    drop_repeats(side, keys.text_hash, CERTIFICATION)
     if repeats_are_copies:
         drop_contradictions(side, keys)
-        drop_repeats(side, keys.text, TRAIN)
-    return Sides(side, rule, frozen, trained_hashes(keys, side, rule))
+        drop_repeats(side, keys.text_hash, TRAIN)
+    return SplitSides(side, rule, frozen, trained_hashes(keys, side, rule))
 
 
-def freeze(sides: Sides, lock: CertificateLock) -> None:
+def freeze(sides: SplitSides, lock: CertificateLock) -> None:
     """Write the rule and the units that train into certificate.lock for ever. Not before the data is found good: a first try with three
     rows must not fix the share of a million."""
     for key, rule in sides.frozen.items():

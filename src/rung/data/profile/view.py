@@ -16,7 +16,7 @@ from rung.core.kind import kind
 from rung.core.spec.product import Product
 from rung.core.task import Task
 from rung.core.types import Columns, Dataset, Examples, Row
-from rung.data.prepare.cleaning_log import chain_of
+from rung.data.prepare.cleaning_log import cleaning_pipeline
 from rung.data.prepare.column_formats import with_spec_labels
 from rung.data.prepare.fingerprint import sources
 from rung.data.prepare.ingest import TargetReader, needed_columns
@@ -97,7 +97,7 @@ class View:
         found: dict[str, list[Any]] = {name: [] for name in names}
         if "missing_target" not in self.dataset.facts["quarantined"]:
             return found
-        chain = chain_of(self.product, self.task)
+        chain = cleaning_pipeline(self.product, self.task)
         target = with_spec_labels(self.dataset.schema.outputs[0], self.product)
         read_target = TargetReader(self.task, target, self.product.data.missing_labels)
         for row in self.rows():
