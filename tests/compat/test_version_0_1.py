@@ -50,6 +50,9 @@ def test_its_journal_is_read(product):
 
 def test_its_looks_and_sides_are_remembered(product):
     before = json.loads((product / "certificate.lock").read_text(encoding="utf-8"))
+    # Version 0.1 only warned of it.
+    with (product / "product.yaml").open("a", encoding="utf-8") as spec:
+        spec.write("\naccept: [leak_word]\n")
     done = rung.build(product / "product.yaml")
     assert done.cleared and done.report["data"]["certification"] == 76
     after = json.loads((product / "certificate.lock").read_text(encoding="utf-8"))

@@ -270,6 +270,8 @@ def spec(folder, rows, **params):
             "data": {"path": str(folder / "rows.csv"), "input": "text", "target": "label"},
             "bar": {"metric": "accuracy", "at_least": 0.9},
             "budget": {"effort": 0, "threads": 1},
+            # One word tells the label, which the file looks for.
+            "accept": ["leak_word"],
             "ladder": ["majority", {"model": "bring_your_own", "params": params}],
         }
     )

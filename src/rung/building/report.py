@@ -141,6 +141,8 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("data.dialects", "object", "what was out of the ordinary in a file: lines skipped, quotes read as text"),
     ("findings", "list", "what the cheap checks of the data found, gravest first"),
     ("findings.check", "text", "the check that found it"),
+    ("findings.key", "text", "what `accept` calls it: the check, and its column if it concerns one"),
+    ("findings.accepted", "true, false", "whether `accept` names it; its level is then warn"),
     ("findings.level", "text", "stop, warn or info"),
     ("findings.rows", "number", "rows it concerns"),
     ("findings.of", "number", "rows looked at"),
