@@ -152,7 +152,9 @@ def require_blocks(units: Hashes, rule: Mapping[str, Any], where: str) -> None:
 
 def _moments(keys: Keys) -> Hashes:
     """Return a hash of each row's text, unit and time."""
-    return _mixed(_mixed(keys.text_hash, keys.unit), np.ascontiguousarray(keys.when, np.float64).view(np.uint64))
+    return _mixed(
+        _mixed(keys.text_hash, keys.unit), np.ascontiguousarray(keys.when, np.float64).view(np.uint64)
+    )
 
 
 def _mixed(one: Hashes, other: Hashes) -> Hashes:
