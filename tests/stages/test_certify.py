@@ -67,7 +67,7 @@ def test_a_failed_look_publishes_nothing_but_that(lock):
     assert (record["outcome"], record["published"], record["transcripts"]) == ("failed", None, 1)
     # All else was known before the look, or is the look itself: no number of right answers, no bound.
     assert set(record) == {
-        "id", "bundle", "bar", "content", "alpha", "outcome", "published", "units", "transcripts",
+        "id", "bundle", "bar", "content", "alpha", "outcome", "published", "units", "transcripts", "seal",
     }  # fmt: skip
     other = CertificateLock(lock.path.with_name("other.lock"))
     look(other, rows_of(range(100)), 3)

@@ -269,7 +269,7 @@ def predicted_bound(
     score, here = scored.mean_over_units(metric, rows), scored.bound(metric, rows, alpha, sampling)
     margin, scale = score - here.value, math.sqrt(len(set(evaluation.units)) / max(units, 1))
     # A margin at alpha is about so many standard errors; errors of the estimate and of the certification rows add up.
-    errors = max(NormalDist().inv_cdf(1.0 - min(max(alpha, 1e-300), 0.49)), 1e-9)
+    errors = max(-NormalDist().inv_cdf(min(max(alpha, 1e-300), 0.49)), 1e-9)
     spread = abs(margin) / errors * math.hypot(1.0, scale)
     return Expectation(score - margin * scale, here.exact, spread, 1.0 if metric.higher_is_better else -1.0)
 
