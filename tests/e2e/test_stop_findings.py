@@ -138,7 +138,7 @@ def test_an_empty_list_changes_no_fingerprint(product):
     assert load_product(product("accept: [label_spelling]\n"))[0].fingerprint() != plain
 
 
-def test_a_column_that_is_no_input_is_accepted_once(tmp_path):
+def test_a_finding_of_no_input_is_accepted_once(tmp_path):
     rows = [
         (f"{('ships', 'trees', 'gold')[n % 3]} {n} {n * 7 % 11}", "" if n % 4 else f"g{n}", ("a", "b")[n % 2])
         for n in range(300)
@@ -147,7 +147,7 @@ def test_a_column_that_is_no_input_is_accepted_once(tmp_path):
     path = tmp_path / "product.yaml"
     path.write_text(
         "name: s\ntask: text_classification\ndata: {path: rows.csv, input: text, target: label, group: customer}\n"
-        "bar: {metric: accuracy, at_least: 0.3}\nbudget: {effort: 0, threads: 1}\nladder: [tfidf_linear]\naccept: ['empty_groups:customer']\n"
+        "bar: {metric: accuracy, at_least: 0.3}\nbudget: {effort: 0, threads: 1}\nladder: [tfidf_linear]\naccept: [empty_groups]\n"
     )
     found = [finding for finding in check(path).findings if finding.check == "empty_groups"]
     assert [(finding.level, finding.accepted) for finding in found] == [("warn", True)]

@@ -264,7 +264,7 @@ def _build_challenger(
     charge_optional_stopping(inputs.rounds, served.lock, served.product.confidence)
     names = (os.path.relpath(folder / name, served.base) for name in (FEEDBACK_FILE, AUDIT_FILE))
     # Rows of the journal name no group: each is one of its own.
-    accepted = [f"empty_groups:{served.product.data.group}"] if served.product.data.group else []
+    accepted = ["empty_groups"] if served.product.data.group else []
     joined = served.product.model_copy(
         update={
             "accept": (*served.product.accept, *accepted),
