@@ -71,7 +71,7 @@ def test_numbers_are_reviewed(rows, tmp_path, monkeypatch):
             session.record_answer("ann", asked[0].row.text, "label", "nan")
     with open_review(spec) as (_, session):
         client = TestClient(create_labelling_app(session, "t", ["testserver"], title="progress"))
-        assert '"numbers": true' in client.get("/t/").text
+        assert '"answer_kind": "number"' in client.get("/t/").text
         disagreed = None
         found = client.post("/t/next", json={"by": "bo"}).json()
         for nth in range(142):

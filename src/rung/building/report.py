@@ -144,16 +144,6 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("findings.key", "text", "what `accept` calls it: the check, and its column if it concerns one"),
     ("findings.accepted", "true, false", "whether `accept` names it; its level is then warn"),
     ("findings.level", "text", "stop, warn or info"),
-    (
-        "findings.key",
-        "text",
-        "what `accept` in product.yaml calls it: the check, and what it found where there are several",
-    ),
-    (
-        "findings.accepted",
-        "true, false",
-        "whether product.yaml accepts it: one that stops then no longer keeps a build from clearing",
-    ),
     ("findings.rows", "number", "rows it concerns"),
     ("findings.of", "number", "rows looked at"),
     ("findings.values", "object", "what fills its words"),

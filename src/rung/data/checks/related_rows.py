@@ -11,7 +11,7 @@ from rung.core.kind import kind
 from rung.core.metrics.scored import sampling_of
 from rung.core.types import Examples
 from rung.data.profile.association import as_numbers
-from rung.data.profile.finding import Finding
+from rung.data.profile.finding import Finding, Level
 from rung.data.profile.related import Related, RowTable, related
 from rung.data.profile.view import View, evidence, joined, spread
 
@@ -55,7 +55,7 @@ def check(view: View) -> Finding | None:
     proof = evidence(train, shown, lambda row: f"{int(label[row]) + 1}: {train.targets[row]}")
     # Similar texts of one meaning, such as short requests, lose a part too; families by nothing but themselves lose nearly all.
     sure = bool(found.group or found.found.clusters.column) or found.found.lost >= _SURE_LOSS
-    level = "stop" if sure else "warn"
+    level: Level = "stop" if sure else "warn"
     return Finding("related_rows", level, len(table), len(train), _values(found, train), proof, table)
 
 

@@ -34,9 +34,13 @@ _FIRST_ROWS = 1_000
 
 def with_inputs(product: Product, base: Path, task: Task) -> Product:
     """Return the product with the columns its task reads when the spec names none: all that hold values it can read."""
-    if not _takes_all(product, task):
-        return product
     data = product.data
+    if not _takes_all(product, task):
+        own = task.default_inputs(("?",))
+        if "input" in data.model_fields_set or own == data.input:
+            return product
+        # A column that the task's kind of data has, such as the image of a folder of images.
+        return product.model_copy(update={"data": data.model_copy(update={"input": own})})
     source = open_source(data.paths, Reading(data.encoding, data.sheet, data.query, data.split), base)
     names = task.default_inputs(_free_columns(source, product))
     unusable = unusable_columns(source, product, task)

@@ -74,8 +74,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         units = resampling_units(keys, sides.rule, f"{product.data.identity} -> {product.data.target}")
         require_blocks(units[: marks.base][sides.side == CERTIFICATION], sides.rule, found[0][0].name)
         sides = split_with_feedback(sides, keys, marks, lock)
-        if product.data.near_duplicates == "drop":
-            sides = _without_near_duplicates(sides, keys, (folder / _STAGED, schema, store), task)
+        sides = _without_near_duplicates(sides, keys, (folder / _STAGED, schema, store), task, product)
         keys = replace(keys, unit=units)
         names = list(intake.targets)
         final, unread = _described(folder / _STAGED, formats, task, sides, (keys, names, product))
@@ -189,10 +188,10 @@ def _split(
 
 
 def _without_near_duplicates(
-    sides: SplitSides, keys: Keys, table: tuple[Path, Schema, BlobStore], task: Task
+    sides: SplitSides, keys: Keys, table: tuple[Path, Schema, BlobStore], task: Task, product: Product
 ) -> SplitSides:
     """Return the sides without near duplicates of the other side; over time, cases that only look alike all count."""
-    if sides.is_over_time and not task.repeats_are_copies:
+    if product.data.near_duplicates == "keep" or (sides.is_over_time and not task.repeats_are_copies):
         return sides
     staged, schema, store = table
     copies = near_duplicate_rows(staged, schema, certifying(sides.side), store, sides.is_over_time)
