@@ -38,7 +38,7 @@ def test_missing_labels_and_the_label_none_of_the_above():
     assert (
         task.parse_target(" 0 ") == "0"
         and task.parse_target(3) == "3"
-        and task.parse_target(False) == "False"
+        and task.parse_target(False) == "false"
     )
 
 

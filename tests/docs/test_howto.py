@@ -68,7 +68,7 @@ def test_add_a_model(install, news_csv, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     spec = {
         "task": "text_classification", "data": {"path": str(news_csv)}, "bar": {"metric": "accuracy", "at_least": 0.5},
-        "budget": {"effort": 0, "threads": 1}, "ladder": ["majority", "keyword_count", "tfidf_linear"],
+        "budget": {"effort": 0, "threads": 1, "indifference_usd_per_1m": 0}, "ladder": ["majority", "keyword_count", "tfidf_linear"],
     }  # fmt: skip
     done = rung.build(Product.model_validate(spec), run=tmp_path / "run")
     assert (

@@ -1,7 +1,6 @@
 """A product that answers with numbers is reviewed on the page's requests and by CSV, and has whole audit rounds to improve by."""
 
 import csv
-import json
 
 import pytest
 from fastapi.testclient import TestClient
@@ -106,7 +105,5 @@ def test_numbers_are_reviewed(rows, tmp_path, monkeypatch):
         "fresh",
         "reused",
     }
-    learned = [
-        json.loads(line) for line in (done.build.folder.parent / "feedback.jsonl").read_text().splitlines()
-    ]
-    assert learned and all(isinstance(row["progression"], float) for row in learned)
+    # What was learned from is kept encrypted in the journal; no plain copy stays behind.
+    assert not (done.build.folder.parent / "feedback.jsonl").exists()
