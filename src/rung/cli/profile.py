@@ -13,7 +13,7 @@ from rung.cli.options import as_json, console, lang, print_json
 @click.command(
     epilog="\b\nExamples:\n  rung profile product.yaml mlp\n  rung profile product.yaml finetuned_encoder --steps 5"
 )
-@click.argument("product", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("product", type=click.Path(path_type=Path, dir_okay=False))
 @click.argument("rung")
 @click.option(
     "--steps", default=10, show_default=True, type=click.IntRange(1, 1000), help="Steps to profile."

@@ -96,6 +96,8 @@ def test_a_full_disk_is_503_and_nothing_is_acknowledged(opened):
                     assert reply.headers["retry-after"] and "id" not in reply.json()
                     break
             assert codes[0] == 200 and codes[-1] == 503
+            # Nothing more fits, however small.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 10, hard))
             assert server.client.get("/healthz").status_code == 200
             assert server.client.get("/readyz").status_code == 503
             said = {"prediction": acknowledged[0], "answer": "tech"}
