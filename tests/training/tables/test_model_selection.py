@@ -94,4 +94,4 @@ def test_a_large_table_whose_labels_separate_gets_few_rounds():
         .settings["rounds"]
         for effort in (2, 3)
     ]
-    assert rounds[0] < rounds[1]
+    assert rounds[0] < 0.7 * rounds[1]
