@@ -17,11 +17,7 @@ _TIMES_ANSWER = 16.0
 class FewshotEncoder(NetworkModel):
     """Use it with 4 to 50 rows a label: it learns from how rows compare, so few go a long way."""
 
-    NEEDS = "train"
-    PACKAGES = ("torch", "sklearn", "scipy", "onnx")
-    TASKS = frozenset({"text_classification"})
     Params = FewshotParams
-    PLACE = "asked"
 
     @classmethod
     def unavailable(cls, facts: DataFacts, params: FewshotParams, context: FitContext) -> RungError | None:

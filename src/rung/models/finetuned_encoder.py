@@ -17,11 +17,7 @@ _TIMES_ANSWER = 8.0
 class FinetunedEncoder(NetworkModel):
     """Use it where a frozen encoder and n-grams stay below the bar: it learns what your labels mean, in minutes."""
 
-    NEEDS = "train"
-    PACKAGES = ("torch", "sklearn", "scipy", "onnx")
-    TASKS = frozenset({"text_classification"})
     Params = FinetuningParams
-    PLACE = "asked"
     VALIDATION_SHARE = 0.1
 
     @classmethod

@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from rung.core.errors import RungError
-from rung.core.model import Cost, DataFacts, FitContext
+from rung.core.model import FitContext
 from rung.core.types import Examples
-from rung.modalities.text.network_model import NetworkModel, network_cost
+from rung.modalities.text.network_model import ScratchNetwork
 from rung.modalities.text.network_params import TextNetworkParams
-
-# CPU seconds of a token in one epoch of training, and in an answer.
-_TRAINING_SECONDS, _ANSWER_SECONDS = 1.2e-5, 4e-6
 
 
 @dataclass(frozen=True)
@@ -24,15 +20,11 @@ class LstmParams(TextNetworkParams):
     hidden: int = 96
 
 
-class Lstm(NetworkModel):
+class Lstm(ScratchNetwork):
     """Use it where word order decides and thousands of rows are labelled."""
 
-    NEEDS = "train"
-    PACKAGES = ("torch", "sklearn", "scipy", "onnx")
-    TASKS = frozenset({"text_classification"})
     Params = LstmParams
-    PLACE = "asked"
-    VALIDATION_SHARE = 0.1
+    TRAINING_SECONDS, ANSWER_SECONDS = 1.2e-5, 4e-6
 
     @classmethod
     def fit(cls, examples: Examples, params: LstmParams, context: FitContext) -> Self:
@@ -41,11 +33,3 @@ class Lstm(NetworkModel):
 
         found = fit_text_network("lstm", examples, params, context)
         return cls(examples.schema.labels, found.files, found.calibration, found.chosen)
-
-    @classmethod
-    def unavailable(cls, facts: DataFacts, params: LstmParams, context: FitContext) -> RungError | None:
-        return cls.missing_packages()
-
-    @classmethod
-    def cost(cls, facts: DataFacts, params: LstmParams, context: FitContext) -> Cost:
-        return network_cost(facts, params, _TRAINING_SECONDS, _ANSWER_SECONDS)

@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from rung.core.errors import RungError
-from rung.core.model import Cost, DataFacts, FitContext
+from rung.core.model import FitContext
 from rung.core.types import Examples
-from rung.modalities.text.network_model import NetworkModel, network_cost
+from rung.modalities.text.network_model import ScratchNetwork
 from rung.modalities.text.network_params import TextNetworkParams
-
-# CPU seconds of a token in one epoch of training, and in an answer.
-_TRAINING_SECONDS, _ANSWER_SECONDS = 2e-7, 4e-7
 
 
 @dataclass(frozen=True)
@@ -25,15 +21,11 @@ class MlpParams(TextNetworkParams):
     patience: int = 5
 
 
-class Mlp(NetworkModel):
+class Mlp(ScratchNetwork):
     """Use it to see what the simplest network learns; rung 1 is usually better and always cheaper."""
 
-    NEEDS = "train"
-    PACKAGES = ("torch", "sklearn", "scipy", "onnx")
-    TASKS = frozenset({"text_classification"})
     Params = MlpParams
-    PLACE = "asked"
-    VALIDATION_SHARE = 0.1
+    TRAINING_SECONDS, ANSWER_SECONDS = 2e-7, 4e-7
 
     @classmethod
     def fit(cls, examples: Examples, params: MlpParams, context: FitContext) -> Self:
@@ -42,11 +34,3 @@ class Mlp(NetworkModel):
 
         found = fit_text_network("mlp", examples, params, context)
         return cls(examples.schema.labels, found.files, found.calibration, found.chosen)
-
-    @classmethod
-    def unavailable(cls, facts: DataFacts, params: MlpParams, context: FitContext) -> RungError | None:
-        return cls.missing_packages()
-
-    @classmethod
-    def cost(cls, facts: DataFacts, params: MlpParams, context: FitContext) -> Cost:
-        return network_cost(facts, params, _TRAINING_SECONDS, _ANSWER_SECONDS)

@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from rung.core.errors import RungError
-from rung.core.model import Cost, DataFacts, FitContext
+from rung.core.model import FitContext
 from rung.core.types import Examples
-from rung.modalities.text.network_model import NetworkModel, network_cost
+from rung.modalities.text.network_model import ScratchNetwork
 from rung.modalities.text.network_params import TextNetworkParams
-
-# CPU seconds of a token in one epoch of training, and in an answer.
-_TRAINING_SECONDS, _ANSWER_SECONDS = 2e-5, 7e-6
 
 
 @dataclass(frozen=True)
@@ -27,15 +23,11 @@ class TransformerParams(TextNetworkParams):
     dropout: float = 0.2
 
 
-class Transformer(NetworkModel):
+class Transformer(ScratchNetwork):
     """Use it with many thousands of rows; on fewer, a fine-tuned encoder is better."""
 
-    NEEDS = "train"
-    PACKAGES = ("torch", "sklearn", "scipy", "onnx")
-    TASKS = frozenset({"text_classification"})
     Params = TransformerParams
-    PLACE = "asked"
-    VALIDATION_SHARE = 0.1
+    TRAINING_SECONDS, ANSWER_SECONDS = 2e-5, 7e-6
 
     @classmethod
     def fit(cls, examples: Examples, params: TransformerParams, context: FitContext) -> Self:
@@ -44,13 +36,3 @@ class Transformer(NetworkModel):
 
         found = fit_text_network("transformer", examples, params, context)
         return cls(examples.schema.labels, found.files, found.calibration, found.chosen)
-
-    @classmethod
-    def unavailable(
-        cls, facts: DataFacts, params: TransformerParams, context: FitContext
-    ) -> RungError | None:
-        return cls.missing_packages()
-
-    @classmethod
-    def cost(cls, facts: DataFacts, params: TransformerParams, context: FitContext) -> Cost:
-        return network_cost(facts, params, _TRAINING_SECONDS, _ANSWER_SECONDS)

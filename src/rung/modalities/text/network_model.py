@@ -7,15 +7,14 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from rung.core.errors import MissingExtra
-from rung.core.model import Cost, DataFacts, Model, Reason, answers_from
+from rung.core.errors import MissingExtra, RungError
+from rung.core.model import Cost, DataFacts, FitContext, Model, Reason, answers_from
 from rung.core.types import Columns, Prediction, Schema
-from rung.modalities.text.network_params import TextNetworkParams
 from rung.modalities.text.ngrams import join_fields
 from rung.modalities.text.tokenize import replace_lone_surrogates, token_ids
 from rung.runtime.linear.head import Calibration
@@ -71,7 +70,12 @@ class NetworkFiles:
 
 
 class NetworkModel(Model):
-    """A trained network. Subclasses say how it is trained."""
+    """A trained network. Subclasses say how it is trained, and what that costs."""
+
+    NEEDS = "train"
+    PACKAGES: ClassVar[tuple[str, ...]] = ("torch", "sklearn", "scipy", "onnx")
+    TASKS = frozenset({"text_classification"})
+    PLACE = "asked"
 
     def __init__(
         self,
@@ -84,6 +88,10 @@ class NetworkModel(Model):
         self._network = network
         self._calibration = calibration
         self._chosen = dict(chosen)
+
+    @classmethod
+    def unavailable(cls, facts: DataFacts, params: Any, context: FitContext) -> RungError | None:
+        return cls.missing_packages()
 
     @property
     def chosen(self) -> Mapping[str, Any]:
@@ -126,15 +134,20 @@ class NetworkModel(Model):
         return cls(schema.labels, network, calibration, facts["chosen"])
 
 
-def network_cost(
-    facts: DataFacts, params: TextNetworkParams, training_seconds: float, answer_seconds: float
-) -> Cost:
-    """Return the planned cost of a network from scratch; seconds: of a token in an epoch of training, in an answer."""
-    tokens = min(facts.chars_per_row / 3.5, float(params.max_tokens))
-    each = 5e-5 + facts.chars_per_row * 3e-7 + tokens * answer_seconds
-    fit = 4.0 + facts.rows * (1e-4 + params.epochs * tokens * training_seconds)
-    size = 17.0 if params.init != "random" else params.vocabulary_size * params.width * 2e-6
-    return Cost(fit * (2.0 if params.refit else 1.0), each * 1000, 600.0, size + 2.0)
+class ScratchNetwork(NetworkModel):
+    """A network trained from scratch. TRAINING_SECONDS, ANSWER_SECONDS: CPU time of a token in one epoch, and in an answer."""
+
+    VALIDATION_SHARE = 0.1
+    TRAINING_SECONDS: ClassVar[float]
+    ANSWER_SECONDS: ClassVar[float]
+
+    @classmethod
+    def cost(cls, facts: DataFacts, params: Any, context: FitContext) -> Cost:
+        tokens = min(facts.chars_per_row / 3.5, float(params.max_tokens))
+        each = 5e-5 + facts.chars_per_row * 3e-7 + tokens * cls.ANSWER_SECONDS
+        fit = 4.0 + facts.rows * (1e-4 + params.epochs * tokens * cls.TRAINING_SECONDS)
+        size = 17.0 if params.init != "random" else params.vocabulary_size * params.width * 2e-6
+        return Cost(fit * (2.0 if params.refit else 1.0), each * 1000, 600.0, size + 2.0)
 
 
 def open_tokenizer(text: str) -> Any:
