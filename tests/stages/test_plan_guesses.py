@@ -8,6 +8,8 @@ import pytest
 import rung
 from rung.core.errors import DataError
 from rung.core.spec.product import load_product
+from rung.core.spec.source_names import PASSWORD
+from rung.workflows.plan_labels import Unlabelled
 from support import run_cli, write_csv
 
 URGENCY = {"low": "question about", "mid": "slow printer", "high": "system down and broken"}
@@ -118,3 +120,12 @@ def test_amounts_of_money_make_a_table_no_texts(tmp_path, style):
     write_csv(tmp_path / "customers.csv", ["customer", "turnover", "country", "label"], rows)
     found = rung.plan(tmp_path / "customers.csv")
     assert found.guess.task == "tabular_classification" and "turnover" in found.guess.inputs
+
+
+def test_a_product_to_label_holds_no_password(tmp_path, monkeypatch):
+    found = Unlabelled(DataError("no task fits", "table"), "text", {"null": 40, "printer": 40})
+    written = found.yaml("desk", ["postgresql://ann:s3cret@host/db"])
+    assert "s3cret" not in written
+    (tmp_path / "product.yaml").write_text(written)
+    monkeypatch.setenv(PASSWORD, "s3cret")
+    assert list(load_product(tmp_path / "product.yaml")[0].labelling.labels) == ["null", "printer"]

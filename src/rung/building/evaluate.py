@@ -19,7 +19,7 @@ from rung.core.folds import assign_folds, planned_folds, train_test_rows
 from rung.core.messages import say
 from rung.core.metrics import scored
 from rung.core.metrics.base import MeanMetric, Metric, per_unit
-from rung.core.metrics.scored import Sampling, ScoredRows
+from rung.core.metrics.scored import STEP, Sampling, ScoredRows
 from rung.core.stats.intervals import wilson_interval
 from rung.core.task import Task
 from rung.core.types import Columns, Examples, Prediction, take_rows
@@ -27,8 +27,6 @@ from rung.core.types import Columns, Examples, Prediction, take_rows
 # Rows of the rarest label that a score should rest on, and what is held out to have them.
 _HELD_OUT, _RARE_ROWS, _MOST_HELD_OUT = 5_000, 50, 100_000
 _LEAST_RANDOM = 30
-# Bounds are published in these steps, see `building.certify`.
-_HALF_POINT = 0.005
 # Called with a fold's model, its held-out rows and its answers, while the model is there.
 OnFold = Callable[[Any, Examples, Sequence[Prediction]], None]
 
@@ -250,7 +248,7 @@ class Expectation:
     def level_at(self, chance: float) -> float:
         """Return the level that the bound clears with this probability, to half points towards the safe side."""
         reached = self.sign * self.value - NormalDist().inv_cdf(chance) * self.spread
-        return round(self.sign * math.floor(reached / _HALF_POINT + 1e-9) * _HALF_POINT, 6)
+        return round(self.sign * math.floor(reached / STEP + 1e-9) * STEP, 6)
 
 
 def predicted_bound(

@@ -16,6 +16,7 @@ from rung.core.prices import Prices
 from rung.core.priors import expected, prior_source
 from rung.core.regulation import detect, detect_cells, kinds
 from rung.core.stats.confidence_bounds import rows_needed
+from rung.core.types import is_number
 from rung.core.unavailable import reason_dict
 
 DRIVERS = ("technology", "data", "application")
@@ -199,17 +200,9 @@ def readiness(seen: Seen, certifying: int, level: float) -> list[dict[str, Any]]
         _light(certifying >= needed, certifying >= 59, "certify", n=certifying, needed=needed),
     ]  # fmt: skip
     # A target of hundreds of different values that hardly repeat is a quantity: it has no classes to balance.
-    numbers = sum(_is_number(label) for label, _ in labels)
+    numbers = sum(is_number(label) for label, _ in labels)
     quantity = len(labels) > max(50, seen.usable // 10) and numbers >= 0.9 * len(labels)
     return [light for light in lights if not (quantity and light["key"] in {"rows_per_class", "balance"})]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def of_cases(lights: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

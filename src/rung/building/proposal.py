@@ -81,12 +81,12 @@ class Proposal:
         )  # fmt: skip
         written = note("written" if self.rows_are_all else "written_more", source=self.source, rows=self.rows)
         return f"""{written}
-name: {_quoted(self.name)}            {note("name", name=self.name)}
+name: {quoted(self.name)}            {note("name", name=self.name)}
 task: {guess.task}   {note("others", tasks=others) if others else note("only")}
 data:
-  path: {_listed([without_secrets(path) for path in paths or self.paths])}
-{self._reading()}  input: {_listed(guess.inputs)}   # {_comment(self._input_note(lang))}
-  target: {_quoted(guess.target)}   # {_comment(self._target_note(lang))}
+  path: {listed([without_secrets(path) for path in paths or self.paths])}
+{self._reading()}  input: {listed(guess.inputs)}   # {_comment(self._input_note(lang))}
+  target: {quoted(guess.target)}   # {_comment(self._target_note(lang))}
 {self._role("group", "customer_id", lang)}
 {self._role("time", "created_at", lang)}
 bar:
@@ -131,19 +131,19 @@ budget:
     def _reading(self) -> str:
         """Return the lines of `data` that say how the source is read."""
         given = {key: self.data[key] for key in ("query", "sheet", "split", "encoding") if self.data.get(key)}
-        return "".join(f"  {key}: {_quoted(value)}\n" for key, value in given.items())
+        return "".join(f"  {key}: {quoted(value)}\n" for key, value in given.items())
 
     def _role(self, key: str, example: str, lang: str) -> str:
         """Return the line of group or time: as the user gave it, else a suggestion, behind a `#` unless the rows demand it."""
         if self.data.get(key):
-            return f"  {key}: {_quoted(self.data[key])}   # {say('yaml.chosen', lang)}"
+            return f"  {key}: {quoted(self.data[key])}   # {say('yaml.chosen', lang)}"
         role = self.roles.get(key)
         if role is None:
             return f"  # {key}: {example}   # {say(f'yaml.{key}', lang)}"
         mark = "" if role.decided else "# "
         # Reasons are in English.
         reason = f"it {role.reason}" if lang == "en" else say(f"yaml.{key}_found", lang)
-        return f"  {mark}{key}: {_quoted(role.column)}   # {_comment(reason)}"
+        return f"  {mark}{key}: {quoted(role.column)}   # {_comment(reason)}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the proposal as plan.json and `--json` hold it."""
@@ -171,12 +171,13 @@ def ladder_dicts(ladder: Sequence[Rung]) -> list[dict[str, Any]]:
     ]
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = [_quoted(name) for name in names]
+def listed(names: Sequence[str]) -> str:
+    """Return one name, or a list of them, as YAML."""
+    shown = [quoted(name) for name in names]
     return shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
 
 
-def _quoted(text: str | int) -> str:
+def quoted(text: str | int) -> str:
     """Return a YAML scalar of a user's text: JSON strings are YAML strings."""
     if isinstance(text, int):
         return str(text)

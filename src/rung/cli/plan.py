@@ -67,7 +67,6 @@ def command(
     from rung.core.errors import RungError
     from rung.core.files import write_json, write_text
     from rung.core.messages import join_list, say
-    from rung.core.spec.source_names import PASSWORD, without_secrets
     from rung.pages.plan import render_plan
     from rung.workflows.plan import plan
     from rung.workflows.plan_labels import Unlabelled
@@ -93,11 +92,7 @@ def command(
     write_text(target, proposal.yaml([_relative_path(target, path) for path in data], words))
     write_text(target.with_name("plan.html"), render_plan(found, words))
     write_json(target.with_name("plan.json"), found)
-    if any(without_secrets(path) != path for path in data):
-        echo(
-            f"The password was not written to the file. Before you build, run: export {PASSWORD}=...",
-            err=True,
-        )
+    _say_password(data)
     if as_json:
         print_json({**found, "written": str(target)})
         return
@@ -112,19 +107,15 @@ def _write_labelling(
     found: Unlabelled, data: tuple[str, ...], target: Path, words: str, as_json: bool
 ) -> None:
     """Write a product.yaml whose rows are to be labelled first, and say so."""
-    import json
-
     from rung.core.files import write_text
     from rung.core.messages import join_list, say
     from rung.core.spec.product import safe_name
     from rung.core.spec.source_names import stem
     from rung.data.readers import readers
-    from rung.workflows.plan_labels import LabellingPlan
 
-    paths = [_relative_path(target, path) for path in data]
-    made = LabellingPlan(safe_name(stem(data[0], readers())), paths[0], found.text, found.labels)
-    path = json.dumps(paths[0] if len(paths) == 1 else paths, ensure_ascii=False)
-    write_text(target, made.yaml([made.name, path, json.dumps(found.text, ensure_ascii=False)]))
+    name = safe_name(stem(data[0], readers()))
+    write_text(target, found.yaml(name, [_relative_path(target, path) for path in data]))
+    _say_password(data)
     if as_json:
         print_json({"unlabelled": True, "text": found.text, "labels": found.labels, "written": str(target)})
         return
@@ -133,6 +124,17 @@ def _write_labelling(
     screen.print(say("plan.unlabelled", words, column=found.text, labels=named), markup=False)
     screen.print(say("plan.wrote", words, files=str(target)), markup=False)
     screen.print(say("plan.next_label", words, file=str(target)), markup=False)
+
+
+def _say_password(data: tuple[str, ...]) -> None:
+    """Say that passwords in addresses were left out of what was written."""
+    from rung.core.spec.source_names import PASSWORD, without_secrets
+
+    if any(without_secrets(path) != path for path in data):
+        echo(
+            f"The password was not written to the file. Before you build, run: export {PASSWORD}=...",
+            err=True,
+        )
 
 
 def _relative_path(target: Path, path: str) -> str:

@@ -71,11 +71,12 @@ def _offer_key(bundles: Sequence[Path], wanted: bool | None) -> None:
     from rung.core.messages import say
     from rung.core.spec.product import load_product
     from rung.journal.encryption import key_file, master_key, write_key_file
+    from rung.serving.bundle_source import is_product
 
     asks = sys.stdin.isatty() and sys.stderr.isatty()
     if wanted is False or not (wanted or asks) or master_key() is not None:
         return
-    products = [path for path in bundles if _is_product(path)]
+    products = [path for path in bundles if is_product(path)]
     if all(load_product(path)[0].serve.inputs is not None for path in products):
         return
     if wanted is None:
@@ -83,10 +84,3 @@ def _offer_key(bundles: Sequence[Path], wanted: bool | None) -> None:
     key = "key_made" if wanted else "key_missing"
     path = str(write_key_file()) if wanted else ""
     click.echo(say(f"term.{key}", lang(), file=path), err=True)
-
-
-def _is_product(path: Path) -> bool:
-    folders = ("manifest.json", "bundle/manifest.json")
-    return path.suffix in {".yaml", ".yml"} or (
-        (path / "product.yaml").is_file() and not any((path / name).is_file() for name in folders)
-    )

@@ -26,6 +26,13 @@ class BundleSource:
     name: str | None = None
 
 
+def is_product(path: Path) -> bool:
+    """Return whether a path is a product's spec or its folder, and neither a bundle nor a run."""
+    if (path / "manifest.json").is_file() or (path / "bundle" / "manifest.json").is_file():
+        return False
+    return path.suffix in {".yaml", ".yml"} or (path / "product.yaml").is_file()
+
+
 def find_bundle_source(path: Path, folder: Path | None = None) -> BundleSource:
     """Return the bundle source of a path. folder: service folder, where it is not the product's own.
 
@@ -35,8 +42,7 @@ def find_bundle_source(path: Path, folder: Path | None = None) -> BundleSource:
         return BundleSource(lambda: path)
     if (path / "bundle" / "manifest.json").is_file():
         return BundleSource(lambda: path / "bundle")
-    is_spec = path.suffix in {".yaml", ".yml"} or (path / "product.yaml").is_file()
-    if not is_spec:
+    if not is_product(path):
         return BundleSource(lambda: path)  # Opening it raises the precise error.
     # Slow to import, and not needed by a server that is given bundles.
     from rung.core.spec.product import load_product

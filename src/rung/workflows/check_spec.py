@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from rung.building.ladder import rung_problems
-from rung.core.errors import DataError, Problem, RungError, SpecError
+from rung.core.errors import Problem, RungError, SpecError
 from rung.core.spec.product import Product
 from rung.core.task import Task
+from rung.data.labels.overlay import open_overlay
 from rung.data.prepare.fingerprint import sources
-from rung.data.prepare.ingest import column_roles
-from rung.data.prepare.prepare import NO_LABELS
+from rung.data.prepare.prepare import missing_columns
 
 
 def check_spec(product: Product, task: Task, base: Path) -> None:
@@ -21,7 +21,12 @@ def check_spec(product: Product, task: Task, base: Path) -> None:
     Metrics of a label (`f1:spam`) and rungs that depend on the data are checked once it is read.
     """
     problems = [*_metrics(product, task), *rung_problems(product)]
-    columns = list(_columns(product, task, base))
+    labelled = open_overlay(product, base) is not None
+    columns = [
+        missing
+        for source, own in sources(product, base)
+        for missing in missing_columns(source, product, task, own, labelled)
+    ]
     if not problems and len(columns) == 1:
         raise columns[0][1]
     problems += [
@@ -47,23 +52,3 @@ def _metrics(product: Product, task: Task) -> Iterator[Problem]:
         if len(failures) == 3 and ":" not in condition.metric:
             key = "bar.metric" if len(product.bar) == 1 else f"bar.{index}.metric"
             yield Problem(0, key, failures[1].problem.rstrip(".") + ".", failures[1].fix)
-
-
-def _columns(product: Product, task: Task, base: Path) -> Iterator[tuple[str, DataError]]:
-    """Yield (key of the spec, error) of each column that a source lacks."""
-    data = product.data
-    needed = task.source_columns(column_roles(product))
-    for source, own in sources(product, base):
-        wanted = [(column, "data.input") for column in needed if column != data.target]
-        # Rows that people label have no column of labels.
-        wanted += (
-            [(data.target, "data.target")] if data.target in needed and (own or not product.labelling) else []
-        )
-        wanted += [(data.group, "data.group")] if data.group else []
-        wanted += [(data.time, "data.time")] if data.time and not own else []
-        for column, key in wanted:
-            try:
-                source.require(column, key)
-            except DataError as error:
-                fix = error.fix if own or key != "data.target" else f"{error.fix} {NO_LABELS}"
-                yield key, DataError(error.problem, error.where, fix)

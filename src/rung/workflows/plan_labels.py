@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
+from rung.building.proposal import listed, quoted
 from rung.core.errors import DataError
+from rung.core.spec.source_names import without_secrets
 from rung.core.task import ColumnProfile
 from rung.data.sources.read import Source, read_rows
 
@@ -29,27 +29,19 @@ class Unlabelled(DataError):
         super().__init__(error.problem, error.where, error.fix)
         self.text, self.labels = text, labels
 
-
-@dataclass(frozen=True)
-class LabellingPlan:
-    """A product of texts without labels. path: of the data, from the product's folder."""
-
-    name: str
-    path: str
-    text: str
-    labels: dict[str, int]
-
-    def yaml(self, quoted: Sequence[str]) -> str:
-        """Return the text of product.yaml. quoted: name, path and column as YAML scalars."""
-        name, path, text = quoted
+    def yaml(self, name: str, paths: Sequence[str]) -> str:
+        """Return the text of product.yaml; paths: of the data, from the folder it will stand in. No password is written."""
         labels = "\n".join(
-            f"    {json.dumps(label, ensure_ascii=False)}: ''   # about {count:,} rows look alike"
+            f"    {quoted(label)}: ''   # about {count:,} rows look alike"
             for label, count in self.labels.items()
         )
         return f"""# Written by `rung plan`: the data has texts and no labels. Rename the labels, describe them, then: rung label product.yaml
-name: {name}
+name: {quoted(name)}
 task: text_classification
-data: {{path: {path}, input: {text}, target: label}}
+data:
+  path: {listed([without_secrets(path) for path in paths])}
+  input: {quoted(self.text)}
+  target: label
 bar: {{metric: accuracy, at_least: 0.8}}
 labelling:
   labels:   # names are words that groups of similar rows share; the groups are a guess

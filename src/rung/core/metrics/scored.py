@@ -13,6 +13,8 @@ from rung.core.stats.confidence_bounds import Bound
 from rung.core.types import Columns, Examples, Schema, take_rows
 
 # How the units of some rows came about: see `bound`.
+# Bounds are published in these steps, towards the safe side.
+STEP = 0.005
 Sampling = Literal["drawn", "fixed", "blocks"]
 
 

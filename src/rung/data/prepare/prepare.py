@@ -7,6 +7,7 @@ the rows that are kept to their side. What is left out is listed in quarantine.j
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -58,8 +59,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
     """
     found = sources(product, base)
     overlay = open_overlay(product, base)
-    for source, own in found:
-        _require_columns(source, product, task, own, overlay)
+    _require_columns(found, product, task, overlay is not None)
     schema = (formats := decide_formats(found[0][0], product, task, lock)).schema
     corrections = Corrections(read_corrections(base / named) if (named := product.data.corrections) else [])
     store = BlobStore(folder, base)
@@ -254,25 +254,31 @@ def _with_formats(schema: Schema) -> Schema:
     return replace(schema, inputs=tuple(fields))
 
 
-def _require_columns(
-    source: Source, product: Product, task: Task, own: bool, overlay: Overlay | None
-) -> None:
+def _require_columns(found: list[tuple[Source, bool]], product: Product, task: Task, labelled: bool) -> None:
+    for source, own in found:
+        for _, error in missing_columns(source, product, task, own, labelled):
+            raise error
+
+
+def missing_columns(
+    source: Source, product: Product, task: Task, own: bool, labelled: bool
+) -> Iterator[tuple[str, DataError]]:
+    """Yield (key of the spec, error) of each column that a source lacks. own: it has the certification rows; labelled: people gave labels."""
     data = product.data
     needed = task.source_columns(column_roles(product))
-    for column in needed:
-        if column != data.target:
-            source.require(column, "data.input")
-    if data.target in needed and (overlay is None or own):
-        try:
-            source.require(data.target, "data.target")
-        except DataError as error:
-            if own:
-                raise
-            raise DataError(error.problem, error.where, f"{error.fix} {NO_LABELS}") from None
+    wanted = [(column, "data.input") for column in needed if column != data.target]
+    if data.target in needed and (own or not labelled):
+        wanted.append((data.target, "data.target"))
     if data.group:
-        source.require(data.group, "data.group")
+        wanted.append((data.group, "data.group"))
     if data.time and not own:
-        source.require(data.time, "data.time")
+        wanted.append((data.time, "data.time"))
+    for column, key in wanted:
+        try:
+            source.require(column, key)
+        except DataError as error:
+            fix = error.fix if own or key != "data.target" else f"{error.fix} {NO_LABELS}"
+            yield key, DataError(error.problem, error.where, fix)
 
 
 def _repeated(copies: npt.NDArray[np.int64], least: int) -> float:

@@ -18,6 +18,8 @@ _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
 _WORD = re.compile(r"\S*[^\W\d_]\S*")
 # Enough of a text to count its words.
 _BEGINNING = 200
+# Longer than any number or date.
+_MOST_CHARS = 40
 
 
 def profile(source: Source, most_rows: int = 20_000) -> tuple[list[ColumnProfile], int]:
@@ -39,19 +41,13 @@ def profile(source: Source, most_rows: int = 20_000) -> tuple[list[ColumnProfile
 def _column(name: str, counter: Counter[str]) -> ColumnProfile:
     filled = counter.total()
     chars = sum(len(text) * count for text, count in counter.items())
-    # Amounts are numbers in the format of their column: $3,867.97, 3.867,97, 3'867.97.
-    unit, form = decide_format(counter)
-    numbers = {
-        text
-        for text in counter
-        if is_number(text) or (len(text) <= 40 and parse_number(text, unit, form) is not None)
-    }
+    # Amounts are numbers in the format of their column: $3,867.97, 3.867,97, 3'867.97. Longer cells are neither.
+    short = {text: count for text, count in counter.items() if len(text) <= _MOST_CHARS}
+    unit, form = decide_format(short)
+    numbers = {text for text in short if is_number(text) or parse_number(text, unit, form) is not None}
     numeric = sum(counter[text] for text in numbers)
-    # Longer than any date: not worth a try.
     dates = sum(
-        count
-        for text, count in counter.items()
-        if len(text) <= 40 and text not in numbers and parse_time(text) is not None
+        count for text, count in short.items() if text not in numbers and parse_time(text) is not None
     )
     examples = tuple(text for text, _ in counter.most_common(5))
     some = max(filled, 1)

@@ -34,19 +34,19 @@ def family_column(
     if not free:
         return None
     read = [row.values for row in islice(read_rows(source), _ROWS) if row.values is not None]
-    rows = [row for row in read if _text(row.get(guess.target))]
+    rows = [row for row in read if plain_text(row.get(guess.target))]
     prose = [name for name in guess.inputs if _is_prose(columns[name])]
     numeric = [name for name in guess.inputs if name not in prose and columns[name].numeric >= _NUMERIC]
     cells: dict[str, list[Any]] = {
-        name: [_number(row.get(name)) if name in numeric else _text(row.get(name)) for row in rows]
+        name: [number_or_nan(row.get(name)) if name in numeric else plain_text(row.get(name)) for row in rows]
         for name in guess.inputs
         if name not in prose
     }
-    texts = ["\n".join(_text(row.get(name)) for name in prose) for row in rows] if prose else []
-    targets = [_text(row[guess.target]) for row in rows]
+    texts = ["\n".join(plain_text(row.get(name)) for name in prose) for row in rows] if prose else []
+    targets = [plain_text(row[guess.target]) for row in rows]
     labels = sorted(set(targets)) if labelled else []
     table = RowTable(texts, cells, numeric, targets, labels, [str(place) for place in range(len(rows))])
-    found = related(table, lambda: {name: [_text(row.get(name)) for row in rows] for name in free})
+    found = related(table, lambda: {name: [plain_text(row.get(name)) for row in rows] for name in free})
     if found is None or found.group not in free:
         return None
     one = found.found
@@ -62,12 +62,14 @@ def _is_prose(column: ColumnProfile) -> bool:
     return column.mean_chars >= _PROSE_CHARS and column.numeric < 0.5
 
 
-def _text(cell: Any) -> str:
+def plain_text(cell: Any) -> str:
+    """Return a cell as text; what is missing is empty."""
     return "" if cell is None else str(cell).strip()
 
 
-def _number(cell: Any) -> float:
+def number_or_nan(cell: Any) -> float:
+    """Return a cell as a number; NaN where it is none."""
     try:
-        return float(_text(cell))
+        return float(plain_text(cell))
     except ValueError:
         return math.nan

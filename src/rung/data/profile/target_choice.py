@@ -15,6 +15,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.naive_bayes import ComplementNB
 
 from rung.core.task import ColumnProfile
+from rung.data.profile.family_column import number_or_nan, plain_text
 from rung.data.sources.read import Source, read_rows
 
 # Read from the beginning of the source: a look takes about a second.
@@ -57,10 +58,10 @@ def _signal(
     inputs: Sequence[str],
     columns: Mapping[str, ColumnProfile],
 ) -> float | None:
-    kept = [row for row in rows if _text(row.get(target))]
-    counts = Counter(_text(row[target]) for row in kept)
-    kept = [row for row in kept if counts[_text(row[target])] >= _FOLDS]
-    labels = [_text(row[target]) for row in kept]
+    kept = [row for row in rows if plain_text(row.get(target))]
+    counts = Counter(plain_text(row[target]) for row in kept)
+    kept = [row for row in kept if counts[plain_text(row[target])] >= _FOLDS]
+    labels = [plain_text(row[target]) for row in kept]
     if len(kept) < _FEWEST_ROWS or len(set(labels)) < 2:
         return None
     cells = [_tokens(kept, name, columns[name]) for name in inputs]
@@ -76,9 +77,9 @@ def _signal(
 
 def _tokens(rows: Sequence[Mapping[str, Any]], name: str, column: ColumnProfile) -> list[str]:
     """Return a column's cells as tokens: words of a text, the bin of a number, the value of anything else."""
-    cells = [_text(row.get(name)) for row in rows]
+    cells = [plain_text(row.get(name)) for row in rows]
     if column.numeric >= 0.95:
-        numbers = np.array([_number(cell) for cell in cells])
+        numbers = np.array([number_or_nan(cell) for cell in cells])
         known = numbers[np.isfinite(numbers)]
         edges = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1)[1:-1])) if len(known) else known
         return [
@@ -89,14 +90,3 @@ def _tokens(rows: Sequence[Mapping[str, Any]], name: str, column: ColumnProfile)
         # Characters stand for the words of languages without spaces.
         return [" ".join(cell.split() if cell.isascii() else [*cell.split(), *cell]) for cell in cells]
     return [f"{name}={cell}".replace(" ", "_") for cell in cells]
-
-
-def _text(cell: Any) -> str:
-    return "" if cell is None else str(cell).strip()
-
-
-def _number(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return math.nan
