@@ -65,7 +65,9 @@ def test_students_learn_from_a_language_model_and_are_certified_on_people(produc
             "certification rows are not asked about"
         )
         page = (found.folder / "distill.html").read_text(encoding="utf-8")
-        assert "never of the teacher" in page and "paid for themselves" in page
+        assert (
+            "never on the teacher's labels" in page.replace("&#x27;", "'") and "paid for themselves" in page
+        )
         # Again: every answer is there already.
         before = len(server.seen)
         distill(product, teacher(server), product.parent / "pool.csv", labels=200, usd=1.0)

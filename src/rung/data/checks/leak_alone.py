@@ -60,5 +60,8 @@ def _share(field: Field, view: View, rows: list[int], target: Floats) -> float:
         _, codes = np.unique([str(column[i]) for i in rows], return_inverse=True)
         return explained(codes.astype(np.int64), target)
     numbers = as_numbers(field, column, rows)
-    bins = bins_of(numbers, min(_BINS, max(len(rows) // 20, 5)))
-    return max(explained(bins, target), explained_by_cuts(numbers, target))
+    count = min(_BINS, max(len(rows) // 20, 5))
+    share = explained(bins_of(numbers, count), target)
+    # Of few rows bins are wide and straddle the value at which a label turns. Where they are fine, cuts would only find what
+    # separates a rare label, as honest readings of the shuttle do.
+    return max(share, explained_by_cuts(numbers, target)) if count < _BINS else share
