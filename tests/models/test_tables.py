@@ -116,6 +116,32 @@ def test_intervals_cover_nine_of_ten_on_real_data():
     assert np.mean(shares) == pytest.approx(0.9, abs=0.03)
 
 
+def flats(n, seed):
+    """Return inputs and rents of made-up flats."""
+    draw = np.random.default_rng(seed)
+    size, rooms, where = draw.uniform(20, 120, n), draw.integers(1, 6, n), draw.choice(["n", "s", "e"], n)
+    rent = 300 + 11 * size + 40 * rooms + 200 * (where == "n") + draw.normal(0, 60, n)
+    return {"size": size.tolist(), "rooms": rooms.astype(float).tolist(), "where": where.tolist()}, rent
+
+
+@pytest.mark.parametrize("outliers", [[-5e5], [1e12], [-5e5, 3e6]])
+@pytest.mark.parametrize("name", ["linear_table", "boosted_trees", "explainable_boosting", "stack"])
+def test_targets_far_from_all_others_leave_intervals_and_errors_as_they_are(name, outliers):
+    """Without them the mean error is 48 to 60; fitted to them it was 3,000, and intervals held 52 to 78 % of new rows."""
+    if name == "explainable_boosting":
+        pytest.importorskip("interpret")
+    shares, errors = [], []
+    for seed in range(2 if name == "explainable_boosting" else 5):
+        inputs, rent = flats(1230, seed)
+        rent[5 : 5 + len(outliers)] = outliers
+        task, examples = examples_of("tabular_regression", inputs, rent.tolist())
+        train, test = examples.take(list(range(230))), examples.take(list(range(230, 1230)))
+        answers = fitted(name, train).predict(test.inputs)
+        for found, metric in ((shares, "covered"), (errors, "mae")):
+            found.append(task.metric(metric, test.schema).score(test.targets, answers, test.schema))
+    assert 0.88 <= np.mean(shares) <= 0.97 and min(shares) > 0.85 and max(errors) < 90, (shares, errors)
+
+
 @pytest.mark.parametrize("name", ["linear_table", "boosted_trees", "stack"])
 def test_reasons_add_up_to_the_answer(name, tumours):
     _, examples = examples_of("tabular_classification", *tumours)

@@ -227,6 +227,8 @@ class TargetReader:
     def __init__(self, task: Task, target: Field, missing: Sequence[str] | None) -> None:
         self._task, self._field = task, target
         self._missing = frozenset(missing or ())
+        words = self._missing if target.kind == "number" else ()
+        self._missing_numbers = frozenset(task.read_target(word, target) for word in words) - {None}
         self.words: Counter[str] = Counter()
 
     def __call__(self, raw: Any) -> tuple[Any, str]:
@@ -235,6 +237,8 @@ class TargetReader:
         if text in self._missing:
             return None, ""
         found = self._task.read_target(raw, self._field)
+        if self._missing_numbers and found in self._missing_numbers:
+            return None, ""
         if found is not None or not text:
             return found, ""
         if self._field.kind == "category":

@@ -65,7 +65,7 @@ def fit_table(
             decision = min_cost_threshold(probabilities, truth.codes == 1, examples.schema.costs)
     else:
         values = np.array([examples.targets[i] for i in found.rows.tolist()], dtype=np.float64)
-        scale = calibrate_interval(scale, found.raw[:, 0], values)
+        scale = calibrate_interval(scale, found.raw[:, 0], np.clip(values, scale.low, scale.high))
     bags = affordable_bags(found, folds, len(cells), time.monotonic() - begun, context)
     members = [fit_member(cells, y, member, bags, context) for member, _ in found.members]
     members[0] = shift_scores(members[0], shift / found.members[0][1])
@@ -86,7 +86,8 @@ def _training_targets(examples: Examples) -> tuple[TrainingTargets, TargetTransf
         return TrainingTargets(np.eye(len(labels))[codes], codes), TargetTransform()
     values = np.array(examples.targets, dtype=np.float64)
     scale = fit_target_transform(values)
-    return TrainingTargets(scale.transform(values)[:, None], None), scale
+    kept = np.clip(values, scale.low, scale.high)
+    return TrainingTargets(scale.transform(kept)[:, None], None), scale
 
 
 def _deciles(targets: Floats) -> npt.NDArray[np.int64]:

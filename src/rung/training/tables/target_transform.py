@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from rung.core.stats.outliers import range_without_outliers
 from rung.modalities.tables.target_transform import COVERAGE, TargetTransform
 from rung.training.tables.objective import Floats
 
@@ -14,13 +15,14 @@ def fit_target_transform(values: Floats) -> TargetTransform:
     """Return the transform of training targets: logarithmic where they are positive and much less skewed that
     way.
     """
-    offset, logarithmic = 0.0, False
-    if values.min() > 0:
-        logarithmic = abs(_skew(values)) > 1.0 and abs(_skew(np.log(values))) < 0.5 * abs(_skew(values))
-    learned = np.log(values + offset) if logarithmic else values
+    low, high = range_without_outliers(values)
+    logarithmic = low > 0 and _less_skewed_as_log(np.clip(values, low, high))
+    if logarithmic and values.min() > 0:
+        low, high = map(float, np.exp(range_without_outliers(np.log(values))))
+    kept = np.clip(values, low, high)
+    learned = np.log(kept) if logarithmic else kept
     spread = float(learned.std()) or 1.0
-    ends = float(values.min()), float(values.max())
-    return TargetTransform(logarithmic, offset, float(learned.mean()), spread, 1.0, 0.0, *ends)
+    return TargetTransform(logarithmic, 0.0, float(learned.mean()), spread, 1.0, 0.0, low, high)
 
 
 def calibrate_interval(fitted: TargetTransform, raw: Floats, values: Floats) -> TargetTransform:
@@ -42,6 +44,10 @@ def calibrate_interval(fitted: TargetTransform, raw: Floats, values: Floats) -> 
             float(np.clip(values.mean() / uncorrected.mean(), 0.8, 1.25)) if uncorrected.mean() > 0 else 1.0
         )
     return replace(fitted, radius=radius, smear=smear)
+
+
+def _less_skewed_as_log(values: Floats) -> bool:
+    return abs(_skew(values)) > 1.0 and abs(_skew(np.log(values))) < 0.5 * abs(_skew(values))
 
 
 def _skew(values: Floats) -> float:
