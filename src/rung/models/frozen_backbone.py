@@ -57,10 +57,16 @@ class FrozenBackbone(ImageModel):
     def fit(cls, examples: Examples, params: FrozenBackboneParams, context: FitContext) -> Self:
         cls.require()
         from rung.training.images.backbone_export import open_extractor
-        from rung.training.images.fit import HeadParams, fit_image_head, training_sample, typical_side
+        from rung.training.images.fit import (
+            HeadParams,
+            backbone_side,
+            fit_image_head,
+            training_sample,
+            typical_side,
+        )
 
         examples = training_sample(examples, params.most_rows, context)
-        side = params.side or _side(typical_side(examples.inputs))
+        side = params.side or backbone_side(typical_side(examples.inputs))
         extractor = open_extractor(params.model, side, params.fit)
         vectors = vectors_of(extractor, examples.inputs)
         found = fit_image_head(vectors, examples, HeadParams(params.head, params.c, params.curved), context)
@@ -75,8 +81,3 @@ class FrozenBackbone(ImageModel):
         return Cost(
             5.0 + rows * (each + 5e-3), each * 1000, 350 + rows * 0.02, size, cached_seconds=rows * each
         )
-
-
-def _side(typical: int) -> int:
-    """Return the side at which images of a typical longer side are read."""
-    return 96 if typical <= 48 else 128 if typical <= 160 else 224

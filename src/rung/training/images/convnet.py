@@ -47,8 +47,8 @@ class ConvNet:
 
     blocks: tuple[Block, ...]
     classifier: tuple[Float, Float]
-    mean: tuple[float, float, float]
-    scale: tuple[float, float, float]
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
     padding: Padding
     tapped: tuple[int, ...]
 

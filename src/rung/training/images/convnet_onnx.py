@@ -17,7 +17,7 @@ _IR_VERSION = 10
 
 
 def write_convnet(net: ConvNet, logits: bool = False) -> Any:
-    """Return an onnx ModelProto: images uint8 [images, height, width, 3] -> features float32 [images, sum(net.widths)].
+    """Return an onnx ModelProto: images uint8 [images, height, width, channels] -> features float32 [images, sum(net.widths)].
 
     Height and width are free. Levels are normalised inside the graph. features: the channels of the tapped blocks and
     of the last one, each averaged over the image. logits: whether the network's own classes are an output as well.
@@ -41,7 +41,9 @@ def write_convnet(net: ConvNet, logits: bool = False) -> Any:
         outputs.append(
             helper.make_tensor_value_info(LOGITS, TensorProto.FLOAT, ["images", len(net.classifier[1])])
         )
-    inputs = [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["images", "height", "width", 3])]
+    inputs = [
+        helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["images", "height", "width", len(net.mean)])
+    ]
     return helper.make_model(
         helper.make_graph(graph.nodes, "backbone", inputs, outputs, graph.constants),
         opset_imports=[helper.make_opsetid("", _OPSET)],

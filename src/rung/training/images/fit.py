@@ -97,6 +97,11 @@ def typical_side(inputs: Columns) -> int:
     return int(np.median(read_sizes(images).max(axis=1)))
 
 
+def backbone_side(typical: int) -> int:
+    """Return the side at which a pretrained network reads images of a typical longer side."""
+    return 96 if typical <= 48 else 128 if typical <= 160 else 224
+
+
 def read_colour(inputs: Columns, wanted: Colour, side: int) -> Literal["rgb", "grey"]:
     """Return how to read these images: as wanted, or in grey when none of a sample has colour."""
     if wanted != "auto":

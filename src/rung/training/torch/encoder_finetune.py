@@ -24,10 +24,11 @@ from rung.training.text.encoder_export import calibrate, read_encoder
 from rung.training.text.encoder_quantize import Int8Writer
 from rung.training.text.encoders import open_encoder, resolve_encoder, training_sample
 from rung.training.torch.bert import BertClassifier, BertEncoder
+from rung.training.torch.classifier import train_and_refit
 from rung.training.torch.devices import training_threads
 from rung.training.torch.lora import add_lora, merge_lora
-from rung.training.torch.text_classifier import TextLearner, TokenRows, fit_calibration
-from rung.training.torch.text_network_fit import FittedNetwork, scratch_for
+from rung.training.torch.text_classifier import TextLearner, TokenRows
+from rung.training.torch.text_network_fit import FittedNetwork
 from rung.training.torch.trainer import History, train
 
 Float = npt.NDArray[np.float32]
@@ -63,21 +64,21 @@ def finetune(examples: Examples, params: FinetuningParams, context: FitContext) 
     learn = rows(examples, short)
     validation = rows(held, source.inputs) if held is not None and len(held) else None
     head = _linear_head(source.name, texts, learn.codes, len(labels), context)
-    learner, history = _train(source, head, learn, validation, params, scratch_for(context, "first"))
-    calibration, score = fit_calibration(learner, context), learner.score()
-    if validation is not None and params.refit:
-        fixed = replace(params, epochs=max(history.best_epoch, 1), patience=0, learning_rate=history.rate)
-        both = learn.join(rows(held, short)) if held is not None else learn
-        learner, _ = _train(source, head, both, None, fixed, scratch_for(context, "all"))
-    files, variant = export_classifier(learner.module, source, texts, params.precision_on_disk)
+
+    def fit(
+        rows: TokenRows, held_out: TokenRows | None, own: FinetuningParams, part: FitContext
+    ) -> tuple[TextLearner, History]:
+        return _train(source, head, rows, held_out, own, part)
+
+    every = (lambda: learn.join(rows(held, short))) if held is not None and params.refit else None
+    found = train_and_refit(fit, learn, validation, params, context, every)
+    files, variant = export_classifier(found.module, source, texts, params.precision_on_disk)
     chosen = {
-        "weights": source.name, "layers": params.layers, "rows": len(learner.rows), "epochs": history.best_epoch,
-        "trained_parameters": sum(p.numel() for p in learner.module.parameters() if p.requires_grad),
-        "learning_rate": history.rate, "loss": round(history.losses[-1], 4), "variant": variant,
-        **({} if score is None else {"validation_score": round(score, 4)}),
-        "calibration": f"temperature {1.0 / calibration.scale:.3g}",
+        "weights": source.name, "layers": params.layers, "variant": variant,
+        "trained_parameters": sum(p.numel() for p in found.module.parameters() if p.requires_grad),
+        **found.chosen,
     }  # fmt: skip
-    return FittedNetwork(files, calibration, chosen)
+    return FittedNetwork(files, found.calibration, chosen)
 
 
 def encoder_source(name: str, max_tokens: int | None) -> EncoderSource:

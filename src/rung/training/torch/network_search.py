@@ -10,12 +10,12 @@ from rung.core.errors import FitCancelled, RungError
 from rung.core.model import FitContext
 from rung.core.types import Examples
 from rung.modalities.text.network_search_params import NetworkSearchParams
+from rung.training.torch.classifier import scratch_for
 from rung.training.torch.text_network_fit import (
     FittedNetwork,
     PreparedRows,
     fit_text_network,
     prepare_rows,
-    scratch_for,
     train_network,
 )
 from rung.training.torch.text_networks import Architecture

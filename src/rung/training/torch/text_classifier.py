@@ -1,8 +1,8 @@
-"""Train a text classifier: rows as token ids, a learner for the trainer, calibration on validation rows."""
+"""A text classifier for the trainer: rows as token ids, batches of similar length."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,16 +12,12 @@ from torch import Tensor, nn
 
 from rung.core.model import FitContext
 from rung.core.training_params import ClassifierParams
-from rung.runtime.linear.head import Calibration
-from rung.training.linear.calibration import calibrate
-from rung.training.linear.paired_gain import search_score
 from rung.training.torch.batching import pad
-from rung.training.torch.learner import Learner
-from rung.training.torch.losses import classification_loss, row_weights
+from rung.training.torch.classifier import ClassifierLearner
 
 Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-_SCORE_TOKENS = 16_384
+# Tokens and rows of a batch that is answered, not trained on.
+_SCORE_TOKENS, _SCORE_ROWS = 16_384, 256
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ class TokenRows:
         return TokenRows([*self.ids, *other.ids], np.concatenate([self.codes, other.codes]))
 
 
-class TextLearner(Learner):
+class TextLearner(ClassifierLearner[TokenRows]):
     """A network over token ids. token_dropout: share of tokens replaced by the unknown token 0 in training."""
 
     def __init__(
@@ -56,62 +52,27 @@ class TextLearner(Learner):
         validation: TokenRows | None = None,
         token_dropout: float = 0.0,
     ) -> None:
-        balanced = params.class_weight == "balanced"
-        super().__init__(module, rows.lengths, row_weights(rows.codes, labels, balanced))
-        self.rows, self.labels, self.params = rows, labels, params
-        self.validation, self.token_dropout = validation, token_dropout
-        self.goal = search_score(context.goal)
-        self.told: Callable[[int, float | None], None] | None = None
+        super().__init__(module, rows, labels, params, context, validation)
+        self.token_dropout = token_dropout
 
-    def epoch_ended(self, epoch: int, score: float | None) -> None:
-        if self.told is not None:
-            self.told(epoch, score)
-
-    def loss(self, rows: Ints) -> Tensor:
-        ids, mask = self._tensors([self.rows.ids[row] for row in rows])
+    def outputs(self, rows: TokenRows, places: Ints) -> Tensor:
+        ids, mask = self._tensors([rows.ids[place] for place in places])
         if self.token_dropout and self.module.training:
             ids = torch.where(torch.rand(ids.shape, device=ids.device) < self.token_dropout, 0, ids)
-        codes = torch.as_tensor(self.rows.codes[rows], device=ids.device)
-        weights = torch.as_tensor(self.weights[rows], dtype=torch.float32, device=ids.device)
-        params = self.params
-        return classification_loss(
-            self.module(ids, mask), codes, weights, params.label_smoothing, params.focal
-        )
+        found: Tensor = self.module(ids, mask)
+        return found
 
-    def score(self) -> float | None:
-        """Return the bar's metric on validation rows, minus a thousandth of their log loss, which breaks ties."""
-        if self.validation is None or not len(self.validation):
-            return None
-        logits, codes = self.logits(self.validation), self.validation.codes
-        found = self.goal(codes, logits.argmax(axis=1), np.ones(len(codes)), self.labels)
-        chances = Calibration().apply(logits)[np.arange(len(codes)), codes]
-        return found + 1e-3 * float(np.log(np.maximum(chances, 1e-12)).mean())
-
-    @torch.no_grad()
-    def logits(self, rows: TokenRows) -> Floats:
-        """Return the logits [rows, labels] of the module as it is."""
-        self.module.eval()
-        found = np.zeros((len(rows), self.labels))
+    def batches(self, rows: TokenRows) -> Iterator[Ints]:
         lengths = rows.lengths
         order = np.argsort(lengths, kind="stable")
         start = 0
         while start < len(order):
-            size = max(_SCORE_TOKENS // max(int(lengths[order[min(start + 255, len(order) - 1)]]), 1), 1)
-            part = order[start : start + min(size, 256)]
-            found[part] = self.module(*self._tensors([rows.ids[row] for row in part])).float().cpu().numpy()
-            start += len(part)
-        return found
+            longest = int(lengths[order[min(start + _SCORE_ROWS - 1, len(order) - 1)]])
+            size = min(max(_SCORE_TOKENS // max(longest, 1), 1), _SCORE_ROWS)
+            yield order[start : start + size]
+            start += size
 
     def _tensors(self, rows: list[Sequence[int]]) -> tuple[Tensor, Tensor]:
         ids, mask = pad([np.asarray(row, np.int64) for row in rows])
         device = next(self.module.parameters()).device
         return torch.as_tensor(ids, device=device), torch.as_tensor(mask, dtype=torch.float32, device=device)
-
-
-def fit_calibration(learner: TextLearner, context: FitContext) -> Calibration:
-    """Return the temperature that fits validation rows best; 1 without such rows."""
-    rows = learner.validation
-    if rows is None or len(rows) < 10:
-        return Calibration()
-    found = calibrate(learner.logits(rows), rows.codes, context.seed, allow_isotonic=False, conservative=True)
-    return Calibration(scale=found.scale)

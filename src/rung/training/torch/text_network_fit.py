@@ -24,14 +24,13 @@ from rung.runtime.linear.head import Calibration
 from rung.runtime.weights.store import weights_folder
 from rung.training.linear.search import encode_labels
 from rung.training.text.vocabulary import learn_vocabulary
+from rung.training.torch.classifier import REFIT_ROWS, train_and_refit
 from rung.training.torch.devices import training_threads
-from rung.training.torch.text_classifier import TextLearner, TokenRows, fit_calibration
+from rung.training.torch.text_classifier import TextLearner, TokenRows
 from rung.training.torch.text_network_onnx import write_network
 from rung.training.torch.text_networks import Architecture, NetworkShape, TokenEmbedding, make_network
 from rung.training.torch.trainer import History, train
 
-# Below this many rows the final network is trained on validation rows too.
-_REFIT_ROWS = 5_000
 # Texts on which the exported file is compared with the module, and the greatest difference of a logit.
 _CHECKED, _TOLERANCE = 16, 1e-3
 
@@ -86,30 +85,26 @@ def fit_text_network(
     architecture: Architecture, examples: Examples, params: TextNetworkParams, context: FitContext
 ) -> FittedNetwork:
     """Return the network trained on these rows, early-stopped and calibrated on `context.validation`."""
-    rows = prepare_rows(examples, params, context)
-    learner, history = train_network(architecture, rows, params, scratch_for(context, "first"))
-    calibration = fit_calibration(learner, context)
-    score = learner.score()
-    again = params.refit if params.refit is not None else len(rows.learn) < _REFIT_ROWS
-    if rows.validation is not None and again:
-        fixed = replace(params, epochs=max(history.best_epoch, 1), patience=0, learning_rate=history.rate)
-        every = replace(rows, learn=rows.learn.join(rows.validation), validation=None)
-        learner, _ = train_network(architecture, every, fixed, scratch_for(context, "all"))
+    prepared = prepare_rows(examples, params, context)
+
+    def fit(
+        rows: TokenRows, validation: TokenRows | None, own: TextNetworkParams, part: FitContext
+    ) -> tuple[TextLearner, History]:
+        return train_network(architecture, replace(prepared, learn=rows, validation=validation), own, part)
+
+    learn, held = prepared.learn, prepared.validation
+    again = params.refit if params.refit is not None else len(learn) < REFIT_ROWS
+    every = (lambda: learn.join(held)) if held is not None and again else None
+    found = train_and_refit(fit, learn, held, params, context, every)
     texts = join_fields(examples.inputs)
-    files = _export(learner.module, rows.start.tokenizer, rows.inputs, rows.labels, texts)
+    files = _export(found.module, prepared.start.tokenizer, prepared.inputs, prepared.labels, texts)
     chosen = {
-        "init": rows.start.init, "vocabulary": rows.vocabulary, "rows": len(learner.rows),
-        "parameters": sum(p.numel() for p in learner.module.parameters()),
-        "epochs": history.best_epoch, "learning_rate": history.rate, "loss": round(history.losses[-1], 4),
-        **({} if score is None else {"validation_score": round(score, 4)}),
-        "calibration": f"temperature {1.0 / calibration.scale:.3g}",
-    }  # fmt: skip
-    return FittedNetwork(files, calibration, chosen)
-
-
-def scratch_for(context: FitContext, name: str) -> FitContext:
-    """Return the context with a scratch folder of its own for one of several trainings."""
-    return context if context.scratch is None else replace(context, scratch=context.scratch / name)
+        "init": prepared.start.init,
+        "vocabulary": prepared.vocabulary,
+        "parameters": sum(p.numel() for p in found.module.parameters()),
+        **found.chosen,
+    }
+    return FittedNetwork(files, found.calibration, chosen)
 
 
 def _start(texts: Sequence[str], params: TextNetworkParams) -> _Start:
