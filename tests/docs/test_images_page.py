@@ -64,10 +64,12 @@ def test_the_page_is_followed(page, workspace):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_product_shown_is_the_file(page):
-    shown, ladder = (yaml.safe_load(block) for block in blocks(page, "yaml"))
+    shown, *ladders = (yaml.safe_load(block) for block in blocks(page, "yaml"))
     assert shown == yaml.safe_load((EXAMPLE / "product.yaml").read_text(encoding="utf-8"))
-    assert [entry.params for entry in parse_product(yaml.safe_dump(shown | ladder)).ladder or ()] == [
-        {"side": 64, "fit": "pad"}
+    entries = [parse_product(yaml.safe_dump(shown | ladder)).ladder or () for ladder in ladders]
+    assert [(entry.model, entry.params) for ladder in entries for entry in ladder if entry.params] == [
+        ("finetuned_backbone", {"blocks": 3, "epochs": 4}),
+        ("hog_linear", {"side": 64, "fit": "pad"}),
     ]
 
 
