@@ -28,8 +28,8 @@ from rung.training.torch.image_classifier import ImageLearner, ImageRows
 from rung.training.torch.image_networks import ConvClassifier, pretrained_network, scratch_network
 from rung.training.torch.trainer import History, train
 
-# Epochs of the short trainings that tell whether mirrored images help.
-_TRIED_EPOCHS = 2
+# Rows and epochs, at most, of the two short trainings that tell whether mirrored images help.
+_TRIED_ROWS, _TRIED_EPOCHS = 2_000, 3
 # Images on which the exported file is compared with the module, and the greatest difference of a logit.
 _CHECKED, _TOLERANCE = 16, 1e-3
 # A network from scratch reads images at the typical side, up to this one.
@@ -146,6 +146,9 @@ def _flips_help(
     context: FitContext,
 ) -> bool:
     """Return whether a short training scores better on validation rows with mirrored images than without."""
+    if len(learn) > _TRIED_ROWS:
+        drawn = np.sort(np.random.default_rng(context.seed).permutation(len(learn))[:_TRIED_ROWS])
+        learn = ImageRows(learn.pixels[drawn], learn.codes[drawn])
     scores = []
     for flip in (False, True):
         short = replace(params, epochs=min(_TRIED_EPOCHS, params.epochs), patience=0, flip=flip)
