@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from rung.serving.architecture import bundle_parts, shares
+from rung.pages.architecture import shares
+from rung.serving.architecture import bundle_parts
 from rung.training.torch.text_network_onnx import write_network
 from rung.training.torch.text_networks import NetworkShape, TokenEmbedding, make_network
 from support import run_cli
@@ -29,7 +30,7 @@ def test_layers_of_a_file_with_their_weights(model):
     assert any(abs(size - 50 * 16 * 4) <= 32 for size in known), known  # the table of tokens
     assert any(abs(size - 4 * (16 * 12 + 12)) <= 64 for size in known), known  # the hidden layer
     assert part.layers[-1].shape == (1, 3)
-    assert np.allclose(np.array(shares(part.layers)).sum(axis=0), 1.0)
+    assert np.allclose(np.array(shares(part.as_dict()["layers"])).sum(axis=0), 1.0)
 
 
 @pytest.mark.parametrize("language,word", [("en", "output shape"), ("zh", "输出形状")])

@@ -10,6 +10,7 @@ import pytest
 import caches
 import rung
 from rung.core.spec.product import Located, Product
+from rung.pages.report import render
 from support import write_csv
 
 # Served in a process of its own: what a server installs has no torch.
@@ -51,6 +52,12 @@ def test_a_network_is_chosen_exported_and_served_in_chinese(tmp_path):
     assert found.report["cleared"] and found.report["winner"] == "mlp"
     trial = next(t for t in found.report["trials"] if t["rung"] == "mlp")
     assert trial["chosen"]["init"] == "random"
+    assert len(trial["training"]["loss"]) == len(trial["training"]["score"]) == 6
+    assert trial["training"]["loss"][-1] < trial["training"]["loss"][0]
+    (part,) = found.report["study"]["layers"]
+    assert part["file"] == "model/model.onnx" and tuple(part["layers"][-1]["shape"]) == (1, 2)
+    page = render(found.report, "zh")
+    assert "网络的训练过程" in page and "网络的各层" in page and page.count("<polyline") >= 2
     texts = [text for text, _ in rows[:60]]
     answers, heavy = served(found.bundle, texts)
     assert heavy == []

@@ -12,7 +12,9 @@ from mlflow_service import mlflow_service
 
 import rung
 from rung.core.errors import MissingExtra, RungError
+from rung.tracking.facts import training_points
 from rung.tracking.follow import TrackingListener
+from rung.tracking.tensorboard_events import TensorboardTracker
 from support import run_cli, write_spec
 
 WHY = "needs {}: pip install 'rung[track]' tensorboard"
@@ -207,6 +209,26 @@ def test_tensorboard_reads_the_curves(finished, tmp_path):
     assert scalars("learning_curve", "score/accuracy") == {
         p["rows"]: pytest.approx(p["score"]) for p in points
     }
+
+
+def test_training_is_written_by_epoch(built, tmp_path):
+    pytest.importorskip("tensorboardX", reason=WHY.format("tensorboardX"))
+    reader = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator", reason=WHY.format("tensorboard")
+    )
+    trial = built.report["trials"][1] | {"training": {"loss": [1.5, 0.5, 0.25], "score": [0.5, 0.75, 0.7]}}
+    tracker = TensorboardTracker(str(tmp_path))
+    tracker.trial(trial, 1)
+    tracker.close("done")
+    events = reader.EventAccumulator(str(tmp_path / trial["rung"]))
+    events.Reload()
+    assert {e.step: e.value for e in events.Scalars("training/loss")} == {1: 1.5, 2: 0.5, 3: 0.25}
+    assert {e.step: e.value for e in events.Scalars("training/score")} == {
+        1: 0.5,
+        2: 0.75,
+        3: pytest.approx(0.7),
+    }
+    assert training_points(built.report["trials"][0]) == []
 
 
 @pytest.mark.parametrize(

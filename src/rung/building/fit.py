@@ -75,6 +75,7 @@ def fit(job: FitJob) -> Fitted:
             facts = {
                 "identity": identity, "seconds": seconds, "cpu_seconds": cpu, "chosen": dict(model.chosen),
                 "assumptions": model.assumptions, "children": dict(model.children),
+                "training": {name: list(values) for name, values in model.training.items()},
             }  # fmt: skip
             write_json(folder / _FACTS, facts)
     return _read(job.out)

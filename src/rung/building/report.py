@@ -109,6 +109,11 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("trials.spent_usd", "number", "what it charged for them, US dollars"),
     ("trials.over_limits", "list", "limits the rung breaks, in words"),
     ("trials.chosen", "object", "what the fit chose"),
+    (
+        "trials.training",
+        "{loss, score}",
+        "of a trained network: the mean loss of each epoch, and the score on training rows held out after it",
+    ),
     ("data", "object", "what was read"),
     ("data.rows", "number", "rows read"),
     ("data.used", "number", "rows that train or certify"),
@@ -161,6 +166,11 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("study", "object", "more of the winner, on held-out training rows"),
     ("study.reliability", "object", "how often answers were right by how sure they were"),
     ("study.curve", "object", "score by training rows; or `skipped` with the reason"),
+    (
+        "study.layers",
+        "list",
+        "of each ONNX file: its layers, with shape, bytes of weights and outputs, and microseconds",
+    ),
     (
         "study.why",
         "object",

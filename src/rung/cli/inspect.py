@@ -23,7 +23,8 @@ def command(bundle: Path, svg: Path | None, as_json: bool) -> None:
     from rung.core.errors import RungError
     from rung.core.files import write_text
     from rung.core.messages import say
-    from rung.serving.architecture import bundle_parts, to_svg
+    from rung.pages.architecture import layers_svg
+    from rung.serving.architecture import bundle_parts
     from rung.serving.predictor import open_bundle
 
     words = lang()
@@ -33,7 +34,7 @@ def command(bundle: Path, svg: Path | None, as_json: bool) -> None:
         raise RungError("there is no such bundle or file", str(bundle), "Name a bundle or an ONNX file.")
     parts = bundle_parts(bundle)
     if svg is not None:
-        write_text(svg, to_svg(parts, words))
+        write_text(svg, layers_svg([part.as_dict() for part in parts], words))
         echo(say("term.wrote", words, path=svg), err=True)
     if as_json:
         print_json([part.as_dict() for part in parts])
@@ -47,7 +48,8 @@ def _print(part: object, words: str) -> None:
     from rich.table import Table
 
     from rung.core.messages import say
-    from rung.serving.architecture import FilePart, shape_text, shares
+    from rung.pages.architecture import shape_text, shares
+    from rung.serving.architecture import FilePart
 
     if not isinstance(part, FilePart):
         raise TypeError(type(part).__name__)
@@ -57,7 +59,7 @@ def _print(part: object, words: str) -> None:
         table.add_column(
             say(f"inspect.{key}", words), justify="left" if key in {"layer", "tensor"} else "right"
         )
-    for layer, (time, memory) in zip(part.layers, shares(part.layers), strict=True):
+    for layer, (time, memory) in zip(part.layers, shares(part.as_dict()["layers"]), strict=True):
         size = f"{layer.weight_bytes / 1000:,.1f}"
         table.add_row(layer.operator, shape_text(layer.shape), size, f"{time:.1%}", f"{memory:.1%}")
     for tensor in part.tensors:

@@ -6,7 +6,7 @@ import importlib.util
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
@@ -116,7 +116,7 @@ class Ladder:
 class Fitted:
     """A fitted model as a folder that `Model.save` wrote, and what its fit took. cpu_seconds: over all threads.
 
-    chosen, assumptions, children: those of the model. answers: what it said, before it was gone, to the rows that the
+    chosen, assumptions, children, training: those of the model. answers: what it said, before it was gone, to the rows that the
     fit was asked to answer: what a packed copy is held against.
     """
 
@@ -127,6 +127,7 @@ class Fitted:
     assumptions: str
     children: Mapping[str, str]
     answers: tuple[Prediction, ...] = ()
+    training: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,11 @@ class Model(ABC):
     @property
     def chosen(self) -> Mapping[str, Any]:
         """Return what the fit chose (features, regularisation, calibration), for report and card."""
+        return {}
+
+    @property
+    def training(self) -> Mapping[str, Sequence[float]]:
+        """Return the values after each epoch of its training: `loss`, and `score` on rows held out; {} without epochs."""
         return {}
 
     @property

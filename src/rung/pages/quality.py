@@ -187,6 +187,39 @@ def _learning_curve_figure(report: Mapping[str, Any], lang: str) -> str:
     return f"<div>{heading}{figure(line_chart(points, chart, level), join_sentences(lang, verdict, source), numbers, lang)}</div>"
 
 
+def training_section(report: Mapping[str, Any], lang: str) -> str:
+    """Return the loss and the score of each trained network by epoch; "" where none was trained for two epochs."""
+    found = [
+        _training_figure(trial["rung"], name, values, lang)
+        for trial in report["trials"]
+        for name, values in trial.get("training", {}).items()
+        if len(values) > 1
+    ]
+    if not found:
+        return ""
+    figures = f'<div class="figures">{"".join(found)}</div>'
+    return section(
+        "training", say("training.title", lang), figures, paragraph(say("training.source", lang), "note")
+    )
+
+
+def _training_figure(rung: str, name: str, values: Sequence[float], lang: str) -> str:
+    """Return a line over epochs. name: loss or score."""
+    points = [(float(epoch), value) for epoch, value in enumerate(values, 1)]
+    if name == "loss":
+        first, last = (f"{value:.3g}" for value in (values[0], values[-1]))
+        read = say("training.read", lang, n=len(values), first=first, last=last)
+    else:
+        best = max(range(len(values)), key=values.__getitem__)
+        read = say("training.best", lang, epoch=best + 1, n=len(values), score=f"{values[best]:.4f}")
+    chart = ChartLabels(
+        say(f"training.{name}_of", lang, rung=rung), read, say("training.epoch", lang), say(f"training.{name}", lang)
+    )  # fmt: skip
+    rows = [[f"{epoch:.0f}", f"{value:.4f}"] for epoch, value in points]
+    numbers = table([chart.x, chart.y], rows, chart.title)
+    return f"<div><h3>{text(chart.title)}</h3>{figure(line_chart(points, chart, None), read, numbers, lang)}</div>"
+
+
 def explanations_section(report: Mapping[str, Any], lang: str) -> str:
     """Return the most important words of each label, and mistakes with the words that caused them."""
     found = report.get("study", {}).get("why")

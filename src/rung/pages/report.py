@@ -18,6 +18,7 @@ from rung.core.messages import (
     say_or,
     significant,
 )
+from rung.pages.architecture import layers_section
 from rung.pages.cautions import cautions
 from rung.pages.charts import ChartLabels, bar_chart, pareto_chart
 from rung.pages.cleaning import cleaning_tables
@@ -43,6 +44,7 @@ from rung.pages.quality import (
     errors_section,
     evaluation_source,
     explanations_section,
+    training_section,
 )
 from rung.pages.tables import tables_section
 
@@ -55,6 +57,8 @@ def render(report: Mapping[str, Any], lang: str = "en") -> str:
         "findings": findings_section(report, lang),
         "errors": errors_section(report, lang),
         "certainty": calibration_section(report, lang),
+        "training": training_section(report, lang),
+        "layers": layers_section(report, lang),
         "why": explanations_section(report, lang),
         "tables": tables_section(report, lang),
         "data": _data(report, lang),

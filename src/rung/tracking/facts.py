@@ -69,6 +69,16 @@ def trial_params(trial: Mapping[str, Any]) -> dict[str, str]:
     return {"model": trial["model"], "method": trial["method"], "version": str(trial["version"]), **chosen}
 
 
+def training_points(trial: Mapping[str, Any]) -> list[tuple[str, int, float]]:
+    """Return (`loss` or `score`, epoch from 1, value) of a trained network; no points of other rungs."""
+    return [
+        (name, epoch, float(value))
+        for name, values in trial.get("training", {}).items()
+        for epoch, value in enumerate(values, 1)
+        if _is_finite(value)
+    ]
+
+
 def build_metrics(report: Mapping[str, Any]) -> dict[str, float]:
     """Return the metrics of the build: rows, whether it cleared the bar, the certified bound, and those of
     the winner.

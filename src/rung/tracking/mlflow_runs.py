@@ -74,7 +74,7 @@ class MlflowTracker:
             self._write(run, params=build.params())
 
     def trial(self, trial: Mapping[str, Any], place: int) -> None:
-        """Write a trial as a nested run, and as a step of the ladder in the run of the build."""
+        """Write a trial as a nested run, training by epoch, and as a step of the ladder in the run of the build."""
         name = str(trial["rung"])
         low, high = trial["interval"] or (None, None)
         with _client_environment():
@@ -86,6 +86,8 @@ class MlflowTracker:
             self._write(run, params=facts.trial_params(trial), metrics=figures | known, tags=status)
             on_ladder = {f"ladder/{key}": value for key, value in figures.items()}
             self._write(self._ids[""], metrics=on_ladder, step=place)
+            for measure, epoch, value in facts.training_points(trial):
+                self._write(run, metrics={f"training/{measure}": value}, step=epoch)
             self._end(name, "FINISHED")
 
     def finish(self, build: StartedBuild) -> None:

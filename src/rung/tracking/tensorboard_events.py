@@ -31,7 +31,7 @@ class TensorboardTracker:
         self._writer("ladder").add_text("product", _markdown_table(build.params()), 0)
 
     def trial(self, trial: Mapping[str, Any], place: int) -> None:
-        """Write each value twice: as a point of the ladder, and under the rung's own name."""
+        """Write each value twice: as a point of the ladder, and under the rung's own name; training by epoch."""
         for name in ("ladder", str(trial["rung"])):
             writer = self._writer(name)
             for metric, value in facts.scores(trial).items():
@@ -39,6 +39,8 @@ class TensorboardTracker:
             for measure, value in facts.measurements(trial).items():
                 writer.add_scalar(f"cost/{measure}", value, place)
             writer.flush()
+        for name, epoch, value in facts.training_points(trial):
+            self._writer(str(trial["rung"])).add_scalar(f"training/{name}", value, epoch)
 
     def finish(self, build: StartedBuild) -> None:
         """Write the learning curve by training rows, and the claim as text."""

@@ -23,6 +23,7 @@ from rung.core.model import Fitted, Model, Rung
 from rung.core.types import Examples, Prediction
 from rung.runtime.service.ledger import Ledger, Spending
 from rung.runtime.service.metered import MeteredModel, Metering
+from rung.serving.architecture import bundle_parts
 from rung.serving.subprocess_predict import SubprocessResult, predict_in_subprocess
 from rung.workflows.build_setup import BuildSetup, TrialRows
 from rung.workflows.metering import SPENT, metering_of
@@ -36,6 +37,8 @@ _VARIES = (
 )
 # "Could be certified today" means with this chance.
 LIKELY_CHANCE = 0.8
+# A report draws networks of up to so many layers.
+_MOST_LAYERS = 400
 # Of a rung that charges, the self-test takes no more than this share of the training rows.
 _CHARGED_SELFTEST = 20
 
@@ -87,6 +90,7 @@ def run_trial(setup: BuildSetup, rung: Rung, rows: TrialRows, folder: Path) -> d
         "differing": _differing(setup, gate_rows, pairs, metric if varies else None),
         "metered": scored.metering is not None,
         "chosen": dict(fitted.chosen),
+        "training": dict(fitted.training),
         "why": scored.why.as_dict(),
         "importance": scored.importance.as_dict(),
         "over_limits": [],
@@ -202,7 +206,23 @@ def study(setup: BuildSetup, rung: Rung, trial: Mapping[str, Any], rows: TrialRo
 
     _, found = setup.run.step(f"studies/{rung.name}", curve)
     clear_scratch(setup, rung)
-    return {**{key: trial.get(key) for key in ("reliability", "why", "importance")}, "curve": found}
+    shown = {key: trial.get(key) for key in ("reliability", "why", "importance")}
+    return {**shown, "curve": found, "layers": _layers(setup, rung)}
+
+
+def _layers(setup: BuildSetup, rung: Rung) -> list[dict[str, Any]]:
+    """Return the layers of the ONNX files of a rung's packed trial; nothing where it has none."""
+    bundle = setup.run.folder / "trials" / rung.name / "bundle"
+
+    def measure(folder: Path) -> dict[str, Any]:
+        try:
+            parts = bundle_parts(bundle) if any(bundle.rglob("*.onnx")) else []
+        except Exception as error:  # The winner stands without a picture.
+            return {"parts": [], "problem": repr(error)}
+        return {"parts": [part.as_dict() for part in parts if 0 < len(part.layers) <= _MOST_LAYERS]}
+
+    _, found = setup.run.step(f"layers/{rung.name}", measure)
+    return list(found["parts"])
 
 
 def held_out_rows(rung: Rung, train: Examples) -> evaluate.HeldOut:

@@ -81,7 +81,12 @@ class ImageNetwork(Model):
 
     @property
     def chosen(self) -> Mapping[str, Any]:
-        return self._chosen
+        return {name: value for name, value in self._chosen.items() if name != "training"}
+
+    @property
+    def training(self) -> Mapping[str, Sequence[float]]:
+        found: Mapping[str, Sequence[float]] = self._chosen.get("training", {})
+        return found
 
     def probabilities(self, inputs: Columns) -> Floats:
         fields = [self._network.logits(column) for column in inputs.values()]

@@ -95,7 +95,12 @@ class NetworkModel(Model):
 
     @property
     def chosen(self) -> Mapping[str, Any]:
-        return self._chosen
+        return {name: value for name, value in self._chosen.items() if name != "training"}
+
+    @property
+    def training(self) -> Mapping[str, Sequence[float]]:
+        found: Mapping[str, Sequence[float]] = self._chosen.get("training", {})
+        return found
 
     def scores(self, texts: Sequence[str]) -> Floats:
         """Return the logits [rows, labels] before calibration."""

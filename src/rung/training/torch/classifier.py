@@ -124,12 +124,13 @@ class TrainedClassifier:
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """Return what is told of the training."""
+        """Return what was chosen in training, and under `training` how it went by epoch."""
         return {
             "rows": self.rows, "epochs": self.history.best_epoch, "learning_rate": self.history.rate,
             "loss": round(self.history.losses[-1], 4),
             **({} if self.score is None else {"validation_score": round(self.score, 4)}),
             "calibration": f"temperature {1.0 / self.calibration.scale:.3g}",
+            "training": self.history.by_epoch(),
         }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -46,6 +47,12 @@ class History:
     scores: list[float] = field(default_factory=list)
     best_epoch: int = 0
     stopped_early: bool = False
+
+    def by_epoch(self) -> dict[str, list[float]]:
+        """Return the mean loss of each epoch, and the score after it where there were validation rows."""
+        parts = np.array_split(np.array(self.losses), max(self.epoch, 1))
+        found = {"loss": [round(float(part.mean()), 5) for part in parts if len(part)]}
+        return found | ({"score": [round(score, 5) for score in self.scores]} if self.scores else {})
 
 
 def train(learner: Learner, params: TrainingParams, context: FitContext) -> History:
