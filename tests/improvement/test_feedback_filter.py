@@ -9,6 +9,7 @@ from rung.improvement.feedback_filter import (
     OUTLIER,
     TOO_FEW,
     UNKNOWN_LABEL,
+    UNREADABLE,
     FilterRules,
     Vote,
     filter_feedback,
@@ -82,3 +83,10 @@ def test_two_floods_at_once_end():
 
 def test_outliers_are_named():
     assert sort([say("a", "sea")], {"a": ("land", 0.99)})[1] == {OUTLIER: ["a"]}
+
+
+def test_an_answer_that_the_task_cannot_read_is_put_aside_unless_it_is_followed_by_another():
+    learned, aside = sort(
+        [say("a", None), say("b", None, "x"), say("b", "sea", "y"), say("c", None)], barred="c"
+    )
+    assert learned == {"b": "sea"} and aside == {UNREADABLE: ["a"], CERTIFIES: ["c"]}

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from rung.core.errors import InputError
+from rung.core.scalars import label_text
 from rung.data.labels.consensus import number_text
 from rung.data.labels.pool import AnswerKind
 from rung.data.labels.store import KINDS, LABEL, SETTLE, SKIP, UNCLEAR, UNDO, Entry
@@ -123,6 +124,8 @@ class JournalAnnotationStore:
             label = number_text(label)
             if label is None:
                 return None
+        elif isinstance(label, bool | int | float):
+            label = label_text(label)
         if kind not in {LABEL, SKIP, UNCLEAR, SETTLE, UNDO} or not isinstance(label, str | None):
             return None
         how = "audit" if feedback.source == AUDIT else "review"

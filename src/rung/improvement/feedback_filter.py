@@ -15,17 +15,16 @@ from typing import Any
 
 # A new label with fewer rows than this is not learned.
 MIN_ROWS_OF_NEW_LABEL = 5
-CERTIFIES, UNKNOWN_LABEL, CONTRADICTED, OUTLIER, AUTHOR_SHARE, TOO_FEW = (
-    "certifies", "unknown_label", "contradicted", "outlier", "author_share", "too_few",
+CERTIFIES, UNREADABLE, UNKNOWN_LABEL, CONTRADICTED, OUTLIER, AUTHOR_SHARE, TOO_FEW = REASONS = (
+    "certifies", "unreadable", "unknown_label", "contradicted", "outlier", "author_share", "too_few",
 )  # fmt: skip
-REASONS = (CERTIFIES, UNKNOWN_LABEL, CONTRADICTED, OUTLIER, AUTHOR_SHARE, TOO_FEW)
 
 
 @dataclass(frozen=True)
 class Vote:
     """The latest answer of one author for one text.
 
-    text: its hash. is_reviewer: given with a key that may review.
+    text: its hash. is_reviewer: given with a key that may review. label: None for an answer that the task cannot read.
     """
 
     prediction: str
@@ -92,6 +91,7 @@ def filter_feedback(
     for text in sorted(by_text):
         every = by_text[text]
         # Votes of reviewers override those of other authors.
+        every = [vote for vote in every if vote.label is not None] or every
         decisive = [vote for vote in every if vote.is_reviewer] or every
         authors = tuple(sorted({vote.author for vote in decisive}))
         found = ResolvedFeedback(
@@ -122,6 +122,8 @@ def _rejection_reason(
     """Return why a text is rejected; "" if it is accepted."""
     if found.text in excluded:
         return CERTIFIES
+    if found.label is None:
+        return UNREADABLE
     if len({vote.label for vote in votes}) > 1:
         return CONTRADICTED
     if rules.allowed_labels is not None and found.label not in rules.allowed_labels:

@@ -190,16 +190,22 @@ def improvement_inputs(served: ServedProduct) -> ImprovementInputs:
 
 def collect_votes(served: ServedProduct, found: Mapping[str, Verdict]) -> list[Vote]:
     """Return the latest answer of each author on each text outside the audit."""
+    from rung.annotation.journal_store import REVIEW
     from rung.journal.reader import JournalReader
+    from rung.journal.schema import ACTION_KEY
 
     votes: dict[tuple[str, str], Vote] = {}
     for one in JournalReader.from_journal(served.journal).feedback(served.product.name):
         known = served.identified.get(one.prediction)
-        label = served.task.parse_target(one.answer)
-        if known is None or label is None or isinstance(one.answer, dict | list):
+        is_action = isinstance(one.answer, dict) and ACTION_KEY in one.answer
+        if known is None or is_action:
             continue
-        if one.source in {"user", "system"}:
-            votes[known.text, one.author] = Vote(one.prediction, known.text, one.author, False, label)
+        label = None if isinstance(one.answer, dict | list) else served.task.parse_target(one.answer)
+        is_user = one.source in {"user", "system"}
+        # Answers of reviewers are read from their verdicts; those that none came of are put aside by the filter.
+        unused = label is None or (one.source == REVIEW and known.text in served.audit_texts)
+        if is_user or unused:
+            votes[known.text, one.author] = Vote(one.prediction, known.text, one.author, not is_user, label)
     for text, verdict in found.items():
         if text in served.audit_texts:
             continue

@@ -12,6 +12,13 @@ import numpy.typing as npt
 from rung.modalities.tables.features import Cells
 
 Floats = npt.NDArray[np.float64]
+# No quantity is larger: programs write the largest double where a number is missing, and its square overflows.
+_LARGEST = 1e100
+
+
+def is_absent(numbers: Floats) -> npt.NDArray[np.bool_]:
+    """Return which numbers are missing, or so large that they stand for a missing one."""
+    return ~(np.abs(numbers) < _LARGEST)
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class LinearDesign:
 
     def unscaled(self, cells: Cells) -> Floats:
         """Return the dense columns before standardisation."""
-        missing = np.isnan(cells.numbers)
+        missing = is_absent(cells.numbers)
         values = np.where(missing, self.fill, cells.numbers)
         blocks = [values]
         if self.knots.shape[1]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from threading import Event
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from rung.core.forked import usable_threads
 from rung.core.model import FitContext
 from rung.modalities.tables.features import Cells
 from rung.modalities.tables.fitted import MemberModel
@@ -24,10 +24,6 @@ _MAX_ROUNDS = {0: 100, 1: 200, 2: 400, 3: 600, 4: 1000, 5: 1500}
 _PATIENCE = 30
 # Below so many cells a second thread waits more than it works.
 _MIN_CELLS_FOR_THREADS = 2_000_000
-# GNU's OpenMP waits for ever in a forked child whose parent has started its threads; a single one is never waited for.
-_forked = Event()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked.set)
 
 
 @dataclass(frozen=True)
@@ -153,7 +149,7 @@ def _train(
 
 def _threads(cells: int, context: FitContext) -> int:
     """Return how many threads LightGBM may use; one in a forked process."""
-    return context.threads if cells > _MIN_CELLS_FOR_THREADS and not _forked.is_set() else 1
+    return usable_threads(context.threads) if cells > _MIN_CELLS_FOR_THREADS else 1
 
 
 def _dataset(rows: npt.NDArray[np.float32], balanced: BalancedRows, context: FitContext) -> Any:

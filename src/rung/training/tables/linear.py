@@ -12,7 +12,7 @@ import numpy.typing as npt
 from rung.core.model import FitContext
 from rung.modalities.tables.features import Cells
 from rung.modalities.tables.fitted import MemberModel
-from rung.modalities.tables.linear import LinearDesign, LinearModel
+from rung.modalities.tables.linear import LinearDesign, LinearModel, is_absent
 from rung.training.linear.search import per_label
 from rung.training.linear.stratified import stratified_sample
 from rung.training.tables.class_balance import balance_rows, shift_scores
@@ -104,8 +104,8 @@ def _fit_design(cells: Cells, bends: int) -> LinearDesign:
     """Return the design of training cells. bends: inner knots of each number, at its quantiles; 0 for
     straight lines.
     """
-    numbers = cells.numbers
-    missing = np.isnan(numbers)
+    missing = is_absent(cells.numbers)
+    numbers = np.where(missing, np.nan, cells.numbers)
     width = numbers.shape[1]
     fill = np.array([_median(numbers[:, j]) for j in range(width)])
     gaps = np.flatnonzero(missing.any(axis=0) & ~missing.all(axis=0))

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rung.core.forked import usable_threads
 from rung.core.training_params import Precision
 
 
@@ -17,7 +18,7 @@ def training_threads(threads: int, seed: int) -> Iterator[None]:
     """Use this many threads and a random state of this seed while the block runs; both are restored."""
     before = torch.get_num_threads()
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
-    torch.set_num_threads(max(threads, 1))
+    torch.set_num_threads(usable_threads(threads))
     try:
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)
