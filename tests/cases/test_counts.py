@@ -155,3 +155,26 @@ def test_the_notes_are_printed_by_data_check_and_plan(tmp_path):
     planned = run_cli("plan", tmp_path / "quotes.csv", "-o", tmp_path / "p.yaml", "--lang", "en")
     assert "quotes without a partner were read as text in 2 lines" in " ".join(planned.stdout.split())
     assert json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))["read"]["dialects"]["quotes.csv"]
+
+
+def test_columns_left_out_as_ids_are_named_by_plan_build_and_report(tmp_path):
+    rows = [f"{10_000 + i},C-{i:04d},{i % 7},same,{'xy'[(i % 7) > 3]}" for i in range(200)]
+    (tmp_path / "d.csv").write_text("customer_id,code,n,const,y\n" + "\n".join(rows) + "\n")
+    said = ("Column customer_id is not used: an id, it differs in every row",
+            "Column code is not used: an id, it differs in every row",
+            "Column const is not used: the same in every row")  # fmt: skip
+    planned = run_cli("plan", tmp_path / "d.csv", "--target", "y", "-o", tmp_path / "p.yaml", "--lang", "en")
+    written = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))["read"]["columns_unused"]
+    assert set(written) == {"customer_id", "code", "const"}
+    assert all(line in " ".join(planned.stdout.split()) for line in said), planned.stdout
+    assert all(line in (tmp_path / "plan.html").read_text(encoding="utf-8") for line in said)
+    spec = "task: tabular_classification\nname: c\ndata: {path: d.csv, target: y}\nbar: {metric: accuracy, at_least: 0.5}\n"
+    spec += (
+        'ladder: [linear_table]\nbudget: {effort: 0, threads: 1}\naccept: ["leak_column:n", "leak_alone:n"]\n'
+    )
+    (tmp_path / "product.yaml").write_text(spec)
+    done = run_cli("build", tmp_path / "product.yaml", "--lang", "zh", "--all-rungs")
+    for name, why in (("customer_id", "每行都不同"), ("code", "每行都不同"), ("const", "每行都相同")):
+        assert done.stderr.count(f"未使用列 {name}：") == 1 and why in done.stderr, done.stderr
+    page = next(tmp_path.glob("runs/*/report.html")).read_text(encoding="utf-8")
+    assert all(f"未使用列 {name}：" in page for name in written)

@@ -36,6 +36,7 @@ class Progress:
         self._started: float | None = None
         self._now = 0.0
         self._fits = 0
+        self._said: set[str] = set()
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -159,6 +160,10 @@ class Progress:
         price = money(facts["usd_per_1k"] * 1000, self._lang)
         line = self._text("trial", rung=facts["rung"], scores=scores, price=price)
         self._print_line(f"{line}  [{colour}]{escape(status)}[/{colour}]")
+        for note in data_notes({"columns_unused": facts.get("columns_unused", {})}, self._lang):
+            if note not in self._said:
+                self._said.add(note)
+                self._print_line(f"[dim]{escape(note)}[/dim]")
 
     def _on_certificate(self, facts: dict[str, Any]) -> None:
         found = facts["certificate"]

@@ -16,10 +16,8 @@ def data_notes(facts: Mapping[str, Any], lang: str) -> list[str]:
     return [
         *_dialects(facts.get("dialects", {}), lang),
         *_formats(facts.get("formats", {}), lang),
-        *(
-            say("data_notes.left_out", lang, column=column, reason=_reason(reason, lang))
-            for column, reason in facts.get("columns_left_out", {}).items()
-        ),
+        *_left_out(facts.get("columns_left_out", {}), lang),
+        *_left_out(facts.get("columns_unused", {}), lang),
         *(
             say("data_notes.missing_word", lang, word=word, n=n)
             for word, n in facts.get("missing_words", {}).items()
@@ -31,11 +29,12 @@ def left_out_notes(report: Mapping[str, Any], lang: str) -> list[str]:
     """Return a sentence for each column that the winner, or the last rung fitted, leaves out of its features."""
     trials = report["trials"]
     chosen = next((t for t in trials if t["rung"] == report["winner"]), trials[-1] if trials else {})
-    found = dict((chosen.get("chosen") or {}).get("left_out") or {})
-    return [
-        say("data_notes.left_out", lang, column=column, reason=_reason(reason, lang))
-        for column, reason in found.items()
-    ]
+    return list(_left_out((chosen.get("chosen") or {}).get("left_out") or {}, lang))
+
+
+def _left_out(columns: Mapping[str, str], lang: str) -> Iterator[str]:
+    for column, reason in columns.items():
+        yield say("data_notes.left_out", lang, column=column, reason=_reason(reason, lang))
 
 
 def _reason(reason: str, lang: str) -> str:

@@ -65,7 +65,8 @@ def climb(setup: BuildSetup, rungs: Sequence[Rung], rows: TrialRows, all_rungs: 
         found.trials += [trial for _, trial in group]
         for _, trial in group:
             if trial["status"] != "failed":
-                setup.run.event("trial", **{key: trial[key] for key in _SHOWN})
+                unused = dict(trial["chosen"].get("left_out") or {})
+                setup.run.event("trial", **{key: trial[key] for key in _SHOWN}, columns_unused=unused)
     return found
 
 

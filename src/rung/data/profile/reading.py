@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from rung.core.errors import RungError
 from rung.core.kind import kind
 from rung.core.spec.data import DataSpec
 from rung.core.spec.product import Product
 from rung.core.task import ColumnProfile, Task
+from rung.core.types import Field
 from rung.data.prepare.cast import unreadable_columns
 from rung.data.prepare.column_formats import SourceFormats, shown_formats
 from rung.data.profile.columns import profile
 from rung.data.profile.roles import with_roles
 from rung.data.profile.summary import Survey
 from rung.data.sources.read import Source
+from rung.modalities.tables.cells import category_of, number_of
+from rung.training.tables.features import useless_category, useless_number
 
 
 def readable_columns(
@@ -45,8 +51,34 @@ def reading_facts(
     return {
         "formats": shown_formats(schema, formats, product),
         "missing_words": seen.missing_words,
+        "columns_unused": _unused(schema.inputs, seen.cells),
         "dialects": {table.name: dict(table.notes) for table in source.tables if table.notes},
     }
+
+
+def _unused(fields: Sequence[Field], cells: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
+    """Return column -> why models of tables leave it out, as far as the rows looked at show it."""
+    found = {}
+    for field in fields:
+        column = cells.get(field.name, {})
+        if field.kind == "number":
+            numbers = [_number(field, text) for text in column]
+            found[field.name] = useless_number(field, np.repeat(numbers, list(column.values())))
+        elif field.kind == "category":
+            counts: Counter[str] = Counter()
+            for text, n in column.items():
+                word = category_of(field, text)
+                counts.update({word: n} if word is not None else {})
+            found[field.name] = useless_category(field, counts, sum(column.values()))
+    return {name: why for name, why in found.items() if why}
+
+
+def _number(field: Field, text: str) -> float:
+    """Return the number of a cell, NaN where it is missing or none."""
+    with suppress(ValueError):
+        found = number_of(field, text)
+        return np.nan if found is None else found
+    return np.nan
 
 
 def _named(given: Mapping[str, Any]) -> set[str]:

@@ -42,7 +42,7 @@ def fit_features(
         why = ""
         if field.kind == "number":
             values = as_floats(column)
-            why = _useless_number(field, values)
+            why = useless_number(field, values)
             numbers += [] if why else [(field.name, "")]
         elif field.kind == "time":
             parts = {
@@ -54,7 +54,7 @@ def fit_features(
             numbers += [(field.name, part) for part in parts]
         else:
             counts = Counter(value for value in column if value not in (None, ""))
-            why = _useless_category(field, counts, len(column))
+            why = useless_category(field, counts, len(column))
             if not why:
                 known = [(value, n) for value, n in counts.most_common(_MAX_VALUES) if n >= fewest]
                 categories[field.name] = tuple(sorted(value for value, n in known if n >= MIN_VALUE_ROWS))
@@ -65,7 +65,8 @@ def fit_features(
     return TableFeatures(tuple(numbers), categories, digests, dict(texts), left_out)
 
 
-def _useless_number(field: Field, values: Floats) -> str:
+def useless_number(field: Field, values: Floats) -> str:
+    """Return why a column of numbers is not used; "" for one that is. values: of the rows, NaN where missing."""
     filled = values[~np.isnan(values)]
     distinct = len(np.unique(filled))
     if distinct == 0:
@@ -76,7 +77,8 @@ def _useless_number(field: Field, values: Floats) -> str:
     return "an id: it differs in every row" if is_identifier(field, distinct, len(filled), whole) else ""
 
 
-def _useless_category(field: Field, counts: Mapping[str, int], rows: int) -> str:
+def useless_category(field: Field, counts: Mapping[str, int], rows: int) -> str:
+    """Return why a column of categories is not used; "" for one that is. counts: filled cells -> rows."""
     filled = sum(counts.values())
     if not counts:
         return "empty in every row"
