@@ -63,6 +63,14 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "transformer": ("transformer", {}),
     "finetuned_encoder, LoRA": ("finetuned_encoder", {"layers": "lora", "learning_rate": 1e-3}),
     "finetuned_encoder": ("finetuned_encoder", {}),
+    "ensemble of blend and finetuned_encoder": (
+        "ensemble",
+        {"members": [{"model": "blend"}, {"model": "finetuned_encoder"}]},
+    ),
+    "ensemble of tfidf_linear and mlp": (
+        "ensemble",
+        {"members": [{"model": "tfidf_linear"}, {"model": "mlp", "params": {"init": "static"}}]},
+    ),
 }
 CONTENDERS = FROZEN | NETWORKS
 EIGHT: dict[str, tuple[str, dict[str, Any]]] = {

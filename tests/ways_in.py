@@ -40,4 +40,23 @@ def cascade(folder):
     return {"stages": [{"model": "majority"}, {"model": "tfidf_linear"}]}
 
 
-WAYS_IN = {"cascade": cascade, "bring_your_own": bring_your_own, "llm_prompt": llm_prompt}
+def ensemble(folder):
+    """Return parameters of two models that need no weights."""
+    return {
+        "members": [{"model": "tfidf_linear"}, {"model": "mlp", "params": {"init": "random", "epochs": 2}}]
+    }
+
+
+def image_ensemble(folder):
+    """Return parameters of two image models that need no weights."""
+    return {"members": [{"model": "pixels_linear"}, {"model": "hog_linear"}]}
+
+
+# Families without defaults to run with; for one task only where its name follows.
+WAYS_IN = {
+    "ensemble": ensemble,
+    "ensemble image_classification": image_ensemble,
+    "cascade": cascade,
+    "bring_your_own": bring_your_own,
+    "llm_prompt": llm_prompt,
+}

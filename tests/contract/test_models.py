@@ -41,7 +41,11 @@ def given(tmp_path_factory):
     """The parameters of the families that have no defaults to run with, and the folder of their files."""
     folder = tmp_path_factory.mktemp("brought")
     found = {name: (write(folder), folder) for name, write in WAYS_IN.items()}
-    return lambda name: found.get(name, (SHORT.get(name, {}), Path()))
+
+    def of(name, task="text_classification"):
+        return found.get(f"{name} {task}") or found.get(name, (SHORT.get(name, {}), Path()))
+
+    return of
 
 
 def test_whatever_can_run_with_its_defaults_does():
@@ -55,7 +59,7 @@ def test_whatever_can_run_with_its_defaults_does():
 
 @pytest.mark.parametrize("name,task_name", PAIRS)
 def test_the_contract(name, task_name, given):
-    params, base = given(name)
+    params, base = given(name, task_name)
     check_model(name, params, base, [task_name])
 
 

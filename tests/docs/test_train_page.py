@@ -37,7 +37,7 @@ def test_both_pages_show_the_same_blocks():
     assert blocks(PAGES[0], "python") == blocks(PAGES[1], "python")
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(6))
 def test_ladders_of_the_page_parse(number):
     first, *ladders = (yaml.safe_load(block) for block in blocks(PAGES[0], "yaml"))
     shown = first if number == 0 else first | ladders[number - 1]

@@ -11,7 +11,7 @@ import caches
 import rung
 from rung.core.spec.product import Located, Product
 from rung.pages.report import render
-from support import write_csv
+from support import run_cli, write_csv
 
 # Served in a process of its own: what a server installs has no torch.
 SERVE = """
@@ -64,6 +64,20 @@ def test_a_network_is_chosen_exported_and_served_in_chinese(tmp_path):
     assert answers == [a.value for a in rung.load(found.bundle).predict(texts)]
     assert sum(a == label for a, (_, label) in zip(answers, rows, strict=False)) > 40
     assert not (tmp_path / "run" / "scratch").exists()
+
+
+def test_an_ensemble_of_a_network_and_a_linear_model_is_chosen_and_served(tmp_path, news_rows, wordllama):
+    rows = random.Random(0).sample(news_rows, 400)
+    network = {"model": "mlp", "params": {"epochs": 8, "init": "static"}}
+    found = build(tmp_path, rows, "ensemble", {"members": [{"model": "tfidf_linear"}, network]}, 0.6)
+    assert found.report["cleared"] and found.report["winner"] == "ensemble"
+    chosen = next(t for t in found.report["trials"] if t["rung"] == "ensemble")["chosen"]
+    assert sum(chosen["weights"]) == pytest.approx(1.0, abs=1e-3)
+    assert {*chosen["members"], *chosen["left_out"]} == {"tfidf_linear", "mlp"}
+    texts = [text for text, _ in rows[:60]]
+    answers, heavy = served(found.bundle, texts)
+    assert heavy == [] and answers == [a.value for a in rung.load(found.bundle).predict(texts)]
+    assert run_cli("verify", found.bundle).returncode == 0
 
 
 # Sizes at which a build takes seconds, not minutes; the bar is one that chance does not clear.

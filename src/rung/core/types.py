@@ -120,6 +120,10 @@ class Prediction:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
+# Of Examples: what has an entry a row beside the inputs, in the order of its fields.
+_ROW_FIELDS = ("targets", "units", "rows", "times", "files", "copies", "starts")
+
+
 @dataclass(frozen=True)
 class Examples:
     """Rows in memory, column by column. All sequences have one entry a row; a column of numbers may be an array,
@@ -164,6 +168,15 @@ class Examples:
             pick(self.copies) if self.copies else (),
             pick(self.starts) if self.starts else (),
         )
+
+    def join(self, other: Examples) -> Examples:
+        """Return the rows of both, these first."""
+
+        def both(name: str) -> list[Any]:
+            return [*getattr(self, name), *getattr(other, name)]
+
+        inputs = {name: [*column, *other.inputs[name]] for name, column in self.inputs.items()}
+        return Examples(self.schema, inputs, *map(both, _ROW_FIELDS))
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Yield each row's inputs as a dict."""

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from rung.core import registry
 from rung.core.errors import BundleError, RungError
 from rung.core.folds import assign_folds, planned_folds
+from rung.core.member_families import MemberFamily, MemberRules
 from rung.core.model import Cost, DataFacts, Explains, FitContext, Model, Reason
-from rung.core.params import make_params
 from rung.core.types import Columns, Examples, Prediction, Schema, take_rows
 from rung.runtime.cascade.hand_on import SIGNALS, HandOn, Signal, rows_of
 
@@ -25,6 +25,13 @@ _PLANNED_SHARE = (1.0, 0.25, 0.1)
 # Training rows that a stage which charges is asked about to choose thresholds, by effort.
 _PAID_ROWS = {0: 50, 1: 100, 2: 200, 3: 400, 4: 800, 5: 1600}
 _MOST_STAGES = 4
+_RULES = MemberRules(
+    "a cascade",
+    "stage",
+    "cascade: {stages: [tfidf_linear, blend]}, cheapest first",
+    _MOST_STAGES,
+    frozenset({"cascade", "ensemble"}),
+)
 
 
 @dataclass(frozen=True)
@@ -65,9 +72,9 @@ class Cascade(Model):
         cls.require()
         from rung.training.cascade.thresholds import choose
 
-        stages = _stages(params)
-        for _, family, _ in stages:
-            family.require()
+        stages = _RULES.read(params.stages)
+        for stage in stages:
+            stage.family.require()
         asked, held_out = _held_out(stages, examples, context)
         truths = np.array([examples.targets[i] for i in asked])
         right = [np.array([answer.value for answer in answers]) == truths for answers in held_out]
@@ -84,7 +91,7 @@ class Cascade(Model):
             rules.insert(0, found.rule)
             handed.insert(0, round(found.handed, 4))
             tried.insert(0, {signal: round(share, 4) for signal, share in found.tried.items()})
-        fitted = [(name, family.fit(examples, made, context)) for name, family, made in stages]
+        fitted = [(stage.name, stage.family.fit(examples, stage.params, context)) for stage in stages]
         facts = {
             "stages": [name for name, _ in fitted], "rules": [rule.as_dict() for rule in rules], "abstain": params.abstain,
             "handed_on": handed, "handed_on_by_signal": tried, "threshold_rows": len(asked),
@@ -168,14 +175,7 @@ class Cascade(Model):
 
     @classmethod
     def unavailable(cls, facts: DataFacts, params: CascadeParams, context: FitContext) -> RungError | None:
-        try:
-            for _, family, made in _stages(params):
-                reason = family.unavailable(facts, made, context)
-                if reason is not None:
-                    return reason
-        except RungError as error:
-            return error
-        return None
+        return _RULES.unavailable(params.stages, facts, context)
 
     @classmethod
     def cost(cls, facts: DataFacts, params: CascadeParams, context: FitContext) -> Cost:
@@ -183,8 +183,8 @@ class Cascade(Model):
         if not params.stages:
             return replace(found, fit_seconds=1e-6 * facts.rows)
         folds = planned_folds(facts.rows, False)
-        for number, (_, family, made) in enumerate(_stages(params)):
-            one = family.cost(facts, made, context)
+        for number, stage in enumerate(_RULES.read(params.stages)):
+            one = stage.family.cost(facts, stage.params, context)
             share = _PLANNED_SHARE[min(number, len(_PLANNED_SHARE) - 1)]
             found = Cost(
                 found.fit_seconds + one.fit_seconds * (2 if one.service_usd_per_1k else folds + 1),
@@ -198,37 +198,15 @@ class Cascade(Model):
         return found
 
 
-def _stages(params: CascadeParams) -> list[tuple[str, type[Model], Any]]:
-    """Return name, family and parameters of each stage; raises RungError."""
-    names = [str(stage.get("model", "")) for stage in params.stages]
-    if not 2 <= len(names) <= _MOST_STAGES:
-        fix = "Write cascade: {stages: [tfidf_linear, blend]}, cheapest first."
-        raise RungError(f"a cascade has 2 to {_MOST_STAGES} stages, not {len(names)}", fix=fix)
-    if len(set(names)) != len(names):
-        raise RungError("two stages are of the same family", fix="Name different families.")
-    found = []
-    for stage in params.stages:
-        unknown = sorted(set(stage) - {"model", "params"})
-        if unknown:
-            raise RungError(f"'{unknown[0]}' is no part of a stage", fix="A stage has `model` and `params`.")
-        family = registry.model(str(stage["model"]))
-        if family.PLACE == "before" or family is Cascade:
-            raise RungError(f"'{stage['model']}' cannot be a stage", fix="Name a family that answers itself.")
-        found.append(
-            (str(stage["model"]), family, make_params(family.Params, dict(stage.get("params") or {})))
-        )
-    return found
-
-
 def _held_out(
-    stages: Sequence[tuple[str, type[Model], Any]], examples: Examples, context: FitContext
+    stages: Sequence[MemberFamily], examples: Examples, context: FitContext
 ) -> tuple[list[int], list[list[Prediction]]]:
     """Return rows, and each stage's answers to them by a model that had not learned from them.
 
     Where a stage charges, they are a sample, and that stage is fitted once on the other rows.
     """
     facts = DataFacts(len(examples), len(examples.schema.labels), 100.0)
-    charges = [bool(family.cost(facts, made, context).service_usd_per_1k) for _, family, made in stages]
+    charges = [bool(s.family.cost(facts, s.params, context).service_usd_per_1k) for s in stages]
     asked = list(range(len(examples)))
     if any(charges):
         count = min(_PAID_ROWS[context.effort], len(examples) // 3)
@@ -241,7 +219,7 @@ def _held_out(
     if folds == 1:
         asked = [i for i in asked if part[i] == 0]
     found = []
-    for number, (_, family, made) in enumerate(stages):
+    for number, stage in enumerate(stages):
         context.report(number, len(stages) + 1)
         answers: dict[int, Prediction] = {}
         parts = (
@@ -255,7 +233,7 @@ def _held_out(
         for gone, test in parts:
             if test:
                 learn = [i for i in range(len(examples)) if i not in gone]
-                model = family.fit(examples.take(learn), made, context)
+                model = stage.family.fit(examples.take(learn), stage.params, context)
                 answers |= dict(zip(test, model.predict(examples.take(test).inputs), strict=True))
         found.append([answers[i] for i in asked])
     return asked, found
