@@ -33,6 +33,11 @@ Everything that effort sets can also be set explicitly under `ladder: [{model: .
 A rung is fitted once on all training rows, and before that on the folds that score it. The winner's learning curve adds
 three fits on an eighth, a quarter and half of a fold; it is left out where a fit takes minutes.
 
+With 900 training rows or more, a rung whose fits are planned to take 30 seconds or more is raced first, on a fifth of the
+training rows (300 to 2,000): three folds of it, and three of the best rung measured so far. If it has less than one chance in ten both
+to clear the bar and to lead by a point, it is not fitted on all rows; terminal and report say so with the figures.
+`budget: {race: false}` or `--all-rungs` fits every rung on all rows: docs/decisions/020-races.md.
+
 | training rows | folds | fits |
 |---|---|---|
 | under 1,000 | 5 | 6 |

@@ -28,6 +28,7 @@ class Findings:
     costs: Mapping[str, Any] = field(default_factory=dict)
     spent: Spending = Spending()
     untried: Sequence[Mapping[str, Any]] = ()
+    raced_out: Sequence[Mapping[str, Any]] = ()
 
 
 # Reasons that nothing helps: these rungs do not suit the data or the product.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, NamedTuple, Protocol
@@ -27,8 +27,6 @@ from rung.core.types import Columns, Examples, Prediction, take_rows
 # Rows of the rarest label that a score should rest on, and what is held out to have them.
 _HELD_OUT, _RARE_ROWS, _MOST_HELD_OUT = 5_000, 50, 100_000
 _LEAST_RANDOM = 30
-# Called with a fold's model, its held-out rows and its answers, while the model is there.
-OnFold = Callable[[Any, Examples, Sequence[Prediction]], None]
 
 
 class Answers(Protocol):
@@ -118,9 +116,7 @@ def _most_held_out(examples: Examples) -> int:
     return min(max(_HELD_OUT, needed), _MOST_HELD_OUT) if len(counts) > 1 else _HELD_OUT
 
 
-def evaluate(
-    examples: Examples, held_out: HeldOut, models: Iterable[Answers], *on_fold: OnFold
-) -> Evaluation:
+def evaluate(examples: Examples, held_out: HeldOut, models: Iterable[Answers]) -> Evaluation:
     """Return the answers of a rung on rows held out of its training.
 
     models: those fitted on the training rows of each part, in their order, saved and loaded as a bundle's would be.
@@ -130,8 +126,6 @@ def evaluate(
         for start in range(0, len(test), 512):
             piece = test[start : start + 512]
             answers |= dict(zip(piece, model.predict(examples.take(piece).inputs), strict=True))
-        for look in on_fold:
-            look(model, examples.take(test), [answers[i] for i in test])
     rows = sorted(answers)
     return Evaluation(
         tuple(rows),
@@ -285,8 +279,8 @@ def details(evaluation: Evaluation, task: Task, examples: Examples) -> dict[str,
     return found
 
 
-def best(trials: Sequence[Mapping[str, Any]], metric: str, higher_is_better: bool) -> str | None:
-    """Return the rung with the best score on held-out training rows; the cheaper one in a tie; None when all failed."""
+def best(trials: Sequence[Mapping[str, Any]], metric: Metric) -> Mapping[str, Any] | None:
+    """Return the trial with the best score on held-out training rows; the cheaper one in a tie; None when all failed."""
     sound = [trial for trial in trials if trial["status"] != "failed" and not trial["differing"]]
-    sign = 1.0 if higher_is_better else -1.0
-    return str(max(sound, key=lambda trial: sign * trial["scores"][metric])["rung"]) if sound else None
+    sign = 1.0 if metric.higher_is_better else -1.0
+    return max(sound, key=lambda trial: sign * trial["scores"][metric.name]) if sound else None

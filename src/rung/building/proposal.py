@@ -159,7 +159,9 @@ budget:
             "roles": {key: asdict(role) for key, role in self.roles.items()},
             "certification_rows": self.certification_rows,
             **self.brief,
-            "ladder": [planned | {"expected": told["expected"]} for planned, told in rungs],
+            "ladder": [
+                planned | {key: told[key] for key in ("expected", "seconds")} for planned, told in rungs
+            ],
         }
 
 

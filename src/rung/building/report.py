@@ -114,6 +114,17 @@ KEYS: tuple[tuple[str, str, str], ...] = (
         "{loss, score}",
         "of a trained network: the mean loss of each epoch, and the score on training rows held out after it",
     ),
+    (
+        "raced_out",
+        "list",
+        "rungs that were not fitted on all rows, because they had no chance after a race on a part of them",
+    ),
+    ("raced_out.rung", "text", "its name; model: its family"),
+    ("raced_out.rows", "number", "training rows of the race, scored in folds"),
+    ("raced_out.score", "number", "of the bar's first metric on them; error: its standard error"),
+    ("raced_out.rival", "text", "rung it was raced against; rival_score: that one's score on the same rows"),
+    ("raced_out.clear", "number", "estimated probability that it would have cleared the bar"),
+    ("raced_out.lead", "number", "estimated probability that it would have led by more than a point"),
     ("data", "object", "what was read"),
     ("data.rows", "number", "rows read"),
     ("data.used", "number", "rows that train or certify"),
@@ -240,6 +251,7 @@ def report(
         "winner": found.winner,
         "certificate": dict(found.certificate) if found.certificate else None,
         "trials": [{k: v for k, v in t.items() if k not in hidden} for t in found.trials],
+        "raced_out": [dict(lost) for lost in found.raced_out],
         "data": {key: data[key] for key in shown if key in data}
         | {"clean": data.get("clean", [])}
         | _audit(data),

@@ -20,7 +20,7 @@ from rung.cli.options import as_json, lang, print_json
     type=click.Path(path_type=Path, file_okay=False),
     help="Run folder. Default: runs/<name>-NNN beside the product file.",
 )
-@click.option("--all-rungs", is_flag=True, help="Also measure the rungs above the winner.")
+@click.option("--all-rungs", is_flag=True, help="Also measure the rungs above the winner, and race none.")
 @click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),

@@ -15,6 +15,7 @@ from rung.cli.columns import table_that_fits
 from rung.cli.options import console
 from rung.core.messages import join_sentences, metric_name, money, say, significant
 from rung.pages.families import family_text
+from rung.pages.races import race_lines
 from rung.pages.report import certificate_claim, trial_status
 
 # Columns in the order in which a narrow terminal keeps them; the metrics other than that of the bar come last.
@@ -47,6 +48,8 @@ def print_outcome(report: Mapping[str, Any], folder: Path, bundle: Path, lang: s
         if trial["status"] == "failed":
             why = say("term.rung_failed", lang, rung=trial["rung"], problem=trial["problem"])
             screen.print(f"[yellow]{escape(why)}[/yellow]")
+    for line in race_lines(report, lang):
+        screen.print(line, markup=False, style="dim")
     spent = report.get("spent") or {"calls": 0}
     if spent["calls"]:
         usd = money(spent["usd"], lang)

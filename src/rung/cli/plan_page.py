@@ -14,8 +14,8 @@ from rung.core.messages import say
 from rung.pages import plan_text
 from rung.pages.families import family_text
 
-# Name, expected score, price, seconds and number of fits, size, memory.
-_LADDER_PRIORITY = (0, 1, 2, 4, 3, 6, 5)
+# Name, expected score, price, seconds in all, of a fit, number of fits, size, memory.
+_LADDER_PRIORITY = (0, 1, 2, 5, 4, 3, 7, 6)
 _SIGNS = {"go": ("✓", "green"), "slow": ("!", "yellow"), "stop": ("✗", "red")}
 
 
@@ -34,6 +34,8 @@ def print_plan(console: Console, plan: Mapping[str, Any], lang: str) -> None:
     head, rows = plan_text.ladder_head(plan, lang), plan_text.ladder_rows(plan, lang)
     columns = [list(column) for column in zip(head, *rows, strict=True)]
     console.print(Padding(table_that_fits(columns, console.width - 2, _LADDER_PRIORITY), (0, 0, 0, 2)))
+    for line in plan_text.time_lines(plan, lang):
+        console.print(f"  {line}", markup=False)
     for rung in plan["ladder"]:
         if words := family_text(rung["model"], lang):
             console.print(

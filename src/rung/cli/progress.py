@@ -20,6 +20,7 @@ from rung.core.messages import duration, metric_name, money, percent, say, say_o
 from rung.core.unavailable import reason_text
 from rung.pages.data_notes import data_notes
 from rung.pages.findings import finding_title
+from rung.pages.races import race_values, raced_out_text
 
 if TYPE_CHECKING:
     from rung.building.offer_weights import WeightsOffer
@@ -37,6 +38,7 @@ class Progress:
         self._now = 0.0
         self._fits = 0
         self._said: set[str] = set()
+        self._silent_up_to = 0.0
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -60,6 +62,8 @@ class Progress:
         """Show one event. at: Unix time of the event; default: now."""
         self._now = time.time() if at is None else at
         self._started = self._now if self._started is None else self._started
+        if kind != "working":
+            self._silent_up_to = 0.0
         show = getattr(self, f"_on_{kind}", None)
         if show:
             show(facts)
@@ -145,6 +149,19 @@ class Progress:
         metrics = "".join(f"  {name} {value:.4g}" for name, value in facts["metrics"].items())
         self._update_status(self._text("progress", **shown) + escape(metrics))
 
+    def _on_working(self, facts: dict[str, Any]) -> None:
+        text = escape(activity_text(facts, self._lang))
+        self._update_status(text)
+        if self._status is None and facts["seconds"] >= self._silent_up_to:
+            # Piped: a line now and then, further and further apart.
+            self._silent_up_to = 2 * facts["seconds"]
+            self._print_line(f"[dim]{text}[/dim]")
+
+    def _on_race(self, facts: dict[str, Any]) -> None:
+        if not facts["lost"]:
+            line = self._text("raced", rung=facts["rung"], **race_values(facts))
+            self._print_line(f"[dim]{line}[/dim]")
+
     def _on_failed(self, facts: dict[str, Any]) -> None:
         self._remaining.skip(facts["rung"])
         problem = f"{facts['problem'].rstrip('.')}. {facts['fix']}".strip()
@@ -191,9 +208,19 @@ class Progress:
         why = (
             reason_text(reason, self._lang)
             if reason
+            else raced_out_text(facts["race"], self._lang)
+            if "race" in facts
             else say_or(f"skip.{facts.get('key', '')}", self._lang, facts["why"])
         )
         self._print_line(f"[dim]{self._text('skipped', rung=facts['rung'], why=why)}[/dim]")
+
+
+def activity_text(facts: dict[str, Any], lang: str) -> str:
+    """Return what goes on in words: what, how far it has come, and for how long nothing else was told."""
+    what = say_or(f"activity.{facts['what']}", lang, say("activity.working", lang))
+    of = f" {facts['done']:,}/{facts['total']:,}" if facts["total"] else ""
+    name = f" ({facts['name']})" if facts["name"] else ""
+    return say("activity.line", lang, what=f"{what}{of}{name}", time=duration(facts["seconds"], lang))
 
 
 # Prior: as if so many planned seconds had taken exactly as long, so that the first small rung does not decide the pace.

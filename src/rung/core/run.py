@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rung.core.activity import Heartbeat
 from rung.core.errors import RunError
 from rung.core.files import read_json, whole_folder, write_json, write_text, writing
 
@@ -31,6 +32,7 @@ class Run:
         self.folder = folder
         self._listener = listener
         self._telling = threading.RLock()
+        self._heartbeat = Heartbeat(lambda now: self.event("working", **now))
 
     def step(self, name: str, work: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
         """Return the folder of a step and its facts, doing the work unless a marker says it is whole.
@@ -62,10 +64,15 @@ class Run:
                 log.write(line + "\n")
             if self._listener:
                 self._listener(kind, facts)
+        if kind != "working":
+            self._heartbeat.heard()
 
     @contextmanager
     def building(self) -> Iterator[None]:
-        """Hold the folder against a second builder, for as long as this process lives and no longer."""
+        """Hold the folder against a second builder, for as long as this process lives and no longer.
+
+        While it is held, an event says every few seconds what goes on, if nothing else does.
+        """
         handle = os.open(self.folder / "building.lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             if os.name != "nt":  # Windows has no such lock; two builds at once are the user's to avoid there.
@@ -76,7 +83,8 @@ class Run:
                 except OSError:
                     fix = "Wait for it, or choose another folder with --run."
                     raise RunError("another build is writing here", str(self.folder), fix) from None
-            yield
+            with self._heartbeat:
+                yield
         finally:
             os.close(handle)
 

@@ -13,6 +13,9 @@ from rung.core.types import Examples
 from rung.modalities.text.embedding_model import EmbeddingModel
 from rung.modalities.text.ngrams import join_fields
 
+# Of the search and the fit of a head, a row and a label.
+_HEAD_SECONDS = 2e-4
+
 
 @dataclass(frozen=True)
 class FrozenEncoderParams:
@@ -77,5 +80,6 @@ class FrozenEncoder(EmbeddingModel):
         name = resolve_encoder(params.weights, facts.sample)
         each = encoding_seconds(name, facts.chars_per_row)
         size = encoder_size_mb(name)
-        encoding = min(facts.rows, MAX_ROWS[context.effort]) * each
-        return Cost(2.0 + encoding, each * 1000, 120 + 3 * size, size, cached_seconds=encoding)
+        rows = min(facts.rows, MAX_ROWS[context.effort])
+        encoding, head = rows * each, rows * facts.labels * _HEAD_SECONDS
+        return Cost(2.0 + encoding + head, each * 1000, 120 + 3 * size, size, cached_seconds=encoding)

@@ -16,6 +16,9 @@ from rung.modalities.text.embedding_model import EmbeddingModel
 from rung.modalities.text.ngrams import join_fields
 from rung.runtime.weights.store import weights_folder
 
+# Of the search and the fit of a head, a row and a label.
+_HEAD_SECONDS = 1e-4
+
 
 @dataclass(frozen=True)
 class StaticEmbeddingParams:
@@ -68,4 +71,5 @@ class StaticEmbedding(EmbeddingModel):
     @classmethod
     def cost(cls, facts: DataFacts, params: StaticEmbeddingParams, context: FitContext) -> Cost:
         each = 3e-5 + facts.chars_per_row * 1.5e-7
-        return Cost(1.0 + facts.rows * (each + 3e-5), each * 1000, 150.0, 18.5)
+        fit = 1.0 + facts.rows * (each + 3e-5 + facts.labels * _HEAD_SECONDS)
+        return Cost(fit, each * 1000, 150.0, 18.5)

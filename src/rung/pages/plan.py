@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rung.core.messages import localized, metric_name, money, percent, say
+from rung.core.messages import join_sentences, localized, metric_name, money, percent, say
 from rung.pages import plan_text
 from rung.pages.charts import ChartLabels, bar_chart
 from rung.pages.elements import box, bullets, cards, contents, figure, page, paragraph, section, table, text
@@ -88,10 +88,11 @@ _BOX_KIND = {"go": "good", "slow": "warn", "stop": "bad"}
 def _ladder(plan: Mapping[str, Any], lang: str) -> str:
     lead = say("ladder.lead", lang)
     notes = "".join(paragraph(note, "note") for note in plan_text.ladder_notes(plan, lang))
+    times = join_sentences(lang, *plan_text.time_lines(plan, lang))
     sources = say("costs.sources", lang, machine=plan["prices"]["machine"], energy=plan["prices"]["energy"])
     return section(
         "ladder", say("ladder.title", lang),
-        table(plan_text.ladder_head(plan, lang), plan_text.ladder_rows(plan, lang), lead), families([(rung["rung"], rung["model"]) for rung in plan["ladder"]], lang), notes, paragraph(sources, "note"),
+        paragraph(times) if times else "", table(plan_text.ladder_head(plan, lang), plan_text.ladder_rows(plan, lang), lead), families([(rung["rung"], rung["model"]) for rung in plan["ladder"]], lang), notes, paragraph(sources, "note"),
     )  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def readiness_lines(plan: Plan, lang: str) -> list[tuple[str, str]]:
 
 def ladder_head(plan: Plan, lang: str) -> list[str]:
     """Return the header of the ladder table."""
-    names = [say(f"ladder.{name}", lang) for name in ("price", "fits", "fit", "memory", "size")]
+    names = [say(f"ladder.{name}", lang) for name in ("price", "fits", "fit", "total", "memory", "size")]
     return [say("ladder.rung", lang), say("ladder.expected", lang, metric=plan["bar"]["metric"]), *names]
 
 
@@ -99,12 +99,27 @@ def ladder_rows(plan: Plan, lang: str) -> list[list[str]]:
             "{:.2f}–{:.2f}".format(*rung["expected"]) if rung["expected"] else say("ladder.no_prior", lang),
             significant(rung["usd_per_1k"] * 1000),
             str(rung.get("fits", "")),
-            duration(rung["fit_seconds"], lang),
+            duration(rung["fit_seconds"] * plan.get("time", {}).get("relative", 1.0), lang),
+            duration(rung["seconds"], lang) if "seconds" in rung else "",
             f"{rung['memory_mb']:,.0f}",
             f"{rung['size_mb']:,.1f}",
         ]
         for rung in plan["ladder"]
     ]
+
+
+def time_lines(plan: Plan, lang: str) -> list[str]:
+    """Return what a build takes on this machine: up to the first rung that may clear the bar, and in all."""
+    found = plan.get("time")
+    if not found:
+        return []
+    whole, more = duration(found["whole_seconds"], lang), not plan["rows_are_all"]
+    lines = [say("ladder.time_whole", lang, time=whole)]
+    if found["first_rung"]:
+        first = duration(found["first_seconds"], lang)
+        lines.insert(0, say("ladder.time_first", lang, time=first, rung=found["first_rung"]))
+    lines.append(say("ladder.time_machine", lang, relative=f"{found['relative']:.2g}"))
+    return [*lines, say("ladder.time_more", lang, rows=plan["rows"])] if more else lines
 
 
 def ladder_notes(plan: Plan, lang: str) -> list[str]:

@@ -46,6 +46,7 @@ from rung.pages.quality import (
     explanations_section,
     training_section,
 )
+from rung.pages.races import race_lines
 from rung.pages.tables import tables_section
 
 
@@ -169,6 +170,7 @@ def _leaderboard(report: Mapping[str, Any], lang: str) -> str:
         families([(t["rung"], t["model"]) for t in trials if "model" in t], lang),
         _price_parts(report, lang),
         _failures(report, lang),
+        "".join(paragraph(line, "note") for line in race_lines(report, lang)),
         _pareto(report, source, lang),
     )
 

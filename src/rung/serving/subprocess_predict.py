@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from rung.core.activity import doing
 from rung.core.answers import answer_from_json, answer_to_json
 from rung.core.blobs import Blob, TransferMedia
 from rung.core.errors import BundleError
@@ -74,13 +75,14 @@ def predict_in_subprocess(
             "measure" if measure else "",
             json.dumps(metering.as_dict()) if metering else "",
         ]
-        done = subprocess.run(
-            command,
-            env=_single_thread_env(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        with doing("measure" if measure else "answer"):
+            done = subprocess.run(
+                command,
+                env=_single_thread_env(),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
         if done.returncode:
             raise BundleError(
                 f"the packed model failed in a fresh process: {done.stderr[-2000:]}", str(bundle)

@@ -45,6 +45,7 @@ from rung.data.prepare.prepare import dataset_from, prepare_once
 from rung.data.prepare.rows import forget_table, read_table
 from rung.data.profile.view import View
 from rung.engines.choose import open_engine
+from rung.modalities.text.ngram_cache import use_ngram_cache
 from rung.pages.data_notes import NOTE_KEYS
 from rung.pages.report import render
 from rung.runtime.embeddings.settings import use_embedding_cache
@@ -96,7 +97,7 @@ def build(
     """Return the cheapest rung certified to clear the product's bar, packed; or the best, marked uncertified.
 
     product: a Product, one with its folder, or the path of a product.yaml. run: the run folder; by default runs/<name>-NNN beside
-    product.yaml, resuming an unfinished one. all_rungs: also measure the rungs above the winner. engine:
+    product.yaml, resuming an unfinished one. all_rungs: also measure the rungs above the winner, and race none. engine:
     where fits run, "local" or "ray" or one of yours; by default as the spec says. lang: of
     report.html, en or zh; by default the system's. track: where else to write it down while it runs, `mlflow:URI` or
     `tensorboard:DIR`. fetch: whether to download weights that rungs of the ladder lack, or a function that is asked; by
@@ -151,7 +152,7 @@ def _build(
         wanted = product.fetch if fetch is None else fetch
         ask: Ask = wanted if callable(wanted) else lambda _: bool(wanted)
         try:
-            with use_embedding_cache(cache_folder() / "embeddings", threads):
+            with use_embedding_cache(cache_folder() / "embeddings", threads), use_ngram_cache():
                 found = _climb(setup, all_rungs, ask)
         finally:
             forget_table()
@@ -186,16 +187,20 @@ def _climb(setup: BuildSetup, all_rungs: bool, ask: Ask) -> Findings:
     climbed = climb(setup, planned.rungs, rows, all_rungs)
     trials, winner, certificate = climbed.trials, climbed.winner, climbed.certificate
     cleared = certificate is not None
-    first = requirements[0]
-    best = winner.name if winner else evaluate.best(trials, first.metric.name, first.metric.higher_is_better)
-    shipped = next((t for t in trials if t["rung"] == best), None)
+    won = next((t for t in trials if winner and t["rung"] == winner.name), None)
+    shipped = won or evaluate.best(trials, requirements[0].metric)
     left = untried(setup.task.name, planned, len(train), len(train.schema.labels), trials)
     if shipped is None:
-        return Findings(trials, None, certificate, cleared, spent=spent(setup), untried=left)
+        return Findings(
+            trials, None, certificate, cleared, spent=spent(setup), untried=left, raced_out=climbed.raced_out
+        )
+    best = shipped["rung"]
     rung = next(r for r in planned.rungs if r.name == best)
     studied = study(setup, rung, shipped, rows)
     priced = costs(setup.prices, sample, shipped)
-    return Findings(trials, best, certificate, cleared, studied, priced, spent(setup), left)
+    return Findings(
+        trials, best, certificate, cleared, studied, priced, spent(setup), left, climbed.raced_out
+    )
 
 
 def _plan(setup: BuildSetup, train: Examples, sample: tuple[str, ...], ask: Ask) -> Ladder:

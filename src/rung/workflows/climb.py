@@ -17,16 +17,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rung.building import certify
+from rung.building import certify, evaluate
 from rung.building.climb_findings import STOPPED, failed_trial, stopping_keys
 from rung.core.errors import RunError, RungError
 from rung.core.messages import join_sentences, say
 from rung.core.metrics.scored import sampling_of
 from rung.core.model import Rung
 from rung.pages.cautions import cautions
+from rung.pages.races import raced_out_text
 from rung.serving.subprocess_predict import predict_in_subprocess
 from rung.workflows.build_setup import BuildSetup, TrialRows
 from rung.workflows.metering import metering_of
+from rung.workflows.races import Races, Trial
 from rung.workflows.rung_fits import clear_scratch
 from rung.workflows.trial import certification_metering, run_trial
 
@@ -36,38 +38,78 @@ _SHOWN = ("rung", "status", "scores", "usd_per_1k", "fit_seconds", "chance")
 
 @dataclass
 class Climb:
-    """The trials of a climb, in the order of the ladder; the winner and its certificate, if one was certified."""
+    """The trials of a climb, in the order of the ladder; the winner and its certificate, if one was certified.
+
+    raced_out: the rungs that lost a race on a part of the training rows, and how.
+    """
 
     trials: list[dict[str, Any]] = field(default_factory=list)
+    raced_out: list[dict[str, Any]] = field(default_factory=list)
     winner: Rung | None = None
     certificate: dict[str, Any] | None = None
 
 
 def climb(setup: BuildSetup, rungs: Sequence[Rung], rows: TrialRows, all_rungs: bool) -> Climb:
-    """Return the trials up to the first certified rung; with all_rungs, those above it too."""
+    """Return the trials up to the first certified rung; with all_rungs, every rung's, and none is raced."""
     found, place = Climb(), 0
+    race = partial(_lost, setup, Races(setup, rows, () if all_rungs else rungs), found)
     while place < len(rungs):
         rung = rungs[place]
+        place += 1
         late = time.time() > setup.deadline
         if found.trials and (late or (found.winner and not all_rungs)):
             why = "the time budget is spent" if late else "a cheaper rung cleared the bar"
             setup.run.event("skipped", rung=rung.name, key="late" if late else "cheaper", why=why)
-            place += 1
             continue
-        group = [(rung, _measure(setup, rung, rows, wanted=found.winner is None))]
-        place += 1
+        if race(rung, found.trials):
+            continue
+        group = [(rung, _measure(setup, rung, rows, found.trials, wanted=found.winner is None))]
         while group[0][1]["status"] == _LIKELY and place < len(rungs) and time.time() <= setup.deadline:
             if not _equally_priced(setup, rung, rungs[place]):
                 break
-            group.append((rungs[place], _measure(setup, rungs[place], rows, wanted=True)))
+            before = [*found.trials, *(trial for _, trial in group)]
+            if not race(rungs[place], before):
+                group.append((rungs[place], _measure(setup, rungs[place], rows, before, wanted=True)))
             place += 1
-        _look_at_best(setup, group, rows, found)
-        found.trials += [trial for _, trial in group]
-        for _, trial in group:
-            if trial["status"] != "failed":
-                unused = dict(trial["chosen"].get("left_out") or {})
-                setup.run.event("trial", **{key: trial[key] for key in _SHOWN}, columns_unused=unused)
+        _settle(setup, group, rows, found)
+    if found.winner is None:
+        _try_without_rival(setup, rungs, rows, found)
     return found
+
+
+def _lost(setup: BuildSetup, races: Races, found: Climb, rung: Rung, before: Sequence[Trial]) -> bool:
+    """Return whether a rung lost a race and is not measured; how is noted and said."""
+    lost = races.lost(rung, before)
+    if lost is None:
+        return False
+    found.raced_out.append(lost)
+    setup.run.event("skipped", rung=rung.name, key="raced", why=raced_out_text(lost, "en"), race=lost)
+    return True
+
+
+def _try_without_rival(setup: BuildSetup, rungs: Sequence[Rung], rows: TrialRows, found: Climb) -> None:
+    """Measure the rungs that lost a race to a rival which then could not be measured itself."""
+    sound = {t["rung"] for t in found.trials if t["status"] != "failed" and not t["differing"]}
+    for lost in list(found.raced_out):
+        if lost["rival"] in sound or found.winner is not None or time.time() > setup.deadline:
+            continue
+        found.raced_out.remove(lost)
+        rung = next(one for one in rungs if one.name == lost["rung"])
+        _settle(setup, [(rung, _measure(setup, rung, rows, found.trials, wanted=True))], rows, found)
+    order = {rung.name: place for place, rung in enumerate(rungs)}
+    found.trials.sort(key=lambda trial: order[trial["rung"]])
+
+
+def _settle(
+    setup: BuildSetup, group: Sequence[tuple[Rung, dict[str, Any]]], rows: TrialRows, found: Climb
+) -> None:
+    """Take the looks that a group of equally priced rungs has earned, and note and say its trials."""
+    _look_at_best(setup, group, rows, found)
+    found.trials += [trial for _, trial in group]
+    for _, trial in group:
+        if trial["status"] != "failed":
+            unused = dict(trial["chosen"].get("left_out") or {})
+            setup.run.event("trial", **{key: trial[key] for key in _SHOWN}, columns_unused=unused)
 
 
 def _equally_priced(setup: BuildSetup, cheapest: Rung, other: Rung) -> bool:
@@ -98,17 +140,21 @@ def _look_at_best(
             found.winner, found.certificate = rung, proof
 
 
-def _measure(setup: BuildSetup, rung: Rung, rows: TrialRows, wanted: bool) -> dict[str, Any]:
+def _measure(
+    setup: BuildSetup, rung: Rung, rows: TrialRows, before: Sequence[Trial], wanted: bool
+) -> dict[str, Any]:
     """Return the trial of a rung with its status, "likely" where it is to be looked at.
 
-    wanted: whether it may still win. A rung that fails is left out with the reason; only the floor and a run folder
+    before: the trials so far. wanted: whether it may still win. A rung that fails is left out with the reason; only the floor and a run folder
     that cannot be written end the build.
     """
-    floor = rung.model == setup.task.floor
+    floor, metric = rung.model == setup.task.floor, rows.requirements[0].metric
+    leader = evaluate.best(before, metric)
+    best = leader["scores"][metric.name] if leader else None
     try:
         # No fit may be cut short where nothing else would answer.
         own = replace(setup, deadline=math.inf) if floor else setup
-        _, facts = setup.run.step(f"trials/{rung.name}", partial(run_trial, own, rung, rows))
+        _, facts = setup.run.step(f"trials/{rung.name}", partial(run_trial, own, rung, rows, best))
         clear_scratch(setup, rung)
         # Trials of runs begun before have no chance.
         trial = {"chance": None, "certifiable": None, **facts, "problem": ""}

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from rung.core.activity import Heartbeat
 from rung.core.errors import RungError
 from rung.core.files import read_json, write_text, writing
 from rung.core.manifest import read_manifest
@@ -125,7 +126,8 @@ def improve(
         folder = _new_folder(served)
         try:
             done = _build_challenger(served, inputs, folder, on_event, lang, track)
-            result = _evaluate_challenger(served, done, facts)
+            with Heartbeat(lambda now: on_event("working", now) if on_event else None):
+                result = _evaluate_challenger(served, done, facts)
             write_text(
                 folder / "verdict.json", json.dumps(improvement_to_dict(result), ensure_ascii=False, indent=1)
             )

@@ -8,12 +8,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from rung.building.build_time import build_time
 from rung.building.ladder import fit_context, ladder, recognise
 from rung.building.plan_summary import Wishes, brief, of_cases, of_media
 from rung.building.proposal import Proposal
 from rung.core import registry
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import DataError
+from rung.core.machine_speed import relative_seconds
 from rung.core.model import DataFacts
 from rung.core.prices import load_prices
 from rung.core.spec.cleaning import DEFAULT_KINDS
@@ -88,7 +90,12 @@ def plan(
     floor, examples = kind.floor_score(seen.labels), {c: column.examples for c, column in by_name.items()}
     asked = wishes or Wishes()
     summary = brief(guess.task, floor, seen, examples, rungs, load_prices(), asked)
+    level = summary["bar"]["at_least"]
+    reach = {r["rung"]: bool(r["expected"]) and r["expected"][1] >= level for r in summary["ladder"]}
+    takes = build_time(rungs.rungs, size, reach, relative_seconds())
     summary |= {
+        "ladder": [r | {"seconds": round(takes.rungs[r["rung"]])} for r in summary["ladder"]],
+        "time": takes.as_dict(),
         "readiness": _readiness(summary["readiness"], kind, media),
         "media": media,
         "targets": [asdict(choice) for choice in targets],

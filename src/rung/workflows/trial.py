@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path, PurePath
@@ -14,6 +14,7 @@ from rung.building import certify, diagnostics, drift_reference, evaluate, expor
 from rung.building.explain import Explanations
 from rung.building.importance import Importance
 from rung.core import registry
+from rung.core.activity import doing
 from rung.core.errors import RunError
 from rung.core.folds import ONE_PART_SECONDS
 from rung.core.messages import join_sentences
@@ -58,11 +59,17 @@ class _Scored:
     importance: Importance
 
 
-def run_trial(setup: BuildSetup, rung: Rung, rows: TrialRows, folder: Path) -> dict[str, Any]:
-    """Return the trial of one rung; its packed bundle lies in the folder."""
+def run_trial(
+    setup: BuildSetup, rung: Rung, rows: TrialRows, best: float | None, folder: Path
+) -> dict[str, Any]:
+    """Return the trial of one rung; its packed bundle lies in the folder.
+
+    best: the best score so far of the bar's first metric. A rung below it that misses the bar cannot ship: its answers are
+    not explained.
+    """
     train, metric = rows.train, rows.requirements[0].metric
     with reporting(setup, rung):
-        scored = _scored(setup, rung, rows)
+        scored = _scored(setup, rung, rows, best)
         asked = sorted({*scored.selftest, *scored.gate})
         (fitted,) = fits(setup, rung, [("all", None)], asked, scored.metering)
     answer = dict(zip(asked, fitted.answers, strict=True))
@@ -98,7 +105,7 @@ def run_trial(setup: BuildSetup, rung: Rung, rows: TrialRows, folder: Path) -> d
     }
 
 
-def _scored(setup: BuildSetup, rung: Rung, rows: TrialRows) -> _Scored:
+def _scored(setup: BuildSetup, rung: Rung, rows: TrialRows, best: float | None) -> _Scored:
     """Return the answers of a rung on held-out rows: each row of one that charges is asked once."""
     train, each = rows.train, rung.planned.cpu_seconds_per_1k / 1000
     held_out, metering = held_out_rows(rung, train), metering_of(setup, rung)
@@ -126,10 +133,36 @@ def _scored(setup: BuildSetup, rung: Rung, rows: TrialRows) -> _Scored:
         asked = (MeteredModel(model, place, metering) for model, place in pairs)
         evaluation = evaluate.evaluate(train, ours, asked)
         return _Scored(_random(setup, evaluation), metering, charged, charged, why, importance)
-    evaluation = evaluate.evaluate(train, held_out, (model for model, _ in pairs), why, importance)
+    folders: list[Path] = []
+    evaluation = evaluate.evaluate(train, held_out, _noting(pairs, folders))
+    if _may_ship(evaluation, rows, best):
+        family, answers = (
+            registry.model(rung.model),
+            dict(zip(evaluation.rows, evaluation.answers, strict=True)),
+        )
+        for place, (_, test) in zip(folders, held_out.parts, strict=True):
+            model = family.load(place, train.schema)
+            with doing("explain"):
+                for look in (why, importance):
+                    look(model, train.take(test), [answers[row] for row in test])
     return _Scored(
         _random(setup, evaluation), None, selftest, _gate_places(len(train), each), why, importance
     )
+
+
+def _noting(pairs: Iterable[tuple[Model, Path]], folders: list[Path]) -> Iterator[Model]:
+    """Yield the models, and note the folder of each."""
+    for model, folder in pairs:
+        folders.append(folder)
+        yield model
+
+
+def _may_ship(evaluation: evaluate.Evaluation, rows: TrialRows, best: float | None) -> bool:
+    """Return whether a rung meets the bar on held-out rows, or is at least as good as the best so far."""
+    found = [evaluate.scores(evaluation, [r.metric], rows.train)[r.metric.name] for r in rows.requirements]
+    if best is None or all(r.condition.met_by(s) for r, s in zip(rows.requirements, found, strict=True)):
+        return True
+    return found[0] >= best if rows.requirements[0].metric.higher_is_better else found[0] <= best
 
 
 def _random(setup: BuildSetup, evaluation: evaluate.Evaluation) -> evaluate.Evaluation:

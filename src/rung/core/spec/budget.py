@@ -70,6 +70,11 @@ class Budget(Section):
         description="prices of a million predictions that differ by at most so many USD count as equal: among rungs that "
         "may clear the bar at equal prices the one with the best score ships; 0: always the cheapest",
     )
+    race: bool = Field(
+        default=True,
+        description="before a rung is fitted on all rows for 30 seconds or more, race it on a fifth of the training rows: "
+        "one without a chance to clear the bar, or to lead by a point, is left out; `--all-rungs` measures every rung",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="device of fits that can use a GPU; auto: the GPU if torch finds one"
     )

@@ -12,6 +12,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Literal, Protocol, cast
 
+from rung.core.activity import doing
 from rung.core.errors import RungError, did_you_mean
 from rung.core.spec.product import Product
 from rung.data.profile.finding import Finding
@@ -71,7 +72,9 @@ def by_severity(found: Sequence[Finding]) -> list[Finding]:
 def each_check(view: View, until: When = "build") -> Iterator[tuple[str, Finding | None]]:
     """Yield each check's name and what it found, as they go."""
     for name in names(view, until):
-        for finding in _findings(checks()[name], view):
+        with doing("check", name=name):
+            found = list(_findings(checks()[name], view))
+        for finding in found:
             yield name, finding
 
 

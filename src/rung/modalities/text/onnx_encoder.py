@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.core.activity import doing, note
 from rung.core.errors import DataError, MissingExtra, RungError
 from rung.modalities.text.tokenize import token_ids
 from rung.runtime.onnx.session import open_session
@@ -148,7 +149,8 @@ class OnnxEncoder:
         deep = all_layers and self.config.layers > 1
         summed = np.zeros((len(texts), self.full_width if deep else self.config.width), np.float32)
         forward = partial(self._run, output=LAYERS if deep else self._output)
-        with ThreadPoolExecutor(self.threads) as pool:
+        with ThreadPoolExecutor(self.threads) as pool, doing("encode", len(texts)):
+            done = 0
             run = pool.map if self.threads > 1 else map
             for start in range(0, len(texts), _WINDOW):
                 tokens = self._tokenise([before + text for text in texts[start : start + _WINDOW]], chunks)
@@ -157,6 +159,8 @@ class OnnxEncoder:
                 for (rows, ids), vectors in zip(batches, embedded, strict=True):
                     # A batch can hold several chunks of one text, so rows can repeat.
                     np.add.at(summed, np.asarray(rows) + start, vectors * np.float32(ids.shape[1]))
+                    done += len(rows)
+                    note(min(done, len(texts)))
         lengths = np.linalg.norm(summed, axis=1, keepdims=True)
         normalised: Float = summed / np.maximum(lengths, 1e-12)
         return normalised

@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rung.modalities.text.ngram_cache import Counts, NgramCache, ngram_cache
 from rung.modalities.text.ngrams import BITS, NgramSpec, batches, normalize_text, occurrences
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+# Batches whose n-grams are counted by bucket at a time: bounds memory.
+_BATCHES_COUNTED = 100
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,9 @@ def fit_block(
     """
     counted = list(_count(texts, spec))
     row_counts = np.zeros(1 << BITS, dtype=np.int32)
-    for _, buckets, _ in counted:
-        np.add.at(row_counts, buckets, 1)
+    for begin in range(0, len(counted), _BATCHES_COUNTED):
+        together = [buckets for _, buckets, _ in counted[begin : begin + _BATCHES_COUNTED]]
+        row_counts += np.bincount(np.concatenate(together), minlength=1 << BITS).astype(np.int32)
     kept = np.flatnonzero(row_counts >= min_rows)
     if len(kept) > max_features:
         kept = np.sort(kept[np.argsort(-row_counts[kept], kind="stable")[:max_features]])
@@ -129,14 +133,51 @@ def _transform_block(normalized: Sequence[str], block: TfidfBlock) -> SparseRows
 
 def _count(normalized: Sequence[str], spec: NgramSpec) -> Iterator[tuple[Ints, Ints, Floats]]:
     """Yield (rows, buckets, counts) for batches of texts, ordered by row and bucket."""
+    kept = ngram_cache()
+    if kept is not None:
+        yield from _count_once(normalized, spec, kept)
+        return
     for begin, end in batches(normalized):
-        found = occurrences(normalized[begin:end], spec)
-        keys = (found.rows << BITS) | found.buckets
-        keys.sort()
-        first = np.flatnonzero(np.diff(keys, prepend=-1))
-        counts = np.diff(np.append(first, len(keys))).astype(np.float32)
-        keys = keys[first]
-        yield (keys >> BITS) + begin, keys & ((1 << BITS) - 1), counts
+        rows, buckets, counts = _count_batch(normalized[begin:end], spec)
+        yield rows + begin, buckets, counts
+
+
+def _count_once(
+    normalized: Sequence[str], spec: NgramSpec, kept: NgramCache
+) -> Iterator[tuple[Ints, Ints, Floats]]:
+    """Yield what `_count` yields; only texts that are not kept yet are counted."""
+    for begin, end in batches(normalized):
+        texts = normalized[begin:end]
+        known = {text: kept.get(spec, text) for text in texts}
+        new = [text for text, found in known.items() if found is None]
+        fresh = dict(zip(new, _count_each(new, spec), strict=True)) if new else {}
+        each = [known[text] or fresh[text] for text in texts]
+        for text, found in fresh.items():
+            kept.put(spec, text, found)
+        sizes = np.array([len(buckets) for buckets, _ in each])
+        rows = np.repeat(np.arange(begin, end), sizes)
+        buckets = np.concatenate([buckets for buckets, _ in each]).astype(np.int64)
+        yield rows, buckets, np.concatenate([counts for _, counts in each])
+
+
+def _count_each(texts: Sequence[str], spec: NgramSpec) -> list[Counts]:
+    """Return the n-grams of each text."""
+    rows, buckets, counts = _count_batch(texts, spec)
+    edges = np.searchsorted(rows, np.arange(1, len(texts)))
+    pieces = np.split(buckets.astype(np.int32), edges), np.split(counts, edges)
+    # Copies: a view would keep its whole batch.
+    return [(ours.copy(), theirs.copy()) for ours, theirs in zip(*pieces, strict=True)]
+
+
+def _count_batch(texts: Sequence[str], spec: NgramSpec) -> tuple[Ints, Ints, Floats]:
+    """Return (rows, buckets, counts) of one batch of texts, ordered by row and bucket."""
+    found = occurrences(texts, spec)
+    keys = (found.rows << BITS) | found.buckets
+    keys.sort()
+    first = np.flatnonzero(np.diff(keys, prepend=-1))
+    counts = np.diff(np.append(first, len(keys))).astype(np.float32)
+    keys = keys[first]
+    return keys >> BITS, keys & ((1 << BITS) - 1), counts
 
 
 def _apply_tfidf(

@@ -22,15 +22,19 @@ _MAX_ITERATIONS = 300
 
 
 def ridge(
-    matrix: FeatureMatrix, targets: Floats, alpha: float, by_row: Floats | None = None
+    matrix: FeatureMatrix,
+    targets: Floats,
+    alpha: float,
+    by_row: Floats | None = None,
+    gram: Floats | None = None,
 ) -> tuple[Floats, Floats]:
     """Return (weights [features, targets], bias [targets]) minimising squared error + alpha * squared
     weights.
 
-    targets: [rows, targets]. by_row: row weights, 1 on average; None: all equal.
+    targets: [rows, targets]. by_row: row weights, 1 on average; None: all equal. gram: that of the matrix, where known.
     """
     if len(targets) <= DUAL_ROWS:
-        dual, bias = dual_ridge(matrix.gram(), targets, alpha, by_row)
+        dual, bias = dual_ridge(matrix.gram() if gram is None else gram, targets, alpha, by_row)
         return matrix.transposed_dot(dual), bias
     return _conjugate_gradients(matrix, targets, alpha, np.ones(len(targets)) if by_row is None else by_row)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from rung.core.activity import doing
 from rung.core.model import FitContext
 from rung.runtime.linear.head import LinearHead
 from rung.training.linear.calibration import calibrate
@@ -30,6 +31,8 @@ Folds = Sequence[tuple[Ints, Ints]]
 _RIDGE_ROWS = {0: 1_000, 1: 2_000, 2: 3_000, 3: DUAL_ROWS, 4: DUAL_ROWS, 5: DUAL_ROWS}
 # Rows on which balanced row weights are compared with equal ones.
 _MAX_BALANCE_ROWS = 5_000
+# Standard errors by which a head is behind another before its other strengths are given up.
+_BEHIND = 3.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class SearchResult:
 
     scores: out-of-fold scores of the winner [sampled rows, labels]. rows: the sampled rows.
     calibration_scores: such scores and rows of heads fitted later, on more rows, to calibrate on instead.
+    gram: the winner's features with their Gram matrix, where all rows were sampled and it was computed.
     """
 
     candidate: HeadCandidate
@@ -59,6 +63,7 @@ class SearchResult:
     scores: Floats
     rows: Ints
     calibration_scores: tuple[Floats, Ints] | None = None
+    gram: tuple[FeatureMatrix, Floats] | None = None
 
 
 def head_grid(effort: int, dense: bool = False) -> list[tuple[HeadKind, float]]:
@@ -122,9 +127,11 @@ def search(
     folds = stratified_folds(codes[rows], 3 if context.effort < 4 else 5, context.seed)
     begun, sampled = time.monotonic(), SampledRows(rows)
     results: list[tuple[HeadCandidate, float]] = []
+    answers: dict[HeadCandidate, npt.NDArray[np.bool_]] = {}
     best: tuple[float, HeadCandidate, Floats] | None = None
+    gram: tuple[FeatureMatrix, Floats] | None = None
     for index, (name, matrix) in enumerate(sets.items()):
-        score = _out_of_fold_scorer(matrix, sampled, codes[rows], labels, folds, context.seed)
+        score = _OutOfFoldScorer(matrix, sampled, codes[rows], labels, folds, context.seed)
         if index:
             ranked = sorted(results, key=lambda item: -item[1])
             heads = list(dict.fromkeys((c.head, c.c) for c, _ in ranked))[:2]
@@ -133,18 +140,44 @@ def search(
             if best is not None and late:
                 break
             candidate = HeadCandidate(name, head, c, class_weight == "balanced")
-            scores = score(candidate)
-            right = float((scores.argmax(axis=1) == codes[rows]).mean())
+            if _cannot_win(candidate, answers):
+                continue
+            with doing("search", name=f"{name}, {head}, C {c:g}"):
+                scores = score(candidate)
+            answers[candidate] = scores.argmax(axis=1) == codes[rows]
+            right = float(answers[candidate].mean())
             results.append((candidate, right))
             if best is None or right > best[0]:
                 best = (right, candidate, scores)
+                is_whole = len(rows) == len(codes) and score.gram is not None
+                gram = (matrix, score.gram) if is_whole and score.gram is not None else None
     if best is None:
         raise ValueError("a search needs at least one set and one head")
-    found = SearchResult(best[1], best[0], tuple(results), best[2], rows)
+    found = SearchResult(best[1], best[0], tuple(results), best[2], rows, gram=gram)
     skewed = np.bincount(codes, minlength=labels).min() * labels < 0.5 * len(codes)
     if class_weight != "auto" or search_score(context.goal) is accuracy or not skewed:
         return found
     return _balance_if_better(found, sets[found.candidate.features], codes, labels, context)
+
+
+def _cannot_win(candidate: HeadCandidate, tried: Mapping[HeadCandidate, npt.NDArray[np.bool_]]) -> bool:
+    """Return whether the candidates tried on the same features leave a candidate no chance, so that it is not fitted.
+
+    Accuracy has one peak in C: beyond a strength that was worse than the one before it, it only falls. And a head whose
+    strengths so far are behind the best head beyond noise (three standard errors of the paired difference) is given up.
+    tried: which sampled rows each candidate predicted correctly.
+    """
+    here = {one: right for one, right in tried.items() if one.features == candidate.features}
+    own = {one.c: right for one, right in here.items() if one.head == candidate.head}
+    if not own:
+        return False
+    peak = max(own, key=lambda c: (float(own[c].mean()), -abs(np.log(c / candidate.c))))
+    low, high = sorted((peak, candidate.c))
+    if any(low < c < high and own[c].sum() < own[peak].sum() for c in own):
+        return True
+    best = max(here.values(), key=lambda right: float(right.mean()))
+    behind = best.astype(np.float64) - own[peak]
+    return bool(behind.mean() > _BEHIND * behind.std() / np.sqrt(len(behind)) > 0)
 
 
 def _balance_if_better(
@@ -156,7 +189,7 @@ def _balance_if_better(
     """
     rows = stratified_sample(codes, max(len(found.rows), _MAX_BALANCE_ROWS), context.seed)
     folds = stratified_folds(codes[rows], 3, context.seed)
-    score = _out_of_fold_scorer(matrix, SampledRows(rows), codes[rows], labels, folds, context.seed)
+    score = _OutOfFoldScorer(matrix, SampledRows(rows), codes[rows], labels, folds, context.seed)
     balanced = replace(found.candidate, balanced=True)
     before, after = score(found.candidate), score(balanced)
     right = float((after.argmax(axis=1) == codes[rows]).mean())
@@ -180,7 +213,7 @@ def out_of_fold_scores(
     folds, sampled = stratified_folds(codes[rows], 3, seed), SampledRows(rows)
     found = []
     for matrix, candidates in tries:
-        score = _out_of_fold_scorer(matrix, sampled, codes[rows], labels, folds, seed)
+        score = _OutOfFoldScorer(matrix, sampled, codes[rows], labels, folds, seed)
         found.append([score(candidate) for candidate in candidates])
     return found
 
@@ -223,7 +256,10 @@ def fit_head(
     # Isotonic curves would restore the label shares, and with them the predictions that balancing was to
     # change.
     calibration = calibrate(scores, codes[rows], seed, allow_isotonic=not candidate.balanced)
-    weights, bias = fit_weights(*(last or (matrix, codes)), labels, candidate, seed)
+    if last is None and found.gram is not None and found.gram[0] is matrix:
+        weights, bias = fit_weights(matrix, codes, labels, candidate, seed, found.gram[1])
+    else:
+        weights, bias = fit_weights(*(last or (matrix, codes)), labels, candidate, seed)
     return LinearHead(weights.astype(np.float32), bias.astype(np.float32), calibration)
 
 
@@ -238,9 +274,17 @@ def search_and_fit(
 
 
 def fit_weights(
-    matrix: FeatureMatrix, codes: Ints, labels: int, candidate: HeadCandidate, seed: int
+    matrix: FeatureMatrix,
+    codes: Ints,
+    labels: int,
+    candidate: HeadCandidate,
+    seed: int,
+    gram: Floats | None = None,
 ) -> tuple[Floats, Floats]:
-    """Return weights [features, labels] and bias [labels]; labels without rows get a bias of -10."""
+    """Return weights [features, labels] and bias [labels]; labels without rows get a bias of -10.
+
+    gram: the Gram matrix of the rows, where it is known.
+    """
     present = np.unique(codes)
     weights, bias = np.zeros((matrix.shape[1], labels)), np.full(labels, -10.0)
     if len(present) == 1:
@@ -249,7 +293,7 @@ def fit_weights(
     if candidate.head == "ridge":
         targets = np.where(codes[:, None] == present, 1.0, -1.0)
         by_row = balanced_row_weights(codes) if candidate.balanced else None
-        weights[:, present], bias[present] = ridge(matrix, targets, 1.0 / candidate.c, by_row)
+        weights[:, present], bias[present] = ridge(matrix, targets, 1.0 / candidate.c, by_row, gram)
         return weights, bias
     coefficients, intercepts = _fit_sklearn(matrix, codes, candidate, seed)
     weights[:, present], bias[present] = per_label(coefficients, intercepts)
@@ -297,39 +341,43 @@ def balanced_row_weights(codes: Ints) -> Floats:
     return len(codes) / (np.count_nonzero(counts) * counts[codes].astype(np.float64))
 
 
-def _out_of_fold_scorer(
-    whole: FeatureMatrix, sampled: SampledRows, codes: Ints, labels: int, folds: Folds, seed: int
-) -> Callable[[HeadCandidate], Floats]:
-    """Return a function from candidate to out-of-fold scores [rows, labels]; ridges share one Gram matrix.
+class _OutOfFoldScorer:
+    """Called with a candidate, returns out-of-fold scores [rows, labels]; ridges share one Gram matrix.
 
     whole: a feature set of all rows. codes, folds: of the sampled rows.
     """
-    gram: list[Floats] = []
 
-    def by_fit(candidate: HeadCandidate) -> Floats:
-        scores, matrix = np.zeros((len(codes), labels)), sampled.take(whole)
-        for train, test in folds:
-            weights, bias = fit_weights(matrix.take(train), codes[train], labels, candidate, seed)
+    def __init__(
+        self, whole: FeatureMatrix, sampled: SampledRows, codes: Ints, labels: int, folds: Folds, seed: int
+    ) -> None:
+        self._whole, self._sampled = whole, sampled
+        self._codes, self._labels, self._folds, self._seed = codes, labels, folds, seed
+        self.gram: Floats | None = None
+
+    def __call__(self, candidate: HeadCandidate) -> Floats:
+        small = candidate.head == "ridge" and len(self._codes) <= DUAL_ROWS
+        return self._by_gram(candidate) if small else self._by_fit(candidate)
+
+    def _by_fit(self, candidate: HeadCandidate) -> Floats:
+        codes, scores = self._codes, np.zeros((len(self._codes), self._labels))
+        matrix = self._sampled.take(self._whole)
+        for train, test in self._folds:
+            weights, bias = fit_weights(matrix.take(train), codes[train], self._labels, candidate, self._seed)
             scores[test] = matrix.take(test).dot(weights) + bias
         return scores
 
-    def by_gram(candidate: HeadCandidate) -> Floats:
-        if not gram:
-            gram.append(sampled.gram(whole))
-        scores = np.full((len(codes), labels), -10.0)
-        for train, test in folds:
+    def _by_gram(self, candidate: HeadCandidate) -> Floats:
+        if self.gram is None:
+            self.gram = self._sampled.gram(self._whole)
+        codes, gram = self._codes, self.gram
+        scores = np.full((len(codes), self._labels), -10.0)
+        for train, test in self._folds:
             present = np.unique(codes[train])
             targets = np.where(codes[train][:, None] == present, 1.0, -1.0)
             by_row = balanced_row_weights(codes[train]) if candidate.balanced else None
-            dual, bias = dual_ridge(gram[0][np.ix_(train, train)], targets, 1.0 / candidate.c, by_row)
-            scores[np.ix_(test, present)] = gram[0][np.ix_(test, train)] @ dual + bias
+            dual, bias = dual_ridge(gram[np.ix_(train, train)], targets, 1.0 / candidate.c, by_row)
+            scores[np.ix_(test, present)] = gram[np.ix_(test, train)] @ dual + bias
         return scores
-
-    def score(candidate: HeadCandidate) -> Floats:
-        small = candidate.head == "ridge" and len(codes) <= DUAL_ROWS
-        return by_gram(candidate) if small else by_fit(candidate)
-
-    return score
 
 
 def _affordable_rows(matrix: FeatureMatrix, labels: int, effort: int) -> int:

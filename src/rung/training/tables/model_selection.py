@@ -88,11 +88,12 @@ def select_models(
     )
     begun = time.monotonic()
     results: list[CandidateResult] = []
-    for candidate in candidates:
+    for number, candidate in enumerate(candidates, 1):
         started = time.monotonic()
         late = context.seconds is not None and time.monotonic() - begun > context.seconds / 3
         if results and late:
             break
+        context.report(number, len(candidates))
         if candidate.family == "trees":
             raw, settings = trees.out_of_fold_scores(candidate.settings)
         else:
