@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +12,7 @@ from rich.markup import escape
 from rich.status import Status
 
 from rung.cli.options import console
+from rung.cli.working import show_working
 from rung.core.messages import join_sentences, say, say_or
 from rung.pages.data_notes import data_notes
 from rung.pages.findings import finding_text, finding_title
@@ -20,26 +22,30 @@ _MAX_ROWS, _MAX_CHARS = 3, 100
 
 
 class CheckProgress:
-    """Shows the last completed check while checks run."""
+    """Shows the last completed check while checks run, and what goes on when one takes long."""
 
     def __init__(self, lang: str, quiet: bool = False) -> None:
         self._lang = lang
         self._console = console(stderr=True, quiet=quiet)
         self._status: Status | None = None
+        self._open = ExitStack()
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._status = self._console.status(say("term.reading", self._lang))
             self._status.start()
+        self._heartbeat = self._open.enter_context(show_working(self._console, self._lang, self._status))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._open.close()
         if self._status:
             self._status.stop()
 
     def __call__(self, check: str) -> None:
+        self._heartbeat.heard()
         if self._status:
             name = say_or(f"finding.{check}.name", self._lang, check)
             self._status.update(escape(say("term.checked", self._lang, name=name)))

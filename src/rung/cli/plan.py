@@ -64,6 +64,7 @@ def command(
     from rung.building.plan_summary import Wishes
     from rung.cli.downloads import show_download_progress
     from rung.cli.plan_page import print_plan
+    from rung.cli.working import show_working
     from rung.core.errors import RungError
     from rung.core.files import write_json, write_text
     from rung.core.messages import join_list, say
@@ -83,7 +84,7 @@ def command(
     if known.get("sheet", "").isdecimal():
         known["sheet"] = int(known["sheet"])
     try:
-        with show_download_progress(words):
+        with show_download_progress(words), show_working(console(stderr=True, quiet=as_json), words):
             proposal = plan(data, task=task, data=known, wishes=Wishes(cost_of_error, touches, driver))
     except Unlabelled as found_texts:
         _write_labelling(found_texts, data, target, words, as_json)

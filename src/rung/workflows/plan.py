@@ -13,6 +13,7 @@ from rung.building.ladder import fit_context, ladder, recognise
 from rung.building.plan_summary import Wishes, brief, of_cases, of_media
 from rung.building.proposal import Proposal
 from rung.core import registry
+from rung.core.activity import doing
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import DataError
 from rung.core.machine_speed import relative_seconds
@@ -64,7 +65,8 @@ def plan(
     unknown = {"input": "?input", "target": "?target", **given}
     read = check_product({**spec, "data": unknown}, "plan").data
     source = open_source(paths, Reading(read.encoding, read.sheet, read.query, read.split))
-    columns, rows, left_out = readable_columns(source, read, given, _PLAN_ROWS)
+    with doing("read"):
+        columns, rows, left_out = readable_columns(source, read, given, _PLAN_ROWS)
     try:
         guesses = recognise(columns, rows, source.name, task)
     except DataError as error:
