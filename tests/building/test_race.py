@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import fields
 from statistics import NormalDist
 
 import numpy as np
@@ -145,6 +146,7 @@ def test_a_rung_that_cannot_win_is_raced_out_and_the_report_says_why(product, tm
     )
     (lost,) = done.report["raced_out"]
     assert lost["rung"] == "b_letters" and lost["rival"] == "a_words" and lost["rows"] < 400
+    assert set(lost) == {field.name for field in fields(race.Race)} | {"model"}
     assert lost["score"] < lost["rival_score"] and max(lost["clear"], lost["lead"]) < race.LEAST_CHANCE
     assert [trial["rung"] for trial in done.report["trials"]] == ["majority", "a_words"]
     assert done.report["winner"] == "a_words"

@@ -25,6 +25,7 @@ from rung.building.ladder import check_costs, check_rules, fit_context, ladder
 from rung.building.offer_weights import Ask, with_weights
 from rung.building.proposal import ladder_dicts
 from rung.core import registry
+from rung.core.activity import doing
 from rung.core.certificate_lock import CertificateLock
 from rung.core.engine import Engine
 from rung.core.files import read_json, whole_folder, write_json, write_text
@@ -140,7 +141,8 @@ def _build(
     prices = load_prices(base / product.prices if product.prices else None)
     with place.building(), locate_problems(file):
         place.event("run", folder=str(folder), product=product.name)
-        where, facts = place.step("data", partial(prepare_once, product, base, task, lock, now))
+        with doing("read"):
+            where, facts = place.step("data", partial(prepare_once, product, base, task, lock, now))
         data = dataset_from(where, facts)
         place.event("data", **{key: facts[key] for key in (*_SHOWN, *NOTE_KEYS) if key in facts})
         _, checked = place.step("checks", lambda _: _check(View(product, base, data)))

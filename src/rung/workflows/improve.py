@@ -16,7 +16,7 @@ from typing import Any
 
 from rung.core.activity import Heartbeat
 from rung.core.errors import RungError
-from rung.core.files import read_json, write_text, writing
+from rung.core.files import read_json, write_json, write_text, writing
 from rung.core.manifest import read_manifest
 from rung.core.messages import join_sentences, resolve_language, say
 from rung.core.metrics.base import MeanMetric
@@ -128,9 +128,7 @@ def improve(
             done = _build_challenger(served, inputs, folder, on_event, lang, track)
             with Heartbeat(lambda now: on_event("working", now) if on_event else None):
                 result = _evaluate_challenger(served, done, facts)
-            write_text(
-                folder / "verdict.json", json.dumps(improvement_to_dict(result), ensure_ascii=False, indent=1)
-            )
+            write_json(folder / "verdict.json", improvement_to_dict(result))
         finally:
             remove_input_copies(folder)
         written = read_json(done.folder / "report.json")

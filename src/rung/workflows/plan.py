@@ -13,11 +13,10 @@ from rung.building.ladder import fit_context, ladder, recognise
 from rung.building.plan_summary import Wishes, brief, of_cases, of_media
 from rung.building.proposal import Proposal
 from rung.core import registry
-from rung.core.activity import doing
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import DataError
 from rung.core.machine_speed import relative_seconds
-from rung.core.model import DataFacts
+from rung.core.model import DataFacts, Ladder
 from rung.core.prices import load_prices
 from rung.core.spec.cleaning import DEFAULT_KINDS
 from rung.core.spec.product import check_product, safe_name
@@ -65,8 +64,7 @@ def plan(
     unknown = {"input": "?input", "target": "?target", **given}
     read = check_product({**spec, "data": unknown}, "plan").data
     source = open_source(paths, Reading(read.encoding, read.sheet, read.query, read.split))
-    with doing("read"):
-        columns, rows, left_out = readable_columns(source, read, given, _PLAN_ROWS)
+    columns, rows, left_out = readable_columns(source, read, given, _PLAN_ROWS)
     try:
         guesses = recognise(columns, rows, source.name, task)
     except DataError as error:
@@ -92,12 +90,8 @@ def plan(
     floor, examples = kind.floor_score(seen.labels), {c: column.examples for c, column in by_name.items()}
     asked = wishes or Wishes()
     summary = brief(guess.task, floor, seen, examples, rungs, load_prices(), asked)
-    level = summary["bar"]["at_least"]
-    reach = {r["rung"]: bool(r["expected"]) and r["expected"][1] >= level for r in summary["ladder"]}
-    takes = build_time(rungs.rungs, size, reach, relative_seconds())
     summary |= {
-        "ladder": [r | {"seconds": round(takes.rungs[r["rung"]])} for r in summary["ladder"]],
-        "time": takes.as_dict(),
+        **_times(summary, rungs, size),
         "readiness": _readiness(summary["readiness"], kind, media),
         "media": media,
         "targets": [asdict(choice) for choice in targets],
@@ -110,6 +104,15 @@ def plan(
         short_name(paths) if len(paths) > 1 else masked(paths[0]),
         rows, rows < _PLAN_ROWS, tuple(guesses), rungs, name, given, suggested, kind.title, shown, summary,
     )  # fmt: skip
+
+
+def _times(summary: Mapping[str, Any], rungs: Ladder, size: DataFacts) -> dict[str, Any]:
+    """Return the seconds of a build on this machine, in all and of each rung."""
+    level = summary["bar"]["at_least"]
+    reach = {r["rung"]: bool(r["expected"]) and r["expected"][1] >= level for r in summary["ladder"]}
+    takes = build_time(rungs.rungs, size, reach, relative_seconds())
+    each = [r | {"seconds": round(takes.rungs[r["rung"]])} for r in summary["ladder"]]
+    return {"ladder": each, "time": takes.as_dict()}
 
 
 def _without_personal_data(guess: Guess) -> Guess:

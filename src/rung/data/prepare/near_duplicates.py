@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from rung.core.activity import doing
 from rung.core.blobs import BlobStore
 from rung.core.kind import kind
 from rung.core.types import Schema
@@ -23,6 +24,7 @@ _SAMPLE = 50_000
 _INDEXED = 100_000
 
 
+@doing("near")
 def near_duplicate_rows(
     staged: Path, schema: Schema, side: npt.NDArray[np.int8], store: BlobStore, later: bool = False
 ) -> Ints:

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rung.core.activity import doing
 from rung.core.blobs import BlobStore
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import DataError
@@ -67,8 +66,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
     with Quarantine(folder / "quarantine.jsonl") as quarantine:
         with TableWriter(folder / _STAGED, staged_columns(schema)) as table:
             intake = RowIngestor(product, task, formats, table, quarantine, corrections, overlay)
-            with doing("read"):
-                _stage_rows(found, task, intake, store, located=(product, base))
+            _stage_rows(found, task, intake, store, located=(product, base))
             marks = stage(product, base, intake, store)
         keys = intake.keys()
         _require_rows(keys, intake, quarantine.counts, product, overlay is None)
@@ -76,8 +74,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         units = resampling_units(keys, sides.rule, f"{product.data.identity} -> {product.data.target}")
         require_blocks(units[: marks.base][sides.side == CERTIFICATION], sides.rule, found[0][0].name)
         sides = split_with_feedback(sides, keys, marks, lock)
-        with doing("near"):
-            sides = _without_near_duplicates(sides, keys, (folder / _STAGED, schema, store), task, product)
+        sides = _without_near_duplicates(sides, keys, (folder / _STAGED, schema, store), task, product)
         keys = replace(keys, unit=units)
         names = list(intake.targets)
         final, unread = _described(folder / _STAGED, formats, task, sides, (keys, names, product))
