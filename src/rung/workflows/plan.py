@@ -88,8 +88,7 @@ def plan(
     every = max(rows // _MEDIA_OPENED, 1)
     seen = survey(source, guess.inputs, guess.target, kind, _PLAN_ROWS, every, formats)
     floor, examples = kind.floor_score(seen.labels), {c: column.examples for c, column in by_name.items()}
-    asked = wishes or Wishes()
-    summary = brief(guess.task, floor, seen, examples, rungs, load_prices(), asked)
+    summary = brief(guess.task, floor, seen, examples, rungs, load_prices(), wishes or Wishes())
     summary |= {
         **_times(summary, rungs, size),
         "readiness": _readiness(summary["readiness"], kind, media),
