@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rung.core.errors import RungError
-from rung.runtime.embeddings.cache import EmbeddingCache
+from rung.runtime.embeddings.cache import EmbeddingCache, LayeredCache
 
 WIDTH = 8
 
@@ -124,3 +124,16 @@ def test_killed_writer_leaves_a_readable_file(tmp_path: Path) -> None:
     assert len(cache) >= 250
     found = cache.embed([str(number) for number in range(250)], lambda _: pytest.fail("embedded again"))
     assert (found[:, 0] == np.arange(250)).all()
+
+
+def test_what_is_fresh_goes_to_another_folder(tmp_path: Path) -> None:
+    encode = Counting()
+    kept = EmbeddingCache(tmp_path / "kept", "model", WIDTH)
+    first = kept.embed(["a", "b"], encode)
+    layered = LayeredCache(kept, EmbeddingCache(tmp_path / "fresh", "model", WIDTH))
+    found = layered.embed(["c", "b", "c", "a"], encode)
+    assert (found[[3, 1]] == first).all() and (found[0] == found[2]).all()
+    assert (layered.embed(["a", "c"], encode) == found[[3, 0]]).all() and encode.asked == ["a", "b", "c"]
+    assert layered.embed([], encode).shape == (0, WIDTH)
+    again = EmbeddingCache(tmp_path / "kept", "model", WIDTH)
+    assert "a" in again and "c" not in again and len(again) == 2

@@ -32,7 +32,7 @@ class FitJob:
 
     out: a folder that is made; one that a killed build left whole is used again. ask: places of rows that the fitted
     model answers before it is gone: what a packed copy of it is held against. metering: for a model that charges.
-    services: where calls that the fit itself makes are kept and counted.
+    services: where calls that the fit itself makes are kept and counted. fresh_embeddings: as in `EmbeddingSettings.fresh`.
     """
 
     model: str
@@ -43,6 +43,7 @@ class FitJob:
     ask: tuple[int, ...] = ()
     metering: Metering | None = None
     services: Metering | None = None
+    fresh_embeddings: Path | None = None
 
 
 def fit(job: FitJob) -> Fitted:
@@ -58,7 +59,8 @@ def fit(job: FitJob) -> Fitted:
         learn, context = split_validation(examples, job.context, family.VALIDATION_SHARE)
         with ExitStack() as stack:
             if embedding_cache_settings() is None:  # In a process that the build did not begin in.
-                stack.enter_context(use_embedding_cache(cache_folder() / "embeddings", context.threads))
+                kept = cache_folder() / "embeddings"
+                stack.enter_context(use_embedding_cache(kept, context.threads, job.fresh_embeddings))
             begun, cpu = time.perf_counter(), time.process_time()
             with _counted(job.services):
                 model = family.fit(learn, job.params, context)

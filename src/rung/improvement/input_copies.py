@@ -19,6 +19,8 @@ from rung.core.files import write_text
 
 FOLDER_NAME = "improve"
 FEEDBACK_FILE, AUDIT_FILE = "feedback.jsonl", "audit.jsonl"
+# Of a run: the embeddings of its rows that the cache of all builds has not.
+EMBEDDINGS = "embeddings"
 # Keys of reports and findings whose values quote rows, or hold a hash of their text.
 _QUOTES = frozenset(
     {"excerpt", "input", "text", "reasons", "thumbnails", "word", "words", "example", "examples"}
@@ -26,17 +28,26 @@ _QUOTES = frozenset(
 
 
 def remove_input_copies(folder: Path) -> None:
-    """Remove the copies of inputs from the folder of one improvement: data files, and what reports quote.
+    """Remove the copies of inputs from the folder of one improvement: data files, embeddings, and what reports quote.
 
     `report.html` is removed too; who has the words renders it again.
     """
     for name in (FEEDBACK_FILE, AUDIT_FILE):
         (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / "run" / "data", ignore_errors=True)
+    for name in ("data", EMBEDDINGS):
+        shutil.rmtree(folder / "run" / name, ignore_errors=True)
     (folder / "run" / "report.html").unlink(missing_ok=True)
     for path in [*folder.rglob("*.json"), *folder.rglob("*.jsonl")]:
         if "bundle" not in path.relative_to(folder).parts:
             _remove_quotes(path)
+
+
+def remove_left_copies(home: Path) -> None:
+    """Remove what improvements that were killed left in their folders below `home`."""
+    copies = (FEEDBACK_FILE, AUDIT_FILE, "run/data", f"run/{EMBEDDINGS}")
+    for left in home.glob("*"):
+        if any((left / name).exists() for name in copies):
+            remove_input_copies(left)
 
 
 def remove_all_input_copies(service: Path) -> None:

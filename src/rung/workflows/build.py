@@ -154,7 +154,8 @@ def _build(
         wanted = product.fetch if fetch is None else fetch
         ask: Ask = wanted if callable(wanted) else lambda _: bool(wanted)
         try:
-            with use_embedding_cache(cache_folder() / "embeddings", threads), use_ngram_cache():
+            kept = cache_folder() / "embeddings"
+            with use_embedding_cache(kept, threads, setup.fresh_embeddings), use_ngram_cache():
                 found = _climb(setup, all_rungs, ask)
         finally:
             forget_table()

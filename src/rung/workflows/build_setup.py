@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rung.building.certify import Requirement
@@ -16,6 +17,7 @@ from rung.core.run import Run
 from rung.core.spec.product import Product
 from rung.core.task import Task
 from rung.core.types import Dataset, Examples
+from rung.improvement.input_copies import EMBEDDINGS
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class BuildSetup:
     fingerprint: str
     deadline: float = math.inf
     findings: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def fresh_embeddings(self) -> Path | None:
+        """Return where embeddings go that must not outlive the run: those of a build that learns from a journal."""
+        return self.run.folder.resolve() / EMBEDDINGS if self.product.joined is not None else None
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from rung.improvement.input_copies import (
     FOLDER_NAME,
     exclusive_access,
     remove_input_copies,
+    remove_left_copies,
 )
 from rung.improvement.noninferiority_test import (
     FRESH,
@@ -230,9 +231,7 @@ def _missing_inputs(product: Product, inputs: ImprovementInputs) -> list[tuple[s
 def _new_folder(served: ServedProduct) -> Path:
     """Make the folder of this improvement, and remove what a killed one may have left in its own."""
     home = served.folder / FOLDER_NAME
-    for left in home.glob("*"):
-        if any((left / name).exists() for name in (FEEDBACK_FILE, AUDIT_FILE, "run/data")):
-            remove_input_copies(left)
+    remove_left_copies(home)
     number = max((int(p.name) for p in home.glob("*") if p.name.isdigit()), default=0) + 1
     folder = home / f"{number:03d}"
     with writing(home):

@@ -71,7 +71,7 @@ def fits(
             setup.run.event("fit", rung=rung.name, rows=count)
             yield FitJob(
                 rung.model, rung.params, rows, context, home / name / "fit", tuple(ask), metering,
-                metering_of(setup, rung, "fit"),
+                metering_of(setup, rung, "fit"), setup.fresh_embeddings,
             )  # fmt: skip
 
     gpus = 1 if setup.context.device == "cuda" and rung.planned.gpu_seconds_per_1k else 0

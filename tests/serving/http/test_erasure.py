@@ -188,7 +188,15 @@ def test_copies_that_improvements_made_go_too(tmp_path):
     (folder / "run" / "data").mkdir(parents=True)
     (folder / "run" / "bundle").mkdir()
     (folder / "run" / "trials" / "m").mkdir(parents=True)
-    for name in ("feedback.jsonl", "audit.jsonl", "run/data/train.parquet", "run/report.html"):
+    (folder / "run" / "embeddings").mkdir()
+    copies = (
+        "feedback.jsonl",
+        "audit.jsonl",
+        "run/data/train.parquet",
+        "run/report.html",
+        "run/embeddings/m.emb",
+    )
+    for name in copies:
         (folder / name).write_text(SAID)
     report = {
         "winner": "m", "inputs": ["text"], "text": {"mean_length": 3}, "findings": [{"evidence": [{"row": 3, "excerpt": SAID}]}],

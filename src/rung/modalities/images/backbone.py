@@ -16,7 +16,6 @@ from rung.core.blobs import Blob
 from rung.core.errors import BundleError
 from rung.modalities.images.decode import Preprocessing
 from rung.modalities.images.reading import read_pixels
-from rung.runtime.embeddings.cache import EmbeddingCache
 from rung.runtime.embeddings.settings import embedding_cache_settings
 from rung.runtime.onnx.session import OnnxFile
 
@@ -80,10 +79,10 @@ class Backbone:
         settings = embedding_cache_settings()
         if settings is None:
             return self._features(images, preprocessing, 1)
-        folder, threads = settings
+        threads = settings.threads
         name = f"{self.config.id} {json.dumps(preprocessing.as_dict())}"
         # Single precision: a build's features must be the served ones, bit for bit.
-        cache = EmbeddingCache(folder, name, self.width, kind="float32")
+        cache = settings.cache(name, self.width, "float32")
         out = np.empty((len(images), self.width), np.float32)
         for begin in range(0, len(images), _AT_ONCE):
             piece = images[begin : begin + _AT_ONCE]

@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from rung.core.blobs import Blob
 from rung.modalities.images.decode import LEAST_SIDE, Preprocessing, load, read_header
-from rung.runtime.embeddings.cache import EmbeddingCache
 from rung.runtime.embeddings.settings import embedding_cache_settings
 
 Pixels = npt.NDArray[np.uint8]
@@ -91,9 +90,9 @@ def read_pixels(images: Sequence[Blob | None], preprocessing: Preprocessing) -> 
     settings = embedding_cache_settings()
     if settings is None:
         return _decode(images, preprocessing, 1)
-    folder, threads = settings
+    threads = settings.threads
     width = int(np.prod(preprocessing.shape))
-    cache = EmbeddingCache(folder, f"pixels {json.dumps(preprocessing.as_dict())}", width, kind="uint8")
+    cache = settings.cache(f"pixels {json.dumps(preprocessing.as_dict())}", width, "uint8")
     out = np.empty((len(images), width), np.uint8)
     for begin in range(0, len(images), _AT_ONCE):
         piece = images[begin : begin + _AT_ONCE]

@@ -17,7 +17,7 @@ from rung.core.errors import RungError
 from rung.modalities.text.onnx_encoder import OnnxEncoder
 from rung.modalities.text.static_embedding import StaticEmbedding
 from rung.modalities.text.tokenize import replace_lone_surrogates
-from rung.runtime.embeddings.cache import EmbeddingCache
+from rung.runtime.embeddings.cache import EmbeddingCache, LayeredCache
 from rung.runtime.embeddings.settings import embedding_cache_settings
 
 Vectors = npt.NDArray[np.float32]
@@ -60,7 +60,7 @@ class Embedder:
     width: int
     pool_chunks: bool
     engine: Any
-    cache: EmbeddingCache | None
+    cache: EmbeddingCache | LayeredCache | None
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return [rows, width], each row of length 1."""
@@ -91,13 +91,13 @@ def open_embedder(kind: str, folder: Path, pool_chunks: bool = False) -> Embedde
     if kind == "static":
         static = StaticEmbedding.open(folder)
         return Embedder(kind, folder, static.width, False, static, None)  # Faster than any cache.
-    encoder = OnnxEncoder.open(folder, threads=building[1] if building else 1)
+    encoder = OnnxEncoder.open(folder, threads=building.threads if building else 1)
     width = encoder.full_width
     cache = None
     if building:
         what = f"{encoder.config.id}-{'chunks' if pool_chunks else 'first'}"
         # Single precision: a build's embeddings must be the served ones, bit for bit.
-        cache = EmbeddingCache(building[0], what, width, kind="float32")
+        cache = building.cache(what, width, "float32")
     return Embedder(kind, folder, width, pool_chunks, encoder, cache)
 
 

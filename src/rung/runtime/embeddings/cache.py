@@ -60,6 +60,9 @@ class EmbeddingCache:
     def __len__(self) -> int:
         return len(self._places)
 
+    def __contains__(self, text: str) -> bool:
+        return self.key(text) in self._places
+
     def key(self, text: str) -> bytes:
         """Return the key of a text: 16 bytes."""
         return hashlib.blake2b(
@@ -153,6 +156,28 @@ class EmbeddingCache:
         for place, number in enumerate(new):
             self._places[keys[number]] = self._read_records + place
         self._read_records += len(new)
+
+
+class LayeredCache:
+    """Reads one cache and writes what it lacks to another: embeddings of inputs that must not outlive their source.
+
+    Inputs of a journal are erased and expire; nothing that is computed from them stays in a cache of all builds.
+    """
+
+    def __init__(self, kept: EmbeddingCache, fresh: EmbeddingCache) -> None:
+        self._kept, self._fresh = kept, fresh
+
+    def embed(self, texts: Sequence[str], encode: Callable[[list[str]], NDArray[Any]]) -> NDArray[Any]:
+        """Return what `EmbeddingCache.embed` returns."""
+        known = np.array([text in self._kept for text in texts], bool)
+        parts = [
+            (np.flatnonzero(rows), cache) for rows, cache in ((known, self._kept), (~known, self._fresh))
+        ]
+        found = [(rows, cache.embed([texts[i] for i in rows.tolist()], encode)) for rows, cache in parts]
+        result = np.empty((len(texts), self._kept.width), found[0][1].dtype)
+        for rows, vectors in found:
+            result[rows] = vectors
+        return result
 
 
 def _check(key: bytes, vector: bytes) -> int:

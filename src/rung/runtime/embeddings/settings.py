@@ -5,22 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 
-# Set while a build runs; servers have neither.
-_CACHE_SETTINGS: ContextVar[tuple[Path, int] | None] = ContextVar("rung_building", default=None)
+from rung.runtime.embeddings.cache import EmbeddingCache, LayeredCache
+
+
+@dataclass(frozen=True)
+class EmbeddingSettings:
+    """folder: of the cache. threads: that compute embeddings. fresh: a folder for what is not in the cache yet; it is
+    the caller's to remove. None: the cache keeps all.
+    """
+
+    folder: Path
+    threads: int
+    fresh: Path | None = None
+
+    def cache(self, encoder_id: str, width: int, kind: str) -> EmbeddingCache | LayeredCache:
+        """Return the embeddings of one encoder; the arguments are those of `EmbeddingCache`."""
+        kept = EmbeddingCache(self.folder, encoder_id, width, kind)
+        if self.fresh is None:
+            return kept
+        return LayeredCache(kept, EmbeddingCache(self.fresh, encoder_id, width, kind))
+
+
+# Set while a build runs; servers have none.
+_SETTINGS: ContextVar[EmbeddingSettings | None] = ContextVar("rung_building", default=None)
 
 
 @contextmanager
-def use_embedding_cache(cache: Path, threads: int) -> Iterator[None]:
-    """Keep every embedding made inside the block below `cache`, so that no input is embedded twice."""
-    token = _CACHE_SETTINGS.set((cache, threads))
+def use_embedding_cache(cache: Path, threads: int, fresh: Path | None = None) -> Iterator[None]:
+    """Keep every embedding made inside the block below `cache`, or `fresh`, so that no input is embedded twice."""
+    token = _SETTINGS.set(EmbeddingSettings(cache, threads, fresh))
     try:
         yield
     finally:
-        _CACHE_SETTINGS.reset(token)
+        _SETTINGS.reset(token)
 
 
-def embedding_cache_settings() -> tuple[Path, int] | None:
-    """Return the cache folder and the number of threads inside `use_embedding_cache`, None outside."""
-    return _CACHE_SETTINGS.get()
+def embedding_cache_settings() -> EmbeddingSettings | None:
+    """Return the settings inside `use_embedding_cache`, None outside."""
+    return _SETTINGS.get()
