@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,11 +43,18 @@ class Service:
 
 
 class HttpError(RungError):
-    """A refused request, with HTTP status and optional Retry-After in seconds."""
+    """A refused request, with HTTP status, optional Retry-After in seconds, and with 405 the methods that the path has."""
 
     def __init__(
-        self, status: int, problem: str, where: str, fix: str, retry_after: int | None = None
+        self,
+        status: int,
+        problem: str,
+        where: str,
+        fix: str,
+        retry_after: int | None = None,
+        allow: Sequence[str] = (),
     ) -> None:
         super().__init__(problem, where, fix)
         self.status = status
         self.retry_after = retry_after
+        self.allow = tuple(allow)

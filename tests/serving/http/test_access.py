@@ -62,6 +62,11 @@ def test_every_route_stands_in_the_table(opened):
         assert other.status_code == 404
         wrong = server.client.get("/v1/models/desk/predict", headers=server.headers["admin"])
         assert wrong.status_code == 405 and "POST" in wrong.json()["problem"]
+        assert wrong.headers["allow"] == "POST" and "allow" not in other.headers
+        for method in ("DELETE", "PUT", "OPTIONS", "TRACE"):
+            wrong = server.client.request(method, "/v1/models", headers=server.headers["admin"])
+            assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD")
+        assert server.client.head("/v1/models", headers=server.headers["admin"]).status_code == 200
 
 
 def test_nothing_but_http_is_answered(opened):

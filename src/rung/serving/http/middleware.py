@@ -283,6 +283,8 @@ async def _send_error(recorder: _ResponseRecorder, error: RungError) -> None:
         status = error.status
         if error.retry_after:
             headers.append((b"retry-after", str(error.retry_after).encode()))
+        if error.allow:
+            headers.append((b"allow", ", ".join(error.allow).encode()))
         if status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
     elif isinstance(error, ModelNotFound):
@@ -322,7 +324,9 @@ def _unknown_path(path: str) -> HttpError:
     """Return the error for an unknown path or method."""
     fix = "GET /v1/models lists the models; /docs shows every endpoint."
     if methods := allowed_methods(path):
-        return HttpError(405, f"this path takes {' or '.join(methods)}", "path", fix)
+        # Whatever has GET has HEAD (RFC 9110, 9.1).
+        allow = ["GET", "HEAD", *methods[1:]] if methods[0] == "GET" else methods
+        return HttpError(405, f"this path takes {' or '.join(methods)}", "path", fix, allow=allow)
     return HttpError(404, "there is no such path", "path", fix)
 
 
