@@ -190,7 +190,10 @@ def test_an_engine_is_chosen_by_name(spec, tmp_path, monkeypatch):
     path = spec("[majority]", "engine: ray\n")
     with pytest.raises(MissingExtra) as caught:
         rung.build(path, run=tmp_path / "run")
-    assert caught.value.fix == "pip install 'rung[ray]'" and not (tmp_path / "run").exists()
+    assert (
+        caught.value.fix == "In rung's source folder: pip install -e '.[ray]'"
+        and not (tmp_path / "run").exists()
+    )
     local = parse_product(path.read_text().replace("ray", "local"))
     assert parse_product(path.read_text()).fingerprint() == local.fingerprint(), "a run may go on elsewhere"
 

@@ -187,7 +187,7 @@ def check_command(line):
             break
     else:
         raise AssertionError(f"nothing is known of: {line}")
-    for extra in re.findall(r"rung\[([\w,]+)\]", line):
+    for extra in re.findall(r"(?:rung|\.)\[([\w,]+)\]", line):
         known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
         assert set(extra.split(",")) <= set(known), line
     if words[0] == "curl" and "-d" in words:

@@ -339,7 +339,10 @@ def test_a_package_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = workbook(tmp_path / "a.xlsx", [["text"], ["one"]])
     for name in ("openpyxl", "sqlalchemy"):
         monkeypatch.setitem(sys.modules, name, None)
-    assert message(path) == "reading Excel workbooks needs the package 'openpyxl'\npip install 'rung[excel]'"
+    assert (
+        message(path)
+        == "reading Excel workbooks needs the package 'openpyxl'\nIn rung's source folder: pip install -e '.[excel]'"
+    )
     assert message("sqlite:///a.db", tmp_path, query="select 1") == (
-        "reading databases needs the package 'sqlalchemy'\npip install 'rung[sql]'"
+        "reading databases needs the package 'sqlalchemy'\nIn rung's source folder: pip install -e '.[sql]'"
     )

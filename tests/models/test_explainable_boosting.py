@@ -138,4 +138,6 @@ def test_without_its_extra_it_is_left_out_with_the_line_that_installs_it(monkeyp
     assert family.unavailable(DataFacts(100, 2, 10.0), family.Params(), FitContext()) is None
     monkeypatch.setattr(family, "PACKAGES", ("no_such_package",))
     reason = family.unavailable(DataFacts(100, 2, 10.0), family.Params(), FitContext())
-    assert isinstance(reason, MissingExtra) and reason.fix == "pip install 'rung[ebm]'"
+    assert (
+        isinstance(reason, MissingExtra) and reason.fix == "In rung's source folder: pip install -e '.[ebm]'"
+    )

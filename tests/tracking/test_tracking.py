@@ -262,4 +262,4 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(where, packag
     with pytest.raises(MissingExtra) as caught:
         TrackingListener([where])
     assert f"needs the package '{package}'" in str(caught.value)
-    assert caught.value.fix == "pip install 'rung[track]'"
+    assert caught.value.fix == "In rung's source folder: pip install -e '.[track]'"

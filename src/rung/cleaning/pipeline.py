@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rung.cleaning.steps import Step, make_step, resolve_steps
-from rung.core.errors import BundleError, RungError
+from rung.core.errors import UPDATE, BundleError, RungError
 from rung.core.messages import join_list
 from rung.core.spec.cleaning import KINDS, PrivacySpec, StepSpec
 from rung.privacy import find_personal_data, require_packages
@@ -62,14 +62,14 @@ class CleaningPipeline:
             raise BundleError(
                 f"this version of rung does not know how its text is cleaned: {error}",
                 "manifest.json",
-                "pip install -U rung",
+                UPDATE,
             ) from None
         unknown = [kind for kind in (*mask, *drop) if kind not in KINDS]
         if unknown:
             raise BundleError(
                 f"it masks a kind of personal data that this version of rung does not know: '{unknown[0]}'",
                 "manifest.json",
-                "pip install -U rung",
+                UPDATE,
             )
         require_packages({*mask, *drop})
         return CleaningPipeline(steps, mask, drop)

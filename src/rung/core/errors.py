@@ -68,11 +68,25 @@ class FitCancelled(RungError):
         super().__init__("the fit was stopped: the time budget is spent", fix="Raise `budget.minutes`.")
 
 
+# No package index has rung: it is installed from a copy of its source.
+UPDATE = "Update rung's source folder, and there run: pip install -e ."
+
+
+def install_command(*extras: str) -> str:
+    """Return what installs rung with these extras, in its source folder."""
+    return f"pip install -e '.[{','.join(extras)}]'"
+
+
+def install_fix(extra: str) -> str:
+    """Return what to do where the packages of an extra are missing."""
+    return f"In rung's source folder: {install_command(extra)}"
+
+
 class MissingExtra(RungError):
     """A part of rung needs packages that are not installed."""
 
     def __init__(self, what: str, extra: str, missing: str) -> None:
-        super().__init__(f"{what} needs the package '{missing}'", fix=f"pip install 'rung[{extra}]'")
+        super().__init__(f"{what} needs the package '{missing}'", fix=install_fix(extra))
         self.key, self.values = "extra", {"package": missing, "extra": extra}
 
 

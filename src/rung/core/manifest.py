@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from rung.core.errors import BundleError
+from rung.core.errors import UPDATE, BundleError
 from rung.core.files import sha256, write_json
 from rung.core.types import Schema
 
@@ -104,7 +104,7 @@ def read_manifest(folder: Path) -> Manifest:
             raise BundleError(
                 f"the bundle has format {raw['format']}, this rung reads up to {FORMAT}",
                 where,
-                f"pip install -U rung (the bundle was made by rung {raw.get('rung_version', '?')})",
+                f"{UPDATE} (the bundle was made by rung {raw.get('rung_version', '?')})",
             )
         _check_kinds(raw)
         raw.pop("seal", None)

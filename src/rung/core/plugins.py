@@ -25,7 +25,11 @@ def load(group: str, name: str, base: type[Found]) -> type[Found]:
     """
     points = installed(group)
     if name not in points:
-        fix = did_you_mean(name, points) if points else "Install rung itself: `pip install rung`."
+        fix = (
+            did_you_mean(name, points)
+            if points
+            else "Install rung itself, in its source folder: `pip install -e .`."
+        )
         raise RungError(f"there is no {base.__name__.lower()} called '{name}'", fix=fix)
     found = _loaded(group, name)
     if not (isinstance(found, type) and issubclass(found, base)):

@@ -22,7 +22,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from rung.core.errors import RungError
+from rung.core.errors import UPDATE, RungError
 from rung.core.files import writing
 from rung.core.logs import log
 from rung.journal.database_files import JournalError as JournalError
@@ -320,7 +320,7 @@ def _load_settings(connection: Connection) -> dict[str, bytes]:
         connection.execute(insert(SETTINGS), [{"name": k, "value": v} for k, v in found.items()])
     if int(found["format"]) > FORMAT:
         raise RungError(
-            f"the journal has format {int(found['format'])}, this rung reads up to {FORMAT}", FILE_NAME, "pip install -U rung"
+            f"the journal has format {int(found['format'])}, this rung reads up to {FORMAT}", FILE_NAME, UPDATE
         )  # fmt: skip
     return found
 

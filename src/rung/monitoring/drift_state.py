@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rung.core.errors import RungError
+from rung.core.errors import UPDATE, RungError
 from rung.core.files import read_json, write_json
 from rung.monitoring.drift_monitor import MonitoringPeriod
 
@@ -41,7 +41,7 @@ def read_state(path: Path) -> DriftState | None:
         raw = read_json(path)
         if raw["format"] > FORMAT:
             raise RungError(
-                f"it has format {raw['format']}, this rung reads up to {FORMAT}", path.name, "pip install -U rung"
+                f"it has format {raw['format']}, this rung reads up to {FORMAT}", path.name, UPDATE
             )  # fmt: skip
         return DriftState(MonitoringPeriod.from_dict(raw["period"]), list(raw["ended"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rung.core.errors import install_command
 from rung.core.messages import (
     count,
     day,
@@ -375,7 +376,8 @@ def _reproduce(report: Mapping[str, Any], lang: str) -> str:
         say("reproduce.title", lang),
         paragraph(say("reproduce.how", lang)),
         '<pre tabindex="0"><code>'
-        + text(f"pip install 'rung[{','.join(report.get('extras', ['build']))}]=={report['rung_version']}'")
+        + text(f"# {say('reproduce.source', lang, version=report['rung_version'])}\n")
+        + text(install_command(*report.get("extras", ["build"])))
         + "\nrung build product.yaml</code></pre>",
         paragraph(say("reproduce.seed", lang, seed=str(report["seed"]), hardware=hardware)),
         paragraph(say("reproduce.texts", lang), "note"),

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from rung.core.errors import BundleError, RungError
+from rung.core.errors import UPDATE, BundleError, RungError
 from rung.core.files import write_json
 from rung.core.types import Columns, Prediction, Schema
 from rung.monitoring.drift.binning import Binning, FixedBins, QuantileBins, binning_from_dict
@@ -168,7 +168,7 @@ def read_reference(bundle: Path) -> DriftReference:
         raw = json.loads(path.read_text(encoding="utf-8"))
         if raw["format"] > FORMAT:
             raise BundleError(
-                f"the reference has format {raw['format']}, this rung reads up to {FORMAT}", path.name, "pip install -U rung"
+                f"the reference has format {raw['format']}, this rung reads up to {FORMAT}", path.name, UPDATE
             )  # fmt: skip
         arrays = load_file(bundle / ARRAYS_FILE_NAME) if raw["sketch"]["word_rows"] else {}
         inputs = InputStatistics.from_dict(raw["sketch"], arrays)
