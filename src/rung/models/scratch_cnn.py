@@ -23,9 +23,8 @@ class ScratchCnnParams(ImageTrainingParams):
 
     width: int = 32
     layers: int = 1
-    epochs: int = 16
-    batch_rows: int = 64
-    learning_rate: float = 5e-3
+    epochs: int = 20
+    learning_rate: float = 3e-3
     schedule: Schedule = "one_cycle"
     weight_decay: float = 0.05
     patience: int = 0
