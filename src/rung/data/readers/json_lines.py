@@ -33,14 +33,7 @@ class JsonLinesTable(TextTable):
                 if not line.strip():
                     continue
                 number += 1
-                try:
-                    values, problem = _parse_object(decode_cell(line, self.characters))
-                except UnicodeDecodeError:
-                    values, problem = None, f"undecodable: not {self.encoding} like most of the file"
-                if values is None or len(line) <= MAX_CELL:
-                    yield Row(self.name, number, values, problem, hash64(line) if problem else 0)
-                else:
-                    yield row_of(self.name, number, tuple(values), [_long(cell) for cell in values.values()])
+                yield object_row(self, number, line)
         except UnicodeError:
             raise undecodable(self.file, self.characters) from None
 
@@ -51,14 +44,31 @@ def open_table(file: File, reading: Reading) -> Table:
 
 
 def _open(file: File, encoding: Encoding) -> TextTable:
-    columns: dict[str, None] = {}
-    for row in islice(JsonLinesTable(file, (), encoding).rows(), _SAMPLE):
-        columns.update(dict.fromkeys(row.values or ()))
+    columns = first_columns(JsonLinesTable(file, (), encoding))
     if not columns:
         raise DataError(
             "no line is a JSON object", file.name, 'Each line must look like {"text": "...", "label": "..."}.'
         )
-    return JsonLinesTable(file, tuple(columns), encoding)
+    return JsonLinesTable(file, columns, encoding)
+
+
+def object_row(table: TextTable, number: int, text: str) -> Row:
+    """Return the row that the text of a JSON object is, or what is wrong with it."""
+    try:
+        values, problem = _parse_object(decode_cell(text, table.characters))
+    except UnicodeDecodeError:
+        values, problem = None, f"undecodable: not {table.encoding} like most of the file"
+    if values is None or len(text) <= MAX_CELL:
+        return Row(table.name, number, values, problem, hash64(text) if problem else 0)
+    return row_of(table.name, number, tuple(values), [_long(cell) for cell in values.values()])
+
+
+def first_columns(table: TextTable) -> tuple[str, ...]:
+    """Return the keys of the first objects, in the order of their appearance."""
+    columns: dict[str, None] = {}
+    for row in islice(table.rows(), _SAMPLE):
+        columns.update(dict.fromkeys(row.values or ()))
+    return tuple(columns)
 
 
 def _parse_object(line: str) -> tuple[dict[str, Any] | None, str]:
