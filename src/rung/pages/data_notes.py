@@ -49,6 +49,13 @@ def _dialects(dialects: Mapping[str, Mapping[str, Any]], lang: str) -> Iterator[
     for file, notes in dialects.items():
         if notes.get("skipped_lines"):
             yield say("data_notes.skipped_lines", lang, file=file, n=notes["skipped_lines"])
+        if notes.get("header_rows"):
+            yield say(
+                "data_notes.header_rows",
+                lang,
+                file=file,
+                rows=join_list(list(map(str, notes["header_rows"])), lang),
+            )
         if notes.get("row_names"):
             yield say("data_notes.row_names", lang, file=file)
         if notes.get("escaped_quotes"):

@@ -154,7 +154,7 @@ def _pool_rows(
 ) -> dict[str, list[Any]]:
     """Return the pool's different rows that are not among the gold rows, column by column."""
     data = product.data
-    source = open_source((str(pool),), Reading(data.encoding, data.sheet, data.query, data.split), base)
+    source = open_source((str(pool),), Reading.of(data, data.encoding), base)
     for column in data.input:
         source.require(column, "data.input")
     seen = {task.dedup_key(row) for part in (gold.train, gold.certification) for row in part.records()}

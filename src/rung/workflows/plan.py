@@ -63,7 +63,7 @@ def plan(
     # Placeholders until input and target are guessed.
     unknown = {"input": "?input", "target": "?target", **given}
     read = check_product({**spec, "data": unknown}, "plan").data
-    source = open_source(paths, Reading(read.encoding, read.sheet, read.query, read.split))
+    source = open_source(paths, Reading.of(read, read.encoding))
     columns, rows, left_out = readable_columns(source, read, given, _PLAN_ROWS)
     try:
         guesses = recognise(columns, rows, source.name, task)

@@ -64,6 +64,11 @@ class _SourceSpec(Section):
     sheet: Annotated[int | str | None, BeforeValidator(_as_sheet)] = Field(
         default=None, description="sheet of a workbook, by name or number from 1; default: the first"
     )
+    header_row: int | None = Field(
+        default=None,
+        ge=1,
+        description="row of the sheet that names the columns, from 1; default: the first filled one below titles",
+    )
     split: str | None = Field(
         default=None,
         min_length=1,

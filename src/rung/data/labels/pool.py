@@ -97,7 +97,7 @@ def read_pool(product: Product, base: Path, task: Task, lock: CertificateLock) -
     if product.labelling is None:
         raise ValueError("the product has no labelling section")
     data = product.data
-    source = open_source(data.paths, Reading(data.encoding, data.sheet, data.query, data.split), base)
+    source = open_source(data.paths, Reading.of(data, data.encoding), base)
     for column in data.input:
         source.require(column, "data.input")
     schema = task.schema(data.input, [])

@@ -41,7 +41,7 @@ def with_inputs(product: Product, base: Path, task: Task) -> Product:
             return product
         # A column that the task's kind of data has, such as the image of a folder of images.
         return product.model_copy(update={"data": data.model_copy(update={"input": own})})
-    source = open_source(data.paths, Reading(data.encoding, data.sheet, data.query, data.split), base)
+    source = open_source(data.paths, Reading.of(data, data.encoding), base)
     names = task.default_inputs(_free_columns(source, product))
     unusable = unusable_columns(source, product, task)
     chosen = tuple(name for name in names if name not in unusable) or tuple(names)

@@ -60,10 +60,8 @@ def _media_hashes(source: Source, media: list[str], base: Path) -> Iterator[tupl
 def sources(product: Product, base: Path) -> list[tuple[Source, bool]]:
     """Return what is to be read, and whether it is the user's own certification rows."""
     data, certify = product.data, product.certify
-    found = [
-        (open_source(data.paths, Reading(data.encoding, data.sheet, data.query, data.split), base), False)
-    ]
+    found = [(open_source(data.paths, Reading.of(data, data.encoding), base), False)]
     if certify.path:
-        reading = Reading(data.encoding, certify.sheet, certify.query, certify.split)
+        reading = Reading.of(certify, data.encoding)
         found.append((open_source(certify.path, reading, base), True))
     return found

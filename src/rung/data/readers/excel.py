@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 from xml.etree import ElementTree
 
@@ -13,6 +14,7 @@ from rung.core.errors import DataError, MissingExtra, did_you_mean
 from rung.core.files import sha256
 from rung.core.types import Row
 from rung.data.prepare.hashing import hash64
+from rung.data.readers.sheet_header import Merged, merged_cells, read_header
 from rung.data.sources.files import MOST_TIMES, MOST_UNPACKED, File
 from rung.data.sources.rows import Reading, Table, UnreadableCell, header, plain, row_of
 
@@ -20,38 +22,59 @@ SUFFIXES = (".xlsx", ".xlsm")
 _OLE = b"\xd0\xcf\x11\xe0"
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _ERRORS = {"#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#GETTING_DATA"}
-_MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?ref=\"([^\"]{1,40})\"")
+_MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^>]*?ref=\"([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})\"")
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s>/]")
 _PIECE, _OVERLAP = 1 << 20, 200
+# More merged cells than these are not needed to refuse a sheet.
+_MOST_MERGED = 10_000
+# Rows among which the header is looked for.
+_HEAD = 30
 _MOST_INDEX = 1 << 24
 
 
 class ExcelTable(Table):
-    """One sheet of a workbook. has_formulas: some cell does, so that each row's values are held against them."""
+    """One sheet of a workbook. has_formulas: some cell does, so that each row's values are held against them. merged:
+    its merged cells. header_row: as in the spec.
+    """
 
-    def __init__(self, file: File, sheet: str, has_formulas: bool) -> None:
+    def __init__(
+        self,
+        file: File,
+        sheet: str,
+        has_formulas: bool,
+        merged: Sequence[Merged] = (),
+        header_row: int | None = None,
+    ) -> None:
         self.file = file
         self.name = file.name
         self.sheet = sheet
         self.has_formulas = has_formulas
-        rows = self._filled()
-        names = next(rows, [])
-        if not names:
+        first = list(islice(self._filled(), _HEAD if header_row is None else header_row + 1))
+        if not first:
             raise DataError(
                 f"the sheet '{sheet}' is empty",
                 self.name,
                 "It needs a header and rows, or name another `data.sheet`.",
             )
-        self.columns = header([str(name) if name is not None else "" for name in names], self.name)
-        if next(rows, None) is None:
+        found = read_header(first, merged, header_row, f"{self.name}, sheet '{sheet}'")
+        self._last = found.last
+        self.columns = header(found.names, self.name)
+        self.notes = found.notes
+        below = next((m for m in merged if m.bottom > found.last), None)
+        if below:
+            raise DataError(
+                f"the cells {below.shown} of the sheet '{sheet}' are merged, so all but one of them are empty",
+                file.name,
+                "Unmerge them and fill each cell, then save.",
+            )
+        if next(self._below(), None) is None:
             raise DataError(
                 f"the sheet '{sheet}' has a header but no row", self.name, "Add rows below the header."
             )
 
     def rows(self) -> Iterator[Row]:
-        rows, width = self._filled(), len(self.columns)
-        next(rows, None)
-        for number, cells in enumerate(rows, 1):
+        width = len(self.columns)
+        for number, cells in enumerate(self._below(), 1):
             if len(cells) > width:
                 problem = f"malformed: {len(cells)} cells where the header has {width}"
                 yield Row(self.name, number, None, problem, hash64("\x1f".join(map(str, cells))))
@@ -62,8 +85,12 @@ class ExcelTable(Table):
     def hashes(self) -> Iterator[tuple[str, str]]:
         yield self.name, sha256(self.file.path)
 
-    def _filled(self) -> Iterator[list[Any]]:
-        """Yield the cells of each row that has any, up to the last filled one."""
+    def _below(self) -> Iterator[list[Any]]:
+        """Yield the cells of each filled row below the header."""
+        return (cells for number, cells in self._filled() if number > self._last)
+
+    def _filled(self) -> Iterator[tuple[int, list[Any]]]:
+        """Yield number and cells of each row that has any, up to the last filled one."""
         for number, (values, formulas) in enumerate(self._raw(), 1):
             cells = [None if value in _ERRORS or value == "" else plain(value) for value in values]
             for place, formula in enumerate(formulas):
@@ -73,7 +100,7 @@ class ExcelTable(Table):
             while cells and cells[-1] is None:
                 cells.pop()
             if cells:
-                yield cells
+                yield number, cells
 
     def _raw(self) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
         """Yield the values of each row, and beside them its formulas if the sheet has any."""
@@ -97,16 +124,10 @@ def open_table(file: File, reading: Reading) -> Table:
         shown = [name for name in parts if name not in hidden] or list(parts)
         sheet = _chosen(list(parts), shown[0] if reading.sheet is None else reading.sheet, file.name)
         has_formulas, merged = _look_through(archive, parts[sheet])
-    if merged:
-        raise DataError(
-            f"the cells {merged} of the sheet '{sheet}' are merged, so all but one of them are empty",
-            file.name,
-            "Unmerge them and fill each cell, then save.",
-        )
-    table = ExcelTable(file, sheet, has_formulas)
+    table = ExcelTable(file, sheet, has_formulas, merged, reading.header_row)
     others = [name for name in parts if name != sheet]
     if others and reading.sheet is None:
-        table.notes = {"sheet": sheet, "others": others}
+        table.notes = {**table.notes, "sheet": sheet, "others": others}
     return table
 
 
@@ -170,18 +191,18 @@ def _chosen(sheets: list[str], asked: str | int, name: str) -> str:
     return asked
 
 
-def _look_through(archive: zipfile.ZipFile, part: str) -> tuple[bool, str]:
-    """Return whether a sheet has formulas, and its first merged cells ("" if none), in one pass over its XML."""
-    formulas, kept = False, b""
+def _look_through(archive: zipfile.ZipFile, part: str) -> tuple[bool, list[Merged]]:
+    """Return whether a sheet has formulas, and its merged cells, in one pass over its XML."""
+    formulas, kept, merged = False, b"", dict[bytes, Merged]()
     with archive.open(part) as stream:
         while piece := stream.read(_PIECE):
             text = kept + piece
-            merged = _MERGED.search(text)
-            if merged:
-                return formulas, merged[1].decode("ascii", "replace")
+            for found in _MERGED.finditer(text):
+                if len(merged) < _MOST_MERGED:
+                    merged.setdefault(found[0], merged_cells(*(part.decode() for part in found.groups())))
             formulas = formulas or _FORMULA.search(text) is not None
             kept = text[-_OVERLAP:]
-    return formulas, ""
+    return formulas, list(merged.values())
 
 
 @contextmanager

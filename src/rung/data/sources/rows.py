@@ -13,6 +13,7 @@ from unicodedata import normalize
 
 from rung.core.errors import DataError, did_you_mean
 from rung.core.scalars import to_plain
+from rung.core.spec.data import CertifySpec, DataSpec
 from rung.core.types import Row
 from rung.data.prepare.hashing import hash64
 
@@ -30,6 +31,12 @@ class Reading:
     sheet: str | int | None = None
     query: str | None = None
     split: str | None = None
+    header_row: int | None = None
+
+    @classmethod
+    def of(cls, spec: DataSpec | CertifySpec, encoding: str | None) -> Reading:
+        """Return how a source of the spec is read."""
+        return cls(encoding, spec.sheet, spec.query, spec.split, spec.header_row)
 
 
 class Table(ABC):
