@@ -1,6 +1,7 @@
 """What a plan says of the time a build takes, on this machine."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -28,6 +29,9 @@ def test_all_fits_packing_measuring_and_the_curve_are_counted():
     sooner = build_time(ladder(), facts, {"cheap": True, "dear": True}, 1.0)
     assert sooner.first_rung == "cheap" and sooner.first == pytest.approx(2.2 + 43 + 9)
     assert build_time(ladder(), facts, {}, 1.0).first is None
+    # Another rung over the same encoder finds its embeddings kept.
+    third = build_time((*ladder(), replace(ladder()[1], name="third")), facts, {}, 1.0)
+    assert third.rungs["third"] == pytest.approx(found.rungs["dear"] - 80)
     twice = build_time(ladder(), facts, {"cheap": True}, 2.0)
     assert twice.whole == pytest.approx(2 * found.whole) and twice.first == pytest.approx(2 * sooner.first)
 

@@ -47,7 +47,7 @@ def build_time(
 ) -> BuildTime:
     """Return the estimate for a ladder. reach: of each rung, whether it is expected to reach the bar."""
     data = relative * (_START_SECONDS + facts.rows * (_ROW_SECONDS + facts.chars_per_row * _CHAR_SECONDS))
-    each = {rung.name: relative * _rung_seconds(rung) for rung in rungs}
+    each = {rung.name: relative * _rung_seconds(rung, rungs[:place]) for place, rung in enumerate(rungs)}
     first = next((rung for rung in rungs if reach.get(rung.name)), None)
     upto = rungs[: rungs.index(first) + 1] if first else rungs
     return BuildTime(
@@ -60,11 +60,25 @@ def build_time(
     )
 
 
-def _rung_seconds(rung: Rung) -> float:
-    """Return the seconds of all fits of a rung, of packing and of measuring it, on the reference machine."""
+def _rung_seconds(rung: Rung, before: Sequence[Rung]) -> float:
+    """Return the seconds of all fits of a rung, of packing and of measuring it, on the reference machine.
+
+    before: the rungs measured earlier. What is kept by content and planned to take exactly as long is of the same encoder.
+    """
     planned = rung.planned
+    kept = (
+        planned.cached_seconds
+        if planned.cached_seconds in {r.planned.cached_seconds for r in before}
+        else 0.0
+    )
     again = (rung.fits - 1) * min(planned.refit_seconds, planned.fit_seconds)
-    return planned.fit_seconds + again + _PACK_SECONDS + _MEASURED_ANSWERS * planned.cpu_seconds_per_1k / 1000
+    return (
+        planned.fit_seconds
+        - kept
+        + again
+        + _PACK_SECONDS
+        + _MEASURED_ANSWERS * planned.cpu_seconds_per_1k / 1000
+    )
 
 
 def _curve_seconds(rung: Rung) -> float:

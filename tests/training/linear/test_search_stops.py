@@ -17,10 +17,13 @@ def test_beyond_a_strength_that_was_worse_none_is_tried():
     assert not _cannot_win(HeadCandidate("words", "svc", 0.1), tried)
     rising = {HeadCandidate("words", "svc", 1.0): right(910), HeadCandidate("words", "svc", 0.3): right(900)}
     assert not _cannot_win(HeadCandidate("words", "svc", 3.0), rising)
-    # Ties say nothing, and other features or heads are judged by their own.
-    level = dict.fromkeys(tried, right(900))
-    assert not _cannot_win(HeadCandidate("words", "svc", 3.0), level)
+    # A row or two are noise, and other features or heads are judged by their own.
+    near = tried | {HeadCandidate("words", "svc", 0.3): right(902)}
+    assert not _cannot_win(HeadCandidate("words", "svc", 3.0), near)
     assert not _cannot_win(HeadCandidate("chars", "svc", 3.0), tried)
+    # Ridges share a matrix, and cost next to nothing.
+    ridges = {HeadCandidate("words", "ridge", c): rows for c, rows in ((1.0, right(900)), (0.3, right(910)))}
+    assert not _cannot_win(HeadCandidate("words", "ridge", 3.0), ridges)
 
 
 def test_a_head_far_behind_is_given_up_and_one_within_noise_is_not():
@@ -28,7 +31,7 @@ def test_a_head_far_behind_is_given_up_and_one_within_noise_is_not():
     assert not _cannot_win(HeadCandidate("mean", "logistic", 10.0), best)
     far = best | {HeadCandidate("mean", "logistic", 10.0): right(860)}
     assert _cannot_win(HeadCandidate("mean", "logistic", 3.0), far)
-    # Six rows behind: less than three standard errors of six rows (2.4).
+    # Six rows behind: less than 2.5 standard errors of six rows, 2.4 each.
     near = best | {HeadCandidate("mean", "logistic", 10.0): right(894)}
     assert not _cannot_win(HeadCandidate("mean", "logistic", 3.0), near)
 

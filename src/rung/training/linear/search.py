@@ -31,8 +31,8 @@ Folds = Sequence[tuple[Ints, Ints]]
 _RIDGE_ROWS = {0: 1_000, 1: 2_000, 2: 3_000, 3: DUAL_ROWS, 4: DUAL_ROWS, 5: DUAL_ROWS}
 # Rows on which balanced row weights are compared with equal ones.
 _MAX_BALANCE_ROWS = 5_000
-# Standard errors by which a head is behind another before its other strengths are given up.
-_BEHIND = 3.0
+# Standard errors of the paired difference beyond which a candidate is behind another.
+_BEHIND = 2.5
 
 
 @dataclass(frozen=True)
@@ -164,20 +164,25 @@ def _cannot_win(candidate: HeadCandidate, tried: Mapping[HeadCandidate, npt.NDAr
     """Return whether the candidates tried on the same features leave a candidate no chance, so that it is not fitted.
 
     Accuracy has one peak in C: beyond a strength that was worse than the one before it, it only falls. And a head whose
-    strengths so far are behind the best head beyond noise (three standard errors of the paired difference) is given up.
-    tried: which sampled rows each candidate predicted correctly.
+    strengths so far are behind the best head is given up. Both only beyond noise, and not for ridges, which are solved at
+    once. tried: which sampled rows each candidate predicted correctly.
     """
     here = {one: right for one, right in tried.items() if one.features == candidate.features}
     own = {one.c: right for one, right in here.items() if one.head == candidate.head}
-    if not own:
+    if not own or candidate.head == "ridge":
         return False
     peak = max(own, key=lambda c: (float(own[c].mean()), -abs(np.log(c / candidate.c))))
     low, high = sorted((peak, candidate.c))
-    if any(low < c < high and own[c].sum() < own[peak].sum() for c in own):
+    if any(low < c < high and _is_behind(own[c], own[peak]) for c in own):
         return True
     best = max(here.values(), key=lambda right: float(right.mean()))
-    behind = best.astype(np.float64) - own[peak]
-    return bool(behind.mean() > _BEHIND * behind.std() / np.sqrt(len(behind)) > 0)
+    return _is_behind(own[peak], best)
+
+
+def _is_behind(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> bool:
+    """Return whether one has fewer rows right than another, beyond the noise of the paired difference."""
+    behind = other.astype(np.float64) - one
+    return bool(behind.mean() > _BEHIND * behind.std() / np.sqrt(len(behind)))
 
 
 def _balance_if_better(
