@@ -140,27 +140,51 @@ def sources(tmp_path, monkeypatch):
     return tmp_path
 
 
-READ = (ROOT / "docs" / "howto" / "read-your-data.md").read_text(encoding="utf-8")
+READ = {
+    name: (ROOT / "docs" / "howto" / name).read_text(encoding="utf-8")
+    for name in ("read-your-data.md", "read-your-data.zh.md")
+}
+SPECS = [
+    (name, block) for name, page in READ.items() for block in re.findall(r"```yaml\n(.*?)```", page, re.S)
+]
 
 
-@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", READ, re.S))
-def test_read_your_data(block, sources):
+@pytest.mark.parametrize("name,block", SPECS)
+def test_read_your_data(name, block, sources):
     """Every source of the page is a spec; those that lie on this machine are read."""
     bar = "bar: {metric: accuracy, at_least: 0.5}\ntask: text_classification\n"
     product = parse_product(block + bar)
     path = product.data.paths[0]
     if not path.startswith(("https:", "hf:", "postgresql")):
         assert len(fingerprint_data(product, sources)) == 64
-        reading = Reading(sheet=product.data.sheet, query=product.data.query)
-        source = open_source(product.data.paths, reading)
+        source = open_source(product.data.paths, Reading.of(product.data, None))
         assert {*product.data.input, product.data.target} <= set(source.columns)
         assert len(list(read_rows(source))) >= 200
 
 
-def test_read_your_data_commands_and_python(sources):
-    (commands,) = re.findall(r"```bash\n(.*?)```", READ, re.S)
-    for line in commands.splitlines():
-        done = run_cli(*shlex.split(line)[1:], "--force", cwd=sources)
-        assert done.returncode == 0, done.stderr
-    (block,) = re.findall(r"```python\n(.*?)```", READ, re.S)
-    exec(compile(block, "read-your-data.md", "exec"), {})
+@pytest.mark.parametrize("name", READ)
+def test_read_your_data_commands_and_python(name, sources):
+    """The commands print what the page shows: of orders.csv, whose first lines it shows too."""
+    shown = re.findall(r"```text\n(Orders.*?)```", READ[name], re.S)[0]
+    orders = shown.splitlines()[:3] + [
+        f"C-{1001 + i};{i % 28 + 1:02d}/{i % 12 + 1:02d}/2023 {i % 12}:30 PM;"
+        f"{'500 g' if i % 4 == 0 else f'{i % 5 + 1},5 kg'};R$ {i % 9 + 1}.638,1{i % 10};"
+        f"{'true' if i % 3 else 'FALSE'};{'AB'[i % 2] if i % 20 else ''}"
+        for i in range(200)
+    ]
+    assert orders[:6] == shown.splitlines()
+    (sources / "orders.csv").write_text("\n".join(orders) + "\n", encoding="utf-8")
+    printed, compared = "", 0
+    for language, block in re.findall(r"```(\w+)\n(.*?)```", READ[name], re.S):
+        if language == "bash":
+            for line in block.splitlines():
+                more = [] if "--lang" in line else ["--lang", "en"]
+                done = run_cli(*shlex.split(line)[1:], *more, "--force", cwd=sources)
+                assert done.returncode == 0, done.stderr
+                printed = done.stdout
+        elif language == "text" and block != shown:
+            assert block in printed, printed
+            compared += 1
+        elif language == "python":
+            exec(compile(block, name, "exec"), {})
+    assert compared == 1
