@@ -49,6 +49,10 @@ def _dialects(dialects: Mapping[str, Mapping[str, Any]], lang: str) -> Iterator[
     for file, notes in dialects.items():
         if notes.get("skipped_lines"):
             yield say("data_notes.skipped_lines", lang, file=file, n=notes["skipped_lines"])
+        if notes.get("unpacked"):
+            yield say("data_notes.unpacked", lang, file=file, n=notes["unpacked"])
+        if notes.get("passed_over"):
+            yield say("data_notes.passed_over", lang, file=file, n=notes["passed_over"])
         if notes.get("header_rows"):
             yield say(
                 "data_notes.header_rows",

@@ -92,7 +92,7 @@ class DataSpec(_SourceSpec):
     """Location of the examples and meaning of the columns."""
 
     path: Paths = Field(
-        description="a file (CSV, TSV, JSON lines or array, Parquet, Excel; also .gz .bz2 .xz .zst .zip), a folder with one "
+        description="a file (CSV, TSV, JSON lines or array, Parquet, Excel; also .gz .bz2 .xz .zst .zip), a folder (or .zip) with one "
         "sub-folder per class, a pattern such as `data/2024-*.csv`, an http(s) URL, a database "
         "(`sqlite:///tickets.db`), a Hugging Face dataset (`hf:owner/name`), or a list of these"
     )

@@ -11,6 +11,7 @@ from rung.core.spec.source_names import expand_variables, is_address, is_hub, ma
 from rung.data.readers import readers
 from rung.data.readers.folder import open_folder
 from rung.data.readers.sql import open_query
+from rung.data.readers.zipped_folder import is_class_folder, open_zipped
 from rung.data.sources.download import fetch
 from rung.data.sources.files import File
 from rung.data.sources.hub import hub_files
@@ -98,12 +99,14 @@ def _open_local(path: Path, name: str, reading: Reading) -> Table:
     if path.stat().st_size == 0:
         raise DataError("the file is empty", name, "It needs a header and rows.")
     table = open_file(File(path, name), reading)
-    table.folder = path.parent
+    table.folder = table.folder or path.parent
     return table
 
 
 def open_file(file: File, reading: Reading) -> Table:
     """Return the table of a file, by its ending; raises DataError when no format has it."""
+    if file.packing == ".zip" and is_class_folder(file):
+        return open_zipped(file)
     suffix = file.suffix
     known = readers()
     if suffix not in known:
