@@ -259,8 +259,10 @@ def lines() -> list[dict[str, Any]]:
 HEAD = """# Build times
 
 Written by `python benchmarks/build_time.py`. Each build ran in a process of its own on one thread, embeddings not kept from
-earlier builds, before and after in turn, on a shared machine: CPU seconds of the process and its children count. Test rows are
-no part of the product. "After" may leave rungs out after a race on a part of the training rows.
+earlier builds, before and after in turn, on a shared machine: CPU seconds of the process and its children count; neighbours on the
+same core make them vary by a fifth. Test rows are no part of the product. "After" may leave rungs out after a race on a part of the
+training rows. Most of the time with encoders goes into encoding (of 260 seconds about 190): a rung that keeps its chance in the race
+pays it as before, one that is raced out saves four fifths of it.
 """
 
 

@@ -2,7 +2,7 @@
 
 import threading
 
-from rung.cli.progress import activity_text
+from rung.cli.progress import Progress, activity_text
 from rung.core.activity import Heartbeat, current, doing, note
 from rung.core.run import open_run
 from waiting import wait_until
@@ -45,3 +45,15 @@ def test_what_goes_on_is_said_in_both_languages():
     assert activity_text(facts, "en") == "encoding texts 1,200/3,000, for 12 s"
     assert activity_text(facts, "zh") == "正在编码文本 1,200/3,000，已持续 12 秒"
     assert activity_text(facts | {"what": "", "total": 0}, "en") == "working, for 12 s"
+
+
+def test_piped_progress_says_it_further_and_further_apart(capsys):
+    facts = {"what": "measure", "done": 0, "total": 0, "name": ""}
+    with Progress("en") as progress:
+        for seconds in (4.0, 8.0, 12.0, 16.0, 20.0):
+            progress("working", {**facts, "seconds": seconds})
+        progress("step", {"name": "trials/x", "state": "done", "seconds": 21.0})
+        progress("working", {**facts, "seconds": 4.0})
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.rsplit("for ", 1)[1] for line in lines] == ["4 s", "8 s", "16 s", "4 s"]
+    assert all("measuring the packed model" in line for line in lines)
