@@ -27,6 +27,8 @@ _SHORT = {"weights": "minilm", "epochs": 1, "max_tokens": 32, "precision_on_disk
 SHORT = {
     "finetuned_encoder": _SHORT,
     "fewshot_encoder": _SHORT,
+    "scratch_cnn": {"epochs": 4, "width": 8},
+    "finetuned_backbone": {"epochs": 1, "blocks": 2, "side": 32},
     "mlp_table": {"epochs": 20, "members": 4, "width": 32},
 }
 STRANGE = ["", " ", "zzzz qqqq", "龘龘龘", "🙂", "a" * 300_000, "\x00\ud800"]
