@@ -103,3 +103,12 @@ def test_images_are_read_as_those_of_a_folder(tmp_path):
     assert data.facts["rows"] == data.facts["used"] == 12 and set(data.facts["labels"]) == {"a", "b"}
     seen = {blob.sha256 for blob in data.train.inputs["image"]}
     assert seen <= {hashlib.sha256(content).hexdigest() for content in pictures.values()} and seen
+
+
+@pytest.mark.parametrize("names", [("spam/x", "spam/x/y.txt"), ("spam/x/y.txt", "spam/x")])
+def test_a_name_of_a_file_and_a_folder_is_refused(tmp_path, names):
+    path = packed(tmp_path / "mail.zip", dict.fromkeys(names, "text") | TEXTS)
+    with pytest.raises(DataError) as caught:
+        open_source(path)
+    assert "is a file and a folder" in str(caught.value)
+    assert not list((cache_folder() / "unpacked").glob("*"))

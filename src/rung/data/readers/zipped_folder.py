@@ -87,12 +87,16 @@ def _name(member: zipfile.ZipInfo) -> str:
 
 
 def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, file: File) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         # Reads no more than the size that was checked, and compares the checksum.
         with archive.open(member) as packed, path.open("xb") as out:
             while piece := packed.read(_PIECE):
                 out.write(piece)
+    except (FileExistsError, NotADirectoryError):
+        raise DataError(
+            f"'{member.filename}' is a file and a folder in it", file.name, "Unpack it, and name the folder."
+        ) from None
     except (RuntimeError, NotImplementedError, zipfile.BadZipFile, EOFError) as error:
         reason = "it needs a password" if "password" in str(error) else str(error).casefold()
         raise DataError(
