@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 from sets import CACHE
 
 # Xiao, Rasul & Vollgraf 2017, MIT licence; as Debian packs it.
@@ -126,6 +125,8 @@ def _npm_file(package: tarfile.TarFile, name: str) -> bytes:
 
 def _png_rows(package: tarfile.TarFile, name: str) -> npt.NDArray[np.uint8]:
     """Return uint8 [images, 32, 32, 3] of a PNG file with an image a row."""
+    from PIL import Image  # `make demo` fetches its data with this module, and installs no Pillow.
+
     with Image.open(io.BytesIO(_npm_file(package, name))) as image:
         return np.asarray(image.convert("RGB"), np.uint8).reshape(-1, 32, 32, 3)
 
