@@ -4,15 +4,20 @@ import numpy as np
 import pytest
 import torch
 
+from rung.building.fit import split_validation
 from rung.core.errors import RungError
 from rung.core.model import FitContext
 from rung.modalities.images.decode import Preprocessing
 from rung.modalities.images.network_model import ImageNetworkFile
 from rung.modalities.images.network_params import ImageTrainingParams
+from rung.models.finetuned_backbone import FinetunedBackboneParams
+from rung.testing import tiny_examples
 from rung.training.images.backbone_export import read_network
 from rung.training.images.convnet_onnx import write_convnet
+from rung.training.torch import image_network_fit
 from rung.training.torch.image_classifier import ImageLearner, ImageRows, augmented
 from rung.training.torch.image_networks import pretrained_network, scratch_network
+from rung.training.torch.trainer import History
 
 
 def exported(network, side):
@@ -65,6 +70,25 @@ def test_only_the_last_blocks_are_trained_when_asked(mobilenet_v2):
     }
     count = len(network.blocks)
     assert trained == {str(count - 1), str(count - 2)} and network.classifier.weight.requires_grad
+
+
+def test_every_training_starts_at_the_frozen_head(mobilenet_v2, monkeypatch):
+    """Neither the short trainings nor the first whole one moves where the next one starts."""
+    _, tiny = tiny_examples("image_classification")
+    learn, context = split_validation(tiny, FitContext(effort=0), 0.25)
+    starts = []
+
+    def training(learner, params, context):
+        starts.append(learner.module.classifier.weight.detach().clone())
+        with torch.no_grad():
+            learner.module.classifier.weight += 1.0
+        return History(rate=1e-3, epoch=1, losses=[1.0], best_epoch=1)
+
+    monkeypatch.setattr(image_network_fit, "train", training)
+    params = FinetunedBackboneParams(model=mobilenet_v2, side=32, epochs=1)
+    image_network_fit.fit_backbone(mobilenet_v2, 2, learn, params, context)
+    assert len(starts) == 3 and all(torch.equal(start, starts[0]) for start in starts)
+    assert float(starts[0].abs().max()) > 0
 
 
 def test_images_are_shifted_by_no_more_than_asked_and_mirrored():

@@ -73,19 +73,14 @@ def fit_backbone(
     examples = training_sample(examples, params.most_rows, context)
     side = params.side or backbone_side(typical_side(examples.inputs))
     net, labels = read_network(name), len(examples.schema.labels)
-    first: list[ConvClassifier] = []
 
     def make(rows: ImageRows) -> ConvClassifier:
         module = pretrained_network(net, labels, params.dropout)
-        if not first:
-            _start_at_linear_head(module, rows, labels, params, context)
-            first.append(module)
-        module.classifier.load_state_dict(first[0].classifier.state_dict())
+        _start_at_linear_head(module, rows, labels, params, context)
         if blocks is not None:
             module.freeze(blocks)
         return module
 
-    # The head is fitted before training changes any weight: it stands for every later start.
     chosen = {"weights": name, "blocks": "all" if blocks is None else blocks}
     return _fit(make, Preprocessing(side, side, "rgb"), examples, params, context, chosen)
 
