@@ -11,9 +11,10 @@ from rung.core.errors import BundleError, RungError
 from rung.core.model import DataFacts, FitContext
 from rung.core.params import make_params
 from rung.models.ensemble import Ensemble
+from rung.models.ensemble import weighted_mean as pooled
 from rung.runtime.cascade.hand_on import rows_of
 from rung.testing import tiny_examples
-from rung.training.linear.pooling import pooled, pooling_weights
+from rung.training.linear.pooling import pooling_weights
 
 _, TINY = tiny_examples("text_classification")
 TWO = [{"model": "tfidf_linear"}, {"model": "static_embedding"}]

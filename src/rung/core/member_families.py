@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rung.core import registry
 from rung.core.errors import RungError
 from rung.core.model import DataFacts, FitContext, Model
 from rung.core.params import make_params
+from rung.core.types import Schema
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,24 @@ class MemberRules:
             if family.PLACE == "before" or name in self.refused:
                 raise RungError(f"'{name}' cannot be a {self.part}", fix="Name a family that answers itself.")
             yield MemberFamily(name, family, make_params(family.Params, dict(one.get("params") or {})))
+
+    def folders(self, names: Sequence[str]) -> dict[str, str]:
+        """Return the folder of each part below the rung's own."""
+        return {name: f"{self.part}-{number}" for number, name in enumerate(names)}
+
+    def save(self, models: Sequence[Model], folder: Path) -> None:
+        """Write each part into a folder of its own."""
+        for number, model in enumerate(models):
+            place = folder / f"{self.part}-{number}"
+            place.mkdir()
+            model.save(place)
+
+    def load(self, names: Sequence[str], folder: Path, schema: Schema) -> list[tuple[str, Model]]:
+        """Return name and model of each part that `save` wrote."""
+        return [
+            (name, registry.model(name).load(folder / f"{self.part}-{number}", schema))
+            for number, name in enumerate(names)
+        ]
 
     def unavailable(
         self, given: Sequence[Mapping[str, Any]], facts: DataFacts, context: FitContext

@@ -83,6 +83,19 @@ class Cost:
     service_usd_per_1k: float = 0.0
     one_part: bool = False
 
+    def plus(self, part: Cost, fits: int = 1, share: float = 1.0) -> Cost:
+        """Return the price of a rung with one more part, fitted `fits` times and asked for this share of the answers."""
+        return Cost(
+            self.fit_seconds + fits * part.fit_seconds,
+            self.cpu_seconds_per_1k + share * part.cpu_seconds_per_1k,
+            self.memory_mb + part.memory_mb,
+            self.size_mb + part.size_mb,
+            self.cached_seconds,
+            self.gpu_seconds_per_1k + share * part.gpu_seconds_per_1k,
+            self.service_usd_per_1k + share * part.service_usd_per_1k,
+            self.one_part or part.one_part,
+        )
+
     @property
     def refit_seconds(self) -> float:
         """Return the seconds of each further fit on the same rows; infinity where there is to be none."""

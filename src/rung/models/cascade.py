@@ -11,7 +11,6 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from rung.core import registry
 from rung.core.errors import BundleError, RungError
 from rung.core.folds import assign_folds, planned_folds
 from rung.core.member_families import MemberFamily, MemberRules
@@ -101,7 +100,7 @@ class Cascade(Model):
 
     @property
     def children(self) -> Mapping[str, str]:
-        return {name: f"stage-{number}" for number, (name, _) in enumerate(self._stages)}
+        return _RULES.folders([name for name, _ in self._stages])
 
     @property
     def assumptions(self) -> str:
@@ -154,10 +153,7 @@ class Cascade(Model):
     def save(self, folder: Path) -> None:
         text = json.dumps(self._facts, ensure_ascii=False, indent=1)
         (folder / _FACTS).write_text(text + "\n", encoding="utf-8")
-        for number, (_, model) in enumerate(self._stages):
-            place = folder / f"stage-{number}"
-            place.mkdir()
-            model.save(place)
+        _RULES.save([model for _, model in self._stages], folder)
 
     @classmethod
     def load(cls, folder: Path, schema: Schema) -> Self:
@@ -167,11 +163,7 @@ class Cascade(Model):
         is_sound = len(rules) == len(names) - 1 and all(len(rule.weights) in widths for rule in rules)
         if not is_sound or _NAME in names or not 2 <= len(names) <= _MOST_STAGES:
             raise BundleError("the stored rules do not fit the stages", folder.name, "Build it again.")
-        stages = [
-            (name, registry.model(name).load(folder / f"stage-{number}", schema))
-            for number, name in enumerate(names)
-        ]
-        return cls(schema.labels, stages, rules, facts)
+        return cls(schema.labels, _RULES.load(names, folder, schema), rules, facts)
 
     @classmethod
     def unavailable(cls, facts: DataFacts, params: CascadeParams, context: FitContext) -> RungError | None:
@@ -186,15 +178,7 @@ class Cascade(Model):
         for number, stage in enumerate(_RULES.read(params.stages)):
             one = stage.family.cost(facts, stage.params, context)
             share = _PLANNED_SHARE[min(number, len(_PLANNED_SHARE) - 1)]
-            found = Cost(
-                found.fit_seconds + one.fit_seconds * (2 if one.service_usd_per_1k else folds + 1),
-                found.cpu_seconds_per_1k + one.cpu_seconds_per_1k * share,
-                found.memory_mb + one.memory_mb,
-                found.size_mb + one.size_mb,
-                gpu_seconds_per_1k=found.gpu_seconds_per_1k + one.gpu_seconds_per_1k * share,
-                service_usd_per_1k=found.service_usd_per_1k + one.service_usd_per_1k * share,
-                one_part=found.one_part or one.one_part,
-            )
+            found = found.plus(one, 2 if one.service_usd_per_1k else folds + 1, share)
         return found
 
 

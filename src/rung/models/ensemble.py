@@ -11,7 +11,6 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from rung.core import registry
 from rung.core.errors import BundleError, RungError
 from rung.core.member_families import MemberFamily, MemberRules
 from rung.core.model import Cost, DataFacts, Explains, FitContext, Model, Reason, answers_from
@@ -19,6 +18,7 @@ from rung.core.types import Columns, Examples, Prediction, Schema
 from rung.runtime.cascade.hand_on import rows_of
 from rung.runtime.linear.head import Calibration
 
+Floats = npt.NDArray[np.float64]
 _FACTS = "ensemble.json"
 # A member with less weight would cost its whole price and change hardly an answer.
 _LEAST_WEIGHT = 0.05
@@ -65,7 +65,7 @@ class Ensemble(Model):
     def fit(cls, examples: Examples, params: EnsembleParams, context: FitContext) -> Self:
         cls.require()
         from rung.training.linear.calibration import calibrate
-        from rung.training.linear.pooling import pooled, pooling_weights
+        from rung.training.linear.pooling import pooling_weights
         from rung.training.linear.search import encode_labels
 
         members = _RULES.read(params.members)
@@ -87,7 +87,7 @@ class Ensemble(Model):
         kept = [number for number, weight in enumerate(weights) if weight >= _LEAST_WEIGHT]
         weights = weights[kept] / weights[kept].sum()
         if held is not None and tells:
-            scores = np.log(pooled([answers[number] for number in kept], weights).clip(1e-12))
+            scores = np.log(weighted_mean([answers[number] for number in kept], weights).clip(1e-12))
             scale = calibrate(scores, codes, context.seed, allow_isotonic=False, conservative=True).scale
         everything = examples if held is None else examples.join(held)
         final = []
@@ -105,7 +105,7 @@ class Ensemble(Model):
 
     @property
     def children(self) -> Mapping[str, str]:
-        return {name: f"member-{number}" for number, (name, _) in enumerate(self._members)}
+        return _RULES.folders([name for name, _ in self._members])
 
     @property
     def assumptions(self) -> str:
@@ -115,12 +115,12 @@ class Ensemble(Model):
     def chosen(self) -> Mapping[str, Any]:
         return {key: self._facts[key] for key in ("members", "weights", "left_out", "weight_rows")}
 
-    def probabilities(self, inputs: Columns) -> npt.NDArray[np.float64]:
+    def probabilities(self, inputs: Columns) -> Floats:
         return self._pooled([model.predict(inputs) for _, model in self._members])
 
-    def _pooled(self, answers: Sequence[Sequence[Prediction]]) -> npt.NDArray[np.float64]:
+    def _pooled(self, answers: Sequence[Sequence[Prediction]]) -> Floats:
         parts = [rows_of(found).reshape(-1, len(self.labels)) for found in answers]
-        mean = np.tensordot(np.array(self._facts["weights"]), np.stack(parts), axes=1)
+        mean = weighted_mean(parts, np.array(self._facts["weights"]))
         return self._calibration.apply(np.log(mean.clip(1e-12)))
 
     def predict(self, inputs: Columns) -> list[Prediction]:
@@ -141,10 +141,7 @@ class Ensemble(Model):
     def save(self, folder: Path) -> None:
         text = json.dumps(self._facts, ensure_ascii=False, indent=1)
         (folder / _FACTS).write_text(text + "\n", encoding="utf-8")
-        for number, (_, model) in enumerate(self._members):
-            place = folder / f"member-{number}"
-            place.mkdir()
-            model.save(place)
+        _RULES.save([model for _, model in self._members], folder)
 
     @classmethod
     def load(cls, folder: Path, schema: Schema) -> Self:
@@ -152,11 +149,7 @@ class Ensemble(Model):
         names, weights = list(facts["members"]), list(facts["weights"])
         if len(names) != len(weights) or not 1 <= len(names) <= _RULES.most or _RULES.refused & set(names):
             raise BundleError("the stored weights do not fit the members", folder.name, "Build it again.")
-        members = [
-            (name, registry.model(name).load(folder / f"member-{number}", schema))
-            for number, name in enumerate(names)
-        ]
-        return cls(schema.labels, members, facts)
+        return cls(schema.labels, _RULES.load(names, folder, schema), facts)
 
     @classmethod
     def unavailable(cls, facts: DataFacts, params: EnsembleParams, context: FitContext) -> RungError | None:
@@ -168,17 +161,14 @@ class Ensemble(Model):
         for member in _RULES.read(params.members) if params.members else ():
             one = member.family.cost(facts, member.params, context)
             fits = 1 if member.family.VALIDATION_SHARE else 2
-            found = Cost(
-                found.fit_seconds + fits * one.fit_seconds,
-                found.cpu_seconds_per_1k + one.cpu_seconds_per_1k,
-                found.memory_mb + one.memory_mb,
-                found.size_mb + one.size_mb,
-                cached_seconds=found.cached_seconds + fits * one.cached_seconds,
-                gpu_seconds_per_1k=found.gpu_seconds_per_1k + one.gpu_seconds_per_1k,
-                service_usd_per_1k=found.service_usd_per_1k + one.service_usd_per_1k,
-                one_part=found.one_part or one.one_part,
-            )
+            kept = found.cached_seconds + fits * one.cached_seconds
+            found = replace(found.plus(one, fits), cached_seconds=kept)
         return found
+
+
+def weighted_mean(members: Sequence[Floats], weights: Floats) -> Floats:
+    """Return the weighted mean of probabilities, [rows, labels]."""
+    return np.asarray(np.tensordot(weights, np.stack(members), axes=1))
 
 
 def _fit_member(member: MemberFamily, examples: Examples, context: FitContext, number: int) -> Model:
@@ -190,7 +180,7 @@ def _fit_member(member: MemberFamily, examples: Examples, context: FitContext, n
     return member.family.fit(examples, params, replace(context, scratch=scratch))
 
 
-def _given_weights(given: Sequence[float], count: int) -> npt.NDArray[np.float64]:
+def _given_weights(given: Sequence[float], count: int) -> Floats:
     weights = np.array(given, np.float64)
     if len(weights) != count or not np.isfinite(weights).all() or weights.min() < 0 or not weights.sum():
         raise RungError(

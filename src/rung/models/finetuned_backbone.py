@@ -9,12 +9,12 @@ from rung.core.errors import RungError
 from rung.core.model import Cost, DataFacts, FitContext
 from rung.core.training_params import Schedule
 from rung.core.types import Examples
+from rung.modalities.images.backbone import SIZE_MB
 from rung.modalities.images.network_model import ImageNetwork
 from rung.modalities.images.network_params import ImageTrainingParams
 
 # CPU seconds of an image of 96 pixels a side in one epoch (all blocks; the last three), and in an answer.
 _TRAINING_SECONDS, _LAST_SECONDS, _ANSWER_SECONDS = 1.1e-2, 4e-3, 2.5e-3
-_SIZE_MB = {"mobilenet_v2": 8.9, "efficientnet_lite0": 13.5}
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,9 @@ class FinetunedBackbone(ImageNetwork):
     def unavailable(
         cls, facts: DataFacts, params: FinetunedBackboneParams, context: FitContext
     ) -> RungError | None:
-        from rung.runtime.weights.store import weights_folder
+        from rung.runtime.weights.store import missing_weights
 
-        try:
-            weights_folder(params.model)
-        except RungError as error:
-            return error
-        return cls.missing_packages()
+        return missing_weights(params.model) or cls.missing_packages()
 
     @classmethod
     def fit(cls, examples: Examples, params: FinetunedBackboneParams, context: FitContext) -> Self:
@@ -66,4 +62,4 @@ class FinetunedBackbone(ImageNetwork):
         rows = min(facts.rows, params.most_rows or facts.rows)
         each = _TRAINING_SECONDS if params.blocks is None else _LAST_SECONDS
         fit = 8.0 + rows * (5e-3 + share * (params.epochs * each + _ANSWER_SECONDS))
-        return Cost(fit, share * _ANSWER_SECONDS * 1000, 900.0 + rows * 0.03, _SIZE_MB[params.model])
+        return Cost(fit, share * _ANSWER_SECONDS * 1000, 900.0 + rows * 0.03, SIZE_MB[params.model])

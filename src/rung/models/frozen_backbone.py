@@ -8,11 +8,11 @@ from typing import Literal, Self
 from rung.core.errors import RungError
 from rung.core.model import Cost, DataFacts, FitContext
 from rung.core.types import Examples
+from rung.modalities.images.backbone import SIZE_MB
 from rung.modalities.images.image_model import ImageModel, vectors_of
 
-# CPU seconds of an image of 96 pixels a side, and MB of the file.
+# CPU seconds of an image of 96 pixels a side.
 _SECONDS = {"mobilenet_v2": 0.0022, "efficientnet_lite0": 0.0025}
-_SIZE_MB = {"mobilenet_v2": 8.9, "efficientnet_lite0": 13.5}
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,9 @@ class FrozenBackbone(ImageModel):
     def unavailable(
         cls, facts: DataFacts, params: FrozenBackboneParams, context: FitContext
     ) -> RungError | None:
-        from rung.runtime.weights.store import weights_folder
+        from rung.runtime.weights.store import missing_weights
 
-        try:
-            weights_folder(params.model)
-        except RungError as error:
-            return error
-        return None
+        return missing_weights(params.model)
 
     @classmethod
     def fit(cls, examples: Examples, params: FrozenBackboneParams, context: FitContext) -> Self:
@@ -77,7 +73,7 @@ class FrozenBackbone(ImageModel):
     def cost(cls, facts: DataFacts, params: FrozenBackboneParams, context: FitContext) -> Cost:
         each = _SECONDS[params.model] * ((params.side or 128) / 96) ** 2
         rows = min(facts.rows, params.most_rows or facts.rows)
-        size = _SIZE_MB[params.model] + 3.0
+        size = SIZE_MB[params.model] + 3.0
         return Cost(
             5.0 + rows * (each + 5e-3), each * 1000, 350 + rows * 0.02, size, cached_seconds=rows * each
         )

@@ -16,17 +16,16 @@ _SHOWN = 3
 
 def check(view: View) -> Finding | None:
     """Return the training rows whose target a fit takes for the end of the range of the others."""
-    train = view.all_train
-    if view.dataset.schema.outputs[0].kind != "number" or not len(train):
+    values = view.target_numbers()
+    if values is None:
         return None
-    values = np.array(train.targets, dtype=np.float64)
     fitted = fit_target_transform(values)
     rows = np.flatnonzero((values < fitted.low) | (values > fitted.high)).tolist()
     if not rows:
         return None
     shown = ", ".join(f"{values[i]:,.10g}" for i in rows[:_SHOWN]) + (" …" if len(rows) > _SHOWN else "")
     ends = {"low": f"{fitted.low:,.10g}", "high": f"{fitted.high:,.10g}", "shown": shown}
-    found = train.take(rows)
+    found = view.all_train.take(rows)
     return Finding(
         "outlier_targets", "warn", len(rows), len(values), ends,
         evidence(found, range(len(rows)), lambda i: f"{found.targets[i]:,.10g}"),

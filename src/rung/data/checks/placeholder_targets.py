@@ -15,14 +15,13 @@ WHEN = "build"
 
 def check(view: View) -> Finding | None:
     """Return the training rows that hold the repeated value beyond the range of all other targets."""
-    train = view.all_train
-    if view.dataset.schema.outputs[0].kind != "number" or not len(train):
-        return None
-    values = np.array(train.targets, dtype=np.float64)
-    value = repeated_outlier(values)
-    if value is None:
+    values = view.target_numbers()
+    value = None if values is None else repeated_outlier(values)
+    if values is None or value is None:
         return None
     rows = np.flatnonzero(values == value).tolist()
     others = values[values != value]
     shown = {"value": f"{value:.10g}", "low": f"{others.min():,.10g}", "high": f"{others.max():,.10g}"}
-    return Finding("placeholder_targets", "warn", len(rows), len(values), shown, evidence(train, rows))
+    return Finding(
+        "placeholder_targets", "warn", len(rows), len(values), shown, evidence(view.all_train, rows)
+    )

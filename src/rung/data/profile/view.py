@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rung.core import registry
 from rung.core.excerpt import excerpt, thumbnails
@@ -60,6 +61,12 @@ class View:
         """Return every training row."""
         train = self.train
         return train if len(train) == self.dataset.facts["train"] else read_examples(self.dataset, "train")
+
+    def target_numbers(self) -> npt.NDArray[np.float64] | None:
+        """Return the target of each of `all_train`; None where it is no number, or there are no rows."""
+        if self.dataset.schema.outputs[0].kind != "number" or not len(self.all_train):
+            return None
+        return np.array(self.all_train.targets, dtype=np.float64)
 
     @cached_property
     def texts(self) -> list[str]:

@@ -15,15 +15,15 @@ import numpy.typing as npt
 from rung.core.blobs import Blob
 from rung.core.errors import BundleError
 from rung.modalities.images.decode import Preprocessing
-from rung.modalities.images.reading import read_pixels
+from rung.modalities.images.reading import images_at_once, read_pixels
 from rung.runtime.embeddings.settings import embedding_cache_settings
 from rung.runtime.onnx.session import OnnxFile
 
 Floats = npt.NDArray[np.float32]
 # Images whose features are computed before they are written to the build's cache.
 _AT_ONCE = 256
-# Pixels that run together: beyond it activations leave the processor's cache and the rate falls.
-_BATCH_PIXELS = 150_000
+# MB of the file of each network.
+SIZE_MB = {"mobilenet_v2": 8.9, "efficientnet_lite0": 13.5}
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Backbone:
 
     def _features(self, images: Sequence[Blob | None], preprocessing: Preprocessing, threads: int) -> Floats:
         read = read_pixels(images, preprocessing)
-        size = max(1, _BATCH_PIXELS // (preprocessing.width * preprocessing.height))
+        size = images_at_once(preprocessing.width, preprocessing.height)
         batches = [read[begin : begin + size] for begin in range(0, len(read), size)]
         if not batches:
             return np.zeros((0, self.width), np.float32)

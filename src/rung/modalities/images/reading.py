@@ -23,6 +23,8 @@ _AT_ONCE = 512
 _MOST_KEPT = 16_000_000
 
 
+# Pixels that run through a network together.
+_BATCH_PIXELS = 150_000
 # What tells nearly equal images, brightness and contrast; of so many images, about 30 MB.
 _SMALL = Preprocessing(16, 16, "grey", resample="area")
 _MOST_SMALL = 65_536
@@ -103,6 +105,11 @@ def read_pixels(images: Sequence[Blob | None], preprocessing: Preprocessing) -> 
 
         out[begin : begin + _AT_ONCE] = cache.embed([_key(image) for image in piece], decode_missing)
     return out.reshape(len(images), *preprocessing.shape)
+
+
+def images_at_once(width: int, height: int) -> int:
+    """Return how many images of a size a network reads in one batch: of more, activations leave the processor's cache."""
+    return max(_BATCH_PIXELS // max(width * height, 1), 1)
 
 
 def read_sizes(images: Sequence[Blob]) -> npt.NDArray[np.int64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,17 +11,18 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from rung.core.errors import MissingExtra, RungError
-from rung.core.model import Cost, DataFacts, FitContext, Model, Reason, answers_from
-from rung.core.types import Columns, Prediction, Schema
+from rung.core.errors import MissingExtra
+from rung.core.model import Cost, DataFacts, FitContext, Reason
+from rung.core.types import Columns, Schema
 from rung.modalities.text.ngrams import join_fields
 from rung.modalities.text.tokenize import replace_lone_surrogates, token_ids
 from rung.runtime.linear.head import Calibration
 from rung.runtime.onnx.session import OnnxFile
+from rung.runtime.onnx.trained_network import MODEL_FILE, TrainedNetwork, read_facts
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-_MODEL, _TOKENIZER, _FACTS = "model.onnx", "tokenizer.json", "network.json"
+_TOKENIZER = "tokenizer.json"
 # Tokens of a batch with padding. Lengths are rounded up to a multiple of the step, so that texts share a batch; a text's
 # padding depends on its own length alone.
 _BATCH_TOKENS, _LENGTH_STEP = 4096, 8
@@ -47,12 +47,12 @@ class TextInputs:
 class NetworkFiles:
     """A network that can answer: the content of its ONNX file, its tokenizer and how texts become token ids."""
 
-    def __init__(self, content: bytes, tokenizer: str, inputs: TextInputs, where: str = _MODEL) -> None:
+    def __init__(self, content: bytes, tokenizer: str, inputs: TextInputs, where: str = MODEL_FILE) -> None:
         self.content = content
         self.tokenizer_json = tokenizer
         self.inputs = inputs
         self._tokenizer = open_tokenizer(tokenizer)
-        self._file = OnnxFile(Path(_MODEL), content, where)
+        self._file = OnnxFile(Path(MODEL_FILE), content, where)
 
     def logits(self, texts: Sequence[str]) -> Floats:
         """Return [rows, labels]."""
@@ -69,13 +69,10 @@ class NetworkFiles:
         return joined
 
 
-class NetworkModel(Model):
-    """A trained network. Subclasses say how it is trained, and what that costs."""
+class NetworkModel(TrainedNetwork):
+    """A trained network over token ids."""
 
-    NEEDS = "train"
-    PACKAGES: ClassVar[tuple[str, ...]] = ("torch", "sklearn", "scipy", "onnx")
     TASKS = frozenset({"text_classification"})
-    PLACE = "asked"
 
     def __init__(
         self,
@@ -84,59 +81,33 @@ class NetworkModel(Model):
         calibration: Calibration,
         chosen: Mapping[str, Any],
     ) -> None:
-        self.labels = labels
+        super().__init__(labels, calibration, chosen)
         self._network = network
-        self._calibration = calibration
-        self._chosen = dict(chosen)
 
-    @classmethod
-    def unavailable(cls, facts: DataFacts, params: Any, context: FitContext) -> RungError | None:
-        return cls.missing_packages()
+    def logits(self, inputs: Columns) -> Floats:
+        return self._scores(join_fields(inputs))
 
-    @property
-    def chosen(self) -> Mapping[str, Any]:
-        return {name: value for name, value in self._chosen.items() if name != "training"}
-
-    @property
-    def training(self) -> Mapping[str, Sequence[float]]:
-        found: Mapping[str, Sequence[float]] = self._chosen.get("training", {})
-        return found
-
-    def scores(self, texts: Sequence[str]) -> Floats:
-        """Return the logits [rows, labels] before calibration."""
+    def _scores(self, texts: Sequence[str]) -> Floats:
         return self._network.logits(texts).reshape(len(texts), len(self.labels))
-
-    def probabilities(self, inputs: Columns) -> Floats:
-        return self._calibration.apply(self.scores(join_fields(inputs)))
-
-    def predict(self, inputs: Columns) -> list[Prediction]:
-        return answers_from(self.probabilities(inputs), self.labels, type(self).__module__.rsplit(".", 1)[-1])
 
     def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
         """Return the words whose removal lowers the label's score most."""
         from rung.modalities.text.occlusion import explain_by_occlusion
 
-        return [explain_by_occlusion(text, self.scores, most) for text in join_fields(inputs)]
+        return [explain_by_occlusion(text, self._scores, most) for text in join_fields(inputs)]
 
     def save(self, folder: Path) -> None:
-        (folder / _MODEL).write_bytes(self._network.content)
+        (folder / MODEL_FILE).write_bytes(self._network.content)
         (folder / _TOKENIZER).write_text(self._network.tokenizer_json, encoding="utf-8")
-        facts = {
-            "inputs": asdict(self._network.inputs),
-            "calibration": {"kind": self._calibration.kind, "scale": self._calibration.scale},
-            "chosen": self._chosen,
-        }
-        (folder / _FACTS).write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        self.write_facts(folder, "inputs", asdict(self._network.inputs))
 
     @classmethod
     def load(cls, folder: Path, schema: Schema) -> Self:
-        facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-        given = facts["inputs"]
+        given, calibration, chosen = read_facts(folder, "inputs")
         inputs = TextInputs(**{**given, "before": tuple(given["before"]), "after": tuple(given["after"])})
         tokenizer = (folder / _TOKENIZER).read_text(encoding="utf-8")
-        network = NetworkFiles((folder / _MODEL).read_bytes(), tokenizer, inputs)
-        calibration = Calibration(facts["calibration"]["kind"], float(facts["calibration"]["scale"]))
-        return cls(schema.labels, network, calibration, facts["chosen"])
+        network = NetworkFiles((folder / MODEL_FILE).read_bytes(), tokenizer, inputs)
+        return cls(schema.labels, network, calibration, chosen)
 
 
 class ScratchNetwork(NetworkModel):

@@ -65,6 +65,15 @@ def weights_folder(name: str) -> Path:
     return folder
 
 
+def missing_weights(name: str) -> RungError | None:
+    """Return why weights cannot be used here, with the command that fetches them; None when they can."""
+    try:
+        weights_folder(name)
+    except RungError as error:
+        return error
+    return None
+
+
 def fetch(name: str, progress: Progress | None = None) -> Path:
     """Download weights into the cache unless they are there, and return their folder.
 

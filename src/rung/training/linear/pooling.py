@@ -27,8 +27,3 @@ def pooling_weights(members: Sequence[Floats], codes: Ints) -> Floats:
             return np.asarray(updated)
         weights = updated
     return weights
-
-
-def pooled(members: Sequence[Floats], weights: Floats) -> Floats:
-    """Return the weighted mean of probabilities, [rows, labels]."""
-    return np.asarray(np.tensordot(weights, np.stack(members), axes=1))

@@ -12,12 +12,11 @@ from torch import Tensor, nn
 
 from rung.core.model import FitContext
 from rung.modalities.images.network_params import ImageTrainingParams
+from rung.modalities.images.reading import images_at_once
 from rung.training.torch.classifier import ClassifierLearner
 
 Ints = npt.NDArray[np.int64]
 Pixels = npt.NDArray[np.uint8]
-# Pixels of a batch that is answered, not trained on.
-_BATCH_PIXELS = 150_000
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,8 @@ class ImageLearner(ClassifierLearner[ImageRows]):
         return self._mean_logits(self._images(rows, places), len(places))
 
     def batches(self, rows: ImageRows) -> Iterator[Ints]:
-        each = int(np.prod(rows.pixels.shape[1:4]))
-        size = max(_BATCH_PIXELS // max(each, 1), 1)
+        _, fields, height, width, _ = rows.pixels.shape
+        size = images_at_once(width, fields * height)
         places = np.arange(len(rows))
         yield from (places[start : start + size] for start in range(0, len(rows), size))
 
