@@ -100,30 +100,30 @@ def test_excel_merged_cells(tmp_path: Path) -> None:
 def test_excel_that_is_damaged_locked_or_old(tmp_path: Path) -> None:
     path = workbook(tmp_path / "a.xlsx", [["text"], ["one"]])
     whole = path.read_bytes()
-    damaged = "a.xlsx: this is no Excel workbook, or a damaged one: "
+    damaged = "a.xlsx: this is no workbook, or a damaged one: "
     path.write_bytes(whole[:-200])
     assert message(path).startswith(damaged + "File is not a zip file")
     path.write_bytes(b"text\none\n")
-    assert message(path).startswith(damaged)
+    assert message(path).startswith("a.xlsx: this is text, no workbook\nPrograms export such files")
     with zipfile.ZipFile(io.BytesIO(whole)) as source, zipfile.ZipFile(path, "w") as sink:
         for name in source.namelist():
             sink.writestr(name, source.read(name)[:300] if name.endswith("sheet1.xml") else source.read(name))
     assert message(path).startswith(damaged)
     with zipfile.ZipFile(path, "w") as sink:
         sink.writestr("word/document.xml", "<x/>")
-    assert message(path).startswith(damaged + "There is no item named")
+    assert message(path).startswith(damaged)
     ole = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(2_000)
     path.write_bytes(ole)
-    assert message(path) == "a.xlsx: this is an old Excel workbook (.xls)\nSave it as .xlsx."
+    assert message(path).startswith(damaged)
     path.write_bytes(ole + "EncryptedPackage".encode("utf-16-le") + bytes(500))
     assert message(path) == "a.xlsx: the workbook is locked with a password\nSave it without a password."
 
 
 def test_a_workbook_that_unpacks_to_far_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rung.data.readers import excel
+    from rung.data.readers import workbook as reader
 
-    monkeypatch.setattr(excel, "MOST_UNPACKED", 1000)
-    monkeypatch.setattr(excel, "MOST_TIMES", 2)
+    monkeypatch.setattr(reader, "MOST_UNPACKED", 1000)
+    monkeypatch.setattr(reader, "MOST_TIMES", 2)
     path = workbook(tmp_path / "a.xlsx", [["text"], *[["one"]] * 5_000])
     assert "bytes, more than 2 times its size\nThat is how decompression bombs look." in message(path)
 
@@ -337,11 +337,11 @@ def test_what_is_shown_of_an_address(address: str, shown: str) -> None:
 
 def test_a_package_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = workbook(tmp_path / "a.xlsx", [["text"], ["one"]])
-    for name in ("openpyxl", "sqlalchemy"):
+    for name in ("python_calamine", "sqlalchemy"):
         monkeypatch.setitem(sys.modules, name, None)
     assert (
         message(path)
-        == "reading Excel workbooks needs the package 'openpyxl'\nIn rung's source folder: pip install -e '.[excel]'"
+        == "reading spreadsheets needs the package 'python-calamine'\nIn rung's source folder: pip install -e '.[excel]'"
     )
     assert message("sqlite:///a.db", tmp_path, query="select 1") == (
         "reading databases needs the package 'sqlalchemy'\nIn rung's source folder: pip install -e '.[sql]'"

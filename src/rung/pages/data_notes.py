@@ -70,14 +70,21 @@ def _dialects(dialects: Mapping[str, Mapping[str, Any]], lang: str) -> Iterator[
                 lang,
                 file=file,
                 sheet=notes["sheet"],
-                others=join_list(notes["others"], lang),
+                others=join_list([_sheet(name, notes, lang) for name in notes["others"]], lang),
             )
+        if notes.get("error_cells"):
+            yield say("data_notes.error_cells", lang, file=file, n=notes["error_cells"])
         quotes = notes.get("stray_quotes")
         if quotes:
             lines = ", ".join(map(str, quotes["lines"])) + (
                 ", ..." if quotes["count"] > len(quotes["lines"]) else ""
             )
             yield say("data_notes.stray_quotes", lang, file=file, n=quotes["count"], lines=lines)
+
+
+def _sheet(name: str, notes: Mapping[str, Any], lang: str) -> str:
+    is_hidden = name in notes.get("hidden", ())
+    return say("data_notes.hidden_sheet", lang, sheet=name) if is_hidden else name
 
 
 def _formats(formats: Mapping[str, Mapping[str, Any]], lang: str) -> Iterator[str]:

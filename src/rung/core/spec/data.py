@@ -62,7 +62,8 @@ class _SourceSpec(Section):
     path: Any = None
     query: str | None = Field(default=None, min_length=1, description="SQL query, if the path is a database")
     sheet: Annotated[int | str | None, BeforeValidator(_as_sheet)] = Field(
-        default=None, description="sheet of a workbook, by name or number from 1; default: the first"
+        default=None,
+        description="sheet of a workbook, by name or number from 1; default: the first that is not hidden",
     )
     header_row: int | None = Field(
         default=None,
@@ -92,7 +93,7 @@ class DataSpec(_SourceSpec):
     """Location of the examples and meaning of the columns."""
 
     path: Paths = Field(
-        description="a file (CSV, TSV, JSON lines or array, Parquet, Excel; also .gz .bz2 .xz .zst .zip), a folder (or .zip) with one "
+        description="a file (CSV, TSV, JSON lines or array, Parquet, Excel, OpenDocument; also .gz .bz2 .xz .zst .zip), a folder (or .zip) with one "
         "sub-folder per class, a pattern such as `data/2024-*.csv`, an http(s) URL, a database "
         "(`sqlite:///tickets.db`), a Hugging Face dataset (`hf:owner/name`), or a list of these"
     )

@@ -29,9 +29,9 @@ class SheetHeader:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def merged_cells(left: str, top: str, right: str, bottom: str) -> Merged:
-    """Return the cells that a reference such as A1:C1 names."""
-    return Merged(int(top), _place(left), int(bottom), _place(right), f"{left}{top}:{right}{bottom}")
+def shown_cells(top: int, left: int, bottom: int, right: int) -> Merged:
+    """Return merged cells; rows and columns from 1."""
+    return Merged(top, left, bottom, right, f"{letters_of(left)}{top}:{letters_of(right)}{bottom}")
 
 
 def read_header(
@@ -81,8 +81,18 @@ def _text(cell: Any) -> str:
     return "" if cell is None else str(cell)
 
 
-def _place(letters: str) -> int:
+def place_of(letters: str) -> int:
+    """Return the number of a column, from 1, that is called A, B, ... Z, AA."""
     place = 0
     for letter in letters:
         place = place * 26 + ord(letter) - 64
     return place
+
+
+def letters_of(place: int) -> str:
+    """Return what the column of a number, from 1, is called."""
+    name = ""
+    while place:
+        place, left = divmod(place - 1, 26)
+        name = chr(65 + left) + name
+    return name

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import stat
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from rung.core.errors import DataError
-from rung.core.files import sha256, whole_folder
+from rung.core.files import locked, sha256, whole_folder
 from rung.data.readers.folder import open_folder
 from rung.data.sources.files import MOST_TIMES, MOST_UNPACKED, File, zipfile_of
 from rung.data.sources.rows import Table
@@ -18,7 +18,9 @@ _MOST_FILES = 500_000
 _PIECE = 1 << 20
 _UTF8_NAMES = 0x800
 # Files that hold tables: an archive of these is no folder of texts.
-_TABLES = {".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".xlsx", ".xlsm"}
+_TABLES = {
+    ".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".xlsx", ".xlsm", ".xls", ".xlsb", ".ods",
+}  # fmt: skip
 
 
 def is_class_folder(file: File) -> bool:
@@ -45,12 +47,22 @@ def open_zipped(file: File) -> Table:
         target = cache_folder() / "unpacked" / sha256(file.path)
         if not target.is_dir():
             target.parent.mkdir(parents=True, exist_ok=True)
-            with whole_folder(target) as folder:
-                for name, member in members.items():
-                    _unpack(archive, member, folder / name, file)
+            # Of two builds at once the second waits, and finds the folder whole.
+            with locked(target.with_name(target.name + ".lock")):
+                _unpack_all(archive, members, target, file)
     table = open_folder(target, file.name)
     table.notes = {"unpacked": len(members), "passed_over": files - len(members)}
     return table
+
+
+def _unpack_all(
+    archive: zipfile.ZipFile, members: Mapping[PurePosixPath, zipfile.ZipInfo], target: Path, file: File
+) -> None:
+    if target.is_dir():
+        return
+    with whole_folder(target) as folder:
+        for name, member in members.items():
+            _unpack(archive, member, folder / name, file)
 
 
 def _members(archive: zipfile.ZipFile) -> Iterator[tuple[PurePosixPath, zipfile.ZipInfo]]:

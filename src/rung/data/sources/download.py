@@ -38,6 +38,8 @@ _ENDINGS = {
     "application/x-ndjson": ".jsonl",
     "application/vnd.apache.parquet": ".parquet",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
+    "application/vnd.ms-excel.sheet.binary.macroenabled.12": ".xlsb",
+    "application/vnd.oasis.opendocument.spreadsheet": ".ods",
 }
 _HERE = "Download it elsewhere and name the file."
 
