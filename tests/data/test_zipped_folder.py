@@ -3,7 +3,10 @@
 import hashlib
 import io
 import stat
+import threading
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -111,4 +114,24 @@ def test_a_name_of_a_file_and_a_folder_is_refused(tmp_path, names):
     with pytest.raises(DataError) as caught:
         open_source(path)
     assert "is a file and a folder" in str(caught.value)
-    assert not list((cache_folder() / "unpacked").glob("*"))
+    assert not [path for path in (cache_folder() / "unpacked").iterdir() if path.suffix != ".lock"]
+
+
+def test_of_two_builds_at_once_one_unpacks(tmp_path, monkeypatch):
+    """The second waits for the first, and finds the folder whole."""
+    path = packed(tmp_path / "mail.zip", TEXTS)
+    began, count, unpack = threading.Event(), [], zipped_folder._unpack
+
+    def slow(*parts):
+        began.set()
+        time.sleep(0.002)
+        count.append(parts[2].name)
+        unpack(*parts)
+
+    monkeypatch.setattr(zipped_folder, "_unpack", slow)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(open_source, path)
+        assert began.wait(10)
+        second = pool.submit(open_source, path)
+        assert len(list(read_rows(first.result()))) == len(list(read_rows(second.result()))) == 60
+    assert len(count) == 60

@@ -52,6 +52,20 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def locked(path: Path, mode: int = 0o600) -> Iterator[None]:
+    """Hold a lock file against other processes, which wait; Windows has no such lock, and nothing is held there."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, mode)
+    try:
+        if os.name != "nt":
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
 def writing(place: Path) -> Iterator[None]:
     """Turn a full disk or a forbidden folder into an error people can act on."""
     try:

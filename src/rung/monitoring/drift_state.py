@@ -6,7 +6,6 @@ would be a second test of the same rows.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rung.core.errors import UPDATE, RungError
-from rung.core.files import read_json, write_json
+from rung.core.files import locked, read_json, write_json
 from rung.monitoring.drift_monitor import MonitoringPeriod
 
 FORMAT = 1
@@ -59,12 +58,5 @@ def write_state(path: Path, state: DriftState) -> None:
 @contextmanager
 def exclusive_access(folder: Path) -> Iterator[None]:
     """Lock the drift files of a folder; a second process waits."""
-    handle = os.open(folder / "drift.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        if os.name != "nt":
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX)
+    with locked(folder / "drift.lock"):
         yield
-    finally:
-        os.close(handle)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rung.core.errors import BundleError, RungError
-from rung.core.files import writing
+from rung.core.files import locked, writing
 from rung.core.manifest import Manifest, read_manifest, verify_files
 from rung.core.spec.improve import ShadowSpec
 from rung.serving.bundle_source import find_bundle_source, read_champion, set_champion
@@ -228,17 +228,8 @@ def service_lock(folder: Path) -> Iterator[None]:
     """Lock the service folder against concurrent changes."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if os.name == "nt":  # Windows has no flock: concurrent changes are not guarded there.
+    with locked(folder / "changing.lock"):
         yield
-        return
-    import fcntl
-
-    handle = os.open(folder / "changing.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def as_dict(change: Change) -> dict[str, Any]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rung.core.errors import RungError
-from rung.core.files import read_json, write_json
+from rung.core.files import locked, read_json, write_json
 
 
 class BudgetSpentError(RungError):
@@ -49,7 +46,8 @@ class Ledger:
 
     def add(self, usd: float, calls: int) -> None:
         """Count calls that were made and what they charged."""
-        with _locked(self.path):
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(self.path.with_name(self.path.name + ".lock"), 0o644):
             found = _read(self.path)
             own = found.setdefault(self.rung, {"usd": 0.0, "calls": 0})
             own["usd"] = round(own["usd"] + usd, 9)
@@ -76,20 +74,3 @@ def _read(path: Path) -> dict[str, Any]:
         fix = "Delete it only if what was spent need not be known."
         raise RungError(f"what was spent cannot be read: {error}", str(path), fix) from None
     return found
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the file against other processes; on Windows, which has no such lock, nothing is held."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if os.name == "nt":
-        yield
-        return
-    import fcntl
-
-    handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rung.core.errors import RungError, did_you_mean
-from rung.core.files import write_text, writing
+from rung.core.files import locked, write_text, writing
 
 ROLES = ("predict", "review", "admin")
 _KEY_PATTERN = re.compile(r"rung_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
@@ -120,7 +120,7 @@ class KeyStore:
     def _edit(self) -> Iterator[dict[str, ApiKey]]:
         with writing(self.path.parent):
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _file_lock(self.path.with_name("keys.lock")):
+        with locked(self.path.with_name("keys.lock")):
             keys = dict(_read_keys(self.path)) if self.path.is_file() else {}
             yield keys
             old = os.umask(0o077)
@@ -162,19 +162,6 @@ def _read_keys(path: Path) -> dict[str, ApiKey]:
         fix = "Restore it from a backup, or delete it: `rung keys create` then makes a new one."
         raise RungError(f"the keys cannot be read: {type(error).__name__}", str(path), fix) from None
     return {key.id: key for key in keys}
-
-
-@contextmanager
-def _file_lock(path: Path) -> Iterator[None]:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        if os.name != "nt":  # Windows has no flock: concurrent changes are not guarded there.
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 class RateLimit:
