@@ -186,6 +186,8 @@ KEYS: tuple[tuple[str, str, str], ...] = (
         "list",
         "of each ONNX file: its layers, with shape, bytes of weights and outputs, and microseconds",
     ),
+    ("study.layers_problem", "str", "only where they could not be measured: why"),
+    ("study.layers_too_many", "object", "only where a file has more layers than are drawn: how many"),
     (
         "study.why",
         "object",

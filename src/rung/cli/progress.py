@@ -167,6 +167,11 @@ class Progress:
         problem = f"{facts['problem'].rstrip('.')}. {facts['fix']}".strip()
         self._print_line(f"[yellow]{self._text('rung_failed', rung=facts['rung'], problem=problem)}[/yellow]")
 
+    def _on_not_measured(self, facts: dict[str, Any]) -> None:
+        what = say(f"term.what_{facts['what']}", self._lang)
+        line = self._text("not_measured", what=what, rung=facts["rung"], problem=facts["problem"])
+        self._print_line(f"[yellow]{line}[/yellow]")
+
     def _on_trial(self, facts: dict[str, Any]) -> None:
         self._remaining.finish(facts["rung"], self._now)
         colour = "green" if facts["status"] == "cleared" else "yellow"

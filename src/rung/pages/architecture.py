@@ -20,9 +20,15 @@ _STYLE = (
 
 
 def layers_section(report: Mapping[str, Any], lang: str) -> str:
-    """Return the layers of the winner's networks; "" where it has none."""
-    parts = report.get("study", {}).get("layers") or []
-    if not parts:
+    """Return the layers of the winner's networks, and what is not shown of them; "" where it has none."""
+    study = report.get("study", {})
+    parts = study.get("layers") or []
+    notes = [
+        say("layers.too_many", lang, file=file, n=n) for file, n in study.get("layers_too_many", {}).items()
+    ]
+    if study.get("layers_problem"):
+        notes.append(say("layers.problem", lang, problem=study["layers_problem"]))
+    if not parts and not notes:
         return ""
     figures = []
     for part in parts:
@@ -36,8 +42,9 @@ def layers_section(report: Mapping[str, Any], lang: str) -> str:
         read = say("layers.read", lang, n=len(layers))
         drawn = figure(layers_svg([part], lang, alone=False), read, table(head, rows, title), lang)
         figures.append(drawn if len(layers) <= _MAX_VISIBLE else collapsible(f"{title}: {read}", drawn))
+    source = [say("layers.source", lang)] if parts else []
     return section(
-        "layers", say("layers.title", lang), *figures, paragraph(say("layers.source", lang), "note")
+        "layers", say("layers.title", lang), *figures, *(paragraph(note, "note") for note in notes + source)
     )
 
 

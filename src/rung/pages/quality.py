@@ -167,7 +167,7 @@ def _learning_curve_figure(report: Mapping[str, Any], lang: str) -> str:
     curve = report.get("study", {}).get("curve", {})
     heading = f"<h3>{text(say('curve.title', lang))}</h3>"
     if "skipped" in curve:
-        why = say(f"curve_skipped.{curve['skipped']}", lang)
+        why = say(f"curve_skipped.{curve['skipped']}", lang, problem=curve.get("problem", ""))
         return f"<div>{heading}{paragraph(why)}</div>"
     points = [(p["rows"], p["score"]) for p in curve.get("points", [])]
     if len(points) < 2:

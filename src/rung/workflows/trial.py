@@ -235,27 +235,35 @@ def study(setup: BuildSetup, rung: Rung, trial: Mapping[str, Any], rows: TrialRo
         except RunError:
             raise
         except Exception as error:  # The winner stands without a curve.
+            setup.run.event("not_measured", rung=rung.name, what="curve", problem=repr(error))
             return {"skipped": "failed", "problem": repr(error)}
 
     _, found = setup.run.step(f"studies/{rung.name}", curve)
     clear_scratch(setup, rung)
     shown = {key: trial.get(key) for key in ("reliability", "why", "importance")}
-    return {**shown, "curve": found, "layers": _layers(setup, rung)}
+    return {**shown, "curve": found, **_layers(setup, rung)}
 
 
-def _layers(setup: BuildSetup, rung: Rung) -> list[dict[str, Any]]:
-    """Return the layers of the ONNX files of a rung's packed trial; nothing where it has none."""
+def _layers(setup: BuildSetup, rung: Rung) -> dict[str, Any]:
+    """Return the layers of the ONNX files of a rung's packed trial, as `layers`; none where it has no such file.
+
+    With `layers_problem` where they could not be measured, `layers_too_many` where networks are too large to draw.
+    """
     bundle = setup.run.folder / "trials" / rung.name / "bundle"
 
     def measure(folder: Path) -> dict[str, Any]:
         try:
             parts = bundle_parts(bundle) if any(bundle.rglob("*.onnx")) else []
         except Exception as error:  # The winner stands without a picture.
+            setup.run.event("not_measured", rung=rung.name, what="layers", problem=repr(error))
             return {"parts": [], "problem": repr(error)}
-        return {"parts": [part.as_dict() for part in parts if 0 < len(part.layers) <= _MOST_LAYERS]}
+        large = {part.file: len(part.layers) for part in parts if len(part.layers) > _MOST_LAYERS}
+        drawn = [part.as_dict() for part in parts if 0 < len(part.layers) <= _MOST_LAYERS]
+        return {"parts": drawn, "too_many": large}
 
     _, found = setup.run.step(f"layers/{rung.name}", measure)
-    return list(found["parts"])
+    more = {f"layers_{key}": found[key] for key in ("problem", "too_many") if found.get(key)}
+    return {"layers": list(found["parts"]), **more}
 
 
 def held_out_rows(rung: Rung, train: Examples) -> evaluate.HeldOut:
