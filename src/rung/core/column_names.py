@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from unicodedata import normalize
 
 from rung.core.errors import InputError, did_you_mean
+
+# Missing inputs are named up to so many.
+_MOST_NAMED = 20
 
 
 def column_of(columns: Collection[str], name: str) -> str | None:
@@ -18,10 +21,18 @@ def column_of(columns: Collection[str], name: str) -> str | None:
     return next((own for own in columns if isinstance(own, str) and normalize("NFC", own) == wanted), None)
 
 
-def require_column(columns: Collection[str], name: str, where: str) -> str:
-    """Return the column that is called `name`, in either form of Unicode; raises InputError when there is none."""
+def require_column(columns: Collection[str], name: str, where: str, needed: Iterable[str] = ()) -> str:
+    """Return the column that is called `name`, in either form of Unicode; raises InputError when there is none.
+
+    needed: all columns that are; the error names every missing one.
+    """
     own = column_of(columns, name)
-    if own is None:
-        fix = did_you_mean(name, map(str, columns)) if columns else ""
-        raise InputError(f"the input '{name}' is missing", where, fix)
-    return own
+    if own is not None:
+        return own
+    missing = [each for each in needed if column_of(columns, each) is None]
+    if len(missing) > 1:
+        shown = ", ".join(f"'{each}'" for each in missing[:_MOST_NAMED])
+        more = ", ..." if len(missing) > _MOST_NAMED else ""
+        raise InputError(f"the inputs {shown}{more} are missing", where, "Send null for what is not known.")
+    fix = did_you_mean(name, map(str, columns)) if columns else ""
+    raise InputError(f"the input '{name}' is missing", where, fix)

@@ -71,7 +71,7 @@ class Predictor:
         InputError for a missing column, a cell that is not of its kind, or a model that answers neither.
         """
         for name, _ in self._readers:
-            own = require_column(columns, name, "columns")
+            own = require_column(columns, name, "columns", self.schema.input_names)
             columns = columns if own == name else {**columns, name: columns[own]}
         total = len(columns[self._readers[0][0]])
         # Blocks small enough that what is made of one stays near the processor.
@@ -344,7 +344,7 @@ class Predictor:
             row = {self.schema.inputs[0].name: row}
         values = {}
         for name, read in self._readers:
-            values[name] = read(row[require_column(row, name, where)], where)
+            values[name] = read(row[require_column(row, name, where, self.schema.input_names)], where)
         mended = self._chain.apply(values, self._texts)
         if mended.refused:
             raise InputError(mended.refused, where, "Remove it, and send the rest.")

@@ -25,6 +25,7 @@ from rung.improvement.input_copies import remove_all_input_copies
 from rung.serving.dispatcher import Dispatcher
 from rung.serving.http.access import ENDPOINTS, Caller
 from rung.serving.http.docs_page import docs_page, server_address
+from rung.serving.http.error_response import error_facts
 from rung.serving.http.feedback import JournalDisabled, add_feedback
 from rung.serving.http.middleware import PredictionCall, RequestMiddleware
 from rung.serving.http.model_info import model_info
@@ -281,7 +282,6 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
     """Return an error of the framework (unknown path, wrong method) in the shape of all other errors."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     problem = str(getattr(error, "detail", "")) or "the request failed"
-    body = RungError(
-        problem, "path", "GET /v1/models lists the models; /docs shows every endpoint."
-    ).as_dict()
+    fix = "GET /v1/models lists the models; /docs shows every endpoint."
+    body = error_facts(RungError(problem, "path", fix), _language(request))
     return JSONResponse(body, status_code=status)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import json
 import logging
 import math
 import re
@@ -31,7 +30,8 @@ from rung.serving.http.access import (
 )
 from rung.serving.http.api_keys import RateLimit
 from rung.serving.http.docs_page import key_page
-from rung.serving.http.playground import PAGE_HEADERS, preferred_language
+from rung.serving.http.error_response import error_body, language_of, localized_answers
+from rung.serving.http.playground import PAGE_HEADERS
 from rung.serving.http.request_body import RequestBody
 from rung.serving.model_registry import ModelNotFound
 from rung.serving.service import HttpError, Service
@@ -99,11 +99,13 @@ class RequestMiddleware:
             await self._serve(scope, receive, recorder, match)
         except RungError as error:
             page = _key_page(scope, match, error)
-            await (_send_error(recorder, error) if page is None else _send_page(recorder, 401, page))
+            body = error_body(error, language_of(scope["headers"]))
+            await (_send_error(recorder, error, body) if page is None else _send_page(recorder, 401, page))
         except Exception as error:
             LOGGER.error("failed", exc_info=error, extra={"facts": {"request_id": request_id}})
             fix = f"Report it with the request id {request_id}."
-            await _send_error(recorder, HttpError(500, "internal server error", "server", fix))
+            failed = HttpError(500, "internal server error", "server", fix)
+            await _send_error(recorder, failed, error_body(failed, language_of(scope["headers"])))
         finally:
             self._log_and_count(
                 scope, match, caller, request_id, recorder.status, time.perf_counter() - started
@@ -128,7 +130,9 @@ class RequestMiddleware:
             if action == "stream":
                 await self._send_stream(call, receive, recorder)
             else:
-                await _send_json(recorder, 200, await self._predict(call))
+                await _send_json(
+                    recorder, 200, localized_answers(await self._predict(call), language_of(scope["headers"]))
+                )
             return
         given = False
 
@@ -272,10 +276,10 @@ class _ResponseRecorder:
         await self._send({"type": "http.response.body", "body": b""})
 
 
-async def _send_error(recorder: _ResponseRecorder, error: RungError) -> None:
+async def _send_error(recorder: _ResponseRecorder, error: RungError, body: bytes) -> None:
     if recorder.status:  # The response has started: its status cannot be changed any more.
         if recorder.streams:
-            await recorder.send_event(encode_event(ERROR, _error_body(error)))
+            await recorder.send_event(encode_event(ERROR, body))
             await recorder.end_events()
         return
     headers = []
@@ -295,7 +299,7 @@ async def _send_error(recorder: _ResponseRecorder, error: RungError) -> None:
         headers.append((b"retry-after", b"2"))
     else:
         status = 422
-    await _send_json(recorder, status, _error_body(error), headers)
+    await _send_json(recorder, status, body, headers)
 
 
 def _key_page(scope: Scope, match: EndpointMatch | None, error: RungError) -> bytes | None:
@@ -305,8 +309,7 @@ def _key_page(scope: Scope, match: EndpointMatch | None, error: RungError) -> by
     headers: dict[bytes, Any] = dict(scope["headers"])
     if b"text/html" not in headers.get(b"accept", b""):
         return None
-    accepted = headers.get(b"accept-language", b"").decode("latin-1")
-    return key_page(preferred_language(accepted)).encode()
+    return key_page(language_of(scope["headers"])).encode()
 
 
 async def _send_page(send: Send, status: int, body: bytes) -> None:
@@ -314,10 +317,6 @@ async def _send_page(send: Send, status: int, body: bytes) -> None:
     headers += [(name.lower().encode(), value.encode()) for name, value in PAGE_HEADERS.items()]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def _error_body(error: RungError) -> bytes:
-    return json.dumps(error.as_dict(), ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def _unknown_path(path: str) -> HttpError:

@@ -7,7 +7,8 @@ function button(text, parent, act) { const b = element("button", text, parent); 
 function problem(text, parent) { element("p", text, parent).className = "problem"; }
 function say(word, values) { return words[word].replace(/\{(\w+)\}/g, (_, name) => values[name]); }
 // The key is held by this page only and is not stored.
-function headers() { const key = $("key").value; return key ? { Authorization: "Bearer " + key } : {}; }
+// Errors come in the language of this page, whatever else the browser prefers.
+function headers() { const key = $("key").value; return { "Accept-Language": document.documentElement.lang, ...(key ? { Authorization: "Bearer " + key } : {}) }; }
 async function list() {
   const answer = await fetch("/v1/models", { headers: headers() });
   $("door").hidden = answer.status !== 401 && !$("key").value;
