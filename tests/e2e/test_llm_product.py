@@ -131,9 +131,8 @@ def riddles(count):
     return found
 
 
-def test_a_cascade_asks_the_language_model_about_riddles_alone(tmp_path):
-    data = riddles(400)
-    write_csv(tmp_path / "notes.csv", ["text", "label"], data)
+def riddle_server(data):
+    """A language model that knows the riddles of these rows."""
     known = {text: label for text, label in data if "riddle" in text}
 
     def reply(body, number):
@@ -141,7 +140,47 @@ def test_a_cascade_asks_the_language_model_about_riddles_alone(tmp_path):
         words = {known[text]: "riddle"} if text in known else WORDS
         return by_keywords(words, "sport", logprob=-0.01)(body, number)
 
-    with llm_server(reply) as server:
+    return llm_server(reply)
+
+
+def test_a_build_proposes_the_cascade_that_lies_on_the_pareto_front(tmp_path):
+    data = riddles(800)
+    write_csv(tmp_path / "notes.csv", ["text", "label"], data)
+    with riddle_server(data) as server:
+        spec = {
+            "model": "llm_prompt",
+            "params": {"service": server.base, "model": "test-1", "usd_in": 1.0, "usd_out": 10.0},
+        }
+        text = (
+            "name: notes\ntask: text_classification\ndata: {path: notes.csv, input: text, target: label}\n"
+            "bar: {metric: accuracy, at_least: 0.999}\nbudget: {effort: 1, threads: 1}\n"
+            f"ladder: [majority, tfidf_linear, {json.dumps(spec)}]\n"
+        )
+        (tmp_path / "product.yaml").write_text(text)
+        done = rung.build(tmp_path / "product.yaml", run=tmp_path / "run", lang="en")
+        found = done.report["cascade"]
+        assert found["stages"] == ["tfidf_linear", "llm_prompt"] and 0.1 < found["handed_on"] < 0.4
+        assert (
+            found["usd_per_1k"] < 0.5 * found["dear"]["usd_per_1k"]
+            and found["score"] > found["cheap"]["score"]
+        )
+        (said,) = [line for line in done.report["advice"] if "Pareto front" in line]
+        assert found["yaml"] in said
+        page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+        assert "Quality and price with a cascade" in page and "handed on" in page
+        # The line is taken as it stands; the cascade is one more rung.
+        (tmp_path / "product.yaml").write_text(text + found["yaml"] + "\n")
+        again = rung.build(tmp_path / "product.yaml", run=tmp_path / "run2")
+        trials = {trial["rung"]: trial for trial in again.report["trials"]}
+        assert trials["cascade"]["scores"]["accuracy"] == pytest.approx(found["score"], abs=0.05)
+        assert trials["cascade"]["usd_per_1k"] == pytest.approx(found["usd_per_1k"], rel=0.6)
+        assert again.report["cascade"] == {}, "there is one already"
+
+
+def test_a_cascade_asks_the_language_model_about_riddles_alone(tmp_path):
+    data = riddles(400)
+    write_csv(tmp_path / "notes.csv", ["text", "label"], data)
+    with riddle_server(data) as server:
         spec = {
             "model": "llm_prompt",
             "params": {"service": server.base, "model": "test-1", "usd_in": 1.0, "usd_out": 10.0},

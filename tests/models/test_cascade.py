@@ -11,6 +11,7 @@ from rung.core import registry
 from rung.core.errors import RungError
 from rung.core.model import DataFacts, FitContext
 from rung.core.params import make_params
+from rung.core.types import Examples
 from rung.models.cascade import Cascade
 from rung.runtime.cascade.hand_on import HandOn, features, scores
 from rung.testing import tiny_examples
@@ -134,3 +135,27 @@ def test_a_cascade_comes_back_from_its_folder(tmp_path):
     (tmp_path / "cascade.json").write_text(json.dumps({**facts, "rules": []}))
     with pytest.raises(RungError, match="do not fit the stages"):
         registry.model("cascade").load(tmp_path, TINY.schema)
+
+
+def test_a_selective_error_is_searched_on_rows_that_no_stage_has_learned_from():
+    texts = [f"{word} number {i}" for i in range(100) for word in (*KITCHEN[:4], *SPORT[:4])]
+    labels = ["kitchen" if text.split()[0] in KITCHEN else "sport" for text in texts]
+    rows = Examples(
+        TINY.schema, {"text": texts}, labels, [str(i) for i in range(800)], range(800), [0.0] * 800
+    )
+    made = make_params(
+        Cascade.Params,
+        {"stages": [{"model": "majority"}, {"model": "tfidf_linear"}], "selective_error": 0.05},
+    )
+    model = Cascade.fit(rows, made, FitContext(effort=0))
+    told = model.chosen
+    assert told["selective_error_at_most"] == 0.05 and told["calibration_rows"] == 160
+    assert told["coverage"] >= told["coverage_at_least"] > 0.5 and told["abstains_below"] > 0
+    unknown = model.predict({"text": ["zzzz qqqq"]})
+    assert unknown[0].abstained or unknown[0].score >= told["abstains_below"]
+    with pytest.raises(RungError, match="59 faultless ones are needed"):
+        Cascade.fit(TINY, made, FitContext(effort=0))
+    guessed = np.random.default_rng(0).choice(["kitchen", "sport"], 800).tolist()
+    noise = Examples(TINY.schema, rows.inputs, guessed, rows.units, rows.rows, rows.times)
+    with pytest.raises(RungError, match="no threshold keeps the errors"):
+        Cascade.fit(noise, made, FitContext(effort=0))

@@ -31,6 +31,8 @@ def advice_items(product: Product, data: Mapping[str, Any], found: Findings) -> 
     first = found.trials[0] if found.trials else None
     if first and found.cleared and found.winner == first["rung"] and first["is_floor"]:
         items.append(_item("floor"))
+    if found.cascade:
+        items.append(_cascade(condition, found.cascade))
     # Rows that wait for a label are no fault of the data.
     faults = {
         reason: n
@@ -46,6 +48,17 @@ def advice_items(product: Product, data: Mapping[str, Any], found: Findings) -> 
         named = ", ".join(f"'{label}'" for label in thin[:5]) + (" ..." if len(thin) > 5 else "")
         items.append(_item("thin", n=len(thin), named=named))
     return items
+
+
+def _cascade(condition: Condition, proposal: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the proposal of a cascade, with what it is expected to be worth."""
+    usd, dear = proposal["usd_per_1k"], proposal["dear"]["usd_per_1k"]
+    return _item(
+        "cascade",
+        cheap=proposal["rungs"][0], dear=proposal["rungs"][1], metric=condition.metric, handed=f"{proposal['handed_on']:.0%}",
+        score=f"{proposal['score']:.3f}", dear_score=f"{proposal['dear']['score']:.3f}", share=f"{usd / dear:.0%}",
+        yaml=proposal["yaml"],
+    )  # fmt: skip
 
 
 def _refusal(

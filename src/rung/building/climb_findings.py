@@ -18,7 +18,7 @@ STOPPED = "stopped by a finding"
 
 @dataclass(frozen=True)
 class Findings:
-    """What a climb ended with."""
+    """What a climb ended with. cascade: of two rungs, proposed where it lies on the Pareto front; {} where none does."""
 
     trials: Sequence[Mapping[str, Any]]
     winner: str | None
@@ -29,6 +29,7 @@ class Findings:
     spent: Spending = Spending()
     untried: Sequence[Mapping[str, Any]] = ()
     raced_out: Sequence[Mapping[str, Any]] = ()
+    cascade: Mapping[str, Any] = field(default_factory=dict)
 
 
 # Reasons that nothing helps: these rungs do not suit the data or the product.

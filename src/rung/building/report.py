@@ -199,6 +199,12 @@ KEYS: tuple[tuple[str, str, str], ...] = (
         "of a table: what shuffling each column costs, how answers move with the first few; {} for others",
     ),
     (
+        "cascade",
+        "object",
+        "a cascade of two of the rungs that lies on the Pareto front: stages, yaml, share handed on, score, price, the same of both rungs, "
+        "and its curve; scored on training rows held out from both and from its thresholds; {} where none does",
+    ),
+    (
         "spent",
         "object",
         "what services took in this build, runs that it resumed included; spent.json has it by rung",
@@ -264,6 +270,7 @@ def report(
         "findings": list(data.get("findings", [])),
         "details": dict(winner["details"]) if winner else {},
         "study": dict(found.study),
+        "cascade": dict(found.cascade),
         "costs": dict(found.costs),
         "spent": {"usd": round(found.spent.usd, 6), "calls": found.spent.calls},
         "advice": [say(f"advice.{item['key']}", "en", **item["values"]) for item in items],

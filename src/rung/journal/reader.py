@@ -57,6 +57,7 @@ class LoggedPrediction:
     latency_ms: float
     price_usd: float
     version: str = ""
+    answered_by: str = ""
 
     @property
     def answer(self) -> Any:
@@ -358,4 +359,5 @@ def _logged(
         row.latency_ms,
         row.price_usd,
         row.version,
+        row.answered_by,
     )

@@ -39,13 +39,15 @@ class CascadeParams:
 
     stages: {model, params} of each, cheapest first. within: how much accuracy may be lost against the last stage on
     training rows, for fewer calls of it. by: the signal that decides; auto takes the one that hands on fewest rows.
-    abstain: answers whose confidence is below this at the last stage are marked for a person; 0: never.
+    abstain: answers whose probability is below this are marked for a person; 0: never. selective_error: instead of it,
+    the threshold is searched by Learn then Test: with 95 % confidence at most this share of the other answers is wrong.
     """
 
     stages: tuple[dict[str, Any], ...] = ()
     within: float = 0.005
     by: Literal["auto", "confidence", "margin", "benefit"] = "auto"
     abstain: float = 0.0
+    selective_error: float | None = None
 
 
 class Cascade(Model):
@@ -69,11 +71,26 @@ class Cascade(Model):
     @classmethod
     def fit(cls, examples: Examples, params: CascadeParams, context: FitContext) -> Self:
         cls.require()
-        from rung.training.cascade.thresholds import choose
-
         stages = _RULES.read(params.stages)
         for stage in stages:
             stage.family.require()
+        if params.selective_error is None:
+            return cls._fit(stages, examples, params, context)[0]
+        learn, spare = _spared(stages, examples, params.selective_error, context)
+        model, (scores, right) = cls._fit(stages, examples.take(learn), params, context)
+        return model._tested(examples.take(spare), scores, right, params.selective_error)
+
+    @classmethod
+    def _fit(
+        cls,
+        stages: Sequence[MemberFamily],
+        examples: Examples,
+        params: CascadeParams,
+        context: FitContext,
+    ) -> tuple[Self, tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]]:
+        """Return the cascade, and of the rows that chose its thresholds how sure and whether right the answers were."""
+        from rung.training.cascade.thresholds import choose
+
         asked, held_out = _held_out(stages, examples, context)
         truths = np.array([examples.targets[i] for i in asked])
         right = [np.array([answer.value for answer in answers]) == truths for answers in held_out]
@@ -81,12 +98,13 @@ class Cascade(Model):
         rules: list[HandOn] = []
         handed: list[float] = []
         tried: list[dict[str, float]] = []
-        later = right[-1]
+        later, sure = right[-1], rows_of(held_out[-1]).max(axis=1)
         # From the last but one back to the first: what lies behind a stage is decided before it is.
         for number in range(len(stages) - 2, -1, -1):
             rows = rows_of(held_out[number])
             found = choose(rows, right[number], later, params.within / (len(stages) - 1), signals)
-            later = np.where(found.rule.keeps(rows), right[number], later)
+            kept = found.rule.keeps(rows)
+            later, sure = np.where(kept, right[number], later), np.where(kept, rows.max(axis=1), sure)
             rules.insert(0, found.rule)
             handed.insert(0, round(found.handed, 4))
             tried.insert(0, {signal: round(share, 4) for signal, share in found.tried.items()})
@@ -96,7 +114,32 @@ class Cascade(Model):
             "handed_on": handed, "handed_on_by_signal": tried, "threshold_rows": len(asked),
             "last_stage_accuracy": round(float(right[-1].mean()), 4),
         }  # fmt: skip
-        return cls(examples.schema.labels, fitted, rules, facts)
+        return cls(examples.schema.labels, fitted, rules, facts), (sure, later)
+
+    def _tested(
+        self,
+        spare: Examples,
+        scores: npt.NDArray[np.float64],
+        right: npt.NDArray[np.bool_],
+        most_error: float,
+    ) -> Self:
+        """Return the cascade with the threshold that Learn then Test finds on rows that no stage has learned from."""
+        from rung.training.cascade.selective import learn_then_test, order_of_tests
+
+        answers = self.predict(spare.inputs)
+        order = order_of_tests(scores, right, len(spare), most_error)
+        sure = np.array([answer.score or 0.0 for answer in answers])
+        correct = np.array([a.value == t for a, t in zip(answers, spare.targets, strict=True)], dtype=bool)
+        found = learn_then_test(order, sure, correct, most_error)
+        if found is None:
+            raise RungError(
+                f"no threshold keeps the errors of the answered rows below {most_error:g}: {len(spare)} rows were tried, "
+                f"{1 - correct.mean():.3f} of all answers are wrong",
+                "cascade.selective_error",
+                "Raise selective_error, add rows, or name stronger stages.",
+            )
+        facts = {**self._facts, "abstain": found.threshold, "selective": found.as_dict()}
+        return type(self)(self.labels, self._stages, self._rules, facts)
 
     @property
     def children(self) -> Mapping[str, str]:
@@ -116,6 +159,8 @@ class Cascade(Model):
             "signals": [rule.signal for rule in self._rules],
             "thresholds": [round(rule.threshold, 4) for rule in self._rules],
             "handed_on_by_signal": json.dumps(self._facts["handed_on_by_signal"]),
+            **({"abstains_below": round(self._facts["abstain"], 4)} if self._facts["abstain"] else {}),
+            **self._facts.get("selective", {}),
         }
 
     def probabilities(self, inputs: Columns) -> npt.NDArray[np.float64]:
@@ -135,12 +180,12 @@ class Cascade(Model):
             is_last = number == len(self._stages) - 1
             kept = np.ones(len(rest), dtype=bool) if is_last else self._rules[number].keeps(rows_of(found))
             for place in np.flatnonzero(kept).tolist():
-                answers[int(rest[place])] = self._own(found[place], name, is_last)
+                answers[int(rest[place])] = self._own(found[place], name)
             rest = rest[~kept]
         return [replace(answers[row], cost=float(spent[row])) for row in range(total)]
 
-    def _own(self, answer: Prediction, name: str, is_last: bool) -> Prediction:
-        unsure = is_last and (answer.score or 0.0) < self._facts["abstain"]
+    def _own(self, answer: Prediction, name: str) -> Prediction:
+        unsure = (answer.score or 0.0) < self._facts["abstain"]
         return replace(answer, answered_by=answer.answered_by or name, abstained=answer.abstained or unsure)
 
     def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
@@ -182,6 +227,38 @@ class Cascade(Model):
         return found
 
 
+def _spared(
+    stages: Sequence[MemberFamily], examples: Examples, most_error: float, context: FitContext
+) -> tuple[list[int], list[int]]:
+    """Return the rows to learn from, and one row a unit of a fifth of the units, which no stage learns from.
+
+    Of stages that charge at most as many are asked as choose thresholds. Raises RungError where they are too few.
+    """
+    from rung.training.cascade.selective import rows_needed
+
+    spared = assign_folds(5, examples.units, [str(target) for target in examples.targets]) == 0
+    learn = np.flatnonzero(~spared).tolist()
+    rng = np.random.default_rng(context.seed + 2)
+    order = rng.permutation(np.flatnonzero(spared)).tolist()
+    first = {examples.units[i]: i for i in reversed(order)}
+    most = _PAID_ROWS[context.effort] if any(_charges(stages, examples, context)) else len(first)
+    spare = sorted(list(first.values())[:most])
+    needed = rows_needed(most_error)
+    if len(spare) < needed:
+        raise RungError(
+            f"{len(spare)} rows are kept for `selective_error: {most_error:g}`; {needed} faultless ones are needed at least",
+            "cascade.selective_error",
+            "Raise selective_error, or add rows.",
+        )
+    return learn, spare
+
+
+def _charges(stages: Sequence[MemberFamily], examples: Examples, context: FitContext) -> list[bool]:
+    """Return which stages ask services that charge."""
+    facts = DataFacts(len(examples), len(examples.schema.labels), 100.0)
+    return [bool(s.family.cost(facts, s.params, context).service_usd_per_1k) for s in stages]
+
+
 def _held_out(
     stages: Sequence[MemberFamily], examples: Examples, context: FitContext
 ) -> tuple[list[int], list[list[Prediction]]]:
@@ -189,8 +266,7 @@ def _held_out(
 
     Where a stage charges, they are a sample, and that stage is fitted once on the other rows.
     """
-    facts = DataFacts(len(examples), len(examples.schema.labels), 100.0)
-    charges = [bool(s.family.cost(facts, s.params, context).service_usd_per_1k) for s in stages]
+    charges = _charges(stages, examples, context)
     asked = list(range(len(examples)))
     if any(charges):
         count = min(_PAID_ROWS[context.effort], len(examples) // 3)

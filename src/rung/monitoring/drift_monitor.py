@@ -11,7 +11,7 @@ means, for each test:
 - `answers`, tests `answer` and `sureness`: the answers of the period are exchangeable among themselves.
   Held-out answers are not part of these tests: they come from models fitted on fewer rows, a difference that
   a long stream would detect.
-- `answers`, shares of labels and mean confidence: the true share lies in the interval shown, which is the
+- `answers`, shares of labels, shares of who answered (cascades, known answers) and mean confidence: the true share lies in the interval shown, which is the
   interval of the held-out answers by Chernoff's bound, widened by `tolerance` for the difference between
   those models and this one.
 - `right`: among rows drawn at random for review (feedback with the source `audit`), no more are wrong than
@@ -188,6 +188,8 @@ def start_period(
     if from_training and answers.rows:
         shares = {f"share:{label}": count / answers.rows for label, count in answers.label_counts.items()}
         shares |= {} if answers.mean_confidence is None else {"sure": answers.mean_confidence}
+        # Of models in a row: a rising share of the dear one is a rising bill.
+        shares |= {f"by:{name}": count / answers.rows for name, count in answers.answered_by.items()}
         for key, share in shares.items():
             low, high = chernoff_interval(share, answers.rows, _INTERVAL_ALPHA / len(shares))
             test = MeanTest(max(low - spec.tolerance, 0.0), min(high + spec.tolerance, 1.0))
@@ -301,8 +303,7 @@ class DriftMonitor:
         ids = [(row.id, row.at) for row in rows]
         for item in self.period.tests:
             if item.kind == "answers" and isinstance(item.test, MeanTest):
-                label = item.key.removeprefix("share:")
-                found = probabilities if item.key == "sure" else [str(value) == label for value in values]
+                found = _measured(item.key, rows, values)
                 evidence = item.test.update(np.array([float(x or 0.0) for x in found]).clip(0.0, 1.0))
                 item.record(evidence, self.period.alarm_threshold(item, self._false_alarms), ids)
 
@@ -318,6 +319,16 @@ class DriftMonitor:
             if item.kind == kind and isinstance(item.test, RankTest):
                 evidence = item.test.update(bins[item.key], draw.random(len(rows)))
                 item.record(evidence, self.period.alarm_threshold(item, self._false_alarms), ids)
+
+
+def _measured(key: str, rows: Sequence[LoggedPrediction], values: Sequence[Any]) -> list[Any]:
+    """Return what a test of a mean sees of each row: a probability, or whether a share counts it."""
+    measure, _, name = key.partition(":")
+    if measure == "sure":
+        return [row.probability for row in rows]
+    if measure == "by":
+        return [row.answered_by == name for row in rows]
+    return [str(value) == name for value in values]
 
 
 def is_error(feedback: LoggedFeedback, reference: DriftReference, output: str) -> bool:

@@ -20,6 +20,7 @@ from rung.core.messages import (
     significant,
 )
 from rung.pages.architecture import layers_section
+from rung.pages.cascade import cascade_chart
 from rung.pages.cautions import cautions
 from rung.pages.charts import ChartLabels, bar_chart, pareto_chart
 from rung.pages.cleaning import cleaning_tables
@@ -242,7 +243,7 @@ def _pareto(report: Mapping[str, Any], source: str, lang: str) -> str:
         numbers,
         lang,
     )
-    return f"<h3>{text(chart.title)}</h3>{picture}"
+    return f"<h3>{text(chart.title)}</h3>{picture}{cascade_chart(report, points, lang)}"
 
 
 def certificate_claim(report: Mapping[str, Any], lang: str) -> str:

@@ -53,6 +53,7 @@ from rung.runtime.embeddings.settings import use_embedding_cache
 from rung.runtime.weights.store import cache_folder
 from rung.tracking.follow import TrackingListener
 from rung.workflows.build_setup import BuildSetup, TrialRows
+from rung.workflows.cascade_proposal import cascade_proposal
 from rung.workflows.check_spec import check_spec
 from rung.workflows.climb import climb
 from rung.workflows.trial import spent, study
@@ -201,8 +202,9 @@ def _climb(setup: BuildSetup, all_rungs: bool, ask: Ask) -> Findings:
     rung = next(r for r in planned.rungs if r.name == best)
     studied = study(setup, rung, shipped, rows)
     priced = costs(setup.prices, sample, shipped)
+    cascade = cascade_proposal(setup, planned.rungs, trials, train)
     return Findings(
-        trials, best, certificate, cleared, studied, priced, spent(setup), left, climbed.raced_out
+        trials, best, certificate, cleared, studied, priced, spent(setup), left, climbed.raced_out, cascade
     )
 
 

@@ -26,6 +26,7 @@ from rung.runtime.service.ledger import Ledger, Spending
 from rung.runtime.service.metered import MeteredModel, Metering
 from rung.serving.architecture import bundle_parts
 from rung.serving.subprocess_predict import SubprocessResult, predict_in_subprocess
+from rung.training.cascade.held_out_answers import save_held_out
 from rung.workflows.build_setup import BuildSetup, TrialRows
 from rung.workflows.metering import SPENT, metering_of
 from rung.workflows.rung_fits import clear_scratch, fits, loaded, reporting
@@ -73,6 +74,7 @@ def run_trial(
         asked = sorted({*scored.selftest, *scored.gate})
         (fitted,) = fits(setup, rung, [("all", None)], asked, scored.metering)
     answer = dict(zip(asked, fitted.answers, strict=True))
+    save_held_out(scored.evaluation.rows, scored.evaluation.answers, train.schema, folder)
     bundle = folder / "bundle"
     drift_reference.place(bundle, setup.run.folder / "reference", train.schema, scored.evaluation)
     shown = {key: setup.data.facts[key] for key in ("rows", "train", "certification")}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from rung.core.spec.data import Section
 
@@ -43,5 +43,18 @@ class CascadeSpec(Section):
         default=0.0,
         ge=0,
         le=1,
-        description="mark answers of the last stage with a lower probability for a person; 0: never",
+        description="mark answers with a lower probability for a person; 0: never",
     )
+    selective_error: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="instead of `abstain`: search the threshold so that, with 95 % confidence, at most this share of the answers "
+        "that are not marked for a person is wrong; a fifth of the training rows is kept from all stages for it",
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.abstain and self.selective_error is not None:
+            raise ValueError("`abstain` and `selective_error` exclude each other: name one of them")
+        return self

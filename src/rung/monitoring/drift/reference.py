@@ -12,8 +12,9 @@ exchangeable with served rows.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ class PredictionReference:
     """Distribution of answers on held-out training rows.
 
     value_bins, confidence_bins: binnings of answers and of their probabilities, None where there are no
-    probabilities. label_counts: how many of the `rows` answers had each frequent label. n_errors: wrong
+    probabilities. label_counts: how many of the `rows` answers had each frequent label. answered_by: how many each family gave, where
+    several answer in turn; {} elsewhere. n_errors: wrong
     answers, or numeric answers whose absolute error exceeds `error_threshold`.
     """
 
@@ -49,6 +51,7 @@ class PredictionReference:
     mean_confidence: float | None
     n_errors: int
     error_threshold: float | None
+    answered_by: Mapping[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -58,6 +61,7 @@ class PredictionReference:
             "sure": self.mean_confidence,
             "missed": self.n_errors,
             "miss_above": self.error_threshold,
+            "answered_by": dict(self.answered_by),
             "value": self.value_bins.as_dict(),
             "sureness": self.confidence_bins.as_dict() if self.confidence_bins else None,
         }
@@ -73,6 +77,8 @@ class PredictionReference:
             raw["sure"],
             raw["missed"],
             raw["miss_above"],
+            # References of earlier versions do not say.
+            raw.get("answered_by", {}),
         )
 
 
@@ -138,7 +144,9 @@ def fit_prediction_reference(
         frequent = sorted(counts, key=lambda label: -counts[label])[:_MAX_LABELS]
         n_errors = sum(value != truth for value, truth in zip(values, truths, strict=True))
         labels = {label: counts[label] for label in frequent}
-        return PredictionReference(len(values), FixedBins(schema.labels), bins, labels, mean, n_errors, None)
+        return PredictionReference(
+            len(values), FixedBins(schema.labels), bins, labels, mean, n_errors, None, _answered_by(answers)
+        )
     if not all(isinstance(value, int | float) for value in [*values, *truths]):
         return PredictionReference(len(values), FixedBins([]), bins, {}, mean, 0, None)
     errors = np.abs(np.asarray(values, dtype=float) - np.asarray(truths, dtype=float))
@@ -148,6 +156,12 @@ def fit_prediction_reference(
     return PredictionReference(
         len(errors[1::2]), QuantileBins.fit(values), None, {}, None, n_errors, threshold
     )
+
+
+def _answered_by(answers: Sequence[Prediction]) -> dict[str, int]:
+    """Return how many answers each family gave, where more than one did."""
+    counts = Counter(answer.answered_by for answer in answers)
+    return dict(sorted(counts.items())) if len(counts) > 1 and "" not in counts else {}
 
 
 def read_reference(bundle: Path) -> DriftReference:

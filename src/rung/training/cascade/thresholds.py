@@ -51,9 +51,11 @@ def choose(
 
 
 def _threshold(kept_for: Floats, own: Bools, later: Bools, within: float) -> tuple[float, float, float]:
-    """Return the lowest threshold that is accurate enough, the share handed on and the accuracy.
+    """Return the lowest threshold from which on nothing loses too much, the share handed on and the accuracy.
 
-    Every number of handed rows is tried, the lowest scores first; equal scores go together.
+    Every number of handed rows is tried, the lowest scores first; equal scores go together. The loss over the number of rows is a
+    walk with noise: where it first falls below `within` chance has helped, and new rows lose a third more. So the last place where it
+    does is taken: handing on more never lost more.
     """
     order = np.argsort(kept_for, kind="stable")
     right = np.concatenate([[own.sum()], own.sum() + np.cumsum(later[order].astype(np.int64) - own[order])])
@@ -61,7 +63,8 @@ def _threshold(kept_for: Floats, own: Bools, later: Bools, within: float) -> tup
     ordered = kept_for[order]
     # After so many rows the score rises: a threshold can lie there.
     edges = np.concatenate([[0], np.flatnonzero(np.diff(ordered) > 0) + 1, [len(ordered)]])
-    handed = next((int(edge) for edge in edges if right[edge] >= goal), len(ordered))
+    lost = np.flatnonzero(right[edges] < goal)
+    handed = int(edges[lost[-1] + 1]) if len(lost) else 0
     if handed == len(ordered):
         threshold = float(ordered[-1]) + 1e-9 + abs(float(ordered[-1])) * 1e-9 if len(ordered) else 0.0
     elif handed == 0:
