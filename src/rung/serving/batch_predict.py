@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rung.core.errors import InputError
 from rung.core.logs import log
+from rung.serving.answer_cache import CACHED
 from rung.serving.http.request_body import RequestBody
 from rung.serving.model_registry import LoadedModel
 from rung.serving.service import Service
@@ -86,6 +87,9 @@ def predict_batch(
         metrics.predict_seconds.observe(seconds, manifest.name, manifest.version)
     metrics.predictions.add(manifest.name, manifest.version, amount=len(rows))
     metrics.batches.add(manifest.name, manifest.version)
+    cached = sum(CACHED in answer for answer in answers)
+    if cached:
+        metrics.cached.add(manifest.name, manifest.version, amount=cached)
     price = service.prices.usd(seconds) / max(len(rows), 1)
     read, left, prices = iter(as_read), iter(answers), iter([price + cost for cost in costs])
     made = []

@@ -95,6 +95,11 @@ class Metrics:
         )
         self.seconds = Histogram("rung_request_seconds", "Request duration.", ("endpoint",))
         self.predictions = Counter("rung_predictions_total", "Rows predicted.", ("model", "version"))
+        self.cached = Counter(
+            "rung_cached_answers_total",
+            "Rows answered from the cache of answers.",
+            ("model", "version"),
+        )
         self.batches = Counter("rung_batches_total", "Calls of the model.", ("model", "version"))
         self.predict_seconds = Histogram("rung_predict_seconds", "Model time per call.", ("model", "version"))
         self.streams = Counter(
@@ -124,7 +129,7 @@ class Metrics:
     def text(self) -> str:
         """Return all metrics in the text format."""
         parts: list[Counter | Gauge | Histogram] = [
-            self.requests, self.seconds, self.predictions, self.batches, self.predict_seconds, self.streams, self.media_not_kept, self.feedback, self.refused,
+            self.requests, self.seconds, self.predictions, self.cached, self.batches, self.predict_seconds, self.streams, self.media_not_kept, self.feedback, self.refused,
             self.reloads, self.shadow_rows, self.shadow_seconds, self.shadow_skipped, *self.gauges,
         ]  # fmt: skip
         lines = []

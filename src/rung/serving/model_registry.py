@@ -15,9 +15,11 @@ from pydantic import BaseModel
 
 from rung.core.errors import BundleError, RungError, did_you_mean
 from rung.core.logs import log
+from rung.core.manifest import Manifest
 from rung.core.names import looks
 from rung.journal.derived import OutputSplitter
 from rung.journal.media import InputCodec
+from rung.serving.answer_cache import AnswerCache
 from rung.serving.batching import BatchSizer
 from rung.serving.http.request_body import RequestReader
 from rung.serving.http.schemas import request_model
@@ -52,7 +54,7 @@ class LoadedModel:
 class ModelRegistry:
     """All models of a server; the first version of a name is the one at its unversioned path.
 
-    locators: name -> function that returns the current bundle folder; default: the folder it was opened from.
+    cache: makes the cache of a bundle's answers, if it is to have one. locators: name -> function that returns the current bundle folder; default: the folder it was opened from.
     Raises BundleError for an uncertified bundle unless `uncertified`, and for a duplicate name and version.
     """
 
@@ -63,7 +65,9 @@ class ModelRegistry:
         locators: Mapping[str, BundleLocator] | None = None,
         max_rows: int = 1_000,
         max_batch_size: int = 1,
+        cache: Callable[[Manifest], AnswerCache | None] = lambda _: None,
     ) -> None:
+        self._cache = cache
         self._uncertified = uncertified
         self._max_rows, self._max_batch_size = max_rows, max_batch_size
         self._finds = dict(locators or {})
@@ -85,10 +89,15 @@ class ModelRegistry:
                     problem, name, "Serve them with two servers, or rename one and build it again."
                 )
             self._require_certified(predictor)
-            self._models.setdefault(name, []).append(LoadedModel(predictor, max_rows, max_batch_size))
+            self._models.setdefault(name, []).append(self._loaded(predictor))
             self._finds.setdefault(name, _fixed_location(predictor.folder))
         for name in self._models:
             self._file_states[name] = self._file_state(name)
+
+    def _loaded(self, predictor: Predictor) -> LoadedModel:
+        # A new version begins with an empty cache.
+        predictor.use_cache(self._cache(predictor.manifest))
+        return LoadedModel(predictor, self._max_rows, self._max_batch_size)
 
     def all(self) -> list[LoadedModel]:
         """Return every model; within a name the one at the unversioned path comes first."""
@@ -133,7 +142,7 @@ class ModelRegistry:
                     name,
                     "Build it again.",
                 )
-            loaded = LoadedModel(predictor, self._max_rows, self._max_batch_size)
+            loaded = self._loaded(predictor)
             # A single assignment: a request sees the old list or the new one.
             self._models[name] = [loaded, *self._models[name][1:]]
             self._file_states[name] = mark

@@ -22,6 +22,7 @@ from rung.core.manifest import Manifest, read_manifest, verify_files
 from rung.core.model import Explains, Model, Probabilities, Reason, Streams
 from rung.core.task import Task
 from rung.core.types import Prediction
+from rung.serving.answer_cache import CACHED, AnswerCache
 
 Row = Mapping[str, Any] | str
 _CHUNK = 512
@@ -44,12 +45,17 @@ class Predictor:
         self.task = task
         self.folder = folder
         self._model = model
+        self._cache: AnswerCache | None = None
         self._chain = CleaningPipeline.from_dict(manifest.clean)
         kinds = {field.name: kind(field.kind) for field in self.schema.inputs}
         self._kinds = kinds
         self._texts = [name for name, known in kinds.items() if known.is_prose]
         self._has_media = any(known.is_media for known in kinds.values())
         self._readers = [(field.name, kinds[field.name].reader(field)) for field in self.schema.inputs]
+
+    def use_cache(self, cache: AnswerCache | None) -> None:
+        """Answer rows that were answered before from this cache; explanations and streams ask the model as before."""
+        self._cache = cache
 
     def predict(self, rows: Sequence[Row]) -> list[Prediction]:
         """Return one prediction a row, in order.
@@ -207,7 +213,7 @@ class Predictor:
                 charged(one.cost)
             return self.to_response(one, scores, answered_by)
 
-        columns = self._together(chunk)
+        columns = self._together(chunk) if self._cache is None else None
         if columns is not None:
             if read is not None:
                 for cells in zip(*map(_as_read, columns.values()), strict=True):
@@ -247,7 +253,8 @@ class Predictor:
         if not answered_by:
             return said
         by = {"answered_by": answer.answered_by or self.manifest.model}
-        return said | by | ({"abstained": True} if answer.abstained else {})
+        marks = {"abstained": answer.abstained, CACHED: answer.extra.get(CACHED, False)}
+        return said | by | {name: True for name, is_so in marks.items() if is_so}
 
     def selftest(self) -> list[str]:
         """Return what differs from the examples packed with the model: [] when all is well.
@@ -328,6 +335,11 @@ class Predictor:
         }
 
     def _answer(self, rows: list[dict[str, Any]]) -> list[Prediction]:
+        if self._cache is not None:
+            return self._cache.answer(rows, self._ask)
+        return self._ask(rows)
+
+    def _ask(self, rows: list[dict[str, Any]]) -> list[Prediction]:
         return self._model.predict(self._columns(rows)) if rows else []
 
     def _columns(self, rows: list[dict[str, Any]]) -> dict[str, list[Any]]:

@@ -55,6 +55,17 @@ class ServeSpec(Section):
         le=32,
         description="queued requests predicted in one batch, where that is measured to be cheaper; 1: no batching",
     )
+    answer_cache: int = Field(
+        default=10_000,
+        ge=0,
+        le=10_000_000,
+        description="answers of cascades and language models that are kept in memory and given again to equal rows; 0: none",
+    )
+    near_cache: bool = Field(
+        default=False,
+        description="also give them to texts with the same content words in the same order: greetings, articles, 'please', final marks and "
+        "the first capital may differ; negations, numbers and names may not",
+    )
     threads: int | None = Field(
         default=None, ge=1, le=256, description="threads for predictions; default: one per core"
     )

@@ -22,6 +22,7 @@ from starlette.types import Scope
 from rung.core.errors import RungError
 from rung.core.logs import log
 from rung.improvement.input_copies import remove_all_input_copies
+from rung.serving.answer_cache import cache_for
 from rung.serving.dispatcher import Dispatcher
 from rung.serving.http.access import ENDPOINTS, Caller
 from rung.serving.http.docs_page import docs_page, server_address
@@ -60,9 +61,11 @@ def create_app(
     folder, called at each reload; default: the folder it was opened from.
     """
     service = service or Service()
+    limits = service.limits
     models = ModelRegistry(
-        predictors, uncertified, locators, service.limits.rows, service.limits.max_batch_size
-    )
+        predictors, uncertified, locators, limits.rows, limits.max_batch_size,
+        lambda manifest: cache_for(manifest, limits.answer_cache, limits.near_cache),
+    )  # fmt: skip
     shadows = ShadowRunner(service)
     dispatcher = Dispatcher(service, shadows)
     service.metrics.gauges += [

@@ -60,6 +60,7 @@ MODEL = {
 }  # fmt: skip
 
 
+_CACHED = {**FLAG, "description": "present and true where an earlier answer to the same row was given again"}
 _ABSTAINED = {**FLAG, "description": "present and true where a person should answer"}
 
 
@@ -81,6 +82,7 @@ def answer_schema(loaded: LoadedModel) -> dict[str, Any]:
             **properties,
             "answered_by": TEXT,
             "abstained": _ABSTAINED,
+            "cached": _CACHED,
             "reasons": _REASONS,
             "id": _ID,
         },
