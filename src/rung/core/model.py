@@ -240,7 +240,7 @@ class Probabilities(Protocol):
     def labels(self) -> tuple[str, ...]: ...
 
     def probabilities(self, inputs: Columns) -> npt.NDArray[np.float64]:
-        """Return [rows, labels]; each row sums to 1."""
+        """Return [rows, labels]; each row sums to 1, unless answers are sets of labels."""
         ...
 
 

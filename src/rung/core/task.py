@@ -19,6 +19,8 @@ class ColumnProfile:
 
     role: what the user says it is ("input", "target", "group", "time"); "" leaves it to a guess. words: on
     average, two Chinese characters counted as one. spread: standard deviation of the characters over their mean.
+    separator: the mark between several words of a cell that come again in other cells, "[" for JSON arrays, "" for none.
+    parts: how many different words those are.
     """
 
     name: str
@@ -31,16 +33,22 @@ class ColumnProfile:
     role: str = ""
     words: float = 0.0
     spread: float = 0.0
+    separator: str = ""
+    parts: int = 0
 
 
 @dataclass(frozen=True)
 class ColumnRoles:
-    """Which columns of a source play which part, as the spec names them."""
+    """Which columns of a source play which part, as the spec names them.
+
+    labels: columns of 0 and 1, one a label, that stand in place of the target's.
+    """
 
     inputs: tuple[str, ...]
     target: str
     group: str | None = None
     time: str | None = None
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -177,6 +185,10 @@ class Task(ABC):
     def details(self, truths: Sequence[Any], answers: Sequence[Prediction], schema: Schema) -> dict[str, Any]:
         """Return what the report shows beside the scores (a confusion matrix, say), ready for JSON."""
         return {}
+
+    def label_counts(self, targets: Mapping[str, int]) -> Mapping[str, int]:
+        """Return how many rows have each label. targets: target, as it is stored -> rows."""
+        return targets
 
     def floor_score(self, counts: Mapping[str, int]) -> tuple[str, float]:
         """Return the metric a bar should speak of when targets are spread like this, and the floor's score on it."""

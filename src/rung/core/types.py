@@ -90,8 +90,18 @@ class Schema:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Return the labels of the first output; () when it has none."""
-        return self.outputs[0].values if self.outputs else ()
+        """Return the labels of which an answer is one; () when answers are something else."""
+        return self.outputs[0].values if self.outputs and self.outputs[0].kind != "labels" else ()
+
+    @property
+    def label_set(self) -> tuple[str, ...]:
+        """Return the labels of which an answer holds any number; () when answers are something else."""
+        return self.outputs[0].values if self.outputs and self.outputs[0].kind == "labels" else ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Return the labels for each of which a model has a score, whether an answer is one of them or several."""
+        return self.labels or self.label_set
 
     def as_dict(self) -> dict[str, Any]:
         found: dict[str, Any] = {

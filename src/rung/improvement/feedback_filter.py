@@ -9,7 +9,7 @@ serving, whatever it was trained on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,16 +60,22 @@ class FilterResult:
         return {reason: len(self.rejected.get(reason, ())) for reason in REASONS if self.rejected.get(reason)}
 
 
+def itself(label: Any) -> tuple[Any, ...]:
+    """Return an answer that is one label as the labels it holds."""
+    return (label,)
+
+
 @dataclass(frozen=True)
 class FilterRules:
     """allowed_labels: None for any answer (numbers). known_labels: of the champion. confidence_threshold,
-    max_author_share: `sure` and `author_share` of `core.spec.improve`.
+    max_author_share: `sure` and `author_share` of `core.spec.improve`. parts: the labels that an answer holds.
     """
 
     allowed_labels: Collection[Any] | None
     known_labels: Collection[Any]
     confidence_threshold: float
     max_author_share: float
+    parts: Callable[[Any], Iterable[Any]] = itself
 
 
 def filter_feedback(
@@ -101,12 +107,15 @@ def filter_feedback(
         (rejected.setdefault(reason, []) if reason else accepted).append(found)
     accepted, over = _limit_author_shares(accepted, rules.max_author_share)
     rejected.setdefault(AUTHOR_SHARE, []).extend(over)
-    counts = Counter(item.label for item in accepted) if rules.allowed_labels is not None else Counter()
+    counts: Counter[Any] = Counter()
+    if rules.allowed_labels is not None:
+        counts.update(label for item in accepted for label in rules.parts(item.label))
     few = {
         label for label, n in counts.items() if label not in rules.known_labels and n < MIN_ROWS_OF_NEW_LABEL
     }  # fmt: skip
-    rejected.setdefault(TOO_FEW, []).extend(item for item in accepted if item.label in few)
-    accepted = [item for item in accepted if item.label not in few] if few else accepted
+    rare = [item for item in accepted if not few.isdisjoint(rules.parts(item.label))] if few else []
+    rejected.setdefault(TOO_FEW, []).extend(rare)
+    accepted = [item for item in accepted if item not in rare] if rare else accepted
     return FilterResult(
         tuple(accepted), {reason: tuple(items) for reason, items in rejected.items() if items}
     )
@@ -126,7 +135,9 @@ def _rejection_reason(
         return UNREADABLE
     if len({vote.label for vote in votes}) > 1:
         return CONTRADICTED
-    if rules.allowed_labels is not None and found.label not in rules.allowed_labels:
+    if rules.allowed_labels is not None and any(
+        label not in rules.allowed_labels for label in rules.parts(found.label)
+    ):
         return UNKNOWN_LABEL
     alone = len(found.authors) == 1 and not votes[0].is_reviewer
     if (

@@ -16,7 +16,7 @@ from rung.core.types import Schema
 _WITH_DERIVED = b"\x01"
 # Their values do not depend on the input, whatever the task.
 _ALWAYS_PLAIN = frozenset({"answered_by"})
-_PLAIN_KINDS = frozenset({"category", "number"})
+_PLAIN_KINDS = frozenset({"category", "number", "labels"})
 
 
 class OutputSplitter:

@@ -342,8 +342,9 @@ class _StoredMedia:
 
 
 def answer_of(output: Mapping[str, Any]) -> Any:
-    """Return the task's answer in a stored output: its first field, a label or a number."""
-    return next((value for key, value in output.items() if key not in {"probability", "answered_by"}), None)
+    """Return the task's answer in a stored output: its first field, a label or a number; a list as its JSON text."""
+    found = next((value for key, value in output.items() if key not in {"probability", "answered_by"}), None)
+    return json.dumps(found, ensure_ascii=False) if isinstance(found, list) else found
 
 
 def _logged(

@@ -33,4 +33,4 @@ class CnnText(ScratchNetwork):
         from rung.training.torch.text_network_fit import fit_text_network
 
         found = fit_text_network("cnn_text", examples, params, context)
-        return cls(examples.schema.labels, found.files, found.calibration, found.chosen)
+        return cls(examples.schema.classes, found.files, found.calibration, found.chosen)

@@ -17,6 +17,7 @@ _TIMES_ANSWER = 16.0
 class FewshotEncoder(NetworkModel):
     """Use it with 4 to 50 rows a label: it learns from how rows compare, so few go a long way."""
 
+    TASKS = frozenset({"text_classification"})
     Params = FewshotParams
 
     @classmethod

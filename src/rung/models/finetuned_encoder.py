@@ -32,7 +32,7 @@ class FinetunedEncoder(NetworkModel):
         from rung.training.torch.encoder_finetune import finetune
 
         found = finetune(examples, params, context)
-        return cls(examples.schema.labels, found.files, found.calibration, found.chosen)
+        return cls(examples.schema.classes, found.files, found.calibration, found.chosen)
 
     @classmethod
     def cost(cls, facts: DataFacts, params: FinetuningParams, context: FitContext) -> Cost:

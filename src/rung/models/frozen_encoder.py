@@ -38,7 +38,7 @@ class FrozenEncoder(EmbeddingModel):
 
     NEEDS = "build"
     PACKAGES = ("sklearn", "scipy", "onnx")
-    TASKS = frozenset({"text_classification"})
+    TASKS = frozenset({"text_classification", "text_multilabel"})
     Params = FrozenEncoderParams
 
     @classmethod
@@ -53,13 +53,13 @@ class FrozenEncoder(EmbeddingModel):
     def fit(cls, examples: Examples, params: FrozenEncoderParams, context: FitContext) -> Self:
         cls.require()
         from rung.training.linear.feature_matrix import FeatureMatrix
-        from rung.training.linear.search import candidate_heads, encode_labels, search_and_fit
+        from rung.training.linear.label_sets import codes_of, search_and_fit_classes
+        from rung.training.linear.search import candidate_heads
         from rung.training.text.encoders import open_encoder, training_sample
 
         examples = training_sample(examples, params.most_rows, context)
         texts = join_fields(examples.inputs)
-        labels = examples.schema.labels
-        codes = encode_labels(examples.targets, labels)
+        labels, codes = examples.schema.classes, codes_of(examples.targets, examples.schema)
         heads = candidate_heads(params.head, params.c, context.effort, dense=True)
         name, embedder = open_encoder(params.weights, texts)
         embedders = {"first": embedder}
@@ -69,7 +69,7 @@ class FrozenEncoder(EmbeddingModel):
         if params.pool_chunks:
             del embedders["first"]
         sets = {key: FeatureMatrix((e.embed(texts).astype(np.float64),)) for key, e in embedders.items()}
-        key, head, summary = search_and_fit(sets, codes, len(labels), heads, context)
+        key, head, summary = search_and_fit_classes(sets, codes, labels, heads, context)
         chosen = {"weights": name, "rows": len(examples), **summary}
         return cls(labels, (), embedders[key], head, chosen)
 

@@ -25,7 +25,7 @@ class NetworkSearch(ScratchNetwork):
         from rung.training.torch.network_search import search_network
 
         found = search_network(examples, params, context)
-        return cls(examples.schema.labels, found.files, found.calibration, found.chosen)
+        return cls(examples.schema.classes, found.files, found.calibration, found.chosen)
 
     @classmethod
     def cost(cls, facts: DataFacts, params: NetworkSearchParams, context: FitContext) -> Cost:

@@ -37,7 +37,7 @@ class StaticEmbedding(EmbeddingModel):
 
     NEEDS = "build"
     PACKAGES = ("sklearn", "scipy")
-    TASKS = frozenset({"text_classification"})
+    TASKS = frozenset({"text_classification", "text_multilabel"})
     Params = StaticEmbeddingParams
 
     @classmethod
@@ -54,17 +54,17 @@ class StaticEmbedding(EmbeddingModel):
     def fit(cls, examples: Examples, params: StaticEmbeddingParams, context: FitContext) -> Self:
         cls.require()
         from rung.training.linear.feature_matrix import FeatureMatrix
-        from rung.training.linear.search import candidate_heads, encode_labels, search_and_fit
+        from rung.training.linear.label_sets import codes_of, search_and_fit_classes
+        from rung.training.linear.search import candidate_heads
         from rung.training.text.encoders import MAX_ROWS, training_sample
 
         examples = training_sample(examples, params.most_rows or 10 * MAX_ROWS[context.effort], context)
         texts = join_fields(examples.inputs)
-        labels = examples.schema.labels
-        codes = encode_labels(examples.targets, labels)
+        labels, codes = examples.schema.classes, codes_of(examples.targets, examples.schema)
         embedder = open_embedder("static", weights_folder(params.weights))
         sets = {"mean": FeatureMatrix((embedder.embed(texts).astype(np.float64),))}
         heads = candidate_heads(params.head, params.c, context.effort, dense=True)
-        _, head, summary = search_and_fit(sets, codes, len(labels), heads, context)
+        _, head, summary = search_and_fit_classes(sets, codes, labels, heads, context)
         chosen = {"weights": params.weights, "rows": len(examples), **summary}
         return cls(labels, (), embedder, head, chosen)
 

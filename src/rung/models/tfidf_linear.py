@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from rung.core.model import Cost, DataFacts, FitContext, Model, Reason, answers_from
+from rung.core.model import Cost, DataFacts, FitContext, Model, Reason
 from rung.core.types import Columns, Examples, Prediction, Schema
 from rung.modalities.text.ideographs import Weighted, join_ideographs
 from rung.modalities.text.ngrams import join_fields, normalize_text, occurrences, word_spans
@@ -58,7 +58,7 @@ class TfidfLinear(Model):
 
     NEEDS = "build"
     PACKAGES = ("sklearn", "scipy")
-    TASKS = frozenset({"text_classification"})
+    TASKS = frozenset({"text_classification", "text_multilabel"})
     Params = TfidfLinearParams
 
     def __init__(
@@ -85,6 +85,8 @@ class TfidfLinear(Model):
         from rung.training.text.term_weighting import weight_terms_by_label
 
         texts = [normalize_text(text) for text in join_fields(examples.inputs)]
+        if examples.schema.label_set:
+            return cls._fit_sets(texts, examples, params, context)
         labels = examples.schema.labels
         codes = encode_labels(examples.targets, labels)
         sets, blocks = ngram_feature_sets(texts, params, _CHARS_TRIED[context.effort])
@@ -112,6 +114,24 @@ class TfidfLinear(Model):
         }
         shares = np.bincount(codes, minlength=len(labels)) / len(codes)
         return cls(labels, used, head, chosen, shares.tolist())
+
+    @classmethod
+    def _fit_sets(
+        cls, texts: list[str], examples: Examples, params: TfidfLinearParams, context: FitContext
+    ) -> Self:
+        """Return the model for rows with several labels: one head a label, over the same n-grams."""
+        from rung.training.linear.label_sets import codes_of, search_and_fit_sets
+        from rung.training.linear.search import candidate_heads
+        from rung.training.text.ngram_candidates import ngram_feature_sets
+
+        labels = examples.schema.label_set
+        marks = codes_of(examples.targets, examples.schema)
+        sets, blocks = ngram_feature_sets(texts, params, _CHARS_TRIED[context.effort])
+        heads = candidate_heads(params.head, params.c, context.effort)
+        name, head, found = search_and_fit_sets(sets, marks, heads, context, labels)
+        features = int(sum(len(block.buckets) for block in blocks[name]))
+        shares = marks.mean(axis=0).tolist()
+        return cls(labels, blocks[name], head, {**found, "features_kept": features}, shares)
 
     @property
     def chosen(self) -> Mapping[str, Any]:
@@ -142,7 +162,7 @@ class TfidfLinear(Model):
         return np.flatnonzero(np.bincount(known, minlength=len(rows)) == 0).tolist()
 
     def predict(self, inputs: Columns) -> list[Prediction]:
-        return answers_from(self.probabilities(inputs), self.labels, "tfidf_linear")
+        return self._head.calibration.answers(self.probabilities(inputs), self.labels, "tfidf_linear")
 
     def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
         """Return the words that decided: each n-gram's share of the winning score, spread over its
@@ -189,9 +209,9 @@ class TfidfLinear(Model):
 
     @classmethod
     def load(cls, folder: Path, schema: Schema) -> Self:
-        head, facts, arrays = LinearHead.load(folder, schema.labels)
+        head, facts, arrays = LinearHead.load(folder, schema.classes)
         return cls(
-            schema.labels,
+            schema.classes,
             load_blocks(facts["blocks"], arrays),
             head,
             facts["chosen"],

@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rung.core.label_sets import read_set
 from rung.core.manifest import Manifest
 from rung.core.spec.drift import DriftSpec
 from rung.monitoring.drift.betting import Floats
@@ -328,7 +329,12 @@ def _measured(key: str, rows: Sequence[LoggedPrediction], values: Sequence[Any])
         return [row.probability for row in rows]
     if measure == "by":
         return [row.answered_by == name for row in rows]
-    return [str(value) == name for value in values]
+    return [_holds(value, name) for value in values]
+
+
+def _holds(value: Any, label: str) -> bool:
+    """Return whether an answer is a label, or holds it among others."""
+    return label in value if isinstance(value, list) else str(value) == label
 
 
 def is_error(feedback: LoggedFeedback, reference: DriftReference, output: str) -> bool:
@@ -337,6 +343,8 @@ def is_error(feedback: LoggedFeedback, reference: DriftReference, output: str) -
     output: the name of the answer's field.
     """
     value, threshold = feedback.output.get(output), reference.predictions.error_threshold
+    if isinstance(value, list):
+        return read_set(value) != read_set(feedback.answer)
     if threshold is None:
         return str(value) != str(feedback.answer)
     try:

@@ -15,6 +15,8 @@ _MAX_CLASSES = 20
 _MAX_CLASSES_BESIDE = 10
 # Number of mistakes that are always visible, and characters of each.
 _MAX_MISTAKES, _EXCERPT_CHARS = 6, 160
+# Of each label, where rows have several.
+_LABEL_SCORES = ("precision", "recall", "f1")
 # A smaller weight would be shown as 0.00.
 _LEAST_WEIGHT = 0.005
 
@@ -26,6 +28,7 @@ def errors_section(report: Mapping[str, Any], lang: str) -> str:
         "errors",
         say("errors.title", lang),
         _confusion(details, source, lang),
+        _per_label(details.get("per_label"), source, lang),
         _mistakes(details.get("mistakes"), source, lang),
     )
 
@@ -84,6 +87,22 @@ def _confusion(details: Mapping[str, Any], source: str, lang: str) -> str:
     )
     beside = ' class="figures"' if len(labels) <= _MAX_CLASSES_BESIDE else ""
     return paragraph(note) + f"<div{beside}>{picture}<div>{mixed if pairs else ''}</div></div>"
+
+
+def _per_label(found: Sequence[Mapping[str, Any]] | None, source: str, lang: str) -> str:
+    """Return the table of precision, recall and F1 by label, where rows have several labels."""
+    if not found:
+        return ""
+
+    def shown(value: float | None) -> str:
+        return "–" if value is None else f"{value:.3f}"
+
+    rows = [
+        [one["label"], str(one["rows"]), str(one["answers"]), *(shown(one[key]) for key in _LABEL_SCORES)]
+        for one in sorted(found, key=lambda one: -one["rows"])
+    ]
+    heads = [say(f"errors.{key}", lang) for key in ("label", "rows_with", "rows_given", *_LABEL_SCORES)]
+    return paragraph(source, "note") + table(heads, rows, say("errors.by_label", lang))
 
 
 def _most_confused(

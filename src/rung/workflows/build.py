@@ -193,7 +193,7 @@ def _climb(setup: BuildSetup, all_rungs: bool, ask: Ask) -> Findings:
     cleared = certificate is not None
     won = next((t for t in trials if winner and t["rung"] == winner.name), None)
     shipped = won or evaluate.best(trials, requirements[0].metric)
-    left = untried(setup.task.name, planned, len(train), len(train.schema.labels), trials)
+    left = untried(setup.task.name, planned, len(train), len(train.schema.classes), trials)
     if shipped is None:
         return Findings(
             trials, None, certificate, cleared, spent=spent(setup), untried=left, raced_out=climbed.raced_out
@@ -211,7 +211,7 @@ def _climb(setup: BuildSetup, all_rungs: bool, ask: Ask) -> Findings:
 def _plan(setup: BuildSetup, train: Examples, sample: tuple[str, ...], ask: Ask) -> Ladder:
     """Return the ladder for the training rows, and say which rungs it has and which were left out."""
     product, facts = setup.product, setup.data.facts
-    labels = max(len(train.schema.labels), 1)
+    labels = max(len(train.schema.classes), 1)
     size = DataFacts(len(train), labels, facts["chars_per_row"], sample, facts["repeated"])
     check_rules(product, train.schema.labels)
     make = partial(ladder, product, setup.task.floor, size, setup.prices, setup.context)

@@ -20,7 +20,7 @@ def check_spec(product: Product, task: Task, base: Path) -> None:
 
     Metrics of a label (`f1:spam`) and rungs that depend on the data are checked once it is read.
     """
-    problems = [*_metrics(product, task), *rung_problems(product)]
+    problems = [*_metrics(product, task), *_label_cells(product, task), *rung_problems(product)]
     labelled = open_overlay(product, base) is not None
     columns = [
         missing
@@ -35,6 +35,16 @@ def check_spec(product: Product, task: Task, base: Path) -> None:
     ]
     if problems:
         raise SpecError(problems, "product.yaml")
+
+
+def _label_cells(product: Product, task: Task) -> Iterator[Problem]:
+    """Yield what the spec says of rows with several labels where the task has one answer a row."""
+    if task.schema(product.data.input, []).outputs[0].kind == "labels":
+        return
+    for key in ("label_columns", "separator"):
+        if getattr(product.data, key):
+            fix = "Leave it out, or use a task of several labels: text_multilabel."
+            yield Problem(0, f"data.{key}", f"{task.name} has one answer a row.", fix)
 
 
 def _metrics(product: Product, task: Task) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ from typing import Any
 from rung.core.activity import Heartbeat
 from rung.core.errors import RungError
 from rung.core.files import read_json, write_json, write_text, writing
+from rung.core.label_sets import set_labels
 from rung.core.manifest import read_manifest
 from rung.core.messages import join_sentences, resolve_language, say
 from rung.core.metrics.base import MeanMetric
@@ -30,7 +31,7 @@ from rung.data.labels.consensus import CANNOT, Verdict
 from rung.data.prepare.parquet import read_examples
 from rung.data.prepare.prepare import dataset_from
 from rung.improvement.audit_rounds import AuditRound, charge_optional_stopping, usable_rounds
-from rung.improvement.feedback_filter import FilterResult, FilterRules, Vote, filter_feedback
+from rung.improvement.feedback_filter import FilterResult, FilterRules, Vote, filter_feedback, itself
 from rung.improvement.input_copies import (
     AUDIT_FILE,
     FEEDBACK_FILE,
@@ -166,11 +167,11 @@ def withdraw_shadow(product: str | Path, who: str, lang: str) -> Change | None:
 def improvement_inputs(served: ServedProduct) -> ImprovementInputs:
     """Return the feedback and audit rounds for an improvement. Raises RungError where nothing serves yet."""
     found = served.verdicts()
-    known = read_manifest(require_champion(served)).schema.labels
-    own = served.product.labelling
-    allowed = {*known, *served.product.improve.labels, *(own.labels if own else ())}
-    spec = served.product.improve
-    rules = FilterRules(allowed if known else None, known, spec.sure, spec.author_share)
+    schema = read_manifest(require_champion(served)).schema
+    known, own = schema.classes, served.product.labelling
+    spec, parts = served.product.improve, set_labels if schema.label_set else itself
+    allowed = {*known, *spec.labels, *(own.labels if own else ())}
+    rules = FilterRules(allowed if known else None, known, spec.sure, spec.author_share, parts)
     predictions = {
         served.identified[id].text: (row.answer, row.probability or 0.0)
         for id, row in served.predictions.items()
@@ -201,7 +202,7 @@ def collect_votes(served: ServedProduct, found: Mapping[str, Verdict]) -> list[V
         is_action = isinstance(one.answer, dict) and ACTION_KEY in one.answer
         if known is None or is_action:
             continue
-        label = None if isinstance(one.answer, dict | list) else served.task.parse_target(one.answer)
+        label = None if isinstance(one.answer, dict) else served.read_answer(one.answer)
         is_user = one.source in {"user", "system"}
         # Answers of reviewers are read from their verdicts; those that none came of are put aside by the filter.
         unused = label is None or (one.source == REVIEW and known.text in served.audit_texts)
@@ -212,7 +213,7 @@ def collect_votes(served: ServedProduct, found: Mapping[str, Verdict]) -> list[V
             continue
         answers = {"settled": verdict.settled} if verdict.settled is not None else verdict.said
         for author, answer in answers.items():
-            label = CANNOT if answer == CANNOT else served.task.parse_target(answer)
+            label = CANNOT if answer == CANNOT else served.read_answer(answer)
             votes[text, f"{author} (review)"] = Vote(verdict.file, text, author, True, label)
     return list(votes.values())
 

@@ -73,11 +73,10 @@ def plan(
     by_name = {column.name: column for column in columns}
     guess, targets = _with_target(guesses[0], source, by_name, rows)
     guesses = [guess, *guesses[1:]]
-    chars = sum(by_name[name].mean_chars for name in guess.inputs)
     sample = tuple(text for name in guess.inputs for text in by_name[name].examples)
     kind = registry.task(guess.task)
     labelled = bool(kind.schema(guess.inputs, ("a", "b")).labels)
-    size = DataFacts(rows, by_name[guess.target].distinct if labelled else 1, chars, sample)
+    size = DataFacts(rows, _classes(by_name[guess.target], labelled), _chars(guess, by_name), sample)
     found = given | {"input": list(guess.inputs), "target": guess.target}
     product = check_product({**spec, "task": guess.task, "data": found}, "plan")
     context = fit_context(product, os.cpu_count() or 1, Path.cwd())
@@ -88,7 +87,8 @@ def plan(
     every = max(rows // _MEDIA_OPENED, 1)
     seen = survey(source, guess.inputs, guess.target, kind, _PLAN_ROWS, every, formats)
     floor, examples = kind.floor_score(seen.labels), {c: column.examples for c, column in by_name.items()}
-    summary = brief(guess.task, floor, seen, examples, rungs, load_prices(), wishes or Wishes())
+    counted = replace(seen, labels=kind.label_counts(seen.labels))
+    summary = brief(guess.task, floor, counted, examples, rungs, load_prices(), wishes or Wishes())
     summary |= {
         **_times(summary, rungs, size),
         "readiness": _readiness(summary["readiness"], kind, media),
@@ -103,6 +103,16 @@ def plan(
         short_name(paths) if len(paths) > 1 else masked(paths[0]),
         rows, rows < _PLAN_ROWS, tuple(guesses), rungs, name, given, suggested, kind.title, shown, summary,
     )  # fmt: skip
+
+
+def _chars(guess: Guess, columns: Mapping[str, ColumnProfile]) -> float:
+    """Return the characters of a row's inputs, on average."""
+    return sum(columns[name].mean_chars for name in guess.inputs)
+
+
+def _classes(target: ColumnProfile, labelled: bool) -> int:
+    """Return how many labels a target has, whether a row has one of them or several; 1 where it has none."""
+    return target.distinct if labelled else target.parts or 1
 
 
 def _times(summary: Mapping[str, Any], rungs: Ladder, size: DataFacts) -> dict[str, Any]:

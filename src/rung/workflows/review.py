@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rung.annotation.featurizer import Featurizer
 from rung.annotation.review_session import (
@@ -25,6 +26,7 @@ from rung.core.manifest import read_manifest
 from rung.core.spec.labelling import KEYS, LabellingSpec
 from rung.core.spec.product import Product, load_product
 from rung.core.task import Task
+from rung.core.types import Field
 from rung.data.labels.audit_sample import first_audit
 from rung.data.labels.consensus import Verdict, verdicts
 from rung.data.labels.pool import AnswerKind
@@ -74,6 +76,17 @@ class ServedProduct:
     @property
     def lock(self) -> CertificateLock:
         return CertificateLock(self.base / "certificate.lock")
+
+    @cached_property
+    def target(self) -> Field:
+        """Return the field of the champion's answers."""
+        return read_manifest(require_champion(self)).schema.outputs[0]
+
+    def read_answer(self, answer: Any) -> Any:
+        """Return an answer given as feedback as the task learns it; None for one that it cannot read."""
+        if self.target.kind == "labels":
+            return self.task.read_target(answer, self.target)
+        return None if isinstance(answer, list) else self.task.parse_target(answer)
 
     def is_audited(self, prediction: str) -> bool:
         """Return whether a prediction belongs to the audit."""

@@ -89,6 +89,10 @@ class _SourceSpec(Section):
         ]
 
 
+# Keys of `data` that name columns.
+_COLUMN_KEYS = ("input", "target", "label_columns", "group", "time")
+
+
 class DataSpec(_SourceSpec):
     """Location of the examples and meaning of the columns."""
 
@@ -103,6 +107,16 @@ class DataSpec(_SourceSpec):
         description="input column, or list of input columns; for tables the default is all except target, group and time",
     )
     target: str = Field(default="label", min_length=1, description="target column")
+    label_columns: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = Field(
+        default=(),
+        description="columns of 0 and 1, one a label, in place of a target column; for tasks whose rows have several labels",
+    )
+    separator: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=5,
+        description="mark between the labels of a target cell, for tasks whose rows have several labels; default: found",
+    )
     missing_labels: Annotated[tuple[str, ...] | None, BeforeValidator(_as_words)] = Field(
         default=None,
         description="words in the target column that mean there is no label; default: None, NA, nan, null and the like, and "
@@ -140,7 +154,7 @@ class DataSpec(_SourceSpec):
         """Write names of columns in one form of Unicode (NFC), as readers do."""
         if not isinstance(raw, dict):
             return raw
-        names = {key: _normalized(raw[key]) for key in ("input", "target", "group", "time") if key in raw}
+        names = {key: _normalized(raw[key]) for key in _COLUMN_KEYS if key in raw}
         return raw | names
 
     @property

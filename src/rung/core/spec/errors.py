@@ -21,6 +21,8 @@ _MESSAGES = {
     "finite_number": ("must be a finite number", ""),
     "invalid_key": ("must have text keys", "Put the key in quotes."),
 }
+# What keys that are no keys are written as.
+_ANOTHER_WAY = {"multilabel": "Write `task: text_multilabel` for texts with several labels each."}
 _LIMITS = {
     "greater_than": ("greater than", "gt"),
     "greater_than_equal": ("at least", "ge"),
@@ -44,7 +46,8 @@ def to_problem(
         key = (*key[:-1], str(key[-1]))
     fix = ""
     if kind == "extra_forbidden":
-        problem, fix = "is not a valid key.", did_you_mean(str(key[-1]), known(key[:-1]))
+        fix = _ANOTHER_WAY.get(str(key[-1])) or did_you_mean(str(key[-1]), known(key[:-1]))
+        problem = "is not a valid key."
     elif kind == "value_error":
         problem = f"{error['ctx']['error']}."
     elif kind == "missing":

@@ -24,6 +24,8 @@ from rung.runtime.classification.task import MISSING_LABELS
 
 # Where the first rows hold plain numbers and ISO dates alone, the others are taken to be like them.
 _FIRST_ROWS, _MOST_ROWS = 20_000, 1_000_000
+# Longer than a number, a date, or most lists of labels; what is longer tells no format.
+_MOST_CHARS = 120
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def shown_format(field: Field) -> dict[str, Any]:
     """Return what was decided about the cells of a column; {} where there was nothing to decide."""
     found = field.format.as_dict() if field.format else {}
     if field.form:
-        found["order" if field.kind == "time" else "unit"] = field.form
+        found[{"time": "order", "labels": "separator"}.get(field.kind, "unit")] = field.form
     if field.kind in {"number", "time"} and field.values:
         found["words"] = list(field.values)
     return found
@@ -90,6 +92,9 @@ def with_spec_labels(target: Field, product: Product) -> Field:
     known = [*(product.labelling.labels if product.labelling else ()), *product.improve.labels]
     if product.data.missing_labels is not None:
         known += sorted(MISSING_LABELS - {"", *product.data.missing_labels})
+    if target.kind == "labels":
+        named = tuple(dict.fromkeys((*known, *product.data.label_columns)))
+        return replace(target, values=named, form=product.data.separator or "")
     return replace(target, values=tuple(dict.fromkeys(known))) if target.kind == "category" else target
 
 
@@ -110,7 +115,7 @@ def _count(rows: Iterator[Row], found: dict[str, Counter[str]]) -> None:
         values: dict[str, Any] = row.values or {}
         for name, counter in found.items():
             cell = values.get(name)
-            if type(cell) is str and len(cell) <= 60:
+            if type(cell) is str and len(cell) <= _MOST_CHARS:
                 counter[cell] += 1
 
 

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from itertools import islice
 
+from rung.core.label_sets import SEPARATORS, find_separator, read_set, set_labels
 from rung.core.task import ColumnProfile
 from rung.core.types import is_number
 from rung.data.prepare.time_column import parse_time
@@ -18,6 +19,8 @@ _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
 _WORD = re.compile(r"\S*[^\W\d_]\S*")
 # Enough of a text to count its words.
 _BEGINNING = 200
+# Cells of labels are shorter on average.
+_MOST_LABEL_CHARS = 120
 # Longer than any number or date.
 _MOST_CHARS = 40
 
@@ -54,10 +57,23 @@ def _column(name: str, counter: Counter[str]) -> ColumnProfile:
     words = sum(_words(text) * count for text, count in counter.items())
     mean = chars / some
     square = sum((len(text) - mean) ** 2 * count for text, count in counter.items()) / some
+    separator, parts = _label_sets(counter) if mean <= _MOST_LABEL_CHARS else ("", 0)
     return ColumnProfile(
         name, filled, len(counter), mean, numeric / some, examples, dates / some,
         words=words / some, spread=math.sqrt(square) / mean if mean else 0.0,
+        separator=separator, parts=parts,
     )  # fmt: skip
+
+
+def _label_sets(counter: Counter[str]) -> tuple[str, int]:
+    """Return the mark between the labels of cells that hold several, "[" for JSON lists, and how many labels there are."""
+    lists = sum(text.startswith("[") for text in counter)
+    mark = "[" if lists > 0.5 * len(counter) else find_separator(counter, SEPARATORS[:-2])
+    if not mark:
+        return "", 0
+    sets = (read_set(text, "" if mark == "[" else mark) for text in counter)
+    found = {label for one in sets if one for label in set_labels(one)}
+    return (mark, len(found)) if len(found) < len(counter) else ("", 0)
 
 
 def _words(text: str) -> float:

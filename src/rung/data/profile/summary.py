@@ -35,7 +35,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Survey:
-    """Counts over the rows looked at. labels: target -> rows. chars: median and 95th percentile of the input.
+    """Counts over the rows looked at. labels: target -> rows; labelled: rows that have one, where a row may have several. chars: median and 95th percentile of the input.
     cells: texts of columns whose kind shows in the data -> rows. missing_words: words of the target that may be labels or mean "no label". encoding: of the characters; the name of the source where its format fixes them. mixed: there are several."""
 
     rows: int
@@ -52,11 +52,12 @@ class Survey:
     sample: tuple[str, ...] = field(default=(), repr=False)
     missing_words: Mapping[str, int] = field(default_factory=dict)
     cells: Mapping[str, Mapping[str, int]] = field(default_factory=dict, repr=False)
+    labelled: int = 0
 
     @property
     def usable(self) -> int:
         """Return the rows that could train or certify."""
-        return sum(self.labels.values()) - self.duplicates - self.contradictory
+        return (self.labelled or sum(self.labels.values())) - self.duplicates - self.contradictory
 
 
 def survey(
@@ -117,7 +118,7 @@ def survey(
         counts["rows"], counts["unreadable"], counts["empty"], counts["unlabelled"],
         counts["duplicate"], counts["contradictory"], dict(labels.most_common(_MOST_VALUES)), _middle_and_most(lengths),
         ", ".join(names) or source.tables[0].name, counts["undecodable"] > 0 or len(names) > 1, _agreement(pairs, labels), tuple(sample),
-        ambiguous_words(read_target.words, len(labels), labels.total()), cells,
+        ambiguous_words(read_target.words, len(labels), labels.total()), cells, labels.total(),
     )  # fmt: skip
 
 

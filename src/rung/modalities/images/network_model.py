@@ -78,7 +78,7 @@ class ImageNetwork(TrainedNetwork):
     @classmethod
     def load(cls, folder: Path, schema: Schema) -> Self:
         pillow()  # Missing, it is said when a server starts, not at its first request.
-        given, calibration, chosen = read_facts(folder, "preprocessing")
+        given, calibration, chosen = read_facts(folder, "preprocessing", len(schema.labels))
         network = ImageNetworkFile.of((folder / MODEL_FILE).read_bytes(), Preprocessing.from_dict(given))
         return cls(schema.labels, network, calibration, chosen)
 

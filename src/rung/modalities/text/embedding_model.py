@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from rung.core.model import Model, Reason, answers_from
+from rung.core.model import Model, Reason
 from rung.core.types import Columns, Prediction, Schema
 from rung.modalities.text.embedder import Embedder, load_embedder
 from rung.modalities.text.ngrams import join_fields
@@ -59,7 +59,8 @@ class EmbeddingModel(Model):
         return self._head.calibration.apply(self.scores(join_fields(inputs)))
 
     def predict(self, inputs: Columns) -> list[Prediction]:
-        return answers_from(self.probabilities(inputs), self.labels, type(self).__module__.rsplit(".", 1)[-1])
+        family = type(self).__module__.rsplit(".", 1)[-1]
+        return self._head.calibration.answers(self.probabilities(inputs), self.labels, family)
 
     def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
         """Return the words whose removal lowers the label's score most."""
@@ -77,9 +78,9 @@ class EmbeddingModel(Model):
 
     @classmethod
     def load(cls, folder: Path, schema: Schema) -> Self:
-        head, facts, arrays = LinearHead.load(folder, schema.labels)
+        head, facts, arrays = LinearHead.load(folder, schema.classes)
         embedder = load_embedder(folder / "encoder")
         nystroem = Nystroem.from_tensors(arrays)
         return cls(
-            schema.labels, load_blocks(facts["blocks"], arrays), embedder, head, facts["chosen"], nystroem
+            schema.classes, load_blocks(facts["blocks"], arrays), embedder, head, facts["chosen"], nystroem
         )

@@ -72,7 +72,7 @@ class NetworkFiles:
 class NetworkModel(TrainedNetwork):
     """A trained network over token ids."""
 
-    TASKS = frozenset({"text_classification"})
+    TASKS = frozenset({"text_classification", "text_multilabel"})
 
     def __init__(
         self,
@@ -103,11 +103,11 @@ class NetworkModel(TrainedNetwork):
 
     @classmethod
     def load(cls, folder: Path, schema: Schema) -> Self:
-        given, calibration, chosen = read_facts(folder, "inputs")
+        given, calibration, chosen = read_facts(folder, "inputs", len(schema.classes))
         inputs = TextInputs(**{**given, "before": tuple(given["before"]), "after": tuple(given["after"])})
         tokenizer = (folder / _TOKENIZER).read_text(encoding="utf-8")
         network = NetworkFiles((folder / MODEL_FILE).read_bytes(), tokenizer, inputs)
-        return cls(schema.labels, network, calibration, chosen)
+        return cls(schema.classes, network, calibration, chosen)
 
 
 class ScratchNetwork(NetworkModel):

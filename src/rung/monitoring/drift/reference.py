@@ -22,6 +22,7 @@ import numpy as np
 
 from rung.core.errors import UPDATE, BundleError, RungError
 from rung.core.files import write_json
+from rung.core.label_sets import marks_of
 from rung.core.types import Columns, Prediction, Schema
 from rung.monitoring.drift.binning import Binning, FixedBins, QuantileBins, binning_from_dict
 from rung.monitoring.drift.statistics import InputStatistics
@@ -137,6 +138,8 @@ def fit_prediction_reference(
     scores = [answer.score for answer in answers if answer.score is not None]
     bins = QuantileBins.fit(scores) if scores and len(scores) == len(answers) else None
     mean = round(float(np.mean(scores)), 6) if bins is not None else None
+    if schema.label_set:
+        return _label_set_reference(schema, truths, values, (bins, mean))
     if schema.labels:
         counts = dict.fromkeys(schema.labels, 0)
         for value in values:
@@ -162,6 +165,21 @@ def _answered_by(answers: Sequence[Prediction]) -> dict[str, int]:
     """Return how many answers each family gave, where more than one did."""
     counts = Counter(answer.answered_by for answer in answers)
     return dict(sorted(counts.items())) if len(counts) > 1 and "" not in counts else {}
+
+
+def _label_set_reference(
+    schema: Schema,
+    truths: Sequence[Any],
+    values: Sequence[Any],
+    sure: tuple[QuantileBins | None, float | None],
+) -> PredictionReference:
+    """Return the share of answers that hold each frequent label. An answer has no one bin: only shares are tested."""
+    marks = marks_of([str(value) for value in values], schema.label_set)
+    counts = dict(zip(schema.label_set, marks.sum(axis=0).astype(int).tolist(), strict=True))
+    frequent = sorted(counts, key=lambda label: -counts[label])[:_MAX_LABELS]
+    n_errors = sum(value != truth for value, truth in zip(values, truths, strict=True))
+    shown = {label: counts[label] for label in frequent}
+    return PredictionReference(len(values), FixedBins([]), sure[0], shown, sure[1], n_errors, None)
 
 
 def read_reference(bundle: Path) -> DriftReference:

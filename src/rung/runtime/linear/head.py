@@ -12,6 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.errors import BundleError
+from rung.core.model import answers_from
+from rung.core.types import Prediction
+from rung.runtime.classification.set_answers import set_answers
 
 Floats = npt.NDArray[np.float64]
 Weights = npt.NDArray[np.float32]
@@ -19,19 +22,23 @@ Weights = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Calibration:
-    """Maps scores to probabilities.
+    """Maps scores to probabilities, and those to answers.
 
     kind "temperature": softmax(scores * scale). kind "isotonic": the softmax, then for each label an isotonic
-    curve through its knots, then each row is scaled to sum to 1 (Zadrozny & Elkan 2002).
+    curve through its knots, then each row is scaled to sum to 1 (Zadrozny & Elkan 2002). kind "sigmoid": each label by
+    itself, 1 / (1 + exp(-scores * scale)); an answer then is the set of labels whose probability reaches `thresholds`.
     """
 
     kind: str = "temperature"
     scale: float = 1.0
     knots: tuple[tuple[Floats, Floats], ...] = ()
+    thresholds: tuple[float, ...] = ()
 
     def apply(self, scores: Floats) -> Floats:
         """Return probabilities [rows, labels] of scores of that shape."""
         logits = scores * self.scale
+        if self.kind == "sigmoid":
+            return np.asarray(1.0 / (1.0 + np.exp(-logits.clip(-60.0, 60.0))), dtype=np.float64)
         logits -= logits.max(axis=1, keepdims=True)
         raw = np.exp(logits)
         raw /= raw.sum(axis=1, keepdims=True)
@@ -41,6 +48,35 @@ class Calibration:
         # A tenth of the uncalibrated probability keeps the order of labels on the same step, and avoids zero.
         mixed = 0.9 * isotonic + 0.1 * raw
         return np.asarray(mixed / mixed.sum(axis=1, keepdims=True), dtype=np.float64)
+
+    def answers(self, probabilities: Floats, labels: Sequence[str], by: str) -> list[Prediction]:
+        """Return an answer a row: the likeliest label, or the set of labels that reach their thresholds."""
+        if self.kind == "sigmoid":
+            return set_answers(probabilities, labels, self.thresholds, by)
+        return answers_from(probabilities, labels, by)
+
+    def chosen(self, labels: Sequence[str]) -> dict[str, Any]:
+        """Return the threshold of each label, for report and card; {} where an answer is one label."""
+        pairs = zip(labels, self.thresholds, strict=True) if self.thresholds else ()
+        found = {label: round(value, 4) for label, value in pairs}
+        return {"thresholds": found} if found else {}
+
+    def facts(self) -> dict[str, Any]:
+        """Return what JSON holds of it; knots are stored as tensors."""
+        found: dict[str, Any] = {"kind": self.kind, "scale": self.scale}
+        return found | ({"thresholds": list(self.thresholds)} if self.thresholds else {})
+
+    @staticmethod
+    def from_facts(
+        raw: Mapping[str, Any], labels: int, where: str, knots: tuple[tuple[Floats, Floats], ...] = ()
+    ) -> Calibration:
+        """Return the calibration that `facts` wrote; raises BundleError where a label lacks its threshold."""
+        thresholds = tuple(map(float, raw.get("thresholds", ())))
+        if len(thresholds) != (labels if raw["kind"] == "sigmoid" else 0):
+            raise BundleError(
+                f"{len(thresholds)} thresholds do not fit {labels} labels", where, "Build it again."
+            )
+        return Calibration(raw["kind"], float(raw["scale"]), knots, thresholds)
 
 
 @dataclass(frozen=True)
@@ -61,8 +97,7 @@ class LinearHead:
         save_file(
             {name: np.ascontiguousarray(a) for name, a in arrays.items()}, folder / "weights.safetensors"
         )
-        calibration = {"kind": self.calibration.kind, "scale": self.calibration.scale}
-        content = {"calibration": calibration, **facts}
+        content = {"calibration": self.calibration.facts(), **facts}
         (folder / "head.json").write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
 
     @staticmethod
@@ -83,7 +118,7 @@ class LinearHead:
         head = LinearHead(
             arrays.pop("weights"),
             arrays.pop("bias"),
-            Calibration(calibration["kind"], float(calibration["scale"]), knots),
+            Calibration.from_facts(calibration, len(labels), folder.name, knots),
         )
         if (
             head.weights.ndim != 2

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.errors import RungError
-from rung.core.model import DataFacts, FitContext, Model, answers_from
+from rung.core.model import DataFacts, FitContext, Model
 from rung.core.types import Columns, Prediction
 from rung.runtime.linear.head import Calibration
 
@@ -53,21 +53,25 @@ class TrainedNetwork(Model):
         return self._calibration.apply(self.logits(inputs))
 
     def predict(self, inputs: Columns) -> list[Prediction]:
-        return answers_from(self.probabilities(inputs), self.labels, type(self).__module__.rsplit(".", 1)[-1])
+        family = type(self).__module__.rsplit(".", 1)[-1]
+        return self._calibration.answers(self.probabilities(inputs), self.labels, family)
 
     def write_facts(self, folder: Path, key: str, value: Mapping[str, Any]) -> None:
         """Write how inputs are read, under `key`, the calibration, and what was chosen."""
         facts = {
             key: value,
-            "calibration": {"kind": self._calibration.kind, "scale": self._calibration.scale},
+            "calibration": self._calibration.facts(),
             "chosen": self._chosen,
         }
         text = json.dumps(facts, ensure_ascii=False, indent=1)
         (folder / FACTS_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def read_facts(folder: Path, key: str) -> tuple[dict[str, Any], Calibration, dict[str, Any]]:
-    """Return what `write_facts` wrote: how inputs are read, the calibration, and what was chosen."""
+def read_facts(folder: Path, key: str, labels: int) -> tuple[dict[str, Any], Calibration, dict[str, Any]]:
+    """Return what `write_facts` wrote: how inputs are read, the calibration, and what was chosen.
+
+    labels: how many there are. Raises BundleError where the calibration does not fit them.
+    """
     facts = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
-    given = facts["calibration"]
-    return facts[key], Calibration(given["kind"], float(given["scale"])), facts["chosen"]
+    calibration = Calibration.from_facts(facts["calibration"], labels, folder.name)
+    return facts[key], calibration, facts["chosen"]

@@ -120,7 +120,7 @@ def search(
     and it gains on the sampled rows.
     """
     first = next(iter(sets.values()))
-    affordable = _affordable_rows(first, labels, context.effort)
+    affordable = affordable_rows(first, labels, context.effort)
     if all(head == "ridge" for head, _ in heads):
         affordable = max(affordable, _RIDGE_ROWS[context.effort])
     rows = stratified_sample(codes, affordable, context.seed)
@@ -385,7 +385,7 @@ class _OutOfFoldScorer:
         return scores
 
 
-def _affordable_rows(matrix: FeatureMatrix, labels: int, effort: int) -> int:
+def affordable_rows(matrix: FeatureMatrix, labels: int, effort: int) -> int:
     """Return how many rows to search on: about a million nonzero values at effort 2, at least 1,000 rows."""
     cells = matrix.cells / max(matrix.shape[0], 1)
     return int(max(1_000, 250_000 * 2.0**effort / max(cells, 1.0) / max(labels / 5, 0.4)))

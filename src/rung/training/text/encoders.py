@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from rung.core.errors import RungError
 from rung.core.model import FitContext
 from rung.core.types import Examples
 from rung.core.unavailable import Unavailable
 from rung.modalities.text.embedder import Embedder, is_english, open_embedder
 from rung.runtime.weights.store import weights_folder
+from rung.training.linear.label_sets import codes_of, sample_rows
 from rung.training.linear.stratified import stratified_sample
 from rung.training.text.encoder_precision import best_encoder_folder
 
@@ -26,14 +25,12 @@ _SIZE_MB = {"minilm": 24.0, "bge_small": 35.0}
 
 def training_sample(examples: Examples, most: int | None, context: FitContext) -> Examples:
     """Return the training rows: all, or a stratified sample of `most` rows or as many as the effort allows."""
-    number = {label: i for i, label in enumerate(examples.schema.labels)}
-    codes = np.array([number[target] for target in examples.targets], dtype=np.int64)
     most = most or MAX_ROWS[context.effort]
-    return (
-        examples
-        if len(codes) <= most
-        else examples.take(stratified_sample(codes, most, context.seed).tolist())
-    )
+    if len(examples) <= most:
+        return examples
+    codes = codes_of(examples.targets, examples.schema)
+    sample = stratified_sample if codes.ndim == 1 else sample_rows
+    return examples.take(sample(codes, most, context.seed).tolist())
 
 
 def resolve_encoder(requested: str, texts: Sequence[str]) -> str:

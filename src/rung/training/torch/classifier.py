@@ -16,9 +16,10 @@ from rung.core.model import FitContext
 from rung.core.training_params import ClassifierParams
 from rung.runtime.linear.head import Calibration
 from rung.training.linear.calibration import calibrate
+from rung.training.linear.label_sets import calibrate_sets, score_sets
 from rung.training.linear.paired_gain import search_score
 from rung.training.torch.learner import Learner
-from rung.training.torch.losses import classification_loss, row_weights
+from rung.training.torch.losses import classification_loss, multilabel_loss, row_weights
 from rung.training.torch.trainer import History
 
 Ints = npt.NDArray[np.int64]
@@ -30,7 +31,7 @@ REFIT_ROWS = 5_000
 
 
 class LabelledRows(Protocol):
-    """Rows in the form that a network reads. codes: the number of each row's label; lengths: tokens, or 1."""
+    """Rows in the form that a network reads. codes: the number of each row's label, or [rows, labels] of 0 and 1; lengths: tokens, or 1."""
 
     @property
     def codes(self) -> Ints: ...
@@ -60,7 +61,7 @@ class ClassifierLearner(Learner, Generic[Rows]):
         super().__init__(module, rows.lengths, row_weights(rows.codes, labels, balanced))
         self.rows, self.labels, self.params = rows, labels, params
         self.validation = validation
-        self.goal = search_score(context.goal)
+        self.goal, self.goal_name = search_score(context.goal), context.goal
         self.told: Callable[[int, float | None], None] | None = None
 
     @abstractmethod
@@ -82,6 +83,11 @@ class ClassifierLearner(Learner, Generic[Rows]):
         """Return the weighted sum of the losses of these logits [rows, labels] against the labels of training rows."""
         codes = torch.as_tensor(self.rows.codes[rows], device=logits.device)
         weights = torch.as_tensor(self.weights[rows], dtype=torch.float32, device=logits.device)
+        if codes.ndim > 1:
+            # Label smoothing moves each yes or no towards one half.
+            smoothing = self.params.label_smoothing
+            marks = codes.to(torch.float32) * (1.0 - smoothing) + smoothing / 2
+            return multilabel_loss(logits, marks, weights)
         return classification_loss(logits, codes, weights, self.params.label_smoothing, self.params.focal)
 
     def score(self) -> float | None:
@@ -89,6 +95,8 @@ class ClassifierLearner(Learner, Generic[Rows]):
         if self.validation is None or not len(self.validation):
             return None
         logits, codes = self.logits(self.validation), self.validation.codes
+        if codes.ndim > 1:
+            return score_sets(logits, codes.astype(np.float64), self.goal_name)
         found = self.goal(codes, logits.argmax(axis=1), np.ones(len(codes)), self.labels)
         chances = Calibration().apply(logits)[np.arange(len(codes)), codes]
         return found + 1e-3 * float(np.log(np.maximum(chances, 1e-12)).mean())
@@ -104,8 +112,12 @@ class ClassifierLearner(Learner, Generic[Rows]):
 
 
 def fit_calibration(learner: ClassifierLearner[Any], context: FitContext) -> Calibration:
-    """Return the temperature that fits validation rows best; 1 without such rows."""
+    """Return the temperature that fits validation rows best, 1 without such rows; of sets of labels thresholds as well."""
     rows = learner.validation
+    if learner.rows.codes.ndim > 1:
+        # Sets need thresholds in any case: without held-out rows, those of the rows that were learned.
+        told = learner.rows if rows is None or len(rows) < _CALIBRATION_ROWS else rows
+        return calibrate_sets(learner.logits(told), told.codes.astype(np.float64), context.goal)
     if rows is None or len(rows) < _CALIBRATION_ROWS:
         return Calibration()
     found = calibrate(learner.logits(rows), rows.codes, context.seed, allow_isotonic=False, conservative=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,8 @@ from rung.modalities.text.network_model import NetworkFiles, TextInputs, encode_
 from rung.modalities.text.ngrams import join_fields
 from rung.runtime.linear.head import LinearHead
 from rung.training.linear.feature_matrix import FeatureMatrix
-from rung.training.linear.search import candidate_heads, encode_labels, search_and_fit
+from rung.training.linear.label_sets import codes_of, search_and_fit_classes
+from rung.training.linear.search import candidate_heads
 from rung.training.text.bert_onnx import LinearWriter, write_classifier, write_float
 from rung.training.text.bert_weights import BertWeights, FloatTable, to_int8_table
 from rung.training.text.encoder_export import calibrate, read_encoder
@@ -50,7 +52,7 @@ class EncoderSource:
 def finetune(examples: Examples, params: FinetuningParams, context: FitContext) -> FittedNetwork:
     """Return the encoder and head trained on these rows, calibrated on `context.validation`."""
     examples = training_sample(examples, params.most_rows, context)
-    labels, held = examples.schema.labels, context.validation
+    labels, held = examples.schema.classes, context.validation
     texts = join_fields(examples.inputs)
     source = encoder_source(resolve_encoder(params.weights, texts), params.max_tokens)
     tokenizer = open_tokenizer(source.tokenizer)
@@ -59,11 +61,11 @@ def finetune(examples: Examples, params: FinetuningParams, context: FitContext) 
 
     def rows(given: Examples, inputs: TextInputs) -> TokenRows:
         ids = encode_texts(tokenizer, join_fields(given.inputs), inputs)
-        return TokenRows(ids, encode_labels(given.targets, labels))
+        return TokenRows(ids, codes_of(given.targets, given.schema))
 
     learn = rows(examples, short)
     validation = rows(held, source.inputs) if held is not None and len(held) else None
-    head = _linear_head(source.name, texts, learn.codes, len(labels), context)
+    head = _linear_head(source.name, texts, learn.codes, labels, context)
 
     def fit(
         rows: TokenRows, held_out: TokenRows | None, own: FinetuningParams, part: FitContext
@@ -72,11 +74,13 @@ def finetune(examples: Examples, params: FinetuningParams, context: FitContext) 
 
     every = (lambda: learn.join(rows(held, short))) if held is not None and params.refit else None
     found = train_and_refit(fit, learn, validation, params, context, every)
-    files, variant = export_classifier(found.module, source, texts, params.precision_on_disk)
+    files, variant = export_classifier(
+        found.module, source, texts, params.precision_on_disk, learn.codes.ndim > 1
+    )
     chosen = {
         "weights": source.name, "layers": params.layers, "variant": variant,
         "trained_parameters": sum(p.numel() for p in found.module.parameters() if p.requires_grad),
-        **found.chosen,
+        **found.chosen, **found.calibration.chosen(labels),
     }  # fmt: skip
     return FittedNetwork(files, found.calibration, chosen)
 
@@ -92,12 +96,12 @@ def encoder_source(name: str, max_tokens: int | None) -> EncoderSource:
 
 
 def _linear_head(
-    name: str, texts: Sequence[str], codes: npt.NDArray[np.int64], labels: int, context: FitContext
+    name: str, texts: Sequence[str], codes: npt.NDArray[Any], labels: Sequence[str], context: FitContext
 ) -> LinearHead:
     """Return the head of the frozen encoder: where training starts."""
     vectors = open_encoder(name, texts)[1].embed(texts).astype(np.float64)
     heads = candidate_heads("auto", None, min(context.effort, 2), dense=True)
-    return search_and_fit({"first": FeatureMatrix((vectors,))}, codes, labels, heads, context)[1]
+    return search_and_fit_classes({"first": FeatureMatrix((vectors,))}, codes, labels, heads, context)[1]
 
 
 def _train(
@@ -133,11 +137,12 @@ def make_classifier(
 
 
 def export_classifier(
-    module: nn.Module, source: EncoderSource, texts: Sequence[str], precision: str
+    module: nn.Module, source: EncoderSource, texts: Sequence[str], precision: str, sets: bool = False
 ) -> tuple[NetworkFiles, str]:
     """Return the ONNX file of a classifier, and its precision.
 
-    "auto" is 8 bits if their answers to training texts are those of float32 in 99 of 100 cases.
+    "auto" is 8 bits if their answers to training texts are those of float32 in 99 of 100 cases. sets: answers are sets of
+    labels, each a case of its own.
     """
     if not isinstance(module, BertClassifier):
         raise TypeError(type(module).__name__)
@@ -156,10 +161,17 @@ def export_classifier(
     table = to_int8_table(weights.tokens.values) if isinstance(weights.tokens, FloatTable) else weights.tokens
     small = files(replace(weights, tokens=table), Int8Writer(ranges))
     compared = _sample(texts, _COMPARED)
-    same = exact.logits(compared).argmax(axis=1) == small.logits(compared).argmax(axis=1)
-    if precision == "int8" or float(same.mean()) >= _LEAST_AGREEMENT:
+    same = _agreeing(exact.logits(compared), small.logits(compared), sets)
+    if precision == "int8" or same >= _LEAST_AGREEMENT:
         return small, "int8"
     return exact, "float32"
+
+
+def _agreeing(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64], sets: bool) -> float:
+    """Return the share of answers on which logits [rows, labels] agree; of sets, of decisions for or against a label."""
+    if sets:
+        return float(((one > 0) == (other > 0)).mean())
+    return float((one.argmax(axis=1) == other.argmax(axis=1)).mean())
 
 
 def _sample(texts: Sequence[str], count: int) -> list[str]:

@@ -39,8 +39,11 @@ def regression_loss(predicted: Tensor, targets: Tensor, weights: Tensor) -> Tens
 
 
 def row_weights(codes: Ints, labels: int, balanced: bool) -> Floats:
-    """Return a weight for each row, 1 on average; balanced: all labels that occur have the same total weight."""
-    if not balanced:
+    """Return a weight for each row, 1 on average; balanced: all labels that occur have the same total weight.
+
+    Rows with several labels (codes [rows, labels]) weigh alike.
+    """
+    if not balanced or codes.ndim > 1:
         return np.ones(len(codes))
     counts = np.bincount(codes, minlength=labels)
     return np.asarray(len(codes) / (np.count_nonzero(counts) * counts[codes].astype(np.float64)))

@@ -22,7 +22,7 @@ from rung.modalities.text.ngrams import join_fields
 from rung.modalities.text.static_embedding import StaticEmbedding
 from rung.runtime.linear.head import Calibration
 from rung.runtime.weights.store import weights_folder
-from rung.training.linear.search import encode_labels
+from rung.training.linear.label_sets import codes_of
 from rung.training.text.vocabulary import learn_vocabulary
 from rung.training.torch.classifier import REFIT_ROWS, train_and_refit
 from rung.training.torch.devices import training_threads
@@ -67,18 +67,18 @@ class PreparedRows:
 
 def prepare_rows(examples: Examples, params: TextNetworkParams, context: FitContext) -> PreparedRows:
     """Return the rows of a fit and of `context.validation` as token ids."""
-    labels, held = examples.schema.labels, context.validation
+    schema, held = examples.schema, context.validation
     start = _start(join_fields(examples.inputs), params)
     inputs = TextInputs(params.max_tokens)
     tokenizer = open_tokenizer(start.tokenizer)
 
     def rows(columns: Columns, targets: Sequence[Any]) -> TokenRows:
         ids = encode_texts(tokenizer, join_fields(columns), inputs)
-        return TokenRows(ids, encode_labels(targets, labels))
+        return TokenRows(ids, codes_of(targets, schema))
 
     learn = rows(examples.inputs, examples.targets)
     validation = rows(held.inputs, held.targets) if held is not None and len(held) else None
-    return PreparedRows(start, inputs, learn, validation, len(labels), tokenizer.get_vocab_size())
+    return PreparedRows(start, inputs, learn, validation, len(schema.classes), tokenizer.get_vocab_size())
 
 
 def fit_text_network(
@@ -103,6 +103,7 @@ def fit_text_network(
         "vocabulary": prepared.vocabulary,
         "parameters": sum(p.numel() for p in found.module.parameters()),
         **found.chosen,
+        **found.calibration.chosen(examples.schema.classes),
     }
     return FittedNetwork(files, found.calibration, chosen)
 
