@@ -10,13 +10,13 @@ import pytest
 import rung
 from rung.core.errors import RungError
 from rung.core.spec.drift import DriftSpec
-from rung.core.types import Field, Schema
+from rung.core.types import Field, Prediction, Schema
 from rung.journal.encryption import MASTER_KEY_VARIABLE, new_master_key
 from rung.journal.reader import JournalReader
 from rung.journal.records import FeedbackRecord, new_id
 from rung.journal.writer import Journal
-from rung.monitoring.drift.reference import FILE_NAME, read_reference
-from rung.monitoring.drift_monitor import DriftMonitor, allowed_error_rate, start_period
+from rung.monitoring.drift.reference import FILE_NAME, fit_prediction_reference, read_reference
+from rung.monitoring.drift_monitor import DriftMonitor, allowed_error_rate, is_error, start_period
 from rung.workflows.monitor import acknowledge, check_drift
 from served_rows import TEXT, manifest, reference_of, row, write_rows
 
@@ -211,3 +211,19 @@ def test_numbers_are_missed_when_they_are_further_off_than_most():
     near, far = (SimpleNamespace(output={"value": value}, answer=1.0) for value in (1.1, 9.0))
     reference = SimpleNamespace(predictions=answers)
     assert not is_error(near, reference, "value") and is_error(far, reference, "value")
+
+
+def test_sets_of_labels_are_watched_label_by_label_and_judged_as_sets():
+    schema = Schema(
+        (Field("text", "text", "input"),), (Field("labels", "labels", "output", ("art", "film")),)
+    )
+    truths = ['["art"]', '["art", "film"]', "[]", '["film"]']
+    answers = [Prediction(value, 0.5) for value in ('["art"]', '["art"]', "[]", '["film"]')]
+    found = fit_prediction_reference(schema, truths, answers)
+    assert (
+        found.label_counts == {"art": 2, "film": 1} and found.n_errors == 1 and found.value_bins.n_bins == 1
+    )
+    reference = SimpleNamespace(predictions=found)
+    for answer, wrong in [("film; art", False), (["film", "art"], False), ("art", True), ([], True)]:
+        feedback = SimpleNamespace(output={"labels": ["art", "film"]}, answer=answer)
+        assert is_error(feedback, reference, "labels") is wrong

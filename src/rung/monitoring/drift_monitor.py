@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rung.core.label_sets import read_set
+from rung.core.label_sets import SEPARATORS, read_set
 from rung.core.manifest import Manifest
 from rung.core.spec.drift import DriftSpec
 from rung.monitoring.drift.betting import Floats
@@ -344,7 +344,8 @@ def is_error(feedback: LoggedFeedback, reference: DriftReference, output: str) -
     """
     value, threshold = feedback.output.get(output), reference.predictions.error_threshold
     if isinstance(value, list):
-        return read_set(value) != read_set(feedback.answer)
+        # A person may have written labels with whatever mark between them.
+        return all(read_set(value) != read_set(feedback.answer, mark) for mark in ("", *SEPARATORS))
     if threshold is None:
         return str(value) != str(feedback.answer)
     try:
