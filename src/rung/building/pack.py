@@ -48,7 +48,8 @@ def pack(
     schema = sample.schema
     kinds = {field.name: kind(field.kind) for field in schema.inputs}
     with (folder / "selftest.jsonl").open("w", encoding="utf-8") as file:
-        for inputs, answer in zip(sample.records(), answers, strict=True):
+        for record, answer in zip(sample.records(), answers, strict=True):
+            inputs = {name: known.without_metadata(record[name]) for name, known in kinds.items()}
             shown = {name: known.to_json(inputs[name]) for name, known in kinds.items()}
             for value in inputs.values():
                 if isinstance(value, Blob):

@@ -154,6 +154,14 @@ class Kind(ABC):
         """Return a value as a picture that people can judge, as a data URI; "" where there is none."""
         return self.thumbnail(value)
 
+    def without_metadata(self, value: Any) -> Any:
+        """Return a value without what its file says about people beside its content, for what ships; raises RungError."""
+        return value
+
+    def personal_metadata(self, value: Any) -> frozenset[str]:
+        """Return what a value's file says about people beside its content, such as "location"; raises RungError."""
+        return frozenset()
+
     # Journal
 
     def to_journal(self, value: Any, keep: bool) -> Any:

@@ -37,7 +37,14 @@ def test_a_request_sends_bytes_and_gets_measures():
     dark = encoded(Image.new("RGB", (30, 20), (51, 51, 51)))
     blob = IMAGE.reader(FIELD)({"base64": base64.b64encode(dark).decode(), "name": "dark.png"}, "row 1")
     assert blob.read() == dark and blob.name == "dark.png"
-    assert blob.measures == {"width": 30, "height": 20, "brightness": 0.2, "contrast": 0.0, "animated": 0.0}
+    assert blob.measures == {
+        "width": 30,
+        "height": 20,
+        "brightness": 0.2,
+        "contrast": 0.0,
+        "sharpness": 0.0,
+        "animated": 0.0,
+    }
 
 
 @pytest.mark.parametrize("value", [b"<html>no</html>", b"", "/etc/passwd", encoded(picture())[:200], 7])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rung.core.blobs import BlobStore
+from rung.core.blobs import Blob, BlobStore
 from rung.core.kind import kind
 from rung.core.types import Columns, Field
 from rung.data.prepare.parquet import row_groups
@@ -40,6 +40,20 @@ def near_vectors(fields: Sequence[Field], columns: Columns) -> list[Floats]:
         blank = np.zeros(width, np.float32)
         found.append(np.stack([blank if vector is None else vector for vector in vectors]).astype(np.float32))
     return found
+
+
+def measures_of(
+    fields: Sequence[Field], columns: Columns, names: Sequence[str]
+) -> tuple[Ints, npt.NDArray[np.float64]]:
+    """Return the rows whose first media field has all these measures, and [rows, measures]."""
+    column = columns[fields[0].name] if fields else []
+    known = [
+        (row, [float(blob.measures[name]) for name in names])
+        for row, blob in enumerate(column)
+        if isinstance(blob, Blob) and all(name in blob.measures for name in names)
+    ]
+    rows, values = [row for row, _ in known], [measured for _, measured in known]
+    return np.array(rows, np.int64), np.array(values, np.float64).reshape(len(known), len(names))
 
 
 def near_media_rows(

@@ -113,7 +113,7 @@ def read_header(data: bytes, where: str = "") -> ImageHeader:
 
     Raises InputError for bytes that are not an image of a known format, and for one that is too large.
     """
-    image = _open(data, where)
+    image = open_image(data, where)
     orientation = _orientation(image)
     width, height = image.size
     if orientation >= 5 and image.format != "TIFF":  # Pillow has turned the size of a TIFF already.
@@ -138,7 +138,7 @@ def load(data: bytes, where: str = "", least_side: int = LEAST_SIDE, background:
     field. Raises InputError when the bytes are not an image, the image is damaged or too large, or its pixels are of a
     kind that is not read; MissingExtra without Pillow.
     """
-    image = _open(data, where)
+    image = open_image(data, where)
     _draft(image, least_side)
     try:
         image.load()
@@ -169,8 +169,8 @@ def pillow() -> Any:
     return Image
 
 
-def _open(data: bytes, where: str) -> Any:
-    """Return the image with its header read and its size checked."""
+def open_image(data: bytes, where: str = "") -> Any:
+    """Return the Pillow image with its header read and its size checked, its pixels not decoded; see `read_header`."""
     images = pillow()
     found = describe(data)
     if not found.readable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +12,8 @@ from rung.core.blobs import Blob
 from rung.core.errors import InputError, MissingExtra
 from rung.core.kind import MediaKind
 from rung.modalities.images.decode import read_header
+from rung.modalities.images.features import sharpness
+from rung.modalities.images.metadata import personal_metadata, strip_metadata
 from rung.modalities.images.png import write_png
 from rung.modalities.images.reading import RECENT
 from rung.modalities.images.thumbnail import SIDE, data_uri
@@ -38,7 +41,7 @@ class ImageKind(MediaKind):
         return [write_png(levels), write_png(np.stack([levels, 255 - levels, levels // 2], axis=-1))]
 
     def inspect(self, blob: Blob) -> Mapping[str, float]:
-        """Return width and height as displayed, brightness and contrast in [0, 1], and whether it is animated.
+        """Return width and height as displayed, brightness, contrast and sharpness in [0, 1], and whether it is animated.
 
         The whole image is decoded, so that a damaged one is found here. Raises ValueError, "unreadable: reason".
         """
@@ -46,6 +49,7 @@ class ImageKind(MediaKind):
             data = blob.read()
             header = read_header(data, blob.shown())
             grey = RECENT.small(blob, data) / 255
+            sharp = sharpness(RECENT.load(blob, data=data))
         except MissingExtra:
             raise
         except InputError as error:
@@ -55,6 +59,7 @@ class ImageKind(MediaKind):
             "height": header.height,
             "brightness": round(float(grey.mean()), 3),
             "contrast": round(float(grey.std()), 3),
+            "sharpness": round(sharp, 4),
             "animated": float(header.animated),
         }
 
@@ -69,6 +74,18 @@ class ImageKind(MediaKind):
         centred = grey - grey.mean()
         length = float(np.linalg.norm(centred))
         return centred / length if length > _BLANK else None
+
+    def personal_metadata(self, value: Any) -> frozenset[str]:
+        return personal_metadata(value.read()) if isinstance(value, Blob) else frozenset()
+
+    def without_metadata(self, value: Any) -> Any:
+        if not isinstance(value, Blob):
+            return value
+        data = value.read()
+        stripped = strip_metadata(data)
+        if stripped == data:
+            return value
+        return replace(Blob.of(stripped, value.name), measures=value.measures)
 
     def thumbnail(self, value: Any) -> str:
         return _shown(value, SIDE)
