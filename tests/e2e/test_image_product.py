@@ -189,6 +189,21 @@ def server(product, tmp_path):
 URL = "/v1/models/garments/predict"
 
 
+def test_an_answer_names_the_regions_that_decided(product, server):
+    base, built, _ = product
+    path = sorted((base / "gone" / "trouser").iterdir())[0]
+    reply = server[0].post(
+        URL, files={"image": (path.name, path.read_bytes())}, data={"options.explain": "true"}
+    )
+    reasons = reply.json()["predictions"][0]["reasons"]
+    assert 1 <= len(reasons) <= 8
+    assert all(0 <= share <= 1 for reason in reasons for share in reason["region"])
+    # The report shows them over its mistakes, and lists no words where there are none.
+    why = built.report["study"]["why"]
+    assert why["examples"][0]["reasons"][0]["region"] and not why["words"]
+    assert '<span class="heat">' in (built.folder / "report.html").read_text()
+
+
 def test_uploads_are_answered_and_journaled_by_hash(product, server):
     base, _, _ = product
     client, folder = server

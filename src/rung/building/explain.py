@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rung.core.excerpt import excerpt
+from rung.core.excerpt import excerpt, thumbnails
+from rung.core.kind import kind
 from rung.core.model import Explains
 from rung.core.types import Examples, Prediction
 
@@ -50,9 +51,15 @@ class Explanations:
                     "truth": str(rows.targets[index]),
                     "answer": str(answers[index].value),
                     "score": round(answers[index].score or 0.0, 4),
-                    "reasons": [{"text": r.text[:60], "weight": round(r.weight, 4)} for r in reasons],
+                    "reasons": [
+                        reason.as_dict() | {"text": reason.text[:60], "weight": round(reason.weight, 4)}
+                        for reason in reasons
+                    ],
                 }
+                | ({"thumbnails": shown} if (shown := thumbnails(rows, index)) else {})
             )
+        if any(kind(field.kind).is_media for field in rows.schema.inputs):
+            return  # They have no words.
         self._learn_words(model, rows.take(_right(rows, answers)), self._affordable - len(wrong))
 
     def _learn_words(self, model: Any, rows: Examples, affordable: float) -> None:

@@ -114,7 +114,7 @@ def _predict_text(model: Predictor, text: str, scores: bool, as_json: bool) -> N
     reasons = model.explain([text])[0]
     if as_json:
         shown = answer if scores else {k: v for k, v in answer.items() if not k.startswith("score:")}
-        print_json({**shown, "reasons": [vars(reason) for reason in reasons]})
+        print_json({**shown, "reasons": [reason.as_dict() for reason in reasons]})
         return
     first = model.schema.outputs[0].name
     probability = answer.get("probability")

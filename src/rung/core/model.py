@@ -246,10 +246,19 @@ class Probabilities(Protocol):
 
 @dataclass(frozen=True)
 class Reason:
-    """A part of the input and how far it moved the answer: positive is towards it."""
+    """A part of the input and how far it moved the answer: positive is towards it.
+
+    region: of an image, (x, y, width, height) as shares of its upright width and height.
+    """
 
     text: str
     weight: float
+    region: tuple[float, float, float, float] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        found: dict[str, Any] = {"text": self.text, "weight": self.weight}
+        return found | ({"region": list(self.region)} if self.region else {})
 
 
 @runtime_checkable

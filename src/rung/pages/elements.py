@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from rung.core.messages import say
 
@@ -106,6 +107,26 @@ def pictures(uris: Iterable[str], words: str) -> str:
         for uri in uris
         if uri.startswith("data:image/")
     )
+
+
+def heat_map(uris: Iterable[str], reasons: Iterable[Mapping[str, Any]], words: str) -> str:
+    """Return the first thumbnail with the regions of reasons over it; "" without a thumbnail or a region.
+
+    What supports the answer is green, what contradicts it red; the stronger, the less transparent.
+    """
+    placed = [reason for reason in reasons if reason.get("region")]
+    picture = pictures(list(uris)[:1], words)
+    if not placed or not picture:
+        return ""
+    strongest = max(abs(float(reason["weight"])) for reason in placed) or 1.0
+    marks = []
+    for reason in placed:
+        x, y, width, height = (100 * float(share) for share in reason["region"])
+        kind = "for" if reason["weight"] > 0 else "against"
+        opacity = 0.15 + 0.45 * abs(float(reason["weight"])) / strongest
+        place = f"left:{x:.1f}%;top:{y:.1f}%;width:{width:.1f}%;height:{height:.1f}%;opacity:{opacity:.2f}"
+        marks.append(f'<i class="{kind}" style="{place}" title="{float(reason["weight"]):+.2f}"></i>')
+    return f'<span class="heat">{picture}{"".join(marks)}</span>'
 
 
 def figure(picture: str, source: str, numbers: str, lang: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rung.core.messages import join_sentences, metric_name, percent, say
 from rung.pages.charts import ChartLabels, confusion_matrix, line_chart, reliability_diagram
-from rung.pages.elements import collapsible, figure, paragraph, pictures, section, table, text
+from rung.pages.elements import collapsible, figure, heat_map, paragraph, pictures, section, table, text
 
 # A heat map of more classes is not readable: then only the most confused ones are shown.
 _MAX_CLASSES = 20
@@ -275,7 +275,13 @@ def _example(example: Mapping[str, Any], lang: str) -> str:
         for reason in example["reasons"][:6]
         if abs(reason["weight"]) >= _LEAST_WEIGHT
     )
-    return f"<blockquote><p><b>{text(head)}</b></p><p>{text(example['input'])}</p><p>{chips}</p></blockquote>"
+    shown = heat_map(example.get("thumbnails", ()), example["reasons"], example["input"])
+    parts = (
+        f"<p>{shown} {text(example['input'])}</p>"
+        if shown
+        else f"<p>{text(example['input'])}</p><p>{chips}</p>"
+    )
+    return f"<blockquote><p><b>{text(head)}</b></p>{parts}</blockquote>"
 
 
 def advice_box(report: Mapping[str, Any], lang: str) -> str:

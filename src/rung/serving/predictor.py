@@ -244,7 +244,7 @@ class Predictor:
         good = [i for i, answer in enumerate(answers) if "error" not in answer]
         rows = [row for i in good if not isinstance(row := chunk[i], RungError)]
         for i, reasons in zip(good, self.explain(rows), strict=True):
-            answers[i]["reasons"] = [{"text": r.text, "weight": r.weight} for r in reasons]
+            answers[i]["reasons"] = [reason.as_dict() for reason in reasons]
         return answers
 
     def to_response(self, answer: Prediction, scores: bool, answered_by: bool) -> dict[str, Any]:

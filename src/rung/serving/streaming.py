@@ -103,7 +103,7 @@ def stream_answer(service: Service, request: PredictRequest, events: EventQueue)
     events.require_client()
     response = loaded.predictor.to_response(answer, request.scores, answered_by=True)
     if request.explain:
-        response["reasons"] = [vars(reason) for reason in loaded.predictor.explain([row])[0]]
+        response["reasons"] = [reason.as_dict() for reason in loaded.predictor.explain([row])[0]]
     seconds = time.perf_counter() - started
     manifest, metrics = loaded.manifest, service.metrics
     metrics.predict_seconds.observe(seconds, manifest.name, manifest.version)

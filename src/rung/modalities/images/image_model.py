@@ -9,10 +9,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from rung.core.model import Model, answers_from
+from rung.core.model import Model, Reason, answers_from
 from rung.core.types import Columns, Prediction, Schema
 from rung.modalities.images.decode import pillow
 from rung.modalities.images.extractor import Extractor, load_extractor
+from rung.modalities.images.occlusion import explain_images
 from rung.runtime.linear.head import LinearHead
 from rung.runtime.linear.nystroem import Nystroem
 
@@ -46,6 +47,10 @@ class ImageModel(Model):
 
     def predict(self, inputs: Columns) -> list[Prediction]:
         return answers_from(self.probabilities(inputs), self.labels, type(self).__module__.rsplit(".", 1)[-1])
+
+    def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
+        """Return the parts of the image whose covering lowers the label's probability most."""
+        return explain_images(inputs, self.probabilities, most)
 
     def save(self, folder: Path) -> None:
         tensors = self._nystroem.tensors() if self._nystroem else {}

@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.blobs import Blob
+from rung.core.model import Reason
 from rung.core.types import Columns, Schema
 from rung.modalities.images.decode import Preprocessing, pillow
+from rung.modalities.images.occlusion import explain_images
 from rung.modalities.images.reading import images_at_once, read_pixels
 from rung.runtime.linear.head import Calibration
 from rung.runtime.onnx.session import OnnxFile
@@ -70,6 +72,10 @@ class ImageNetwork(TrainedNetwork):
     def logits(self, inputs: Columns) -> Floats:
         fields = [self._network.logits(column) for column in inputs.values()]
         return np.asarray(np.mean(fields, axis=0).reshape(-1, len(self.labels)))
+
+    def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
+        """Return the parts of the image whose covering lowers the label's probability most."""
+        return explain_images(inputs, self.probabilities, most)
 
     def save(self, folder: Path) -> None:
         (folder / MODEL_FILE).write_bytes(self._network.content)

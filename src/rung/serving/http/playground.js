@@ -71,7 +71,9 @@ function preview(box, shown, widget) {
   }
   const tag = { image: "img", audio: "audio", video: "video" }[file.type.split("/")[0]];
   if (tag) {
-    const media = element(tag, undefined, shown);
+    const holder = tag === "img" ? element("span", undefined, shown) : shown;
+    if (tag === "img") holder.className = "heat";
+    const media = element(tag, undefined, holder);
     media.src = URL.createObjectURL(file); media.alt = file.name; media.controls = tag !== "img";
     media.addEventListener("error", () => media.remove()); // A format that this browser cannot show.
   }
@@ -141,12 +143,28 @@ function show(found, out) {
     element("span", (p * 100).toFixed(1) + "%", bar);
   }
   if (scores.length && scores[0][0] !== "score:" + main) element("small", words.threshold, out);
-  const reasons = (found.reasons || []).filter((r) => r.weight > 0 && /[\p{L}\p{N}!?\uff01\uff1f]/u.test(r.text));
+  highlight(found.reasons || [], out);
+  const reasons = (found.reasons || []).filter((r) => !r.region && r.weight > 0 && /[\p{L}\p{N}!?\uff01\uff1f]/u.test(r.text));
   if (reasons.length) {
     const line = element("p", words.decided, out); line.className = "words";
     reasons.forEach((r) => element("b", r.text, line));
   }
   if (found.id) judge(found.id, main, out);
+}
+// Marks the regions of the image that decided, over its preview.
+function highlight(reasons, out) {
+  const picture = document.querySelector(".preview .heat");
+  if (!picture) return;
+  picture.querySelectorAll("i").forEach((mark) => mark.remove());
+  const placed = reasons.filter((r) => r.region);
+  if (!placed.length) return;
+  const strongest = Math.max(...placed.map((r) => Math.abs(r.weight)));
+  placed.forEach((r) => {
+    const mark = element("i", undefined, picture); mark.className = r.weight > 0 ? "for" : "against";
+    ["left", "top", "width", "height"].forEach((side, n) => { mark.style[side] = r.region[n] * 100 + "%"; });
+    mark.style.opacity = 0.15 + 0.45 * Math.abs(r.weight) / strongest; mark.title = r.weight.toFixed(2);
+  });
+  element("p", words.highlighted, out).className = "words";
 }
 // Sends to the journal whether an answer is right, or the right one.
 function judge(id, main, out) {

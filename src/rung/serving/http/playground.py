@@ -14,7 +14,7 @@ _FOLDER = Path(__file__).parent
 _PREFIX = "serve.try."
 _MESSAGE_KEYS = (
     "serve.try.title", "serve.try.keyed", "serve.try.key", "serve.try.wrong_key", "serve.try.open", "serve.try.model",
-    "serve.try.ask", "serve.try.docs", "serve.try.certified", "serve.try.uncertified", "serve.try.json", "serve.try.decided",
+    "serve.try.ask", "serve.try.docs", "serve.try.certified", "serve.try.uncertified", "serve.try.json", "serve.try.decided", "serve.try.highlighted",
     "serve.try.large", "serve.try.waiting", "serve.try.unreachable", "serve.try.filled", "serve.try.threshold",
     "serve.try.right", "serve.try.yes", "serve.try.no", "serve.try.correct", "serve.try.send", "serve.try.thanks",
     "serve.try.batch", "serve.try.batch_how", "serve.try.batch_file", "serve.try.batch_ask", "serve.try.batch_missing",

@@ -30,7 +30,17 @@ _REASONS = {
     "items": {
         "type": "object",
         "required": ["text", "weight"],
-        "properties": {"text": TEXT, "weight": {"type": "number"}},
+        "properties": {
+            "text": TEXT,
+            "weight": {"type": "number"},
+            "region": {
+                "type": "array",
+                "description": "of an image: x, y, width, height as shares of its upright width and height",
+                "items": {"type": "number", "minimum": 0, "maximum": 1},
+                "minItems": 4,
+                "maxItems": 4,
+            },
+        },
     },
 }
 MODEL = {
