@@ -123,10 +123,11 @@ def heat_map(uris: Iterable[str], reasons: Iterable[Mapping[str, Any]], words: s
     for reason in placed:
         x, y, width, height = (100 * float(share) for share in reason["region"])
         kind = "for" if reason["weight"] > 0 else "against"
-        opacity = 0.15 + 0.45 * abs(float(reason["weight"])) / strongest
-        place = f"left:{x:.1f}%;top:{y:.1f}%;width:{width:.1f}%;height:{height:.1f}%;opacity:{opacity:.2f}"
-        marks.append(f'<i class="{kind}" style="{place}" title="{float(reason["weight"]):+.2f}"></i>')
-    return f'<span class="heat">{picture}{"".join(marks)}</span>'
+        opacity = 0.2 + 0.45 * abs(float(reason["weight"])) / strongest
+        place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" opacity="{opacity:.2f}"'
+        marks.append(f'<rect class="{kind}" {place}><title>{float(reason["weight"]):+.2f}</title></rect>')
+    over = f'<svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">{"".join(marks)}</svg>'
+    return f'<span class="heat">{picture}{over}</span>'
 
 
 def figure(picture: str, source: str, numbers: str, lang: str) -> str:
