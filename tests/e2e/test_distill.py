@@ -128,3 +128,49 @@ def test_rows_are_chosen_where_the_student_is_unsure_and_at_random():
     assert not has_flattened([0.5, 0.6, 0.7, 0.8, 0.85, 0.9])
     kept = kept_answers(np.array([0.99, 0.5, 0.4, 0.9]), np.array([0.01, 0.01, 0.9, 0.9]))
     assert kept.tolist() == [True, False, True, True]
+
+
+def test_texts_are_made_up_for_rare_labels_checked_marked_and_never_certify(product):
+    """A third label has a dozen rows. The teacher writes copies, texts of another label, and new ones."""
+    rare = [(f"receipt {i} for the invoice of day {i % 13} and more", "money") for i in range(16)]
+    write_csv(product.parent / "gold.csv", ["text", "label"], [*notes(0, 180), *rare])
+    words = {"money": "receipt|invoice|refund", **WORDS}
+    written, draw = [], np.random.default_rng(0)
+
+    def words_of(count):
+        return " ".join("".join(draw.choice(list("abdegiklmnoprstu"), 6)) for _ in range(count))
+
+    def reply(body, number):
+        system = body["messages"][0]["content"]
+        if "You write texts" not in system:
+            return by_keywords(words, "sport", logprob=-0.01)(body, number)
+        assert "label 'money'" in system
+        texts = ["receipt 3 for the invoice of day 3 and more", f"{words_of(4)} soup was cold {words_of(4)}"]
+        texts += [f"{words_of(5)} {thing} {words_of(5)}" for thing in ("refund", "invoice", "receipt")]
+        written.extend(texts)
+        return completion(json.dumps({"texts": texts}))
+
+    with llm_server(reply) as server:
+        found = distill(
+            product, teacher(server), product.parent / "pool.csv", labels=100, usd=1.0, synthetic=30
+        )
+    made = found.report["synthetic"]
+    (told,) = made["labels"]
+    assert told["label"] == "money" and made["rows"] == told["texts"] >= 10
+    assert told["copies"] >= 1 and told["other"] >= 1, "copies and texts of another label are dropped"
+    with (found.folder / "train.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["labelled_by"] == "test-1 (synthetic)"]
+    assert len(rows) == made["rows"] and {row["label"] for row in rows} == {"money"}
+    texts = [row["text"] for row in rows]
+    assert len(set(texts)) == len(texts) and not any(
+        "soup" in text or text.startswith("receipt 3 ") for text in texts
+    )
+    held = (found.folder / "gold.csv").read_text(encoding="utf-8")
+    assert not any(text in held for text in texts) and "(synthetic)" not in held
+    page = (found.folder / "distill.html").read_text(encoding="utf-8")
+    assert "made up" in page or "编写" in page
+
+
+def test_rows_that_cannot_be_made_up_are_refused_before_anything_is_asked(product):
+    with pytest.raises(rung.RungError, match="a bundle cannot make up rows"):
+        distill(product, TeacherSpec("some/bundle"), product.parent / "pool.csv", synthetic=5)

@@ -25,13 +25,20 @@ from rung.cli.options import as_json, lang, print_json
 @click.option(
     "--labels", default=2_000, show_default=True, type=click.IntRange(50), help="Most rows to ask about."
 )
+@click.option(
+    "--synthetic",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 1_000),
+    help="Labels of fewer rows get texts that the language model makes up, until they have so many; 0: none.",
+)
 @click.option("--guidelines", default="", help="How to label, in your words, for a language model.")
 @click.option(
     "--price", nargs=2, type=float, help="USD of a million tokens in and out, where rung does not know them."
 )
 @as_json
 def command(
-    product: Path, pool: Path, teacher: str, model: str, usd: float, labels: int, guidelines: str,
+    product: Path, pool: Path, teacher: str, model: str, usd: float, labels: int, synthetic: int, guidelines: str,
     price: tuple[float, float] | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Label rows of a pool by a teacher within a budget, train the cheap rungs on them, certify on PRODUCT's own labels.
@@ -57,6 +64,7 @@ def command(
         pool.resolve(),
         usd=usd,
         labels=labels,
+        synthetic=synthetic,
         lang=words,
         progress=told,
     )

@@ -138,6 +138,11 @@ class LlmPrompt(Model):
         return type(self)(self.labels, {**self._facts, **changed}, self._pool)
 
     @property
+    def client(self) -> LlmClient:
+        """Return what asks the model, with its masks and its pace."""
+        return self._client
+
+    @property
     def address(self) -> str:
         """Return where the rows go."""
         return self._at.base

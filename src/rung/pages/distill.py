@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rung.core.messages import count, money, percent, say
+from rung.core.messages import count, join_list, money, percent, say
 from rung.pages.elements import box, page, paragraph, section, table, text
 
 
@@ -19,6 +19,29 @@ def render(report: Mapping[str, Any], lang: str = "en") -> str:
     head = (say("distill.labels", lang), say("distill.accuracy", lang))
     curve = table(head, rows, say("distill.curve", lang))
     return page(lang, title, ["\n".join(top), section("curve", say("distill.curve", lang), curve)])
+
+
+def _made_up(report: Mapping[str, Any], lang: str) -> list[str]:
+    """Return what the teacher made up, if it was asked to."""
+    made = report.get("synthetic")
+    if not made:
+        return []
+    asked, copies, other = (sum(one[key] for one in made["labels"]) for key in ("asked", "copies", "other"))
+    lines = [
+        say(
+            "distill.synthetic",
+            lang,
+            rows=made["rows"],
+            asked=asked,
+            copies=copies,
+            other=other,
+            n=len(made["labels"]),
+        )
+    ]
+    if made["left_out"]:
+        named = join_list(made["left_out"], lang, most=8)
+        lines.append(say("distill.synthetic_left_out", lang, n=len(made["left_out"]), named=named))
+    return lines
 
 
 def summary(report: Mapping[str, Any], lang: str) -> list[str]:
@@ -35,6 +58,7 @@ def summary(report: Mapping[str, Any], lang: str) -> list[str]:
             "distill.asked", lang, asked=asked["labels"], rounds=asked["rounds"], usd=money(asked["usd"], lang, 4),
             dropped=asked["dropped"], why=say(f"distill.why_{asked['why']}", lang),
         ),
+        *_made_up(report, lang),
         say("distill.student", lang, rung=student["rung"], gold=report["gold"]["train"]),
     ]  # fmt: skip
     claim = student["certificate"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import time
@@ -38,6 +37,8 @@ from rung.runtime.service.ledger import BudgetSpentError, Ledger
 from rung.runtime.service.settings import count_service_calls
 from rung.serving.predictor import open_bundle
 from rung.workflows.build import Build, build
+from rung.workflows.distilled_files import write_distilled
+from rung.workflows.synthetic_rows import Synthetic, check_synthetic, synthetic_rows
 
 FOLDER = "distilled"
 # Gold rows that the teacher's error is estimated on, at most; a third of the training rows.
@@ -85,13 +86,15 @@ def distill(
     *,
     usd: float = 5.0,
     labels: int = 2_000,
+    synthetic: int = 0,
     lang: str | None = None,
     progress: Callable[[int, float, float], None] = lambda asked, usd, score: None,
 ) -> Distilled:
     """Return students trained on a teacher's labels of chosen rows of the pool, certified on rows labelled by people.
 
     product: its data are the gold rows. pool: a table with the same input columns; labels in it are not read. usd: what the
-    teacher may charge, in all, a hard cap. labels: the most rows to ask about. progress: told after each round the number of
+    teacher may charge, in all, a hard cap. labels: the most rows to ask about. synthetic: labels of fewer rows get texts that the
+    language model makes up, until they have so many; they train and never certify. progress: told after each round the number of
     labels, what they cost and the accuracy of a quick student. Writes distilled/ beside product.yaml.
 
     Raises RungError where the teacher is not 20 points better than the most frequent label.
@@ -101,21 +104,26 @@ def distill(
     if product.task != "text_classification":
         raise RungError(f"{product.task} cannot be distilled yet", "task", "Use text_classification.")
     product = with_inputs(product, base, task)
+    check_synthetic(synthetic, product.data.input, bool(teacher.model))
     home = base / FOLDER
     home.mkdir(exist_ok=True)
     gold = _gold(product, base, task, home)
     inputs = _pool_rows(product, base, pool, gold, task)
     context = fit_context(product, product.budget.threads or os.cpu_count() or 1, base)
     ledger = Ledger(home / "spent.json", usd, "teacher")
-    with _asking(teacher, gold, context, home, ledger) as (ask, tried):
+    with _asking(teacher, gold, context, home, ledger) as (ask, tried, client):
         estimate = _estimate(teacher, tried, ask)
         found = _collect(ask, inputs, gold, context, labels, progress, ledger)
-    learned = _write(home, product, gold, inputs, found, teacher.name)
+        made = _made_up(synthetic, client, ask, gold, inputs, found) if synthetic else Synthetic()
+    learned = write_distilled(
+        home, product, (gold.train, gold.certification), inputs, _kept(found), (teacher.name, made)
+    )
     data = product.data.model_copy(update={"path": f"{FOLDER}/train.csv"})
     certify = CertifySpec(path=f"{FOLDER}/gold.csv") if len(gold.certification) else product.certify
     student = product.model_copy(update={"data": data, "certify": certify})
     built = build(Located(student, base), run=home / "run", lang=lang)
     report = _report(product, gold, estimate, found, learned, built, ledger.total().usd)
+    report |= {"synthetic": made.as_dict()} if synthetic else {}
     write_json(home / "distill.json", report)
     write_text(home / "distill.html", render(report, resolve_language(lang)))
     return Distilled(home, built, report)
@@ -176,8 +184,8 @@ def _pool_rows(
 @contextmanager
 def _asking(
     teacher: TeacherSpec, gold: _Gold, context: Any, home: Path, ledger: Ledger
-) -> Iterator[tuple[Ask, Examples]]:
-    """Yield a function that asks the teacher, and the gold rows that its error is estimated on; it has not seen those."""
+) -> Iterator[tuple[Ask, Examples, Any]]:
+    """Yield a function that asks the teacher, gold rows to estimate its error on, which it has not seen, and its client if it has one."""
     rng = np.random.default_rng(context.seed)
     order = rng.permutation(len(gold.train))
     count = min(_GOLD_ROWS, len(order) // 3)
@@ -188,7 +196,7 @@ def _asking(
     counted: Any = nullcontext()
     if not teacher.model:
         ask = _bundle(teacher, gold)
-        yield ask, tried
+        yield ask, tried, None
         return
     counted = count_service_calls(home / "answers.jsonl", ledger)
     with counted:
@@ -196,7 +204,8 @@ def _asking(
         params = {"service": teacher.service, "model": teacher.model, **(teacher.params or {})}
         made = make_params(family.Params, params)
         family.require()
-        yield family.fit(rest, made, context).predict, tried
+        model: Any = family.fit(rest, made, context)
+        yield model.predict, tried, model.client
 
 
 def _bundle(teacher: TeacherSpec, gold: _Gold) -> Ask:
@@ -335,30 +344,19 @@ def _by_student(learned: Examples, context: Any) -> np.ndarray[Any, np.dtype[np.
     return out
 
 
-def _write(home: Path, product: Product, gold: _Gold, inputs: Columns, found: _Found, teacher: str) -> int:
-    """Write train.csv and gold.csv; return how many rows of the teacher are in the former."""
-    names, target = list(product.data.input), product.data.target or "label"
-    head = [*names, target, "labelled_by", "confidence"]
-    kept = [
-        (row, answer) for row, answer, ok in zip(found.rows, found.answers, found.kept, strict=True) if ok
-    ]
-    taught = [[*(inputs[n][row] for n in names), a.value, teacher, f"{a.score or 0:.4f}"] for row, a in kept]
-    _csv(home / "train.csv", head, [*_people(gold.train, names), *taught])
-    if len(gold.certification):
-        _csv(home / "gold.csv", head, _people(gold.certification, names))
-    return len(taught)
+def _made_up(wanted: int, client: Any, ask: Ask, gold: _Gold, inputs: Columns, found: _Found) -> Synthetic:
+    """Return rows that the teacher makes up for labels of few rows; none that copies a row it was given or one that certifies."""
+    (name,) = inputs
+    people = list(zip(map(str, gold.train.inputs[name]), gold.train.targets, strict=True))
+    taught = [(str(inputs[name][row]), answer.value) for row, answer in _kept(found)]
+    others = [*map(str, inputs[name]), *map(str, gold.certification.inputs.get(name, ()))]
+    return synthetic_rows(wanted, client, ask, people, taught, others, gold.train.schema.labels, name)
 
 
-def _people(examples: Examples, names: Sequence[str]) -> list[list[Any]]:
-    records = zip(examples.records(), examples.targets, strict=True)
-    return [[*(row[name] for name in names), target, "people", ""] for row, target in records]
-
-
-def _csv(path: Path, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(head)
-        writer.writerows(rows)
+def _kept(found: _Found) -> list[tuple[int, Prediction]]:
+    """Return the rows of the pool whose answers are kept, with their answers."""
+    pairs = zip(found.rows, found.answers, found.kept, strict=True)
+    return [(row, answer) for row, answer, is_kept in pairs if is_kept]
 
 
 def _report(
