@@ -51,6 +51,8 @@ class Seen(Protocol):
     @property
     def mixed(self) -> bool: ...
     @property
+    def undecodable(self) -> int: ...
+    @property
     def agreement(self) -> Any: ...
     @property
     def sample(self) -> tuple[str, ...]: ...
@@ -196,13 +198,26 @@ def readiness(seen: Seen, certifying: int, level: float) -> list[dict[str, Any]]
                unlabelled=seen.unlabelled, unreadable=seen.unreadable),
         _light(short >= 12 and long <= 8_000, short >= 3, "length", median=short, long=long),
         _light(lopsided <= 10, lopsided <= 100, "balance", most=most[1], common=most[0], fewest=fewest[1], rare=fewest[0]),
-        _light(not seen.mixed, True, "encoding", encoding=seen.encoding),
         _light(certifying >= needed, certifying >= 59, "certify", n=certifying, needed=needed),
     ]  # fmt: skip
+    encoding = _encoding_light(seen)
+    lights[-1:-1] = [encoding] if encoding else []
     # A target of hundreds of different values that hardly repeat is a quantity: it has no classes to balance.
     numbers = sum(is_number(label) for label, _ in labels)
     quantity = len(labels) > max(50, seen.usable // 10) and numbers >= 0.9 * len(labels)
     return [light for light in lights if not (quantity and light["key"] in {"rows_per_class", "balance"})]
+
+
+def _encoding_light(seen: Seen) -> dict[str, Any] | None:
+    """Return the light of the encoding; None where the format settles it."""
+    lost = seen.undecodable
+    if lost:
+        return _light(
+            False, lost <= 0.05 * max(seen.rows, 1), "encoding_lost", encoding=seen.encoding, n=lost
+        )
+    if not seen.encoding:
+        return None
+    return _light(not seen.mixed, True, "encoding", encoding=seen.encoding)
 
 
 def of_cases(lights: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -219,7 +234,7 @@ def of_cases(lights: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def of_media(lights: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the lights of rows that name files of media: content repeats, not words, and has no length in characters."""
     named = {"duplicates": "same_files", "contradictory": "contradictory_files", "missing": "missing_files"}
-    found = [dict(light) for light in lights if light["key"] not in {"length", "encoding"}]
+    found = [dict(light) for light in lights if light["key"] not in {"length", "encoding", "encoding_lost"}]
     return [light | {"key": named.get(light["key"], light["key"])} for light in found]
 
 

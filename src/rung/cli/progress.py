@@ -37,6 +37,7 @@ class Progress:
         self._started: float | None = None
         self._now = 0.0
         self._fits = 0
+        self._lacking = set[str]()
         self._said: set[str] = set()
         self._silent_up_to = 0.0
         self._open = ExitStack()
@@ -115,6 +116,7 @@ class Progress:
         for item in facts["missing"]:
             size = f"{item['size_mb']:.0f}"
             rungs = ", ".join(item["rungs"])
+            self._lacking.update(item["rungs"])
             text = self._text("weights", rungs=rungs, name=item["name"], size=size, licence=item["licence"])
             self._print_line(f"[yellow]{text}[/yellow]")
 
@@ -209,6 +211,8 @@ class Progress:
 
     def _on_skipped(self, facts: dict[str, Any]) -> None:
         self._remaining.skip(facts["rung"])
+        if facts["rung"] in self._lacking:
+            return  # Said with the weights that it lacks.
         reason = facts.get("reason")
         why = (
             reason_text(reason, self._lang)

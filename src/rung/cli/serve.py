@@ -62,7 +62,20 @@ def command(
     tls = (tls_cert, tls_key) if tls_cert and tls_key else None
     if not no_journal:
         _offer_key(bundles, make_key)
+    if sys.stderr.isatty():
+        _say_where(host, port, bool(tls))
     serve(bundles, host, port, uncertified, folder, not no_journal, tls)
+
+
+def _say_where(host: str, port: int, is_tls: bool) -> None:
+    """Say where the pages will be, for who starts a server by hand: the log is JSON."""
+    from rung.cli.options import lang
+    from rung.core.messages import say
+
+    shown = "localhost" if host in {"0.0.0.0", "::"} else f"[{host}]" if ":" in host else host  # noqa: S104
+    address = f"{'https' if is_tls else 'http'}://{shown}:{port}"
+    if port:
+        click.echo(say("term.serving", lang(), address=address), err=True)
 
 
 def _offer_key(bundles: Sequence[Path], wanted: bool | None) -> None:

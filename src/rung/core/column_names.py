@@ -1,14 +1,17 @@
-"""Names of columns, which Unicode may write in two forms."""
+"""Names of columns, which Unicode may write in two forms, and cells that are codes."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Collection, Iterable, Sequence
 from unicodedata import normalize
 
 from rung.core.errors import InputError, did_you_mean
 
 # Missing inputs are named up to so many.
 _MOST_NAMED = 20
+# One word: an address of mail, or letters and digits such as T-10023 and +49-171-555.
+_CODE = re.compile(r"[\w.+-]*\d[\w.+-]*|[^\s@]+@[^\s@]+", re.ASCII)
 
 
 def column_of(columns: Collection[str], name: str) -> str | None:
@@ -36,3 +39,8 @@ def require_column(columns: Collection[str], name: str, where: str, needed: Iter
         raise InputError(f"the inputs {shown}{more} are missing", where, "Send null for what is not known.")
     fix = did_you_mean(name, map(str, columns)) if columns else ""
     raise InputError(f"the input '{name}' is missing", where, fix)
+
+
+def are_codes(cells: Sequence[str]) -> bool:
+    """Return whether cells are addresses of mail, numbers of orders and the like, which are no texts."""
+    return bool(cells) and all(_CODE.fullmatch(cell) for cell in cells)

@@ -118,7 +118,11 @@ def time_lines(plan: Plan, lang: str) -> list[str]:
     if found["first_rung"]:
         first = duration(found["first_seconds"], lang)
         lines.insert(0, say("ladder.time_first", lang, time=first, rung=found["first_rung"]))
-    lines.append(say("ladder.time_machine", lang, relative=f"{found['relative']:.2g}"))
+    relative = found["relative"]
+    same = 0.85 <= relative <= 1.15
+    lines.append(
+        say("ladder.time_alike" if same else "ladder.time_machine", lang, relative=f"{relative:.1f}")
+    )
     return [*lines, say("ladder.time_more", lang, rows=plan["rows"])] if more else lines
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rung.core.column_names import are_codes
+from rung.core.target_names import called_like_label
 from rung.core.task import ColumnProfile, Guess
 from rung.core.types import Field, Schema
 from rung.modalities.text.ngrams import join_fields, normalize_text
@@ -66,6 +68,7 @@ def _is_text(column: ColumnProfile, rows: int) -> bool:
         column.filled >= rows * 0.5
         and column.numeric < 0.5
         and column.distinct > column.filled * 0.5
+        and not are_codes(column.examples)
         and (column.mean_chars >= 8 or _is_short_text(column))
     )
 
@@ -91,26 +94,9 @@ def _label_column(columns: Sequence[ColumnProfile]) -> ColumnProfile | None:
     return max(likely, key=_label_likeness, default=None)
 
 
-_LABEL_NAMES = (
-    "label",
-    "class",
-    "category",
-    "target",
-    "queue",
-    "topic",
-    "sentiment",
-    "intent",
-    "tag",
-    "type",
-    "标签",
-    "类别",
-    "分类",
-)
-
-
 def _label_likeness(column: ColumnProfile) -> tuple[bool, float, float]:
     """Return how much a column is like a label: by name, by words instead of numbers, by few values."""
-    named = any(word in column.name.casefold() for word in _LABEL_NAMES)
+    named = called_like_label(column.name)
     return named, -column.numeric, -column.distinct / max(column.filled, 1)
 
 

@@ -21,6 +21,7 @@ from rung.core.prices import load_prices
 from rung.core.spec.cleaning import DEFAULT_KINDS
 from rung.core.spec.product import check_product, safe_name
 from rung.core.spec.source_names import masked, short_name, stem
+from rung.core.target_names import called_like_label
 from rung.core.task import ColumnProfile, Guess, Task
 from rung.data.prepare.column_formats import decide_formats
 from rung.data.prepare.near_media import media_fields
@@ -148,6 +149,7 @@ def _with_target(
             or name == guess.target
             or not 2 <= column.distinct <= column.filled / 5
             or column.mean_chars > 60
+            or column.dates >= 0.95
         ):
             continue
         if column.numeric >= 0.9 and column.distinct > 20:
@@ -159,7 +161,10 @@ def _with_target(
     if len(found) < 2:
         return guess, []
     inputs = {name: one.inputs for name, one in found.items()}
-    choices = target_choices(source, list(found), inputs, columns)
+    # The first guess, then what is called like a target, then what stands last, where targets usually do.
+    last = next((name for name in reversed(list(columns)) if name in found), guess.target)
+    likely = sorted(found, key=lambda name: (name != guess.target, not called_like_label(name), name != last))
+    choices = target_choices(source, likely, inputs, columns)
     signal = {choice.column: max(choice.signal or 0.0, 0.0) for choice in choices}
     # A signal decides only where it is clearly larger than that of the first guess.
     lead = {

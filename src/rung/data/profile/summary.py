@@ -11,6 +11,7 @@ from typing import Any
 
 from rung.core.blobs import BlobStore
 from rung.core.kind import Kind, kind
+from rung.core.target_names import name_words
 from rung.core.task import Task
 from rung.data.prepare.column_formats import SourceFormats
 from rung.data.prepare.hashing import hash64
@@ -21,6 +22,8 @@ from rung.data.sources.read import Source, read_rows
 _SAMPLE = 500
 _CHARS = 1_000_000
 _MOST_VALUES = 1_000
+# Two people who label the same texts agree at least so far (kappa), or their columns have a word in common.
+_LEAST_KAPPA = 0.4
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Agreement:
 @dataclass(frozen=True)
 class Survey:
     """Counts over the rows looked at. labels: target -> rows; labelled: rows that have one, where a row may have several. chars: median and 95th percentile of the input.
-    cells: texts of columns whose kind shows in the data -> rows. missing_words: words of the target that may be labels or mean "no label". encoding: of the characters; the name of the source where its format fixes them. mixed: there are several."""
+    cells: texts of columns whose kind shows in the data -> rows. missing_words: words of the target that may be labels or mean "no label". encoding: of the characters; "" where the format fixes them. mixed: there are several. undecodable: rows in another encoding than the file's."""
 
     rows: int
     unreadable: int
@@ -53,6 +56,7 @@ class Survey:
     missing_words: Mapping[str, int] = field(default_factory=dict)
     cells: Mapping[str, Mapping[str, int]] = field(default_factory=dict, repr=False)
     labelled: int = 0
+    undecodable: int = 0
 
     @property
     def usable(self) -> int:
@@ -117,8 +121,8 @@ def survey(
     return Survey(
         counts["rows"], counts["unreadable"], counts["empty"], counts["unlabelled"],
         counts["duplicate"], counts["contradictory"], dict(labels.most_common(_MOST_VALUES)), _middle_and_most(lengths),
-        ", ".join(names) or source.tables[0].name, counts["undecodable"] > 0 or len(names) > 1, _agreement(pairs, labels), tuple(sample),
-        ambiguous_words(read_target.words, len(labels), labels.total()), cells, labels.total(),
+        ", ".join(names), counts["undecodable"] > 0 or len(names) > 1, _agreement(target, pairs, labels), tuple(sample),
+        ambiguous_words(read_target.words, len(labels), labels.total()), cells, labels.total(), counts["undecodable"],
     )  # fmt: skip
 
 
@@ -143,7 +147,9 @@ def _pair(
                 del pairs[column]
 
 
-def _agreement(pairs: Mapping[str, Counter[tuple[str, str]]], labels: Mapping[str, int]) -> Agreement | None:
+def _agreement(
+    target: str, pairs: Mapping[str, Counter[tuple[str, str]]], labels: Mapping[str, int]
+) -> Agreement | None:
     """Return how often another column that holds the same labels agrees; None when no column does."""
     for column, counted in pairs.items():
         rows = counted.total()
@@ -156,5 +162,9 @@ def _agreement(pairs: Mapping[str, Counter[tuple[str, str]]], labels: Mapping[st
             continue
         share = sum(n for (our, their), n in counted.items() if our == their) / rows
         chance = sum(ours[name] * theirs[name] for name in ours) / rows**2
-        return Agreement(column, rows, round(share, 4), round((share - chance) / max(1 - chance, 1e-9), 4))
+        kappa = (share - chance) / max(1 - chance, 1e-9)
+        # Another question with the same answers, such as yes and no, is no second opinion.
+        if kappa < _LEAST_KAPPA and not (name_words(column) & name_words(target)):
+            continue
+        return Agreement(column, rows, round(share, 4), round(kappa, 4))
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,10 @@ from rung.data.sources.read import Source, read_rows
 
 # Read from the beginning of the source: a look takes about a second.
 _ROWS = 2_000
-_FEWEST_ROWS, _FOLDS, _MOST_TARGETS = 60, 3, 5
+_FEWEST_ROWS, _FOLDS, _MOST_TARGETS = 60, 3, 6
 _BINS = 8
+# Characters stand for the words of languages without spaces.
+_WITHOUT_SPACES = re.compile(r"[\u0e00-\u0eff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def target_choices(
     inputs: Mapping[str, Sequence[str]],
     columns: Mapping[str, ColumnProfile],
 ) -> list[TargetChoice]:
-    """Return the candidates with their signal, in the order given.
+    """Return the candidates with their signal, at most six, in the order given.
 
     inputs: candidate -> the columns to predict it from. columns: by name.
     """
@@ -87,6 +90,5 @@ def _tokens(rows: Sequence[Mapping[str, Any]], name: str, column: ColumnProfile)
             for number in numbers
         ]
     if column.words >= 3 or column.mean_chars >= 30:
-        # Characters stand for the words of languages without spaces.
-        return [" ".join(cell.split() if cell.isascii() else [*cell.split(), *cell]) for cell in cells]
+        return [" ".join([*cell.split(), *_WITHOUT_SPACES.findall(cell)]) for cell in cells]
     return [f"{name}={cell}".replace(" ", "_") for cell in cells]

@@ -9,19 +9,16 @@ from functools import lru_cache
 from math import isfinite
 from typing import Any
 
+from rung.core.column_names import are_codes
 from rung.core.errors import DataError
 from rung.core.scalars import is_missing, to_plain
+from rung.core.target_names import called_like_target, is_target_word
 from rung.core.task import ColumnProfile, Task
 from rung.core.types import Field, Schema
 from rung.modalities.tables.parsing_v1 import cell_text, parse_number
 from rung.modalities.tables.type_inference import infer_field
 
 MAX_COLUMNS = 5_000
-_TARGET_NAMES = (
-    "label", "class", "target", "churn", "outcome", "result", "default", "fraud", "survived", "income", "diagnosis",
-    "response", "status", "price", "amount", "cost", "sales", "demand", "score", "value", "revenue", "salary", "rent",
-    "creditability", "y", "标签", "类别", "目标", "结果", "是否", "价格", "金额", "销量",
-)  # fmt: skip
 
 
 class TableTask(Task):
@@ -115,11 +112,11 @@ def target_column(
         return (chosen if fits(chosen) else None), True
     likely = [c for c in columns if not c.role and fits(c)]
     for column in likely:
-        if column.name.casefold() in _TARGET_NAMES:
+        if is_target_word(column.name):
             return column, True
     last = likely[-1] if likely and likely[-1] is columns[-1] else None
     for column in [last] if last else likely:
-        if any(word in _name_words(column.name) for word in _TARGET_NAMES):
+        if called_like_target(column.name):
             return column, True
     return last, False
 
@@ -132,16 +129,11 @@ def input_columns(columns: Sequence[ColumnProfile], target: ColumnProfile) -> li
 
 def is_prose(column: ColumnProfile) -> bool:
     """Return whether a column holds texts that are nearly all distinct."""
-    return column.mean_chars >= 8 and column.distinct > column.filled * 0.5 and column.numeric < 0.5
+    long = column.mean_chars >= 8 and column.distinct > column.filled * 0.5 and column.numeric < 0.5
+    return long and not are_codes(column.examples)
 
 
 def is_row_name(column: ColumnProfile) -> bool:
     """Return whether a column looks like a row number or a row code."""
     whole = all(text.lstrip("-").isdigit() for text in column.examples)
     return column.distinct == column.filled > 1 and (column.numeric < 0.5 or whole)
-
-
-def _name_words(name: str) -> set[str]:
-    folded = name.casefold()
-    parts = set(folded.replace("-", "_").replace(" ", "_").replace(".", "_").split("_"))
-    return parts | {folded} | {word for word in _TARGET_NAMES if not word.isascii() and word in folded}

@@ -110,7 +110,10 @@ def _lifespan(service: Service, models: ModelRegistry, dispatcher: Dispatcher, s
                 if stop.wait(_EXPIRE_SECONDS):
                     return
 
-        threads = [threading.Thread(target=expire, name="rung-expire", daemon=True)]
+        # Without a journal nothing expires, and its packages may not be installed.
+        threads = (
+            [threading.Thread(target=expire, name="rung-expire", daemon=True)] if service.journal else []
+        )
         shadow_thread = threading.Thread(target=shadows.run, name="rung-shadow", daemon=True)
         if service.watch:
             threads += [
