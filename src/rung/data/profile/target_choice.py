@@ -16,8 +16,9 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.naive_bayes import ComplementNB
 
 from rung.core.task import ColumnProfile
-from rung.data.profile.family_column import number_or_nan, plain_text
+from rung.data.profile.family_column import plain_text
 from rung.data.sources.read import Source, read_rows
+from rung.modalities.tables.numbers import decide_format, parse_number
 
 # Read from the beginning of the source: a look takes about a second.
 _ROWS = 2_000
@@ -82,7 +83,9 @@ def _tokens(rows: Sequence[Mapping[str, Any]], name: str, column: ColumnProfile)
     """Return a column's cells as tokens: words of a text, the bin of a number, the value of anything else."""
     cells = [plain_text(row.get(name)) for row in rows]
     if column.numeric >= 0.95:
-        numbers = np.array([number_or_nan(cell) for cell in cells])
+        unit, form = decide_format(Counter(cells))
+        read = (parse_number(cell, unit, form) for cell in cells)
+        numbers = np.array([math.nan if number is None else number for number in read], dtype=np.float64)
         known = numbers[np.isfinite(numbers)]
         edges = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1)[1:-1])) if len(known) else known
         return [
