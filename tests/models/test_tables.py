@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
 from rung.core import registry
-from rung.core.model import FitContext
+from rung.core.model import DataFacts, FitContext
 from rung.core.scalars import cell_text
 from rung.core.types import Examples
 
@@ -154,3 +154,23 @@ def test_reasons_add_up_to_the_answer(name, tumours):
         mean = model.raw(examples.inputs)
         base = float((mean[:, own] - mean[:, 1 - own]).mean()) * model._fitted.calibration.scale
         assert sum(r.weight for r in reasons) == pytest.approx(gap - base, abs=0.02 * abs(gap) + 0.2)
+
+
+def test_networks_are_candidates_of_the_stack_where_they_are_asked_for():
+    """Targets that bend smoothly and a step: no family alone says both."""
+    pytest.importorskip("torch")
+    draw = np.random.default_rng(0)
+    x, z = draw.normal(size=(2, 700))
+    chance = 1 / (1 + np.exp(-3 * np.sin(2.5 * x) - 2 * (z > 0.3) + 1))
+    targets = ["yes" if one else "no" for one in draw.random(700) < chance]
+    _, examples = examples_of("tabular_classification", {"x": x, "z": z}, targets)
+    family = registry.model("stack")
+    context = FitContext(effort=1)
+    plain = family.fit(examples, family.Params(), context)
+    mixed = family.fit(examples, family.Params(networks=True), context)
+    assert not any("network" in name for name in plain.chosen["tried"])
+    assert any("network" in name for name in mixed.chosen["tried"])
+    assert mixed.chosen["search_loss"] <= plain.chosen["search_loss"]
+    facts = DataFacts(700, 2, 16.0)
+    dear, cheap = (family.cost(facts, family.Params(networks=on), context) for on in (True, False))
+    assert dear.fit_seconds > cheap.fit_seconds and dear.cpu_seconds_per_1k > cheap.cpu_seconds_per_1k

@@ -59,3 +59,16 @@ def test_few_rows_are_learned_with_labels_as_anchors(minilm):
     right = [a.value == t for a, t in zip(model.predict(examples.inputs), examples.targets, strict=True)]
     assert np.mean(right) > 0.8
     assert model.chosen["anchors"] == 2
+
+
+@pytest.mark.parametrize(
+    "given,count", [({}, 0), ({"descriptions": {"sport": "matches and teams"}}, 2), ({"anchors": True}, 2)]
+)
+def test_descriptions_are_learned_where_there_are_some(given, count, minilm):
+    """With one row a label, words about the label carry it."""
+    _, examples = tiny_examples("text_classification")
+    first = [examples.targets.index(label) for label in examples.schema.labels]
+    short = {"weights": minilm, "epochs": 1, "layers": "lora", "precision_on_disk": "float32"}
+    params = make_params(FewshotEncoder.Params, short | given)
+    model = FewshotEncoder.fit(examples.take(first), params, FitContext())
+    assert model.chosen["anchors"] == count

@@ -10,11 +10,12 @@ from torch.autograd import gradcheck
 
 from rung.core.errors import RungError
 from rung.modalities.text.finetuning_params import FinetuningParams
-from rung.modalities.text.network_model import TextInputs
+from rung.modalities.text.network_model import TextInputs, encode_texts, open_tokenizer
 from rung.runtime.linear.head import Calibration, LinearHead
 from rung.training.text.bert_onnx import write_classifier, write_float
 from rung.training.text.bert_weights import BertWeights, FloatTable, Int4Table, Layer, Linear, Norm
 from rung.training.text.vocabulary import learn_vocabulary
+from rung.training.torch.adapters import AdaptedLinear
 from rung.training.torch.bert import BertClassifier, BertEncoder
 from rung.training.torch.encoder_finetune import EncoderSource, export_classifier, make_classifier
 from rung.training.torch.lora import LoraLinear
@@ -119,7 +120,8 @@ def test_lora_starts_at_the_frozen_layer_merges_and_has_right_gradients():
     "layers,trained",
     [("all", {"encoder.embedding", "encoder.positions", "encoder.layers.0", "head"}),
      ("last_2", {"encoder.layers.2", "encoder.layers.3", "head"}),
-     ("lora", {"encoder.layers.0", "encoder.layers.3", "head"})],
+     ("lora", {"encoder.layers.0", "encoder.layers.3", "head"}),
+     ("adapters", {"encoder.layers.0", "encoder.layers.3", "head"})],
 )  # fmt: skip
 def test_what_is_trained(layers, trained):
     module = make_classifier(source(), head(3 * WIDTH), rows(), FinetuningParams(layers=layers))
@@ -130,20 +132,72 @@ def test_what_is_trained(layers, trained):
     assert all(".a" in n or ".b" in n for n in moving if layers == "lora" and "head" not in n)
 
 
-@pytest.mark.parametrize("layers", ["all", "lora"])
+@pytest.mark.parametrize("layers", ["all", "lora", "adapters"])
 def test_exported_classifiers_answer_as_trained(layers):
     of = source()
     module = make_classifier(of, head(3 * WIDTH), rows(), FinetuningParams(layers=layers))
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.add_(0.02 * torch.randn(parameter.shape))
+    tokenizer = open_tokenizer(of.tokenizer)
+    with torch.no_grad():
+        module.eval()
+        expected = np.concatenate(
+            [
+                module(torch.tensor([ids]), torch.ones(1, len(ids))).numpy()
+                for ids in encode_texts(tokenizer, TEXTS, of.inputs)
+            ]
+        )
     exact, variant = export_classifier(module, of, TEXTS, "float32")
-    assert variant == "float32"
+    assert variant == "float32" and np.abs(exact.logits(TEXTS) - expected).max() < 1e-4
     small, _ = export_classifier(module, of, TEXTS, "int8")
     assert np.abs(exact.logits(TEXTS) - small.logits(TEXTS)).max() < 0.3 * np.abs(exact.logits(TEXTS)).max()
     assert json.loads(exact.tokenizer_json)
 
 
-def test_a_rank_of_zero_is_refused():
-    with pytest.raises(RungError, match="rank"):
-        FinetuningParams(layers="lora", rank=0)
+def test_an_adapter_starts_at_nothing_and_has_right_gradients():
+    torch.manual_seed(0)
+    base = torch.nn.Linear(6, 4).double()
+    layer = AdaptedLinear(base, 3).double()
+    x = torch.randn(5, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.equal(layer(x), base(x))
+    torch.nn.init.normal_(layer.up.weight)
+    torch.nn.init.normal_(layer.down.weight)
+    names = ("down.weight", "down.bias", "up.weight", "up.bias")
+    values = [dict(layer.named_parameters())[name] for name in names]
+
+    def answer(v, *given):
+        return torch.func.functional_call(layer, dict(zip(names, given, strict=True)), (v,))
+
+    assert gradcheck(answer, (x, *values))
+    assert not base.weight.requires_grad
+
+
+def test_adapters_learn_what_their_frozen_encoder_cannot_say():
+    """Only adapters, norms and the head move, and the loss falls further than with the head alone."""
+    losses = {}
+    for layers in ("adapters", "last_1"):
+        torch.manual_seed(0)
+        params = FinetuningParams(layers=layers, bottleneck=8, dropout=0.0)
+        module = make_classifier(source(), head(3 * WIDTH), rows(), params).train()
+        if layers == "last_1":
+            module.encoder.requires_grad_(False)
+        frozen = {n: p.clone() for n, p in module.named_parameters() if not p.requires_grad}
+        ids, mask = torch.randint(0, VOCABULARY, (24, 6)), torch.ones(24, 6)
+        codes = torch.arange(24) % LABELS
+        moving = [p for p in module.parameters() if p.requires_grad]
+        optimizer = torch.optim.Adam(moving, lr=5e-3)
+        for _ in range(25):
+            loss = torch.nn.functional.cross_entropy(module(ids, mask), codes)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        losses[layers] = loss.item()
+        assert all(torch.equal(frozen[n], p) for n, p in module.named_parameters() if n in frozen)
+    assert losses["adapters"] < losses["last_1"]
+
+
+@pytest.mark.parametrize("name", ["rank", "bottleneck"])
+def test_a_width_of_zero_is_refused(name):
+    with pytest.raises(RungError, match=name):
+        FinetuningParams(layers="lora", **{name: 0})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -173,15 +173,20 @@ class TableModel(Model):
 
     @classmethod
     def cost(cls, facts: DataFacts, params: Any, context: FitContext) -> Cost:
-        cells = facts.rows * max(facts.chars_per_row / 8, 1)
-        each = {"linear": (8e-7, 0.0, 0.02), "additive": (6e-5, 4e-5, 0.1), "trees": (3e-6, 8e-5, 0.4)}
-        each["network"] = (2e-4, 4e-4, 0.6)
-        a_cell, a_row, mb = (max(each[family][i] for family in cls.FAMILIES) for i in range(3))
-        tried = (1 + context.effort) * (2 if cls.MIXES else 1)
-        fit = 0.3 + cells * a_cell * tried * max(facts.labels / 2, 1)
-        answer = 1.5e-4 + a_row + (1.2e-4 if cls.MIXES else 0.0) + facts.chars_per_row * 2e-7
-        size = mb * (3 if cls.MIXES else 1)
-        return Cost(fit, answer * 1000, 60 + 3 * size + cells * 1e-5, size)
+        return table_cost(cls.FAMILIES, cls.MIXES, facts, context)
+
+
+def table_cost(families: Sequence[str], mixes: bool, facts: DataFacts, context: FitContext) -> Cost:
+    """Return the planned cost of a model over members of these families; mixes: of several of them."""
+    cells = facts.rows * max(facts.chars_per_row / 8, 1)
+    each = {"linear": (8e-7, 0.0, 0.02), "additive": (6e-5, 4e-5, 0.1), "trees": (3e-6, 8e-5, 0.4)}
+    each["network"] = (2e-4, 4e-4, 0.6)
+    a_cell, a_row, mb = (max(each[family][i] for family in families) for i in range(3))
+    tried = (1 + context.effort) * (2 if mixes else 1)
+    fit = 0.3 + cells * a_cell * tried * max(facts.labels / 2, 1)
+    answer = 1.5e-4 + a_row + (1.2e-4 if mixes else 0.0) + facts.chars_per_row * 2e-7
+    size = mb * (3 if mixes else 1)
+    return Cost(fit, answer * 1000, 60 + 3 * size + cells * 1e-5, size)
 
 
 def _rounded(weight: float) -> float:

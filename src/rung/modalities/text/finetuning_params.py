@@ -14,15 +14,17 @@ class FinetuningParams(ClassifierParams):
     """Parameters.
 
     weights: as for frozen_encoder, with a model.safetensors. layers: which are trained: "all", the last ones, or "lora",
-    low-rank changes (`rank`, `alpha`) of all linear layers. max_tokens: of one text; None: as many as the encoder reads.
+    low-rank changes (`rank`, `alpha`) of all linear layers, or "adapters", small networks (`bottleneck` wide) behind the frozen
+    layers. max_tokens: of one text; None: as many as the encoder reads.
     train_tokens: of one text while training, which costs most of the time. most_rows: training rows at most; None depends on the effort. precision_on_disk: of the file that ships; "auto" is
     int8 if it gives the answers of float32. The rest as in TrainingParams and ClassifierParams.
     """
 
     weights: str = "auto"
-    layers: Literal["all", "last_1", "last_2", "last_3", "lora"] = "all"
+    layers: Literal["all", "last_1", "last_2", "last_3", "lora", "adapters"] = "all"
     rank: int = 8
     alpha: float = 16.0
+    bottleneck: int = 48
     max_tokens: int | None = None
     train_tokens: int = 128
     most_rows: int | None = None
@@ -38,5 +40,8 @@ class FinetuningParams(ClassifierParams):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rank < 1:
-            raise RungError(f"the parameter 'rank' is {self.rank}", fix="It must be at least 1.")
+        for name in ("rank", "bottleneck"):
+            if getattr(self, name) < 1:
+                raise RungError(
+                    f"the parameter '{name}' is {getattr(self, name)}", fix="It must be at least 1."
+                )

@@ -15,6 +15,7 @@ import numpy as np
 from rung.modalities.text.onnx_encoder import LAYERS
 from rung.training.onnx.graph import Graph
 from rung.training.text.bert_weights import (
+    Adapter,
     BertWeights,
     FloatTable,
     Int4Table,
@@ -59,9 +60,11 @@ def write_encoder(weights: BertWeights, write: LinearWriter, pooling: str, probe
         query, key, value = graph.split("Split", [qkv], 3, axis=-1, num_outputs=3)
         mixed = graph.node("MultiHeadAttention", [query, key, value], ORT_DOMAIN, num_heads=weights.heads)
         context = write(graph, mixed, layer.context, (number, "context"))
+        context = _adapted(graph, context, layer.context_adapter)
         x = _add_norm(graph, x, context, layer.context_norm, weights.epsilon)
         raised = graph.node("Gelu", [write(graph, x, layer.up, (number, "up"))], ORT_DOMAIN)
         lowered = write(graph, raised, layer.down, (number, "down"))
+        lowered = _adapted(graph, lowered, layer.down_adapter)
         x = _add_norm(graph, x, lowered, layer.down_norm, weights.epsilon)
         if number + 1 in output_layers(len(weights.layers)):
             parts.append(_pool(graph, x, pooling))
@@ -145,6 +148,14 @@ def _gather_int4(graph: Graph, table: Int4Table, ids: str) -> str:
 def _norm(graph: Graph, x: str, norm: Norm, epsilon: float) -> str:
     inputs = [x, graph.constant(norm.gamma), graph.constant(norm.beta)]
     return graph.node("LayerNormalization", inputs, epsilon=epsilon)
+
+
+def _adapted(graph: Graph, x: str, adapter: Adapter | None) -> str:
+    """Write an adapter in float32, whatever the precision of the layers: it is a hundredth of them."""
+    if adapter is None:
+        return x
+    low = graph.node("Gelu", [write_float(graph, x, adapter.down, (-1, "adapter"))], ORT_DOMAIN)
+    return graph.node("Add", [x, write_float(graph, low, adapter.up, (-1, "adapter"))])
 
 
 def _add_norm(graph: Graph, x: str, change: str, norm: Norm, epsilon: float) -> str:

@@ -63,8 +63,19 @@ class Norm:
 
 
 @dataclass(frozen=True)
+class Adapter:
+    """y + gelu(y @ down + b) @ up + c, behind a linear layer whose output is y."""
+
+    down: Linear
+    up: Linear
+
+
+@dataclass(frozen=True)
 class Layer:
-    """One transformer layer with post-normalisation. qkv: query, key and value concatenated."""
+    """One transformer layer with post-normalisation. qkv: query, key and value concatenated.
+
+    context_adapter, down_adapter: behind the layers of those names; None for none.
+    """
 
     qkv: Linear
     context: Linear
@@ -72,6 +83,8 @@ class Layer:
     up: Linear
     down: Linear
     down_norm: Norm
+    context_adapter: Adapter | None = None
+    down_adapter: Adapter | None = None
 
 
 @dataclass(frozen=True)

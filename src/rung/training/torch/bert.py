@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from rung.training.text.bert_onnx import output_layers
 from rung.training.text.bert_weights import (
+    Adapter,
     BertWeights,
     FloatTable,
     Int4Table,
@@ -18,6 +19,7 @@ from rung.training.text.bert_weights import (
     Norm,
     TokenTable,
 )
+from rung.training.torch.adapters import AdaptedLinear
 from rung.training.torch.text_networks import MASKED, TokenEmbedding, attention, masked_mean
 
 Float = npt.NDArray[np.float32]
@@ -107,7 +109,7 @@ class BertEncoder(nn.Module):
         return scaled
 
     def export(self) -> BertWeights:
-        """Return the present weights; LoRA must be merged."""
+        """Return the present weights; LoRA must be merged; adapters stand beside their layers."""
         old = self.weights
         tokens: TokenTable = old.tokens
         if isinstance(self.embedding, TokenEmbedding):
@@ -174,7 +176,15 @@ def _norm_of(layer: nn.LayerNorm) -> Norm:
 def _exported(layer: nn.Module) -> Layer:
     if not isinstance(layer, BertLayer):
         raise TypeError(type(layer).__name__)
+    context, context_adapter = _adapted_of(layer.context)
+    down, down_adapter = _adapted_of(layer.down)
     return Layer(
-        _linear_of(layer.qkv), _linear_of(layer.context), _norm_of(layer.context_norm),
-        _linear_of(layer.up), _linear_of(layer.down), _norm_of(layer.down_norm),
+        _linear_of(layer.qkv), context, _norm_of(layer.context_norm),
+        _linear_of(layer.up), down, _norm_of(layer.down_norm), context_adapter, down_adapter,
     )  # fmt: skip
+
+
+def _adapted_of(layer: nn.Module) -> tuple[Linear, Adapter | None]:
+    if not isinstance(layer, AdaptedLinear):
+        return _linear_of(layer), None
+    return _linear_of(layer.base), Adapter(_linear_of(layer.down), _linear_of(layer.up))

@@ -105,7 +105,8 @@ def fit_fewshot(examples: Examples, params: FewshotParams, context: FitContext) 
     labels = examples.schema.labels
     texts, codes = join_fields(examples.inputs), encode_labels(examples.targets, labels)
     source = encoder_source(resolve_encoder(params.weights, texts), params.max_tokens)
-    told = [params.descriptions.get(label, label) for label in labels] if params.anchors else []
+    anchors = bool(params.descriptions) if params.anchors is None else params.anchors
+    told = [params.descriptions.get(label, label) for label in labels] if anchors else []
     _check(params, labels)
     tokenizer = open_tokenizer(source.tokenizer)
     ids = encode_texts(tokenizer, [*texts, *told], source.inputs)
@@ -113,7 +114,8 @@ def fit_fewshot(examples: Examples, params: FewshotParams, context: FitContext) 
     frozen = open_encoder(source.name, texts)[1].embed(texts).astype(np.float64)
     calibration = _head(frozen, codes, len(labels), context).calibration
     learner = _tuned(source, ids, every, params, context)
-    head = _head(learner.features()[: len(texts)], codes, len(labels), context)
+    # Descriptions are rows of the head as well (benchmarks/results/zero_shot.md).
+    head = _head(learner.features(), every, len(labels), context)
     encoder = learner.module
     if not isinstance(encoder, BertEncoder):
         raise TypeError(type(encoder).__name__)

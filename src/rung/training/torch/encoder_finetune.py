@@ -25,6 +25,7 @@ from rung.training.text.bert_weights import BertWeights, FloatTable, to_int8_tab
 from rung.training.text.encoder_export import calibrate, read_encoder
 from rung.training.text.encoder_quantize import Int8Writer
 from rung.training.text.encoders import open_encoder, resolve_encoder, training_sample
+from rung.training.torch.adapters import add_adapters
 from rung.training.torch.bert import BertClassifier, BertEncoder
 from rung.training.torch.classifier import train_and_refit
 from rung.training.torch.devices import training_threads
@@ -121,7 +122,7 @@ def _train(
 def make_classifier(
     source: EncoderSource, head: LinearHead, rows: TokenRows, params: FinetuningParams
 ) -> BertClassifier:
-    """Return the module to train: everything, the last layers, or low-rank changes of the linear layers."""
+    """Return the module to train: everything, the last layers, low-rank changes of the linear layers, or adapters."""
     seen = np.unique(np.concatenate([np.asarray(row, np.int64) for row in rows.ids]))
     encoder = BertEncoder(source.weights, source.pooling, seen, params.dropout)
     scale = np.float32(head.calibration.scale)
@@ -129,6 +130,9 @@ def make_classifier(
     if params.layers == "lora":
         encoder.requires_grad_(False)
         add_lora(encoder.layers, params.rank, params.alpha)
+    elif params.layers == "adapters":
+        encoder.requires_grad_(False)
+        add_adapters(encoder.layers, params.bottleneck)
     elif params.layers != "all":
         encoder.requires_grad_(False)
         for layer in list(encoder.layers)[len(encoder.layers) - int(params.layers.removeprefix("last_")) :]:
