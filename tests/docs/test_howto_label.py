@@ -41,7 +41,7 @@ def test_it_is_followed(page, news_rows, tmp_path):
         if "--import" in line:
             assert "300 labels new or changed" in done.stdout
         if "--status" in line:
-            assert re.search(r"300 rows are labelled; \d+ of the \d+ random rows", done.stdout)
+            assert re.search(r"Labelled rows: 300; of the \d+ random rows", done.stdout)
     assert (tmp_path / "labels.sqlite").is_file() and (tmp_path / "certificate.lock").is_file()
 
 

@@ -40,7 +40,7 @@ PAGE_MESSAGES = (
     "label.back", "label.begin", "label.by", "label.cannot", "label.changed",
     "label.curve", "label.curve_at", "label.curve_wait", "label.disagreements", "label.done",
     "label.enough", "label.go_on", "label.guess", "label.guidelines", "label.hardly",
-    "label.key", "label.key_cannot",
+    "label.key", "label.key_cannot", "label.lead",
     "label.key_settle", "label.key_skip", "label.key_undo", "label.labelled", "label.language",
     "label.none", "label.no_answer", "label.not_number", "label.typed_answer", "label.nothing", "label.number", "label.of_rows", "label.offline",
     "label.outlook", "label.progress",

@@ -3,7 +3,8 @@ const $ = (id) => document.getElementById(id);
 const facts = JSON.parse($("facts").textContent);
 const here = location.pathname;
 const stored = { get: (k) => { try { return localStorage.getItem(k); } catch { return null; } }, set: (k, v) => { try { localStorage.setItem(k, v); } catch { /* The browser stores nothing. */ } } };
-let lang = stored.get("rung-lang") || facts.lang;
+// A browser in Chinese gets Chinese, whatever the terminal speaks; the button changes it.
+let lang = stored.get("rung-lang") || (navigator.language.toLowerCase().startsWith("zh") ? "zh" : facts.lang);
 let by = "", row = null, progress = null, open = [], view = "who", busy = false, tokens = {};
 
 function say(key, values = {}) {

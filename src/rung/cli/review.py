@@ -101,7 +101,10 @@ def command(
         screen.print(total, markup=False)
         if served.n_unreadable:
             screen.print(say("improve.not_shown", words, n=served.n_unreadable), markup=False)
-        if progress["labelled"]:
+        missing = audit["wanted"] - audit["done"]
+        if missing > 0:
+            screen.print(say("improve.next_review", words, n=missing, product=str(product)), markup=False)
+        elif progress["labelled"]:
             screen.print(say("improve.next", words, product=str(product)), markup=False)
 
 
