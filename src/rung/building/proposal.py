@@ -24,7 +24,7 @@ class Proposal:
 
     source: as it may be shown. data: the keys of `data` that the user gave, path among them. roles: suggested
     columns for group and time. title: of the task, in words. columns: those it reads and answers. brief: see
-    `rung.building.plan_summary`.
+    `rung.building.plan_summary`. test: where the user's own test part lies, if the data came in parts.
     """
 
     source: str
@@ -38,6 +38,7 @@ class Proposal:
     title: str
     columns: tuple[ColumnProfile, ...]
     brief: Mapping[str, Any]
+    test: str | None = None
 
     @property
     def guess(self) -> Guess:
@@ -60,8 +61,8 @@ class Proposal:
         more = [f"{key} could be '{role.column}': it {role.reason}" for key, role in self.roles.items()]
         return [*self.guess.reasons, *own, *more]
 
-    def yaml(self, paths: Sequence[str] = (), lang: str = "en") -> str:
-        """Return the text of product.yaml; paths: of the data, from the folder it will stand in. lang: of the comments.
+    def yaml(self, paths: Sequence[str] = (), lang: str = "en", test: str | None = None) -> str:
+        """Return the text of product.yaml; paths, test: of the data, from the folder it will stand in. lang: of the comments.
 
         Passwords are not written: a variable of the environment stands in their place.
         """
@@ -96,10 +97,17 @@ bar:
 # limits: {{latency_ms: 20, size_mb: 50, usd_per_1k: 0.01}}
 budget:
   effort: 2   {note("effort")}
-{note("certify", rows=self.certification_rows)}
+{self._certify(test, lang)}
 {note("ladder")}
 {rungs}
 """
+
+    def _certify(self, test: str | None, lang: str) -> str:
+        """Return the lines that say what certifies."""
+        path = test or self.test
+        key = "test_part" if path else "certify"
+        comment = "# " + _comment(say(f"yaml.{key}", lang, rows=self.certification_rows))
+        return f"certify:\n  path: {quoted(without_secrets(path))}   {comment}" if path else comment
 
     def _input_note(self, lang: str) -> str:
         """Return why the inputs were chosen. Reasons of tasks are in English."""

@@ -90,7 +90,9 @@ def command(
         _write_labelling(found_texts, data, target, words, as_json)
         return
     found = proposal.as_dict()
-    write_text(target, proposal.yaml([_relative_path(target, path) for path in data], words))
+    paths = [_relative_path(target, path) for path in proposal.paths]
+    test = _relative_path(target, proposal.test) if proposal.test else None
+    write_text(target, proposal.yaml(paths, words, test))
     write_text(target.with_name("plan.html"), render_plan(found, words))
     write_json(target.with_name("plan.json"), found)
     _say_password(data)

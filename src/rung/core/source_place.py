@@ -19,6 +19,17 @@ class SourcePlace:
         self.opens_media = True
         self._folders = [folder.resolve() for folder in dict.fromkeys(folders)]
 
+    def at(self, folder: Path | None) -> SourcePlace:
+        """Return the same place, where names are looked for in this folder first; None: the place itself.
+
+        Tables of one source may name different files alike: each row's are those beside its own table.
+        """
+        if folder is None:
+            return self
+        found = SourcePlace(self.store, folder, *self._folders)
+        found.opens_media = self.opens_media
+        return found
+
     def find(self, name: str) -> Path:
         """Return the file that a cell names; raises ValueError, "reason: detail": see `Kind.parse`.
 

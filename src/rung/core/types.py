@@ -223,6 +223,7 @@ class Row(NamedTuple):
     why not. hash: of what stands in the file, for rows with a problem. unreadable: column -> why its cell is None here.
     span: first and last moment that the row's
     inputs and target depend on, as cells of the time column are written; None: the moment in the time column.
+    folder: where files that its cells name lie, if the tables of the source have several.
     """
 
     file: str
@@ -232,6 +233,7 @@ class Row(NamedTuple):
     hash: int = 0
     span: tuple[Any, Any] | None = None
     unreadable: Mapping[str, str] | None = None
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from rung.core.model import DataFacts, Ladder
 from rung.core.prices import load_prices
 from rung.core.spec.cleaning import DEFAULT_KINDS
 from rung.core.spec.product import check_product, safe_name
-from rung.core.spec.source_names import masked, short_name, stem
+from rung.core.spec.source_names import is_address, is_hub, masked, short_name, stem
 from rung.core.target_names import called_like_label
 from rung.core.task import ColumnProfile, Guess, Task
 from rung.data.prepare.column_formats import decide_formats
@@ -31,7 +31,8 @@ from rung.data.profile.roles import Role, suggest_group, suggest_time
 from rung.data.profile.summary import survey
 from rung.data.profile.target_choice import TargetChoice, target_choices
 from rung.data.readers import readers
-from rung.data.sources.read import Source, open_source
+from rung.data.readers.folder import parts_of
+from rung.data.sources.read import Source, open_source, read_rows
 from rung.data.sources.rows import Reading
 from rung.privacy.masking import redact
 from rung.workflows.plan_labels import propose_labels
@@ -58,8 +59,11 @@ def plan(
     data cannot be read or fits no task (Unlabelled, where it has texts and no labels), SpecError when the given values are invalid.
     """
     paths = [str(path)] if isinstance(path, str | Path) else [str(item) for item in path]
+    named, test = paths[0], None
+    if len(paths) == 1:
+        paths, test = _parts(paths[0])
     given: dict[str, Any] = {**(data or {}), "path": paths[0] if len(paths) == 1 else paths}
-    name = safe_name(stem(paths[0], readers()))
+    name = safe_name(stem(named, readers()))
     spec = {"name": name, "task": task or "unknown", "bar": {"metric": "accuracy", "at_least": 0.9}}
     # Placeholders until input and target are guessed.
     unknown = {"input": "?input", "target": "?target", **given}
@@ -97,13 +101,30 @@ def plan(
         "targets": [asdict(choice) for choice in targets],
         "read": reading_facts(seen, kind, product, formats, source) | {"columns_left_out": left_out},
     }
+    if test:
+        own = sum(1 for _ in read_rows(open_source(test, Reading.of(read, read.encoding))))
+        summary |= {"certificate": summary["certificate"] | {"rows": own}}
     # What a plan shows and stores of cells holds no personal data.
     shown = tuple(_redacted(by_name[column]) for column in (*guess.inputs, guess.target))
     guesses = list(map(_without_personal_data, guesses))
     return Proposal(
         short_name(paths) if len(paths) > 1 else masked(paths[0]),
-        rows, rows < _PLAN_ROWS, tuple(guesses), rungs, name, given, suggested, kind.title, shown, summary,
+        rows, rows < _PLAN_ROWS, tuple(guesses), rungs, name, given, suggested, kind.title, shown, summary, test,
     )  # fmt: skip
+
+
+def _parts(path: str) -> tuple[list[str], str | None]:
+    """Return the paths of the rows that train, and of the user's own test part, of a folder of parts; else the path itself.
+
+    The validation part trains too: candidates are compared on training rows held out in turn.
+    """
+    folder = Path(path)
+    parts = parts_of(folder) if not (is_address(path) or is_hub(path)) and folder.is_dir() else None
+    if not parts:
+        return [path], None
+    trains = [*parts.named("train"), *parts.named("validation")]
+    tests = parts.named("test")
+    return [str(folder / name) for name in trains], str(folder / tests[0]) if tests else None
 
 
 def _chars(guess: Guess, columns: Mapping[str, ColumnProfile]) -> float:

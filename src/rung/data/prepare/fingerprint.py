@@ -52,7 +52,7 @@ def _media_hashes(source: Source, media: list[str], base: Path) -> Iterator[tupl
             if not isinstance(cell, str) or cell[:5].lower() == "data:":
                 continue
             try:
-                yield cell, content_hash(place.find(cell))
+                yield cell, content_hash(place.at(row.folder).find(cell))
             except (ValueError, OSError):
                 yield cell, ""
 

@@ -138,7 +138,7 @@ class RowIngestor:
         if values is None:
             self._quarantine.add(row.file, row.number, row.problem, row.hash)
             return
-        raw, unusable = parse_inputs(self._fields, values, place)
+        raw, unusable = parse_inputs(self._fields, values, place.at(row.folder))
         mended = self._mending.apply(raw, self._mended)
         inputs = mended.values
         target, no_target = self._read_target(values.get(self._data.target))

@@ -89,7 +89,7 @@ class _Same:
     def __call__(self, row: Row, wanted: str) -> bool:
         if row.values is None:
             return f"{row.hash:016x}" == wanted
-        inputs, _ = parse_inputs(self._fields, row.values, self._place)
+        inputs, _ = parse_inputs(self._fields, row.values, self._place.at(row.folder))
         mended = self._chain.apply(inputs, self._prose).values
         raw = json.dumps(row.values, ensure_ascii=False, default=str)
         hashes = (hash64(raw), hash64(self._key(inputs)), hash64(self._key(mended)))

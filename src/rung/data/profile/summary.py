@@ -96,7 +96,7 @@ def survey(
             counts.update(unreadable=1, undecodable=int(row.problem.startswith("undecodable")))
             continue
         place.opens_media = counts["rows"] % open_every == 0
-        values, problem = parse_inputs(fields, row.values, place)
+        values, problem = parse_inputs(fields, row.values, place.at(row.folder))
         if problem:
             counts["unreadable"] += 1
             continue

@@ -15,12 +15,23 @@ from rung.data.prepare.hashing import hash64
 from rung.data.sources.encoding import decode
 from rung.data.sources.rows import MAX_CELL, TOO_LARGE, Table
 
+# Part of a data set -> the names of its folder, in lower case.
+_PARTS = {
+    "train": {"train", "training", "训练", "训练集"},
+    "validation": {"val", "valid", "validation", "dev", "验证", "验证集"},
+    "test": {"test", "testing", "测试", "测试集"},
+}
+
 
 class FolderTable(Table):
     """A file is a row: its text, its class, its name. Of media the first column is called like their kind and holds the
-    name of the file; what is no such file is said."""
+    name of the file; what is no such file is said.
+
+    prefix: stands before the names of files where a source has several folders, so that no two files are called alike.
+    """
 
     encoding = "utf-8"
+    prefix = ""
 
     def __init__(self, path: Path, name: str, media: MediaKind | None = None) -> None:
         self.path = path
@@ -40,36 +51,45 @@ class FolderTable(Table):
         media = self._media
         if media is None or PurePath(name).suffix.lower() not in media.suffixes:
             known = ", ".join(sorted(media.suffixes)) if media else ""
-            return Row(name, number, None, f"other_file: its ending is none of {known}", hash64(name))
-        return Row(name, number, {media.name: name, "label": name.split("/")[0], "file": name})
+            problem = f"other_file: its ending is none of {known}"
+            return Row(self.prefix + name, number, None, problem, hash64(name))
+        shown = self.prefix + name
+        return Row(shown, number, {media.name: name, "label": name.split("/")[0], "file": shown})
 
     def _text(self, name: str, path: Path, number: int) -> Row:
         try:
             with path.open("rb") as file:
                 data = file.read(4 * MAX_CELL + 4)
         except OSError as error:
-            return Row(
-                name, number, None, f"unreadable: {(error.strerror or str(error)).lower()}", hash64(name)
-            )
+            problem = f"unreadable: {(error.strerror or str(error)).lower()}"
+            return Row(self.prefix + name, number, None, problem, hash64(name))
         text = decode(data) if len(data) <= 4 * MAX_CELL else None
         if len(data) > 4 * MAX_CELL or (text is not None and len(text) > MAX_CELL):
             problem = f"{TOO_LARGE} file"
         else:
             problem = "undecodable: not text in UTF-8, UTF-16 or GB18030" if text is None else ""
         if problem:
-            return Row(name, number, None, problem, hash64(data.decode("latin-1")))
-        return Row(name, number, {"text": text, "label": name.split("/")[0], "file": name})
+            return Row(self.prefix + name, number, None, problem, hash64(data.decode("latin-1")))
+        shown = self.prefix + name
+        return Row(shown, number, {"text": text, "label": name.split("/")[0], "file": shown})
 
     def hashes(self) -> Iterator[tuple[str, str]]:
         for name, path in _documents(self.path):
-            yield name, content_hash(path)
+            yield self.prefix + name, content_hash(path)
 
 
 def open_folder(path: Path, name: str) -> Table:
     """Return the table of a folder; raises DataError when it has no files in sub-folders.
 
-    Where most files have the ending of one kind of media, it is a folder of these.
+    Where most files have the ending of one kind of media, it is a folder of these. A folder of the parts of a data set is
+    refused: its parts would be taken for classes, and test rows would train.
     """
+    if parts := parts_of(path):
+        raise DataError(
+            f"it holds the parts of a data set ({', '.join(parts)}), not one folder per class",
+            name,
+            f"Name them: {parts.spec(name)}. `rung plan {name}` writes this.",
+        )
     endings = Counter(PurePath(document).suffix.lower() for document, _ in _documents(path))
     if not endings:
         raise DataError(
@@ -85,6 +105,36 @@ def open_folder(path: Path, name: str) -> Table:
     most, count = kinds.most_common(1)[0] if kinds else ("", 0)
     media = next((kind for kind in known.values() if kind.name == most), None)
     return FolderTable(path, name, media if count * 2 > endings.total() else None)
+
+
+class Parts(dict[str, str]):
+    """The parts of a data set that a folder holds: the name of each sub-folder -> train, validation or test."""
+
+    def named(self, part: str) -> list[str]:
+        """Return the sub-folders of a part."""
+        return [name for name, is_part in self.items() if is_part == part]
+
+    def spec(self, name: str) -> str:
+        """Return how a spec reads them. name: of the folder."""
+        trains = [f"{name}/{folder}" for folder in (*self.named("train"), *self.named("validation"))]
+        tests = [f"{name}/{folder}" for folder in self.named("test")]
+        path = trains[0] if len(trains) == 1 else f"[{', '.join(trains)}]"
+        return f"`data: {{path: {path}}}`" + (f" and `certify: {{path: {tests[0]}}}`" if tests else "")
+
+
+def parts_of(path: Path) -> Parts:
+    """Return the parts of a data set, such as train and test, that the sub-folders of a folder are; empty when they are classes.
+
+    All sub-folders must be parts, with one that trains, another one, and sub-folders of their own in each.
+    """
+    found = Parts()
+    for below in sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        part = next((part for part, names in _PARTS.items() if below.name.casefold() in names), None)
+        if part is None or not any(p.is_dir() for p in below.iterdir()):
+            return Parts()
+        found[below.name] = part
+    whole = len(found) > 1 and len(found.named("train")) == 1 and len(found.named("test")) <= 1
+    return found if whole else Parts()
 
 
 def _documents(path: Path) -> Iterator[tuple[str, Path]]:

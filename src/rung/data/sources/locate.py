@@ -9,7 +9,7 @@ from pathlib import Path
 from rung.core.errors import DataError, did_you_mean
 from rung.core.spec.source_names import expand_variables, is_address, is_hub, masked
 from rung.data.readers import readers
-from rung.data.readers.folder import open_folder
+from rung.data.readers.folder import FolderTable, open_folder
 from rung.data.readers.sql import open_query
 from rung.data.readers.zipped_folder import is_class_folder, open_zipped
 from rung.data.sources.download import fetch
@@ -35,6 +35,9 @@ def open_tables(paths: Sequence[str], reading: Reading, base: Path) -> list[Tabl
             tables.extend(_open_remote(text, reading, base))
         else:
             tables.extend(_open_local(file, names[file], reading) for file in _matches(base / path))
+    folders = [table for table in tables if isinstance(table, FolderTable)]
+    for table in folders if len(folders) > 1 else ():
+        table.prefix = f"{table.name}/"
     return tables
 
 

@@ -66,9 +66,12 @@ def read_rows(source: Source, needed: Collection[str] | None = None) -> Iterator
     needed: the columns whose cells must be readable for the row to be used; None: all. Elsewhere an unreadable cell is
     None. Raises DataError when the source as a whole cannot be read on.
     """
+    has_several = len({table.folder for table in source.tables}) > 1
     for table in source.tables:
         try:
             for row in table.rows():
+                if has_several:
+                    row = row._replace(folder=table.folder)
                 yield row if row.unreadable is None else _if_readable(row, needed)
         except OSError as error:
             raise _unreadable(str(error.filename or table.name), error) from None
