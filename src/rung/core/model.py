@@ -56,13 +56,15 @@ class FitContext:
 @dataclass(frozen=True)
 class DataFacts:
     """What a plan knows before anything is fitted: rows to train on, labels, characters of input a row, the
-    folded text of a few training rows, and the share of the source's rows whose text stood there often."""
+    folded text of a few training rows, the share of the source's rows whose text stood there often, and the names of the
+    labels, where a family asks what they mean."""
 
     rows: int
     labels: int
     chars_per_row: float
     sample: tuple[str, ...] = ()
     repeated: float = 0.0
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 from rung.core.kind import identity_of, kind
@@ -62,6 +62,18 @@ class Guess:
     reasons: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Settled:
+    """A target beside the inputs it belongs to. problem: why the row cannot be used, as "reason: detail"; "" when it can.
+
+    notes: what was mended in it, and how often, for the report.
+    """
+
+    target: Any
+    problem: str = ""
+    notes: Mapping[str, int] = field(default_factory=dict)
+
+
 class Task(ABC):
     """A kind of problem. A subclass in `tasks/<name>.py` is the task called <name>.
 
@@ -69,10 +81,12 @@ class Task(ABC):
     ask the same are copies of one (a text pasted twice), or cases that happen to agree (two customers). takes_costs:
     whether its answers can go by what each kind of error costs. unit: what a certificate counts; rows of one unit
     stay together. is_stochastic: two answers to the same row may differ, so the export is checked by scores.
+    default_target: the target column where the spec names none; "" for `label`.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
+    default_target: ClassVar[str] = ""
     floor: ClassVar[str]
     default_metric: ClassVar[str]
     repeats_are_copies: ClassVar[bool] = True
@@ -138,12 +152,19 @@ class Task(ABC):
     def parse_target(self, raw: Any) -> Any:
         """Return the target as the model learns it; None when the cell holds none."""
 
+    def settle(self, inputs: Mapping[str, Any], target: Any) -> Settled:
+        """Return the target as it fits the inputs, where the two depend on each other: boxes on an image, say."""
+        return Settled(target)
+
     def target_field(self, field: Field, cells: Mapping[str, int]) -> Field:
         """Return the field of the target with the format that its cells show. cells: text -> rows, of the whole source."""
         return replace(field, format=CellFormat())
 
     def read_target(self, raw: Any, field: Field) -> Any:
-        """Return the target in the format of its field, a label as the field spells it; None when the cell holds none."""
+        """Return the target in the format of its field, a label as the field spells it; None when the cell holds none.
+
+        Raises ValueError, "reason: detail", for a cell that holds one that cannot be read.
+        """
         return self.parse_target(raw)
 
     def check(self, targets: Mapping[Any, int], where: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from rung.core.messages import join_list, say
 
 # The facts of prepared data that these sentences are about.
-NOTE_KEYS = ("formats", "columns_left_out", "without_group", "missing_words", "dialects")
+NOTE_KEYS = ("formats", "columns_left_out", "without_group", "missing_words", "settled", "dialects")
 
 
 def data_notes(facts: Mapping[str, Any], lang: str) -> list[str]:
@@ -22,6 +22,7 @@ def data_notes(facts: Mapping[str, Any], lang: str) -> list[str]:
             say("data_notes.missing_word", lang, word=word, n=n)
             for word, n in facts.get("missing_words", {}).items()
         ),
+        *(say(f"data_notes.{what}", lang, n=n) for what, n in facts.get("settled", {}).items()),
     ]
 
 

@@ -212,7 +212,8 @@ def _plan(setup: BuildSetup, train: Examples, sample: tuple[str, ...], ask: Ask)
     """Return the ladder for the training rows, and say which rungs it has and which were left out."""
     product, facts = setup.product, setup.data.facts
     labels = max(len(train.schema.classes), 1)
-    size = DataFacts(len(train), labels, facts["chars_per_row"], sample, facts["repeated"])
+    names = tuple(dict.fromkeys(label for field in train.schema.outputs for label in field.values))
+    size = DataFacts(len(train), labels, facts["chars_per_row"], sample, facts["repeated"], names)
     check_rules(product, train.schema.labels)
     make = partial(ladder, product, setup.task.floor, size, setup.prices, setup.context)
     planned = with_weights(make, ask, setup.run.event)

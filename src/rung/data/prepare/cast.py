@@ -34,6 +34,9 @@ _FIRST_ROWS = 1_000
 
 def with_inputs(product: Product, base: Path, task: Task) -> Product:
     """Return the product with the columns its task reads when the spec names none: all that hold values it can read."""
+    if task.default_target and "target" not in product.data.model_fields_set:
+        own_target = product.data.model_copy(update={"target": task.default_target})
+        product = product.model_copy(update={"data": own_target})
     data = product.data
     if not _takes_all(product, task):
         own = task.default_inputs(("?",))

@@ -46,7 +46,10 @@ class Labels(Protocol):
 
 
 class RowIngestor:
-    """Checks rows one by one. rows: seen so far; targets: each target's number, in order of appearance."""
+    """Checks rows one by one. rows: seen so far; targets: each target's number, in order of appearance.
+
+    settled: what was mended in targets so that they fit their inputs, and how often.
+    """
 
     def __init__(
         self,
@@ -79,6 +82,7 @@ class RowIngestor:
         self._target, self._when, self._own = array("q"), array("d"), array("b")
         self._alone, self._start, self._has_spans = array("b"), array("d"), False
         self.targets: dict[str, int] = {}
+        self.settled: Counter[str] = Counter()
         self._chars = array("q")
         self.rows = 0
 
@@ -157,6 +161,10 @@ class RowIngestor:
                 target, aside = self._overlay.target(text, unit, target)
             if target is None:
                 problem = aside or no_target or f"missing_target: no label in '{self._data.target}'"
+            else:
+                settled = self._task.settle(inputs, target)
+                target, problem = settled.target, problem or settled.problem
+                self.settled.update({} if problem else settled.notes)
         if problem:
             content = text if aside else hash64(json.dumps(values, ensure_ascii=False, default=str))
             self._quarantine.add(row.file, row.number, problem, content)
@@ -236,7 +244,10 @@ class TargetReader:
         text = raw.strip() if type(raw) is str else ""
         if text in self._missing:
             return None, ""
-        found = self._task.read_target(raw, self._field)
+        try:
+            found = self._task.read_target(raw, self._field)
+        except ValueError as error:
+            return None, str(error)
         if self._missing_numbers and found in self._missing_numbers:
             return None, ""
         if found is not None or not text:

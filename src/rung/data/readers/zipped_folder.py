@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from rung.core.errors import DataError
 from rung.core.files import locked, sha256, whole_folder
+from rung.data.readers.box_folder import open_box_folder
 from rung.data.readers.folder import open_folder
 from rung.data.sources.files import MOST_TIMES, MOST_UNPACKED, File, zipfile_of
 from rung.data.sources.rows import Table
@@ -50,7 +51,7 @@ def open_zipped(file: File) -> Table:
             # Of two builds at once the second waits, and finds the folder whole.
             with locked(target.with_name(target.name + ".lock")):
                 _unpack_all(archive, members, target, file)
-    table = open_folder(target, file.name)
+    table = open_box_folder(target, file.name) or open_folder(target, file.name)
     table.notes = {"unpacked": len(members), "passed_over": files - len(members)}
     return table
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from rung.core.errors import DataError, did_you_mean
 from rung.core.spec.source_names import expand_variables, is_address, is_hub, masked
 from rung.data.readers import readers
+from rung.data.readers.box_folder import open_box_folder
+from rung.data.readers.coco import looks_like_coco, open_coco
 from rung.data.readers.folder import FolderTable, open_folder
 from rung.data.readers.sql import open_query
 from rung.data.readers.zipped_folder import is_class_folder, open_zipped
@@ -96,7 +98,7 @@ def _open_local(path: Path, name: str, reading: Reading) -> Table:
         fix = did_you_mean(path.name, siblings) if siblings else "Check `data.path`."
         raise DataError("there is no such file or folder", str(path), fix)
     if path.is_dir():
-        return open_folder(path, name)
+        return open_box_folder(path, name) or open_folder(path, name)
     if not path.is_file():
         raise DataError("this is neither a file nor a folder", str(path), "Save the table as a file.")
     if path.stat().st_size == 0:
@@ -111,6 +113,10 @@ def open_file(file: File, reading: Reading) -> Table:
     if file.packing == ".zip" and is_class_folder(file):
         return open_zipped(file)
     suffix = file.suffix
+    if suffix == ".json" and not file.packing and looks_like_coco(file.path):
+        boxes = open_coco(file.path, file.name)
+        if boxes is not None:
+            return boxes
     known = readers()
     if suffix not in known:
         kind = f"files of kind '{suffix}'" if suffix else "files without an ending"

