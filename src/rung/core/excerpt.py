@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rung.core.kind import kind
 from rung.core.types import Examples
 
@@ -26,3 +28,14 @@ def thumbnails(examples: Examples, index: int) -> list[str]:
     fields = examples.schema.inputs
     (cells,) = examples.take([index]).records()
     return [picture for f in fields if (picture := kind(f.kind).thumbnail(cells[f.name]))]
+
+
+def picture(examples: Examples, index: int) -> dict[str, Any]:
+    """Return a row's first input that people can look at as `picture`, a data URI, and its `size` in pixels; {} without one."""
+    (cells,) = examples.take([index]).records()
+    for field in examples.schema.inputs:
+        value = cells[field.name]
+        if shown := kind(field.kind).picture(value):
+            measures = getattr(value, "measures", {})
+            return {"picture": shown, "size": [measures.get("width", 0), measures.get("height", 0)]}
+    return {}

@@ -54,8 +54,6 @@ class CocoDetector(DetectorModel):
 
         labels = examples.schema.outputs[1].values
         channels, unknown = coco_channels(labels)
-        if not any(channels):
-            raise RungError("none of the labels is among the 80 things that it finds", "labels")
         detector = open_packaged(channels)
         threshold = params.threshold
         if threshold is None:

@@ -9,6 +9,10 @@ from rung.core.messages import join_list, say
 
 # The facts of prepared data that these sentences are about.
 NOTE_KEYS = ("formats", "columns_left_out", "without_group", "missing_words", "settled", "dialects")
+# What readers of images with boxes count.
+_OF_BOXES = (
+    "crowds", "polygons", "images_without_file", "classes_without_names", "annotations_without_image", "unknown_annotations",
+)  # fmt: skip
 
 
 def data_notes(facts: Mapping[str, Any], lang: str) -> list[str]:
@@ -75,6 +79,9 @@ def _dialects(dialects: Mapping[str, Mapping[str, Any]], lang: str) -> Iterator[
             )
         if notes.get("error_cells"):
             yield say("data_notes.error_cells", lang, file=file, n=notes["error_cells"])
+        for what in _OF_BOXES:
+            if notes.get(what):
+                yield say(f"data_notes.{what}", lang, file=file, n=notes[what])
         quotes = notes.get("stray_quotes")
         if quotes:
             lines = ", ".join(map(str, quotes["lines"])) + (

@@ -20,6 +20,7 @@ from rung.core.messages import (
     significant,
 )
 from rung.pages.architecture import layers_section
+from rung.pages.boxes import boxes_section
 from rung.pages.cascade import cascade_chart
 from rung.pages.cautions import cautions
 from rung.pages.charts import ChartLabels, bar_chart, pareto_chart
@@ -59,6 +60,7 @@ def render(report: Mapping[str, Any], lang: str = "en") -> str:
         "certificate": _certificate(report, lang),
         "findings": findings_section(report, lang),
         "errors": errors_section(report, lang),
+        "boxes": boxes_section(report, lang),
         "certainty": calibration_section(report, lang),
         "training": training_section(report, lang),
         "layers": layers_section(report, lang),

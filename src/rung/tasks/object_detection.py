@@ -35,7 +35,7 @@ _BY_OVERLAP: Mapping[str, Callable[[float, str], Metric]] = {
     "false_boxes": FalseBoxes,
 }
 # Images that a report shows with their boxes.
-_SHOWN = 12
+_SHOWN = 8
 _TINY_SIDE = 64
 
 
@@ -166,14 +166,14 @@ class ObjectDetection(Task):
     def details(self, truths: Sequence[Any], answers: Sequence[Prediction], schema: Schema) -> dict[str, Any]:
         """Return found, missed and false boxes of each label, and images with mistakes, most of them first."""
         labels: dict[str, dict[str, int]] = {}
-        pictures = []
+        pictures: list[dict[str, Any]] = []
         for index, (truth, answer) in enumerate(zip(truths, answers, strict=True)):
             pairs, true, said = matched(truth, answer.value), boxes_of(truth), boxes_of(answer.value)
             hit, found = {a for a, _ in pairs.hits}, {t for _, t in pairs.hits}
             parts = {
                 "found": [box for i, box in enumerate(said) if i in hit],
                 "missed": [box for i, box in enumerate(true) if i not in found],
-                "false": [box for i, box in enumerate(said) if i not in hit],
+                "wrong": [box for i, box in enumerate(said) if i not in hit],
             }
             for part, boxes in parts.items():
                 for box in boxes:
@@ -181,7 +181,7 @@ class ObjectDetection(Task):
             if pairs.missed or pairs.false:
                 drawn = {part: [box.as_dict() for box in boxes] for part, boxes in parts.items()}
                 pictures.append({"index": index, **drawn})
-        pictures.sort(key=lambda picture: -len(picture["missed"]) - len(picture["false"]))
+        pictures.sort(key=lambda picture: -len(picture["missed"]) - len(picture["wrong"]))
         by_label = [{"label": label, **counts} for label, counts in sorted(labels.items())]
         return {"boxes_by_label": by_label, "pictures": pictures[:_SHOWN]}
 

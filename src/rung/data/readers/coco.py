@@ -92,12 +92,12 @@ class CocoTable(BoxedImages):
         return self.row(number, path, boxes)
 
     def _path(self, name: str) -> Path:
-        return (self.folder or Path()) / self._place / name.replace("\\", "/")
+        return self.files[0].parent / str(self._place) / name.replace("\\", "/")
 
     def _place_of_images(self) -> str:
         """Return the place where most of the first images are found."""
-        names = [item.get("file_name") for item in self._content["images"][:20] if isinstance(item, dict)]
-        names = [name.replace("\\", "/") for name in names if isinstance(name, str)]
+        listed = [item.get("file_name") for item in self._content["images"][:20] if isinstance(item, dict)]
+        names: list[str] = [name.replace("\\", "/") for name in listed if isinstance(name, str)]
         own = self.files[0].stem.removeprefix("instances_")
         folder = self.files[0].parent
 

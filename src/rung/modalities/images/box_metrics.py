@@ -202,7 +202,7 @@ def _average_precision(images: Sequence[Ranked], label: str, overlaps_count: int
     for right in rights:
         # Precision at a recall is the best precision at that recall or a higher one.
         precise = np.maximum.accumulate((right / total)[::-1])[::-1]
-        places = np.searchsorted(right / truths, _RECALLS - 1e-12, side="left")
+        places = np.searchsorted(right / truths, _RECALLS, side="left")
         padded = np.append(precise, 0.0)
         found.append(float(padded[np.minimum(places, len(precise))].mean()))
     return float(np.mean(found))

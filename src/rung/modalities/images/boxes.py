@@ -66,11 +66,11 @@ def _box(item: Any, number: int) -> Box:
         raise ValueError(f"bad_boxes: box {number} has no label")
     if len(str(label)) > MAX_LABEL_CHARS:
         raise ValueError(f"bad_boxes: the label of box {number} has more than {MAX_LABEL_CHARS} characters")
-    sides = [_number(value, number) for value in numbers]
+    x, y, width, height = (_number(value, number) for value in numbers)
     sure = None if score is None else _number(score, number)
     if sure is not None and not 0.0 <= sure <= 1.0:
         raise ValueError(f"bad_boxes: the score of box {number} is {sure:g}, not between 0 and 1")
-    return Box(str(label).strip(), *sides, sure)
+    return Box(str(label).strip(), x, y, width, height, sure)
 
 
 def _numbers(item: Mapping[str, Any]) -> Sequence[Any]:

@@ -110,7 +110,8 @@ class Detector:
                 if shapes[row] is None:
                     return []
                 heat, sizes = self._maps(read[row : row + 1])
-                return self._boxes(heat[0], sizes[0], tuple(map(int, shapes[row])), least)
+                width, height = shapes[row]
+                return self._boxes(heat[0], sizes[0], (int(width), int(height)), least)
 
             if threads > 1 and len(piece) > 1:
                 with ThreadPoolExecutor(threads) as pool:
@@ -134,12 +135,9 @@ class Detector:
         corners, labels, scores = corners[whole], labels[whole], scores[whole]
         kept = suppress(corners, scores.astype(np.float64), labels, self.config.most_overlap)[:MOST_BOXES]
         return [
-            Box(
-                self.config.labels[labels[i]],
-                *map(float, (*corners[i, :2], *(corners[i, 2:] - corners[i, :2]))),
-                float(scores[i]),
-            )
+            Box(self.config.labels[labels[i]], x, y, right - x, bottom - y, float(scores[i]))
             for i in kept
+            for x, y, right, bottom in (corners[i].tolist(),)
         ]
 
 
@@ -169,7 +167,7 @@ def placed(side: int, shape: tuple[int, int]) -> Placement:
     return Placement((inner[0] / shape[0], inner[1] / shape[1]), offset, shape)
 
 
-def _peaks(heat: Floats, least: float) -> tuple[npt.NDArray[np.int64], ...]:
+def _peaks(heat: Floats, least: float) -> tuple[npt.NDArray[Any], ...]:
     """Return rows, columns, labels and scores of cells that no neighbour of their label exceeds, the highest first."""
     rows, columns, labels = np.nonzero(heat >= least)
     scores = heat[rows, columns, labels]

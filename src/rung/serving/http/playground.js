@@ -133,7 +133,8 @@ function show(found, out) {
   if (found.error) { problem(found.error, out); return; }
   const scores = Object.entries(found).filter(([key]) => key.startsWith("score:")).sort((a, b) => b[1] - a[1]).slice(0, 10);
   const main = found[described.schema.outputs[0].name];
-  if (Array.isArray(main)) { const list = element("ol", undefined, out); main.forEach((item) => element("li", typeof item === "object" ? JSON.stringify(item) : String(item), list)); }
+  if (isBoxes()) drawBoxes(main, out);
+  else if (Array.isArray(main)) { const list = element("ol", undefined, out); main.forEach((item) => element("li", typeof item === "object" ? JSON.stringify(item) : String(item), list)); }
   else if (main !== null && typeof main === "object") element("pre", JSON.stringify(main, null, 1), out);
   else { const box = element(String(main).length > 60 ? "p" : "h2", String(main), out); if (box.tagName === "P") box.className = "long"; }
   for (const [key, p] of scores) {
@@ -165,6 +166,33 @@ function highlight(reasons, out) {
     mark.style.opacity = 0.15 + 0.45 * Math.abs(r.weight) / strongest; mark.title = r.weight.toFixed(2);
   });
   element("p", words.highlighted, out).className = "words";
+}
+function isBoxes() { return described.schema.outputs[0].kind === "boxes"; }
+// Draws boxes over the picture that was asked about, and lists them, surest first.
+function drawBoxes(found, out) {
+  const frame = document.querySelector("#fields .heat"), image = frame && frame.querySelector("img");
+  frame && frame.querySelectorAll("svg").forEach((old) => old.remove());
+  const svg = "http://www.w3.org/2000/svg", rectangles = [];
+  if (image && image.naturalWidth) {
+    const layer = document.createElementNS(svg, "svg");
+    layer.setAttribute("viewBox", `0 0 ${image.naturalWidth} ${image.naturalHeight}`);
+    layer.setAttribute("role", "img"); layer.setAttribute("aria-label", say("boxes", { n: found.length }));
+    for (const item of found) {
+      const box = document.createElementNS(svg, "rect");
+      ["x", "y", "width", "height"].forEach((name, i) => box.setAttribute(name, item.box[i]));
+      const title = document.createElementNS(svg, "title"); title.textContent = item.label + " " + (item.score * 100).toFixed(0) + "%";
+      box.append(title); layer.append(box); rectangles.push(box);
+    }
+    frame.append(layer);
+  }
+  element("h2", say("boxes", { n: found.length }), out);
+  const list = element("ol", undefined, out); list.className = "boxed";
+  found.forEach((item, i) => {
+    const line = element("li", item.label + " " + (item.score * 100).toFixed(0) + "%, [" + item.box.map(Math.round).join(", ") + "]", list);
+    line.tabIndex = 0;
+    for (const [event, on] of [["mouseenter", true], ["focus", true], ["mouseleave", false], ["blur", false]])
+      line.addEventListener(event, () => rectangles[i] && rectangles[i].classList.toggle("chosen", on));
+  });
 }
 // Sends to the journal whether an answer is right, or the right one.
 function judge(id, main, out) {
