@@ -125,11 +125,11 @@ def _reading_facts(
     before, final = formats
     tables = (table for source, _ in found for table in source.tables)
     return {
-        # Decided once, and the same wherever the model serves.
-        "formats": shown_formats(final, before, product),
+        "formats": shown_formats(final, before, product),  # Decided once, and the same wherever it serves.
         "columns_left_out": unusable_columns(found[0][0], product, task),
         "without_group": int((intake.alone & (sides.side >= 0)).sum()) if product.data.group else 0,
-        "missing_words": dict(intake.missing_words), "settled": dict(intake.settled),
+        "missing_words": dict(intake.missing_words),
+        "settled": dict(intake.settled),
         "dialects": {table.name: dict(table.notes) for table in tables if table.notes},
     }
 
