@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rung.annotation.active_learner import ActiveLearner
-from rung.annotation.featurizer import open_featurizer
+from rung.annotation.featurizer import Featurizer, open_featurizer
+from rung.annotation.image_features import image_vectors
 from rung.annotation.session import LabellingSession
 from rung.core import registry
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import Problem, SpecError
+from rung.core.kind import kind
 from rung.core.spec.product import Product, load_product
 from rung.data.labels.pool import read_pool
 from rung.data.labels.store import LabelStore
@@ -47,9 +49,17 @@ def open_labelling_session(
     task = registry.task(product.task)
     product = with_inputs(product, base, task)
     pool = read_pool(product, base, task, CertificateLock(base / "certificate.lock"))
-    texts = [row.joined() for row in pool.rows]
-    featurizer = open_featurizer(spec.weights, texts)
-    vectors = featurizer.transform(texts, product.budget.threads or os.cpu_count() or 1)
+    threads = product.budget.threads or os.cpu_count() or 1
+    fields = task.schema(product.data.input, []).inputs
+    if any(field.kind == "image" for field in fields) and not any(
+        kind(field.kind).is_prose for field in fields
+    ):
+        name, vectors = image_vectors(pool, spec.weights, threads)
+        featurizer = Featurizer(name, None)
+    else:
+        texts = [row.joined() for row in pool.rows]
+        featurizer = open_featurizer(spec.weights, texts)
+        vectors = featurizer.transform(texts, threads)
     learner = ActiveLearner(pool, vectors, featurizer, background)
     try:
         with LabelStore(base / spec.store) as store:

@@ -31,7 +31,7 @@ from rung.data.profile.roles import Role, suggest_group, suggest_time
 from rung.data.profile.summary import survey
 from rung.data.profile.target_choice import TargetChoice, target_choices
 from rung.data.readers import readers
-from rung.data.readers.folder import parts_of
+from rung.data.readers.folder import FlatFolderTable, parts_of
 from rung.data.sources.read import Source, open_source, read_rows
 from rung.data.sources.rows import Reading
 from rung.privacy.masking import redact
@@ -69,6 +69,7 @@ def plan(
     unknown = {"input": "?input", "target": "?target", **given}
     read = check_product({**spec, "data": unknown}, "plan").data
     source = open_source(paths, Reading.of(read, read.encoding))
+    _require_labels(source)
     columns, rows, left_out = readable_columns(source, read, given, _PLAN_ROWS)
     try:
         guesses = recognise(columns, rows, source.name, task)
@@ -125,6 +126,17 @@ def _parts(path: str) -> tuple[list[str], str | None]:
     trains = [*parts.named("train"), *parts.named("validation")]
     tests = parts.named("test")
     return [str(folder / name) for name in trains], str(folder / tests[0]) if tests else None
+
+
+def _require_labels(source: Source) -> None:
+    """Raise DataError for a folder whose files lie in no sub-folders: their names say nothing to learn."""
+    if any(isinstance(table, FlatFolderTable) for table in source.tables):
+        raise DataError(
+            "the files carry no labels",
+            source.name,
+            "Put them into one sub-folder per class; or name the labels in product.yaml, "
+            "`data: {path: ..., input: image, target: label}` and `labelling: {labels: {...}}`, and run `rung label product.yaml`.",
+        )
 
 
 def _chars(guess: Guess, columns: Mapping[str, ColumnProfile]) -> float:

@@ -78,6 +78,25 @@ class FolderTable(Table):
             yield self.prefix + name, content_hash(path)
 
 
+class FlatFolderTable(FolderTable):
+    """Media that lie in the folder itself: rows without labels, to be labelled."""
+
+    def __init__(self, path: Path, name: str, media: MediaKind) -> None:
+        super().__init__(path, name, media)
+        self.columns = (media.name, "file")
+
+    def rows(self) -> Iterator[Row]:
+        for number, path in enumerate(_flat_files(self.path), 1):
+            row = self._reference(_printable(path.name), number)
+            if row.values is not None:
+                del row.values["label"]
+            yield row
+
+    def hashes(self) -> Iterator[tuple[str, str]]:
+        for path in _flat_files(self.path):
+            yield self.prefix + _printable(path.name), content_hash(path)
+
+
 def open_folder(path: Path, name: str) -> Table:
     """Return the table of a folder; raises DataError when it has no files in sub-folders.
 
@@ -92,6 +111,8 @@ def open_folder(path: Path, name: str) -> Table:
         )
     endings = Counter(PurePath(document).suffix.lower() for document, _ in _documents(path))
     if not endings:
+        if media := _flat_media(path):
+            return FlatFolderTable(path, name, media)
         raise DataError(
             "no files in sub-folders",
             str(path),
@@ -137,6 +158,20 @@ def parts_of(path: Path) -> Parts:
     return found if whole else Parts()
 
 
+def _flat_media(path: Path) -> MediaKind | None:
+    """Return the kind of media that most files of a folder are, None where they are none."""
+    known = media_kinds()
+    kinds = Counter(
+        known[suffix].name if (suffix := p.suffix.lower()) in known else "" for p in _flat_files(path)
+    )
+    most = kinds.most_common(1)[0][0] if kinds else ""
+    return next((media for media in known.values() if media.name == most), None)
+
+
+def _flat_files(path: Path) -> list[Path]:
+    return sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+
+
 def _documents(path: Path) -> Iterator[tuple[str, Path]]:
     """Yield (name, path) of the files below each class's folder in a fixed order; hidden ones and links to
     folders inside a class are passed over, so a loop of links ends."""
@@ -146,6 +181,9 @@ def _documents(path: Path) -> Iterator[tuple[str, Path]]:
             for name in sorted(files):
                 document = Path(folder, name)
                 if not name.startswith(".") and document.is_file():
-                    # A name that is not UTF-8 must still be printable.
-                    relative = os.fsencode(document.relative_to(path).as_posix())
-                    yield relative.decode("utf-8", "backslashreplace"), document
+                    yield _printable(document.relative_to(path).as_posix()), document
+
+
+def _printable(name: str) -> str:
+    """Return a name of a file that may not be UTF-8 so that it can be printed."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
