@@ -64,7 +64,8 @@ def test_the_page_is_followed(page, workspace):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_product_shown_is_the_file(page):
-    shown, *ladders = (yaml.safe_load(block) for block in blocks(page, "yaml"))
+    unlabelled, shown, *ladders = (yaml.safe_load(block) for block in blocks(page, "yaml"))
+    assert parse_product(yaml.safe_dump(shown | unlabelled)).labelling is not None
     assert shown == yaml.safe_load((EXAMPLE / "product.yaml").read_text(encoding="utf-8"))
     entries = [parse_product(yaml.safe_dump(shown | ladder)).ladder or () for ladder in ladders]
     assert [(entry.model, entry.params) for ladder in entries for entry in ladder if entry.params] == [
