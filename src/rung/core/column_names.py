@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from unicodedata import normalize
 
 from rung.core.errors import InputError, did_you_mean
@@ -24,19 +24,27 @@ def column_of(columns: Collection[str], name: str) -> str | None:
     return next((own for own in columns if isinstance(own, str) and normalize("NFC", own) == wanted), None)
 
 
-def require_column(columns: Collection[str], name: str, where: str, needed: Iterable[str] = ()) -> str:
-    """Return the column that is called `name`, in either form of Unicode; raises InputError when there is none.
+def missing_error(names: Sequence[str], where: str) -> InputError:
+    """Return the error of a row that lacks these inputs."""
+    fix = "Send null for what is not known."
+    if len(names) == 1:
+        return InputError(f"the input '{names[0]}' is missing", where, fix)
+    shown = ", ".join(f"'{each}'" for each in names[:_MOST_NAMED])
+    more = ", ..." if len(names) > _MOST_NAMED else ""
+    return InputError(f"the inputs {shown}{more} are missing", where, fix)
 
-    needed: all columns that are; the error names every missing one.
+
+def wanted_column(columns: Collection[str], name: str, where: str, needed: Collection[str]) -> str | None:
+    """Return the column that is called `name`, in either form of Unicode; None when there is none and none is needed.
+
+    needed: all columns that are. Raises InputError, which names every missing one.
     """
     own = column_of(columns, name)
-    if own is not None:
+    if own is not None or name not in needed:
         return own
     missing = [each for each in needed if column_of(columns, each) is None]
     if len(missing) > 1:
-        shown = ", ".join(f"'{each}'" for each in missing[:_MOST_NAMED])
-        more = ", ..." if len(missing) > _MOST_NAMED else ""
-        raise InputError(f"the inputs {shown}{more} are missing", where, "Send null for what is not known.")
+        raise missing_error(missing, where)
     fix = did_you_mean(name, map(str, columns)) if columns else ""
     raise InputError(f"the input '{name}' is missing", where, fix)
 

@@ -47,6 +47,12 @@ class Manifest:
     environment: Mapping[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
+    @property
+    def unused_inputs(self) -> frozenset[str]:
+        """Return the inputs that the model does not read, such as ids."""
+        left_out = self.chosen.get("left_out")
+        return frozenset(left_out if isinstance(left_out, Mapping) else ()) & set(self.schema.input_names)
+
     def write(self, folder: Path) -> None:
         """Write the manifest: last of all files, since it vouches for the others."""
         raw = asdict(self)

@@ -45,7 +45,9 @@ class LoadedModel:
         self.manifest = predictor.manifest
         # Read once: the folder may hold another version later.
         self.example = predictor.example()
-        self.request: type[BaseModel] = request_model(predictor.manifest.name, predictor.schema, max_rows)
+        self.request: type[BaseModel] = request_model(
+            predictor.manifest.name, predictor.schema, max_rows, predictor.unused
+        )
         self.journal_inputs = InputCodec(predictor.schema.inputs)
         self.journal_outputs = OutputSplitter(predictor.schema)
         self.request_reader = RequestReader(self.request, predictor.schema, max_rows)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from rung.cleaning.pipeline import CleaningPipeline
 from rung.core import registry
 from rung.core.blobs import BundleMedia
-from rung.core.column_names import require_column
+from rung.core.column_names import wanted_column
 from rung.core.errors import BundleError, InputError, RungError
 from rung.core.kind import kind
 from rung.core.manifest import Manifest, read_manifest, verify_files
@@ -23,6 +23,7 @@ from rung.core.model import Explains, Model, Probabilities, Reason, Streams
 from rung.core.task import Task
 from rung.core.types import Prediction
 from rung.serving.answer_cache import CACHED, AnswerCache
+from rung.serving.same_answers import is_close, same_fields
 
 Row = Mapping[str, Any] | str
 _CHUNK = 512
@@ -30,8 +31,6 @@ _SELFTEST = "selftest.jsonl"
 # The content of all of them may be in memory at once.
 _MEDIA_CHUNK = 64
 _BLOCK = 16_384
-# Another processor may round the last bits of a neural network otherwise.
-_TOLERANCE = 1e-3
 # Longest row, as JSON, that is shown as an example.
 _MAX_EXAMPLE_CHARS = 2_000
 
@@ -52,6 +51,8 @@ class Predictor:
         self._texts = [name for name, known in kinds.items() if known.is_prose]
         self._has_media = any(known.is_media for known in kinds.values())
         self._readers = [(field.name, kinds[field.name].reader(field)) for field in self.schema.inputs]
+        self.unused = manifest.unused_inputs
+        self._needed = [name for name in self.schema.input_names if name not in self.unused]
 
     def use_cache(self, cache: AnswerCache | None) -> None:
         """Answer rows that were answered before from this cache; explanations and streams ask the model as before."""
@@ -77,8 +78,9 @@ class Predictor:
         InputError for a missing column, a cell that is not of its kind, or a model that answers neither.
         """
         for name, _ in self._readers:
-            own = require_column(columns, name, "columns", self.schema.input_names)
-            columns = columns if own == name else {**columns, name: columns[own]}
+            own = wanted_column(columns, name, "columns", self._needed)
+            cells = [None] * len(next(iter(columns.values()), ())) if own is None else columns[own]
+            columns = columns if own == name else {**columns, name: cells}
         total = len(columns[self._readers[0][0]])
         # Blocks small enough that what is made of one stays near the processor.
         step = _BLOCK if threads == 1 else min(_BLOCK, max(-(-total // threads), _CHUNK))
@@ -264,7 +266,7 @@ class Predictor:
         cases, rows = self._packed_examples()
         answers = self.respond(rows, scores=True)
         # Answers that vary by design have the fields of the packed ones, and other values.
-        same = _same_fields if self._is_stochastic() else _close
+        same = same_fields if self._is_stochastic() else is_close
         return [
             f"example {i}: expected {case['answer']}, got {answer}"
             for i, (case, answer) in enumerate(zip(cases, answers, strict=True))
@@ -354,9 +356,10 @@ class Predictor:
                     f"the model reads {names}: a bare value is not enough", where, "Send an object."
                 )
             row = {self.schema.inputs[0].name: row}
-        values = {}
+        values: dict[str, Any] = {}
         for name, read in self._readers:
-            values[name] = read(row[require_column(row, name, where, self.schema.input_names)], where)
+            own = wanted_column(row, name, where, self._needed)
+            values[name] = None if own is None else read(row[own], where)
         mended = self._chain.apply(values, self._texts)
         if mended.refused:
             raise InputError(mended.refused, where, "Remove it, and send the rest.")
@@ -395,17 +398,3 @@ def _as_read(column: Sequence[Any]) -> Sequence[Any]:
     if not isinstance(column, np.ndarray):
         return column
     return [None if cell != cell else cell for cell in column.tolist()]
-
-
-def _same_fields(expected: dict[str, Any], got: dict[str, Any]) -> bool:
-    return expected.keys() == got.keys() and all(
-        type(got[key]) is type(value) or value is None for key, value in expected.items()
-    )
-
-
-def _close(expected: Any, got: Any) -> bool:
-    if isinstance(expected, dict) and isinstance(got, dict):
-        return expected.keys() == got.keys() and all(_close(expected[key], got[key]) for key in expected)
-    if isinstance(expected, float) and isinstance(got, int | float):
-        return abs(expected - got) <= _TOLERANCE
-    return bool(expected == got)

@@ -6,8 +6,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 import rung
+from rung.core.errors import InputError
+from rung.core.types import Field, Schema
 from rung.serving.http import app as served
 from rung.serving.http.app import create_app
+from rung.serving.http.schemas import parse_body, request_model
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +123,23 @@ def test_a_column_name_that_is_no_python_name(built):
 def test_two_bundles_of_one_name_are_refused(built):
     with pytest.raises(rung.RungError, match="two bundles are version .* of 'desk'"):
         create_app([rung.load(built.bundle), rung.load(built.bundle)])
+
+
+def test_missing_inputs_are_named_together_and_unused_ones_may_be_missing():
+    """A column that the model leaves out, such as an id, is not asked for."""
+    fields = tuple(Field(name, "number", "input") for name in ("a", "b", "id"))
+    schema = Schema(fields, (Field("label", "category", "output", ("x", "y")),))
+    model = request_model("m", schema, 10, {"id"})
+    assert parse_body(model, b'{"inputs": [{"a": 1, "b": 2}]}').inputs[0].model_dump(by_alias=True) == {
+        "a": 1, "b": 2, "id": None,
+    }  # fmt: skip
+    for body, where in (
+        (b'{"inputs": [{}]}', "row 0"),
+        (b'{"inputs": [{"a": 1, "b": 2}, {}]}', "row 1"),
+        (b'{"inputs": {}}', "inputs"),
+    ):
+        with pytest.raises(InputError) as caught:
+            parse_body(model, body)
+        assert (caught.value.problem, caught.value.where) == ("the inputs 'a', 'b' are missing", where)
+    with pytest.raises(InputError, match="should be a valid"):
+        parse_body(model, b'{"inputs": [{"a": []}]}')

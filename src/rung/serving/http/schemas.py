@@ -5,11 +5,14 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from rung.core import types
+from rung.core.column_names import missing_error
 from rung.core.errors import InputError
 from rung.core.kind import kind
 
@@ -52,15 +55,15 @@ class SubjectRequest(BaseModel):
     )
 
 
-def row_model(name: str, schema: types.Schema) -> type[BaseModel]:
-    """Return the request model of one row."""
+def row_model(name: str, schema: types.Schema, unused: Collection[str] = ()) -> type[BaseModel]:
+    """Return the request model of one row. unused: inputs that the model does not read and a row may lack."""
     alone = len(schema.inputs) == 1
     fields: dict[str, Any] = {
         # A column may not be a valid Python name, so it is the alias of a generated field name.
         f"field_{i}": (
             # A null text among other inputs is an empty one; alone it is nothing to answer.
             str if alone and kind(field.kind).is_prose else kind(field.kind).request_type(field),
-            Field(..., alias=field.name, description=field.kind),
+            Field(None if field.name in unused else ..., alias=field.name, description=field.kind),
         )
         for i, field in enumerate(schema.inputs)
     }
@@ -68,9 +71,11 @@ def row_model(name: str, schema: types.Schema) -> type[BaseModel]:
     return create_model(f"{name}-row", __config__=config, **fields)
 
 
-def request_model(name: str, schema: types.Schema, max_rows: int) -> type[BaseModel]:
-    """Return the request model of predict and explain."""
-    row = row_model(name, schema)
+def request_model(
+    name: str, schema: types.Schema, max_rows: int, unused: Collection[str] = ()
+) -> type[BaseModel]:
+    """Return the request model of predict and explain. unused: as for `row_model`."""
+    row = row_model(name, schema, unused)
     fields: dict[str, Any] = {
         "inputs": (list[row] | row, Field(description=f"one row, or up to {max_rows}")),  # type: ignore[valid-type]
         "scores": (bool, Field(False, description="also return the probability of every label")),
@@ -97,6 +102,23 @@ def _replaced(match: re.Match[bytes]) -> bytes:
     return rb"\ufffd" if match["half"] else match[0]
 
 
+def _missing_inputs(found: Sequence[Any]) -> InputError | None:
+    """Return an error that names all inputs that the first incomplete row lacks; None where something else is wrong too.
+
+    `inputs` is read as a list of rows and as one row, and each way has its own errors.
+    """
+    ways: dict[Any, list[Any]] = defaultdict(list)
+    for item in found:
+        ways[item["loc"][:2]].append(item)
+    for way, items in ways.items():
+        if way[:1] == ("inputs",) and len(way) > 1 and all(item["type"] == "missing" for item in items):
+            places = [item["loc"] for item in items]
+            row = places[0][2:-1]
+            names = [str(loc[-1]) for loc in places if loc[2:-1] == row]
+            return missing_error(names, f"row {row[0]}" if row else "inputs")
+    return None
+
+
 def parse_body(model: type[BaseModel], body: bytes, is_mended: bool = False) -> Any:
     """Return a body as its model; raises InputError with a message that does not repeat the input.
 
@@ -114,6 +136,8 @@ def parse_body(model: type[BaseModel], body: bytes, is_mended: bool = False) -> 
             return model.model_validate_json(mended)
     except (ValidationError, RecursionError, OverflowError) as error:
         found = error.errors(include_input=False) if isinstance(error, ValidationError) else []
+        if missing := _missing_inputs(found):
+            raise missing from None
         where = "; ".join(
             dict.fromkeys(".".join(str(part)[:64] for part in ("body", *item["loc"])) for item in found[:5])
         )
