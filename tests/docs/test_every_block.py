@@ -65,6 +65,8 @@ RUN = {
     ("docs/howto/language-models*.md", "bash"): "docs/test_language_models_page.py::test_the_page_is_followed",
     ("docs/howto/language-models*.md", "python"): "docs/test_language_models_page.py::test_the_page_is_followed",
     ("docs/howto/language-models*.md", "yaml"): "docs/test_language_models_page.py::test_both_pages_show_the_same_and_the_spec_is_valid",
+    ("docs/howto/ticket-router*.md", "*"): "docs/test_llm_examples.py::test_the_page_is_followed",
+    ("docs/howto/distilled-classifier*.md", "*"): "docs/test_llm_examples.py::test_the_page_is_followed",
     ("docs/howto/images*.md", "bash"): "docs/test_images_page.py::test_the_page_is_followed",
     ("docs/howto/images*.md", "python"): "docs/test_images_page.py::test_the_page_is_followed",
     ("docs/howto/images*.md", "text"): "docs/test_images_page.py::test_both_pages_say_the_same",
@@ -100,6 +102,7 @@ ONLY_CHECKED = {
 # Lines of shell that are no command of ours, and what is checked of them.
 OTHER_COMMANDS = {
     r"make (\w+)": lambda target: re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M),
+    r"python examples/stand_in\.py (\S+) --port \d+": lambda place: place.startswith("examples/"),
     r"python examples/fetch\.py (\w+)": lambda name: (ROOT / "examples" / name).is_dir(),
     r"git clone .*&& cd rung": None,  # the repository, which has no public address yet
     r"(?:\S+/)?pip install (.*)": lambda names: names,  # an index, not ours to test; extras are checked below
