@@ -86,6 +86,7 @@ ONLY_CHECKED = {
     "test_the_request_of_the_readme_is_answered",
     ("README*.md", "curl -s localhost:8000"): "the request is answered in test_the_request_of_the_readme_is_answered",
     ("README*.md", "rung plan tickets.csv"): "a list of commands with BUNDLE for a folder: their options are parsed",
+    ("README*.md", "rung drift product.yaml"): "the second terminal of the same list: the options are parsed",
     ("README*.md", "model "): "the output of make demo: figures of one machine",
     ("docs/howto/rules*.md", "Error: "): "what wrong rules are told: both texts are tested, in tests/e2e/test_known_answers.py "
     "and test_the_mistake_the_rules_page_shows",
