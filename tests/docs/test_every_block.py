@@ -71,6 +71,7 @@ RUN = {
     ("docs/howto/images*.md", "python"): "docs/test_images_page.py::test_the_page_is_followed",
     ("docs/howto/images*.md", "text"): "docs/test_images_page.py::test_both_pages_say_the_same",
     ("docs/howto/images*.md", "yaml"): "docs/test_images_page.py::test_the_product_shown_is_the_file",
+    ("docs/howto/detection*.md", "yaml"): "docs/test_detection_page.py::test_the_product_shown_is_the_file",
     ("docs/howto/several-labels*.md", "bash"): "docs/test_several_labels_page.py::test_the_products_of_the_page_clear_their_bars",
     ("docs/howto/several-labels*.md", "yaml"): "docs/test_several_labels_page.py::test_the_page_shows_the_example_in_both_languages",
     ("docs/howto/several-labels*.md", "json"): "docs/test_several_labels_page.py::test_the_page_shows_the_example_in_both_languages",
@@ -96,6 +97,8 @@ ONLY_CHECKED = {
     ("docs/howto/language-models*.md", "rung distill"): "tests/e2e/test_distill.py distils from a server over loopback and from a bundle",
     ("docs/howto/language-models*.md", "rung llm serve"): "a server that stays: tests/runtime/test_llm_probe.py starts it",
     ("docs/howto/images*.md", "rung serve"): "a server that stays, and an upload: tests/e2e/test_image_product.py sends it",
+    ("docs/howto/detection*.md", "rung weights fetch"): "a build of minutes: tests/e2e/test_detection_product.py builds a smaller one",
+    ("docs/howto/detection*.md", "rung predict"): "tests/e2e/test_detection_product.py asks a bundle about a folder and serves it",
     ("docs/howto/tables*.md", "python examples/fetch.py"): "a build of minutes: tests/e2e/test_table_products.py builds such tables",
     ("docs/index*.md", "rung plan tickets.csv"): "the first three commands of the tutorial, which is followed",
 }  # fmt: skip

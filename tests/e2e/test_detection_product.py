@@ -133,6 +133,18 @@ def uploads_are_answered_and_corrected(base, bundle, folder):
     journal.close()
 
 
+def test_a_folder_with_boxes_is_recognised(tmp_path):
+    write_set(tmp_path / "data", 40)
+    done = run_cli("plan", "data", "-o", "product.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "product.yaml").read_text()
+    assert "task: object_detection" in text and "input: image" in text and "target: boxes" in text
+    planned = json.loads((tmp_path / "plan.json").read_text())
+    assert "no_boxes" in {rung["model"] for rung in planned["ladder"]}
+    assert {left["rung"] for left in planned["left_out"]} == {"coco_detector", "detector_head"}
+    assert "Rows per class: 2 classes" in " ".join(done.stdout.split())
+
+
 def test_the_try_page_says_boxes_in_both_languages():
     assert "{n} boxes" in playground_page("en") and "{n} 个边界框" in playground_page("zh")
     assert "drawBoxes" in playground_page("en")

@@ -25,14 +25,14 @@ class DetectorHeadParams:
     """What can be set.
 
     side: of the square in which images are read, in pixels, a multiple of 32: twice the side finds things of half the size,
-    at four times the price. hidden: units between features and answers. epochs: passes over the cells that teach. threshold:
+    at four times the price. hidden: units between features and answers. epochs: passes over the cells that teach, 2,000 steps at most. threshold:
     score from which a box is answered; None chooses it on training images that the head did not learn from. most_overlap: of
     two answered boxes of one label, as a share of what both cover.
     """
 
     side: int = 512
-    hidden: int = 96
-    epochs: int = 30
+    hidden: int = 48
+    epochs: int = 12
     threshold: float | None = None
     most_overlap: float = 0.4
 
@@ -72,7 +72,8 @@ class DetectorHead(DetectorModel):
     @classmethod
     def cost(cls, facts: DataFacts, params: DetectorHeadParams, context: FitContext) -> Cost:
         each = _SECONDS * (params.side / 512) ** 2
-        learn = min(facts.rows * 400, 120_000) * params.epochs * params.hidden * 1e-7
+        steps = min(max(facts.rows * params.epochs, 200), 2_000)
+        learn = steps * params.hidden * 1e-4
         fit = 4.0 + facts.rows * each * 2.2 + learn * 2
         return Cost(fit, each * 1000, 420 * (params.side / 512) ** 2, _SIZE_MB)
 

@@ -101,6 +101,12 @@ class ObjectDetection(Task):
         ]  # fmt: skip
 
     def parse_target(self, raw: Any) -> Boxes | None:
+        try:
+            return parse_boxes(raw)
+        except ValueError:
+            return None
+
+    def read_target(self, raw: Any, field: Field) -> Boxes | None:
         return parse_boxes(raw)
 
     def settle(self, inputs: Mapping[str, Any], target: Any) -> Settled:
@@ -185,6 +191,13 @@ class ObjectDetection(Task):
         by_label = [{"label": label, **counts} for label, counts in sorted(labels.items())]
         return {"boxes_by_label": by_label, "pictures": pictures[:_SHOWN]}
 
+    def label_counts(self, targets: Mapping[str, int]) -> Mapping[str, int]:
+        """Return on how many images each label has a box."""
+        counts: Counter[str] = Counter()
+        for target, rows in targets.items():
+            counts.update(dict.fromkeys({box.label for box in _parsed(target)}, rows))
+        return counts
+
     def floor_score(self, counts: Mapping[str, int]) -> tuple[str, float]:
         """Return F1 of boxes and what no boxes reach: the share of images without any."""
         empty = sum(n for cell, n in counts.items() if not _parsed(cell))
@@ -194,11 +207,7 @@ class ObjectDetection(Task):
         by_name = {column.name: column for column in columns}
         target = next((c for c in columns if c.role == "target"), by_name.get("boxes"))
         image = next((c for c in columns if c.role == "input"), by_name.get("image"))
-        if (
-            target is None
-            or image is None
-            or not any('"box"' in text or text == "[]" for text in target.examples)
-        ):
+        if target is None or image is None or not all(text.startswith("[") for text in target.examples):
             return None
         reasons = (f"'{target.name}' holds boxes on the images that '{image.name}' names",)
         return Guess(self.name, 0.97, (image.name,), target.name, reasons)

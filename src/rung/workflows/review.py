@@ -22,6 +22,7 @@ from rung.core import registry
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import InputError, MissingExtra, RungError
 from rung.core.files import read_json
+from rung.core.kind import kind
 from rung.core.manifest import read_manifest
 from rung.core.spec.labelling import KEYS, LabellingSpec
 from rung.core.spec.product import Product, load_product
@@ -86,7 +87,9 @@ class ServedProduct:
         """Return an answer given as feedback as the task learns it; None for one that it cannot read."""
         if self.target.kind == "labels":
             return self.task.read_target(answer, self.target)
-        return None if isinstance(answer, list) else self.task.parse_target(answer)
+        known = kind(self.target.kind)
+        is_single = known.is_text or known.is_number or known.repeats
+        return None if isinstance(answer, list) and is_single else self.task.parse_target(answer)
 
     def is_audited(self, prediction: str) -> bool:
         """Return whether a prediction belongs to the audit."""

@@ -34,6 +34,9 @@ def readable_columns(
     given: keys of the spec's `data` that the user chose; a column that they name stays.
     """
     left_out = unreadable_columns(source, [(name, kind("category")) for name in source.columns])
+    # Lists are no cells of tables; those of boxes are what an image is answered with.
+    boxes = unreadable_columns(source, [(name, kind("boxes")) for name in left_out])
+    left_out = {name: why for name, why in left_out.items() if name in boxes}
     columns, rows = profile(source, most_rows)
     readable = [column for column in columns if column.name not in left_out or column.name in _named(given)]
     return with_roles(readable, source, asked, given), rows, left_out

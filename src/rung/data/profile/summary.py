@@ -80,7 +80,7 @@ def survey(
     """
     schema = formats.schema if formats else task.schema(tuple(inputs), [])
     answer = schema.outputs[0]
-    read_target = TargetReader(task, answer, None)
+    read_target, second_label = TargetReader(task, answer, None), TargetReader(task, answer, None)
     fields = [(f.name, kind(f.kind)) for f in schema.inputs]
     place = source.place(BlobStore(Path(), Path()), Path())
     counts: Counter[str] = Counter()
@@ -108,7 +108,7 @@ def survey(
         if not text or label is None:
             counts["empty" if not text else "unlabelled"] += 1
             continue
-        name = str(label)
+        name = kind(answer.kind).to_cell(label) if isinstance(label, tuple) else str(label)
         labels[name] += 1
         lengths.append(len(text))
         sample += [text[:2000]] if len(sample) < _SAMPLE else []
@@ -116,7 +116,7 @@ def survey(
         if unit in first:
             counts["duplicate" if first[unit] == name else "contradictory"] += 1
         first.setdefault(unit, name)
-        _pair(pairs, row.values, name, lambda cell: task.read_target(cell, answer))
+        _pair(pairs, row.values, name, lambda cell: second_label(cell)[0])
     names = [*dict.fromkeys(table.encoding for table in source.tables if table.encoding)]
     return Survey(
         counts["rows"], counts["unreadable"], counts["empty"], counts["unlabelled"],

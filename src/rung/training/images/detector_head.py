@@ -29,8 +29,8 @@ Floats = npt.NDArray[np.float32]
 _MIDDLE, _AROUND = 0.12, 0.45
 _EMPTY_CELLS = 160
 _MOST_CELLS = 120_000
-# Cells of a step of training, and steps, however few the cells are.
-_BATCH, _FEWEST_STEPS = 512, 200
+# Cells of a step of training; steps at least and at most, however many the cells are.
+_BATCH, _FEWEST_STEPS, _MOST_STEPS = 512, 200, 2_000
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def fit_head(cells: Cells, context: FitContext, hidden: int, epochs: int) -> Hea
     bias[labels:] = np.median(cells.reach[known], axis=0) if known.any() else 3.0
     weights = [first, np.zeros(hidden, np.float32), last, bias]
     optimiser = _Adam(weights)
-    size, total = _BATCH, max(epochs * (len(x) // _BATCH), _FEWEST_STEPS)
+    size, total = _BATCH, min(max(epochs * (len(x) // _BATCH), _FEWEST_STEPS), _MOST_STEPS)
     for step in range(total):
         if context.cancelled():
             break
