@@ -7,7 +7,7 @@ export OMP_WAIT_POLICY = PASSIVE
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test test-all coverage check format bench docs clean
+.PHONY: demo demo-learn test test-all coverage check format bench docs clean
 
 # The order of the tests; a failure is repeated with `make test SEED=<the number that was printed>`.
 SEED := $(or $(SEED),$(shell date +%s))
@@ -28,6 +28,14 @@ demo: $(BIN)/.build  ## build, certify and pack a classifier of real BBC news
 	$(BIN)/rung build examples/news/product.yaml
 	@echo
 	$(BIN)/rung predict $$(ls -td examples/news/runs/news-[0-9]*/bundle | head -1) --text "The striker scored twice in the cup final"
+
+demo-learn: $(BIN)/.build  ## one product whose ladder stops at word counts, one that climbs to a fine-tuned network (half an hour)
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[train]'
+	$(BIN)/python examples/fetch.py news
+	$(BIN)/python examples/fetch.py sentiment
+	$(BIN)/rung weights fetch minilm
+	$(BIN)/rung build examples/learn/stops.yaml
+	$(BIN)/rung build examples/learn/climbs.yaml
 
 test: $(BIN)/.dev  ## the tests, without the slow ones
 	$(PYTEST) -n 2 --dist worksteal -m "not slow"

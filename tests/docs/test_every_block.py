@@ -34,7 +34,7 @@ RUN = {
     ("docs/howto/read-your-data*.md", "bash"): "docs/test_howto.py::test_read_your_data_commands_and_python",
     ("docs/howto/read-your-data*.md", "text"): "docs/test_howto.py::test_read_your_data_commands_and_python",
     ("docs/howto/read-your-data*.md", "python"): "docs/test_howto.py::test_read_your_data_commands_and_python",
-    ("docs/howto/bring-your-own-model.md", "*"): "docs/test_howto_model.py::test_scikit_learn",
+    ("docs/howto/bring-your-own-model*.md", "*"): "docs/test_howto_model.py::test_scikit_learn",
     ("docs/howto/intent*.md", "bash"): "docs/test_products.py::test_outputs_are_those_of_the_commands",
     ("docs/howto/intent*.md", "text"): "docs/test_products.py::test_outputs_are_those_of_the_commands",
     ("docs/howto/intent*.md", "python"): "docs/test_products.py::test_python_blocks_run",
@@ -72,6 +72,8 @@ RUN = {
     ("docs/howto/images*.md", "text"): "docs/test_images_page.py::test_both_pages_say_the_same",
     ("docs/howto/images*.md", "yaml"): "docs/test_images_page.py::test_the_product_shown_is_the_file",
     ("docs/howto/detection*.md", "yaml"): "docs/test_detection_page.py::test_the_product_shown_is_the_file",
+    ("docs/howto/climb-to-a-network*.md", "yaml"): "docs/test_climb_page.py::test_the_products_shown_are_the_files",
+    ("docs/howto/climb-to-a-network*.md", "text"): "docs/test_climb_page.py::test_both_pages_show_the_same",
     ("docs/howto/several-labels*.md", "bash"): "docs/test_several_labels_page.py::test_the_products_of_the_page_clear_their_bars",
     ("docs/howto/several-labels*.md", "yaml"): "docs/test_several_labels_page.py::test_the_page_shows_the_example_in_both_languages",
     ("docs/howto/several-labels*.md", "json"): "docs/test_several_labels_page.py::test_the_page_shows_the_example_in_both_languages",
@@ -100,13 +102,14 @@ ONLY_CHECKED = {
     ("docs/howto/detection*.md", "rung weights fetch"): "a build of minutes: tests/e2e/test_detection_product.py builds a smaller one",
     ("docs/howto/detection*.md", "rung predict"): "tests/e2e/test_detection_product.py asks a bundle about a folder and serves it",
     ("docs/howto/tables*.md", "python examples/fetch.py"): "a build of minutes: tests/e2e/test_table_products.py builds such tables",
+    ("docs/howto/climb-to-a-network*.md", "make demo-learn"): "a build of half an hour: tests/docs/test_climb_page.py builds the first product",
     ("docs/index*.md", "rung plan tickets.csv"): "the first three commands of the tutorial, which is followed",
 }  # fmt: skip
 
 # Lines of shell that are no command of ours, and what is checked of them.
 OTHER_COMMANDS = {
-    r"make (\w+)": lambda target: re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M),
     r"python examples/stand_in\.py (\S+) --port \d+": lambda place: place.startswith("examples/"),
+    r"make ([\w-]+)": lambda target: re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M),
     r"python examples/fetch\.py (\w+)": lambda name: (ROOT / "examples" / name).is_dir(),
     r"git clone .*&& cd rung": None,  # the repository, which has no public address yet
     r"(?:\S+/)?pip install (.*)": lambda names: names,  # an index, not ours to test; extras are checked below

@@ -1,4 +1,7 @@
-"""bring-your-own-model.md is followed literally: scikit-learn always, Keras (in an environment of its own) when slow tests run."""
+"""bring-your-own-model.md is followed literally: scikit-learn always, torch and Keras (in an environment of its own) when slow tests run.
+
+bring-your-own-model.zh.md shows the same blocks.
+"""
 
 import json
 import os
@@ -74,6 +77,19 @@ def test_scikit_learn(prepared_run):
     said = script(sys.executable, "train_sklearn.py", prepared_run)
     assert float(said.rsplit(" ", 1)[1]) < 1e-4
     check(*build_with("ladder.yaml", prepared_run), prepared_run)
+
+
+def test_both_pages_show_the_same_blocks():
+    chinese = (ROOT / "docs" / "howto" / "bring-your-own-model.zh.md").read_text(encoding="utf-8")
+    fences = re.compile(r"```.*?```", re.S)
+    assert fences.findall(chinese) == fences.findall(PAGE)
+
+
+@pytest.mark.slow
+def test_torch(prepared_run):
+    pytest.importorskip("torch")
+    script(sys.executable, "train_torch.py", prepared_run)
+    check(*build_with("ladder-torch.yaml", prepared_run), prepared_run)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,11 @@ class Int4Table:
 
 
 TokenTable = FloatTable | Int8Table | Int4Table
+
+
+def table_rows(table: TokenTable) -> int:
+    """Return how many tokens a table has vectors for."""
+    return len(table.values if isinstance(table, FloatTable) else table.codes)
 
 
 @dataclass(frozen=True)
@@ -114,10 +120,8 @@ def to_int8_table(values: Float) -> Int8Table:
 def read_safetensors(folder: Path) -> BertWeights:
     """Return the encoder of a folder with `model.safetensors` and `config.json`, as float32.
 
-    Raises RungError for an architecture or an activation other than BERT's.
+    Raises RungError for an architecture or an activation other than BERT's, and for a file that is not whole.
     """
-    from safetensors.numpy import load_file
-
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     kind = str(config.get("model_type"))
     if kind not in _POSITION_OFFSET or config.get("hidden_act") != "gelu":
@@ -126,10 +130,9 @@ def read_safetensors(folder: Path) -> BertWeights:
             str(folder / "config.json"),
             f"Readable: {', '.join(_POSITION_OFFSET)} with 'gelu'. Others: use a repository with its own ONNX file.",
         )
-    tensors = {
-        name.removeprefix(f"{kind.removeprefix('xlm-')}.").removeprefix("bert."): value
-        for name, value in load_file(folder / "model.safetensors").items()
-    }
+    prefix = f"{kind.removeprefix('xlm-')}."
+    stored = _stored_tensors(folder / "model.safetensors")
+    tensors = {name.removeprefix(prefix).removeprefix("bert."): value for name, value in stored.items()}
 
     def take(name: str) -> Float:
         if name not in tensors:
@@ -168,3 +171,14 @@ def read_safetensors(folder: Path) -> BertWeights:
         norm=norm("embeddings.LayerNorm"),
         layers=tuple(layers),
     )
+
+
+def _stored_tensors(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the tensors of a file; raises RungError where it is not whole."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise RungError(f"the file cannot be read: {error}", str(path), "Fetch it again.") from None

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from rung.training.text.bert_weights import (
     FloatTable,
     Linear,
     read_safetensors,
+    table_rows,
     to_int8_table,
 )
 from rung.training.text.calibration_texts import CALIBRATION_TEXTS
@@ -174,7 +175,23 @@ def read_encoder(name: str) -> tuple[BertWeights, dict[str, Any], EncoderConfig]
             f"'{name}' has no weights that can be trained", str(source), "It must have a model.safetensors."
         )
     tokenizer = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
-    return read_safetensors(source), tokenizer, replace(config, **_sentence_settings(source, name))
+    bert = read_safetensors(source)
+    _require_vectors(bert, tokenizer, source)
+    return bert, tokenizer, replace(config, **_sentence_settings(source, name))
+
+
+def _require_vectors(bert: BertWeights, tokenizer: Mapping[str, Any], source: Path) -> None:
+    """Raise RungError where the tokenizer knows more tokens than there are vectors: it belongs to other weights."""
+    from tokenizers import Tokenizer
+
+    tokens = Tokenizer.from_str(json.dumps(tokenizer)).get_vocab_size(with_added_tokens=True)
+    rows = table_rows(bert.tokens)
+    if tokens > rows:
+        raise RungError(
+            f"the tokenizer knows {tokens:,} tokens, and the weights have vectors for {rows:,}",
+            str(source / "tokenizer.json"),
+            "Tokenizer and weights must come from the same model; after adding tokens, resize the embeddings and save both.",
+        )
 
 
 def _copy_published(source: Path, ready: Path, config: EncoderConfig) -> None:
