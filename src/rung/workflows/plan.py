@@ -19,6 +19,7 @@ from rung.core.machine_speed import relative_seconds
 from rung.core.model import DataFacts, Ladder
 from rung.core.prices import load_prices
 from rung.core.spec.cleaning import DEFAULT_KINDS
+from rung.core.spec.data import DataSpec
 from rung.core.spec.product import check_product, safe_name
 from rung.core.spec.source_names import is_address, is_hub, masked, short_name, stem
 from rung.core.target_names import called_like_label
@@ -71,11 +72,7 @@ def plan(
     source = open_source(paths, Reading.of(read, read.encoding))
     _require_labels(source)
     columns, rows, left_out = readable_columns(source, read, given, _PLAN_ROWS)
-    try:
-        guesses = recognise(columns, rows, source.name, task)
-    except DataError as error:
-        unlabelled = None if task or given.get("target") else propose_labels(source, columns, error)
-        raise (unlabelled or error) from None
+    guesses = _recognised(source, columns, rows, task, given)
     by_name = {column.name: column for column in columns}
     guess, targets = _with_target(guesses[0], source, by_name, rows)
     guesses = [guess, *guesses[1:]]
@@ -102,9 +99,7 @@ def plan(
         "targets": [asdict(choice) for choice in targets],
         "read": reading_facts(seen, kind, product, formats, source) | {"columns_left_out": left_out},
     }
-    if test:
-        own = sum(1 for _ in read_rows(open_source(test, Reading.of(read, read.encoding))))
-        summary |= {"certificate": summary["certificate"] | {"rows": own}}
+    summary |= _own_test_rows(summary, test, read)
     # What a plan shows and stores of cells holds no personal data.
     shown = tuple(_redacted(by_name[column]) for column in (*guess.inputs, guess.target))
     guesses = list(map(_without_personal_data, guesses))
@@ -112,6 +107,25 @@ def plan(
         short_name(paths) if len(paths) > 1 else masked(paths[0]),
         rows, rows < _PLAN_ROWS, tuple(guesses), rungs, name, given, suggested, kind.title, shown, summary, test,
     )  # fmt: skip
+
+
+def _recognised(
+    source: Source, columns: Sequence[ColumnProfile], rows: int, task: str | None, given: Mapping[str, Any]
+) -> list[Guess]:
+    """Return what the data may be, the likeliest first; raises Unlabelled for texts that nobody labelled."""
+    try:
+        return recognise(columns, rows, source.name, task)
+    except DataError as error:
+        unlabelled = None if task or given.get("target") else propose_labels(source, columns, error)
+        raise (unlabelled or error) from None
+
+
+def _own_test_rows(summary: Mapping[str, Any], test: str | None, read: DataSpec) -> dict[str, Any]:
+    """Return the part of a plan that changes where the user has a test part of rows: how many will certify."""
+    if not test:
+        return {}
+    own = sum(1 for _ in read_rows(open_source(test, Reading.of(read, read.encoding))))
+    return {"certificate": summary["certificate"] | {"rows": own}}
 
 
 def _parts(path: str) -> tuple[list[str], str | None]:
