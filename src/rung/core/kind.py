@@ -158,6 +158,10 @@ class Kind(ABC):
         """Return a value without what its file says about people beside its content, for what ships; raises RungError."""
         return value
 
+    def subject(self, value: Any) -> str:
+        """Return whom or what a value's file says it is of, such as a patient's id; "" where it does not; raises RungError."""
+        return ""
+
     def personal_metadata(self, value: Any) -> frozenset[str]:
         """Return what a value's file says about people beside its content, such as "location"; raises RungError."""
         return frozenset()

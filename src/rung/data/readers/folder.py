@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path, PurePath
 
-from rung.core.blobs import content_hash
-from rung.core.errors import DataError
+from rung.core.blobs import blob_of_file, content_hash
+from rung.core.errors import DataError, RungError
 from rung.core.kind import MediaKind, media_kinds
 from rung.core.types import Row
 from rung.data.prepare.hashing import hash64
 from rung.data.sources.encoding import decode
 from rung.data.sources.rows import MAX_CELL, TOO_LARGE, Table
 
+# Column of whom a file is of, where its format says so: rows of one patient belong together (`data.group`).
+SUBJECT = "subject"
+_WITH_SUBJECTS = {".dcm"}
+_LOOKED_AT = 50
 # Part of a data set -> the names of its folder, in lower case.
 _PARTS = {
     "train": {"train", "training", "训练", "训练集"},
@@ -39,6 +44,12 @@ class FolderTable(Table):
         self.folder = path
         self._media = media
         self.columns = (media.name if media else "text", "label", "file")
+        self._has_subjects = media is not None and any(
+            PurePath(name).suffix.lower() in _WITH_SUBJECTS
+            for name, _ in islice(_documents(path), _LOOKED_AT)
+        )
+        if self._has_subjects:
+            self.columns = (*self.columns, SUBJECT)
         if media:
             self.encoding = ""
 
@@ -54,7 +65,17 @@ class FolderTable(Table):
             problem = f"other_file: its ending is none of {known}"
             return Row(self.prefix + name, number, None, problem, hash64(name))
         shown = self.prefix + name
-        return Row(shown, number, {media.name: name, "label": name.split("/")[0], "file": shown})
+        values = {media.name: name, "label": name.split("/")[0], "file": shown}
+        return Row(
+            shown, number, values | ({SUBJECT: self._subject(media, name)} if self._has_subjects else {})
+        )
+
+    def _subject(self, media: MediaKind, name: str) -> str | None:
+        """Return whom a file is of, as its kind says; None where it does not, or cannot be read."""
+        try:
+            return media.subject(blob_of_file(self.path / name, name, media.max_bytes)) or None
+        except (RungError, ValueError, OSError):
+            return None
 
     def _text(self, name: str, path: Path, number: int) -> Row:
         try:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.errors import BundleError, InputError, MissingExtra
+from rung.modalities.images.dicom import dicom_header, dicom_pixels, is_dicom
 from rung.modalities.images.file_type import describe
 
 Pixels = npt.NDArray[np.uint8]
@@ -113,6 +114,9 @@ def read_header(data: bytes, where: str = "") -> ImageHeader:
 
     Raises InputError for bytes that are not an image of a known format, and for one that is too large.
     """
+    if is_dicom(data):
+        width, height, frames = dicom_header(data, MAX_PIXELS, where)
+        return ImageHeader("DICOM", width, height, "", 1, frames > 1)
     image = open_image(data, where)
     orientation = _orientation(image)
     width, height = image.size
@@ -138,6 +142,8 @@ def load(data: bytes, where: str = "", least_side: int = LEAST_SIDE, background:
     field. Raises InputError when the bytes are not an image, the image is damaged or too large, or its pixels are of a
     kind that is not read; MissingExtra without Pillow.
     """
+    if is_dicom(data):
+        return _reduce(pillow().fromarray(dicom_pixels(data, MAX_PIXELS, where)), least_side)
     image = open_image(data, where)
     _draft(image, least_side)
     try:

@@ -12,6 +12,7 @@ from rung.core.blobs import Blob
 from rung.core.errors import InputError, MissingExtra
 from rung.core.kind import MediaKind
 from rung.modalities.images.decode import read_header
+from rung.modalities.images.dicom import dicom_subject, is_dicom
 from rung.modalities.images.features import sharpness
 from rung.modalities.images.metadata import personal_metadata, strip_metadata
 from rung.modalities.images.png import write_png
@@ -25,11 +26,11 @@ _PICTURE_SIDE = 640
 
 
 class ImageKind(MediaKind):
-    """An image file: JPEG, PNG, WebP, GIF, BMP or TIFF."""
+    """An image file: JPEG, PNG, WebP, GIF, BMP or TIFF; DICOM where pydicom is installed."""
 
     name = "image"
-    suffixes = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
-    accepts = "image/jpeg,image/png,image/webp,image/gif,image/bmp,image/tiff"
+    suffixes = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".dcm"})
+    accepts = "image/jpeg,image/png,image/webp,image/gif,image/bmp,image/tiff,application/dicom,.dcm"
     max_bytes: ClassVar[int] = 32 << 20
     extra = "images"
     # Of two files of one photo, saved as JPEG of quality 60 or at half its size, nine in ten reach it; of two garments
@@ -74,6 +75,10 @@ class ImageKind(MediaKind):
         centred = grey - grey.mean()
         length = float(np.linalg.norm(centred))
         return centred / length if length > _BLANK else None
+
+    def subject(self, value: Any) -> str:
+        data = value.read() if isinstance(value, Blob) else b""
+        return dicom_subject(data) if is_dicom(data) else ""
 
     def personal_metadata(self, value: Any) -> frozenset[str]:
         return personal_metadata(value.read()) if isinstance(value, Blob) else frozenset()

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from rung.modalities.images.decode import load, open_image, read_header
+from rung.modalities.images.dicom import is_dicom, names_patient
 from rung.modalities.images.png import write_png
 
 LOCATION, SERIAL_NUMBER, OWNER = "location", "serial number", "owner"
@@ -29,10 +30,12 @@ _WEBP_HAS_EXIF, _WEBP_HAS_XMP = 0x08, 0x04
 
 
 def personal_metadata(data: bytes) -> frozenset[str]:
-    """Return which personal data the EXIF of an image file holds: LOCATION, SERIAL_NUMBER, OWNER.
+    """Return which personal data the EXIF of an image file holds: LOCATION, SERIAL_NUMBER, OWNER (of DICOM: the patient).
 
     Reads the header alone. A file whose EXIF cannot be read has none. Raises InputError for what is no image.
     """
+    if is_dicom(data):
+        return frozenset({OWNER} if names_patient(data) else ())
     image = open_image(data)
     if image.format == "PNG" and "exif" not in image.info:
         return frozenset()  # Pillow would decode the whole file to look for EXIF behind the pixels.
@@ -54,7 +57,7 @@ def personal_metadata(data: bytes) -> frozenset[str]:
 def strip_metadata(data: bytes) -> bytes:
     """Return an image file without EXIF, XMP, comments and other text; its pixels and orientation are the same.
 
-    JPEG, PNG and WebP keep their compressed pixels. Other formats, and files of an unusual layout, become PNG if their
+    JPEG, PNG and WebP keep their compressed pixels. DICOM becomes PNG. Other formats, and files of an unusual layout, become PNG if their
     EXIF holds personal data. Raises InputError for what is no readable image.
     """
     header = read_header(data)
@@ -66,7 +69,7 @@ def strip_metadata(data: bytes) -> bytes:
                 return stripped
         except (ValueError, struct.error, IndexError):
             pass
-    if not personal_metadata(data):
+    if header.format != "DICOM" and not personal_metadata(data):
         return data
     return write_png(np.asarray(load(data, least_side=1 << 30), np.uint8))
 
