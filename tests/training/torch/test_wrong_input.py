@@ -123,3 +123,23 @@ def test_a_text_of_200_000_tokens_is_cut_before_it_is_tokenised():
     assert len(head) == len(both) == 64
     end = encode_texts(tokenizer, ["a blue tree"], TextInputs(64))[0]
     assert both[-len(end) :] == end and head[-len(end) :] != end and head[:32] == both[:32]
+
+
+def test_a_network_reads_both_ends_where_it_is_asked_to():
+    """What decides stands at the end, behind more words than are read."""
+    _, examples = tiny_examples("text_classification")
+    long = ["filler word " * 60 + text for text in examples.inputs["text"]]
+    params = {
+        "init": "random",
+        "width": 32,
+        "epochs": 30,
+        "max_tokens": 24,
+        "learning_rate": 0.01,
+        "vocabulary_size": 400,
+    }
+    right = {}
+    for ends in (False, True):
+        model = fit("mlp", params | {"ends": ends}, replace(examples, inputs={"text": long}))
+        found = [answer.value for answer in model.predict({"text": long})]
+        right[ends] = np.mean([a == t for a, t in zip(found, examples.targets, strict=True)])
+    assert right[True] > 0.9 > right[False]

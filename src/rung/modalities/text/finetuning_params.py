@@ -16,6 +16,7 @@ class FinetuningParams(ClassifierParams):
     weights: as for frozen_encoder, with a model.safetensors. layers: which are trained: "all", the last ones, or "lora",
     low-rank changes (`rank`, `alpha`) of all linear layers, or "adapters", small networks (`bottleneck` wide) behind the frozen
     layers. max_tokens: of one text; None: as many as the encoder reads.
+    ends: of longer texts read the beginning and the end, half each.
     train_tokens: of one text while training, which costs most of the time. most_rows: training rows at most; None depends on the effort. precision_on_disk: of the file that ships; "auto" is
     int8 if it gives the answers of float32. The rest as in TrainingParams and ClassifierParams.
     """
@@ -26,6 +27,7 @@ class FinetuningParams(ClassifierParams):
     alpha: float = 16.0
     bottleneck: int = 48
     max_tokens: int | None = None
+    ends: bool = False
     train_tokens: int = 128
     most_rows: int | None = None
     precision_on_disk: Literal["auto", "int8", "float32"] = "auto"

@@ -14,7 +14,8 @@ class TextNetworkParams(ClassifierParams):
 
     init: "random" learns token vectors from scratch; "static" starts at packaged static embeddings (English) and learns
     changes of the tokens seen; "auto" is static for English texts where the weights are here. vocabulary, vocabulary_size:
-    learned from the training texts, unless init is static. max_tokens: tokens read of one text, its first ones. width:
+    learned from the training texts, unless init is static. max_tokens: tokens read of one text. ends: of a longer
+    text read the beginning and the end, half each, instead of the beginning alone. width:
     of token vectors with random init. hidden, layers, heads: sizes of the network, see `NetworkShape`. dropout: of
     activations; token_dropout: share of tokens hidden in training. weights: of static embeddings, a name of
     `rung weights` or file:folder. The rest as in TrainingParams and ClassifierParams.
@@ -24,6 +25,7 @@ class TextNetworkParams(ClassifierParams):
     vocabulary: Literal["subword", "character"] = "subword"
     vocabulary_size: int = 8_000
     max_tokens: int = 256
+    ends: bool = False
     width: int = 128
     hidden: int = 128
     layers: int = 1

@@ -55,10 +55,13 @@ def finetune(examples: Examples, params: FinetuningParams, context: FitContext) 
     examples = training_sample(examples, params.most_rows, context)
     labels, held = examples.schema.classes, context.validation
     texts = join_fields(examples.inputs)
-    source = encoder_source(resolve_encoder(params.weights, texts), params.max_tokens)
+    source = _read_ends(
+        encoder_source(resolve_encoder(params.weights, texts), params.max_tokens), params.ends
+    )
     tokenizer = open_tokenizer(source.tokenizer)
 
-    short = replace(source.inputs, max_tokens=min(source.inputs.max_tokens, params.train_tokens))
+    length = min(source.inputs.max_tokens, params.train_tokens)
+    short = replace(source.inputs, max_tokens=length, tail=length // 2 if params.ends else 0)
 
     def rows(given: Examples, inputs: TextInputs) -> TokenRows:
         ids = encode_texts(tokenizer, join_fields(given.inputs), inputs)
@@ -84,6 +87,12 @@ def finetune(examples: Examples, params: FinetuningParams, context: FitContext) 
         **found.chosen, **found.calibration.chosen(labels),
     }  # fmt: skip
     return FittedNetwork(files, found.calibration, chosen)
+
+
+def _read_ends(source: EncoderSource, ends: bool) -> EncoderSource:
+    """Return the source reading the beginning and the end of long texts, where that is asked for."""
+    tail = source.inputs.max_tokens // 2 if ends else 0
+    return replace(source, inputs=replace(source.inputs, tail=tail))
 
 
 def encoder_source(name: str, max_tokens: int | None) -> EncoderSource:

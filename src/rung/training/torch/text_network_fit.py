@@ -69,7 +69,7 @@ def prepare_rows(examples: Examples, params: TextNetworkParams, context: FitCont
     """Return the rows of a fit and of `context.validation` as token ids."""
     schema, held = examples.schema, context.validation
     start = _start(join_fields(examples.inputs), params)
-    inputs = TextInputs(params.max_tokens)
+    inputs = TextInputs(params.max_tokens, params.max_tokens // 2 if params.ends else 0)
     tokenizer = open_tokenizer(start.tokenizer)
 
     def rows(columns: Columns, targets: Sequence[Any]) -> TokenRows:
