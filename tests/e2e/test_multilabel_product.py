@@ -11,6 +11,13 @@ import pytest
 import rung
 from rung.core.errors import RungError
 from rung.core.label_sets import set_labels
+from rung.improvement.feedback_filter import (
+    TOO_FEW,
+    UNKNOWN_LABEL,
+    FilterRules,
+    Vote,
+    filter_feedback,
+)
 from rung.journal.encryption import MASTER_KEY_VARIABLE, new_master_key
 from rung.pages.report import render
 from rung.serving.http.api_keys import KeyStore
@@ -161,3 +168,40 @@ def test_one_label_a_row_is_another_task(packages, tmp_path):
     write_csv(tmp_path / "rows.csv", ["text", "tags"], [(text, tags[0]) for text, tags in packages[:200]])
     with pytest.raises(RungError, match="exactly one of the"):
         rung.build(spec_of(tmp_path))
+
+
+def test_what_the_spec_gets_wrong_is_said_before_data_is_read(packages, tmp_path):
+    write_csv(
+        tmp_path / "rows.csv", ["text", "tags"], [(text, "; ".join(tags)) for text, tags in packages[:100]]
+    )
+    spec = spec_of(tmp_path)
+    whole = spec.read_text("utf-8")
+    spec.write_text(
+        whole.replace("text_multilabel", "text_classification\nmultilabel: true"), encoding="utf-8"
+    )
+    with pytest.raises(RungError, match="multilabel") as caught:
+        rung.build(spec)
+    assert "Write `task: text_multilabel`" in str(caught.value)
+    one = whole.replace("text_multilabel", "text_classification").replace("micro_f1", "accuracy")
+    spec.write_text(one.replace("target: tags", 'target: tags, separator: ";"'), encoding="utf-8")
+    with pytest.raises(RungError, match="text_classification has one answer a row"):
+        rung.build(spec)
+    spec.write_text(whole.replace("target: tags", "label_columns: [film, stage]"), encoding="utf-8")
+    with pytest.raises(RungError, match="film"):
+        rung.build(spec)
+    spec.write_text(whole.replace("micro_f1", "accuracy"), encoding="utf-8")
+    with pytest.raises(RungError, match="has no metric 'accuracy'"):
+        rung.build(spec)
+
+
+def test_a_set_with_a_label_that_nobody_knows_waits():
+    rules = FilterRules(("film", "stage"), ("film",), 0.9, 1.0, set_labels)
+    votes = [
+        Vote("1", "a", "ann", True, '["film"]'), Vote("2", "b", "ann", True, '["film", "opera"]'),
+        Vote("3", "c", "ann", True, '["film", "stage"]'),
+    ]  # fmt: skip
+    found = filter_feedback(votes, {}, set(), rules)
+    assert [item.text for item in found.accepted] == ["a"]
+    assert {reason: [i.text for i in items] for reason, items in found.rejected.items()} == {
+        UNKNOWN_LABEL: ["b"], TOO_FEW: ["c"],
+    }  # fmt: skip

@@ -155,11 +155,23 @@ def train_network(
             seen = np.unique(np.concatenate([np.asarray(row, np.int64) for row in rows.learn.ids]))
             embedding = TokenEmbedding.from_table(start.table, seen)
         network = make_network(shape, embedding)
+        start_at_shares(network, rows.learn.codes)
     learner = TextLearner(
         network, rows.learn, shape.labels, params, context, rows.validation, params.token_dropout
     )
     learner.told = epoch_ended
     return learner, train(learner, params, context)
+
+
+def start_at_shares(network: nn.Module, codes: npt.NDArray[Any]) -> None:
+    """Let a network of several labels begin by answering how frequent each is; labels are rare, and a bias learns that slowly.
+
+    codes: [rows, labels] of 0 and 1; [rows] of one label a row, where nothing changes.
+    """
+    if codes.ndim > 1:
+        share = (codes.sum(axis=0) + 0.5) / (len(codes) + 1.0)
+        with torch.no_grad():
+            network.head.bias.copy_(torch.as_tensor(np.log(share / (1.0 - share))))  # type: ignore[operator, union-attr]
 
 
 def _export(
