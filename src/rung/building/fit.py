@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rung.core import registry
+from rung.core.activity import doing
 from rung.core.answers import answer_from_json, answer_to_json
 from rung.core.files import read_json, whole_folder, write_json
 from rung.core.folds import assign_folds
@@ -62,7 +63,7 @@ def fit(job: FitJob) -> Fitted:
                 kept = cache_folder() / "embeddings"
                 stack.enter_context(use_embedding_cache(kept, context.threads, job.fresh_embeddings))
             begun, cpu = time.perf_counter(), time.process_time()
-            with _counted(job.services):
+            with _counted(job.services), doing("fit", name=job.model):
                 model = family.fit(learn, job.params, context)
             seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
             free = job.ask and job.metering is None

@@ -109,7 +109,8 @@ def _table(report: Mapping[str, Any], facts: Mapping[str, Any], lang: str) -> st
     )
     caption = say("costs.caption", lang)
     return (
-        f'<p class="note">{text(caption)}</p><div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}"><table class="costs">'
+        f'<p class="note">{text(caption)}</p><p class="hint" aria-hidden="true"></p>'
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}"><table class="costs">'
         f'<thead><tr><th scope="col">{text(say("costs.requests", lang))}</th>{host}{heads}</tr></thead>'
         f'<tbody aria-live="polite">{yours}{rows}</tbody></table></div>'
     )

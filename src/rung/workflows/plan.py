@@ -13,6 +13,7 @@ from rung.building.ladder import fit_context, ladder, recognise
 from rung.building.plan_summary import Wishes, brief, of_cases, of_media
 from rung.building.proposal import Proposal
 from rung.core import registry
+from rung.core.activity import doing
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import DataError
 from rung.core.machine_speed import relative_seconds
@@ -75,7 +76,6 @@ def plan(
     guesses = _recognised(source, columns, rows, task, given)
     by_name = {column.name: column for column in columns}
     guess, targets = _with_target(guesses[0], source, by_name, rows)
-    guesses = [guess, *guesses[1:]]
     sample = tuple(text for name in guess.inputs for text in by_name[name].examples)
     kind = registry.task(guess.task)
     labelled = bool(kind.schema(guess.inputs, ("a", "b")).labels)
@@ -102,7 +102,7 @@ def plan(
     summary |= _own_test_rows(summary, test, read)
     # What a plan shows and stores of cells holds no personal data.
     shown = tuple(_redacted(by_name[column]) for column in (*guess.inputs, guess.target))
-    guesses = list(map(_without_personal_data, guesses))
+    guesses = list(map(_without_personal_data, [guess, *guesses[1:]]))
     return Proposal(
         short_name(paths) if len(paths) > 1 else masked(paths[0]),
         rows, rows < _PLAN_ROWS, tuple(guesses), rungs, name, given, suggested, kind.title, shown, summary, test,
@@ -173,6 +173,7 @@ def _times(summary: Mapping[str, Any], rungs: Ladder, size: DataFacts) -> dict[s
 
 
 def _without_personal_data(guess: Guess) -> Guess:
+    """Return a guess whose reasons hold no personal data: what a plan shows and stores of cells is masked."""
     return replace(guess, reasons=tuple(redact(reason, DEFAULT_KINDS) for reason in guess.reasons))
 
 
@@ -180,6 +181,7 @@ def _redacted(column: ColumnProfile) -> ColumnProfile:
     return replace(column, examples=tuple(redact(text, DEFAULT_KINDS) for text in column.examples))
 
 
+@doing("look")
 def _with_target(
     guess: Guess, source: Source, columns: Mapping[str, ColumnProfile], rows: int
 ) -> tuple[Guess, list[TargetChoice]]:

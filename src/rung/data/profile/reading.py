@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rung.core.activity import doing
 from rung.core.errors import RungError
 from rung.core.kind import kind
 from rung.core.spec.data import DataSpec
@@ -26,6 +27,7 @@ from rung.modalities.tables.cells import category_of, number_of
 from rung.training.tables.features import useless_category, useless_number
 
 
+@doing("read")
 def readable_columns(
     source: Source, asked: DataSpec, given: Mapping[str, Any], most_rows: int
 ) -> tuple[list[ColumnProfile], int, dict[str, str]]:

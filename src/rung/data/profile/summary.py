@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from rung.core.activity import doing
 from rung.core.blobs import BlobStore
 from rung.core.kind import Kind, kind
 from rung.core.target_names import name_words
@@ -64,6 +65,7 @@ class Survey:
         return (self.labelled or sum(self.labels.values())) - self.duplicates - self.contradictory
 
 
+@doing("read")
 def survey(
     source: Source,
     inputs: Sequence[str],
