@@ -61,9 +61,8 @@ def plan(
     data cannot be read or fits no task (Unlabelled, where it has texts and no labels), SpecError when the given values are invalid.
     """
     paths = [str(path)] if isinstance(path, str | Path) else [str(item) for item in path]
-    named, test = paths[0], None
-    if len(paths) == 1:
-        paths, test = _parts(paths[0])
+    named = paths[0]
+    paths, test = _parts(named) if len(paths) == 1 else (paths, None)
     given: dict[str, Any] = {**(data or {}), "path": paths[0] if len(paths) == 1 else paths}
     name = safe_name(stem(named, readers()))
     spec = {"name": name, "task": task or "unknown", "bar": {"metric": "accuracy", "at_least": 0.9}}
