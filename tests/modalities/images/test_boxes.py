@@ -126,6 +126,28 @@ def test_false_boxes_count_up_to_a_most_so_that_the_mean_has_a_bound():
     assert bound.exact and 0.0 < bound.value < 1.0
 
 
+def test_bounds_of_images_are_too_good_no_more_often_than_alpha():
+    """600 data sets of 60 images, whose boxes are found together or not at all: the worst case for a count of boxes."""
+    rng = np.random.default_rng(5)
+    units = [f"{i:016x}" for i in range(60)]
+    many = tuple(Box("a", 30.0 * i, 0, 9, 9) for i in range(4))
+    answers = {
+        (found, false): answer(
+            *(many[:4] if found else ()), *(Box("b", 30.0 * i, 50, 9, 9, 0.5) for i in range(false))
+        )
+        for found in (0, 1)
+        for false in (0, 1, 20)
+    }
+    high = low = 0
+    for _ in range(600):
+        hits, noise = rng.random(60) < 0.7, rng.choice([0, 1, 20], 60, p=[0.7, 0.25, 0.05])
+        said = [answers[int(hit), int(false)] for hit, false in zip(hits, noise, strict=True)]
+        high += recall().bound([many] * 60, said, NOTHING, units, 0.1).value > 0.7
+        low += FalseBoxes().bound([many] * 60, said, NOTHING, units, 0.1).value < 0.25 + 0.05 * 20
+    # Three standard errors above 60.
+    assert high <= 82 and low <= 82
+
+
 def test_average_precision_by_hand():
     truths = [(Box("cat", 0, 0, 10, 10), Box("cat", 20, 0, 10, 10))]
     said = [

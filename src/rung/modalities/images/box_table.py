@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rung.core.scalars import is_missing, scalar_text
@@ -37,6 +38,7 @@ class _Image:
     file: str
     number: int
     kept: dict[str, Any]
+    folder: Path | None = None
     boxes: list[Box] = field(default_factory=list)
     problem: str = ""
     hash: int = 0
@@ -54,7 +56,8 @@ def boxes_by_image(rows: Iterator[Row], image: str, target: str, kept: Sequence[
     that its image has no boxes. A row with a box that cannot be read makes its whole image unusable: it would be learned
     from as if the box were not there. A row that could not be read as a whole passes through.
     """
-    found: dict[str, _Image] = {}
+    # Tables of one source may name different files alike.
+    found: dict[tuple[Path | None, str], _Image] = {}
     columns: _Columns | None = None
     for row in rows:
         if row.values is None:
@@ -66,14 +69,15 @@ def boxes_by_image(rows: Iterator[Row], image: str, target: str, kept: Sequence[
             yield row
             continue
         others = {column: row.values.get(column) for column in kept}
-        known = found.setdefault(name, _Image(row.file, row.number, others))
+        known = found.setdefault((row.folder, name), _Image(row.file, row.number, others, row.folder))
         known.number = row.number
         known.problem = known.problem or _differs(known.kept, others, row) or _add(known, columns, row)
-    for name, known in found.items():
+    for (folder, name), known in found.items():
         if known.problem:
             yield Row(known.file, known.number, None, known.problem, known.hash)
         else:
-            yield Row(known.file, known.number, {image: name, **known.kept, target: known.boxes})
+            values = {image: name, **known.kept, target: known.boxes}
+            yield Row(known.file, known.number, values, folder=folder)
 
 
 def _differs(before: Mapping[str, Any], now: Mapping[str, Any], row: Row) -> str:
