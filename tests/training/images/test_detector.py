@@ -79,7 +79,7 @@ def test_what_a_head_should_say_at_each_cell():
     assert heat[16, 16].tolist() == [1.0, 1.0]
     assert np.exp(reach[16, 16]) == pytest.approx([8, 8, 8, 8], rel=1e-4)  # The smaller one has the cell.
     assert heat[30, 30, 0] == 1.0  # A thing smaller than a cell teaches too.
-    assert np.isnan(heat[8, 8, 0]) and heat[8, 8, 1] == 0.0
+    assert 0.0 < heat[8, 12, 0] < 0.5 and heat[8, 8, 1] < 1e-6
     empty, nothing = cell_targets((), ("a", "b"), 128, (128, 128), (32, 32))
     assert not empty.any() and np.isnan(nothing).all()
 

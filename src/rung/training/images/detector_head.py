@@ -24,9 +24,10 @@ from rung.training.images.detector_export import (
 )
 
 Floats = npt.NDArray[np.float32]
-# The middle of a box, as a share of its width and height, that is to be found, and the part around it that may be
-# either; and the cells without a thing that teach, of an image at least.
-_MIDDLE, _AROUND = 0.12, 0.45
+# How fast the wish for an answer falls from the middle of a box, as a share of its width and height (a Gaussian, as in
+# CenterNet); above which part of it a cell learns the edges of the box too; below which it counts as empty.
+_SPREAD, _MIDDLE, _EMPTY = 0.14, 0.3, 0.01
+# Cells without a thing that teach, of an image at least.
 _EMPTY_CELLS = 160
 _MOST_CELLS = 120_000
 # Cells of a step of training; steps at least and at most, however many the cells are.
@@ -35,9 +36,9 @@ _BATCH, _FEWEST_STEPS, _MOST_STEPS = 512, 200, 2_000
 
 @dataclass(frozen=True)
 class Cells:
-    """Cells of many images. context: [cells, CONTEXT]. heat: [cells, labels], 1 in the middle of a thing of the label, 0
-    where there is none, NaN where either is right. reach: [cells, 4], logarithms of the distances to the edges of the thing
-    of which a cell is the middle, NaN elsewhere.
+    """Cells of many images. context: [cells, CONTEXT]. heat: [cells, labels], 1 in the middle of a thing of the label, less
+    around it, 0 where there is none. reach: [cells, 4], logarithms of the distances to the edges of the thing near whose
+    middle a cell is, NaN elsewhere.
     """
 
     context: Floats
@@ -84,28 +85,31 @@ def cell_targets(
         left, top, right, bottom = corners[place]
         width, height = right - left, bottom - top
         middle_x, middle_y = (left + right) / 2, (top + bottom) / 2
-        off = np.maximum(np.abs(x - middle_x) / width, np.abs(y - middle_y) / height)
-        channel = heat[..., labels.index(boxes[place].label)]
-        middle = off <= _MIDDLE
+        squared = ((x - middle_x) / width) ** 2 + ((y - middle_y) / height) ** 2
+        wish = np.exp(-squared / (2 * _SPREAD**2))
         # However small a thing is, the cell nearest to its middle teaches.
-        middle[
-            min(max(round(middle_y / STRIDE), 0), rows - 1),
-            min(max(round(middle_x / STRIDE), 0), columns - 1),
-        ] = True
-        channel[(off <= _AROUND) & (channel != 1.0) & ~middle] = np.nan
-        channel[middle] = 1.0
+        nearest = (round(middle_y / STRIDE), round(middle_x / STRIDE))
+        wish[min(max(nearest[0], 0), rows - 1), min(max(nearest[1], 0), columns - 1)] = 1.0
+        channel = heat[..., labels.index(boxes[place].label)]
+        np.maximum(channel, wish, out=channel)
+        middle = wish >= _MIDDLE
         distances = np.stack([x - left, y - top, right - x, bottom - y], axis=-1)
         reach[middle] = np.log(np.maximum(distances[middle], 1e-3)).clip(SMALLEST, LARGEST)
     return heat, reach
 
 
 def _chosen(heat: Floats, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Return the places of cells that teach: of middles a bounded number, and of others at random."""
-    flat = heat.reshape(-1, heat.shape[-1])
-    middles = np.flatnonzero((flat == 1.0).any(axis=1))
-    empty = np.flatnonzero((flat == 0.0).all(axis=1))
-    wanted = min(len(empty), max(_EMPTY_CELLS, 3 * len(middles)))
-    return np.sort(np.concatenate([middles, rng.choice(empty, wanted, replace=False)]))
+    """Return the places of cells that teach: all near middles, as many around them, and others at random."""
+    strongest = heat.max(axis=-1).ravel()
+    middles = np.flatnonzero(strongest >= _MIDDLE)
+    around = np.flatnonzero((strongest < _MIDDLE) & (strongest >= _EMPTY))
+    empty = np.flatnonzero(strongest < _EMPTY)
+    wanted = (min(len(around), 2 * len(middles)), min(len(empty), max(_EMPTY_CELLS, 2 * len(middles))))
+    some = [
+        rng.choice(places, count, replace=False)
+        for places, count in zip((around, empty), wanted, strict=True)
+    ]
+    return np.sort(np.concatenate([middles, *some]))
 
 
 def fit_head(cells: Cells, context: FitContext, hidden: int, epochs: int) -> HeadWeights:
@@ -143,14 +147,14 @@ def fit_head(cells: Cells, context: FitContext, hidden: int, epochs: int) -> Hea
 
 
 def _gradients(weights: list[Floats], x: Floats, heat: Floats, reach: Floats) -> list[Floats]:
-    """Return the gradients of the loss of a batch; what is NaN in the targets has none."""
+    """Return the gradients of the loss of a batch; reach that is NaN has none."""
     first, low, last, bias = weights
     before = x @ first + low
     hidden = np.maximum(before, 0.0)
     said = hidden @ last + bias
     labels = heat.shape[1]
     chance = 1.0 / (1.0 + np.exp(-said[:, :labels].clip(-30, 30)))
-    off = np.nan_to_num(chance - heat) / len(x)
+    off = (chance - heat) / len(x)
     known = ~np.isnan(reach[:, :1])
     away = said[:, labels:] - np.nan_to_num(reach)
     # Huber's loss: far errors pull no harder than one unit of the logarithm's tenth.
