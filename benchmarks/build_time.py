@@ -263,6 +263,10 @@ earlier builds, before and after in turn, on a shared machine: CPU seconds of th
 same core make them vary by a fifth. Test rows are no part of the product. "After" may leave rungs out after a race on a part of the
 training rows. Most of the time with encoders goes into encoding (of 260 seconds about 190): a rung that keeps its chance in the race
 pays it as before, one that is raced out saves four fifths of it.
+
+A third of the time at equal accuracy was the aim, and it is not reached with encoders. Encoders are 8-bit already, their batches hold
+texts of one length, and each text is encoded once for race, folds and final fit: what is left is how many tokens are read. Reading
+half as many halves the time and may cost accuracy (docs/log.md), so it is not the default.
 """
 
 
