@@ -3,6 +3,7 @@
 import csv
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -151,9 +152,8 @@ def test_texts_are_made_up_for_rare_labels_checked_marked_and_never_certify(prod
         return completion(json.dumps({"texts": texts}))
 
     with llm_server(reply) as server:
-        found = distill(
-            product, teacher(server), product.parent / "pool.csv", labels=100, usd=1.0, synthetic=30
-        )
+        asked = replace(teacher(server), synthetic=30)
+        found = distill(product, asked, product.parent / "pool.csv", labels=100, usd=1.0)
     made = found.report["synthetic"]
     (told,) = made["labels"]
     assert told["label"] == "money" and made["rows"] == told["texts"] >= 10
@@ -173,4 +173,6 @@ def test_texts_are_made_up_for_rare_labels_checked_marked_and_never_certify(prod
 
 def test_rows_that_cannot_be_made_up_are_refused_before_anything_is_asked(product):
     with pytest.raises(rung.RungError, match="a bundle cannot make up rows"):
-        distill(product, TeacherSpec("some/bundle"), product.parent / "pool.csv", synthetic=5)
+        distill(product, TeacherSpec("some/bundle", synthetic=5), product.parent / "pool.csv")
+    done = run_cli("distill", product, "--pool", "p.csv", "--teacher", "some/bundle", "--synthetic", "5")
+    assert done.returncode == 2 and "a bundle cannot make up rows" in done.stderr

@@ -8,6 +8,8 @@ import click
 
 from rung.cli.options import as_json, lang, print_json
 
+_SYNTHETIC = "rung.distill.synthetic"
+
 
 @click.command(
     epilog="\b\nExamples:\n  rung distill product.yaml --pool unlabelled.csv --teacher deepseek --model deepseek-v4-flash --usd 2\n"
@@ -30,6 +32,8 @@ from rung.cli.options import as_json, lang, print_json
     default=0,
     show_default=True,
     type=click.IntRange(0, 1_000),
+    expose_value=False,
+    callback=lambda context, option, value: context.meta.update({_SYNTHETIC: value}),
     help="Labels of fewer rows get texts that the language model makes up, until they have so many; 0: none.",
 )
 @click.option("--guidelines", default="", help="How to label, in your words, for a language model.")
@@ -38,7 +42,7 @@ from rung.cli.options import as_json, lang, print_json
 )
 @as_json
 def command(
-    product: Path, pool: Path, teacher: str, model: str, usd: float, labels: int, synthetic: int, guidelines: str,
+    product: Path, pool: Path, teacher: str, model: str, usd: float, labels: int, guidelines: str,
     price: tuple[float, float] | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Label rows of a pool by a teacher within a budget, train the cheap rungs on them, certify on PRODUCT's own labels.
@@ -60,11 +64,10 @@ def command(
     params = {"guidelines": guidelines, "usd_in": usd_in, "usd_out": usd_out} if model else None
     found = distill(
         product,
-        TeacherSpec(teacher, model, params),
+        TeacherSpec(teacher, model, params, click.get_current_context().meta[_SYNTHETIC]),
         pool.resolve(),
         usd=usd,
         labels=labels,
-        synthetic=synthetic,
         lang=words,
         progress=told,
     )

@@ -51,11 +51,15 @@ _SEED_ROWS = 50
 
 @dataclass(frozen=True)
 class TeacherSpec:
-    """Who labels: a bundle's folder, or a model at a service of `rung.runtime.llm.endpoint`. params: of `llm_prompt`."""
+    """Who labels: a bundle's folder, or a model at a service of `rung.runtime.llm.endpoint`. params: of `llm_prompt`.
+
+    synthetic: labels of fewer rows get texts that the language model makes up, until they have so many; they train and never certify.
+    """
 
     service: str
     model: str = ""
     params: Mapping[str, Any] | None = None
+    synthetic: int = 0
 
     @property
     def name(self) -> str:
@@ -86,15 +90,13 @@ def distill(
     *,
     usd: float = 5.0,
     labels: int = 2_000,
-    synthetic: int = 0,
     lang: str | None = None,
     progress: Callable[[int, float, float], None] = lambda asked, usd, score: None,
 ) -> Distilled:
     """Return students trained on a teacher's labels of chosen rows of the pool, certified on rows labelled by people.
 
     product: its data are the gold rows. pool: a table with the same input columns; labels in it are not read. usd: what the
-    teacher may charge, in all, a hard cap. labels: the most rows to ask about. synthetic: labels of fewer rows get texts that the
-    language model makes up, until they have so many; they train and never certify. progress: told after each round the number of
+    teacher may charge, in all, a hard cap. labels: the most rows to ask about. progress: told after each round the number of
     labels, what they cost and the accuracy of a quick student. Writes distilled/ beside product.yaml.
 
     Raises RungError where the teacher is not 20 points better than the most frequent label.
@@ -104,7 +106,7 @@ def distill(
     if product.task != "text_classification":
         raise RungError(f"{product.task} cannot be distilled yet", "task", "Use text_classification.")
     product = with_inputs(product, base, task)
-    check_synthetic(synthetic, product.data.input, bool(teacher.model))
+    check_synthetic(teacher.synthetic, product.data.input, bool(teacher.model))
     home = base / FOLDER
     home.mkdir(exist_ok=True)
     gold = _gold(product, base, task, home)
@@ -114,7 +116,8 @@ def distill(
     with _asking(teacher, gold, context, home, ledger) as (ask, tried, client):
         estimate = _estimate(teacher, tried, ask)
         found = _collect(ask, inputs, gold, context, labels, progress, ledger)
-        made = _made_up(synthetic, client, ask, gold, inputs, found) if synthetic else Synthetic()
+        wanted = teacher.synthetic
+        made = _made_up(wanted, client, ask, gold, inputs, found) if wanted else Synthetic()
     learned = write_distilled(
         home, product, (gold.train, gold.certification), inputs, _kept(found), (teacher.name, made)
     )
@@ -123,7 +126,7 @@ def distill(
     student = product.model_copy(update={"data": data, "certify": certify})
     built = build(Located(student, base), run=home / "run", lang=lang)
     report = _report(product, gold, estimate, found, learned, built, ledger.total().usd)
-    report |= {"synthetic": made.as_dict()} if synthetic else {}
+    report |= {"synthetic": made.as_dict()} if teacher.synthetic else {}
     write_json(home / "distill.json", report)
     write_text(home / "distill.html", render(report, resolve_language(lang)))
     return Distilled(home, built, report)
@@ -350,7 +353,11 @@ def _made_up(wanted: int, client: Any, ask: Ask, gold: _Gold, inputs: Columns, f
     people = list(zip(map(str, gold.train.inputs[name]), gold.train.targets, strict=True))
     taught = [(str(inputs[name][row]), answer.value) for row, answer in _kept(found)]
     others = [*map(str, inputs[name]), *map(str, gold.certification.inputs.get(name, ()))]
-    return synthetic_rows(wanted, client, ask, people, taught, others, gold.train.schema.labels, name)
+
+    def answer(texts: Sequence[str]) -> list[Prediction]:
+        return ask({name: list(texts)})
+
+    return synthetic_rows(wanted, client, answer, people, taught, others, gold.train.schema.labels)
 
 
 def _kept(found: _Found) -> list[tuple[int, Prediction]]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from rung.core.errors import RungError
-from rung.core.types import Columns, Prediction
+from rung.core.types import Prediction
 
 if TYPE_CHECKING:
     from rung.runtime.llm.client import LlmClient
@@ -52,16 +52,15 @@ def check_synthetic(wanted: int, inputs: Sequence[str], is_language_model: bool)
 def synthetic_rows(
     wanted: int,
     client: LlmClient,
-    ask: Callable[[Columns], list[Prediction]],
+    ask: Callable[[Sequence[str]], list[Prediction]],
     people: Sequence[tuple[str, str]],
     taught: Sequence[tuple[str, str]],
     others: Sequence[str],
     labels: Sequence[str],
-    name: str,
 ) -> Synthetic:
     """Return rows for each label that has fewer than `wanted` among those of people and teacher, until it has as many.
 
-    people, taught: (text, label). others: texts that no new one may copy. name: of the input. Only texts of people are shown as examples.
+    people, taught: (text, label). others: texts that no new one may copy. ask: what the teacher says of texts. Only texts of people are shown as examples.
     """
     from rung.training.distillation.synthetic import make_up
 
@@ -78,7 +77,7 @@ def synthetic_rows(
         if len(examples) < _FEWEST_EXAMPLES:
             left_out.append(label)
             continue
-        found = make_up(client, label, examples, missing, known, lambda texts: ask({name: list(texts)}))
+        found = make_up(client, label, examples, missing, known, ask)
         made.append(found)
         known += found.texts
         rows += [(text, label) for text in found.texts]
