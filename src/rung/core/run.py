@@ -170,9 +170,10 @@ def _format(owner: dict[str, Any]) -> int:
 
 
 def _holds_others(folder: Path) -> bool:
-    """Return whether anything but the first files of a run that was killed at once lies there."""
+    """Return whether anything but the first files of a run lies there: of one that was killed at once, or begins just now."""
+    first = {"product.yaml", "product.yaml.tmp", "run.json.tmp", "building.lock", "events.jsonl"}
     return any(
-        path.name not in {"product.yaml", "product.yaml.tmp", "run.json.tmp", "building.lock", "events.jsonl"}
+        path.name not in first and not (path.name == "run.json" and path.is_file())
         for path in folder.iterdir()
     )
 
