@@ -23,7 +23,7 @@ def test_both_pages_show_the_same():
         assert blocks(PAGES[0], language) == blocks(PAGES[1], language) != []
 
 
-@pytest.mark.parametrize("place,name", enumerate(["stops.yaml", "climbs.yaml"]))
+@pytest.mark.parametrize("place,name", list(enumerate(["stops.yaml", "climbs.yaml"])))
 def test_the_products_shown_are_the_files(place, name):
     written = (EXAMPLE / name).read_text(encoding="utf-8")
     assert blocks(PAGES[0], "yaml")[place] == written.split("\n", 1)[1]

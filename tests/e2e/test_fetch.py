@@ -35,9 +35,8 @@ def test_what_lacks_weights_is_offered_with_size_and_licence(news_csv, tmp_path,
     by_name = {item["name"]: item for item in told["missing"]}
     assert by_name["minilm"]["size_mb"] > 50 and by_name["minilm"]["licence"] == "Apache-2.0"
     assert "frozen_encoder" in by_name["minilm"]["rungs"] and not asked
-    kinds = [
-        event["event"] for event in map(json.loads, (done.folder / "events.jsonl").open(encoding="utf-8"))
-    ]
+    lines = (done.folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    kinds = [json.loads(line)["event"] for line in lines]
     assert kinds.index("weights") < kinds.index("ladder")
     offered = []
     rung.build(

@@ -135,6 +135,11 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("data.train", "number", "rows that train"),
     ("data.certification", "number", "rows that certify"),
     ("data.quarantined", "{reason: n}", "rows left out; data/quarantine.jsonl lists each"),
+    (
+        "data.settled",
+        "{what: n}",
+        "changes to targets that depend on their inputs: boxes cut at the edge, repeats dropped",
+    ),
     ("data.labels", "{label: n}", "training rows a label"),
     ("data.corrected", "number", "training rows whose label `data.corrections` changed"),
     (
