@@ -17,6 +17,7 @@ class SourcePlace:
     def __init__(self, store: BlobStore, *folders: Path) -> None:
         self.store = store
         self.opens_media = True
+        self._at: dict[Path, SourcePlace] = {}
         self._folders = [folder.resolve() for folder in dict.fromkeys(folders)]
 
     def at(self, folder: Path | None) -> SourcePlace:
@@ -26,7 +27,9 @@ class SourcePlace:
         """
         if folder is None:
             return self
-        found = SourcePlace(self.store, folder, *self._folders)
+        if folder not in self._at:  # asked row by row: folders are resolved once
+            self._at[folder] = SourcePlace(self.store, folder, *self._folders)
+        found = self._at[folder]
         found.opens_media = self.opens_media
         return found
 
