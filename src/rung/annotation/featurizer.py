@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,8 +43,7 @@ class Featurizer:
         else:
             with use_embedding_cache(cache_folder() / "embeddings", threads):
                 found = self.embedder.embed(list(texts))
-        found = found - found.mean(axis=0)
-        return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9), np.float32)
+        return centred(found)
 
     def similarity_embeddings(self, texts: Sequence[str]) -> Floats | None:
         """Return embeddings for comparing texts with each other; None without an encoder."""
@@ -78,6 +78,12 @@ def _open_named(weights: str, texts: Sequence[str]) -> Featurizer:
     with use_embedding_cache(cache_folder() / "embeddings", 1):
         name, embedder = open_encoder(weights, list(texts[:200]))
     return Featurizer(name, embedder)
+
+
+def centred(vectors: npt.NDArray[Any]) -> Vectors:
+    """Return [rows, width] with a mean of zero, then each row of length 1."""
+    found = vectors - vectors.mean(axis=0)
+    return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9), np.float32)
 
 
 class ZeroShotClassifier:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from rung.annotation.featurizer import Vectors, centred
 from rung.core.blobs import Blob
 from rung.core.errors import RungError
 from rung.core.types import Columns
@@ -16,7 +16,6 @@ from rung.runtime.weights.store import cache_folder
 from rung.training.images.backbone_export import open_extractor
 from rung.training.images.fit import backbone_side, fit_factors, read_colour, typical_side
 
-Vectors = npt.NDArray[np.float32]
 _BACKBONES = ("efficientnet_lite0", "mobilenet_v2")
 _SIDE, _CELLS = 48, (8,)
 
@@ -35,10 +34,7 @@ def image_vectors(pool: Pool, weights: str, threads: int) -> tuple[str, Vectors]
     with use_embedding_cache(cache_folder() / "embeddings", threads):
         name, extractor = _open(weights, columns)
         found = np.hstack([extractor.extract(column) for column in columns.values()])
-    found = found - found.mean(axis=0)
-    return name, np.asarray(
-        found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9), np.float32
-    )
+    return name, centred(found)
 
 
 def _open(weights: str, columns: Columns) -> tuple[str, Extractor]:
