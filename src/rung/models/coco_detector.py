@@ -26,9 +26,6 @@ class CocoDetectorParams:
 class CocoDetector(DetectorModel):
     """Use it where your labels are everyday things, such as person, car or dog: it needs no training images of them."""
 
-    NEEDS = "build,images"
-    PACKAGES = ("onnx", "PIL")
-    TASKS = frozenset({"object_detection"})
     Params = CocoDetectorParams
 
     @classmethod

@@ -40,9 +40,6 @@ class DetectorHeadParams:
 class DetectorHead(DetectorModel):
     """Use it for things of your own, such as defects or tree crowns, from some tens of images on."""
 
-    NEEDS = "build,images"
-    PACKAGES = ("onnx", "PIL")
-    TASKS = frozenset({"object_detection"})
     Params = DetectorHeadParams
 
     @classmethod

@@ -196,10 +196,15 @@ def open_image(data: bytes, where: str = "") -> Any:
     return image
 
 
+def has_exif(image: Any) -> bool:
+    """Return whether EXIF can be asked for without decoding the pixels: Pillow would look behind those of a PNG."""
+    return image.format != "PNG" or "exif" in image.info
+
+
 def _orientation(image: Any) -> int:
     """Return the EXIF orientation, 1 where there is none or it cannot be read. Never decodes the pixels."""
-    if image.format == "PNG" and "exif" not in image.info:
-        return 1  # Pillow would decode the whole file to look for EXIF behind the pixels.
+    if not has_exif(image):
+        return 1
     try:
         value = int(image.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:  # broken EXIF raises many classes; cameras' own viewers ignore it too

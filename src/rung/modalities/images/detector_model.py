@@ -20,6 +20,10 @@ LEAST_SCORE, _MOST_CANDIDATES = 0.05, 100
 class DetectorModel(Model):
     """Boxes of a detector whose score reaches a threshold."""
 
+    NEEDS = "build,images"
+    PACKAGES = ("onnx", "PIL")
+    TASKS = frozenset({"object_detection"})
+
     def __init__(self, detector: Detector, threshold: float, chosen: Mapping[str, Any]) -> None:
         self.detector = detector
         self.threshold = threshold

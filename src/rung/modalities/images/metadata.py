@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rung.modalities.images.decode import load, open_image, read_header
+from rung.modalities.images.decode import has_exif, load, open_image, read_header
 from rung.modalities.images.dicom import is_dicom, names_patient
 from rung.modalities.images.png import write_png
 
@@ -37,8 +37,8 @@ def personal_metadata(data: bytes) -> frozenset[str]:
     if is_dicom(data):
         return frozenset({OWNER} if names_patient(data) else ())
     image = open_image(data)
-    if image.format == "PNG" and "exif" not in image.info:
-        return frozenset()  # Pillow would decode the whole file to look for EXIF behind the pixels.
+    if not has_exif(image):
+        return frozenset()
     found = set()
     try:
         exif = image.getexif()
