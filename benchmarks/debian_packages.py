@@ -45,6 +45,25 @@ def tagged_packages(lang: str = "en", least: int = 100) -> list[tuple[str, list[
     return rows
 
 
+def packages_of_maintainers(maintainers: int, rows: int) -> list[tuple[str, str]]:
+    """Return (description, maintainer) of packages of those who keep most, shuffled.
+
+    rows: at most, over all. What is drawn is drawn with one Random(0).
+    """
+    lists = _lists()
+    texts = dict(_descriptions(lists, _LANGUAGES["en"]))
+    found: dict[str, str] = {}
+    for entry in _entries(lists, "_binary-amd64_Packages"):
+        text = texts.get(entry.get("Description-md5", ""), "")
+        if text:
+            found.setdefault(text, entry["Maintainer"].partition(" <")[0])
+    counts = Counter(found.values())
+    names = {name for name, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:maintainers]}
+    kept = sorted((text, name) for text, name in found.items() if name in names)
+    random.Random(0).shuffle(kept)
+    return kept[:rows]
+
+
 def _descriptions(lists: Path, key: str) -> Iterator[tuple[str, str]]:
     for entry in _entries(lists, "_i18n_Translation-"):
         if key in entry:

@@ -2,7 +2,8 @@
 
     python benchmarks/learning.py --case ten --only mlp       # one contender; its line replaces the one before
     python benchmarks/learning.py --case ten                  # every contender of a case
-    python benchmarks/learning.py --case eight                # 8 rows a class, three draws
+    python benchmarks/learning.py --case ten --only setfit    # a peer, in an environment of its own
+    python benchmarks/learning.py --case eight --draws 5      # 8 rows a class
     python benchmarks/learning.py --case products --only mlp  # builds with a certificate, English and Chinese
     python benchmarks/learning.py --case tables --only credit # networks of tables against trees
     python benchmarks/learning.py --case ten --only mlp --pieces DIR    # killed, the next call goes on from checkpoints
@@ -16,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import os
 import random
 import tempfile
@@ -31,8 +31,10 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from leaderboard import header, row
+from learning_page import record, write_page
+from peers import PEERS, SETFIT, SETFIT_LIMIT_S, Peer, PeerError, work
 from sets import CASES, Split, ten_of_a_hundred
+from tabular_contenders import run as run_table
 from tabular_contenders import split_rows
 from tabular_data import TABLES, Table
 
@@ -46,8 +48,6 @@ from rung.core.spec.product import Located, Product
 from rung.core.types import Examples, Field, Schema
 from rung.runtime.embeddings.settings import use_embedding_cache
 
-RESULTS = Path(__file__).parent / "results"
-LINES, PAGE = RESULTS / "learning.jsonl", RESULTS / "learning.md"
 FROZEN: dict[str, tuple[str, dict[str, Any]]] = {
     "tfidf_linear": ("tfidf_linear", {}),
     "static_embedding": ("static_embedding", {}),
@@ -78,7 +78,28 @@ EIGHT: dict[str, tuple[str, dict[str, Any]]] = {
     "fewshot_encoder": ("fewshot_encoder", {}),
     "fewshot_encoder, labels as anchors": ("fewshot_encoder", {"anchors": True}),
 }
-DRAWS = 3
+
+# As in `finetuned_encoder`.
+RECIPE = {"tokens": 128, "batch": 16, "epochs": 2, "rate": 2e-4}
+TRAINER = Peer(
+    "transformers.Trainer (MiniLM), the same rate, batches and epochs",
+    "finetune",
+    SETFIT,
+    weights="minilm",
+    options={"by": "trainer", **RECIPE},
+    home="setfit",
+)
+SETFIT_20 = Peer(
+    "SetFit (MiniLM), num_iterations=20",
+    "setfit",
+    SETFIT,
+    weights="minilm",
+    options={"num_iterations": 20, "limit_s": SETFIT_LIMIT_S},
+)
+# By default SetFit draws every pair, of which the first steps are timed.
+SETFITS = {"setfit_short": PEERS["setfit_short"], "setfit": PEERS["setfit"]}
+TEXT_PEERS = {"trainer": TRAINER, **SETFITS}
+EIGHT_PEERS = {"setfit_20": SETFIT_20, **SETFITS}
 # Rows of a product: enough for one fold instead of several.
 PRODUCT_ROWS = 6_000
 PRODUCTS = {
@@ -140,6 +161,19 @@ def measure(model: str, params: dict[str, Any], split: Split, pieces: Path | Non
         "accuracy": float(np.mean(right)), "cpu_seconds": cpu,
         "rows_per_cpu_s": len(answers) / seconds, "size_mb": size,
     }  # fmt: skip
+
+
+def measure_peer(peer: Peer, split: Split) -> dict[str, Any]:
+    """Return what one fit of a peer came to; accuracy None and `steps` where its seconds are extrapolated."""
+    found = work(peer, split, 1)
+    answers = found["answers"]
+    right = None if answers is None else float(np.mean(np.array(answers) == np.array(split.test_labels)))
+    cut = {"steps": found["steps"]} if found["steps"] else {}
+    return {
+        "accuracy": right,
+        **{key: found[key] for key in ("cpu_seconds", "rows_per_cpu_s", "size_mb")},
+        **cut,
+    }
 
 
 def eight_of_a_class(draw: int) -> Split:
@@ -213,10 +247,12 @@ def tables(name: str) -> dict[str, Any]:
     train = table_examples(task, table, train_rows, None)
     test = table_examples(task, table, test_rows, train.schema)
     found: dict[str, Any] = {"rows": len(train_rows)}
-    for model in ("mlp_table", "boosted_trees", "stack"):
-        family = registry.model(model)
+    found["lightgbm"] = run_table("lightgbm", table, 0, 0.0).score
+    for model in ("mlp_table", "boosted_trees", "stack", "stack with networks"):
+        family = registry.model(model.partition(" ")[0])
+        params = family.Params(networks=True) if model == "stack with networks" else family.Params()
         cpu = time.process_time()
-        fitted = family.fit(train, family.Params(), FitContext(threads=1))
+        fitted = family.fit(train, params, FitContext(threads=1))
         cpu = time.process_time() - cpu
         answers = fitted.predict(test.inputs)
         if table.positive:
@@ -229,20 +265,32 @@ def tables(name: str) -> dict[str, Any]:
     return found
 
 
-def record(case: str, name: str, found: dict[str, Any]) -> None:
-    """Add a line, in place of an earlier one of the same contender."""
-    kept = [line for line in lines() if (line["case"], line["name"]) != (case, name)]
-    kept.append({"case": case, "name": name, "date": time.strftime("%Y-%m-%d"), **found})
-    LINES.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-    print(json.dumps(kept[-1]), flush=True)
+def eight(only: str | None, draws: int, pieces: Path | None) -> None:
+    """Measure contenders of eight rows a class, or one of them; a peer whose fit is cut short, on one draw."""
+    for name, (model, params) in EIGHT.items():
+        if only in (None, name):
+            each = []
+            for draw in range(draws):
+                own = pieces and pieces / f"eight-{model}-{len(str(params))}-{draw}"
+                each.append(measure(model, params, eight_of_a_class(draw), own))
+            record("eight", name, _mean(each))
+    for name, peer in EIGHT_PEERS.items():
+        if only in (None, name):
+            each = [measure_peer(peer, eight_of_a_class(0))]
+            whole = each[0]["accuracy"] is not None
+            each += [measure_peer(peer, eight_of_a_class(draw)) for draw in range(1, draws) if whole]
+            record("eight", peer.title, _mean(each))
 
 
-def lines() -> list[dict[str, Any]]:
-    """Return everything measured so far."""
-    return [json.loads(line) for line in LINES.read_text("utf-8").splitlines()] if LINES.is_file() else []
+def _mean(each: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the means of several draws, and the accuracy of each."""
+    if each[0]["accuracy"] is None:
+        return {**each[0], "accuracies": []}
+    mean = {key: float(np.mean([one[key] for one in each])) for key in each[0]}
+    return {**mean, "accuracies": [round(one["accuracy"], 4) for one in each]}
 
 
-def run(case: str, only: str | None, pieces: Path | None) -> None:
+def run(case: str, only: str | None, draws: int, pieces: Path | None) -> None:
     """Measure the contenders of a case, or one of them."""
     if case == "products":
         for model in [only] if only else PRODUCTS:
@@ -252,105 +300,18 @@ def run(case: str, only: str | None, pieces: Path | None) -> None:
         for name in [only] if only else TABLES:
             record("tables", name, tables(name))
     elif case == "eight":
-        for name, (model, params) in EIGHT.items():
-            if only in (None, name):
-                each = []
-                for draw in range(DRAWS):
-                    own = pieces and pieces / f"{case}-{model}-{len(str(params))}-{draw}"
-                    each.append(measure(model, params, eight_of_a_class(draw), own))
-                mean = {key: float(np.mean([one[key] for one in each])) for key in each[0]}
-                record(case, name, {**mean, "accuracies": [round(one["accuracy"], 4) for one in each]})
+        eight(only, draws, pieces)
     else:
         for name, (model, params) in CONTENDERS.items():
             if only in (None, name):
                 own = pieces and pieces / f"{case}-{model}-{len(str(params))}"
                 record(case, name, measure(model, params, CASES[case](), own))
-
-
-HEAD = """# Networks that learn
-
-Written by `python benchmarks/learning.py --page` from the lines that its other calls measured, one contender at a time, each on
-one thread of a machine that others used too: CPU seconds count, not the time of day. CPU seconds are of one fit from texts to a
-model that can be saved, encoding included; answers are those of the saved and loaded model. Networks hold out a tenth of the
-training rows to stop early and to calibrate; those from scratch then learn from all rows. Not run on a GPU.
-"""
-
-
-def page() -> None:
-    """Write the page."""
-    found, parts = lines(), [HEAD]
-    titles = {
-        "ten": "Ten newsgroups, a hundred rows a class",
-        "rotten": "Rotten Tomatoes",
-        "chinese": "Chinese reviews",
-    }
-    for case, title in titles.items():
-        rows = sorted((line for line in found if line["case"] == case), key=lambda line: line["accuracy"])
-        if rows:
-            parts += [
-                f"\n## {title}\n",
-                header("contender", "accuracy", "fit, CPU s", "answers a CPU s", "MB", "date"),
-            ]
-            parts += [
-                row(r["name"], f"{r['accuracy']:.4f}", f"{r['cpu_seconds']:.0f}", f"{r['rows_per_cpu_s']:.0f}",
-                    f"{r['size_mb']:.1f}", r["date"])
-                for r in rows
-            ]  # fmt: skip
-        missing = [name for name in CONTENDERS if name not in {r["name"] for r in rows}]
-        if rows and missing:
-            parts.append(f"\nNot measured: {', '.join(missing)}.")
-    rows = [line for line in found if line["case"] == "eight"]
-    if rows:
-        parts += [
-            "\n## Ten newsgroups, eight rows a class\n",
-            "The mean of three draws, on every fourth test row.\n",
-        ]
-        parts += [header("contender", "accuracy", "of each draw", "fit, CPU s")]
-        parts += [
-            row(
-                r["name"],
-                f"{r['accuracy']:.4f}",
-                ", ".join(f"{a:.3f}" for a in r["accuracies"]),
-                f"{r['cpu_seconds']:.0f}",
-            )
-            for r in rows
-        ]
-    rows = [line for line in found if line["case"] == "tables"]
-    if rows:
-        parts += [
-            "\n## Tables\n",
-            "ROC-AUC, or R2 of numbers, on a quarter of the rows; one split, effort 2, no stacking of networks.\n",
-        ]
-        parts += [
-            header("table", "training rows", "mlp_table", "boosted_trees", "stack", "CPU s of each fit")
-        ]
-        parts += [
-            row(r["name"], f"{r['rows']:,}", *(f"{r[m]:.4f}" for m in ("mlp_table", "boosted_trees", "stack")),
-                ", ".join(f"{r[m + '_cpu_seconds']:.0f}" for m in ("mlp_table", "boosted_trees", "stack")))
-            for r in rows
-        ]  # fmt: skip
-    rows = [line for line in found if line["case"] == "products"]
-    if rows:
-        parts += [
-            "\n## Products that chose a network\n",
-            f"Whole builds of {PRODUCT_ROWS:,} rows with a certificate, the floor and one network on the ladder, few epochs: what "
-            "matters is that the network was chosen, exported, certified and served, not its score.\n",
-            header(
-                "network and data",
-                "winner",
-                "estimate",
-                "of 500 served rows right",
-                "latency ms",
-                "MB",
-                "build s",
-            ),
-        ]
-        parts += [
-            row(r["name"], str(r["winner"]), f"{r['estimate']:.3f}", f"{r['served_accuracy']:.3f}",
-                f"{r['latency_ms']:.1f}", f"{r['size_mb']:.1f}", f"{r['build_seconds']:.0f}")
-            for r in rows
-        ]  # fmt: skip
-    PAGE.write_text("\n".join(parts) + "\n", encoding="utf-8")
+        for name, peer in TEXT_PEERS.items():
+            if only in (None, name):
+                try:
+                    record(case, peer.title, measure_peer(peer, CASES[case]()))
+                except PeerError as error:
+                    print(f"{name}: {error}", flush=True)
 
 
 def main() -> None:
@@ -359,13 +320,14 @@ def main() -> None:
     )
     parser.add_argument("--case", choices=["ten", "rotten", "chinese", "eight", "products", "tables"])
     parser.add_argument("--only", help="one contender")
+    parser.add_argument("--draws", type=int, default=5, help="of eight rows a class")
     parser.add_argument("--pieces", type=Path, help="keep checkpoints here; the next call goes on")
     parser.add_argument("--page", action="store_true", help="write the page")
     asked = parser.parse_args()
     if asked.case:
-        run(asked.case, asked.only, asked.pieces)
+        run(asked.case, asked.only, asked.draws, asked.pieces)
     if asked.page:
-        page()
+        write_page(list(CONTENDERS), PRODUCT_ROWS)
 
 
 if __name__ == "__main__":

@@ -33,13 +33,15 @@ class PeerError(Exception):
 
 @dataclass(frozen=True)
 class Peer:
-    """A contender that `workers/<worker>.py` runs. weights: a name of `rung weights`, fetched before."""
+    """A contender that `workers/<worker>.py` runs. weights: a name of `rung weights`, fetched before. home: of its environment,
+    where it shares that of another worker."""
 
     title: str
     worker: str
     requirements: tuple[str, ...]
     weights: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+    home: str = ""
 
 
 # 1.2.0 is the first SetFit that works with transformers 5 and sentence-transformers 6.
@@ -96,14 +98,7 @@ def run_peer(name: str, split: Split, threads: int) -> Result:
     when the weights were not fetched.
     """
     peer = PEERS[name]
-    weights = weights_folder(peer.weights) if peer.weights else Path()
-    python = environment(peer)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        _write_job(folder, split, {"threads": threads, "weights": str(weights), "options": peer.options})
-        command = [str(python), "-m", f"workers.{peer.worker}", str(folder)]
-        _call(command, cwd=HERE, env=_variables(threads), timeout=WORKER_TIMEOUT_S)
-        found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    found = work(peer, split, threads)
     answers = found["answers"]
     return Result(
         peer.title,
@@ -116,9 +111,22 @@ def run_peer(name: str, split: Split, threads: int) -> Result:
     )
 
 
+def work(peer: Peer, split: Split, threads: int) -> dict[str, Any]:
+    """Return the result.json of a peer's worker on one case. Raises as `run_peer` does."""
+    weights = weights_folder(peer.weights) if peer.weights else Path()
+    python = environment(peer)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        _write_job(folder, split, {"threads": threads, "weights": str(weights), "options": peer.options})
+        command = [str(python), "-m", f"workers.{peer.worker}", str(folder)]
+        _call(command, cwd=HERE, env=_variables(threads), timeout=WORKER_TIMEOUT_S)
+        found: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    return found
+
+
 def environment(peer: Peer) -> Path:
     """Return the Python of a peer's environment, which is made anew when its requirements have changed."""
-    folder = CACHE / "envs" / peer.worker
+    folder = CACHE / "envs" / (peer.home or peer.worker)
     python, ready = folder / "bin" / "python", folder / "requirements.txt"
     wanted = "\n".join(peer.requirements) + "\n"
     if ready.is_file() and ready.read_text(encoding="utf-8") == wanted:

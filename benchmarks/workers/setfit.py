@@ -44,17 +44,27 @@ class Watch(TrainerCallback):
         self.needed = needed
         self.limit_s = limit_s
         self.ends: list[float] = []
+        self.cpu_ends: list[float] = []
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         """Called by the trainer after each step."""
         self.ends.append(time.perf_counter())
+        self.cpu_ends.append(time.process_time())
         if len(self.ends) == PROBE_STEPS and self.step_seconds * self.needed > self.limit_s:
             control.should_training_stop = True
         return control
 
     @property
     def step_seconds(self) -> float:
-        return (self.ends[-1] - self.ends[0]) / (len(self.ends) - 1)
+        return _step(self.ends)
+
+    @property
+    def cpu_step_seconds(self) -> float:
+        return _step(self.cpu_ends)
+
+
+def _step(ends: list[float]) -> float:
+    return (ends[-1] - ends[0]) / (len(ends) - 1)
 
 
 def main(folder: Path) -> None:
@@ -69,7 +79,7 @@ def main(folder: Path) -> None:
         model_head=LogisticRegression(),
         labels=sorted(set(job.train_labels)),
     )
-    begun = time.perf_counter()
+    begun, cpu = time.perf_counter(), time.process_time()
     arguments = TrainingArguments(
         output_dir=str(folder / "checkpoints"),
         batch_size=BATCH,
@@ -84,11 +94,13 @@ def main(folder: Path) -> None:
     trainer = Trainer(model=model, args=arguments, train_dataset=rows)
     trainer.add_callback(watch)
     trainer.train()
-    fit = time.perf_counter() - begun
+    fit, cpu = time.perf_counter() - begun, time.process_time() - cpu
     model.save_pretrained(str(job.model))
     done = len(watch.ends)
     steps = None if done == needed else (done, needed)
-    job.answer(lambda texts: model.predict(texts), fit, steps, (needed - done) * watch.step_seconds)
+    missing = needed - done
+    cpu += missing * watch.cpu_step_seconds
+    job.answer(lambda texts: model.predict(texts), fit, steps, missing * watch.step_seconds, cpu)
 
 
 if __name__ == "__main__":
