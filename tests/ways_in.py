@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from functools import cache
 
 from llm_server import by_keywords, llm_server
-from onnx_files import text_file
+from onnx_files import image_file, text_file
 
 KITCHEN = ["sauce", "bread", "soup", "[Oo]nions?", "eggs", "stew", "dough", "盐", "炖", "锅", "烤", "面粉"]
 SPORT = ["striker", "team", "goal", "race", "coach", "match", "球", "冠军", "纪录", "教练"]
@@ -17,6 +17,12 @@ def bring_your_own(folder):
     """An ONNX file that knows a dozen words of each label of the tiny sample."""
     text_file(folder / "words.onnx", [KITCHEN, SPORT])
     return {"path": "words.onnx"}
+
+
+def image_onnx(folder):
+    """An ONNX file that tells stripes from discs by their brightness."""
+    image_file(folder / "pixels.onnx", ["rows", 16, 16, 3], half=0.35, bright_first=False)
+    return {"path": "pixels.onnx", "scores": "logits"}
 
 
 @cache
@@ -58,5 +64,6 @@ WAYS_IN = {
     "ensemble image_classification": image_ensemble,
     "cascade": cascade,
     "bring_your_own": bring_your_own,
+    "bring_your_own image_classification": image_onnx,
     "llm_prompt": llm_prompt,
 }

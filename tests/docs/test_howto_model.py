@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+import caches
 import rung
 from rung.runtime.weights.store import cache_folder
 from support import ROOT, run_cli
@@ -49,13 +50,13 @@ def script(python, name, folder):
     return done.stdout
 
 
-def build_with(ladder, folder):
-    """Put a ladder of the page into its product.yaml, build, and return the report and the bundle."""
-    spec = yaml.safe_load(FILES["product.yaml"]) | yaml.safe_load(FILES[ladder])
-    (folder / "product.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
-    done = follow(COMMANDS[1], folder)
+def build_with(ladder, folder, product="product.yaml", command=COMMANDS[1]):
+    """Put a ladder of the page into a product of it, build, and return the report and the bundle."""
+    spec = yaml.safe_load(FILES[product]) | yaml.safe_load(FILES[ladder])
+    (folder / product).write_text(yaml.safe_dump(spec), encoding="utf-8")
+    done = follow(command, folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    run = folder / "runs" / "news-002"
+    run = folder / "runs" / f"{spec['name']}-002"
     return json.loads((run / "report.json").read_text(encoding="utf-8")), rung.load(run / "bundle")
 
 
@@ -63,12 +64,16 @@ def rows_of(folder, run, table):
     return pq.read_table(folder / "runs" / run / "data" / f"{table}.parquet")["unit"].to_pylist()
 
 
-def check(report, bundle, folder):
+def check_build(report, bundle, folder, name="news"):
     assert report["winner"] == "bring_your_own" and report["cleared"]
     assert "neither trained nor selected" in report["certificate"]["claim"]
     assert bundle.selftest() == []
     for table in ("train", "certification"):
-        assert rows_of(folder, "news-001", table) == rows_of(folder, "news-002", table)
+        assert rows_of(folder, f"{name}-001", table) == rows_of(folder, f"{name}-002", table)
+
+
+def check(report, bundle, folder):
+    check_build(report, bundle, folder)
     text = "The striker scored twice in the cup final and the coach praised the team"
     assert bundle.predict([text])[0].value == "sports" and bundle.explain([text])[0]
 
@@ -115,3 +120,17 @@ def keras_python():
 def test_keras(prepared_run, keras_python):
     script(keras_python, "train_keras.py", prepared_run)
     check(*build_with("ladder-keras.yaml", prepared_run), prepared_run)
+
+
+@pytest.mark.slow
+def test_keras_on_images(tmp_path, keras_python):
+    digits = caches.example("digits")
+    (tmp_path / "digits").symlink_to(digits, target_is_directory=True)
+    for name, code in FILES.items():
+        (tmp_path / name).write_text(code, encoding="utf-8")
+    assert follow(COMMANDS[3], tmp_path).returncode == REFUSED
+    script(keras_python, "train_digits.py", tmp_path)
+    report, bundle = build_with("ladder-digits.yaml", tmp_path, "digits.yaml", COMMANDS[3])
+    check_build(report, bundle, tmp_path, "digits")
+    answers = bundle.predict(sorted(digits.glob("7/*.png"))[:20])
+    assert [answer.value for answer in answers].count("7") >= 18

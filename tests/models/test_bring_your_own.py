@@ -8,14 +8,27 @@ import pytest
 from onnx import TensorProto, helper
 
 import rung
-from onnx_files import FLOAT, STRING, text_file, token_file, value, word_nodes, word_tokenizer, write
+from onnx_files import (
+    FLOAT,
+    STRING,
+    image_file,
+    text_file,
+    token_file,
+    value,
+    word_nodes,
+    word_tokenizer,
+    write,
+)
+from rung.core.blobs import Blob
 from rung.core.errors import RungError, SpecError
 from rung.core.model import DataFacts, FitContext
 from rung.core.params import make_params
 from rung.core.spec.product import Product
 from rung.core.types import Examples
+from rung.modalities.images.png import write_png
 from rung.models.bring_your_own import BringYourOwn, BringYourOwnParams
 from rung.runtime.onnx import session
+from rung.tasks.image_classification import ImageClassification
 from rung.tasks.text_classification import TextClassification
 from support import write_csv
 
@@ -321,3 +334,55 @@ def test_a_missing_file_stops_the_build_with_the_place(tmp_path, monkeypatch):
     rows = [(f"row {i}", "sea" if i % 2 else "land") for i in range(200)]
     with pytest.raises(SpecError, match=r"ladder\.1: there is no file 'gone\.onnx'"):
         rung.build(spec(tmp_path, rows, path="gone.onnx"), run=tmp_path / "run")
+
+
+def image_examples(side=6):
+    """Squares of grey, bright or dark."""
+    levels = [20, 200, 40, 230, 10, 250]
+    images = [Blob.of(write_png(np.full((side, side), level, np.uint8))) for level in levels]
+    targets = ["bright" if level > 128 else "dark" for level in levels]
+    schema = ImageClassification().schema(["image"], targets)
+    units = [f"{number:016x}" for number in range(len(levels))]
+    return Examples(schema, {"image": images}, targets, units, list(range(len(levels))), [0.0] * len(levels))
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [["rows", 6, 6], ["rows", 6, 6, 1], ["rows", 6, 6, 3], ["rows", 1, 6, 6], ["rows", 3, 4, 6], ["rows", 36], ["rows", 108]],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("kind,params,half", [(FLOAT, {}, 0.5), (TensorProto.UINT8, {"levels": "bytes"}, 127.5)])  # fmt: skip
+def test_images(shape, kind, params, half, tmp_path):
+    image_file(tmp_path / "model.onnx", shape, kind, half)
+    rows = image_examples()
+    model = fit(tmp_path, rows, scores="logits", **params)
+    assert answers(model, **rows.inputs) == rows.targets
+    bright = model.probabilities({"image": rows.inputs["image"][1:2]})[0, 0]
+    assert bright == pytest.approx(1 / (1 + np.exp(-9 * (200 / 127.5 - 1))), abs=1e-4)
+    model.save(tmp_path)
+    loaded = BringYourOwn.load(tmp_path, rows.schema)
+    assert np.array_equal(loaded.probabilities(rows.inputs), model.probabilities(rows.inputs))
+
+
+def test_images_are_explained_by_their_parts(tmp_path):
+    image_file(tmp_path / "model.onnx", ["rows", 6, 6])
+    rows = image_examples()
+    reasons = fit(tmp_path, rows, scores="logits").explain({"image": rows.inputs["image"][:1]})
+    assert all(reason.region is not None for reason in reasons[0])
+
+
+@pytest.mark.parametrize(
+    "shape,kind,params,words",
+    [
+        (["rows", "height", "width"], FLOAT, {}, "its input is not supported"),
+        (["rows", 35], FLOAT, {}, "its input is not supported"),
+        (["rows", 6, 6, 2], FLOAT, {}, "its input is not supported"),
+        (["rows", 6, 6], TensorProto.UINT8, {}, "whole numbers .* levels are 0 to 1"),
+        (["rows", 6, 6], FLOAT, {"max_tokens": 4}, "the product is of images"),
+    ],
+)
+def test_images_of_another_form_are_refused(shape, kind, params, words, tmp_path):
+    image_file(tmp_path / "model.onnx", shape, kind)
+    with pytest.raises(RungError, match=words) as caught:
+        fit(tmp_path, image_examples(), scores="logits", **params)
+    assert caught.value.fix

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,8 @@ from rung.core.errors import BundleError, RungError, did_you_mean
 from rung.core.model import Cost, DataFacts, FitContext, Model, Reason, answers_from
 from rung.core.types import Columns, Examples, Prediction, Schema
 from rung.core.unavailable import Unavailable
-from rung.modalities.text.onnx_inputs import InputReader, has_batch_size_one, input_reader
+from rung.modalities.text.onnx_inputs import input_reader
+from rung.runtime.onnx.inputs import InputReader, has_batch_size_one
 from rung.runtime.onnx.outputs import Output, select_output
 from rung.runtime.onnx.session import MAX_BYTES, OnnxFile, too_large
 
@@ -37,7 +38,7 @@ class BringYourOwnParams:
     path: the ONNX file, relative to the folder of product.yaml. labels: in the order of the file's outputs;
     default: the data's labels, sorted. output: its name, where several fit. scores: what the output contains.
     tokenizer: a tokenizer.json, if the file reads token ids. max_tokens: of one text; default: the graph's
-    length, or the tokenizer's.
+    length, or the tokenizer's. levels: of the pixels, if it reads images: 0 to 1 ("unit") or 0 to 255 ("bytes").
     """
 
     path: str = ""
@@ -46,6 +47,7 @@ class BringYourOwnParams:
     scores: Literal["probabilities", "logits"] = "probabilities"
     tokenizer: str = ""
     max_tokens: int | None = None
+    levels: Literal["unit", "bytes"] = "unit"
 
 
 class BringYourOwn(Model):
@@ -53,7 +55,7 @@ class BringYourOwn(Model):
 
     NEEDS = "build"
     PACKAGES = ("onnx",)
-    TASKS = frozenset({"text_classification"})
+    TASKS = frozenset({"text_classification", "image_classification"})
     Params = BringYourOwnParams
     PLACE = "asked"
 
@@ -65,14 +67,18 @@ class BringYourOwn(Model):
         output: Output,
         tokenizer: str | None,
         facts: Mapping[str, Any],
+        has_images: bool,
     ) -> None:
-        """labels: the schema's. tokenizer: the content of its tokenizer.json. facts: the content of byo.json."""
+        """labels: the schema's. tokenizer: the content of its tokenizer.json. facts: the content of byo.json. has_images: instead
+        of texts.
+        """
         self.labels = labels
         self._file = file
         self._reader = reader
         self._output = output
         self._tokenizer = tokenizer
         self._facts = dict(facts)
+        self._has_images = has_images
 
     @classmethod
     def fit(cls, examples: Examples, params: BringYourOwnParams, context: FitContext) -> Self:
@@ -93,6 +99,7 @@ class BringYourOwn(Model):
             "output": params.output,
             "scores": params.scores,
             "max_tokens": params.max_tokens,
+            "levels": params.levels,
             "alone": has_batch_size_one(file.session.get_inputs(), file.where),
         }
         model = cls._of(examples.schema, file, tokenizer, facts)
@@ -104,11 +111,11 @@ class BringYourOwn(Model):
     @classmethod
     def _of(cls, schema: Schema, file: OnnxFile, tokenizer: str | None, facts: Mapping[str, Any]) -> Self:
         session, where = file.session, file.where
-        reader = input_reader(session.get_inputs(), schema.input_names, tokenizer, facts["max_tokens"], where)
+        reader = _reader(schema, session.get_inputs(), tokenizer, facts, where)
         output = select_output(
             session.get_outputs(), facts["labels"], schema.labels, facts["output"], facts["scores"], where
         )
-        return cls(schema.labels, file, reader, output, tokenizer, facts)
+        return cls(schema.labels, file, reader, output, tokenizer, facts, _has_images(schema))
 
     def _depends_on_batch(self, inputs: Columns) -> bool:
         """Return whether rows must be predicted one at a time because a result depends on the other rows of
@@ -184,7 +191,11 @@ class BringYourOwn(Model):
         return answers_from(self.probabilities(inputs), self.labels, _NAME)
 
     def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
-        """Return the words whose removal lowers the label's score most, over all fields."""
+        """Return the words whose removal lowers the label's score most, over all fields, or parts of the image likewise."""
+        if self._has_images:
+            from rung.modalities.images.occlusion import explain_images
+
+            return explain_images(inputs, self.probabilities, most)
         from rung.modalities.text.occlusion import explain_by_occlusion
 
         names, reasons = list(inputs), []
@@ -239,6 +250,25 @@ class BringYourOwn(Model):
         tokens = min(facts.chars_per_row / 4.0, params.max_tokens or 256.0)
         each = 1e-4 + (tokens * size * 3e-6 if params.tokenizer else facts.chars_per_row * 5e-7)
         return Cost(1.0 + size * 0.01 + _TEST_ROWS * 3 * each, each * 1000, 60 + 3 * size, size)
+
+
+def _reader(
+    schema: Schema, inputs: Sequence[Any], tokenizer: str | None, facts: Mapping[str, Any], where: str
+) -> InputReader:
+    """Return what feeds the rows of such a product to the file."""
+    if not _has_images(schema):
+        return input_reader(inputs, schema.input_names, tokenizer, facts["max_tokens"], where)
+    if tokenizer is not None or facts["max_tokens"] is not None:
+        raise RungError("the product is of images", where, "Leave out `tokenizer` and `max_tokens`.")
+    from rung.modalities.images.decode import pillow
+    from rung.modalities.images.onnx_inputs import image_reader
+
+    pillow()  # Missing, it is said when a server starts, not at its first request.
+    return image_reader(inputs, schema.input_names, facts["levels"], where)
+
+
+def _has_images(schema: Schema) -> bool:
+    return any(field.kind == "image" for field in schema.inputs)
 
 
 def _equal(one: Probability, other: Probability) -> bool:

@@ -6,7 +6,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -14,27 +14,13 @@ from rung.core.errors import RungError, did_you_mean
 from rung.core.types import Columns
 from rung.modalities.text.ngrams import MAX_CHARS, join_fields
 from rung.modalities.text.tokenize import replace_lone_surrogates
+from rung.runtime.onnx.inputs import NUMBERS, Batch, InputReader, listed
 
-Batch = tuple[list[int], dict[str, Any]]
 _TEXT = "tensor(string)"
-_NUMBERS = {
-    "tensor(int64)": np.int64,
-    "tensor(int32)": np.int32,
-    "tensor(float)": np.float32,
-    "tensor(double)": np.float64,
-}
 _MASK, _TYPES = "attention_mask", "token_type_ids"
 _PADS = ("[PAD]", "<pad>", "<PAD>")
 _BATCH_TEXTS, _BATCH_TOKENS = 64, 2048
 _MAX_TOKENS = 512
-
-
-class InputReader(Protocol):
-    """How a model reads rows."""
-
-    def batches(self, inputs: Columns, alone: bool) -> Iterator[Batch]:
-        """Yield (row numbers, feed of the session); one row a batch when `alone`."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -112,24 +98,12 @@ def input_reader(
     if all(item.type == _TEXT for item in inputs):
         if tokenizer is not None or max_tokens is not None:
             raise RungError(
-                f"the file reads texts (input {_listed(inputs)}), not tokens",
+                f"the file reads texts (input {listed(inputs)}), not tokens",
                 where,
                 "Leave out `tokenizer` and `max_tokens`.",
             )
         return _text_reader(inputs, fields, where)
     return _token_reader(inputs, tokenizer, max_tokens, where)
-
-
-def has_batch_size_one(inputs: Sequence[Any], where: str) -> bool:
-    """Return whether the graph has a batch size of one; raises RungError for any other fixed batch size."""
-    fixed = {item.shape[0] for item in inputs if item.shape and isinstance(item.shape[0], int)}
-    if fixed - {1}:
-        raise RungError(
-            f"the graph reads exactly {max(fixed)} rows at a time",
-            where,
-            "Export it with a free first dimension: None, or `dynamic_axes`.",
-        )
-    return bool(fixed)
 
 
 def _bounded(text: str) -> str:
@@ -161,17 +135,17 @@ def _token_reader(
     inputs: Sequence[Any], tokenizer: str | None, max_tokens: int | None, where: str
 ) -> TokenReader:
     main = [item for item in inputs if item.name not in (_MASK, _TYPES)]
-    strange = [item for item in inputs if item.type not in _NUMBERS or len(item.shape) != 2]
+    strange = [item for item in inputs if item.type not in NUMBERS or len(item.shape) != 2]
     if len(main) != 1 or strange:
         raise RungError(
-            f"its inputs are not supported: {_listed(inputs)}",
+            f"its inputs are not supported: {listed(inputs)}",
             where,
             "A file reads texts as [rows] or [rows, 1], or token ids as [rows, tokens], with attention_mask and "
             "token_type_ids of the same shape beside them.",
         )
     if tokenizer is None:
         raise RungError(
-            f"the file reads token ids ({_listed(main)}), and no tokenizer is named",
+            f"the file reads token ids ({listed(main)}), and no tokenizer is named",
             where,
             "Name it: params: {path: model.onnx, tokenizer: tokenizer.json}.",
         )
@@ -181,7 +155,7 @@ def _token_reader(
             f"max_tokens is {max_tokens}, and the graph reads {fixed}", where, "Leave max_tokens out."
         )
     opened, pad, left = _tokenizer(tokenizer, max_tokens or fixed, where)
-    kinds = {item.name: _NUMBERS[item.type] for item in inputs}
+    kinds = {item.name: NUMBERS[item.type] for item in inputs}
     return TokenReader(opened, kinds, main[0].name, fixed, pad, left)
 
 
@@ -210,7 +184,3 @@ def _tokenizer(text: str, max_tokens: int | None, where: str) -> tuple[Any, int,
 def _column(texts: Sequence[str], rank: int) -> Any:
     column = np.array(texts, dtype=object)
     return column if rank == 1 else column[:, None]
-
-
-def _listed(items: Sequence[Any]) -> str:
-    return ", ".join(f"'{item.name}' {item.type} {item.shape}" for item in items)
