@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 import rung
 from rung.core.errors import RungError
@@ -162,6 +163,41 @@ def test_the_command_line_and_the_plan(packages, tmp_path):
         lines = list(csv.DictReader(file))
     assert len(lines) == 300 and all(isinstance(json.loads(line["labels"]), list) for line in lines)
     assert all(0 <= float(line["score:use::viewing"]) <= 1 for line in lines)
+
+
+def marked(folder, rows, more=()):
+    """Write rows with a column of 0 and 1 for each tag; more: (name, cells of a column) beside them."""
+    tags = sorted({tag for _, kept in rows for tag in kept})
+    lines = [
+        (text, *(int(tag in kept) for tag in tags), *(cells[place] for _, cells in more))
+        for place, (text, kept) in enumerate(rows)
+    ]
+    write_csv(folder / "marks.csv", ["text", *tags, *(name for name, _ in more)], lines)
+    return tags
+
+
+def test_columns_of_marks_are_planned_as_labels_and_build(packages, tmp_path):
+    tags = marked(tmp_path, packages[:300])
+    planned = run_cli("plan", "marks.csv", "--lang", "en", "-o", "plan.yaml", cwd=tmp_path)
+    assert planned.returncode == 0, planned.stderr
+    assert "Columns of 0 and 1: 6" in planned.stdout and "6 classes" in planned.stdout
+    spec = yaml.safe_load((tmp_path / "plan.yaml").read_text("utf-8"))
+    assert spec["task"] == "text_multilabel" and spec["data"]["label_columns"] == tags
+    assert "target" not in spec["data"]
+    spec |= {"ladder": ["majority", "tfidf_linear"], "budget": {"effort": 0, "threads": 1}}
+    spec["bar"] = {"metric": "micro_f1", "at_least": 0.3}
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
+    assert rung.build(tmp_path / "plan.yaml").cleared
+
+
+def test_columns_of_marks_are_no_labels_where_something_else_is(packages, tmp_path):
+    rows = packages[:300]
+    marked(tmp_path, rows, [("section", [kept[0].partition("::")[0] for _, kept in rows])])
+    assert rung.plan(tmp_path / "marks.csv").guess.task != "text_multilabel"
+    chosen = rung.plan(tmp_path / "marks.csv", data={"target": "use::viewing"})
+    assert chosen.guess.target == "use::viewing"
+    marked(tmp_path, [(text, kept[:1]) for text, kept in rows])  # one label a row, spread over columns
+    assert rung.plan(tmp_path / "marks.csv").guess.task != "text_multilabel"
 
 
 def test_one_label_a_row_is_another_task(packages, tmp_path):

@@ -87,7 +87,7 @@ task: {guess.task}   {note("others", tasks=others) if others else note("only")}
 data:
   path: {listed([without_secrets(path) for path in paths or self.paths])}
 {self._reading()}  input: {listed(guess.inputs)}   # {_comment(self._input_note(lang))}
-  target: {quoted(guess.target)}   # {_comment(self._target_note(lang))}
+{self._answer(lang)}
 {self._role("group", "customer_id", lang)}
 {self._role("time", "created_at", lang)}
 bar:
@@ -108,6 +108,14 @@ budget:
         key = "test_part" if path else "certify"
         comment = "# " + _comment(say(f"yaml.{key}", lang, rows=self.certification_rows))
         return f"certify:\n  path: {quoted(without_secrets(path))}   {comment}" if path else comment
+
+    def _answer(self, lang: str) -> str:
+        """Return the line of the target, or of the columns of 0 and 1 that stand for it."""
+        marks = self.brief.get("label_columns")
+        if marks:
+            note = _comment(say("yaml.label_columns", lang, n=len(marks)))
+            return f"  label_columns: {listed(marks)}   # {note}"
+        return f"  target: {quoted(self.guess.target)}   # {_comment(self._target_note(lang))}"
 
     def _input_note(self, lang: str) -> str:
         """Return why the inputs were chosen. Reasons of tasks are in English."""

@@ -26,9 +26,11 @@ def task_lines(plan: Plan, lang: str) -> list[str]:
     guess = plan["guesses"][0]
     columns = {column["name"]: column for column in plan["columns"]}
     others = [task_title(other["task"], other["task"], lang) for other in plan["guesses"][1:]]
+    marks = plan.get("label_columns")
+    target = join_list(marks, lang) if marks else guess["target"]
     lines = [
         say("scene.task", lang, title=task_title(guess["task"], plan["title"], lang)),
-        say("scene.reads", lang, inputs=join_list(guess["inputs"], lang), target=guess["target"]),
+        say("scene.reads", lang, inputs=join_list(guess["inputs"], lang), target=target),
     ]
     for name in guess["inputs"]:
         found = columns[name]
@@ -41,7 +43,10 @@ def task_lines(plan: Plan, lang: str) -> list[str]:
         lines.append(
             say("scene.why", lang, column=name, chars=round(found["mean_chars"]), distinct=found["distinct"])
         )
-    lines.append(_values_text(columns[guess["target"]], lang))
+    if marks:
+        lines.append(say("scene.label_columns", lang, n=len(marks)))
+    else:
+        lines.append(_values_text(columns[guess["target"]], lang))
     lines += data_notes(plan.get("read", {}), lang)
     lines.append(
         say("scene.others", lang, tasks=join_list(others, lang)) if others else say("scene.only", lang)

@@ -24,10 +24,11 @@ from rung.core.spec.data import DataSpec
 from rung.core.spec.product import check_product, safe_name
 from rung.core.spec.source_names import is_address, is_hub, masked, short_name, stem
 from rung.core.target_names import called_like_label
-from rung.core.task import ColumnProfile, Guess, Task
+from rung.core.task import ColumnProfile, ColumnRoles, Guess, Task
 from rung.data.prepare.column_formats import decide_formats
 from rung.data.prepare.near_media import media_fields
 from rung.data.profile.family_column import family_column
+from rung.data.profile.label_columns import label_columns, with_label_sets
 from rung.data.profile.reading import readable_columns, reading_facts
 from rung.data.profile.roles import Role, suggest_group, suggest_time
 from rung.data.profile.summary import survey
@@ -43,6 +44,8 @@ from rung.workflows.plan_labels import propose_labels
 _MEDIA_OPENED = 500
 # Rows to read: enough to profile columns, in about a second.
 _PLAN_ROWS = 20_000
+# What columns of 0 and 1 beside texts are proposed as, and the target that they stand for: the default of `data.target`.
+_SET_TASK, _SETS = "text_multilabel", "label"
 # How much clearer the signal of another target must be.
 _CLEARER = 0.1
 
@@ -72,6 +75,13 @@ def plan(
     source = open_source(paths, Reading.of(read, read.encoding))
     _require_labels(source)
     columns, rows, left_out = readable_columns(source, read, given, _PLAN_ROWS)
+    labels = label_columns(columns, _SETS) if task in {None, _SET_TASK} else ()
+    joined = _joined(source, columns, labels) if labels else None
+    if joined is None:
+        labels = ()
+    else:
+        source = joined
+        columns, rows, left_out = readable_columns(source, read, given, _PLAN_ROWS)
     guesses = _recognised(source, columns, rows, task, given)
     by_name = {column.name: column for column in columns}
     guess, targets = _with_target(guesses[0], source, by_name, rows)
@@ -79,7 +89,8 @@ def plan(
     kind = registry.task(guess.task)
     labelled = bool(kind.schema(guess.inputs, ("a", "b")).labels)
     size = DataFacts(rows, _classes(by_name[guess.target], labelled), _chars(guess, by_name), sample)
-    found = given | {"input": list(guess.inputs), "target": guess.target}
+    answered = {"label_columns": list(labels)} if labels else {"target": guess.target}
+    found = given | {"input": list(guess.inputs), **answered}
     product = check_product({**spec, "task": guess.task, "data": found}, "plan")
     context = fit_context(product, os.cpu_count() or 1, Path.cwd())
     rungs = ladder(product, kind.floor, size, load_prices(), context)
@@ -96,6 +107,7 @@ def plan(
         "readiness": _readiness(summary["readiness"], kind, media),
         "media": media,
         "targets": [asdict(choice) for choice in targets],
+        "label_columns": list(labels),
         "read": reading_facts(seen, kind, product, formats, source) | {"columns_left_out": left_out},
     }
     summary |= _own_test_rows(summary, test, read)
@@ -106,6 +118,12 @@ def plan(
         short_name(paths) if len(paths) > 1 else masked(paths[0]),
         rows, rows < _PLAN_ROWS, tuple(guesses), rungs, name, given, suggested, kind.title, shown, summary, test,
     )  # fmt: skip
+
+
+def _joined(source: Source, columns: Sequence[ColumnProfile], labels: tuple[str, ...]) -> Source | None:
+    """Return the source with its columns of 0 and 1 as one target; None where hardly a row has several labels."""
+    inputs = tuple(column.name for column in columns if column.name not in labels)
+    return with_label_sets(source, registry.task(_SET_TASK), ColumnRoles(inputs, _SETS, labels=labels))
 
 
 def _recognised(

@@ -93,6 +93,15 @@ def test_one_row_a_class_trains(model):
     assert fitted.predict({"text": ["a text"]})[0].value in examples.schema.labels
 
 
+@pytest.mark.parametrize("model", ["finetuned_encoder", "fewshot_encoder"])
+def test_one_row_a_class_trains_an_encoder(model, minilm):
+    _, examples = tiny_examples("text_classification")
+    first = [examples.targets.index(label) for label in examples.schema.labels]
+    params = {"weights": "minilm", "epochs": 1, "precision_on_disk": "float32"}
+    fitted = fit(model, params, examples.take(first))
+    assert fitted.predict({"text": ["a text"]})[0].value in examples.schema.labels
+
+
 @pytest.mark.parametrize("model", ["mlp", "lstm"])
 def test_a_label_that_only_held_out_rows_have(model):
     """A fold may lack a rare label: it is never given then, and its held-out rows are scored as errors."""
