@@ -14,7 +14,7 @@ from rung.core.training_params import Schedule, TrainingParams
 class FewshotParams(TrainingParams):
     """Parameters.
 
-    weights, layers, rank, alpha, max_tokens, precision_on_disk: as for finetuned_encoder. temperature: of the contrastive
+    weights, layers, rank, alpha, max_tokens, train_tokens, precision_on_disk: as for finetuned_encoder. temperature: of the contrastive
     loss; lower looks at nearer rows. descriptions: what a label means, in words; by default its name. anchors: the
     encoder and the head learn descriptions as rows of their label, which is where training starts that has one to eight rows a
     label; None does so where there are descriptions. most_drawn: rows of an epoch at most; with more there are fewer epochs.
@@ -27,7 +27,8 @@ class FewshotParams(TrainingParams):
     temperature: float = 0.1
     descriptions: Mapping[str, str] = field(default_factory=dict)
     anchors: bool | None = None
-    max_tokens: int | None = 128
+    max_tokens: int | None = None
+    train_tokens: int = 128
     most_drawn: int = 2_000
     precision_on_disk: Literal["auto", "int8", "float32"] = "auto"
     dropout: float = 0.1

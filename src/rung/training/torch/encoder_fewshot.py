@@ -69,7 +69,10 @@ class ContrastiveLearner(Learner):
         )
 
     def _features(self, rows: Ints) -> Tensor:
-        ids, mask = pad([np.asarray(self.ids[row], np.int64) for row in rows])
+        return self._encoded([self.ids[row] for row in rows])
+
+    def _encoded(self, texts: Sequence[Sequence[int]]) -> Tensor:
+        ids, mask = pad([np.asarray(text, np.int64) for text in texts])
         device = next(self.module.parameters()).device
         found: Tensor = self.module(
             torch.as_tensor(ids, device=device), torch.as_tensor(mask, dtype=torch.float32, device=device)
@@ -77,13 +80,10 @@ class ContrastiveLearner(Learner):
         return found
 
     @torch.no_grad()
-    def features(self) -> Floats:
-        """Return the features [rows, width] of the encoder as it is."""
+    def features(self, ids: Sequence[Sequence[int]]) -> Floats:
+        """Return the features [rows, width] that the encoder as it is has of texts."""
         self.module.eval()
-        parts = [
-            self._features(np.arange(start, min(start + _BATCH, len(self.ids))))
-            for start in range(0, len(self.ids), _BATCH)
-        ]
+        parts = [self._encoded(ids[start : start + _BATCH]) for start in range(0, len(ids), _BATCH)]
         return np.asarray(torch.cat(parts).cpu().numpy(), np.float64)
 
 
@@ -109,13 +109,14 @@ def fit_fewshot(examples: Examples, params: FewshotParams, context: FitContext) 
     told = [params.descriptions.get(label, label) for label in labels] if anchors else []
     _check(params, labels)
     tokenizer = open_tokenizer(source.tokenizer)
-    ids = encode_texts(tokenizer, [*texts, *told], source.inputs)
+    short = replace(source.inputs, max_tokens=min(source.inputs.max_tokens, params.train_tokens))
     every = np.concatenate([codes, np.arange(len(told))])
     frozen = open_encoder(source.name, texts)[1].embed(texts).astype(np.float64)
     calibration = _head(frozen, codes, len(labels), context).calibration
-    learner = _tuned(source, ids, every, params, context)
+    learner = _tuned(source, encode_texts(tokenizer, [*texts, *told], short), every, params, context)
     # Descriptions are rows of the head as well (benchmarks/results/zero_shot.md).
-    head = _head(learner.features(), every, len(labels), context)
+    ids = encode_texts(tokenizer, [*texts, *told], source.inputs)
+    head = _head(learner.features(ids), every, len(labels), context)
     encoder = learner.module
     if not isinstance(encoder, BertEncoder):
         raise TypeError(type(encoder).__name__)
