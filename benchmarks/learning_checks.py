@@ -219,7 +219,9 @@ def pairs() -> None:
     counts = Counter(label for _, label in rows)
     begun = time.process_time()
     family = registry.model("fewshot_encoder")
-    family.fit(given, make_params(family.Params, {"max_tokens": 64, "train_tokens": 64}), FitContext(threads=1))
+    family.fit(
+        given, make_params(family.Params, {"max_tokens": 64, "train_tokens": 64}), FitContext(threads=1)
+    )
     line = {
         "rows": len(rows), "labels": len(counts), "data": "descriptions of Debian packages by maintainer",
         "pairs": len(rows) * (len(rows) - 1) // 2, "cpu_seconds": time.process_time() - begun, "peak_mb": peak_mb(),
