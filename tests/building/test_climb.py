@@ -7,9 +7,13 @@ import pytest
 
 import rung
 from rung.building import evaluate
+from rung.building.advice import advice_items
+from rung.building.climb_findings import Findings
 from rung.building.evaluate import Expectation
 from rung.core.certificate_lock import CertificateLock
+from rung.core.messages import say
 from rung.core.metrics.base import MeanMetric
+from rung.core.spec.product import Product
 from rung.core.stats.confidence_bounds import proportion_lower
 from rung.core.types import Examples, Field, Prediction, Schema
 from support import write_csv
@@ -109,11 +113,38 @@ def test_rungs_left_out_are_advised_first(tmp_path, monkeypatch):
     items = rung.build(folder / "product.yaml").report["advice_items"]
     assert [item["key"] for item in items][:2] == ["refused", "untried"]
     assert (
-        "static_embedding" in items[1]["values"]["named"]
+        "static_embedding" in items[1]["values"]["named"]["en"]
         and "Run `rung weights fetch" in items[1]["values"]["fix"]["en"]
         and "下载" in items[1]["values"]["fix"]["zh"]
-        and "lookup" not in items[1]["values"]["named"]
+        and "lookup" not in items[1]["values"]["named"]["zh"]
+        and "（预计 " in items[1]["values"]["named"]["zh"]
     )
+
+
+@pytest.mark.parametrize("score,key", [(0.86, "failed_look_rows"), (0.8, "failed_look")])
+def test_a_look_that_failed_is_explained_with_numbers_of_training_rows(score, key):
+    trial = {"rung": "tfidf_linear", "status": "failed certification", "scores": {"accuracy": score}, "over_limits": [],
+             "is_floor": False, "certifiable": None, "predicted_bounds": [0.81]}  # fmt: skip
+    data = {
+        "certification": 226,
+        "rows": 800,
+        "quarantined": {},
+        "labels": {"a": 300, "b": 300},
+        "split": {"by": "hash"},
+    }
+    product = Product.model_validate(
+        {
+            "task": "text_classification",
+            "data": {"path": "d.csv"},
+            "bar": {"metric": "accuracy", "at_least": 0.8},
+        }
+    )
+    items = advice_items(product, data, Findings([trial], None, None, False))
+    assert [item["key"] for item in items][:2] == ["refused", key]
+    values = items[1]["values"]
+    assert values["here"] == 226 and values.get("needed", 226) >= 226
+    for lang in ("en", "zh"):
+        assert values["score"] in say(f"advice.{key}", lang, **values)
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])

@@ -1,5 +1,7 @@
 """Files are read as their programs wrote them: delimiters, titles, comments, row names, sheets, names in Unicode."""
 
+import csv
+import io
 import unicodedata
 
 import pytest
@@ -73,6 +75,37 @@ def test_quotes_escaped_with_backslashes(tmp_path):
     text = "text,label\n" + "".join(f'"she said \\"no {i}\\", twice",{"ab"[i % 2]}\n' for i in range(6))
     _, rows, notes = read(tmp_path, text)
     assert rows[0].values == {"text": 'she said "no 0", twice', "label": "a"} and notes["escaped_quotes"]
+
+
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+@pytest.mark.parametrize(
+    "header,cells",
+    [
+        # Each line of the cell has as many delimiters as a row, and the outer lines hold true values of other columns.
+        (("lang", "text", "label"), ("de", "Hallo {i}, du\nWelt, ja", "spam")),
+        (("text", "label"), ("line one, {i}\nline two", "spam")),
+        (("text", "price"), ("I paid 5, 7\nthen left {i}", "12")),
+        (("text", "label"), ("\n".join(f"verse {{i}}, {j}" for j in range(7)) + "\nend", "spam")),
+        (("id", "text", "label"), ("{i}", "\n".join(f"a, b {j}, c" for j in range(7)) + "\nend", "spam")),
+    ],
+)
+def test_a_quoted_cell_of_several_lines_is_one_cell(tmp_path, quoting, header, cells):
+    short = {"lang": "en", "text": "one {i}", "label": "ham", "price": "{i}", "id": "{i}"}
+    wanted = []
+    for i in range(60):
+        row = cells if i % 3 == 0 else [short[name] for name in header]
+        wanted.append([cell.replace("{i}", str(i)) for cell in row])
+    out = io.StringIO()
+    csv.writer(out, quoting=quoting).writerows([header, *wanted])
+    _, rows, notes = read(tmp_path, out.getvalue())
+    assert [list(row.values.values()) for row in rows] == wanted and not notes
+
+
+def test_rows_between_two_stray_quotes_are_rows(tmp_path):
+    text = "text,label\n" + "".join(f"word {i},{'ab'[i % 2]}\n" for i in range(30))
+    text += '"quoted,a\n' + "".join(f"more {i},{'ab'[i % 2]}\n" for i in range(5)) + 'screen of 5",b\n'
+    _, rows, notes = read(tmp_path, text)
+    assert len(rows) == 37 and notes["stray_quotes"]["lines"] == [32]
 
 
 def test_a_header_in_the_middle_is_no_row(tmp_path):

@@ -14,6 +14,7 @@ import re
 import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from html import escape
 from importlib import resources
 from typing import Any
@@ -34,6 +35,8 @@ from rung.core.messages import LANGUAGES, catalogue
 from rung.core.spec.labelling import KEYS
 
 MAX_BODY_BYTES = 1 << 16
+# Seconds that requests in progress get when the page ends.
+_GRACE_S = 3
 # Messages that the page's script shows.
 PAGE_MESSAGES = (
     "label.accept", "label.agreement", "label.alone", "label.audit", "label.audit_whole", "label.audit_why",
@@ -129,7 +132,7 @@ def _session_state(session: LabellingSession, by: str, query: LabelQuery | None)
 def serve_labelling_page(
     create_app: Callable[[str, Sequence[str]], FastAPI], port: int, on_ready: Callable[[str], None]
 ) -> None:
-    """Serve on 127.0.0.1 until interrupted.
+    """Serve on 127.0.0.1 until interrupted, then return.
 
     create_app: returns an app from its token and hosts. port: 0 for a free one. on_ready: called with the
     address.
@@ -151,9 +154,17 @@ def serve_labelling_page(
         port = listening.getsockname()[1]
         token = secrets.token_urlsafe(18)
         app = create_app(token, [f"127.0.0.1:{port}", f"localhost:{port}"])
-        on_ready(f"http://127.0.0.1:{port}/{token}/")
-        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
-        uvicorn.Server(config).run(sockets=[listening])
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+        # The server raises the signal that ended it once more; nothing is lost: each answer was stored at once.
+        with suppress(KeyboardInterrupt):
+            on_ready(f"http://127.0.0.1:{port}/{token}/")
+            uvicorn.Server(config).run(sockets=[listening])
 
 
 def render_labelling_page(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rung.building.climb_findings import STOPPED, Findings, stopping_keys
-from rung.core.messages import LANGUAGES, join_sentences
+from rung.core.messages import LANGUAGES, join_sentences, listed, say
 from rung.core.spec.product import Condition, Product
 from rung.core.stats.confidence_bounds import rows_needed
 
@@ -45,7 +45,9 @@ def advice_items(product: Product, data: Mapping[str, Any], found: Findings) -> 
         items.append(_item("quarantine", left=left_out, rows=data["rows"], reason=reason, count=count))
     thin = [label for label, count in data["labels"].items() if count < 20]
     if thin:
-        named = ", ".join(f"'{label}'" for label in thin[:5]) + (" ..." if len(thin) > 5 else "")
+        more = " ..." if len(thin) > 5 else ""
+        named = {"en": listed((f"'{label}'" for label in thin[:5]), "en") + more}
+        named["zh"] = listed((f"“{label}”" for label in thin[:5]), "zh") + more
         items.append(_item("thin", n=len(thin), named=named))
     return items
 
@@ -74,6 +76,7 @@ def _refusal(
         return [_item("audit", done=audit["done"], wanted=audit["wanted"], **estimate)]
     sign = "≥" if condition.higher_is_better else "≤"
     items = [_item("refused", wanted=f"{sign} {level}", **estimate)]
+    items += _failed_look(data, condition, best)
     items += _not_tried(found, condition, score)
     over = [line for t in found.trials for line in t["over_limits"]]
     if over:
@@ -100,15 +103,37 @@ def _not_tried(found: Findings, condition: Condition, score: float) -> list[dict
         or item["metric"] != condition.metric
         or sign * (item["expected"][1] if sign > 0 else item["expected"][0]) > sign * score
     ]
-    named = ", ".join(
-        item["rung"] + (f" ({item['expected'][0]:g} - {item['expected'][1]:g})" if item["expected"] else "")
-        for item in better[:4]
-    )
+    named = {lang: listed((_with_expected(item, lang) for item in better[:4]), lang) for lang in LANGUAGES}
     fixes = {
         lang: join_sentences(lang, *dict.fromkeys(item["fix"][lang] for item in better[:4]))
         for lang in LANGUAGES
     }
     return [_item("untried", n=len(better), named=named, fix=fixes)] if better else []
+
+
+def _with_expected(item: Mapping[str, Any], lang: str) -> str:
+    if not item["expected"]:
+        return str(item["rung"])
+    low, high = (f"{score:g}" for score in item["expected"])
+    return say("advice.expected", lang, rung=item["rung"], low=low, high=high)
+
+
+def _failed_look(
+    data: Mapping[str, Any], condition: Condition, best: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return what a look that failed means. Its numbers are of training rows: of the look, only that it failed is known."""
+    if best["status"] != "failed certification":
+        return []
+    score, here = best["scores"][condition.metric], data["certification"]
+    needed = None
+    if condition.higher_is_better and score > condition.level:
+        needed = rows_needed(score, condition.level, (1.0 - condition.confidence) / 2.0)
+    told = {
+        "rung": best["rung"], "metric": condition.metric, "level": f"{condition.level:g}", "score": f"{score:.3f}", "here": here,
+    }  # fmt: skip
+    if needed is None:
+        return [_item("failed_look", **told)]
+    return [_item("failed_look_rows", **told, needed=max(needed, here))]
 
 
 def _look_anyway(condition: Condition, best: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import sys
 import warnings
 from importlib import import_module
+from itertools import pairwise
 from typing import TextIO
 
 import click
 
+from rung.cli.error_text import error_text
 from rung.cli.options import color_is_off, shared_options
 from rung.cli.terminal import echo, print_json, tolerate_encodings, visible
 from rung.core.errors import RungError, SpecError, did_you_mean
 from rung.core.files import disk_full_error
+from rung.core.messages import resolve_language, say
 from rung.core.spec.renamed import RenamedKeyWarning
 
 # Kept here so that `rung --help` imports no command; a test compares it with the modules.
@@ -100,7 +103,7 @@ def main() -> None:
         code = root.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.Abort:
-        click.echo("\nInterrupted. Run the same command to resume.", err=True)
+        click.echo("\n" + say("error.interrupted", _language()), err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()
@@ -138,5 +141,25 @@ def _print_error(error: RungError) -> None:
         print_json({"error": body}, None)
     else:
         plain = color_is_off() or "--no-color" in sys.argv
-        head = "Error" if plain else click.style("Error", fg="red", bold=True)
-        click.echo(f"{head}: {visible(str(error))}", err=True)
+        words = _language()
+        head = say("error.head", words)
+        shown = head if plain else click.style(head, fg="red", bold=True)
+        colon = say("error.colon", words)
+        click.echo(f"{shown}{colon}{visible(error_text(error, words))}", err=True)
+
+
+def _language() -> str:
+    """Return the output language after a command has ended; English where the one that was asked for is unknown."""
+    asked = None
+    for option, value in pairwise([*sys.argv[1:], ""]):
+        asked = (
+            value
+            if option == "--lang"
+            else option.removeprefix("--lang=")
+            if option.startswith("--lang=")
+            else asked
+        )
+    try:
+        return resolve_language(asked)
+    except RungError:
+        return "en"

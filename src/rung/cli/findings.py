@@ -13,9 +13,9 @@ from rich.status import Status
 
 from rung.cli.options import console
 from rung.cli.working import show_working
-from rung.core.messages import join_sentences, say, say_or
+from rung.core.messages import join_sentences, listed, say, say_or
 from rung.pages.data_notes import data_notes
-from rung.pages.findings import finding_text, finding_title
+from rung.pages.findings import finding_text, finding_title, note_text
 
 _COLOURS = {"stop": "red", "warn": "yellow", "info": "bold"}
 _MAX_ROWS, _MAX_CHARS = 3, 100
@@ -56,9 +56,12 @@ def print_findings(checked: Mapping[str, Any], files: Sequence[Path], lang: str)
     screen = console()
     facts = checked["data"]
     counted = {key: facts[key] for key in ("rows", "train", "certification")}
-    left_out = ", ".join(
-        say("term.excluded", lang, n=n, reason=say_or(f"reason.{reason}", lang, reason))
-        for reason, n in facts["quarantined"].items()
+    left_out = listed(
+        (
+            say("term.excluded", lang, n=n, reason=say_or(f"reason.{reason}", lang, reason))
+            for reason, n in facts["quarantined"].items()
+        ),
+        lang,
     )
     screen.print(
         say("term.data", lang, **counted, left_out=left_out or say("term.nothing", lang)), markup=False
@@ -70,7 +73,7 @@ def print_findings(checked: Mapping[str, Any], files: Sequence[Path], lang: str)
     if not checked["findings"]:
         screen.print("\n" + say("findings.none", lang), markup=False)
     if files:
-        screen.print("\n" + say("term.wrote", lang, path=", ".join(map(str, files))), markup=False)
+        screen.print("\n" + say("term.wrote", lang, path=listed(map(str, files), lang)), markup=False)
 
 
 def _print(screen: Any, finding: Mapping[str, Any], lang: str) -> None:
@@ -84,5 +87,6 @@ def _print(screen: Any, finding: Mapping[str, Any], lang: str) -> None:
         excerpt = (
             item["excerpt"] if len(item["excerpt"]) <= _MAX_CHARS else item["excerpt"][: _MAX_CHARS - 1] + "…"
         )
-        note = f" [{item['note']}]" if item["note"] else ""
+        said = note_text(finding["check"], item["note"], lang)
+        note = f" [{said}]" if said else ""
         screen.print(f"    {item['file']}:{item['row']}{note}  {excerpt}", markup=False, style="dim")

@@ -137,3 +137,5 @@ def _print_outcome(found: Improvement, words: str) -> None:
     screen.print(describe(found, words), markup=False)
     version = found.change.version[:12] if found.change else ""
     line(found.verdict, version=version)
+    if found.verdict == "kept":
+        line("after_kept")

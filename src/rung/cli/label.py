@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rung.cli.options import as_json, console, lang, print_json, user_name
+from rung.cli.options import as_json, console, heed_interrupts, lang, print_json, user_name
 
 if TYPE_CHECKING:
     from rung.annotation.session import LabellingSession
@@ -56,6 +56,7 @@ def command(
     The random sample certifies once every row of an interval is labelled; the other rows train. Then run
     `rung build`.
     """
+    heed_interrupts()
     from rung.annotation.csv_io import export_rows, import_labels
     from rung.annotation.serializers import progress_to_dict
     from rung.core.errors import RungError

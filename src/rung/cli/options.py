@@ -49,14 +49,34 @@ def color_is_off() -> bool:
 
 
 def console(stderr: bool = False, quiet: bool = False) -> Console:
-    """Return a console that respects --no-color; when piped it prints plain lines without wrapping."""
+    """Return a console that respects --no-color; when piped it prints plain lines without wrapping.
+
+    Chinese lines are left to the terminal, which breaks them between any two characters.
+    """
     from rung.cli.visible_console import VisibleConsole
 
     screen = VisibleConsole(
         stderr=stderr, quiet=quiet, highlight=False, emoji=False, no_color=color_is_off() or None
     )
-    screen.soft_wrap = not screen.is_terminal
+    screen.soft_wrap = not screen.is_terminal or _is_chinese()
     return screen
+
+
+def _is_chinese() -> bool:
+    from rung.core.errors import RungError
+
+    try:
+        return lang() == "zh"
+    except (RungError, RuntimeError):  # Reported where it is asked for; no command is running.
+        return False
+
+
+def heed_interrupts() -> None:
+    """End at SIGINT from now on, also where a shell started this process with the signal ignored, as it starts jobs."""
+    import signal
+
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def user_name() -> str:

@@ -19,6 +19,8 @@ import click
 from rung.cli.options import lang, print_json
 from rung.cli.terminal import VisibleStream, echo, to_json
 from rung.core.csv_cells import FORMULA_PREFIXES, escape_formula
+from rung.core.messages import listed, say
+from rung.core.messages.sentences import in_language
 
 # So many different errors are counted by themselves.
 _MOST_ERRORS = 10
@@ -81,7 +83,7 @@ def command(
         raise click.UsageError("--stream requires --text.")
     model = open_bundle(bundle)
     if not model.manifest.certified:
-        echo("Warning: this bundle is not certified; its quality is not proven.", err=True)
+        echo(say("predict.uncertified", lang()), err=True)
     if text is not None and stream:
         _stream_text(model, text, options["scores"], as_json)
     elif text is not None:
@@ -97,9 +99,9 @@ def command(
             facts = {"file": str(output), "rows": rows, "errors": errors.total()}
             print_json(facts | ({"reasons": dict(errors)} if errors else {}))
         else:
-            echo(f"{rows:,} rows predicted, {errors.total():,} with an error.", err=True)
+            echo(say("predict.rows", lang(), rows=rows, errors=errors.total()), err=True)
             for reason, n in errors.most_common(_MOST_ERRORS):
-                echo(f"  {n:,}: {reason}", err=True)
+                echo(f"  {n:,}: {in_language(reason, lang())}", err=True)
         for table in rows_of.source.tables if not as_json else ():
             for note in data_notes({"dialects": {table.name: table.notes}}, lang()):
                 echo(note, err=True)
@@ -126,7 +128,8 @@ def _predict_text(model: Predictor, text: str, scores: bool, as_json: bool) -> N
             if key.startswith("score:"):
                 echo(f"  {key.removeprefix('score:')}  {value:.4f}")
     if reasons:
-        echo("because of: " + ", ".join(f"{r.text} ({r.weight:+.2f})" for r in reasons))
+        named = listed((f"{r.text} ({r.weight:+.2f})" for r in reasons), lang())
+        echo(say("predict.because", lang(), reasons=named))
 
 
 def _stream_text(model: Predictor, text: str, scores: bool, as_json: bool) -> None:

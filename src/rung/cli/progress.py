@@ -16,7 +16,7 @@ from rich.status import Status
 from rung.cli.downloads import progress_text
 from rung.cli.options import console
 from rung.core.download_progress import watched
-from rung.core.messages import duration, metric_name, money, percent, say, say_or
+from rung.core.messages import duration, has_message, listed, metric_name, money, percent, say, say_or
 from rung.core.unavailable import reason_text
 from rung.pages.data_notes import data_notes
 from rung.pages.findings import finding_title
@@ -90,13 +90,21 @@ class Progress:
             self._print_line(f"[dim]{self._text('kept', name=name)}[/dim]")
         elif facts["state"] == "begun":
             self._fits = 0
-            key = "reading" if name == "data" else "studying" if name.startswith("studies/") else "working"
-            self._update_status(self._text(key, name=name))
+            kind, _, of = name.partition("/")
+            known = has_message(f"step.{kind}", self._lang)
+            self._update_status(
+                escape(say(f"step.{kind}", self._lang, name=of))
+                if known
+                else self._text("working", name=name)
+            )
 
     def _on_data(self, facts: dict[str, Any]) -> None:
-        left_out = ", ".join(
-            say("term.excluded", self._lang, n=n, reason=say_or(f"reason.{reason}", self._lang, reason))
-            for reason, n in facts["quarantined"].items()
+        left_out = listed(
+            (
+                say("term.excluded", self._lang, n=n, reason=say_or(f"reason.{reason}", self._lang, reason))
+                for reason, n in facts["quarantined"].items()
+            ),
+            self._lang,
         )
         counted = {key: facts[key] for key in ("rows", "train", "certification")}
         self._print_line(self._text("data", **counted, left_out=left_out or say("term.nothing", self._lang)))
@@ -115,7 +123,7 @@ class Progress:
     def _on_weights(self, facts: dict[str, Any]) -> None:
         for item in facts["missing"]:
             size = f"{item['size_mb']:.0f}"
-            rungs = ", ".join(item["rungs"])
+            rungs = listed(item["rungs"], self._lang)
             self._lacking.update(item["rungs"])
             text = self._text("weights", rungs=rungs, name=item["name"], size=size, licence=item["licence"])
             self._print_line(f"[yellow]{text}[/yellow]")
@@ -177,8 +185,9 @@ class Progress:
     def _on_trial(self, facts: dict[str, Any]) -> None:
         self._remaining.finish(facts["rung"], self._now)
         colour = "green" if facts["status"] == "cleared" else "yellow"
-        scores = ", ".join(
-            f"{metric_name(name, self._lang)} {value:.4f}" for name, value in facts["scores"].items()
+        scores = listed(
+            (f"{metric_name(name, self._lang)} {value:.4f}" for name, value in facts["scores"].items()),
+            self._lang,
         )
         status = say_or(f"status.{facts['status'].replace(' ', '_')}", self._lang, facts["status"])
         price = money(facts["usd_per_1k"] * 1000, self._lang)
@@ -228,7 +237,8 @@ def activity_text(facts: dict[str, Any], lang: str) -> str:
     """Return what goes on in words: what, how far it has come, and for how long nothing else was told."""
     what = say_or(f"activity.{facts['what']}", lang, say("activity.working", lang))
     of = f" {facts['done']:,}/{facts['total']:,}" if facts["total"] else ""
-    name = f" ({facts['name']})" if facts["name"] else ""
+    named = say_or(f"finding.{facts['name']}.name", lang, facts["name"]) if facts["name"] else ""
+    name = say("activity.of", lang, name=named) if named else ""
     return say("activity.line", lang, what=f"{what}{of}{name}", time=duration(facts["seconds"], lang))
 
 

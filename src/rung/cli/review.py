@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rung.cli.options import as_json, console, lang, print_json, user_name
+from rung.cli.options import as_json, console, heed_interrupts, lang, print_json, user_name
 
 if TYPE_CHECKING:
     from rung.annotation.review_session import ReviewSession
@@ -56,6 +56,7 @@ def command(
 
     Only audit rows certify, once all rows of a round are reviewed; the other answers train. Then run `rung improve`.
     """
+    heed_interrupts()
     from rung.annotation.csv_io import export_rows, import_labels
     from rung.annotation.serializers import progress_to_dict
     from rung.core.errors import RungError
@@ -102,7 +103,9 @@ def command(
         if served.n_unreadable:
             screen.print(say("improve.not_shown", words, n=served.n_unreadable), markup=False)
         missing = audit["wanted"] - audit["done"]
-        if missing > 0:
+        if audit["whole"]:
+            screen.print(say("improve.next", words, product=str(product)), markup=False)
+        elif missing > 0:
             screen.print(say("improve.next_review", words, n=missing, product=str(product)), markup=False)
         elif progress["labelled"]:
             screen.print(say("improve.next", words, product=str(product)), markup=False)

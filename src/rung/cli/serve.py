@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from rung.cli.options import heed_interrupts
+
 
 @click.command(
     epilog="\b\nExamples:\n  rung serve product.yaml\n  rung serve runs/news-001/bundle\n"
@@ -54,12 +56,17 @@ def command(
 
     Endpoints: POST /v1/models/{name}/predict, GET /docs for the API, and / to try a model in the browser.
     """
+    heed_interrupts()
+    from rung.serving.bundle_source import find_bundle_source
     from rung.serving.http.server import serve
 
     tls_cert, tls_key = files["tls_cert"], files["tls_key"]
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("Give both --tls-cert and --tls-key.")
     tls = (tls_cert, tls_key) if tls_cert and tls_key else None
+    for path in bundles:
+        # What cannot be served is said before anything is asked or promised.
+        find_bundle_source(path, folder)
     if not no_journal:
         _offer_key(bundles, make_key)
     if sys.stderr.isatty():

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rung.core.messages import count, has_message, join_list, join_sentences, say, say_or
+from rung.core.messages import count, has_message, join_list, join_sentences, listed, say, say_or
 from rung.pages.elements import Html, box, collapsible, paragraph, pictures, section, table, text
 
+# Checks whose notes are words of rung, not of the data.
+_NOTED = frozenset({"gibberish", "image_quality", "media_metadata", "personal"})
 _BOX = {"stop": "bad", "warn": "warn", "info": "plain"}
 
 
@@ -48,6 +50,8 @@ def finding_text(finding: Mapping[str, Any], lang: str) -> dict[str, str]:
         values |= _side_texts(values["sides"], lang)
     if "models" in values:
         values["method"] = _method(values["models"], values["left_out"], lang)
+    if finding["check"] in _NOTED and "kinds" in values:
+        values["kinds"] = note_text(finding["check"], values["kinds"], lang)
     return {part: say(f"{key}.{part}", lang, **values) for part in ("name", "what", "cost", "remedy")}
 
 
@@ -62,9 +66,27 @@ def finding_title(finding: Mapping[str, Any], lang: str) -> str:
     return say("findings.head", lang, level=level, name=finding_text(finding, lang)["name"], rows=rows)
 
 
-def evidence_table(finding: Mapping[str, Any]) -> list[list[str]]:
+def note_text(check: str, note: str, lang: str) -> str:
+    """Return what a check notes of a row, or counts over rows, in a language: "email 2, phone 1", "blurred"."""
+    if lang == "en" or check not in _NOTED:
+        return note
+    named = []
+    for part in note.split(", "):
+        name, blank, number = part.rpartition(" ")
+        if not number.replace(",", "").isdigit():
+            name, blank, number = part, "", ""
+        key = name.replace(" ", "_")
+        known = say_or(f"personal.{key}", lang, say_or(f"finding.noted.{key}", lang, name))
+        named.append(known + blank + number)
+    return listed(named, lang)
+
+
+def evidence_table(finding: Mapping[str, Any], lang: str) -> list[list[str]]:
     """Return file, row, excerpt and note of each row of evidence."""
-    return [[item["file"], str(item["row"]), item["excerpt"], item["note"]] for item in finding["evidence"]]
+    return [
+        [item["file"], str(item["row"]), item["excerpt"], note_text(finding["check"], item["note"], lang)]
+        for item in finding["evidence"]
+    ]
 
 
 def _finding_box(finding: Mapping[str, Any], lang: str) -> str:
@@ -76,7 +98,7 @@ def _finding_box(finding: Mapping[str, Any], lang: str) -> str:
             inner += f"<p>{join_sentences(lang, f'<b>{text(label)}</b>', text(texts[part]))}</p>"
     rows = [
         [*row[:2], Html(pictures(item.get("thumbnails", ()), row[2]) + text(row[2])), row[3]]
-        for row, item in zip(evidence_table(finding), finding["evidence"], strict=True)
+        for row, item in zip(evidence_table(finding, lang), finding["evidence"], strict=True)
     ]
     if rows:
         names = [say(f"findings.{name}", lang) for name in ("file", "row", "text", "note")]
@@ -116,8 +138,8 @@ def _side_texts(sides: Sequence[Mapping[str, Any]], lang: str) -> dict[str, str]
             say("finding.told", lang, others=others, right=side["right"], n=side["n"], p=side["p"])
         )
         ours, theirs = (
-            ("、" if lang == "zh" else ", ").join(side["ours"]),
-            ("、" if lang == "zh" else ", ").join(side["theirs"]),
+            listed(side["ours"], lang),
+            listed(side["theirs"], lang),
         )
         if ours or theirs:
             by.append(say("finding.told_words", lang, others=others, ours=ours or "–", theirs=theirs or "–"))

@@ -130,6 +130,7 @@ def newest_cleared_bundle(runs: Path, name: str) -> Path:
     if cleared:
         return cleared[-1]
     if found:
-        fix = f"To serve one anyway: rung serve {runs / name}-NNN/bundle --uncertified"
+        newest = found[max(found)][0]
+        fix = f"The report beside it says what to do next. To serve it anyway: rung serve {newest} --uncertified"
         raise BundleError(f"no run of '{name}' cleared its bar", str(runs), fix)
     raise BundleError(f"there is no finished run of '{name}'", str(runs), "Build it first: rung build.")

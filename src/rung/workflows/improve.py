@@ -19,7 +19,7 @@ from rung.core.errors import RungError
 from rung.core.files import read_json, write_json, write_text, writing
 from rung.core.label_sets import set_labels
 from rung.core.manifest import read_manifest
-from rung.core.messages import join_sentences, resolve_language, say
+from rung.core.messages import LANGUAGES, join_sentences, listed, resolve_language, say, say_or
 from rung.core.metrics.base import MeanMetric
 from rung.core.metrics.scored import ScoredRows, sampling_of
 from rung.core.run import Listener
@@ -296,6 +296,14 @@ def _write_rows(path: Path, served: ServedProduct, labels: Mapping[str, Any]) ->
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
+def _statuses_in_words(statuses: Mapping[str, str], lang: str) -> str:
+    colon = "：" if lang == "zh" else ": "
+    named = {
+        rung: say_or(f"status.{status.replace(' ', '_')}", lang, status) for rung, status in statuses.items()
+    }
+    return listed((f"{rung}{colon}{status}" for rung, status in named.items()), lang)
+
+
 def _evaluate_challenger(served: ServedProduct, done: Build, facts: Mapping[str, Any]) -> Improvement:
     """Return whether the challenger may replace the champion.
 
@@ -303,7 +311,7 @@ def _evaluate_challenger(served: ServedProduct, done: Build, facts: Mapping[str,
     """
     if not done.cleared:
         statuses = {trial["rung"]: trial["status"] for trial in done.report["trials"]}
-        why = ", ".join(f"{rung}: {status}" for rung, status in statuses.items())
+        why = {lang: _statuses_in_words(statuses, lang) for lang in LANGUAGES}
         return Improvement(KEPT_CHAMPION, (("not_certified", {"why": why}),), facts, (), done)
     champion = require_champion(served)
     data = dataset_from(

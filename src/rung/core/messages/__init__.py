@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -174,6 +174,11 @@ def join_list(items: Sequence[str], lang: str, most: int = 20) -> str:
     # A space between Chinese and Latin letters.
     before, after = (" " if side.isascii() else "" for side in (shown[-2][-1:], shown[-1][:1]))
     return "、".join(shown[:-1]) + f"{before}和{after}" + shown[-1]
+
+
+def listed(items: Iterable[str], lang: str) -> str:
+    """Return items as in a table or a log: a, b; in Chinese a、b."""
+    return ("、" if lang == "zh" else ", ").join(items)
 
 
 def join_sentences(lang: str, *parts: str) -> str:

@@ -1,4 +1,4 @@
-"""Errors of the HTTP API in other languages: sentences are recognised by their English template."""
+"""Errors of the HTTP API and of commands in other languages: sentences are recognised by their English template."""
 
 from __future__ import annotations
 
@@ -52,8 +52,9 @@ def _sentences(lang: str) -> tuple[dict[str, str], tuple[_Template, ...]]:
     """Return sentences without gaps, and templates; the one with the most words of its own is tried first."""
     import yaml
 
-    path = Path(__file__).parent / "sentences" / f"{lang}.yaml"
-    known: dict[str, str] = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    known: dict[str, str] = {}
+    for path in sorted((Path(__file__).parent / "sentences").glob(f"{lang}*.yaml")):
+        known |= yaml.safe_load(path.read_text(encoding="utf-8"))
     exact, templates = {}, list[tuple[int, _Template]]()
     for english, translation in known.items():
         parts = list(string.Formatter().parse(english))

@@ -17,13 +17,18 @@ _MOST_TITLES = 20
 # How much more of the lines another delimiter must explain than the one that most stands in the header.
 _CLEARLY = 0.1
 _MOSTLY = 0.8
+# Lines of one record that are rows rather than a text: without columns that tell, and with them.
+_MANY_LINES, _FEWEST_ASKED = 6, 3
+# Rows that tell what a column holds.
+_FEWEST_ROWS = 6
+_NUMBER = re.compile(r"[-+]?[\d.,' ]*\d[\d.,' ]*%?")
 
 
 @dataclass(frozen=True)
 class Dialect:
     """skip: lines above the header. row_names: rows have one more cell than the header, in front. escape: of quotes.
 
-    values: of columns whose values repeat: what tells a row from a line of a text.
+    values: of columns whose values repeat: what tells a row from a line of a text. numeric: places of columns of numbers.
     """
 
     delimiter: str = ","
@@ -31,6 +36,7 @@ class Dialect:
     row_names: bool = False
     escape: str | None = None
     values: tuple[frozenset[str], ...] = field(default=(), repr=False)
+    numeric: frozenset[int] = field(default=frozenset(), repr=False)
 
     def reader(self, lines: Iterator[str], strict: bool = True) -> Iterator[list[str]]:
         """Return a CSV reader of lines. strict: it raises csv.Error for text behind a closing quote."""
@@ -41,15 +47,31 @@ class Dialect:
         return line.rstrip("\r\n").split(self.delimiter)
 
     def looks_like_rows(self, lines: Sequence[str], width: int) -> bool:
-        """Return whether lines inside quotes are rows: each has the cells of one, and values that repeat elsewhere."""
+        """Return whether lines of one quoted record are rows: each has the cells of one, and values that repeat elsewhere.
+
+        Cells before the quote that opens and behind the one that closes are cells of the record either way: they say nothing.
+        """
         rows = [self.as_row(line) for line in lines]
         if width < 2 or any(len(row) != width for row in rows):
             return False
-        coded = [place for place, values in enumerate(self.values) if values and place < width]
-        if not coded:
-            return len(rows) >= 6
-        hits = sum(any(row[place].strip('"') in self.values[place] for place in coded) for row in rows)
-        return hits >= 0.8 * len(rows)
+        opens = next((place for place, cell in enumerate(rows[0]) if cell.startswith('"')), 0)
+        closes = max((place for place, cell in enumerate(rows[-1]) if cell.endswith('"')), default=width - 1)
+        telling = {place for place, values in enumerate(self.values) if values} | self.numeric
+        asked = []
+        for number, row in enumerate(rows):
+            first = opens if number == 0 else 0
+            last = closes if number == len(rows) - 1 else width - 1
+            places = [place for place in telling if first <= place <= last]
+            if places:
+                asked.append(any(self._tells(place, row[place]) for place in places))
+        if not telling:
+            return len(rows) >= _MANY_LINES
+        return len(asked) >= _FEWEST_ASKED and sum(asked) >= _MOSTLY * len(asked)
+
+    def _tells(self, place: int, cell: str) -> bool:
+        cell = cell.strip('"')
+        known = place < len(self.values) and cell in self.values[place]
+        return known or (place in self.numeric and _is_number(cell))
 
 
 def detect_dialect(lines: Iterator[str], is_tabbed: bool) -> Dialect:
@@ -73,8 +95,19 @@ def detect_dialect(lines: Iterator[str], is_tabbed: bool) -> Dialect:
     width = _common_width(records)
     titles, begins = _titles(records, width)
     names = _has_row_names(records[titles:], body, width)
-    rows = [plain.as_row(line) for line in body[begins + 1 :] if '"' not in line]
-    return Dialect(delimiter, skip + begins if titles or named else 0, names, escape, _repeated(rows, width))
+    rows = [cells for _, cells in records[titles + 1 :] if not any("\n" in cell for cell in cells)]
+    if len(rows) < _FEWEST_ROWS:
+        # A quote that belongs to the text took the other rows.
+        rows = [plain.as_row(line) for line in body[begins + 1 :] if '"' not in line]
+    fitting = [row for row in rows if len(row) == width]
+    return Dialect(
+        delimiter,
+        skip + begins if titles or named else 0,
+        names,
+        escape,
+        _repeated(fitting),
+        _numeric(fitting),
+    )
 
 
 def _records(dialect: Dialect, lines: Sequence[str]) -> list[tuple[int, list[str]]]:
@@ -168,11 +201,24 @@ def _has_row_names(records: Sequence[tuple[int, list[str]]], lines: Sequence[str
     return numbered or (quoted and len({row[0] for row in rows}) == len(rows))
 
 
-def _repeated(rows: Sequence[list[str]], width: int) -> tuple[frozenset[str], ...]:
-    """Return, a column, its values where they repeat; an empty set elsewhere."""
-    fitting = [row for row in rows if len(row) == width]
+def _repeated(rows: Sequence[list[str]]) -> tuple[frozenset[str], ...]:
+    """Return, a column, its values where they repeat; an empty set elsewhere. rows: of equal width."""
     found = []
-    for column in zip(*fitting, strict=True):
+    for column in zip(*rows, strict=True):
         values = frozenset(cell for cell in column if cell.strip())
-        found.append(values if len(column) >= 6 and len(values) <= 0.5 * len(column) else frozenset())
+        repeats = len(column) >= _FEWEST_ROWS and len(values) <= 0.5 * len(column)
+        found.append(values if repeats else frozenset())
     return tuple(found)
+
+
+def _numeric(rows: Sequence[list[str]]) -> frozenset[int]:
+    """Return the places of columns that hold numbers. rows: of equal width."""
+    return frozenset(
+        place
+        for place, column in enumerate(zip(*rows, strict=True))
+        if len(column) >= _FEWEST_ROWS and sum(map(_is_number, column)) >= _MOSTLY * len(column)
+    )
+
+
+def _is_number(cell: str) -> bool:
+    return _NUMBER.fullmatch(cell.strip()) is not None
