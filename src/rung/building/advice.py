@@ -85,12 +85,21 @@ def _refusal(
         items += _more_to_certify(data, condition, best)
     items += _look_anyway(condition, best)
     near = best.get("certifiable")
-    if near is None or condition.met_by(near):
+    if near is None or condition.met_by(near) or _is_beaten(near, found, condition):
         items.append(_item("helps"))
     else:
         side = "lower" if condition.higher_is_better else "raise"
         items.append(_item(f"helps_{side}", near=f"{max(near, 0):g}"))
     return items
+
+
+def _is_beaten(level: float, found: Findings, condition: Condition) -> bool:
+    """Return whether the baseline, which ignores the input, does better than a level: a bar there would say nothing."""
+    floor = next((t for t in found.trials if t["is_floor"] and t["scores"]), None)
+    if floor is None or condition.metric not in floor["scores"]:
+        return False
+    score = floor["scores"][condition.metric]
+    return bool(score >= level if condition.higher_is_better else score <= level)
 
 
 def _not_tried(found: Findings, condition: Condition, score: float) -> list[dict[str, Any]]:

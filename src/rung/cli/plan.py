@@ -117,7 +117,7 @@ def _write_labelling(
     from rung.data.readers import readers
 
     name = safe_name(stem(data[0], readers()))
-    write_text(target, found.yaml(name, [_relative_path(target, path) for path in data]))
+    write_text(target, found.yaml(name, [_relative_path(target, path) for path in data], words))
     _say_password(data)
     if as_json:
         print_json({"unlabelled": True, "text": found.text, "labels": found.labels, "written": str(target)})
@@ -131,13 +131,11 @@ def _write_labelling(
 
 def _say_password(data: tuple[str, ...]) -> None:
     """Say that passwords in addresses were left out of what was written."""
+    from rung.core.messages import say
     from rung.core.spec.source_names import PASSWORD, without_secrets
 
     if any(without_secrets(path) != path for path in data):
-        echo(
-            f"The password was not written to the file. Before you build, run: export {PASSWORD}=...",
-            err=True,
-        )
+        echo(say("plan.password", lang(), name=PASSWORD), err=True)
 
 
 def _relative_path(target: Path, path: str) -> str:

@@ -11,6 +11,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
 from rung.building.proposal import listed, quoted
 from rung.core.errors import DataError
+from rung.core.messages import say
 from rung.core.spec.source_names import without_secrets
 from rung.core.task import ColumnProfile
 from rung.data.sources.read import Source, read_rows
@@ -29,13 +30,15 @@ class Unlabelled(DataError):
         super().__init__(error.problem, error.where, error.fix)
         self.text, self.labels = text, labels
 
-    def yaml(self, name: str, paths: Sequence[str]) -> str:
-        """Return the text of product.yaml; paths: of the data, from the folder it will stand in. No password is written."""
+    def yaml(self, name: str, paths: Sequence[str], lang: str = "en") -> str:
+        """Return the text of product.yaml; paths: of the data, from the folder it will stand in. No password is written.
+
+        lang: of the comments.
+        """
         labels = "\n".join(
-            f"    {quoted(label)}: ''   # about {count:,} rows look alike"
-            for label, count in self.labels.items()
+            f"    {quoted(label)}: ''   # {say('yaml.alike', lang, n=n)}" for label, n in self.labels.items()
         )
-        return f"""# Written by `rung plan`: the data has texts and no labels. Rename the labels, describe them, then: rung label product.yaml
+        return f"""# {say("yaml.unlabelled", lang)}
 name: {quoted(name)}
 task: text_classification
 data:
@@ -44,9 +47,9 @@ data:
   target: label
 bar: {{metric: accuracy, at_least: 0.8}}
 labelling:
-  labels:   # names are words that groups of similar rows share; the groups are a guess
+  labels:   # {say("yaml.groups", lang)}
 {labels}
-  guidelines: ''
+  guidelines: ''   # {say("yaml.guidelines", lang)}
 """
 
 
