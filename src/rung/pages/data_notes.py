@@ -12,6 +12,7 @@ NOTE_KEYS = ("formats", "columns_left_out", "without_group", "missing_words", "s
 # What readers of images with boxes count.
 _OF_BOXES = (
     "crowds", "polygons", "images_without_file", "classes_without_names", "annotations_without_image", "unknown_annotations",
+    "images_without_text",
 )  # fmt: skip
 
 

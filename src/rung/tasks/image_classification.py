@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rung.core.kind import kind, media_kinds
 from rung.core.task import ColumnProfile, Guess
 from rung.core.types import Field, Schema
+from rung.modalities.images.file_names import names_images
 from rung.modalities.images.png import write_png
 from rung.runtime.classification.task import MAX_LABELS, ClassificationTask
 
-# The share of a column's examples that must end like image files for the column to be one of images.
-_MOSTLY = 0.8
 _TINY_SIDE = 20
 
 
@@ -71,10 +68,7 @@ class ImageClassification(ClassificationTask):
 
 
 def _is_images(column: ColumnProfile) -> bool:
-    """Return whether most examples of a column end like image files."""
-    known = media_kinds()
-    found = [known.get(PurePath(example).suffix.lower()) is kind("image") for example in column.examples]
-    return bool(found) and sum(found) >= _MOSTLY * len(found)
+    return names_images(column.examples)
 
 
 def _is_called_label(column: ColumnProfile) -> bool:

@@ -42,6 +42,7 @@ class TextMultilabel(Task):
     title = "Text classification: any number of labels for each text"
     floor = "majority"
     default_metric = "micro_f1"
+    takes_label_columns = True
 
     def schema(self, inputs: Sequence[str], targets: Sequence[Any]) -> Schema:
         sets = (read_set(target) or set_text(()) for target in targets)

