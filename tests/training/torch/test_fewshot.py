@@ -10,6 +10,7 @@ from rung.core.model import FitContext
 from rung.core.params import make_params
 from rung.models.fewshot_encoder import FewshotEncoder
 from rung.testing import tiny_examples
+from rung.training.torch import encoder_fewshot
 from rung.training.torch.encoder_fewshot import ContrastiveLearner, contrastive_loss
 
 
@@ -46,7 +47,9 @@ def test_descriptions_of_labels_that_no_row_has_are_refused(minilm):
         FewshotEncoder.fit(examples, params, FitContext())
 
 
-def test_few_rows_are_learned_with_labels_as_anchors(minilm):
+@pytest.mark.parametrize("most", [5_000, 0], ids=["logistic head", "ridge head"])
+def test_few_rows_are_learned_with_labels_as_anchors(most, minilm, monkeypatch):
+    monkeypatch.setattr(encoder_fewshot, "_LOGISTIC_ROWS", most)
     _, examples = tiny_examples("text_classification")
     given = {
         "weights": minilm,

@@ -23,7 +23,7 @@ from rung.modalities.text.network_model import encode_texts, open_tokenizer
 from rung.modalities.text.ngrams import join_fields
 from rung.runtime.linear.head import Calibration, LinearHead
 from rung.training.linear.feature_matrix import FeatureMatrix
-from rung.training.linear.search import encode_labels, search_and_fit
+from rung.training.linear.search import HeadKind, candidate_heads, encode_labels, search_and_fit
 from rung.training.text.encoders import open_encoder, resolve_encoder
 from rung.training.torch.batching import pad
 from rung.training.torch.bert import BertClassifier, BertEncoder
@@ -37,6 +37,7 @@ from rung.training.torch.trainer import train
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 _BATCH = 64
+_LOGISTIC_ROWS = 5_000
 
 
 class ContrastiveLearner(Learner):
@@ -80,11 +81,11 @@ class ContrastiveLearner(Learner):
         return found
 
     @torch.no_grad()
-    def features(self, ids: Sequence[Sequence[int]]) -> Floats:
+    def features(self, ids: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
         """Return the features [rows, width] that the encoder as it is has of texts."""
         self.module.eval()
         parts = [self._encoded(ids[start : start + _BATCH]) for start in range(0, len(ids), _BATCH)]
-        return np.asarray(torch.cat(parts).cpu().numpy(), np.float64)
+        return torch.cat(parts).cpu().numpy()
 
 
 def contrastive_loss(features: Tensor, codes: Tensor, temperature: float) -> Tensor:
@@ -111,8 +112,9 @@ def fit_fewshot(examples: Examples, params: FewshotParams, context: FitContext) 
     tokenizer = open_tokenizer(source.tokenizer)
     short = replace(source.inputs, max_tokens=min(source.inputs.max_tokens, params.train_tokens))
     every = np.concatenate([codes, np.arange(len(told))])
-    frozen = open_encoder(source.name, texts)[1].embed(texts).astype(np.float64)
-    calibration = _head(frozen, codes, len(labels), context).calibration
+    calibration = _head(
+        open_encoder(source.name, texts)[1].embed(texts), codes, len(labels), context
+    ).calibration
     learner = _tuned(source, encode_texts(tokenizer, [*texts, *told], short), every, params, context)
     # Descriptions are rows of the head as well (benchmarks/results/zero_shot.md).
     ids = encode_texts(tokenizer, [*texts, *told], source.inputs)
@@ -156,8 +158,10 @@ def _tuned(
     return learner
 
 
-def _head(features: Floats, codes: Ints, labels: int, context: FitContext) -> LinearHead:
-    """Return a logistic head, calibrated on held-out scores."""
-    return search_and_fit(
-        {"first": FeatureMatrix((features,))}, codes, labels, [("logistic", 10.0)], context
-    )[1]
+def _head(features: npt.NDArray[Any], codes: Ints, labels: int, context: FitContext) -> LinearHead:
+    """Return a logistic head, calibrated on held-out scores; a ridge where a logistic one would take longer than the encoder."""
+    few = len(codes) <= _LOGISTIC_ROWS
+    one: list[tuple[HeadKind, float]] = [("logistic", 10.0)]
+    heads = one if few else candidate_heads("ridge", None, context.effort, dense=True)
+    matrix = FeatureMatrix((features.astype(np.float64),))
+    return search_and_fit({"first": matrix}, codes, labels, heads, context)[1]
