@@ -107,3 +107,23 @@ def image_file(path, shape, kind=FLOAT, half=0.5, bright_first=True):
     factor = np.array(-9.0 if bright_first else 9.0, np.float32)
     weights = {"axes": np.arange(1, len(shape)), "half": np.array(half, np.float32), "factor": factor}
     return write(path, nodes, [value("pixels", kind, shape)], [value("scores", FLOAT, ["rows"])], weights)
+
+
+def table_file(path, column, half, high_first=True, matrix=0):
+    """A file that reads one column of numbers, or a matrix of so many: a logit by how far the first is over half.
+
+    One number a row is the score of the second label; what is missing counts as half.
+    """
+    name, width = ("cells", matrix) if matrix else (column, 1)
+    nodes = [
+        helper.make_node("Gather", [name, "first"], ["number"], axis=1),
+        helper.make_node("IsNaN", ["number"], ["missing"]),
+        helper.make_node("Where", ["missing", "half", "number"], ["filled"]),
+        helper.make_node("Sub", ["filled", "half"], ["off"]),
+        helper.make_node("Div", ["off", "half"], ["share"]),
+        helper.make_node("Mul", ["share", "factor"], ["scores"]),
+    ]
+    factor = np.array(-9.0 if high_first else 9.0, np.float32)
+    weights = {"first": np.array([0]), "half": np.array(half, np.float32), "factor": factor}
+    inputs = [value(name, FLOAT, ["rows", width])]
+    return write(path, nodes, inputs, [value("scores", FLOAT, ["rows", 1])], weights)

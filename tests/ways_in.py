@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from functools import cache
 
 from llm_server import by_keywords, llm_server
-from onnx_files import image_file, text_file
+from onnx_files import image_file, table_file, text_file
 
 KITCHEN = ["sauce", "bread", "soup", "[Oo]nions?", "eggs", "stew", "dough", "盐", "炖", "锅", "烤", "面粉"]
 SPORT = ["striker", "team", "goal", "race", "coach", "match", "球", "冠军", "纪录", "教练"]
@@ -23,6 +23,12 @@ def image_onnx(folder):
     """An ONNX file that tells stripes from discs by their brightness."""
     image_file(folder / "pixels.onnx", ["rows", 16, 16, 3], half=0.35, bright_first=False)
     return {"path": "pixels.onnx", "scores": "logits"}
+
+
+def table_onnx(folder):
+    """An ONNX file that tells late loans by their amount."""
+    table_file(folder / "cells.onnx", "amount", 3_500.0)
+    return {"path": "cells.onnx", "scores": "logits"}
 
 
 @cache
@@ -65,5 +71,6 @@ WAYS_IN = {
     "cascade": cascade,
     "bring_your_own": bring_your_own,
     "bring_your_own image_classification": image_onnx,
+    "bring_your_own tabular_classification": table_onnx,
     "llm_prompt": llm_prompt,
 }

@@ -76,7 +76,7 @@ def test_the_contract(name, task_name, given):
 def test_unseen_input_is_answered(name, task_name, given):
     _, examples = tiny_examples(task_name)
     family = registry.model(name)
-    params, base = given(name)
+    params, base = given(name, task_name)
     model = family.fit(examples, make_params(family.Params, params), FitContext(effort=1, base=base))
     answers = model.predict({f.name: ODD.get(f.kind, STRANGE) for f in examples.schema.inputs})
     assert len(answers) == len(STRANGE)

@@ -3,10 +3,12 @@
 bring-your-own-model.zh.md shows the same blocks.
 """
 
+import csv
 import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -45,10 +47,10 @@ def whole_run(tmp_path, news_folder):
     return step_one(tmp_path)
 
 
-def step_one(folder):
+def step_one(folder, command=COMMANDS[0]):
     for name, code in FILES.items():
         (folder / name).write_text(code, encoding="utf-8")
-    assert follow(COMMANDS[0], folder).returncode == REFUSED
+    assert follow(command, folder).returncode == REFUSED
     return folder
 
 
@@ -141,11 +143,24 @@ def test_keras(whole_run, keras_python):
 def test_keras_on_images(tmp_path, keras_python):
     digits = caches.example("digits")
     (tmp_path / "digits").symlink_to(digits, target_is_directory=True)
-    for name, code in FILES.items():
-        (tmp_path / name).write_text(code, encoding="utf-8")
-    assert follow(COMMANDS[3], tmp_path).returncode == REFUSED
+    step_one(tmp_path, COMMANDS[3])
     script(keras_python, "train_digits.py", tmp_path)
     report, bundle = build_with("ladder-digits.yaml", tmp_path, "digits.yaml", COMMANDS[3])
     check_build(report, bundle, tmp_path, "digits")
     answers = bundle.predict(sorted(digits.glob("7/*.png"))[:20])
     assert [answer.value for answer in answers].count("7") >= 18
+
+
+@pytest.mark.slow
+def test_scikit_learn_on_a_table(tmp_path):
+    pytest.importorskip("pandas")
+    shutil.copy(caches.example("churn") / "churn.csv", tmp_path / "churn.csv")
+    step_one(tmp_path, COMMANDS[4])
+    script(sys.executable, "train_table.py", tmp_path)
+    report, bundle = build_with("ladder-churn.yaml", tmp_path, "churn.yaml", COMMANDS[4])
+    check_build(report, bundle, tmp_path, "churn")
+    with (tmp_path / "churn.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))[:200]
+    answers = bundle.predict(rows)
+    right = [answer.value == row["churn"] for answer, row in zip(answers, rows, strict=True)]
+    assert sum(right) > 180 and bundle.explain(rows[:1])[0]

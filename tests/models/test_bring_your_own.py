@@ -12,6 +12,7 @@ from onnx_files import (
     FLOAT,
     STRING,
     image_file,
+    table_file,
     text_file,
     token_file,
     value,
@@ -24,7 +25,7 @@ from rung.core.errors import RungError, SpecError
 from rung.core.model import DataFacts, FitContext
 from rung.core.params import make_params
 from rung.core.spec.product import Product
-from rung.core.types import Examples
+from rung.core.types import Examples, Field, Schema
 from rung.modalities.images.png import write_png
 from rung.models.bring_your_own import BringYourOwn, BringYourOwnParams
 from rung.runtime.onnx import session
@@ -385,4 +386,54 @@ def test_images_of_another_form_are_refused(shape, kind, params, words, tmp_path
     image_file(tmp_path / "model.onnx", shape, kind)
     with pytest.raises(RungError, match=words) as caught:
         fit(tmp_path, image_examples(), scores="logits", **params)
+    assert caught.value.fix
+
+
+def table_examples(**more):
+    """Loans: large ones are late, which is the label that matters."""
+    inputs = {
+        "amount": [100.0, 900.0, 200.0, 800.0, None, 950.0],
+        "age": [30.0, 40.0, 50.0, 60.0, 20.0, 33.0],
+    }
+    targets = ["good", "bad", "good", "bad", "good", "bad"]
+    fields = tuple(Field(name, "number", "input") for name in inputs)
+    fields += tuple(Field(name, "category", "input") for name in more)
+    # As the task has them: the rarer or worse one stands last.
+    schema = Schema(fields, (Field("label", "category", "output", ("good", "bad")),))
+    units = [f"{number:016x}" for number in range(len(targets))]
+    return Examples(schema, inputs | more, targets, units, list(range(len(targets))), [0.0] * len(targets))
+
+
+@pytest.mark.parametrize("matrix", [0, 2])
+def test_tables(matrix, tmp_path):
+    """The file's second label is "good", as sorted; what is missing is NaN."""
+    table_file(tmp_path / "model.onnx", "amount", 500.0, matrix=matrix)
+    rows = table_examples()
+    model = fit(tmp_path, rows, scores="logits")
+    assert answers(model, **rows.inputs)[:4] == rows.targets[:4]
+    chances = model.probabilities(rows.inputs)
+    assert chances[4] == pytest.approx([0.5, 0.5]) and chances[1, 1] == pytest.approx(
+        1 / (1 + np.exp(-7.2)), abs=1e-4
+    )
+    (reasons,) = model.explain({name: cells[1:2] for name, cells in rows.inputs.items()})
+    assert [reason.text for reason in reasons] == ["amount = 900"] and reasons[0].weight > 0
+    model.save(tmp_path)
+    loaded = BringYourOwn.load(tmp_path, rows.schema)
+    assert np.array_equal(loaded.probabilities(rows.inputs), chances)
+    assert loaded.explain(rows.inputs) == model.explain(rows.inputs)
+
+
+@pytest.mark.parametrize(
+    "column,matrix,more,words",
+    [
+        ("amounts", 0, {}, "for all columns, and there are 2 columns"),
+        ("", 3, {}, "for all columns, and there are 2 columns"),
+        ("", 2, {"purpose": ["car"] * 6}, "'purpose' holds no numbers"),
+        ("purpose", 0, {"purpose": ["car"] * 6}, "the column 'purpose' holds words"),
+    ],
+)
+def test_tables_of_another_form_are_refused(column, matrix, more, words, tmp_path):
+    table_file(tmp_path / "model.onnx", column, 500.0, matrix=matrix)
+    with pytest.raises(RungError, match=words) as caught:
+        fit(tmp_path, table_examples(**more), scores="logits")
     assert caught.value.fix

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -55,7 +56,7 @@ class BringYourOwn(Model):
 
     NEEDS = "build"
     PACKAGES = ("onnx",)
-    TASKS = frozenset({"text_classification", "image_classification"})
+    TASKS = frozenset({"text_classification", "image_classification", "tabular_classification"})
     Params = BringYourOwnParams
     PLACE = "asked"
 
@@ -67,18 +68,16 @@ class BringYourOwn(Model):
         output: Output,
         tokenizer: str | None,
         facts: Mapping[str, Any],
-        has_images: bool,
+        rows: Literal["texts", "images", "cells"],
     ) -> None:
-        """labels: the schema's. tokenizer: the content of its tokenizer.json. facts: the content of byo.json. has_images: instead
-        of texts.
-        """
+        """labels: the schema's. tokenizer: the content of its tokenizer.json. facts: the content of byo.json. rows: what they hold."""
         self.labels = labels
         self._file = file
         self._reader = reader
         self._output = output
         self._tokenizer = tokenizer
         self._facts = dict(facts)
-        self._has_images = has_images
+        self._rows = rows
 
     @classmethod
     def fit(cls, examples: Examples, params: BringYourOwnParams, context: FitContext) -> Self:
@@ -100,6 +99,7 @@ class BringYourOwn(Model):
             "scores": params.scores,
             "max_tokens": params.max_tokens,
             "levels": params.levels,
+            "typical": _typical(examples.inputs) if _kind_of_rows(examples.schema) == "cells" else {},
             "alone": has_batch_size_one(file.session.get_inputs(), file.where),
         }
         model = cls._of(examples.schema, file, tokenizer, facts)
@@ -115,7 +115,7 @@ class BringYourOwn(Model):
         output = select_output(
             session.get_outputs(), facts["labels"], schema.labels, facts["output"], facts["scores"], where
         )
-        return cls(schema.labels, file, reader, output, tokenizer, facts, _has_images(schema))
+        return cls(schema.labels, file, reader, output, tokenizer, facts, _kind_of_rows(schema))
 
     def _depends_on_batch(self, inputs: Columns) -> bool:
         """Return whether rows must be predicted one at a time because a result depends on the other rows of
@@ -191,11 +191,17 @@ class BringYourOwn(Model):
         return answers_from(self.probabilities(inputs), self.labels, _NAME)
 
     def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
-        """Return the words whose removal lowers the label's score most, over all fields, or parts of the image likewise."""
-        if self._has_images:
+        """Return the words whose removal lowers the label's score most, over all fields; parts of the image likewise; of a table
+        the cells that a usual value instead of them would change it by most.
+        """
+        if self._rows == "images":
             from rung.modalities.images.occlusion import explain_images
 
             return explain_images(inputs, self.probabilities, most)
+        if self._rows == "cells":
+            names = list(inputs)
+            rows = [dict(zip(names, cells, strict=True)) for cells in zip(*inputs.values(), strict=True)]
+            return [self._cells_that_matter(row, most) for row in rows]
         from rung.modalities.text.occlusion import explain_by_occlusion
 
         names, reasons = list(inputs), []
@@ -210,6 +216,22 @@ class BringYourOwn(Model):
             ]
             reasons.append(sorted(found, key=lambda reason: -abs(reason.weight))[:most])
         return reasons
+
+    def _cells_that_matter(self, row: Mapping[str, Any], most: int) -> list[Reason]:
+        """Return the change of the label's log probability by each cell of a row, compared with a usual value in its place."""
+        from rung.modalities.tables.features import shown_cell
+
+        names, typical = list(row), self._facts["typical"]
+        columns = {
+            name: [typical.get(name) if place == number else row[name] for place in range(-1, len(names))]
+            for number, name in enumerate(names)
+        }
+        logs = np.log(np.maximum(self.probabilities(columns), _MIN_PROBABILITY))
+        change = (logs[0] - logs[1:])[:, int(logs[0].argmax())]
+        found = [
+            Reason(shown_cell(name, row[name]), round(float(change[n]), 4)) for n, name in enumerate(names)
+        ]
+        return sorted((one for one in found if one.weight), key=lambda one: -abs(one.weight))[:most]
 
     def _scores_with(self, row: Mapping[str, Any], name: str, texts: Any) -> Probability:
         """Return the log probabilities of a row with each text in place of one field."""
@@ -256,10 +278,15 @@ def _reader(
     schema: Schema, inputs: Sequence[Any], tokenizer: str | None, facts: Mapping[str, Any], where: str
 ) -> InputReader:
     """Return what feeds the rows of such a product to the file."""
-    if not _has_images(schema):
+    rows = _kind_of_rows(schema)
+    if rows == "texts":
         return input_reader(inputs, schema.input_names, tokenizer, facts["max_tokens"], where)
     if tokenizer is not None or facts["max_tokens"] is not None:
-        raise RungError("the product is of images", where, "Leave out `tokenizer` and `max_tokens`.")
+        raise RungError(f"the product is of {rows}", where, "Leave out `tokenizer` and `max_tokens`.")
+    if rows == "cells":
+        from rung.modalities.tables.onnx_inputs import table_reader
+
+        return table_reader(inputs, schema.inputs, where)
     from rung.modalities.images.decode import pillow
     from rung.modalities.images.onnx_inputs import image_reader
 
@@ -267,8 +294,23 @@ def _reader(
     return image_reader(inputs, schema.input_names, facts["levels"], where)
 
 
-def _has_images(schema: Schema) -> bool:
-    return any(field.kind == "image" for field in schema.inputs)
+def _kind_of_rows(schema: Schema) -> Literal["texts", "images", "cells"]:
+    kinds = {field.kind for field in schema.inputs}
+    if "image" in kinds:
+        return "images"
+    return "texts" if kinds <= {"text"} else "cells"
+
+
+def _typical(inputs: Columns) -> dict[str, Any]:
+    """Return the median of each column of numbers and the most frequent value of each other one."""
+    found: dict[str, Any] = {}
+    for name, column in inputs.items():
+        cells = [cell for cell in column if cell is not None]
+        if all(isinstance(cell, int | float) for cell in cells):
+            found[name] = float(np.median(cells)) if cells else None
+        else:
+            found[name] = Counter(map(str, cells)).most_common(1)[0][0]
+    return found
 
 
 def _equal(one: Probability, other: Probability) -> bool:

@@ -135,7 +135,7 @@ class TableFeatures:
 
     def shown(self, inputs: Columns, row: int) -> dict[str, str]:
         """Return each column of a row for display: "age = 34"."""
-        return {name: f"{name} = {_display(column[row])}" for name, column in inputs.items()}
+        return {name: shown_cell(name, column[row]) for name, column in inputs.items()}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON part: everything but digests and the arrays of the text scorers."""
@@ -204,6 +204,11 @@ def _iso(cell: Any) -> str:
         if len(text) in (10, 19) and text[4] == "-" == text[7] and text[:4].isdigit()
         else parse_date(text) or "NaT"
     )
+
+
+def shown_cell(name: str, value: Any) -> str:
+    """Return a cell for display: "age = 34"."""
+    return f"{name} = {_display(value)}"
 
 
 def _display(value: Any) -> str:

@@ -108,10 +108,10 @@ def select_output(
 ) -> Output:
     """Return the output that holds the scores: the named one, else the only one that fits.
 
-    labels: those the model predicts, in its order; () means the schema's. Raises RungError when labels or
+    labels: those the model predicts, in its order; () means the schema's, sorted. Raises RungError when labels or
     output do not fit.
     """
-    given = tuple(labels) or tuple(schema_labels)
+    given = tuple(labels) or tuple(sorted(schema_labels))
     _check_labels(given, schema_labels, where)
     listed = ", ".join(f"'{item.name}' {item.type} {item.shape}" for item in outputs)
     fitting = [item.name for item in outputs if _fits(item, len(given))]
