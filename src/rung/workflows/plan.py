@@ -74,14 +74,7 @@ def plan(
     read = check_product({**spec, "data": unknown}, "plan").data
     source = open_source(paths, Reading.of(read, read.encoding))
     _require_labels(source)
-    columns, rows, left_out = readable_columns(source, read, given, _PLAN_ROWS)
-    labels = label_columns(columns, _SETS) if task in {None, _SET_TASK} else ()
-    joined = _joined(source, columns, labels) if labels else None
-    if joined is None:
-        labels = ()
-    else:
-        source = joined
-        columns, rows, left_out = readable_columns(source, read, given, _PLAN_ROWS)
+    source, (columns, rows, left_out), labels = _looked_at(source, read, given, task)
     guesses = _recognised(source, columns, rows, task, given)
     by_name = {column.name: column for column in columns}
     guess, targets = _with_target(guesses[0], source, by_name, rows)
@@ -89,8 +82,7 @@ def plan(
     kind = registry.task(guess.task)
     labelled = bool(kind.schema(guess.inputs, ("a", "b")).labels)
     size = DataFacts(rows, _classes(by_name[guess.target], labelled), _chars(guess, by_name), sample)
-    answered = {"label_columns": list(labels)} if labels else {"target": guess.target}
-    found = given | {"input": list(guess.inputs), **answered}
+    found = given | {"input": list(guess.inputs)} | _answered(guess, labels)
     product = check_product({**spec, "task": guess.task, "data": found}, "plan")
     context = fit_context(product, os.cpu_count() or 1, Path.cwd())
     rungs = ladder(product, kind.floor, size, load_prices(), context)
@@ -120,10 +112,23 @@ def plan(
     )  # fmt: skip
 
 
-def _joined(source: Source, columns: Sequence[ColumnProfile], labels: tuple[str, ...]) -> Source | None:
-    """Return the source with its columns of 0 and 1 as one target; None where hardly a row has several labels."""
-    inputs = tuple(column.name for column in columns if column.name not in labels)
-    return with_label_sets(source, registry.task(_SET_TASK), ColumnRoles(inputs, _SETS, labels=labels))
+def _looked_at(
+    source: Source, read: DataSpec, given: Mapping[str, Any], task: str | None
+) -> tuple[Source, tuple[list[ColumnProfile], int, dict[str, str]], tuple[str, ...]]:
+    """Return the source, what `readable_columns` says of it, and the columns of 0 and 1 that stand in it as one target."""
+    looked = readable_columns(source, read, given, _PLAN_ROWS)
+    labels = label_columns(looked[0], _SETS) if task in {None, _SET_TASK} else ()
+    inputs = tuple(column.name for column in looked[0] if column.name not in labels)
+    roles = ColumnRoles(inputs, _SETS, labels=labels)
+    joined = with_label_sets(source, registry.task(_SET_TASK), roles) if labels else None
+    if joined is None:
+        return source, looked, ()
+    return joined, readable_columns(joined, read, given, _PLAN_ROWS), labels
+
+
+def _answered(guess: Guess, labels: tuple[str, ...]) -> dict[str, Any]:
+    """Return the key of the spec's `data` that says what is predicted."""
+    return {"label_columns": list(labels)} if labels else {"target": guess.target}
 
 
 def _recognised(
