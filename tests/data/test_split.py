@@ -18,7 +18,7 @@ from rung.core.errors import DataError, RunError
 from rung.core.spec.product import Product
 from rung.data.prepare.hashing import hash64
 from rung.data.prepare.split import CERTIFICATION, TRAIN, Keys, decide, freeze
-from rung.data.prepare.time_column import parse_time
+from rung.modalities.tables.moments import parse_time
 
 Prepare = Callable[..., Any]
 

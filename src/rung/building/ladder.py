@@ -29,7 +29,9 @@ def fit_context(product: Product, threads: int, base: Path, seconds: float | Non
     context = FitContext(
         product.seed, threads, product.budget.effort, seconds, base.resolve(), product.bar[0].metric, device
     )
-    return replace(context, mask_before_llm=DEFAULT_KINDS if product.privacy.mask_before_llm else ())
+    options = {"recommend": product.recommend.model_dump(mode="json")} if product.recommend else {}
+    kinds = DEFAULT_KINDS if product.privacy.mask_before_llm else ()
+    return replace(context, mask_before_llm=kinds, options=options)
 
 
 def ladder(product: Product, floor: str, facts: DataFacts, prices: Prices, fit: FitContext) -> Ladder:

@@ -97,10 +97,18 @@ bar:
 # limits: {{latency_ms: 20, size_mb: 50, usd_per_1k: 0.01}}
 budget:
   effort: 2   {note("effort")}
-{self._certify(test, lang)}
+{self._sections()}{self._certify(test, lang)}
 {note("ladder")}
 {rungs}
 """
+
+    def _sections(self) -> str:
+        """Return the further sections that the task needs, as YAML."""
+        lines = []
+        for name, section in self.guess.sections.items():
+            lines.append(f"{name}:")
+            lines += [f"  {key}: {quoted(str(value))}" for key, value in section.items()]
+        return "".join(f"{line}\n" for line in lines)
 
     def _certify(self, test: str | None, lang: str) -> str:
         """Return the lines that say what certifies."""

@@ -203,7 +203,8 @@ def _predict_file(
     from rung.data.sources.read import read_rows
 
     id_column, source = options.id_column, asked.source
-    for name in (*model.schema.input_names, *([id_column] if id_column else [])):
+    wanted = [name for name in model.schema.input_names if name not in model.unused]
+    for name in (*wanted, *([id_column] if id_column else [])):
         source.require(name, "the model's input" if name != id_column else "--id")
     needed = {*model.schema.input_names, *(normalize("NFC", name) for name in model.schema.input_names)}
     outputs = [field.name for field in model.task.columns(model.schema, options.scores)]

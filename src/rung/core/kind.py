@@ -32,7 +32,7 @@ class Kind(ABC):
 
     name: the key in schemas and entry points. is_media: values are blobs, sent as uploads or base64. is_text: values
     are text, and stand in tables as they are. is_prose: texts that are mended, masked and compared word by word. repeats: values come again and again, so equal ones share one object.
-    is_number: values are finite numbers, held as arrays. max_bytes: of one value. near_least: see `near_vector`. extra: of rung,
+    is_number: values are finite numbers, held as arrays. is_optional: a row or a request may lack the field. max_bytes: of one value. near_least: see `near_vector`. extra: of rung,
     whose packages reading values needs, wherever the model serves.
     """
 
@@ -42,6 +42,7 @@ class Kind(ABC):
     is_prose: ClassVar[bool] = False
     repeats: ClassVar[bool] = False
     is_number: ClassVar[bool] = False
+    is_optional: ClassVar[bool] = False
     max_bytes: ClassVar[int] = 4 << 20
     near_least: ClassVar[float] = 1.0
     extra: ClassVar[str] = ""

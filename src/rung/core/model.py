@@ -28,7 +28,7 @@ class FitContext:
     scratch: a folder for checkpoints, kept until the trial is whole, so that a fit that was killed finds them again;
     None where nothing is kept. validation: rows held out of these training rows for early stopping, for a family
     with a `VALIDATION_SHARE`. mask_before_llm: kinds of personal data that no text may hold when it is sent to a
-    language model.
+    language model. tables: of the product beside its rows, name -> file. options: sections of the spec that a family reads.
     """
 
     seed: int = 0
@@ -42,6 +42,8 @@ class FitContext:
     validation: Examples | None = None
     mask_before_llm: tuple[str, ...] = ()
     channel: JobChannel | None = None
+    tables: Mapping[str, Path] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def report(self, step: int, total: int, metrics: Mapping[str, float] | None = None) -> None:
         """Say how far the fit has come; shown while the build runs. Cheap enough to call at every step."""

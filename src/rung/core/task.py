@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 from rung.core.kind import identity_of, kind
 from rung.core.metrics.base import Metric
 from rung.core.scalars import is_missing, scalar_text
+from rung.core.spec.recommend import RecommendSpec
 from rung.core.types import CellFormat, Field, Prediction, Row, Schema
 
 
@@ -41,7 +42,8 @@ class ColumnProfile:
 class ColumnRoles:
     """Which columns of a source play which part, as the spec names them.
 
-    labels: columns of 0 and 1, one a label, that stand in place of the target's.
+    labels: columns of 0 and 1, one a label, that stand in place of the target's. events: columns of a table of events. notes:
+    takes what `Task.reshape` mended or counted, by name, for the report.
     """
 
     inputs: tuple[str, ...]
@@ -49,17 +51,23 @@ class ColumnRoles:
     group: str | None = None
     time: str | None = None
     labels: tuple[str, ...] = ()
+    events: RecommendSpec | None = None
+    notes: MutableMapping[str, int] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
 class Guess:
-    """A task's claim that a table is its kind: confidence in [0, 1], which columns, and why."""
+    """A task's claim that a table is its kind: confidence in [0, 1], which columns, and why.
+
+    sections: of product.yaml beside `data` that the task needs, by name.
+    """
 
     task: str
     confidence: float
     inputs: tuple[str, ...]
     target: str
     reasons: tuple[str, ...]
+    sections: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,8 @@ class Task(ABC):
     """A kind of problem. A subclass in `tasks/<name>.py` is the task called <name>.
 
     floor: the model that answers without looking, which every other must beat. repeats_are_copies: whether rows that
-    ask the same are copies of one (a text pasted twice), or cases that happen to agree (two customers). takes_costs:
+    ask the same are copies of one (a text pasted twice), or cases that happen to agree (two customers). repeats_within_unit:
+    rows are repeats only where they are of one unit: two users may have the same history. takes_costs:
     whether its answers can go by what each kind of error costs. unit: what a certificate counts; rows of one unit
     stay together. is_stochastic: two answers to the same row may differ, so the export is checked by scores.
     takes_label_columns: several columns may stand in place of the target's (`data.label_columns`).
@@ -91,6 +100,7 @@ class Task(ABC):
     floor: ClassVar[str]
     default_metric: ClassVar[str]
     repeats_are_copies: ClassVar[bool] = True
+    repeats_within_unit: ClassVar[bool] = False
     takes_costs: ClassVar[bool] = False
     unit: ClassVar[Literal["row", "group", "user", "document", "series"]] = "row"
     is_stochastic: ClassVar[bool] = False

@@ -51,6 +51,7 @@ from rung.pages.quality import (
 )
 from rung.pages.races import race_lines
 from rung.pages.reading import reading_section
+from rung.pages.recommendation import recommendation_section
 from rung.pages.tables import tables_section
 
 
@@ -63,6 +64,7 @@ def render(report: Mapping[str, Any], lang: str = "en") -> str:
         "errors": errors_section(report, lang),
         "boxes": boxes_section(report, lang),
         "reading": reading_section(report, lang),
+        "recommendation": recommendation_section(report, lang),
         "certainty": calibration_section(report, lang),
         "training": training_section(report, lang),
         "layers": layers_section(report, lang),

@@ -51,7 +51,7 @@ class Predictor:
         self._texts = [name for name, known in kinds.items() if known.is_prose]
         self._has_media = any(known.is_media for known in kinds.values())
         self._readers = [(field.name, kinds[field.name].reader(field)) for field in self.schema.inputs]
-        self.unused = manifest.unused_inputs
+        self.unused = manifest.unused_inputs | {name for name, known in kinds.items() if known.is_optional}
         self._needed = [name for name in self.schema.input_names if name not in self.unused]
 
     def use_cache(self, cache: AnswerCache | None) -> None:

@@ -150,6 +150,8 @@ def _build(
         place.event("findings", **checked)
         threads = product.budget.threads or os.cpu_count() or 1
         context = fit_context(product, threads, base, (product.budget.minutes or 0) * 60 or None)
+        beside = {name: where.resolve() / file for name, file in facts.get("side_tables", {}).items()}
+        context = replace(context, tables=beside)
         parts = (place, lock, prices, context, engine, data, fingerprint)
         setup = BuildSetup(product, task, *parts, findings=checked["findings"])
         wanted = product.fetch if fetch is None else fetch

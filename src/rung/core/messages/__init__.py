@@ -68,9 +68,13 @@ def say_or(key: str, lang: str, otherwise: str) -> str:
 def metric_name(name: str, lang: str) -> str:
     """Return the displayed name of a metric: in English its key in the spec, in Chinese its name; unknown ones unchanged.
 
-    name: as in the spec, with its argument: f1:spam, within:10%.
+    name: as in the spec, with its argument: f1:spam, within:10%, ndcg@10, ndcg@10:after=5.
     """
     kind, colon, of = name.partition(":")
+    base, at, k = kind.partition("@")
+    if at and has_message(f"metric.{base}_at", lang):
+        shown, after = say(f"metric.{base}_at", lang, k=k), of.removeprefix("after=")
+        return say("metric.after", lang, metric=shown, n=after) if colon else shown
     key = f"metric.{kind}_of" if colon else f"metric.{kind}"
     return say(key, lang, of=of) if has_message(key, lang) else name
 

@@ -99,7 +99,9 @@ class JoinedSpec(Section):
 def drop_absent_sections(spec: dict[str, Any]) -> dict[str, Any]:
     """Return a dumped spec without the keys that came after 0.1 and say nothing, so that earlier fingerprints stay valid."""
     found = {
-        key: value for key, value in spec.items() if key not in {"joined", "cascade"} or value is not None
+        key: value
+        for key, value in spec.items()
+        if key not in {"joined", "cascade", "recommend"} or value is not None
     }
     if not found.get("accept"):
         found.pop("accept", None)

@@ -29,6 +29,7 @@ from rung.core.spec.drift import DriftSpec
 from rung.core.spec.errors import to_problem, with_line
 from rung.core.spec.improve import ImproveSpec, JoinedSpec, drop_absent_sections
 from rung.core.spec.labelling import LabellingSpec
+from rung.core.spec.recommend import RecommendSpec
 from rung.core.spec.renamed import warn_of_old_names
 from rung.core.spec.rules import RuleSpec
 from rung.core.spec.serve import ServeSpec
@@ -117,6 +118,9 @@ class Product(Section):
     cascade: CascadeSpec | None = Field(
         default=None, description="a further rung: models in a row, each handing on what it is not sure of"
     )
+    recommend: RecommendSpec | None = Field(
+        default=None, description="columns of events and items, and rules of lists, for recommendation"
+    )
     rules: Annotated[tuple[RuleSpec, ...], BeforeValidator(as_tuple)] = Field(
         default=(),
         max_length=10_000,
@@ -148,6 +152,15 @@ class Product(Section):
     value: ValueSpec | None = Field(default=None, description="value of predictions, for `rung value`")
     improve: ImproveSpec = ImproveSpec()
     joined: JoinedSpec | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _group_by_user(cls, raw: Any) -> Any:
+        """Make the users of events the groups, where the spec names none: a user stays on one side of the split."""
+        section, data = (raw.get(key) if isinstance(raw, dict) else None for key in ("recommend", "data"))
+        if not isinstance(section, dict) or not isinstance(data, dict) or data.get("group") is not None:
+            return raw
+        return {**raw, "data": {**data, "group": section.get("user", "user")}}
 
     @field_validator("name")
     @classmethod

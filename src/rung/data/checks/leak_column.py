@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from rung.core.kind import kind
-from rung.data.prepare.time_column import parse_time
 from rung.data.profile.finding import Finding, Level
 from rung.data.profile.view import View, spread
+from rung.modalities.tables.moments import parse_time
 
 KINDS: frozenset[str] = frozenset()
 TARGETS = True

@@ -7,12 +7,12 @@ from itertools import islice
 import numpy as np
 
 from rung.data.prepare.parquet import read_places
-from rung.data.prepare.time_column import parse_time
 from rung.data.profile.columns import profile
 from rung.data.profile.finding import Finding, Level
 from rung.data.profile.roles import suggest_time
 from rung.data.profile.view import View, evidence
 from rung.data.sources.read import read_rows
+from rung.modalities.tables.moments import parse_time
 
 KINDS: frozenset[str] = frozenset()
 TARGETS = False

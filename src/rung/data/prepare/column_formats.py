@@ -16,9 +16,9 @@ from rung.core.certificate_lock import CertificateLock
 from rung.core.spec.product import Product
 from rung.core.task import Task
 from rung.core.types import Field, Row, Schema
-from rung.data.prepare.time_column import parse_time
 from rung.data.sources.read import Source, read_rows
 from rung.modalities.tables.dates import day_month_order
+from rung.modalities.tables.moments import parse_time
 from rung.modalities.tables.numbers import decimal_mark
 from rung.runtime.classification.task import MISSING_LABELS
 

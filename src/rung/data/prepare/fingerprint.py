@@ -15,6 +15,7 @@ from rung.core.spec.product import Product
 from rung.data.labels.corrections import read_corrections
 from rung.data.labels.overlay import open_overlay
 from rung.data.prepare.feedback_rows import feedback_sources
+from rung.data.prepare.side_tables import side_sources
 from rung.data.sources.read import Source, open_source, read_rows
 from rung.data.sources.rows import Reading
 
@@ -25,7 +26,8 @@ def fingerprint_data(product: Product, base: Path) -> str:
     digest = hashlib.sha256()
     task = registry.task(product.task)
     media = [f.name for f in task.schema(product.data.input, []).inputs if kind(f.kind).is_media]
-    for source in [*(source for source, _ in sources(product, base)), *feedback_sources(product, base)]:
+    of_rows = [source for source, _ in sources(product, base)]
+    for source in [*of_rows, *feedback_sources(product, base), *side_sources(product, base).values()]:
         try:
             for name, content in [*source.hashes(), *_media_hashes(source, media, base)]:
                 digest.update(f"{name}\n{content}\n".encode())

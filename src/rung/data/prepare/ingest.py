@@ -23,7 +23,7 @@ from rung.data.prepare.column_formats import SourceFormats
 from rung.data.prepare.hashing import hash64
 from rung.data.prepare.keys import Keys
 from rung.data.prepare.quarantine import Quarantine
-from rung.data.prepare.time_column import parse_time
+from rung.modalities.tables.moments import parse_time
 
 
 def staged_columns(schema: Schema) -> list[str]:
@@ -155,6 +155,8 @@ class RowIngestor:
             text = hash64(key)
             # The unit goes by the text as it came: with other steps of mending, rows would change sides.
             unit, alone = self._unit_of(values, text if inputs == raw else hash64(self._dedup_key(raw)))
+            if self._task.repeats_within_unit:
+                text = hash64(f"{unit:016x}:{key}")
             if alone and self._data.group and self._data.missing_group == "quarantine":
                 problem = f"missing_group: no group in '{self._data.group}'"
             if self._overlay is not None and not own:
@@ -269,7 +271,7 @@ def needed_columns(product: Product, task: Task) -> tuple[str, ...]:
 def column_roles(product: Product) -> ColumnRoles:
     """Return which column of the source plays which part."""
     data = product.data
-    return ColumnRoles(data.input, data.target, data.group, data.time, data.label_columns)
+    return ColumnRoles(data.input, data.target, data.group, data.time, data.label_columns, product.recommend)
 
 
 def _cell(known: Kind, value: Any) -> str:

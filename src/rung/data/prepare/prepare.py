@@ -6,7 +6,6 @@ the rows that are kept to their side. What is left out is listed in quarantine.j
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -21,13 +20,18 @@ from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import DataError
 from rung.core.kind import kind
 from rung.core.spec.product import Product
-from rung.core.spec.source_names import short_name
 from rung.core.task import Task
 from rung.core.types import CellFormat, Dataset, Schema
 from rung.data.labels.corrections import Corrections, read_corrections
 from rung.data.labels.overlay import Overlay, open_overlay
 from rung.data.prepare.cast import count_cells, is_typed, parse_column, unreadable, unusable_columns
 from rung.data.prepare.column_formats import SourceFormats, decide_formats, shown_formats
+from rung.data.prepare.enough_rows import (
+    NO_LABELS,
+    require_certification,
+    require_rows,
+    require_training,
+)
 from rung.data.prepare.feedback_rows import (
     certifying,
     feedback_facts,
@@ -38,18 +42,17 @@ from rung.data.prepare.feedback_rows import (
 from rung.data.prepare.fingerprint import fingerprint_data, sources
 from rung.data.prepare.ingest import RowIngestor, column_roles, needed_columns, staged_columns
 from rung.data.prepare.keys import CERTIFICATION, HELD, TRAIN, Keys
-from rung.data.prepare.missing_labels import require_settled_labels
 from rung.data.prepare.near_duplicates import near_duplicate_rows
 from rung.data.prepare.over_time import require_blocks, resampling_units
 from rung.data.prepare.parquet import TableWriter, row_groups
 from rung.data.prepare.quarantine import Quarantine
 from rung.data.prepare.respelled import link_respelled, sketch_rows
+from rung.data.prepare.side_tables import write_side_tables
 from rung.data.prepare.split import SplitSides, decide, freeze
 from rung.data.sources.read import Source, read_rows
 
 _STAGED = "staged.parquet"
 _TABLES = {TRAIN: "train", CERTIFICATION: "certification", HELD: "held"}
-NO_LABELS = "No labels yet? `rung label product.yaml` asks for them."
 
 
 def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, folder: Path) -> Dataset:
@@ -69,7 +72,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
             _stage_rows(found, task, intake, store, located=(product, base))
             marks = stage(product, base, intake, store)
         keys = intake.keys()
-        _require_rows(keys, intake, quarantine.counts, product, overlay is None)
+        require_rows(keys, intake, quarantine.counts, product, overlay is None)
         sides, audit = _split(own_keys(keys, marks), product, base, task, lock, overlay)
         units = resampling_units(keys, sides.rule, f"{product.data.identity} -> {product.data.target}")
         require_blocks(units[: marks.base][sides.side == CERTIFICATION], sides.rule, found[0][0].name)
@@ -83,11 +86,11 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         sketch = sketch_rows(folder / _STAGED, schema, keys, sides.side)
     (folder / _STAGED).unlink()
     store.save()
-    _require_training(sides, product)
+    require_training(sides, product)
     training = _training(sides, keys, names)
     task.check(training, found[0][0].name)
     if audit is None or audit["wanted"] == audit["done"]:
-        _require_certification(sides, product)
+        require_certification(sides, product)
     freeze(sides, lock)
     facts = {
         "rows": intake.rows,
@@ -144,9 +147,10 @@ def _stage_rows(
     """Stage the rows of the product's own sources, reshaped as the task wants them."""
     product, base = located
     for source, own in found:
-        place = source.place(store, base)
-        for row in task.reshape(read_rows(source, needed_columns(product, task)), column_roles(product)):
+        place, roles = source.place(store, base), column_roles(product)
+        for row in task.reshape(read_rows(source, needed_columns(product, task)), roles):
             intake.add(row, own, place)
+        intake.settled.update(roles.notes)
 
 
 def prepare_once(
@@ -154,6 +158,7 @@ def prepare_once(
 ) -> dict[str, Any]:
     """Return the facts of `prepare`; raises DataError when the sources are not, or no longer, those of a fingerprint."""
     facts = dict(prepare(product, base, task, lock, folder).facts)
+    facts |= write_side_tables(product, base, folder)
     if fingerprint_data(product, base) != fingerprint:
         fix = "Wait until it is written, or build from a copy."
         raise DataError("the data changed while it was read", ", ".join(map(str, product.data.paths)), fix)
@@ -342,59 +347,3 @@ def _write_sides(
                 quarantine.add(row["file"], row["row"], sides.reason(place), int(keys.text_hash[place]))
             begin += len(group)
     return corrected
-
-
-def _require_rows(
-    keys: Keys, intake: RowIngestor, reasons: Counter[str], product: Product, has_own_labels: bool
-) -> None:
-    """Raise DataError when no row of a source can be used, with the reasons, or a word may be a label or mean none."""
-    if has_own_labels:
-        require_settled_labels(intake.missing_words, intake.targets, len(keys.text_hash), product)
-    rows = intake.rows
-    listed = ", ".join(f"{reason}: {count:,}" for reason, count in reasons.most_common())
-    if not len(keys.text_hash):
-        raise DataError(
-            f"none of the {rows:,} rows can be used ({listed})",
-            product.data.shown,
-            _hint(reasons, product),
-        )
-    if product.certify.path and not keys.own.any():
-        raise DataError(
-            f"none of its rows can be used to certify (all rows left out: {listed})",
-            short_name(product.certify.path),
-            "It needs the columns of the training data, filled.",
-        )
-
-
-def _require_training(sides: SplitSides, product: Product) -> None:
-    if not (sides.side == TRAIN).any():
-        certification = int((sides.side == CERTIFICATION).sum())
-        raise DataError(
-            f"no row is left to train on: all that can be used ({certification:,}) certify",
-            product.data.shown,
-            "The certification file must hold other rows than the training data."
-            if product.certify.path
-            else "Collect more rows.",
-        )
-
-
-def _require_certification(sides: SplitSides, product: Product) -> None:
-    """Raise DataError when a certificate is wanted and nothing could give one."""
-    train = int((sides.side == TRAIN).sum())
-    if not (sides.side == CERTIFICATION).any() and product.certify.fraction != 0.0:
-        raise DataError(
-            f"none of the {train:,} usable rows fell to certification, so nothing could be certified",
-            product.data.shown,
-            "Collect more rows, or ask for no certificate: `certify: {fraction: 0}`.",
-        )
-
-
-def _hint(reasons: Counter[str], product: Product) -> str:
-    most = reasons.most_common(1)[0][0] if reasons else ""
-    hints = {
-        "empty_input": f"Check `data.input`: is '{', '.join(product.data.input)}' the column that holds the text?",
-        "missing_target": f"Check `data.target`: is '{product.data.target}' the column that holds the answer? {NO_LABELS}",
-        "not_labelled": "Label some first: `rung label product.yaml`.",
-        "bad_time": f"Check `data.time`: is '{product.data.time}' a column of dates?",
-    }
-    return hints.get(most, "Open the file in an editor: is it the table you meant?")

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.types import Examples, Field
-from rung.data.prepare.time_column import parse_time
+from rung.modalities.tables.moments import parse_time
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -10,8 +10,8 @@ from itertools import islice
 from rung.core.label_sets import SEPARATORS, find_separator, read_set, set_labels
 from rung.core.task import ColumnProfile
 from rung.core.types import is_number
-from rung.data.prepare.time_column import parse_time
 from rung.data.sources.read import Source, read_rows
+from rung.modalities.tables.moments import parse_time
 from rung.modalities.tables.numbers import decide_format, parse_number
 
 # Scripts that are written without spaces: Chinese and Japanese.

@@ -102,8 +102,11 @@ def _read_form(parts: Sequence[Part], fields: Mapping[str, Field]) -> RequestRow
         else:
             fix = did_you_mean(part.name[:64], [*fields, *_OPTIONS])
             raise InputError(f"'{part.name[:64]}' is neither an input nor an option", "body", fix)
+    missing = {name for name, values in cells.items() if not values and kind(fields[name].kind).is_optional}
+    given = {name: values for name, values in cells.items() if name not in missing}
+    rows = [row | dict.fromkeys(missing) for row in _rows(given)]
     return RequestRows(
-        _rows(cells), _flag(options, "scores"), _flag(options, "explain"), _subject(options.get("subject"))
+        rows, _flag(options, "scores"), _flag(options, "explain"), _subject(options.get("subject"))
     )
 
 

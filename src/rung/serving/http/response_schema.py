@@ -142,13 +142,14 @@ def form_schema(schema: Schema, one_row: bool = False) -> dict[str, Any]:
         "explain": FLAG,
         "subject": {**TEXT, "minLength": 1, "maxLength": 200},
     }
+    required = [field.name for field in schema.inputs if not kind(field.kind).is_optional]
     for field in schema.inputs:
         known = kind(field.kind)
         part: dict[str, Any] = dict(TEXT)
         if isinstance(known, MediaKind):
             part = {"type": "string", "format": "binary", "contentMediaType": known.accepts}
         parts[field.name] = part if one_row else {"anyOf": [part, {"type": "array", "items": part}]}
-    return {"type": "object", "required": list(schema.input_names), "properties": parts}
+    return {"type": "object", "required": required, "properties": parts}
 
 
 def _example(schema: Mapping[str, Any]) -> Any:

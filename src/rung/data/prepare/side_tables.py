@@ -1,0 +1,120 @@
+"""Tables beside the rows of a product: the items of a catalogue, read once and stored with the prepared data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rung.core.errors import DataError, RungError
+from rung.core.scalars import as_boolean, is_missing, scalar_text
+from rung.core.spec.product import Product
+from rung.core.spec.recommend import ItemsSpec
+from rung.data.sources.read import Source, open_source, read_rows
+from rung.modalities.recommendation.catalogue import Item, write_items
+from rung.modalities.recommendation.events import item_id
+
+_MARKS = ("|", ";")
+_MOST_CATEGORIES = 50
+_MOST_TITLE, _MOST_TEXT = 300, 5_000
+_CELLS = 1_000
+
+
+def side_sources(product: Product, base: Path) -> dict[str, Source]:
+    """Return the sources beside the rows, by name."""
+    if product.recommend is None or product.recommend.items is None:
+        return {}
+    return {"items": open_source(product.recommend.items.path, None, base)}
+
+
+def write_side_tables(product: Product, base: Path, folder: Path) -> dict[str, Any]:
+    """Write the tables beside the rows into the folder of prepared data; return what the facts hold of them.
+
+    `side_tables`: name -> file; `items`: how many there are, and how many rows were left out, by reason. {} where the product has
+    none. Raises DataError where the table cannot be used.
+    """
+    found = side_sources(product, base)
+    if not found or product.recommend is None or product.recommend.items is None:
+        return {}
+    spec, source = product.recommend.items, found["items"]
+    columns = {"item": spec.item, "title": spec.title, "categories": spec.categories, "price": spec.price, "available": spec.available}  # fmt: skip
+    for key, column in [*columns.items(), *(("text", name) for name in spec.text)]:
+        if column is not None:
+            source.require(column, f"recommend.items.{key}")
+    left_out: dict[str, int] = {}
+    items = {item.id: item for item in _items(source, spec, left_out)}
+    if not items:
+        raise DataError("it holds no item", source.name, "Check `recommend.items.item`.")
+    write_items(folder / "items.jsonl", items.values())
+    return {"side_tables": {"items": "items.jsonl"}, "items": {"items": len(items), "left_out": left_out}}
+
+
+def _items(source: Source, spec: ItemsSpec, left_out: dict[str, int]) -> Iterator[Item]:
+    """Yield each item of the table once; the first row of an id counts."""
+    mark = spec.separator or _mark(source, spec.categories)
+    seen: set[str] = set()
+    for row in read_rows(source, (spec.item,)):
+        try:
+            found = _item(row.values, spec, mark) if row.values is not None else None
+        except (ValueError, RungError):
+            found = None
+        reason = "unreadable" if found is None else "repeated" if found.id in seen else ""
+        if reason or found is None:
+            left_out[reason] = left_out.get(reason, 0) + 1
+            continue
+        seen.add(found.id)
+        yield found
+
+
+def _item(values: dict[str, Any], spec: ItemsSpec, mark: str) -> Item | None:
+    name = item_id(values.get(spec.item))
+    if not name:
+        return None
+    cell = values.get(spec.categories) if spec.categories else None
+    categories = _split(cell, mark)
+    text = " ".join(scalar_text(values.get(column)) for column in spec.text).strip()
+    title = _text(values, spec.title)[:_MOST_TITLE]
+    available = as_boolean(values.get(spec.available)) if spec.available else True
+    return Item(
+        name, title, categories, _price(values, spec.price), available is not False, text[:_MOST_TEXT]
+    )
+
+
+def _split(cell: Any, mark: str) -> tuple[str, ...]:
+    if isinstance(cell, list):
+        parts = [scalar_text(part) for part in cell]
+    elif cell is None or is_missing(cell):
+        parts = []
+    else:
+        text = scalar_text(cell)
+        parts = text.split(mark) if mark else [text]
+    return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))[:_MOST_CATEGORIES]
+
+
+def _text(values: dict[str, Any], column: str | None) -> str:
+    cell = values.get(column) if column else None
+    return "" if cell is None else scalar_text(cell)
+
+
+def _price(values: dict[str, Any], column: str | None) -> float | None:
+    cell = values.get(column) if column else None
+    try:
+        found = float(scalar_text(cell)) if cell is not None and not is_missing(cell, "number") else None
+    except ValueError:
+        return None
+    return found if found is not None and abs(found) < 1e15 else None
+
+
+def _mark(source: Source, column: str | None) -> str:
+    """Return the mark between categories that cells have; "" where a whole cell is one category."""
+    if column is None:
+        return ""
+    counts = dict.fromkeys(_MARKS, 0)
+    for number, row in enumerate(read_rows(source, ())):
+        cell = (row.values or {}).get(column)
+        for mark in _MARKS:
+            counts[mark] += isinstance(cell, str) and mark in cell
+        if number >= _CELLS:
+            break
+    best = max(_MARKS, key=lambda mark: counts[mark])
+    return best if counts[best] else ""

@@ -1,0 +1,1 @@
+"""What users did and what they may like: histories, catalogues of items, ranked lists."""

@@ -1,0 +1,111 @@
+"""The items a model knows: ids, names, categories, prices, and how popular each is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Item:
+    """What the table of items says of one. text: for encoders, not kept in bundles. available: may be suggested."""
+
+    id: str
+    title: str = ""
+    categories: tuple[str, ...] = ()
+    price: float | None = None
+    available: bool = True
+    text: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the item as a line of JSON has it; what says nothing is left out."""
+        found: dict[str, Any] = {"id": self.id}
+        found |= {"title": self.title} if self.title else {}
+        found |= {"categories": list(self.categories)} if self.categories else {}
+        found |= {"price": self.price} if self.price is not None else {}
+        found |= {} if self.available else {"available": False}
+        return found | ({"text": self.text} if self.text else {})
+
+    @staticmethod
+    def from_dict(raw: Mapping[str, Any]) -> Item:
+        """Return the item that `as_dict` wrote."""
+        return Item(
+            raw["id"], raw.get("title", ""), tuple(raw.get("categories", ())), raw.get("price"),
+            raw.get("available", True), raw.get("text", ""),
+        )  # fmt: skip
+
+
+def write_items(path: Path, items: Iterable[Item]) -> None:
+    """Write a line of JSON for each item."""
+    with path.open("w", encoding="utf-8") as file:
+        for item in items:
+            file.write(json.dumps(item.as_dict(), ensure_ascii=False) + "\n")
+
+
+def read_items(path: Path) -> list[Item]:
+    """Return the items of a file that `write_items` wrote."""
+    with path.open(encoding="utf-8") as file:
+        return [Item.from_dict(json.loads(line)) for line in file]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Items in the order of a model's columns."""
+
+    items: tuple[Item, ...]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @cached_property
+    def place(self) -> Mapping[str, int]:
+        """Return the column of each id."""
+        return {item.id: column for column, item in enumerate(self.items)}
+
+    @cached_property
+    def available(self) -> Bools:
+        """Return which items may be suggested."""
+        return np.array([item.available for item in self.items], bool)
+
+    @cached_property
+    def has_unavailable(self) -> bool:
+        """Return whether some item may not be suggested."""
+        return not bool(self.available.all())
+
+    @cached_property
+    def categories(self) -> tuple[str, ...]:
+        """Return all categories, sorted."""
+        return tuple(sorted({name for item in self.items for name in item.categories}))
+
+    def of_categories(self, names: Sequence[str]) -> Bools:
+        """Return which items have at least one of these categories."""
+        wanted = frozenset(names)
+        return np.array([not wanted.isdisjoint(item.categories) for item in self.items], bool)
+
+    def at_most(self, price: float) -> Bools:
+        """Return which items are known to cost no more."""
+        return np.array([item.price is not None and item.price <= price for item in self.items], bool)
+
+    def save(self, folder: Path) -> None:
+        """Write the items into a model's folder."""
+        # A bundle holds no .jsonl of a model: one JSON array.
+        lines = [item.as_dict() for item in self.items]
+        text = json.dumps(
+            [{k: v for k, v in line.items() if k != "text"} for line in lines], ensure_ascii=False
+        )
+        (folder / "items.json").write_text(text, encoding="utf-8")
+
+    @staticmethod
+    def load(folder: Path) -> Catalogue:
+        """Return the items that `save` wrote."""
+        raw = json.loads((folder / "items.json").read_text(encoding="utf-8"))
+        return Catalogue(tuple(map(Item.from_dict, raw)))

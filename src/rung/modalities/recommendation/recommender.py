@@ -1,0 +1,204 @@
+"""Base class of recommenders: from a history to a ranked list with its reasons. A scorer says how much each item fits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from rung.core.errors import BundleError
+from rung.core.model import Model, Reason
+from rung.core.types import Columns, Prediction, Schema
+from rung.modalities.recommendation.catalogue import Catalogue, Item
+from rung.modalities.recommendation.events import items_of
+from rung.modalities.recommendation.portrait import portrait
+from rung.modalities.recommendation.ranking import allowed_items, arranged, ranked, variety
+from rung.modalities.recommendation.scorers import Arrays, Moment, Scorer, scorer_from
+from rung.modalities.recommendation.wishes import Wishes
+
+Floats = npt.NDArray[np.float64]
+DEFAULT_K = 10
+# Unknown items that an answer names, and events behind a suggestion that it shows.
+_NAMED, _BECAUSE = 20, 3
+# Scores are rounded so that an answer is the same on every machine.
+_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """What every recommender ships beside its own arrays: the items, how popular each is, and the product's wishes.
+
+    popular: [items], scores of what is popular, tuned; any scale. shares: [items], of all events of training users.
+    """
+
+    catalogue: Catalogue
+    popular: Floats
+    shares: Floats
+    wishes: Wishes
+
+    def save(self, folder: Path, arrays: Mapping[str, npt.NDArray[Any]], facts: Mapping[str, Any]) -> None:
+        """Write items, arrays and facts into a model's folder."""
+        from safetensors.numpy import save_file
+
+        self.catalogue.save(folder)
+        own = {"popular": self.popular.astype(np.float64), "shares": self.shares.astype(np.float32)}
+        save_file(
+            {k: np.ascontiguousarray(v) for k, v in {**own, **arrays}.items()}, folder / "arrays.safetensors"
+        )
+        text = json.dumps({"wishes": self.wishes.as_dict(), **facts}, ensure_ascii=False, indent=1)
+        (folder / "recommender.json").write_text(text, encoding="utf-8")
+
+    @staticmethod
+    def load(folder: Path) -> tuple[Shelf, Arrays, dict[str, Any]]:
+        """Return what `save` wrote; raises BundleError where it does not fit together."""
+        from safetensors.numpy import load_file
+
+        catalogue = Catalogue.load(folder)
+        arrays: Arrays = load_file(folder / "arrays.safetensors")
+        facts = json.loads((folder / "recommender.json").read_text(encoding="utf-8"))
+        popular, shares = arrays.pop("popular"), arrays.pop("shares").astype(np.float64)
+        if not len(catalogue) == len(popular) == len(shares):
+            raise BundleError(
+                "its items and arrays do not fit together", folder.name, "Build the bundle again."
+            )
+        return Shelf(catalogue, popular, shares, Wishes.from_dict(facts.pop("wishes"))), arrays, facts
+
+
+class Recommender(Model):
+    """A model that scores every item for a history. Answers depend on the request alone.
+
+    shelf: what all recommenders ship. scorer: how much each item fits a history. facts: what the fit chose, for report and card.
+    """
+
+    TASKS = frozenset({"recommendation"})
+    NEEDS = "build"
+    PACKAGES = ("scipy",)
+
+    def __init__(self, shelf: Shelf, scorer: Scorer, facts: Mapping[str, Any]) -> None:
+        self.shelf, self.scorer, self._facts = shelf, scorer, dict(facts)
+        self._names = [item.id for item in shelf.catalogue.items]
+
+    @property
+    def chosen(self) -> Mapping[str, Any]:
+        return {**self._facts, "items": len(self.shelf.catalogue)}
+
+    def save(self, folder: Path) -> None:
+        facts = {"chosen": self._facts, "scorer": self.scorer.name, "settings": self.scorer.settings()}
+        self.shelf.save(folder, self.scorer.arrays(), facts)
+
+    @classmethod
+    def load(cls, folder: Path, schema: Schema) -> Self:
+        shelf, arrays, facts = Shelf.load(folder)
+        try:
+            scorer = scorer_from(facts["scorer"], arrays, facts["settings"], shelf.popular)
+        except (KeyError, ValueError, IndexError) as error:
+            raise BundleError(
+                f"its arrays cannot be read: {error}", folder.name, "Build the bundle again."
+            ) from None
+        return cls(shelf, scorer, facts["chosen"])
+
+    def predict(self, inputs: Columns) -> list[Prediction]:
+        histories = inputs["history"]
+        none: Sequence[Any] = [None] * len(histories)
+        asked = zip(histories, *(inputs.get(name, none) for name in ("k", "exclude", "context")), strict=True)
+        return [
+            self._answer(history, k or DEFAULT_K, exclude or (), wishes)
+            for history, k, exclude, wishes in asked
+        ]
+
+    def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
+        """Return the items of each history that stand behind its first suggestions, strongest first."""
+        return [self._reasons(answer, most) for answer in self.predict(inputs)]
+
+    @staticmethod
+    def _reasons(answer: Prediction, most: int) -> list[Reason]:
+        weights: dict[str, float] = {}
+        for because in answer.extra["because"]:
+            for event in because:
+                name = event.get("title") or event["item"]
+                weights[name] = weights.get(name, 0.0) + event["weight"]
+        ordered = sorted(weights.items(), key=lambda pair: (-pair[1], pair[0]))[:most]
+        return [Reason(name, round(weight, _DIGITS)) for name, weight in ordered]
+
+    def moment(self, history: Sequence[Any] | None) -> Moment:
+        """Return a history as scorers get it."""
+        place, weights, unknown, last = (
+            self.shelf.catalogue.place,
+            dict[int, float](),
+            dict[str, None](),
+            None,
+        )
+        for event in history or ():
+            name, when, weight = (event, None, 1.0) if isinstance(event, str) else event
+            last = when if when is not None else last
+            column = place.get(name)
+            if column is None:
+                unknown[name] = None
+            else:
+                weights[column] = weights.pop(column, 0.0) + weight
+        items = np.fromiter(weights, np.int64, len(weights))
+        values = np.fromiter(weights.values(), np.float64, len(weights))
+        return Moment(items, values, last, len(history or ()), tuple(unknown))
+
+    def _answer(
+        self, history: Sequence[Any] | None, k: int, exclude: Sequence[str], asked: Mapping[str, Any] | None
+    ) -> Prediction:
+        moment, shelf = self.moment(history), self.shelf
+        wishes = shelf.wishes.changed(asked)
+        place = shelf.catalogue.place
+        excluded = [place[name] for name in items_of(exclude) if name in place]
+        by, scores = self.scorer.scores(moment) if len(moment.items) else ("popularity", shelf.popular)
+        seen = moment.items.tolist()
+        allowed = allowed_items(shelf.catalogue, wishes, seen, excluded)
+        items = arranged(scores, allowed, k, shelf.catalogue, wishes)
+        free = allowed_items(shelf.catalogue, Wishes(seen=wishes.seen), seen, excluded)
+        names = self._names
+        extra: dict[str, Any] = {
+            "scores": [round(float(scores[item]), _DIGITS) for item in items],
+            "popular": [names[item] for item in ranked(shelf.popular, free, k)],
+            "shown": [_shown(shelf.catalogue.items[item]) for item in items],
+            "because": [self._because(moment, item, by) for item in items],
+            "unknown": list(moment.unknown[:_NAMED]),
+            "unknown_count": len(moment.unknown),
+            "portrait": portrait(shelf.catalogue, seen, moment.weights.tolist()),
+            "events": moment.length,
+            "catalogue": len(names),
+            "novelty": self._novelty(items),
+            "variety": round(variety(shelf.catalogue, items[:20]), _DIGITS),
+        }
+        if wishes.reorders:
+            extra["by_score"] = [names[item] for item in ranked(scores, free, k)]
+        return Prediction([names[item] for item in items], answered_by=by, extra=extra)
+
+    def _because(self, moment: Moment, item: int, by: str) -> list[dict[str, Any]]:
+        """Return the events of the history behind a suggestion, strongest first; none where it is popular alone."""
+        if not len(moment.items) or by == "popularity":
+            return []
+        weights = self.scorer.behind(moment, item)
+        total = float(weights[weights > 0].sum())
+        found = []
+        for place in np.argsort(-weights, kind="stable")[:_BECAUSE].tolist():
+            if weights[place] <= 0.0:
+                break
+            known = self.shelf.catalogue.items[int(moment.items[place])]
+            event = {"item": known.id} | ({"title": known.title} if known.title else {})
+            found.append(event | {"weight": round(float(weights[place]) / total, 4)})
+        return found
+
+    def _novelty(self, items: Sequence[int]) -> float:
+        """Return the mean surprise of the suggestions in bits: -log2 of an item's share of all events, at most 20."""
+        if not items:
+            return 0.0
+        shares = np.maximum(self.shelf.shares[list(items)], 2.0**-20)
+        return round(float(-np.log2(shares).mean()), _DIGITS)
+
+
+def _shown(item: Item) -> dict[str, Any]:
+    """Return what an answer says of an item for people."""
+    found: dict[str, Any] = {"title": item.title} if item.title else {}
+    return found | ({"categories": list(item.categories)} if item.categories else {})

@@ -1,0 +1,82 @@
+"""A sparse matrix in compressed rows, read with numpy alone: a request adds up a few of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SparseRows:
+    """begins: [rows + 1]. columns, values: of the entries, row by row. width: columns in all."""
+
+    begins: npt.NDArray[np.int64]
+    columns: npt.NDArray[np.integer]
+    values: npt.NDArray[np.floating]
+    width: int
+
+    def weighted_sum(self, rows: Ints, weights: Floats) -> Floats:
+        """Return the sum of these rows, each times its weight, shape (width,)."""
+        begins, ends = self.begins[rows], self.begins[rows + 1]
+        counts = ends - begins
+        total = int(counts.sum())
+        if not total:
+            return np.zeros(self.width)
+        if len(rows) == 1:
+            part = slice(int(begins[0]), int(ends[0]))
+            places: slice | Ints = part
+        else:
+            # The places of all entries: each row's begin, then one after the other.
+            places = np.arange(total) + np.repeat(
+                begins - np.concatenate([[0], counts.cumsum()[:-1]]), counts
+            )
+        values = self.values[places].astype(np.float64) * np.repeat(weights, counts)
+        return np.asarray(np.bincount(self.columns[places], values, self.width), np.float64)
+
+    def entries(self, rows: Ints, column: int) -> Floats:
+        """Return what stands in a column of each of these rows; 0 where nothing does."""
+        found = np.zeros(len(rows))
+        for place, row in enumerate(rows.tolist()):
+            begin, end = int(self.begins[row]), int(self.begins[row + 1])
+            where = np.flatnonzero(self.columns[begin:end] == column)
+            if len(where):
+                found[place] = float(self.values[begin + int(where[0])])
+        return found
+
+    def arrays(self, name: str) -> dict[str, npt.NDArray[np.generic]]:
+        """Return the arrays to store under a name, in the smallest types that hold them."""
+        narrow = np.uint16 if self.width <= 1 << 16 else np.uint32
+        return {
+            f"{name}.begins": self.begins.astype(np.int64),
+            f"{name}.columns": self.columns.astype(narrow),
+            f"{name}.values": self.values.astype(np.float16),
+            f"{name}.width": np.array([self.width], np.int64),
+        }
+
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, npt.NDArray[np.generic]], name: str) -> SparseRows:
+        """Return what `arrays` gave; raises ValueError where it does not fit together."""
+        begins = np.asarray(arrays[f"{name}.begins"], np.int64)
+        columns, values = arrays[f"{name}.columns"], arrays[f"{name}.values"]
+        width = int(np.asarray(arrays[f"{name}.width"], np.int64)[0])
+        if not (len(columns) == len(values) == int(begins[-1])) or (
+            len(columns) and int(columns.max()) >= width
+        ):
+            raise ValueError(f"the sparse rows '{name}' do not fit together")
+        return SparseRows(begins, columns, values, width)  # type: ignore[arg-type]
+
+    @staticmethod
+    def of(dense_row_parts: list[tuple[Ints, Floats]], width: int) -> SparseRows:
+        """Return the matrix of rows given as (columns, values); values are rounded to half precision, as they ship."""
+        counts = np.array([len(columns) for columns, _ in dense_row_parts], np.int64)
+        begins = np.concatenate([np.zeros(1, np.int64), counts.cumsum()])
+        columns = np.concatenate([c for c, _ in dense_row_parts]) if len(counts) else np.zeros(0, np.int64)
+        values = np.concatenate([v for _, v in dense_row_parts]) if len(counts) else np.zeros(0)
+        narrow = np.uint16 if width <= 1 << 16 else np.uint32
+        return SparseRows(begins, columns.astype(narrow), values.astype(np.float16), width)

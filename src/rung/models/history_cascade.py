@@ -1,0 +1,53 @@
+"""A step for each length of history: what is popular for the first events, then dearer steps where they are better."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from rung.core.errors import RungError, did_you_mean
+from rung.core.model import Cost, DataFacts, FitContext
+from rung.core.types import Examples
+from rung.modalities.recommendation.recommender import Recommender
+
+_STEPS = ("popularity", "markov", "item_neighbours", "prefix_linear", "ease")
+
+
+@dataclass(frozen=True)
+class HistoryCascadeParams:
+    """Parameters. steps: that may answer, the cheapest first: popularity, markov, item_neighbours, prefix_linear, ease."""
+
+    steps: tuple[str, ...] = _STEPS
+
+
+class HistoryCascade(Recommender):
+    """Use it where users come with histories of every length: nobody gets a step that is worse than what is popular."""
+
+    Params = HistoryCascadeParams
+
+    @classmethod
+    def unavailable(
+        cls, facts: DataFacts, params: HistoryCascadeParams, context: FitContext
+    ) -> RungError | None:
+        wrong = next((step for step in params.steps if step not in _STEPS), None)
+        if wrong is not None:
+            return RungError(f"'{wrong}' is no step", "params.steps", did_you_mean(str(wrong), _STEPS))
+        if not params.steps or len(set(params.steps)) < len(params.steps):
+            return RungError(
+                "`steps` names none, or one twice", "params.steps", f"Choose among {', '.join(_STEPS)}."
+            )
+        return None
+
+    @classmethod
+    def fit(cls, examples: Examples, params: HistoryCascadeParams, context: FitContext) -> Self:
+        cls.require()
+        from rung.training.recommendation.popularity import learned
+        from rung.training.recommendation.tuning import by_length
+
+        found = learned(examples, context)
+        scorer, bands = by_length(found, params.steps, context)
+        return cls(found.shelf, scorer, found.facts | {"bands": bands})
+
+    @classmethod
+    def cost(cls, facts: DataFacts, params: HistoryCascadeParams, context: FitContext) -> Cost:
+        return Cost(15.0 + facts.rows * 9e-3, 0.24, 140.0, 3.5)

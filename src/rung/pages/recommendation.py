@@ -1,0 +1,51 @@
+"""The report's section on lists of suggestions: by history length, by how much users did, and over a cut in time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rung.core.messages import join_sentences, say
+from rung.pages.elements import paragraph, section, table
+from rung.pages.quality import evaluation_source
+
+
+def recommendation_section(report: Mapping[str, Any], lang: str) -> str:
+    """Return the section; "" for a product that suggests nothing."""
+    found = report["details"].get("recommendation")
+    if not found:
+        return ""
+    source = evaluation_source(report, lang)
+    lengths = [
+        [str(row["length"]) if row["length"] else say("recommendation.whole", lang), *_cells(row)]
+        for row in found["by_length"]
+    ]
+    groups = [
+        [say(f"recommendation.{row['group']}", lang, least=row["least"], most=row["most"]), *_cells(row)]
+        for row in found["by_user_group"]
+    ]
+    columns = [say(f"recommendation.{name}", lang) for name in ("rows", "ours", "popular", "lift")]
+    return section(
+        "recommendation",
+        say("recommendation.title", lang),
+        table([say("recommendation.length", lang), *columns], lengths, say("recommendation.by_length", lang)),
+        table([say("recommendation.group", lang), *columns], groups, say("recommendation.by_group", lang)),
+        paragraph(join_sentences(lang, *_notes(report, found, lang), say("recommendation.read", lang), source), "note"),
+    )
+
+
+def _cells(row: Mapping[str, Any]) -> Sequence[str]:
+    ours, popular = row["ndcg"], row["popular"]
+    return f"{row['rows']:,}", f"{ours:.4f}", f"{popular:.4f}", f"{ours - popular:+.4f}"
+
+
+def _notes(report: Mapping[str, Any], found: Mapping[str, Any], lang: str) -> list[str]:
+    """Return what rules cost, and what a cut in time shows."""
+    notes = []
+    if rules := found.get("rules"):
+        shown = {"with": f"{rules['with']:.4f}", "without": f"{rules['without']:.4f}"}
+        notes.append(say("recommendation.rules", lang, **shown))
+    if cut := report.get("study", {}).get("time_cut"):
+        figures = {name: f"{cut[name]:.4f}" for name in ("ours", "popular")}
+        notes.append(say("recommendation.time_cut", lang, when=cut["when"], n=cut["rows"], **figures))
+    return notes

@@ -1,0 +1,67 @@
+"""The cascade by history length: which step answers from which length on, chosen on people held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rung.modalities.recommendation.scorers import Scorer
+from rung.training.recommendation.interactions import Case, Floats, Interactions
+from rung.training.recommendation.judging import by_person, values
+
+# Bands of history lengths begin at these numbers of known items.
+BANDS = (1, 2, 4, 7, 14, 25, 50, 100)
+_FEWEST_PEOPLE = 20
+# A dearer step answers a band only if it is better by so many standard errors of the paired difference.
+_CLEARER = 1.0
+
+
+def choose_bands(
+    steps: Mapping[str, Scorer], cases: Sequence[Case], people: Interactions
+) -> tuple[tuple[tuple[int, str], ...], list[dict[str, Any]]]:
+    """Return (first length, step) of each band that changes the step, and what each step scored in each band.
+
+    steps: fitted on other people than those of the cases, the cheapest first. Within a band the cheapest step stands until a
+    dearer one is better by more than a standard error of the difference, people counting alike: a step that
+    is not known to be better is not paid for, and newcomers never get one that is worse on average. A band of fewer than 20 people
+    has no step of its own: it goes on with that of the band before.
+    """
+    allowed, found, told = people.catalogue.available, list[tuple[int, str]](), list[dict[str, Any]]()
+    first = next(iter(steps))
+    for number, begin in enumerate(BANDS):
+        end = BANDS[number + 1] if number + 1 < len(BANDS) else None
+        own = [
+            c for c in cases if len(c.moment.items) >= begin and (end is None or len(c.moment.items) < end)
+        ]
+        persons = len({case.person for case in own})
+        if persons < _FEWEST_PEOPLE:
+            continue
+        score = {
+            name: by_person(values(lambda m, s=step: s.scores(m)[1], own, allowed), own)  # type: ignore[misc]
+            for name, step in steps.items()
+        }
+        best = _cheapest(score)
+        told.append(
+            {
+                "from": begin,
+                "people": persons,
+                "step": best,
+                **{n: round(float(v.mean()), 4) for n, v in score.items()},
+            }
+        )
+        if not found or found[-1][1] != best:
+            found.append((begin if found else 1, best))
+    return tuple(found) or ((1, first),), told
+
+
+def _cheapest(score: Mapping[str, Floats]) -> str:
+    names = list(score)
+    best = names[0]
+    for name in names[1:]:
+        ahead = score[name] - score[best]
+        error = float(ahead.std(ddof=1)) / np.sqrt(len(ahead))
+        if float(ahead.mean()) > _CLEARER * error:
+            best = name
+    return best
