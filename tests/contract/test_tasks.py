@@ -10,6 +10,7 @@ from rung.testing import check_task
 NAMES = registry.task_names()
 # Tasks that read no text.
 IMAGES = {"image_classification", "object_detection", "document_reading"}
+NO_TEXT = {"image_classification", "object_detection", "recommendation"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -17,7 +18,7 @@ def test_the_contract(name):
     check_task(name)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in IMAGES])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in NO_TEXT])
 def test_an_unknown_metric_names_the_known_ones(name):
     task = registry.task(name)
     schema = task.schema(["text"], ["a", "b"])
@@ -26,7 +27,7 @@ def test_an_unknown_metric_names_the_known_ones(name):
     assert task.default_metric in caught.value.fix or "accuracy" in caught.value.fix
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in IMAGES])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in NO_TEXT])
 def test_units_ignore_case_width_and_space(name):
     task = registry.task(name)
     assert task.dedup_key({"text": "Ｈello   World\n"}) == task.dedup_key({"text": "hello world"})

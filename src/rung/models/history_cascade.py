@@ -10,12 +10,18 @@ from rung.core.model import Cost, DataFacts, FitContext
 from rung.core.types import Examples
 from rung.modalities.recommendation.recommender import Recommender
 
-_STEPS = ("popularity", "markov", "item_neighbours", "prefix_linear", "ease")
+_PARTS = ("popularity", "markov", "item_neighbours", "prefix_linear", "ease")
+_STEPS = (
+    "popularity", "markov", "item_neighbours", "prefix_linear", "ease", "prefix_linear+item_neighbours", "prefix_linear+markov",
+    "prefix_linear+markov+ease",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class HistoryCascadeParams:
-    """Parameters. steps: that may answer, the cheapest first: popularity, markov, item_neighbours, prefix_linear, ease."""
+    """Parameters. steps: that may answer, the cheapest first: popularity, markov, item_neighbours, prefix_linear, ease, or
+    several whose standardised scores are added, such as prefix_linear+markov.
+    """
 
     steps: tuple[str, ...] = _STEPS
 
@@ -29,12 +35,12 @@ class HistoryCascade(Recommender):
     def unavailable(
         cls, facts: DataFacts, params: HistoryCascadeParams, context: FitContext
     ) -> RungError | None:
-        wrong = next((step for step in params.steps if step not in _STEPS), None)
+        wrong = next((part for step in params.steps for part in step.split("+") if part not in _PARTS), None)
         if wrong is not None:
-            return RungError(f"'{wrong}' is no step", "params.steps", did_you_mean(str(wrong), _STEPS))
+            return RungError(f"'{wrong}' is no step", "params.steps", did_you_mean(str(wrong), _PARTS))
         if not params.steps or len(set(params.steps)) < len(params.steps):
             return RungError(
-                "`steps` names none, or one twice", "params.steps", f"Choose among {', '.join(_STEPS)}."
+                "`steps` names none, or one twice", "params.steps", f"Choose among {', '.join(_PARTS)}."
             )
         return None
 

@@ -30,7 +30,10 @@ def recommendation_section(report: Mapping[str, Any], lang: str) -> str:
         say("recommendation.title", lang),
         table([say("recommendation.length", lang), *columns], lengths, say("recommendation.by_length", lang)),
         table([say("recommendation.group", lang), *columns], groups, say("recommendation.by_group", lang)),
-        paragraph(join_sentences(lang, *_notes(report, found, lang), say("recommendation.read", lang), source), "note"),
+        paragraph(
+            join_sentences(lang, *_notes(report, found, lang), say("recommendation.read", lang), source),
+            "note",
+        ),
     )
 
 

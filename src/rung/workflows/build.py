@@ -44,6 +44,7 @@ from rung.data.prepare.near_media import media_fields
 from rung.data.prepare.parquet import read_examples
 from rung.data.prepare.prepare import dataset_from, prepare_once
 from rung.data.prepare.rows import forget_table, read_table
+from rung.data.prepare.side_tables import side_tables
 from rung.data.profile.view import View
 from rung.engines.choose import open_engine
 from rung.modalities.text.ngram_cache import use_ngram_cache
@@ -150,8 +151,7 @@ def _build(
         place.event("findings", **checked)
         threads = product.budget.threads or os.cpu_count() or 1
         context = fit_context(product, threads, base, (product.budget.minutes or 0) * 60 or None)
-        beside = {name: where.resolve() / file for name, file in facts.get("side_tables", {}).items()}
-        context = replace(context, tables=beside)
+        context = replace(context, tables=side_tables(data))
         parts = (place, lock, prices, context, engine, data, fingerprint)
         setup = BuildSetup(product, task, *parts, findings=checked["findings"])
         wanted = product.fetch if fetch is None else fetch

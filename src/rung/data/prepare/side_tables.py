@@ -10,11 +10,15 @@ from rung.core.errors import DataError, RungError
 from rung.core.scalars import as_boolean, is_missing, scalar_text
 from rung.core.spec.product import Product
 from rung.core.spec.recommend import ItemsSpec
+from rung.core.types import Dataset
 from rung.data.sources.read import Source, open_source, read_rows
 from rung.modalities.recommendation.catalogue import Item, write_items
 from rung.modalities.recommendation.events import item_id
 
 _MARKS = ("|", ";")
+_NO = frozenset(
+    {"no", "n", "out", "out of stock", "sold out", "unavailable", "否", "无", "缺货", "下架", "售罄"}
+)
 _MOST_CATEGORIES = 50
 _MOST_TITLE, _MOST_TEXT = 300, 5_000
 _CELLS = 1_000
@@ -49,6 +53,11 @@ def write_side_tables(product: Product, base: Path, folder: Path) -> dict[str, A
     return {"side_tables": {"items": "items.jsonl"}, "items": {"items": len(items), "left_out": left_out}}
 
 
+def side_tables(data: Dataset) -> dict[str, Path]:
+    """Return the files of the tables beside the rows of prepared data, by name."""
+    return {name: data.folder.resolve() / file for name, file in data.facts.get("side_tables", {}).items()}
+
+
 def _items(source: Source, spec: ItemsSpec, left_out: dict[str, int]) -> Iterator[Item]:
     """Yield each item of the table once; the first row of an id counts."""
     mark = spec.separator or _mark(source, spec.categories)
@@ -74,10 +83,8 @@ def _item(values: dict[str, Any], spec: ItemsSpec, mark: str) -> Item | None:
     categories = _split(cell, mark)
     text = " ".join(scalar_text(values.get(column)) for column in spec.text).strip()
     title = _text(values, spec.title)[:_MOST_TITLE]
-    available = as_boolean(values.get(spec.available)) if spec.available else True
-    return Item(
-        name, title, categories, _price(values, spec.price), available is not False, text[:_MOST_TEXT]
-    )
+    available = _yes(values.get(spec.available)) if spec.available else True
+    return Item(name, title, categories, _price(values, spec.price), available, text[:_MOST_TEXT])
 
 
 def _split(cell: Any, mark: str) -> tuple[str, ...]:
@@ -103,6 +110,13 @@ def _price(values: dict[str, Any], column: str | None) -> float | None:
     except ValueError:
         return None
     return found if found is not None and abs(found) < 1e15 else None
+
+
+def _yes(cell: Any) -> bool:
+    """Return whether a cell says that an item can be had; an empty one says so."""
+    text = scalar_text(cell).casefold()
+    known = as_boolean(text)
+    return known if known is not None else text not in _NO
 
 
 def _mark(source: Source, column: str | None) -> str:

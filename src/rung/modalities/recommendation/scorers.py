@@ -18,6 +18,7 @@ from rung.modalities.recommendation.sparse_rows import SparseRows
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Arrays = dict[str, npt.NDArray[Any]]
+_LEAST_SPREAD = 1e-12
 
 
 @dataclass(frozen=True)
@@ -270,47 +271,64 @@ class Alike(Scorer):
 class ByLength(Scorer):
     """Steps by the length of the history: the step of the last band that begins at or below it answers.
 
-    bands: (known items from which it answers, name of the step), in order; the first begins at 1.
+    parts: scorers by name. bands: (known items from which it answers, step), in order; the first begins at 1. A step is one part, or
+    several, "a+b": their scores are standardised over all items and added up.
     """
 
     name = "by_length"
 
-    def __init__(self, steps: Mapping[str, Scorer], bands: tuple[tuple[int, str], ...]) -> None:
-        if not bands or any(step not in steps for _, step in bands):
-            raise ValueError("a band names a step that is not there")
-        self._steps, self._bands = dict(steps), bands
+    def __init__(self, parts: Mapping[str, Scorer], bands: tuple[tuple[int, str], ...]) -> None:
+        if not bands or any(part not in parts for _, step in bands for part in step.split("+")):
+            raise ValueError("a band names a part that is not there")
+        self._parts, self._bands = dict(parts), bands
 
-    def step(self, moment: Moment) -> Scorer:
+    def step(self, moment: Moment) -> str:
         """Return the step that answers."""
         reached = [step for begin, step in self._bands if begin <= len(moment.items)]
-        return self._steps[reached[-1] if reached else self._bands[0][1]]
+        return reached[-1] if reached else self._bands[0][1]
 
     def scores(self, moment: Moment) -> tuple[str, Floats]:
-        return self.step(moment).scores(moment)
+        step = self.step(moment)
+        found = {part: self._parts[part].scores(moment)[1] for part in step.split("+")}
+        return step, together(found)
 
     def behind(self, moment: Moment, item: int) -> Floats:
-        return self.step(moment).behind(moment, item)
+        total = np.zeros(len(moment.items))
+        for part in self.step(moment).split("+"):
+            scorer = self._parts[part]
+            total += scorer.behind(moment, item) / max(float(scorer.scores(moment)[1].std()), _LEAST_SPREAD)
+        return total
 
     def arrays(self) -> Arrays:
         return {
             f"{name}/{key}": value
-            for name, step in self._steps.items()
-            for key, value in step.arrays().items()
+            for name, part in self._parts.items()
+            for key, value in part.arrays().items()
         }
 
     def settings(self) -> dict[str, Any]:
-        steps = {
-            name: {"scorer": step.name, "settings": step.settings()} for name, step in self._steps.items()
+        parts = {
+            name: {"scorer": part.name, "settings": part.settings()} for name, part in self._parts.items()
         }
-        return {"bands": [list(band) for band in self._bands], "steps": steps}
+        return {"bands": [list(band) for band in self._bands], "parts": parts}
 
     @classmethod
     def of(cls, arrays: Arrays, settings: Mapping[str, Any], popular: Floats) -> Self:
-        steps = {}
-        for name, step in settings["steps"].items():
+        parts = {}
+        for name, part in settings["parts"].items():
             own = {key.removeprefix(f"{name}/"): a for key, a in arrays.items() if key.startswith(f"{name}/")}
-            steps[name] = scorer_from(step["scorer"], own, step["settings"], popular)
-        return cls(steps, tuple((int(begin), str(step)) for begin, step in settings["bands"]))
+            parts[name] = scorer_from(part["scorer"], own, part["settings"], popular)
+        return cls(parts, tuple((int(begin), str(step)) for begin, step in settings["bands"]))
+
+
+def together(scores: Mapping[str, Floats]) -> Floats:
+    """Return the scores of one part as they are, and of several standardised over the items and added up."""
+    if len(scores) == 1:
+        return next(iter(scores.values()))
+    total = np.zeros(len(next(iter(scores.values()))))
+    for found in scores.values():
+        total += (found - found.mean()) / max(float(found.std()), _LEAST_SPREAD)
+    return total
 
 
 SCORERS: Mapping[str, type[Scorer]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from rung.core.errors import RungError
 from rung.modalities.recommendation.scorers import LowRank
 from rung.modalities.recommendation.sparse_rows import SparseRows
-from rung.training.recommendation.interactions import SHARE, Floats, Interactions
+from rung.training.recommendation.interactions import Floats, Interactions
 
 # Items from which a matrix of items by items is no longer made: 20,000 take 3.2 GB in 64 bits, and two of them are needed.
 MOST_DENSE_ITEMS = 20_000
@@ -103,25 +104,45 @@ def transitions(people: Interactions, window: int, decay: float, most: int) -> S
     return SparseRows.of(parts, items)
 
 
-def first_to_later(people: Interactions, lengths: Sequence[int], ridge: float, rank: int, by: str) -> LowRank:
+@dataclass(frozen=True)
+class Beginnings:
+    """Second moments of people's first events and of what they did later.
+
+    gram: [items, items] of first events around their mean; cross: of first with later ones. mean, base: [items], of either.
+    """
+
+    gram: Floats
+    cross: Floats
+    mean: Floats
+    base: Floats
+
+    @staticmethod
+    def of(people: Interactions, lengths: Sequence[int]) -> Beginnings:
+        """Return the moments over a row for each person and length: [items] of the first events, [items] of later ones."""
+        first, later = _prefixes(people, lengths)
+        mean, base = (np.asarray(side.mean(axis=0), np.float64).ravel() for side in (first, later))
+        n = first.shape[0]
+        gram = (first.T @ first).toarray().astype(np.float64) - n * np.outer(mean, mean)
+        cross = (first.T @ later).toarray().astype(np.float64) - n * np.outer(mean, base)
+        return Beginnings(gram, cross, mean, base)
+
+    def weights(self, ridge: float) -> Floats:
+        """Return the ridge regression from first events to later ones, [items, items]."""
+        return np.asarray(np.linalg.solve(self.gram + ridge * np.eye(len(self.gram)), self.cross), np.float64)
+
+
+def first_to_later(beginnings: Beginnings, ridge: float, rank: int, by: str) -> LowRank:
     """Return the ridge regression from the first events of people to what they did later, of low rank.
 
-    A row for each person and length: [items] of the first events, [items] of later ones. Centred, so that with nothing to go by it
-    answers the mean: what people do later, popular items first. Of the map, the directions in which its answers vary most are
-    kept (reduced-rank regression, Izenman 1975).
+    Centred, so that with nothing to go by it answers the mean: what people do later, popular items first. Of the map, the
+    directions in which its answers vary most are kept (reduced-rank regression, Izenman 1975).
     """
-    first, later = _prefixes(people, lengths)
-    mean, base = (np.asarray(side.mean(axis=0), np.float64).ravel() for side in (first, later))
-    n = first.shape[0]
-    gram = (first.T @ first).toarray().astype(np.float64) - n * np.outer(mean, mean)
-    cross = (first.T @ later).toarray().astype(np.float64) - n * np.outer(mean, base)
-    penalised = gram + ridge * np.eye(len(gram))
-    weights = np.linalg.solve(penalised, cross)
-    # Principal directions of the fitted answers: of weights' gram' weights, items by items and symmetric.
-    spread = weights.T @ gram @ weights
+    weights = beginnings.weights(ridge)
+    # Principal directions of the fitted answers: of weights' gram weights, items by items and symmetric.
+    spread = weights.T @ beginnings.gram @ weights
     _, vectors = np.linalg.eigh((spread + spread.T) / 2.0)
     right = vectors[:, ::-1][:, : min(rank, len(vectors))].T
-    return LowRank(weights @ right.T, right, base, mean, by)
+    return LowRank(weights @ right.T, right, beginnings.base, beginnings.mean, by)
 
 
 def _prefixes(people: Interactions, lengths: Sequence[int]) -> tuple[Any, Any]:
@@ -130,8 +151,8 @@ def _prefixes(people: Interactions, lengths: Sequence[int]) -> tuple[Any, Any]:
     first, later = [], []
     for person in people.people:
         events = len(person.items)
-        for length in sorted({*lengths, int(SHARE * events)}):
-            if 0 < length < events:
+        for length in lengths:
+            if length < events:
                 first.append(person.items[:length])
                 later.append(person.items[length:])
     shape = (len(first), len(people.catalogue))

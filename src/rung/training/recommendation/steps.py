@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rung.modalities.recommendation.scorers import Scorer
+from rung.modalities.recommendation.scorers import Scorer, together
 from rung.training.recommendation.interactions import Case, Floats, Interactions
 from rung.training.recommendation.judging import by_person, values
 
@@ -19,17 +19,17 @@ _CLEARER = 1.0
 
 
 def choose_bands(
-    steps: Mapping[str, Scorer], cases: Sequence[Case], people: Interactions
+    parts: Mapping[str, Scorer], steps: Sequence[str], cases: Sequence[Case], people: Interactions
 ) -> tuple[tuple[tuple[int, str], ...], list[dict[str, Any]]]:
     """Return (first length, step) of each band that changes the step, and what each step scored in each band.
 
-    steps: fitted on other people than those of the cases, the cheapest first. Within a band the cheapest step stands until a
-    dearer one is better by more than a standard error of the difference, people counting alike: a step that
-    is not known to be better is not paid for, and newcomers never get one that is worse on average. A band of fewer than 20 people
-    has no step of its own: it goes on with that of the band before.
+    parts: fitted on other people than those of the cases. steps: parts, or several with "+" between them, the cheapest first. Within
+    a band the cheapest step stands until a dearer one is better by more than a standard error of the difference, people
+    counting alike: a step that is not known to be better is not paid for, and newcomers never get one that is worse on average. A
+    band of fewer than 20 people has no step of its own: it goes on with that of the band before.
     """
-    allowed, found, told = people.catalogue.available, list[tuple[int, str]](), list[dict[str, Any]]()
-    first = next(iter(steps))
+    found, told = list[tuple[int, str]](), list[dict[str, Any]]()
+    allowed = people.catalogue.available
     for number, begin in enumerate(BANDS):
         end = BANDS[number + 1] if number + 1 < len(BANDS) else None
         own = [
@@ -38,10 +38,11 @@ def choose_bands(
         persons = len({case.person for case in own})
         if persons < _FEWEST_PEOPLE:
             continue
-        score = {
-            name: by_person(values(lambda m, s=step: s.scores(m)[1], own, allowed), own)  # type: ignore[misc]
-            for name, step in steps.items()
-        }
+        known = {name: [part.scores(case.moment)[1] for case in own] for name, part in parts.items()}
+        score = {}
+        for step in steps:
+            rows = iter([together({p: known[p][i] for p in step.split("+")}) for i in range(len(own))])
+            score[step] = by_person(values(lambda _, rows=rows: next(rows), own, allowed), own)  # type: ignore[misc]
         best = _cheapest(score)
         told.append(
             {
@@ -53,7 +54,7 @@ def choose_bands(
         )
         if not found or found[-1][1] != best:
             found.append((begin if found else 1, best))
-    return tuple(found) or ((1, first),), told
+    return tuple(found) or ((1, steps[0]),), told
 
 
 def _cheapest(score: Mapping[str, Floats]) -> str:

@@ -22,6 +22,7 @@ from rung.modalities.recommendation.scorers import (
 from rung.training.recommendation.interactions import Floats, Interactions
 from rung.training.recommendation.item_models import (
     MOST_DENSE_ITEMS,
+    Beginnings,
     ease_weights,
     first_to_later,
     neighbours,
@@ -39,6 +40,8 @@ _PREFIX_RIDGES, _PREFIX_DEFAULT = (100.0, 300.0, 1_000.0), 300.0
 _PREFIX_LENGTHS = (1, 2, 5, 10, 15, 20, 30)
 _PRIORS = (0.1, 0.3, 1.0, 3.0, 10.0)
 _KEPT = 0.15
+# Parts that need a matrix of items by items.
+_DENSE = frozenset({"prefix_linear", "ease"})
 
 
 def best_ridge(people: Interactions, context: FitContext) -> float:
@@ -55,18 +58,24 @@ def best_ridge(people: Interactions, context: FitContext) -> float:
     return max(found, key=lambda ridge: found[ridge])
 
 
+def best_prefix_ridge(people: Interactions) -> float:
+    """Return the strength of the map from first events to later ones that is best on people held out, for newcomers."""
+    if len(people.catalogue) > _TUNED_ITEMS or len(people.people) < 10:
+        return _PREFIX_DEFAULT
+    learn, test = people.halves()
+    cases, found = test.cases((1, 5, 10, 20), None), dict[float, float]()
+    begun, allowed = Beginnings.of(learn, _PREFIX_LENGTHS), people.catalogue.available
+    for ridge in _PREFIX_RIDGES:
+        weights = begun.weights(ridge)
+        base = begun.base - begun.mean @ weights
+        found[ridge] = mean(lambda m, b=base, w=weights: b + w[m.items].sum(axis=0), cases, allowed)  # type: ignore[misc]
+    return max(found, key=lambda ridge: found[ridge])
+
+
 def prefix_linear(people: Interactions, ridge: float | None, rank: int) -> tuple[LowRank, float]:
     """Return the map from first events to later ones, and its strength, chosen on people held out where none is given."""
-    if ridge is None:
-        ridge = _PREFIX_DEFAULT
-        if len(people.catalogue) <= _TUNED_ITEMS and len(people.people) >= 10:
-            learn, test = people.halves()
-            cases, found = test.cases((1, 5, 10, 20), None), {}
-            for wish in _PREFIX_RIDGES:
-                scorer = first_to_later(learn, _PREFIX_LENGTHS, wish, rank, "prefix_linear")
-                found[wish] = mean(lambda m, s=scorer: s.scores(m)[1], cases, people.catalogue.available)  # type: ignore[misc]
-            ridge = max(found, key=lambda wish: found[wish])
-    return first_to_later(people, _PREFIX_LENGTHS, ridge, rank, "prefix_linear"), ridge
+    chosen = best_prefix_ridge(people) if ridge is None else ridge
+    return first_to_later(Beginnings.of(people, _PREFIX_LENGTHS), chosen, rank, "prefix_linear"), chosen
 
 
 def alike(vectors: npt.NDArray[np.float32], found: Learned, prior: float | None) -> tuple[Alike, float]:
@@ -83,27 +92,24 @@ def alike(vectors: npt.NDArray[np.float32], found: Learned, prior: float | None)
 
 
 def by_length(
-    found: Learned, names: Sequence[str], context: FitContext
+    found: Learned, steps: Sequence[str], context: FitContext
 ) -> tuple[ByLength, list[dict[str, Any]]]:
     """Return the cascade, fitted on all people, and what each band of lengths showed on people held out.
 
     Steps that need a matrix of items by items are left out where that would be too large.
     """
-    usable = [
-        n
-        for n in names
-        if n not in {"prefix_linear", "ease"} or len(found.people.catalogue) <= MOST_DENSE_ITEMS
-    ]
-    usable = usable or ["popularity"]
+    small = len(found.people.catalogue) <= MOST_DENSE_ITEMS
+    usable = [step for step in steps if small or _DENSE.isdisjoint(step.split("+"))] or ["popularity"]
     learn, test = found.people.halves()
-    strengths = _strengths(usable, found.people, context)
-    half_life = found.facts["half_life_days"]
-    tried = {n: _step(n, learn, popular_scores(learn, half_life), strengths) for n in usable}
-    bands, told = choose_bands(tried, test.cases(), found.people)
+    names = list(dict.fromkeys(part for step in usable for part in step.split("+")))
+    strengths = _strengths(names, found.people, context)
+    popular = popular_scores(learn, found.facts["half_life_days"])
+    tried = {name: _part(name, learn, popular, strengths) for name in names}
+    bands, told = choose_bands(tried, usable, test.cases(), found.people)
     del tried
-    wanted = dict.fromkeys(step for _, step in bands)
-    steps = {name: _step(name, found.people, found.shelf.popular, strengths) for name in wanted}
-    return ByLength(steps, bands), told
+    wanted = dict.fromkeys(part for _, step in bands for part in step.split("+"))
+    parts = {name: _part(name, found.people, found.shelf.popular, strengths) for name in wanted}
+    return ByLength(parts, bands), told
 
 
 def _strengths(names: Sequence[str], people: Interactions, context: FitContext) -> dict[str, float]:
@@ -113,18 +119,18 @@ def _strengths(names: Sequence[str], people: Interactions, context: FitContext) 
     if "ease" in names:
         found["ease"] = best_ridge(learn, context)
     if "prefix_linear" in names:
-        found["prefix_linear"] = prefix_linear(learn, None, 96)[1]
+        found["prefix_linear"] = best_prefix_ridge(learn)
     return found
 
 
-def _step(name: str, people: Interactions, popular: Floats, strengths: dict[str, float]) -> Scorer:
+def _part(name: str, people: Interactions, popular: Floats, strengths: dict[str, float]) -> Scorer:
     prior = 1e-6 / max(float(popular.max(initial=0.0)), 1e-9)
     if name == "markov":
         return ItemSums(transitions(people, 10, 0.9, 200), popular, name, 20, 0.9, prior)
     if name == "item_neighbours":
         return ItemSums(neighbours(people, 100, 20.0), popular, name, prior=prior)
     if name == "prefix_linear":
-        return first_to_later(people, _PREFIX_LENGTHS, strengths[name], 96, name)
+        return first_to_later(Beginnings.of(people, _PREFIX_LENGTHS), strengths[name], 96, name)
     if name == "ease":
         return ItemSums(sparse_of(ease_weights(people, strengths[name]), _KEPT), popular, name)
     return Popular(popular)
