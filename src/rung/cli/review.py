@@ -103,11 +103,9 @@ def command(
         if served.n_unreadable:
             screen.print(say("improve.not_shown", words, n=served.n_unreadable), markup=False)
         missing = audit["wanted"] - audit["done"]
-        if audit["whole"]:
-            screen.print(say("improve.next", words, product=str(product)), markup=False)
-        elif missing > 0:
+        if missing > 0 and not audit["whole"]:
             screen.print(say("improve.next_review", words, n=missing, product=str(product)), markup=False)
-        elif progress["labelled"]:
+        elif audit["whole"] or progress["labelled"]:
             screen.print(say("improve.next", words, product=str(product)), markup=False)
 
 
