@@ -194,6 +194,8 @@ def test_columns_of_marks_are_no_labels_where_something_else_is(packages, tmp_pa
     rows = packages[:300]
     marked(tmp_path, rows, [("section", [kept[0].partition("::")[0] for _, kept in rows])])
     assert rung.plan(tmp_path / "marks.csv").guess.task != "text_multilabel"
+    marked(tmp_path, rows, [("price", [f"{len(text) * 1.37:.2f}" for text, _ in rows])])
+    assert rung.plan(tmp_path / "marks.csv").guess.task != "text_multilabel"
     chosen = rung.plan(tmp_path / "marks.csv", data={"target": "use::viewing"})
     assert chosen.guess.target == "use::viewing"
     marked(tmp_path, [(text, kept[:1]) for text, kept in rows])  # one label a row, spread over columns

@@ -13,6 +13,7 @@ from rung.core.task import ColumnProfile, ColumnRoles, Task
 from rung.core.types import Row
 from rung.data.sources.read import Source, read_rows
 from rung.data.sources.rows import Table
+from rung.modalities.tables.task import is_row_name
 
 # A column of prose, on average; categories and codes are shorter or few.
 _PROSE_WORDS, _PROSE_CHARS = 3.0, 15.0
@@ -25,14 +26,14 @@ def label_columns(columns: Sequence[ColumnProfile], target: str) -> tuple[str, .
     """Return the columns of 0 and 1 that can only be labels: beside them stands a column of texts, and nothing to predict.
 
     () where the user chose a target, where a column bears the name `target`, which the labels would take, or where another
-    column has values that repeat.
+    column holds values that repeat, or numbers that do not just count the rows.
     """
     if any(c.role == "target" or c.name == target for c in columns):
         return ()
     free = [c for c in columns if not c.role]
     marks = [c for c in free if _is_marks(c)]
     texts = [c for c in columns if c.role in {"", "input"} and c not in marks and _is_prose(c)]
-    others = [c for c in free if c not in marks and c not in texts and 2 <= c.distinct <= c.filled / 5]
+    others = [c for c in free if c not in marks and c not in texts and _may_be_target(c)]
     return tuple(c.name for c in marks) if len(marks) >= _FEWEST and texts and not others else ()
 
 
@@ -49,6 +50,11 @@ def with_label_sets(source: Source, task: Task, roles: ColumnRoles) -> Source | 
 
 def _is_marks(column: ColumnProfile) -> bool:
     return column.distinct == 2 and all(as_boolean(text) is not None for text in column.examples)
+
+
+def _may_be_target(column: ColumnProfile) -> bool:
+    repeats = 2 <= column.distinct <= column.filled / 5
+    return repeats or (column.numeric >= 0.9 and not is_row_name(column))
 
 
 def _is_prose(column: ColumnProfile) -> bool:
