@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 # A longer text is given back as it is: templates with several gaps take time on it.
 _MOST_CHARS = 600
+# Gaps that hold a sentence of their own.
+_SENTENCES_IN_GAPS = {"reason", "what"}
 
 
 class _Template(NamedTuple):
@@ -43,7 +45,10 @@ def _translated(sentence: str, lang: str) -> str | None:
         return exact[sentence]
     for template in templates:
         if found := template.pattern.fullmatch(sentence):
-            return template.translation.format_map(found.groupdict())
+            gaps = found.groupdict()
+            for name in _SENTENCES_IN_GAPS & gaps.keys():
+                gaps[name] = in_language(gaps[name], lang)
+            return template.translation.format_map(gaps)
     return None
 
 

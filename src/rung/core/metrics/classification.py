@@ -148,6 +148,59 @@ class RecallAtPrecision(PositiveMetric):
         return float(hits[good].max() / hits[-1]) if good.any() else 0.0
 
 
+class RecallAtSpecificity(PositiveMetric):
+    """The largest share of positives found by a threshold that leaves at least this share of the others alone."""
+
+    def __init__(self, name: str, positive: str, specificity: float) -> None:
+        super().__init__(name, positive)
+        self.specificity = specificity
+
+    def of(self, scores: FloatArray, is_positive: BoolArray) -> float:
+        others = int((~is_positive).sum())
+        if not is_positive.any():
+            return 0.0
+        _, hits, alarms = by_threshold(scores, is_positive)
+        good = alarms - hits <= (1.0 - self.specificity) * others + 1e-9
+        return float(hits[good].max() / hits[-1]) if good.any() else 0.0
+
+
+class ClassShare(Metric):
+    """The share of the rows of a label (or of all others) that were answered as such: sensitivity and specificity.
+
+    Given how many rows are of the label, those answered right are binomial, so Clopper-Pearson holds; with several rows
+    per unit it is bootstrapped.
+    """
+
+    def __init__(self, name: str, label: str, of_others: bool) -> None:
+        super().__init__(name)
+        self._label, self._of_others = label, of_others
+
+    def _counts(self, truths: Truths, answers: Answers) -> tuple[int, int]:
+        asked = [
+            (answer.value == self._label) != self._of_others
+            for truth, answer in zip(truths, answers, strict=True)
+            if (truth == self._label) != self._of_others
+        ]
+        return sum(asked), len(asked)
+
+    def score(self, truths: Truths, answers: Answers, schema: Schema, inputs: Columns | None = None) -> float:
+        hits, rows = self._counts(truths, answers)
+        return hits / rows if rows else 0.0
+
+    def bound(
+        self,
+        truths: Truths,
+        answers: Answers,
+        schema: Schema,
+        units: Sequence[str],
+        alpha: float,
+        inputs: Columns | None = None,
+    ) -> Bound:
+        if len(set(units)) < len(units):
+            return self.estimated(truths, answers, schema, units, alpha)
+        return Bound(confidence_bounds.proportion_lower(*self._counts(truths, answers), alpha), exact=True)
+
+
 class Brier(MeanMetric):
     """The mean squared distance between probabilities and truth, halved: 0 to 1; exact by a betting bound."""
 

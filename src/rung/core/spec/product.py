@@ -42,7 +42,7 @@ class Condition(Section):
 
     metric: str = Field(
         min_length=1,
-        description="accuracy, macro_f1, f1:<label>, roc_auc:<label>, log_loss, coverage, selective_accuracy, ...",
+        description="accuracy, macro_f1, f1:<label>, roc_auc:<label>, sensitivity:<label>, specificity:<label>, log_loss, coverage, selective_accuracy, ...",
     )
     at_least: float | None = Field(
         default=None, allow_inf_nan=False, description="lower limit that the certified bound must reach"
@@ -322,7 +322,7 @@ def _out_of_range(condition: Mapping[str, Any], place: str) -> list[tuple[str, s
     """Return the limits of a condition that lie outside 0 to 1 although the metric does not."""
     metric = str(condition.get("metric"))
     if metric not in {"accuracy", "macro_f1", "coverage", "selective_accuracy"} and not metric.startswith(
-        ("f1:", "roc_auc:")
+        ("f1:", "roc_auc:", "sensitivity:", "specificity:")
     ):
         return []
     found = []

@@ -9,13 +9,12 @@ from pathlib import Path, PurePosixPath
 
 from rung.core.errors import DataError
 from rung.core.files import locked, sha256, whole_folder
-from rung.data.readers.box_folder import open_box_folder
-from rung.data.readers.folder import open_folder
+from rung.data.readers.any_folder import open_any_folder
 from rung.data.sources.files import MOST_TIMES, MOST_UNPACKED, File, zipfile_of
 from rung.data.sources.rows import Table
 from rung.runtime.weights.store import cache_folder
 
-_MOST_FILES = 500_000
+MOST_FILES = 500_000
 _PIECE = 1 << 20
 _UTF8_NAMES = 0x800
 # Files that hold tables: an archive of these is no folder of texts.
@@ -39,7 +38,7 @@ def open_zipped(file: File) -> Table:
         members = dict(_members(archive))
         files = sum(not member.is_dir() for member in archive.infolist())
         unpacked = sum(member.file_size for member in members.values())
-        if unpacked > max(MOST_UNPACKED, MOST_TIMES * file.path.stat().st_size) or len(members) > _MOST_FILES:
+        if unpacked > max(MOST_UNPACKED, MOST_TIMES * file.path.stat().st_size) or len(members) > MOST_FILES:
             raise DataError(
                 f"it unpacks to {len(members):,} files of {unpacked:,} bytes together",
                 file.name,
@@ -51,7 +50,7 @@ def open_zipped(file: File) -> Table:
             # Of two builds at once the second waits, and finds the folder whole.
             with locked(target.with_name(target.name + ".lock")):
                 _unpack_all(archive, members, target, file)
-    table = open_box_folder(target, file.name) or open_folder(target, file.name)
+    table = open_any_folder(target, file.name)
     table.notes = {"unpacked": len(members), "passed_over": files - len(members)}
     return table
 
@@ -74,16 +73,19 @@ def _members(archive: zipfile.ZipFile) -> Iterator[tuple[PurePosixPath, zipfile.
     found: dict[PurePosixPath, zipfile.ZipInfo] = {}
     for member in archive.infolist():
         path = PurePosixPath(_name(member))
-        leads_out = path.is_absolute() or any(
-            part == ".." or "\\" in part or ":" in part for part in path.parts
-        )
-        is_hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
         is_link = stat.S_ISLNK(member.external_attr >> 16)
-        if not (member.is_dir() or leads_out or is_hidden or is_link or not path.parts):
+        if is_plain(path) and not (member.is_dir() or is_link):
             found.setdefault(path, member)
     wrapped = len({path.parts[0] for path in found}) == 1 and all(len(path.parts) > 2 for path in found)
     for path, member in found.items():
         yield (PurePosixPath(*path.parts[1:]) if wrapped else path), member
+
+
+def is_plain(path: PurePosixPath) -> bool:
+    """Return whether a member's path is unpacked: it stays inside, and no part of it is hidden."""
+    leads_out = path.is_absolute() or any(part == ".." or "\\" in part or ":" in part for part in path.parts)
+    is_hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+    return bool(path.parts) and not (leads_out or is_hidden)
 
 
 def _name(member: zipfile.ZipInfo) -> str:

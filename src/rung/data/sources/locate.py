@@ -9,11 +9,11 @@ from pathlib import Path
 from rung.core.errors import DataError, did_you_mean
 from rung.core.spec.source_names import expand_variables, is_address, is_hub, masked
 from rung.data.readers import readers
-from rung.data.readers.box_folder import open_box_folder
+from rung.data.readers.any_folder import open_any_folder
 from rung.data.readers.coco import looks_like_coco, open_coco
-from rung.data.readers.folder import FolderTable, open_folder
+from rung.data.readers.folder import FolderTable
 from rung.data.readers.sql import open_query
-from rung.data.readers.transcribed_folder import open_transcribed
+from rung.data.readers.tarred_folder import is_tar, open_tarred
 from rung.data.readers.zipped_folder import is_class_folder, open_zipped
 from rung.data.sources.download import fetch
 from rung.data.sources.files import File
@@ -99,7 +99,7 @@ def _open_local(path: Path, name: str, reading: Reading) -> Table:
         fix = did_you_mean(path.name, siblings) if siblings else "Check `data.path`."
         raise DataError("there is no such file or folder", str(path), fix)
     if path.is_dir():
-        return open_box_folder(path, name) or open_transcribed(path, name) or open_folder(path, name)
+        return open_any_folder(path, name)
     if not path.is_file():
         raise DataError("this is neither a file nor a folder", str(path), "Save the table as a file.")
     if path.stat().st_size == 0:
@@ -111,6 +111,8 @@ def _open_local(path: Path, name: str, reading: Reading) -> Table:
 
 def open_file(file: File, reading: Reading) -> Table:
     """Return the table of a file, by its ending; raises DataError when no format has it."""
+    if is_tar(file):
+        return open_tarred(file)
     if file.packing == ".zip" and is_class_folder(file):
         return open_zipped(file)
     suffix = file.suffix

@@ -191,8 +191,11 @@ def open_image(data: bytes, where: str = "") -> Any:
         raise InputError(f"the {found.name} is damaged: its header cannot be read", where, _AGAIN) from None
     width, height = image.size
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-        most = f"at most {MAX_PIXELS:,} pixels, and {MAX_SIDE:,} a side, are read"
-        raise InputError(f"the image has {width:,} x {height:,} pixels; {most}", where, _SMALLER)
+        raise InputError(
+            f"the image has {width:,} x {height:,} pixels; at most {MAX_PIXELS:,} pixels, and {MAX_SIDE:,} a side, are read",
+            where,
+            _SMALLER,
+        )
     return image
 
 

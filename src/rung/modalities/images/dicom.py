@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -97,9 +98,22 @@ def _to_bytes(values: Any, greatest: float) -> Any:
 
 
 def _read(data: bytes, where: str, pixels: bool) -> Any:
+    try:
+        return _parsed(data, True) if pixels else _header(data)
+    except InputError as error:
+        raise InputError(error.problem, where, error.fix) from None
+
+
+# A file is asked for its patient, its size and its pixels in turn: its header is read once for all.
+@lru_cache(maxsize=2)
+def _header(data: bytes) -> Any:
+    return _parsed(data, False)
+
+
+def _parsed(data: bytes, pixels: bool) -> Any:
     if _DEFLATED in data[:_META_BYTES]:
         # It would be inflated whole, to whatever size it has, before anything of it could be checked.
-        raise InputError("deflated DICOM files are not read", where, _AGAIN)
+        raise InputError("deflated DICOM files are not read", "", _AGAIN)
     try:
         import pydicom
     except ImportError:
@@ -111,4 +125,4 @@ def _read(data: bytes, where: str, pixels: bool) -> Any:
     except MemoryError:
         raise
     except Exception:  # as above
-        raise InputError("the DICOM file is damaged: its header cannot be read", where, _AGAIN) from None
+        raise InputError("the DICOM file is damaged: its header cannot be read", "", _AGAIN) from None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from rung.core.errors import DataError, RungError, did_you_mean
 from rung.core.metrics.base import ClassF1, LogLoss, MacroF1, MeanMetric, Metric, RocAuc
+from rung.core.metrics.classification import ClassShare, RecallAtSpecificity
 from rung.core.metrics.selective import SelectiveAccuracy, coverage
 from rung.core.scalars import is_null, label_text, same_label
 from rung.core.task import Task
@@ -23,6 +24,10 @@ _IMBALANCED_SHARE = 0.8
 MISSING_LABELS = frozenset(
     {"", "nan", "NaN", "NAN", "null", "Null", "NULL", "None", "n/a", "N/A", "NA", "<NA>", "#N/A", "NaT"}
 )
+
+
+# Metrics of one label, written `f1:<label>`.
+_OF_LABEL = ("f1", "roc_auc", "sensitivity", "specificity", "sensitivity_at_specificity")
 
 
 class ClassificationTask(Task):
@@ -41,13 +46,9 @@ class ClassificationTask(Task):
             return known[name]
         if name in {"coverage", "selective_accuracy"}:
             return coverage() if name == "coverage" else SelectiveAccuracy()
-        if kind in {"f1", "roc_auc"}:
-            label = same_label(label, schema.labels)
-            if label not in schema.labels:
-                fix = did_you_mean(label, schema.labels)
-                raise RungError(f"the metric '{name}' names no label of the data", "bar.metric", fix)
-            return ClassF1(label) if kind == "f1" else RocAuc(label)
-        fix = did_you_mean(name, [*known, "f1:<label>", "roc_auc:<label>"])
+        if kind in _OF_LABEL:
+            return _of_label(kind, label, name, schema)
+        fix = did_you_mean(name, [*known, *(f"{kind}:<label>" for kind in _OF_LABEL)])
         raise RungError(f"{self.kind} has no metric '{name}'", "bar.metric", fix)
 
     def metrics(self, schema: Schema) -> list[Metric]:
@@ -157,6 +158,31 @@ class ClassificationTask(Task):
         if share < _IMBALANCED_SHARE:
             return "accuracy", share
         return "macro_f1", 2 * share / (1 + share) / len(counts)
+
+
+def _of_label(kind: str, label: str, name: str, schema: Schema) -> Metric:
+    """Return the metric of one label; "at" metrics end in a share: `sensitivity_at_specificity:ill:0.9`."""
+    share = 0.0
+    if kind == "sensitivity_at_specificity":
+        label, _, text = label.rpartition(":")
+        try:
+            share = float(text)
+        except ValueError:
+            label = ""
+        if not (label and 0.0 < share < 1.0):
+            raise RungError(f"'{name}' says no specificity", "bar.metric", f"Write {kind}:<label>:0.9, say.")
+    label = same_label(label, schema.labels)
+    if label not in schema.labels:
+        fix = did_you_mean(label, schema.labels)
+        raise RungError(f"the metric '{name}' names no label of the data", "bar.metric", fix)
+    made: dict[str, Callable[[], Metric]] = {
+        "f1": lambda: ClassF1(label),
+        "roc_auc": lambda: RocAuc(label),
+        "sensitivity": lambda: ClassShare(name, label, of_others=False),
+        "specificity": lambda: ClassShare(name, label, of_others=True),
+        "sensitivity_at_specificity": lambda: RecallAtSpecificity(name, label, share),
+    }
+    return made[kind]()
 
 
 def is_missing_label(raw: Any) -> bool:
