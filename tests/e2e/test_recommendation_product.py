@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 import caches
 import rung
+from rung.core.spec.product import parse_product
 from rung.core.spec.serve import ServeSpec
 from rung.journal.writer import Journal
 from rung.serving.http.api_keys import KeyStore
@@ -179,3 +180,17 @@ def test_the_command_line_answers_a_file(product, tmp_path):
     done = run_cli("predict", moved, "-i", asked, "-o", out)
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(lines[0]["items"]) == len(lines[1]["items"]) == 10 and "error" in lines[2], done
+
+
+def test_a_table_of_events_is_recognised(product, tmp_path):
+    base, _, _ = product
+    shutil.copyfile(base / "ratings.csv", tmp_path / "ratings.csv")
+    done = run_cli("plan", "ratings.csv", "-o", "product.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    spec = (tmp_path / "product.yaml").read_text()
+    assert "task: recommendation" in spec and "metric: lift@10" in spec and "at_least: 0.01" in spec
+    found = parse_product(spec)
+    assert (found.recommend.user, found.recommend.item, found.recommend.time, found.recommend.weight) == (
+        "user", "film", "time", "rating",
+    )  # fmt: skip
+    assert found.data.group == "user"

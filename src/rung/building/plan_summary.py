@@ -20,7 +20,9 @@ from rung.core.types import is_number
 from rung.core.unavailable import reason_dict
 
 DRIVERS = ("technology", "data", "application")
-_DEFAULT_LEVEL = {"accuracy": 0.9}
+# A metric that is itself a difference to the baseline: any level above 0 beats it.
+_DIFFERENCE = "lift@"
+_DEFAULT_LEVEL = {"accuracy": 0.9, "lift@10": 0.01}
 _OTHER_LEVEL = 0.8
 _CONFIDENCE = 0.95
 
@@ -142,7 +144,7 @@ def propose_bar(
         why.append(_item("cost", cost=f"{cost:g}", hand=f"{by_hand:g}", level=f"{level:.3f}"))
     else:
         why.append(_item("no_cost", level=f"{level:g}"))
-    lowest = floor + 0.2 * (1.0 - floor)
+    lowest = floor if metric.startswith(_DIFFERENCE) else floor + 0.2 * (1.0 - floor)
     if level < lowest:
         why.append(_item("raised", level=f"{lowest:.2f}"))
     level = max(level, lowest)

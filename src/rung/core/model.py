@@ -296,6 +296,15 @@ class Embeds(Protocol):
 
 
 @runtime_checkable
+class Offers(Protocol):
+    """A model that knows what an input may hold: the items of a catalogue, say."""
+
+    def choices(self, search: str, most: int) -> list[dict[str, str]]:
+        """Return values with their labels that match a search, the likeliest first: {"value", "label"}."""
+        ...
+
+
+@runtime_checkable
 class Remote(Protocol):
     """A model that asks a service: its price is that of the service."""
 

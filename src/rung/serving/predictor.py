@@ -19,9 +19,9 @@ from rung.core.column_names import wanted_column
 from rung.core.errors import BundleError, InputError, RungError
 from rung.core.kind import kind
 from rung.core.manifest import Manifest, read_manifest, verify_files
-from rung.core.model import Explains, Model, Probabilities, Reason, Streams
+from rung.core.model import Explains, Model, Offers, Probabilities, Reason, Streams
 from rung.core.task import Task
-from rung.core.types import Prediction
+from rung.core.types import Prediction, records
 from rung.serving.answer_cache import CACHED, AnswerCache
 from rung.serving.same_answers import is_close, same_fields
 
@@ -126,6 +126,11 @@ class Predictor:
         return self._model.explain(self._columns(checked), most)
 
     @property
+    def offers(self) -> Offers | None:
+        """Return the model as far as it knows what an input may hold; None where it does not."""
+        return self._model if isinstance(self._model, Offers) else None
+
+    @property
     def streams(self) -> bool:
         """Return whether `stream` yields pieces before the answer."""
         return isinstance(self._model, Streams)
@@ -218,8 +223,8 @@ class Predictor:
         columns = self._together(chunk) if self._cache is None else None
         if columns is not None:
             if read is not None:
-                for cells in zip(*map(_as_read, columns.values()), strict=True):
-                    read(dict(zip(columns, cells, strict=True)))
+                for values in records(columns):
+                    read(values)
             return [answered(one) for one in self._model.predict(columns)]
         checked: list[dict[str, Any]] = []
         errors: dict[int, str] = {}
@@ -391,10 +396,3 @@ def open_bundle(folder: str | Path, wrap: Callable[[Model], Any] | None = None) 
             f"the model cannot be loaded: {error}", path.name, "Build the bundle again."
         ) from error
     return Predictor(manifest, task, wrap(model) if wrap else model, path)
-
-
-def _as_read(column: Sequence[Any]) -> Sequence[Any]:
-    """Return a column as rows have it: None where a number is missing."""
-    if not isinstance(column, np.ndarray):
-        return column
-    return [None if cell != cell else cell for cell in column.tolist()]

@@ -145,6 +145,10 @@ class Recommendation(Task):
         rules = effect_of_rules(truths, answers)
         return {"recommendation": found | ({"rules": rules} if rules else {})}
 
+    def floor_score(self, counts: Mapping[str, int]) -> tuple[str, float]:
+        """Return lift: the difference to what is popular, which is 0 for what is popular itself."""
+        return f"lift@{DEFAULT_K}", 0.0
+
     def guess(self, columns: Sequence[ColumnProfile], rows: int) -> Guess | None:
         return guess_columns(self.name, columns, rows, tuple(_INPUTS), LATER)
 

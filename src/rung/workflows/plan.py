@@ -22,6 +22,7 @@ from rung.core.prices import load_prices
 from rung.core.spec.cleaning import DEFAULT_KINDS
 from rung.core.spec.data import DataSpec
 from rung.core.spec.product import check_product, safe_name
+from rung.core.spec.recommend import RecommendSpec
 from rung.core.spec.source_names import is_address, is_hub, masked, short_name, stem
 from rung.core.target_names import called_like_label
 from rung.core.task import ColumnProfile, ColumnRoles, Guess, Task
@@ -29,6 +30,7 @@ from rung.data.prepare.column_formats import decide_formats
 from rung.data.prepare.near_media import media_fields
 from rung.data.profile.family_column import family_column
 from rung.data.profile.label_columns import label_columns, with_label_sets
+from rung.data.profile.made_rows import column_profiles, made_of, with_made_rows
 from rung.data.profile.reading import readable_columns, reading_facts
 from rung.data.profile.roles import Role, suggest_group, suggest_time
 from rung.data.profile.summary import survey
@@ -64,8 +66,7 @@ def plan(
     data cannot be read or fits no task (Unlabelled, where it has texts and no labels), SpecError when the given values are invalid.
     """
     paths = [str(path)] if isinstance(path, str | Path) else [str(item) for item in path]
-    named = paths[0]
-    paths, test = _parts(named) if len(paths) == 1 else (paths, None)
+    paths, test, named = *(_parts(paths[0]) if len(paths) == 1 else (paths, None)), paths[0]
     given: dict[str, Any] = {**(data or {}), "path": paths[0] if len(paths) == 1 else paths}
     name = safe_name(stem(named, readers()))
     spec = {"name": name, "task": task or "unknown", "bar": {"metric": "accuracy", "at_least": 0.9}}
@@ -78,12 +79,13 @@ def plan(
     guesses = _recognised(source, columns, rows, task, given)
     by_name = {column.name: column for column in columns}
     guess, targets = _with_target(guesses[0], source, by_name, rows)
+    source, rows = _made(source, guess, by_name, rows)
     sample = tuple(text for name in guess.inputs for text in by_name[name].examples)
     kind = registry.task(guess.task)
     labelled = bool(kind.schema(guess.inputs, ("a", "b")).labels)
     size = DataFacts(rows, _classes(by_name[guess.target], labelled), _chars(guess, by_name), sample)
     found = given | {"input": list(guess.inputs)} | _answered(guess, labels)
-    product = check_product({**spec, "task": guess.task, "data": found}, "plan")
+    product = check_product({**spec, "task": guess.task, "data": found, **guess.sections}, "plan")
     context = fit_context(product, os.cpu_count() or 1, Path.cwd())
     rungs = ladder(product, kind.floor, size, load_prices(), context)
     suggested = _suggested_roles(source, guess, by_name, given, labelled)
@@ -124,6 +126,19 @@ def _looked_at(
     if joined is None:
         return source, looked, ()
     return joined, readable_columns(joined, read, given, _PLAN_ROWS), labels
+
+
+def _made(source: Source, guess: Guess, columns: dict[str, ColumnProfile], rows: int) -> tuple[Source, int]:
+    """Return the source and its number of rows; where a task makes rows of several, the made ones, whose columns are added."""
+    roles = ColumnRoles(guess.inputs, guess.target)
+    if not guess.sections or not made_of([*columns.values()], roles):
+        return source, rows
+    events = RecommendSpec.model_validate(guess.sections["recommend"])
+    roles = replace(roles, group=events.user, events=events)
+    made = with_made_rows(source, registry.task(guess.task), roles)
+    profiles, rows = column_profiles(made, roles)
+    columns.update({profile.name: profile for profile in profiles})
+    return made, rows
 
 
 def _answered(guess: Guess, labels: tuple[str, ...]) -> dict[str, Any]:
@@ -256,6 +271,8 @@ def _suggested_roles(
     labelled: bool,
 ) -> dict[str, Role]:
     """Return the columns proposed for group and time where the user names none."""
+    if guess.sections:  # They say which columns play which part.
+        return {}
     free = [column for name, column in columns.items() if name not in {*guess.inputs, guess.target}]
     roles = {"group": suggest_group(free), "time": suggest_time(free)}
     if not given.get("group"):

@@ -111,6 +111,19 @@ class Recommender(Model):
             for history, k, exclude, wishes in asked
         ]
 
+    def choices(self, search: str, most: int) -> list[dict[str, str]]:
+        """Return items whose name or id holds the words of a search, the most popular first; all of them match an empty one."""
+        items, words = self.shelf.catalogue.items, search.casefold().split()
+        found: list[dict[str, str]] = []
+        for place in np.argsort(-self.shelf.popular, kind="stable").tolist():
+            item = items[place]
+            text = f"{item.title} {item.id}".casefold()
+            if item.available and all(word in text for word in words):
+                found.append({"value": item.id, "label": item.title or item.id})
+                if len(found) == most:
+                    break
+        return found
+
     def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
         """Return the items of each history that stand behind its first suggestions, strongest first."""
         return [self._reasons(answer, most) for answer in self.predict(inputs)]

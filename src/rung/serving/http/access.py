@@ -42,6 +42,7 @@ ENDPOINTS = (
     Endpoint("GET", "/openapi.json", ANY),
     Endpoint("GET", "/v1/models", ANY),
     Endpoint("GET", "/v1/models/{name}", ANY),
+    Endpoint("GET", "/v1/models/{name}/choices", ANY),
     Endpoint("POST", "/v1/models/{name}/predict", ANY),
     Endpoint("POST", "/v1/models/{name}/explain", ANY),
     Endpoint("POST", "/v1/models/{name}/stream", ANY),

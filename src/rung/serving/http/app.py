@@ -44,6 +44,8 @@ __all__ = ["MAX_BODY_BYTES", "MAX_EXPLAINED_CHARS", "MAX_EXPLAINED_ROWS", "MAX_R
 
 MAX_BODY_BYTES = 8 << 20
 MAX_ROWS = 1_000
+# Characters of a search, and values that are offered.
+_MOST_SEARCHED, _CHOICES = 100, 12
 _EXPIRE_SECONDS = 3_600.0
 # At shutdown a challenger may be processing a request: wait this long for its thread.
 _SHADOW_SECONDS = 2.0
@@ -175,6 +177,12 @@ def _read_routes(models: ModelRegistry, service: Service, version: str) -> list[
     async def describe(request: Request) -> JSONResponse:
         return JSONResponse(_described(models.get(request.path_params["name"]), request, service))
 
+    async def choices(request: Request) -> JSONResponse:
+        model = models.get(request.path_params["name"]).predictor.offers
+        search = request.query_params.get("search", "")[:_MOST_SEARCHED]
+        found = await asyncio.to_thread(model.choices, search, _CHOICES) if model is not None else []
+        return JSONResponse({"choices": found})
+
     def prediction(request: Request) -> JSONResponse:
         from rung.journal.data_subjects import find_prediction
 
@@ -201,7 +209,7 @@ def _read_routes(models: ModelRegistry, service: Service, version: str) -> list[
 
     handlers = {
         "/healthz": healthz, "/readyz": readyz, "/metrics": metrics, "/v1/models": list_models,
-        "/v1/models/{name}": describe, "/v1/predictions/{id}": prediction, "/": page,
+        "/v1/models/{name}": describe, "/v1/models/{name}/choices": choices, "/v1/predictions/{id}": prediction, "/": page,
         "/openapi.json": document, "/docs": docs,
     }  # fmt: skip
     return [TableRoute("GET", path, answer) for path, answer in handlers.items()]

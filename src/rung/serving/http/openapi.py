@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from rung.core.messages import say
 from rung.serving.http.access import ENDPOINTS, PUBLIC
 from rung.serving.http.response_schema import (
+    CHOICES,
     EXAMPLE_ID,
     MODEL,
     ROW_ERROR,
@@ -30,7 +31,7 @@ _ERROR = {
 # path -> key of its summary in the catalogue of messages.
 _SUMMARIES = {
     "/healthz": "healthz", "/readyz": "readyz", "/metrics": "metrics", "/v1/models": "models",
-    "/v1/models/{name}": "model", "/v1/models/{name}/reload": "reload", "/v1/feedback": "feedback",
+    "/v1/models/{name}": "model", "/v1/models/{name}/choices": "choices", "/v1/models/{name}/reload": "reload", "/v1/feedback": "feedback",
     "/v1/predictions/{id}": "prediction", "/v1/subjects/export": "export", "/v1/subjects/erase": "erase",
 }  # fmt: skip
 # Statuses other than 200.
@@ -57,6 +58,7 @@ _ANSWERS: dict[str, dict[str, Any]] = {
         "properties": {"models": {"type": "array", "items": _MODEL}},
     },
     "/v1/models/{name}": _MODEL,
+    "/v1/models/{name}/choices": CHOICES,
     "/v1/models/{name}/reload": _MODEL,
 }
 _ERRORS = {
@@ -104,6 +106,8 @@ def build_openapi(
             operation["parameters"] = [
                 {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
             ]
+        if endpoint.action == "choices":
+            operation["parameters"].append({"name": "search", "in": "query", "schema": {"type": "string"}})
         if endpoint.roles is PUBLIC:
             operation["security"] = []
         paths.setdefault(endpoint.path, {})[verb] = operation

@@ -11,6 +11,21 @@ from rung.serving.model_registry import LoadedModel
 
 TEXT = {"type": "string"}
 FLAG = {"type": "boolean"}
+# What an input may hold, such as items of a catalogue; empty for models that offer nothing.
+CHOICES = {
+    "type": "object",
+    "required": ["choices"],
+    "properties": {
+        "choices": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["value", "label"],
+                "properties": {"value": TEXT, "label": TEXT},
+            },
+        }
+    },
+}
 # Id of a prediction in the journal.
 _ID = {
     "type": "string",
