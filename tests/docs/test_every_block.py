@@ -101,7 +101,7 @@ ONLY_CHECKED = {
     ("docs/howto/language-models*.md", "rung distill"): "tests/e2e/test_distill.py distils from a server over loopback and from a bundle",
     ("docs/howto/language-models*.md", "rung llm serve"): "a server that stays: tests/runtime/test_llm_probe.py starts it",
     ("docs/howto/images*.md", "rung serve"): "a server that stays, and an upload: tests/e2e/test_image_product.py sends it",
-    ("docs/howto/recommend*.md", "rung build"): "a build of minutes: tests/e2e/test_recommendation_product.py builds a smaller one",
+    ("docs/howto/recommend*.md", "python examples/fetch.py"): "a build of minutes: tests/e2e/test_recommendation_product.py builds a smaller one",
     ("docs/howto/recommend*.md", "rung serve"): "tests/e2e/test_recommendation_product.py serves it and sends this request",
     ("docs/howto/detection*.md", "rung weights fetch"): "a build of minutes: tests/e2e/test_detection_product.py builds a smaller one",
     ("docs/howto/detection*.md", "rung predict"): "tests/e2e/test_detection_product.py asks a bundle about a folder and serves it",
