@@ -85,14 +85,16 @@ RUN = {
 
 # (pages, how the block begins) -> why no test runs it. Its lines are checked all the same, by `checks` below.
 ONLY_CHECKED = {
-    ("README*.md", "make demo"): "the two commands of the repository: CI runs `make check test`; the demo's build is run "
+    ("README.md", "make demo"): "the two commands of the repository: CI runs `make check test`; the demo's build is run "
     "by tests/e2e on the same data",
     ("README*.md", ".venv/bin/rung serve"): "a server that stays; its request is answered in "
     "test_the_request_of_the_readme_is_answered",
     ("README*.md", "curl -s localhost:8000"): "the request is answered in test_the_request_of_the_readme_is_answered",
-    ("README*.md", "rung plan tickets.csv"): "a list of commands with BUNDLE for a folder: their options are parsed",
-    ("README*.md", "rung drift product.yaml"): "the second terminal of the same list: the options are parsed",
-    ("README*.md", "model "): "the output of make demo: figures of one machine",
+    ("README*.md", "rung plan tickets.csv"): "run line by line in test_readme_in_order, and in a fresh shell in test_first_hour",
+    ("README*.md", "rung drift product.yaml"): "the second terminal of the same list: the same tests",
+    ("README.md", "model "): "the output of make demo: figures of one machine",
+    ("README.zh-CN.md", "模型 "): "the output of make demo: figures of one machine",
+    ("README.zh-CN.md", "export RUNG_LANG=zh"): "make demo and make test, in Chinese: as in README.md",
     ("docs/howto/rules*.md", "Error: "): "what wrong rules are told: both texts are tested, in tests/e2e/test_known_answers.py "
     "and test_the_mistake_the_rules_page_shows",
     ("docs/howto/serve-in-production*.md", "curl localhost:8000/v1/models/photos"): "an upload to a model of images: "
@@ -119,6 +121,7 @@ OTHER_COMMANDS = {
     r"python examples/fetch\.py (\w+)": lambda name: (ROOT / "examples" / name).is_dir(),
     r"git clone .*&& cd rung": None,  # the repository, which has no public address yet
     r"(?:\S+/)?pip install (.*)": lambda names: names,  # an index, not ours to test; extras are checked below
+    r"export RUNG_LANG=zh": None,
     r"mlflow ui .*|tensorboard --logdir .*": None,  # servers of other projects that stay
     r"python3 -m venv .*|(?:\.venv-keras/bin/)?python train_\w+\.py": None,  # run by test_howto_model
     r'export \w+="\$\(rung (keys) .*\)"': lambda name: name in COMMANDS,

@@ -14,6 +14,7 @@ from rung.improvement.noninferiority_test import (
     FRESH,
     REUSED,
     Comparison,
+    fewest_fresh_rows,
     fresh_alpha,
     is_comparable,
     noninferiority_test,
@@ -24,6 +25,7 @@ from rung.improvement.noninferiority_test import (
 
 SCHEMA = Schema((Field("text", "text", "input"),), (Field("label", "category", "output", ("bad", "good")),))
 PAIR = Comparison("news", "accuracy", "old", "new", 0.02, 0.95)
+BINARY = Comparison("news", "accuracy", "old", "new", 0.02, 0.95, is_binary=True)
 
 
 @pytest.fixture
@@ -62,6 +64,17 @@ def test_equal_answers_pass_where_rows_suffice(lock):
     assert not few.passed and few.rows_needed == needed
     other = CertificateLock(lock.path.with_name("other.lock"))
     assert noninferiority_test(REUSED, PAIR, rows(needed), (same, same), other).passed
+
+
+def test_no_test_passes_on_fewer_fresh_rows_than_are_asked_for(lock):
+    """The number is known before any answer: equal answers fail below it and pass from it on; it grows with each test."""
+    needed = fewest_fresh_rows("news", 0.02, 0.95, lock)
+    assert needed == 197
+    same = np.ones(needed)
+    other = CertificateLock(lock.path.with_name("other.lock"))
+    assert not noninferiority_test(FRESH, BINARY, rows(needed - 1), (same[1:], same[1:]), other).passed
+    assert noninferiority_test(FRESH, BINARY, rows(needed), (same, same), lock).passed
+    assert fewest_fresh_rows("news", 0.02, 0.95, lock) > needed == fewest_fresh_rows("shop", 0.02, 0.95, lock)
 
 
 def test_each_use_of_the_same_rows_costs_half_and_asking_again_nothing(lock):

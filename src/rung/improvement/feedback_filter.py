@@ -15,8 +15,8 @@ from typing import Any
 
 # A new label with fewer rows than this is not learned.
 MIN_ROWS_OF_NEW_LABEL = 5
-CERTIFIES, UNREADABLE, UNKNOWN_LABEL, CONTRADICTED, OUTLIER, AUTHOR_SHARE, TOO_FEW = REASONS = (
-    "certifies", "unreadable", "unknown_label", "contradicted", "outlier", "author_share", "too_few",
+CERTIFIES, UNREADABLE, NO_LABEL, UNKNOWN_LABEL, CONTRADICTED, OUTLIER, AUTHOR_SHARE, TOO_FEW = REASONS = (
+    "certifies", "unreadable", "no_label", "unknown_label", "contradicted", "outlier", "author_share", "too_few",
 )  # fmt: skip
 
 
@@ -138,7 +138,8 @@ def _rejection_reason(
     if rules.allowed_labels is not None and any(
         label not in rules.allowed_labels for label in rules.parts(found.label)
     ):
-        return UNKNOWN_LABEL
+        # Reviewers said that no label fits.
+        return NO_LABEL if found.label == "" else UNKNOWN_LABEL
     alone = len(found.authors) == 1 and not votes[0].is_reviewer
     if (
         alone

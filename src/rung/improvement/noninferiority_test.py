@@ -49,7 +49,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -117,6 +117,20 @@ def fresh_alpha(comparison: Comparison, earlier_of_product: int, failed_looks: i
     return (1.0 - comparison.confidence) / (j * (j + 1)) * 0.75 * 4.0 ** -min(failed_looks, 200)
 
 
+def fewest_fresh_rows(product: str, margin: float, confidence: float, lock: CertificateLock) -> int:
+    """Return how many fresh rows the next test of a product needs at least, if no row is answered worse.
+
+    It depends on earlier tests and on nothing of the rows: with fewer, no test can pass.
+    """
+    j = 1 + sum(_is_test(look, product, FRESH) for look in lock.looks())
+    alpha = (1.0 - confidence) / (j * (j + 1)) * 0.75
+    return rows_needed(margin, alpha, "counts")
+
+
+def _is_test(look: Mapping[str, Any], product: str, kind: str) -> bool:
+    return bool(look.get("product") == product and look["bar"][0][0] == f"paired {kind}")
+
+
 def reused_alpha(comparison: Comparison, earlier_on_rows: int) -> float:
     """Return the error of a test on rows that earlier tests have used."""
     return float((1.0 - comparison.confidence) * 2.0 ** -min(earlier_on_rows + 1, 1_000))
@@ -147,20 +161,18 @@ def noninferiority_test(
         "product": comparison.product,
     }
 
-    def is_test(look: dict[str, Any], of_kind: str) -> bool:
-        return look.get("product") == comparison.product and look["bar"][0][0] == f"paired {of_kind}"
-
-    n_earlier = sum(is_test(look, kind) for look in lock.looks())
+    product = comparison.product
+    n_earlier = sum(_is_test(look, product, kind) for look in lock.looks())
 
     def spend(earlier: list[dict[str, Any]]) -> float:
         if kind == REUSED:
-            return reused_alpha(comparison, sum(is_test(look, REUSED) for look in earlier))
+            return reused_alpha(comparison, sum(_is_test(look, product, REUSED) for look in earlier))
         # All looks of the build except the one that this challenger passed.
         failed = [look for look in earlier if look["bundle"] != comparison.challenger]
         return fresh_alpha(comparison, n_earlier, len(failed))
 
     record, _ = lock.take(units, what, spend)
-    number = 1 + sum(is_test(look, kind) for look in lock.looks() if look["id"] < record["id"])
+    number = 1 + sum(_is_test(look, product, kind) for look in lock.looks() if look["id"] < record["id"])
     alpha = float(record["alpha"])
     gains = per_unit(scores[1] - scores[0], units).clip(-1.0, 1.0)
     method: Method = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rung.core.messages import join_sentences, metric_name, percent, say
+from rung.core.messages import join_sentences, listed, metric_name, percent, say
 from rung.pages.charts import ChartLabels, confusion_matrix, line_chart, reliability_diagram
 from rung.pages.elements import collapsible, figure, heat_map, paragraph, pictures, section, table, text
 
@@ -245,7 +245,9 @@ def explanations_section(report: Mapping[str, Any], lang: str) -> str:
     if not found or not (found["rows"] or found["examples"]):
         return section("why", say("why.title", lang), paragraph(say("why.none", lang)))
     rows = [
-        [label, ", ".join(word["text"] for word in words)] for label, words in found["words"].items() if words
+        [label, listed((word["text"] for word in words), lang)]
+        for label, words in found["words"].items()
+        if words
     ]
     words = table(
         [say("why.label", lang), say("why.words", lang)],

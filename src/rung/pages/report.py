@@ -12,6 +12,7 @@ from rung.core.messages import (
     has_message,
     join_list,
     join_sentences,
+    listed,
     metric_name,
     money,
     percent,
@@ -344,7 +345,7 @@ def _data(report: Mapping[str, Any], lang: str) -> str:
         for key in ("corrected", "corrections_unused")
         if data.get(key)
     ]
-    encodings = ", ".join(f"{name}: {found}" for name, found in data["encoding"].items())
+    encodings = listed((f"{name} {found}" for name, found in data["encoding"].items()), lang)
     split = data["split"]
     over_time = split.get("groups") or split.get("units")
     key = (
@@ -375,8 +376,8 @@ def _data(report: Mapping[str, Any], lang: str) -> str:
 
 
 def _reproduce(report: Mapping[str, Any], lang: str) -> str:
-    hardware = ", ".join(
-        f"{say_or(f'hardware.{key}', lang, key)} {value}" for key, value in report["hardware"].items()
+    hardware = listed(
+        (f"{say_or(f'hardware.{key}', lang, key)} {value}" for key, value in report["hardware"].items()), lang
     )
     return section(
         "reproduce",

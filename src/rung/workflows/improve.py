@@ -45,6 +45,7 @@ from rung.improvement.noninferiority_test import (
     REUSED,
     Comparison,
     NoninferiorityResult,
+    fewest_fresh_rows,
     is_comparable,
     noninferiority_test,
     row_scores,
@@ -122,7 +123,7 @@ def improve(
             return _continue_shadow(served, status, who, dry, resolve_language(lang))
         inputs = improvement_inputs(served)
         facts = inputs.facts(served)
-        missing = _missing_inputs(served.product, inputs)
+        missing = _missing_inputs(served, inputs)
         if missing or dry:
             return Improvement(WAITING, tuple(missing or [("ready", {"n": facts["accepted"]})]), facts)
         folder = _new_folder(served)
@@ -218,14 +219,20 @@ def collect_votes(served: ServedProduct, found: Mapping[str, Verdict]) -> list[V
     return list(votes.values())
 
 
-def _missing_inputs(product: Product, inputs: ImprovementInputs) -> list[tuple[str, dict[str, Any]]]:
-    """Return the reasons to wait: too little feedback, or no usable audit round."""
+def _missing_inputs(served: ServedProduct, inputs: ImprovementInputs) -> list[tuple[str, dict[str, Any]]]:
+    """Return the reasons to wait: too little feedback, no usable audit round, or too few rows in them to show anything."""
+    product = served.product
     found: list[tuple[str, dict[str, Any]]] = []
     accepted, least = len(inputs.feedback.accepted), product.improve.min_feedback
     if accepted < least:
         found.append(("few", {"n": accepted, "least": least}))
     if not inputs.rounds:
         found.append(("no_audit", {"done": inputs.done, "wanted": inputs.wanted}))
+        return found
+    spec, rows = product.improve, sum(len(one.predictions) for one in inputs.rounds)
+    needed = fewest_fresh_rows(product.name, spec.margin, spec.confidence, served.lock)
+    if rows < needed:
+        found.append(("few_audit", {"rows": rows, "needed": needed, "margin": spec.margin}))
     return found
 
 
