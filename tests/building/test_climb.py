@@ -121,6 +121,37 @@ def test_rungs_left_out_are_advised_first(tmp_path, monkeypatch):
     )
 
 
+def test_what_more_quality_would_cost_is_said():
+    """A dearer rung that was measured clearly better; else those whose expected range lies above; never one a hair better."""
+    bar = {"metric": "accuracy", "at_least": 0.7}
+    spec = Product.model_validate({"task": "text_classification", "data": {"path": "d.csv"}, "bar": bar})
+    data = {"certification": 226, "rows": 800, "quarantined": {}, "labels": {"a": 300, "b": 300}}
+
+    def trial(rung, score, status, usd):
+        return {
+            "rung": rung,
+            "status": status,
+            "scores": {"accuracy": score},
+            "usd_per_1k": usd,
+            "is_floor": False,
+        }
+
+    def said(others, above=()):
+        trials = [trial("tfidf_linear", 0.78, "cleared", 0.000004), *others]
+        return advice_items(spec, data, Findings(trials, "tfidf_linear", {}, True, unneeded=above))
+
+    (item,) = said([trial("blend", 0.85, "not needed", 0.0002)])
+    assert item["key"] == "better_measured" and item["values"]["price"] == {"en": "$0.20", "zh": "0.20 美元"}
+    assert "blend" in say("advice.better_measured", "zh", **item["values"])
+    assert said([trial("blend", 0.785, "not needed", 0.0002)]) == []
+    above = [{"rung": "blend", "metric": "accuracy", "expected": (0.8, 0.98), "usd_per_1k": 0.0002}]
+    (item,) = said([], above)
+    assert item["key"] == "better_planned"
+    text = say("advice.better_planned", "en", **item["values"])
+    assert "blend (0.8 to 0.98 expected, $0.20 per million predictions)" in text
+    assert said([], [above[0] | {"expected": (0.7, 0.98)}]) == []
+
+
 @pytest.mark.parametrize("score,key", [(0.86, "failed_look_rows"), (0.8, "failed_look")])
 def test_a_look_that_failed_is_explained_with_numbers_of_training_rows(score, key):
     trial = {"rung": "tfidf_linear", "status": "failed certification", "scores": {"accuracy": score}, "over_limits": [],

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from rung.building.climb_findings import STOPPED, Findings, stopping_keys
-from rung.core.messages import LANGUAGES, join_sentences, listed, say
+from rung.core.messages import LANGUAGES, join_sentences, listed, money, say
 from rung.core.spec.product import Condition, Product
 from rung.core.stats.confidence_bounds import rows_needed
+
+# So much better is worth a word, whatever it costs: a point.
+_CLEARLY = 0.01
 
 
 def is_unasked(data: Mapping[str, Any]) -> bool:
@@ -31,6 +34,8 @@ def advice_items(product: Product, data: Mapping[str, Any], found: Findings) -> 
     first = found.trials[0] if found.trials else None
     if first and found.cleared and found.winner == first["rung"] and first["is_floor"]:
         items.append(_item("floor"))
+    elif found.cleared:
+        items += _better_and_dearer(found, condition)
     if found.cascade:
         items.append(_cascade(condition, found.cascade))
     # Rows that wait for a label are no fault of the data.
@@ -50,6 +55,48 @@ def advice_items(product: Product, data: Mapping[str, Any], found: Findings) -> 
         named["zh"] = listed((f"“{label}”" for label in thin[:5]), "zh") + more
         items.append(_item("thin", n=len(thin), named=named))
     return items
+
+
+def _better_and_dearer(found: Findings, condition: Condition) -> list[dict[str, Any]]:
+    """Return what more quality would cost: a dearer rung that was measured clearly better, and those expected to be."""
+    metric = condition.metric
+    won = next((t for t in found.trials if t["rung"] == found.winner), None)
+    if won is None or not condition.higher_is_better or metric not in won["scores"]:
+        return []
+    own = {"winner": won["rung"], "metric": metric, "own_score": f"{won['scores'][metric]:.3f}"}
+    own |= {"own_price": _price(won["usd_per_1k"])}
+    better = [
+        t
+        for t in found.trials
+        if t["status"] in {"not needed", "not certified"}
+        and t["scores"].get(metric, 0.0) >= won["scores"][metric] + _CLEARLY
+        and t["usd_per_1k"] > won["usd_per_1k"]
+    ]
+    if better:
+        best = max(better, key=lambda t: t["scores"][metric])
+        told = {
+            "rung": best["rung"],
+            "score": f"{best['scores'][metric]:.3f}",
+            "price": _price(best["usd_per_1k"]),
+        }
+        return [_item("better_measured", **own, **told)]
+    hoped = [
+        item
+        for item in found.unneeded
+        if item["metric"] == metric and item["expected"][0] >= won["scores"][metric] + _CLEARLY
+    ]
+    named = {lang: listed((_with_price(item, lang) for item in hoped[:3]), lang) for lang in LANGUAGES}
+    return [_item("better_planned", n=len(hoped), named=named, **own)] if hoped else []
+
+
+def _price(usd_per_1k: float) -> dict[str, str]:
+    return {lang: money(usd_per_1k * 1000, lang) for lang in LANGUAGES}
+
+
+def _with_price(item: Mapping[str, Any], lang: str) -> str:
+    low, high = (f"{score:.3g}" for score in item["expected"])
+    price = money(item["usd_per_1k"] * 1000, lang)
+    return say("advice.expected_price", lang, rung=item["rung"], low=low, high=high, price=price)
 
 
 def _cascade(condition: Condition, proposal: Mapping[str, Any]) -> dict[str, Any]:

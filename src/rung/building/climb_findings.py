@@ -18,7 +18,10 @@ STOPPED = "stopped by a finding"
 
 @dataclass(frozen=True)
 class Findings:
-    """What a climb ended with. cascade: of two rungs, proposed where it lies on the Pareto front; {} where none does."""
+    """What a climb ended with. cascade: of two rungs, proposed where it lies on the Pareto front; {} where none does.
+
+    untried: rungs that could not be on the ladder. unneeded: rungs above the one that cleared, which were not measured.
+    """
 
     trials: Sequence[Mapping[str, Any]]
     winner: str | None
@@ -30,6 +33,7 @@ class Findings:
     untried: Sequence[Mapping[str, Any]] = ()
     raced_out: Sequence[Mapping[str, Any]] = ()
     cascade: Mapping[str, Any] = field(default_factory=dict)
+    unneeded: Sequence[Mapping[str, Any]] = ()
 
 
 # Reasons that nothing helps: these rungs do not suit the data or the product.
@@ -52,6 +56,27 @@ def untried(
         if error.key not in _UNSUITED
     ]  # fmt: skip
     return sorted(found, key=lambda item: -(item["expected"] or (0.0, 0.0))[1])
+
+
+def unneeded(
+    task: str, planned: Ladder, rows: int, labels: int, measured: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the rungs of the ladder that were not measured: name, metric and range expected of it, planned price.
+
+    measured: trials, and rungs that lost a race. Rungs without a prior are left out.
+    """
+    floor = next((t for t in measured if t.get("is_floor") and t["scores"]), None)
+    metric = registry.task(task).default_metric
+    least = float(floor["scores"].get(metric, 0.0)) if floor else 0.0
+    known = {item["rung"] for item in measured}
+    found = []
+    for rung in planned.rungs:
+        span = expected(task, (rung.name, rung.model), rows / max(labels, 1), least)
+        if rung.name not in known and span is not None:
+            found.append(
+                {"rung": rung.name, "metric": metric, "expected": span, "usd_per_1k": rung.usd_per_1k}
+            )
+    return found
 
 
 def stopping_keys(findings: Sequence[Mapping[str, Any]]) -> list[str]:

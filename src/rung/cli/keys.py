@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rung.cli.options import as_json, print_json
+from rung.cli.options import as_json, lang, print_json
 from rung.cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ def revoke(name: str, folder: Path, as_json: bool) -> None:
     if as_json:
         print_json({"id": key.id, "name": key.name, "revoked_at": key.revoked_at})
     else:
-        echo(f"{key.name} ({key.id}) is revoked.")
+        from rung.core.messages import say
+
+        echo(say("term.key_revoked", lang(), name=key.name, id=key.id))
 
 
 @command.command(epilog="\b\nExamples:\n  rung keys rotate shop\n  rung keys rotate shop --overlap 24")
@@ -133,4 +135,6 @@ def _print_token(key: ApiKey, token: str, as_json: bool) -> None:
         print_json({"id": key.id, "name": key.name, "role": key.role, "key": token})
     else:
         echo(token)
-        echo(f"API key of {key.name} ({key.role}). It is not stored: save it now.", err=True)
+        from rung.core.messages import say
+
+        echo(say("term.api_key", lang(), name=key.name, role=key.role), err=True)

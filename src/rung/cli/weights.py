@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rung.cli.options import as_json, console, print_json
+from rung.cli.options import as_json, console, lang, print_json
 from rung.cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -49,13 +49,14 @@ def fetch_command(names: tuple[str, ...], as_json: bool) -> None:
     """Download NAMES into the cache and verify each file's SHA-256."""
     from rich.progress import Progress
 
+    from rung.core.messages import say
     from rung.runtime.weights.store import fetch, list_weights
 
     licences = {item.name: item.licence for item in list_weights()}
     folders = {}
     for name in names:
         if not as_json:
-            echo(f"{name}: licence {licences.get(name, 'see its page')}", err=True)
+            echo(say("term.licence", lang(), name=name, licence=licences.get(name, "?")), err=True)
         screen = console(stderr=True)
         with Progress(console=screen, transient=True, disable=as_json or not screen.is_terminal) as bar:
             task = bar.add_task(name, total=1.0)

@@ -19,7 +19,7 @@ from typing import Any
 from rung.building import drift_reference, evaluate, pack, report
 from rung.building.advice import advice_items
 from rung.building.certify import Requirement
-from rung.building.climb_findings import Findings, untried
+from rung.building.climb_findings import Findings, unneeded, untried
 from rung.building.costs import costs
 from rung.building.ladder import check_costs, check_rules, fit_context, ladder
 from rung.building.offer_weights import Ask, with_weights
@@ -205,8 +205,22 @@ def _climb(setup: BuildSetup, all_rungs: bool, ask: Ask) -> Findings:
     studied = study(setup, rung, shipped, rows)
     priced = costs(setup.prices, sample, shipped)
     cascade = cascade_proposal(setup, planned.rungs, trials, train)
+    known = [*trials, *climbed.raced_out]
+    above = (
+        unneeded(setup.task.name, planned, len(train), len(train.schema.classes), known) if cleared else []
+    )
     return Findings(
-        trials, best, certificate, cleared, studied, priced, spent(setup), left, climbed.raced_out, cascade
+        trials,
+        best,
+        certificate,
+        cleared,
+        studied,
+        priced,
+        spent(setup),
+        left,
+        climbed.raced_out,
+        cascade,
+        above,
     )
 
 
