@@ -191,6 +191,11 @@ KEYS: tuple[tuple[str, str, str], ...] = (
         "list",
         "of each ONNX file: its layers, with shape, bytes of weights and outputs, and microseconds",
     ),
+    (
+        "study.time_cut",
+        "object",
+        "only where a task has one: the winner over a cut in time (`when`, `rows`, `scores` or `problem`)",
+    ),
     ("study.layers_problem", "str", "only where they could not be measured: why"),
     ("study.layers_too_many", "object", "only where a file has more layers than are drawn: how many"),
     (

@@ -11,7 +11,7 @@ from rung.core.kind import identity_of, kind
 from rung.core.metrics.base import Metric
 from rung.core.scalars import is_missing, scalar_text
 from rung.core.spec.recommend import RecommendSpec
-from rung.core.types import CellFormat, Field, Prediction, Row, Schema
+from rung.core.types import CellFormat, Examples, Field, Prediction, Row, Schema
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,13 @@ class Task(ABC):
         number of the last of them; rows with a problem pass through.
         """
         return rows
+
+    def time_cut(self, rows: Examples) -> tuple[Examples, Examples, str] | None:
+        """Return rows to learn from, later rows to score on, and the day between them, as a second look beside the split.
+
+        None for tasks without one. rows: those that train.
+        """
+        return None
 
     def unit_key(self, row: Mapping[str, Any], columns: ColumnRoles) -> str:
         """Return what the row's unit is told by; "" for a row that is a unit of its own. row: of the source, reshaped."""

@@ -10,7 +10,7 @@ from rung.core.model import Cost, DataFacts, FitContext
 from rung.core.types import Examples
 from rung.modalities.recommendation.recommender import Recommender
 
-_PARTS = ("popularity", "markov", "item_neighbours", "prefix_linear", "ease")
+_PARTS = ("popularity", "markov", "item_neighbours", "prefix_linear", "ease", "als")
 _STEPS = (
     "popularity", "markov", "item_neighbours", "prefix_linear", "ease", "prefix_linear+item_neighbours", "prefix_linear+markov",
     "prefix_linear+markov+ease",
@@ -19,7 +19,7 @@ _STEPS = (
 
 @dataclass(frozen=True)
 class HistoryCascadeParams:
-    """Parameters. steps: that may answer, the cheapest first: popularity, markov, item_neighbours, prefix_linear, ease, or
+    """Parameters. steps: that may answer, the cheapest first: popularity, markov, item_neighbours, prefix_linear, ease, als, or
     several whose standardised scores are added, such as prefix_linear+markov.
     """
 

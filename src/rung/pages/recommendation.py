@@ -48,7 +48,9 @@ def _notes(report: Mapping[str, Any], found: Mapping[str, Any], lang: str) -> li
     if rules := found.get("rules"):
         shown = {"with": f"{rules['with']:.4f}", "without": f"{rules['without']:.4f}"}
         notes.append(say("recommendation.rules", lang, **shown))
-    if cut := report.get("study", {}).get("time_cut"):
-        figures = {name: f"{cut[name]:.4f}" for name in ("ours", "popular")}
+    cut = report.get("study", {}).get("time_cut", {})
+    if cut.get("scores"):
+        ours, lift = cut["scores"]["ndcg@10"], cut["scores"]["lift@10"]
+        figures = {"ours": f"{ours:.4f}", "popular": f"{ours - lift:.4f}"}
         notes.append(say("recommendation.time_cut", lang, when=cut["when"], n=cut["rows"], **figures))
     return notes

@@ -12,7 +12,7 @@ from rung.core.kind import kind
 from rung.core.metrics.base import MeanMetric, Metric
 from rung.core.spec.recommend import RecommendSpec
 from rung.core.task import ColumnProfile, ColumnRoles, Guess, Task
-from rung.core.types import Field, Prediction, Row, Schema
+from rung.core.types import Examples, Field, Prediction, Row, Schema
 from rung.modalities.recommendation.event_columns import guess_columns
 from rung.modalities.recommendation.event_table import HISTORY, LATER, EventTable
 from rung.modalities.recommendation.events import events_of, items_of
@@ -28,6 +28,7 @@ from rung.modalities.recommendation.list_metrics import (
 )
 from rung.modalities.recommendation.quality import by_length, by_user_group, effect_of_rules
 from rung.modalities.recommendation.recommender import DEFAULT_K
+from rung.modalities.recommendation.time_cut import time_cut
 from rung.modalities.tables.moments import parse_time
 
 _INPUTS: Mapping[str, str] = {HISTORY: "history", "k": "count", "exclude": "item_list", "context": "wishes"}
@@ -72,6 +73,10 @@ class Recommendation(Task):
             if refused is not None:
                 yield refused
         yield from table.rows(columns.group or spec.user, columns.notes)
+
+    def time_cut(self, rows: Examples) -> tuple[Examples, Examples, str] | None:
+        """Return what came before and after a moment, over all users that train."""
+        return time_cut(rows)
 
     def metric(self, name: str, schema: Schema) -> Metric:
         base, _, after = name.partition(":")

@@ -30,6 +30,7 @@ from rung.training.cascade.held_out_answers import save_held_out
 from rung.workflows.build_setup import BuildSetup, TrialRows
 from rung.workflows.metering import SPENT, metering_of
 from rung.workflows.rung_fits import clear_scratch, fits, loaded, reporting
+from rung.workflows.second_look import second_look
 
 # Rows of the training set that time the packed bundle and hold it against the fitted model: as many as are planned to
 # take so many seconds, within these bounds.
@@ -243,7 +244,8 @@ def study(setup: BuildSetup, rung: Rung, trial: Mapping[str, Any], rows: TrialRo
     _, found = setup.run.step(f"studies/{rung.name}", curve)
     clear_scratch(setup, rung)
     shown = {key: trial.get(key) for key in ("reliability", "why", "importance")}
-    return {**shown, "curve": found, **_layers(setup, rung)}
+    more = second_look(setup, rung, train, trial["fit_seconds"])
+    return {**shown, "curve": found, **more, **_layers(setup, rung)}
 
 
 def _layers(setup: BuildSetup, rung: Rung) -> dict[str, Any]:

@@ -175,7 +175,7 @@ class Recommender(Model):
             "scores": [round(float(scores[item]), _DIGITS) for item in items],
             "popular": [names[item] for item in ranked(shelf.popular, free, k)],
             "shown": [_shown(shelf.catalogue.items[item]) for item in items],
-            "because": [self._because(moment, item, by) for item in items],
+            "because": self._because(moment, items, by),
             "unknown": list(moment.unknown[:_NAMED]),
             "unknown_count": len(moment.unknown),
             "portrait": portrait(shelf.catalogue, seen, moment.weights.tolist()),
@@ -188,19 +188,23 @@ class Recommender(Model):
             extra["by_score"] = [names[item] for item in ranked(scores, free, k)]
         return Prediction([names[item] for item in items], answered_by=by, extra=extra)
 
-    def _because(self, moment: Moment, item: int, by: str) -> list[dict[str, Any]]:
-        """Return the events of the history behind a suggestion, strongest first; none where it is popular alone."""
-        if not len(moment.items) or by == "popularity":
-            return []
-        weights = self.scorer.behind(moment, item)
-        total = float(weights[weights > 0].sum())
+    def _because(self, moment: Moment, items: Sequence[int], by: str) -> list[list[dict[str, Any]]]:
+        """Return the events of the history behind each suggestion, strongest first; none where it is popular alone."""
+        if not len(moment.items) or by == "popularity" or not items:
+            return [[] for _ in items]
+        weights = np.maximum(self.scorer.behind(moment, np.array(items, np.int64)), 0.0)
+        totals = np.maximum(weights.sum(axis=0), 1e-12)
+        strongest = np.argsort(-weights, axis=0, kind="stable")[:_BECAUSE]
+        known = self.shelf.catalogue.items
         found = []
-        for place in np.argsort(-weights, kind="stable")[:_BECAUSE].tolist():
-            if weights[place] <= 0.0:
-                break
-            known = self.shelf.catalogue.items[int(moment.items[place])]
-            event = {"item": known.id} | ({"title": known.title} if known.title else {})
-            found.append(event | {"weight": round(float(weights[place]) / total, 4)})
+        for column in range(len(items)):
+            own = []
+            for place in strongest[:, column].tolist():
+                if weights[place, column] > 0.0:
+                    item = known[int(moment.items[place])]
+                    event = {"item": item.id} | ({"title": item.title} if item.title else {})
+                    own.append(event | {"weight": round(float(weights[place, column] / totals[column]), 4)})
+            found.append(own)
         return found
 
     def _novelty(self, items: Sequence[int]) -> float:

@@ -46,8 +46,8 @@ class Scorer(ABC):
         """Return who answered, and a score of every item, shape (items,), higher is better."""
 
     @abstractmethod
-    def behind(self, moment: Moment, item: int) -> Floats:
-        """Return how much each item of the history speaks for an item, shape (len(moment.items),)."""
+    def behind(self, moment: Moment, items: Ints) -> Floats:
+        """Return how much each item of the history speaks for some items, [items of the history, items]."""
 
     @abstractmethod
     def arrays(self) -> Arrays:
@@ -74,8 +74,8 @@ class Popular(Scorer):
     def scores(self, moment: Moment) -> tuple[str, Floats]:
         return self.name, self._popular
 
-    def behind(self, moment: Moment, item: int) -> Floats:
-        return np.zeros(len(moment.items))
+    def behind(self, moment: Moment, items: Ints) -> Floats:
+        return np.zeros((len(moment.items), len(items)))
 
     def arrays(self) -> Arrays:
         return {}
@@ -118,10 +118,10 @@ class ItemSums(Scorer):
         )
         return items, weights
 
-    def behind(self, moment: Moment, item: int) -> Floats:
-        items, weights = self._asked(moment)
-        found = np.zeros(len(moment.items))
-        found[len(moment.items) - len(items) :] = self._rows.entries(items, item) * weights
+    def behind(self, moment: Moment, items: Ints) -> Floats:
+        own, weights = self._asked(moment)
+        found = np.zeros((len(moment.items), len(items)))
+        found[len(moment.items) - len(own) :] = self._rows.entries(own, items) * weights[:, None]
         return found
 
     def arrays(self) -> Arrays:
@@ -146,8 +146,8 @@ class DenseSums(Scorer):
     def scores(self, moment: Moment) -> tuple[str, Floats]:
         return self._by, self._weights[moment.items].sum(axis=0, dtype=np.float64)
 
-    def behind(self, moment: Moment, item: int) -> Floats:
-        return np.asarray(self._weights[moment.items, item], np.float64)
+    def behind(self, moment: Moment, items: Ints) -> Floats:
+        return np.asarray(self._weights[np.ix_(moment.items, items)], np.float64)
 
     def arrays(self) -> Arrays:
         return {"weights": self._weights}
@@ -181,8 +181,8 @@ class LowRank(Scorer):
         inner = self._left[moment.items].sum(axis=0, dtype=np.float32) - self._offset
         return self._by, (self._base + inner @ self._wide).astype(np.float64)
 
-    def behind(self, moment: Moment, item: int) -> Floats:
-        return np.asarray(self._left[moment.items].astype(np.float32) @ self._wide[:, item], np.float64)
+    def behind(self, moment: Moment, items: Ints) -> Floats:
+        return np.asarray(self._left[moment.items].astype(np.float32) @ self._wide[:, items], np.float64)
 
     def arrays(self) -> Arrays:
         return {"left": self._left, "right": self._right, "base": self._base, "mean": self._mean}
@@ -220,9 +220,9 @@ class FoldIn(Scorer):
         user = inverse @ ((1.0 + self._confidence) * own.sum(axis=0))
         return self._by, np.asarray(self._factors @ user.astype(np.float32), np.float64)
 
-    def behind(self, moment: Moment, item: int) -> Floats:
+    def behind(self, moment: Moment, items: Ints) -> Floats:
         own, inverse = self._solved(moment)
-        return np.asarray((1.0 + self._confidence) * own @ (inverse @ self._factors[item]), np.float64)
+        return np.asarray((1.0 + self._confidence) * own @ (inverse @ self._factors[items].T), np.float64)
 
     def arrays(self) -> Arrays:
         return {"factors": self._factors}
@@ -254,8 +254,8 @@ class Alike(Scorer):
         user = self._wide[moment.items].mean(axis=0)
         return self._by, np.asarray(self._wide @ user + self._prior * self._base, np.float64)
 
-    def behind(self, moment: Moment, item: int) -> Floats:
-        return np.asarray(self._wide[moment.items] @ self._wide[item], np.float64)
+    def behind(self, moment: Moment, items: Ints) -> Floats:
+        return np.asarray(self._wide[moment.items] @ self._wide[items].T, np.float64)
 
     def arrays(self) -> Arrays:
         return {"vectors": self._vectors}
@@ -292,11 +292,11 @@ class ByLength(Scorer):
         found = {part: self._parts[part].scores(moment)[1] for part in step.split("+")}
         return step, together(found)
 
-    def behind(self, moment: Moment, item: int) -> Floats:
-        total = np.zeros(len(moment.items))
+    def behind(self, moment: Moment, items: Ints) -> Floats:
+        total = np.zeros((len(moment.items), len(items)))
         for part in self.step(moment).split("+"):
             scorer = self._parts[part]
-            total += scorer.behind(moment, item) / max(float(scorer.scores(moment)[1].std()), _LEAST_SPREAD)
+            total += scorer.behind(moment, items) / max(float(scorer.scores(moment)[1].std()), _LEAST_SPREAD)
         return total
 
     def arrays(self) -> Arrays:

@@ -23,31 +23,28 @@ class SparseRows:
 
     def weighted_sum(self, rows: Ints, weights: Floats) -> Floats:
         """Return the sum of these rows, each times its weight, shape (width,)."""
-        begins, ends = self.begins[rows], self.begins[rows + 1]
-        counts = ends - begins
-        total = int(counts.sum())
-        if not total:
+        places, counts = self._entries_of(rows)
+        if not len(places):
             return np.zeros(self.width)
-        if len(rows) == 1:
-            part = slice(int(begins[0]), int(ends[0]))
-            places: slice | Ints = part
-        else:
-            # The places of all entries: each row's begin, then one after the other.
-            places = np.arange(total) + np.repeat(
-                begins - np.concatenate([[0], counts.cumsum()[:-1]]), counts
-            )
         values = self.values[places].astype(np.float64) * np.repeat(weights, counts)
         return np.asarray(np.bincount(self.columns[places], values, self.width), np.float64)
 
-    def entries(self, rows: Ints, column: int) -> Floats:
-        """Return what stands in a column of each of these rows; 0 where nothing does."""
-        found = np.zeros(len(rows))
-        for place, row in enumerate(rows.tolist()):
-            begin, end = int(self.begins[row]), int(self.begins[row + 1])
-            where = np.flatnonzero(self.columns[begin:end] == column)
-            if len(where):
-                found[place] = float(self.values[begin + int(where[0])])
+    def entries(self, rows: Ints, columns: Ints) -> Floats:
+        """Return what stands in these columns of these rows, [rows, columns]; 0 where nothing does. columns: each once."""
+        places, counts = self._entries_of(rows)
+        wanted = np.full(self.width, -1, np.int64)
+        wanted[columns] = np.arange(len(columns))
+        column = wanted[self.columns[places]]
+        keep = column >= 0
+        found = np.zeros((len(rows), len(columns)))
+        found[np.repeat(np.arange(len(rows)), counts)[keep], column[keep]] = self.values[places[keep]]
         return found
+
+    def _entries_of(self, rows: Ints) -> tuple[Ints, Ints]:
+        """Return the places of all entries of some rows, one row after the other, and how many each row has."""
+        begins, counts = self.begins[rows], self.begins[rows + 1] - self.begins[rows]
+        before = np.concatenate([np.zeros(1, np.int64), counts.cumsum()])
+        return np.arange(before[-1]) + np.repeat(begins - before[:-1], counts), counts
 
     def arrays(self, name: str) -> dict[str, npt.NDArray[np.generic]]:
         """Return the arrays to store under a name, in the smallest types that hold them."""

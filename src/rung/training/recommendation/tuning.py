@@ -19,6 +19,7 @@ from rung.modalities.recommendation.scorers import (
     Popular,
     Scorer,
 )
+from rung.training.recommendation.factors import als
 from rung.training.recommendation.interactions import Floats, Interactions
 from rung.training.recommendation.item_models import (
     MOST_DENSE_ITEMS,
@@ -104,11 +105,11 @@ def by_length(
     names = list(dict.fromkeys(part for step in usable for part in step.split("+")))
     strengths = _strengths(names, found.people, context)
     popular = popular_scores(learn, found.facts["half_life_days"])
-    tried = {name: _part(name, learn, popular, strengths) for name in names}
+    tried = {name: _part(name, learn, popular, strengths, context) for name in names}
     bands, told = choose_bands(tried, usable, test.cases(), found.people)
     del tried
     wanted = dict.fromkeys(part for _, step in bands for part in step.split("+"))
-    parts = {name: _part(name, found.people, found.shelf.popular, strengths) for name in wanted}
+    parts = {name: _part(name, found.people, found.shelf.popular, strengths, context) for name in wanted}
     return ByLength(parts, bands), told
 
 
@@ -123,7 +124,9 @@ def _strengths(names: Sequence[str], people: Interactions, context: FitContext) 
     return found
 
 
-def _part(name: str, people: Interactions, popular: Floats, strengths: dict[str, float]) -> Scorer:
+def _part(
+    name: str, people: Interactions, popular: Floats, strengths: dict[str, float], context: FitContext
+) -> Scorer:
     prior = 1e-6 / max(float(popular.max(initial=0.0)), 1e-9)
     if name == "markov":
         return ItemSums(transitions(people, 10, 0.9, 200), popular, name, 20, 0.9, prior)
@@ -131,6 +134,8 @@ def _part(name: str, people: Interactions, popular: Floats, strengths: dict[str,
         return ItemSums(neighbours(people, 100, 20.0), popular, name, prior=prior)
     if name == "prefix_linear":
         return first_to_later(Beginnings.of(people, _PREFIX_LENGTHS), strengths[name], 96, name)
+    if name == "als":
+        return als(people, min(32, max(len(people.catalogue) // 2, 1)), 30.0, 10.0, 12, context)
     if name == "ease":
         return ItemSums(sparse_of(ease_weights(people, strengths[name]), _KEPT), popular, name)
     return Popular(popular)
