@@ -154,3 +154,29 @@ def test_a_server_that_is_gone_is_said(served, enter):
     page.unroute("**/answer")
     press_and_wait(page, "1")
     assert session.progress().labelled == 1
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_outlook_is_shown_and_no_answer_is_called_unsaved(served, enter, lang):
+    """What a session of some hundred labels sends with each answer: how far the curve has come and where it leads."""
+    session, address = served
+    label_rows(session, "Ana", 90)
+    assert session.strategy.wait(30)
+    page = enter(address, "Bo", lang=lang)
+    page.wait_for_selector("#curve svg")
+
+    def with_outlook(route):
+        reply = route.fetch()
+        state = reply.json()
+        state["progress"]["outlook"] = {"labels": 239, "since": 80, "gain": 0.001, "low": -0.018, "high": 0.02, "hardly": True, "more": 100}  # fmt: skip
+        state["progress"]["stable"] = {
+            "labels": 239, "changed": 0.07, "at_most": 0.15, "look": 23, "enough": False, "tolerance": 0.03,
+        }  # fmt: skip
+        route.fulfill(json=state)
+
+    page.route("**/answer", with_outlook)
+    press_and_wait(page, "1")
+    page.wait_for_function("document.getElementById('advice').textContent.includes('+0.1')")
+    said = page.inner_text("#said")
+    assert said.startswith("已保存" if lang == "zh" else "Saved") and "ships" in said, said
+    check_looks(page)

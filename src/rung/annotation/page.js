@@ -19,7 +19,8 @@ function button(key, text, parent, act) { const b = element("button", undefined,
 function randomToken() { return [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(16)).join(""); }
 
 async function post(path, body) {
-  const reply = await fetch(here + path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ by, ...body }) });
+  const reply = await fetch(here + path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ by, ...body }) })
+    .catch(() => { throw new Error(say("offline")); });
   const found = await reply.json();
   if (!reply.ok) throw new Error(found.problem + ". " + found.fix);
   return found;
@@ -28,7 +29,7 @@ async function post(path, body) {
 async function send(path, body, done) {
   if (busy) return;
   busy = true;
-  try { done(await post(path, body)); } catch (error) { showStatus(error instanceof TypeError ? say("offline") : error.message, true); } finally { busy = false; }
+  try { done(await post(path, body)); } catch (error) { showStatus(error.message, true); if (error instanceof TypeError) console.error(error); } finally { busy = false; }
 }
 function showStatus(text, bad = false) { $("said").textContent = text; $("said").className = bad ? "bad" : ""; }
 function applyState(found) { row = found.row; progress = found.progress; tokens = {}; render(); }
@@ -139,19 +140,19 @@ function renderProgress() {
 function renderCurve() {
   $("learning").hidden = !facts.learns;
   const box = $("curve"); box.replaceChildren();
-  const points = progress.curve;
-  if (!points.length) element("p", say("curve_wait"), box); else {
-    const last = points[points.length - 1], low = Math.min(...points.map((p) => p.low)), high = Math.max(...points.map((p) => p.high));
-    const W = 300, H = 130, at = (p, v) => [34 + (W - 50) * (points.length > 1 ? Math.log(p.labels / points[0].labels) / Math.log(last.labels / points[0].labels) : 0.5), H - 22 - (H - 36) * (v - low) / (high - low || 1)];
+  const curve = progress.curve;
+  if (!curve.length) element("p", say("curve_wait"), box); else {
+    const last = curve[curve.length - 1], low = Math.min(...curve.map((p) => p.low)), high = Math.max(...curve.map((p) => p.high));
+    const W = 300, H = 130, at = (p, v) => [34 + (W - 50) * (curve.length > 1 ? Math.log(p.labels / curve[0].labels) / Math.log(last.labels / curve[0].labels) : 0.5), H - 22 - (H - 36) * (v - low) / (high - low || 1)];
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     svg.setAttribute("viewBox", `0 0 ${W} ${H}`); svg.setAttribute("role", "img"); svg.setAttribute("aria-label", say("curve"));
     const put = (tag, attributes, text) => { const e = document.createElementNS(svg.namespaceURI, tag); for (const [k, v] of Object.entries(attributes)) e.setAttribute(k, v); if (text !== undefined) e.textContent = text; svg.append(e); };
     put("line", { x1: 34, y1: H - 22, x2: W - 8, y2: H - 22 });
-    put("polygon", { points: [...points.map((p) => at(p, p.high)), ...points.map((p) => at(p, p.low)).reverse()].map((p) => p.join()).join(" ") });
-    put("polyline", { points: points.map((p) => at(p, p.score).join()).join(" ") });
-    for (const p of points) { const [x, y] = at(p, p.score); put("circle", { cx: x, cy: y, r: 2.5 }); }
+    put("polygon", { points: [...curve.map((p) => at(p, p.high)), ...curve.map((p) => at(p, p.low)).reverse()].map((p) => p.join()).join(" ") });
+    put("polyline", { points: curve.map((p) => at(p, p.score).join()).join(" ") });
+    for (const p of curve) { const [x, y] = at(p, p.score); put("circle", { cx: x, cy: y, r: 2.5 }); }
     put("text", { x: 2, y: 18 }, percent(high)); put("text", { x: 2, y: H - 24 }, percent(low));
-    put("text", { x: 34, y: H - 7 }, String(points[0].labels)); if (points.length > 1) put("text", { x: W - 12, y: H - 7, "text-anchor": "end" }, String(last.labels));
+    put("text", { x: 34, y: H - 7 }, String(curve[0].labels)); if (curve.length > 1) put("text", { x: W - 12, y: H - 7, "text-anchor": "end" }, String(last.labels));
     box.append(svg);
     element("p", say("curve_at", { score: percent(last.score), labels: last.labels, low: percent(last.low), high: percent(last.high) }), box);
   }
