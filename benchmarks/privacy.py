@@ -26,7 +26,8 @@ from pathlib import Path
 
 from sets import _unique, chinese_rows, member, rotten_rows
 
-from rung.privacy import PLAIN_KINDS, Span, find_personal_data
+from rung.core.spec.cleaning import DEFAULT_KINDS
+from rung.privacy import Span, find_personal_data
 from rung.privacy.card import luhn
 from rung.privacy.cn_id import is_valid
 
@@ -275,7 +276,7 @@ def main() -> None:
         __doc__.split("\n\n", 2)[2].strip() + "\nWritten by `python benchmarks/privacy.py --names`.",
     ]
     rows = list(english(draw))
-    lines, wrong, seconds = measure(rows, PLAIN_KINDS)
+    lines, wrong, seconds = measure(rows, DEFAULT_KINDS)
     parts.append(
         table(
             "English, generated identities",
@@ -284,7 +285,7 @@ def main() -> None:
         )
     )
     planted = list(chinese(draw))
-    lines, missed, seconds = measure(planted, PLAIN_KINDS)
+    lines, missed, seconds = measure(planted, DEFAULT_KINDS)
     parts.append(
         table(
             "Chinese, planted in reviews",

@@ -3,10 +3,12 @@
 A way in writes its files into a folder and returns the parameters that name them.
 """
 
+import json
+import re
 from contextlib import ExitStack
 from functools import cache
 
-from llm_server import by_keywords, llm_server
+from llm_server import by_keywords, completion, llm_server
 from onnx_files import image_file, table_file, text_file
 
 KITCHEN = ["sauce", "bread", "soup", "[Oo]nions?", "eggs", "stew", "dough", "盐", "炖", "锅", "烤", "面粉"]
@@ -47,6 +49,46 @@ def llm_prompt(folder):
     return {"service": language_model().base, "model": "test-1", "usd_in": 0.1, "usd_out": 0.4}
 
 
+@cache
+def field_finder():
+    """The address of a server that finds the payer and the amount of the tiny letters."""
+
+    def reply(body, number):
+        text = body["messages"][-1]["content"]
+        payer = re.findall("Ann Lee|Bob Stone|Carla Ruiz|Dan Wu|王芳|李伟", text)
+        amount = re.findall(r"\$\d+|\d+元", text)
+        return completion(json.dumps({"payer": payer[:1], "amount": amount[:1]}, ensure_ascii=False))
+
+    stays = ExitStack()
+    server = stays.enter_context(llm_server(reply))
+    server.stays = stays
+    return server
+
+
+@cache
+def number_reader():
+    """The address of a server that says the first number of a row."""
+
+    def reply(body, number):
+        found = re.findall(r"size: (\d+)", body["messages"][-1]["content"])
+        return completion(json.dumps({"value": 300 + 11 * float(found[0]) if found else 900}))
+
+    stays = ExitStack()
+    server = stays.enter_context(llm_server(reply))
+    server.stays = stays
+    return server
+
+
+def llm_extract(folder):
+    """A server over loopback that finds fields."""
+    return {"service": field_finder().base, "model": "test-1", "usd_in": 0.1, "usd_out": 0.4}
+
+
+def llm_score(folder):
+    """A server over loopback that says numbers."""
+    return {"service": number_reader().base, "model": "test-1", "usd_in": 0.1, "usd_out": 0.4}
+
+
 def cascade(folder):
     """The floor in front of n-grams."""
     return {"stages": [{"model": "majority"}, {"model": "tfidf_linear"}]}
@@ -73,4 +115,6 @@ WAYS_IN = {
     "bring_your_own image_classification": image_onnx,
     "bring_your_own tabular_classification": table_onnx,
     "llm_prompt": llm_prompt,
+    "llm_extract": llm_extract,
+    "llm_score": llm_score,
 }

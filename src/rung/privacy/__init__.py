@@ -11,7 +11,7 @@ from typing import Any
 from rung.core.spec.cleaning import DEFAULT_KINDS, KINDS
 from rung.privacy.spans import MASKED_CHAR, Span, detector_text
 
-__all__ = ["KINDS", "PLAIN_KINDS", "Span", "find", "require"]
+__all__ = ["KINDS", "Span", "find_personal_data", "require_packages"]
 # Without a digit, an @ or the start of a private key, no kind except names can match.
 _PREFILTER = re.compile(
     r"[@＠\d]|PRIVATE KEY|key|token|secret|passw|密码|口令|密钥|令牌|AKIA|ASIA|AKID|LTAI|AIza|gh[opusr]_|sk-|hf_|npm_|glpat|eyJ",

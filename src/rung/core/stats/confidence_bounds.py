@@ -17,6 +17,8 @@ FloatArray = npt.NDArray[np.float64]
 FEWEST_UNITS = 20
 # Parts of the rows that the jackknife leaves out in turn, at most: each is one more score.
 _JACKKNIFE_PARTS = 200
+# Ratios are tested at these points; a finer grid gains at most its step.
+_RATIO_GRID = 200
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,23 @@ def _constant_stakes(n: int) -> FloatArray:
 def mean_exceeds(values: FloatArray, least: float, low: float, high: float, alpha: float) -> bool:
     """Return whether `mean_lower` lies above `least`: one bet instead of fifty. Wrong with probability at most alpha."""
     return bool(len(values)) and _gambler(values, low, high, alpha)((least - low) / (high - low))
+
+
+def ratio_lower(above: FloatArray, below: FloatArray, least: float, most: float, alpha: float) -> float:
+    """Return a lower bound on sum(above) / sum(below) in expectation, for rows drawn independently.
+
+    above, below: of each row, 0 <= above <= below. For every c in [0, 1], above - c * below must lie in [-c * least,
+    (1 - c) * most]. "The ratio is at most c" is "the mean of above - c * below is at most 0". The claims are nested, so the
+    largest c of a fixed grid up to which all are refuted, tested from below and stopped at the first that is not, errs with
+    probability at most alpha: it lies above the truth only if the first true claim of the grid was refuted.
+    """
+    reached = 0.0
+    for point in range(1, _RATIO_GRID):
+        c = point / _RATIO_GRID
+        if not mean_exceeds(above - c * below, 0.0, -c * least, (1 - c) * most, alpha):
+            break
+        reached = c
+    return reached
 
 
 def _gambler(values: FloatArray, low: float, high: float, alpha: float) -> Callable[[float], bool]:
