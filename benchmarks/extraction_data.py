@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from privacy import FOLDER, PACKAGE, PERSON, digits, english_value
 from sets import member
+
+from privacy import FOLDER, PACKAGE, PERSON, digits, english_value
 
 # Places of a template -> the field they belong to; other places are filled and are no field.
 ENGLISH_FIELDS = {

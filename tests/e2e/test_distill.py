@@ -125,8 +125,12 @@ def test_rows_are_chosen_where_the_student_is_unsure_and_at_random():
     assert len(set(chosen.tolist())) == 50 and set(chosen.tolist()) <= set(free.tolist())
     assert 0.6 < np.mean(chosen < 300) < 0.95, "most of them lie among the unsure ones, not all"
     assert len(next_rows(None, free[:10], 50, rng)) == 10
-    assert has_flattened([0.5, 0.7, 0.8, 0.801, 0.802, 0.803]) and not has_flattened([0.5, 0.7, 0.8])
+    flat = [0.5, 0.7, 0.8, 0.8, 0.801, 0.802, 0.8, 0.803, 0.801, 0.802]
+    assert has_flattened(flat) and not has_flattened(flat[:4])
     assert not has_flattened([0.5, 0.6, 0.7, 0.8, 0.85, 0.9])
+    # A point with each doubling, and a point of chance in each round.
+    slow = [0.75 + 0.012 * np.log2(k) + 0.01 * (-1) ** k for k in range(1, 16)]
+    assert not any(has_flattened(slow[:k]) for k in range(1, 16))
     kept = kept_answers(np.array([0.99, 0.5, 0.4, 0.9]), np.array([0.01, 0.01, 0.9, 0.9]))
     assert kept.tolist() == [True, False, True, True]
 

@@ -116,8 +116,8 @@ class LlmExtract(PromptedModel):
                 absent += not places
                 spans += [Span(name, start, end, sure) for start, end in places[:1]]
         answer = answer_of(text, spans, self._most, _NAME)
-        extra: dict[str, Any] = {**answer.extra, "values_not_in_text": absent}
-        return Prediction(answer.value, sure, False, _NAME, self._usd(found), extra)
+        told: dict[str, Any] = {**answer.extra, "values_not_in_text": absent}
+        return Prediction(answer.value, sure, False, _NAME, self._usd(found), told)
 
     @classmethod
     def load(cls, folder: Path, schema: Schema) -> Self:

@@ -33,6 +33,7 @@ from rung.data.prepare.prepare import prepare
 from rung.data.sources.read import open_source, read_rows
 from rung.data.sources.rows import Reading
 from rung.pages.distill import render
+from rung.runtime.embeddings.settings import without_embedding_cache
 from rung.runtime.service.ledger import BudgetSpentError, Ledger
 from rung.runtime.service.settings import count_service_calls
 from rung.serving.predictor import open_bundle
@@ -234,7 +235,8 @@ def _bundle(teacher: TeacherSpec, gold: _Gold) -> Ask:
 def _estimate(teacher: TeacherSpec, tried: Examples, ask: Ask) -> dict[str, Any]:
     """Return what the teacher gets right on gold rows; raises RungError where that is no better than guessing."""
     begun = time.process_time()
-    answers = ask(tried.inputs)
+    with without_embedding_cache():
+        answers = ask(tried.inputs)
     cpu = time.process_time() - begun
     right = sum(answer.value == truth for answer, truth in zip(answers, tried.targets, strict=True))
     rows, accuracy = len(tried), right / max(len(tried), 1)

@@ -43,6 +43,16 @@ def use_embedding_cache(cache: Path, threads: int, fresh: Path | None = None) ->
         _SETTINGS.reset(token)
 
 
+@contextmanager
+def without_embedding_cache() -> Iterator[None]:
+    """Compute every embedding inside the block: what an answer costs must not depend on what was asked before."""
+    token = _SETTINGS.set(None)
+    try:
+        yield
+    finally:
+        _SETTINGS.reset(token)
+
+
 def embedding_cache_settings() -> EmbeddingSettings | None:
     """Return the settings inside `use_embedding_cache`, None outside."""
     return _SETTINGS.get()

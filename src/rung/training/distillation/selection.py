@@ -13,8 +13,8 @@ Ints = npt.NDArray[np.int64]
 RANDOM_SHARE = 0.3
 # Of so many times the wanted rows, the least sure ones, a batch is drawn: neighbours are not all taken.
 _WIDER = 4
-# Rounds without so much gain end the asking, and the fewest rounds before.
-_ROUNDS, _GAIN, _FEWEST = 3, 0.005, 4
+# Asking ends when twice as many labels gained less than this, means of so many rounds compared; the fewest rounds before.
+_GAIN, _ROUNDS, _FEWEST = 0.005, 3, 6
 # An answer is dropped when the student, trained without it, gives its label at most this probability, and the teacher is
 # less sure than on half of its answers.
 _DOUBT = 0.05
@@ -39,10 +39,16 @@ def next_rows(probabilities: Floats | None, free: Ints, count: int, rng: np.rand
 
 
 def has_flattened(scores: Sequence[float]) -> bool:
-    """Return whether the last rounds gained nothing worth its price over the best before them."""
-    if len(scores) < max(_ROUNDS + 1, _FEWEST):
+    """Return whether doubling the labels gained nothing worth its price. scores: after each round of as many labels.
+
+    One round says little: a score on a few hundred rows moves by a point or two by chance, and a curve that grows by a
+    point with each doubling looks flat from one round to the next.
+    """
+    if len(scores) < _FEWEST:
         return False
-    return max(scores[-_ROUNDS:]) < max(scores[:-_ROUNDS]) + _GAIN
+    half = len(scores) // 2
+    before = scores[max(half - 2, 0) : half + 1]
+    return float(np.mean(scores[-_ROUNDS:])) < float(np.mean(before)) + _GAIN
 
 
 def kept_answers(sure: Floats, by_student: Floats) -> npt.NDArray[np.bool_]:
