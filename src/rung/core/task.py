@@ -227,8 +227,11 @@ class Task(ABC):
         return {}
 
     def label_counts(self, targets: Mapping[str, int]) -> Mapping[str, int]:
-        """Return how many rows have each label. targets: target, as it is stored -> rows."""
-        return targets
+        """Return how many rows have each label, where a target holds any number of them. targets: as stored -> rows.
+
+        {} where a target is one label, or none: then the schema says which.
+        """
+        return {}
 
     def floor_score(self, counts: Mapping[str, int]) -> tuple[str, float]:
         """Return the metric a bar should speak of when targets are spread like this, and the floor's score on it."""

@@ -39,6 +39,7 @@ class TextExtraction(Task):
     floor = "no_fields"
     default_metric = "micro_f1"
     default_target = "fields"
+    takes_label_columns = True
 
     def schema(self, inputs: Sequence[str], targets: Sequence[Any]) -> Schema:
         """Return a field of all values, and one for each name; its form: the most values a training row has."""
@@ -49,7 +50,7 @@ class TextExtraction(Task):
         return Schema(
             tuple(Field(name, "text", "input") for name in inputs),
             (
-                Field("fields", "fields", "output"),
+                Field("fields", "values", "output"),
                 *(Field(name, "list", "output", form=str(most[name])) for name in sorted(most)),
             ),
         )
@@ -88,7 +89,7 @@ class TextExtraction(Task):
     def settle(self, inputs: Mapping[str, Any], target: Any) -> Settled:
         """Return the target as it is; values that do not stand in the text are counted: no model that marks can find them."""
         (text,) = join_fields({name: [value] for name, value in inputs.items()})
-        values = [value for found in field_values(str(target)).values() for value in found]
+        values = [value for found in field_values(_parsed(target)).values() for value in found]
         absent = sum(not find_value(text, value) for value in values)
         return Settled(target, "", {"values_not_in_text": absent} if absent else {})
 

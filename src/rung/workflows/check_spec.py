@@ -38,15 +38,15 @@ def check_spec(product: Product, task: Task, base: Path) -> None:
 
 
 def _label_cells(product: Product, task: Task) -> Iterator[Problem]:
-    """Yield what the spec says of rows with several labels where the task has one answer a row."""
+    """Yield what the spec says of rows with several labels where the task does not use it."""
     taken = {
         "label_columns": task.takes_label_columns,
         "separator": task.schema(product.data.input, []).outputs[0].kind == "labels",
     }
     for key, is_taken in taken.items():
         if getattr(product.data, key) and not is_taken:
-            fix = "Leave it out, or use a task of several labels: text_multilabel."
-            yield Problem(0, f"data.{key}", f"{task.name} has one answer a row.", fix)
+            fix = "Leave it out, or use a task of several labels: text_multilabel, text_extraction, document_reading."
+            yield Problem(0, f"data.{key}", f"{task.name} does not use it.", fix)
 
 
 def _metrics(product: Product, task: Task) -> Iterator[Problem]:

@@ -94,7 +94,7 @@ def plan(
     every = max(rows // _MEDIA_OPENED, 1)
     seen = survey(source, guess.inputs, guess.target, kind, _PLAN_ROWS, every, formats)
     floor, examples = kind.floor_score(seen.labels), {c: column.examples for c, column in by_name.items()}
-    counted = replace(seen, labels=kind.label_counts(seen.labels))
+    counted = replace(seen, labels=kind.label_counts(seen.labels) or seen.labels)
     summary = brief(guess.task, floor, counted, examples, rungs, load_prices(), wishes or Wishes())
     summary |= {
         **_times(summary, rungs, size),

@@ -171,7 +171,11 @@ def ratio_lower(above: FloatArray, below: FloatArray, least: float, most: float,
     reached = 0.0
     for point in range(1, _RATIO_GRID):
         c = point / _RATIO_GRID
-        if not mean_exceeds(above - c * below, 0.0, -c * least, (1 - c) * most, alpha):
+        low, high = -c * least, (1 - c) * most
+        values = above - c * below
+        # A value at the edge of the range may leave it by the last bit, and by no more.
+        values = np.where(np.abs(values - values.clip(low, high)) < 1e-9, values.clip(low, high), values)
+        if not mean_exceeds(values, 0.0, low, high, alpha):
             break
         reached = c
     return reached

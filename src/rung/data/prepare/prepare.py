@@ -98,7 +98,7 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         "quarantined": dict(sorted(quarantine.counts.items())),
         "corrected": corrected,
         "corrections_unused": len(corrections) - len(corrections.used),
-        "labels": dict(task.label_counts(training)) if final.classes else {},
+        "labels": dict(task.label_counts(training) or (training if final.classes else {})),
         "chars_per_row": intake.chars_per_row(sides.side == TRAIN),  # The plan orders rungs by it: a choice.
         "clean": intake.mended(sides.side == TRAIN),
         "repeated": _repeated(copies[sides.side == TRAIN], product.repeats),

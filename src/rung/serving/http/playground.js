@@ -138,6 +138,7 @@ function show(found, out) {
   const placed = places(found), isFields = described.schema.outputs[0].kind === "fields";
   if (described.schema.outputs[0].kind === "boxes") drawPlaces(placed, out);
   else if (isFields) drawFields(found, out);
+  else if (described.schema.outputs[0].kind === "values") listValues(main, found.places || [], out);
   else if (Array.isArray(main)) { const list = element("ol", undefined, out); main.forEach((item) => element("li", typeof item === "object" ? JSON.stringify(item) : String(item), list)); }
   else if (main !== null && typeof main === "object") element("pre", JSON.stringify(main, null, 1), out);
   else { const box = element(String(main).length > 60 ? "p" : "h2", String(main), out); if (box.tagName === "P") box.className = "long"; }
@@ -215,6 +216,27 @@ function drawFields(found, out) {
     const row = element("tr", undefined, table);
     element("th", name, row); element("td", text, row); element("td", name in scores ? (scores[name] * 100).toFixed(0) + "%" : "", row);
   }
+}
+// Lists the fields with their values, and marks the values in the text that was asked about.
+function listValues(fields, places, out) {
+  const names = Object.keys(fields);
+  if (!names.length) { element("h2", words.no_values, out); return; }
+  const table = element("table", undefined, out); table.className = "found";
+  for (const name of names) {
+    const row = element("tr", undefined, table);
+    element("th", name, row).scope = "row"; element("td", fields[name].join("\n"), row);
+  }
+  const box = document.querySelector("#fields textarea"), text = Array.from(box ? box.value : "");
+  const piece = (from, to) => text.slice(from, to).join("");
+  // Places count the characters of the text as the model read it: they are drawn only where that is the text shown.
+  if (document.querySelectorAll("#fields textarea").length !== 1 || places.some((p) => piece(p.start, p.end) !== p.value)) return;
+  const shown = element("p", undefined, out); shown.className = "marked"; let at = 0;
+  for (const place of places) {
+    shown.append(piece(at, place.start));
+    const mark = element("mark", place.value, shown); mark.title = place.field + " " + (place.score * 100).toFixed(0) + "%";
+    at = place.end;
+  }
+  shown.append(piece(at));
 }
 // Sends to the journal whether an answer is right, or the right one.
 function judge(id, main, out) {

@@ -22,7 +22,7 @@ _MESSAGE_KEYS = (
     "serve.try.reco_because", "serve.try.reco_portrait", "serve.try.reco_portrait_how", "serve.try.reco_lately", "serve.try.reco_forget",
     "serve.try.reco_remove", "serve.try.reco_add", "serve.try.reco_variety", "serve.try.reco_unknown", "serve.try.reco_none",
     "serve.try.reco_by", "serve.try.reco_comma",
-    "serve.try.boxes", "serve.try.lines", "serve.try.batch_empty", "serve.try.batch_at", "serve.try.batch_done", "serve.try.batch_first", "serve.try.batch_save",
+    "serve.try.boxes", "serve.try.no_values", "serve.try.lines", "serve.try.batch_empty", "serve.try.batch_at", "serve.try.batch_done", "serve.try.batch_first", "serve.try.batch_save",
 )  # fmt: skip
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src blob:; media-src blob:",

@@ -14,10 +14,10 @@ from rung.core.types import Field
 _FIX = 'Send an object such as {"sender": ["Ann Lee"], "amount": ["$30"]}.'
 
 
-class FieldsKind(Kind):
+class FieldValuesKind(Kind):
     """Field -> list of values; the value is their canonical text, see `core.field_values`."""
 
-    name = "fields"
+    name = "values"
     is_text = True
 
     def tiny(self) -> list[Any]:
