@@ -80,19 +80,19 @@ def write(path: Path, rows: Rows, with_labels: bool = True) -> None:
         writer.writerows(rows if with_labels else [[text] for text, _ in rows])
 
 
-def product(name: str, data: str, ladder: str, more: str = "") -> str:
+def product(name: str, data: str, ladder: str, more: str = "", effort: int = 2) -> str:
     return (
         f"name: {name}\ntask: text_classification\ndata: {{path: {data}, input: text, target: label}}\n"
-        f"bar: {{metric: accuracy, at_least: 0.7}}\nbudget: {{effort: 1, threads: 1}}\nladder: {ladder}\n{more}"
+        f"bar: {{metric: accuracy, at_least: 0.7}}\nbudget: {{effort: {effort}, threads: 1}}\nladder: {ladder}\n{more}"
     )
 
 
 def accuracy(bundle: Path, rows: Rows) -> tuple[float, list[Prediction], float]:
     """Return accuracy and answers of a bundle, and its seconds a row."""
-    model = rung.load(bundle)
-    begun = time.perf_counter()
     with without_embedding_cache():
-        answers = model.predict([{"text": text} for text, _ in rows])
+        model = rung.load(bundle)
+    begun = time.perf_counter()
+    answers = model.predict([{"text": text} for text, _ in rows])
     seconds = (time.perf_counter() - begun) / len(rows)
     right = [answer.value == label for answer, (_, label) in zip(answers, rows, strict=True)]
     return float(np.mean(right)), answers, seconds
@@ -104,7 +104,9 @@ def measure(case: Case, home: Path) -> list[str]:
     write(home / "teacher" / "rows.csv", case.taught)
     ladder = f"[majority, {{model: blend, params: {{weights: {case.weights}}}}}]"
     spec = home / "teacher" / "product.yaml"
-    spec.write_text(product("teacher", "rows.csv", ladder, "certify: {fraction: 0}\n"), encoding="utf-8")
+    spec.write_text(
+        product("teacher", "rows.csv", ladder, "certify: {fraction: 0}\n", effort=1), encoding="utf-8"
+    )
     teacher = rung.build(spec, run=home / "teacher" / "run")
     print(case.title, "teacher", teacher.report["winner"], flush=True)
     write(home / "gold.csv", case.gold)

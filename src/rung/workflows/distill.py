@@ -214,7 +214,9 @@ def _asking(
 
 def _bundle(teacher: TeacherSpec, gold: _Gold) -> Ask:
     """Return a function that asks a bundle; its labels must be those of the product."""
-    predictor = open_bundle(teacher.service)
+    # Its price must not depend on what was embedded before.
+    with without_embedding_cache():
+        predictor = open_bundle(teacher.service)
     labels = gold.train.schema.labels
     strange = [label for label in predictor.schema.labels if label not in labels]
     if strange:
@@ -235,8 +237,7 @@ def _bundle(teacher: TeacherSpec, gold: _Gold) -> Ask:
 def _estimate(teacher: TeacherSpec, tried: Examples, ask: Ask) -> dict[str, Any]:
     """Return what the teacher gets right on gold rows; raises RungError where that is no better than guessing."""
     begun = time.process_time()
-    with without_embedding_cache():
-        answers = ask(tried.inputs)
+    answers = ask(tried.inputs)
     cpu = time.process_time() - begun
     right = sum(answer.value == truth for answer, truth in zip(answers, tried.targets, strict=True))
     rows, accuracy = len(tried), right / max(len(tried), 1)

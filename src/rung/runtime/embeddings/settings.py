@@ -45,7 +45,7 @@ def use_embedding_cache(cache: Path, threads: int, fresh: Path | None = None) ->
 
 @contextmanager
 def without_embedding_cache() -> Iterator[None]:
-    """Compute every embedding inside the block: what an answer costs must not depend on what was asked before."""
+    """Open models inside the block that keep no embedding, as a server does: what an answer costs is then measured whole."""
     token = _SETTINGS.set(None)
     try:
         yield
