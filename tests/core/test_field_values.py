@@ -13,7 +13,7 @@ from rung.tasks.text_extraction import TextExtraction
 TASK = TextExtraction()
 SCHEMA = Schema(
     (Field("text", "text", "input"),),
-    (Field("fields", "values", "output"), Field("who", "list", "output", form="2"), Field("sum", "list", "output", form="1")),
+    (Field("fields", "values", "output"), Field("who", "list", "output", form="2 of 3"), Field("sum", "list", "output", form="1 of 3")),
 )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from rung.modalities.text.field_metrics import (
     ValueRecall,
 )
 from rung.modalities.text.ngrams import join_fields, normalize_text
-from rung.modalities.text.spans import find_value, most_values
+from rung.modalities.text.spans import find_value, most_in_all, most_values
 
 MAX_FIELDS = 64
 _OF_VALUES: Mapping[str, type[ValueMetric]] = {
@@ -42,16 +42,21 @@ class TextExtraction(Task):
     takes_label_columns = True
 
     def schema(self, inputs: Sequence[str], targets: Sequence[Any]) -> Schema:
-        """Return a field of all values, and one for each name; its form: the most values a training row has."""
+        """Return a field of all values, and one for each name; its form: the most values of it that a training row has,
+        and the most of all fields together, "2 of 6".
+        """
         most: dict[str, int] = {}
+        in_all = 1
         for target in targets:
-            for name, values in field_values(_parsed(target)).items():
+            found = field_values(_parsed(target))
+            in_all = max(in_all, sum(map(len, found.values())))
+            for name, values in found.items():
                 most[name] = max(most.get(name, 0), len(values))
         return Schema(
             tuple(Field(name, "text", "input") for name in inputs),
             (
                 Field("fields", "values", "output"),
-                *(Field(name, "list", "output", form=str(most[name])) for name in sorted(most)),
+                *(Field(name, "list", "output", form=f"{most[name]} of {in_all}") for name in sorted(most)),
             ),
         )
 
@@ -124,14 +129,14 @@ class TextExtraction(Task):
             if most and field not in most:
                 fix = did_you_mean(field, most)
                 raise RungError(f"the metric '{name}' names no field of the data", "bar.metric", fix)
-            return _OF_VALUES[kind](name, {field: most.get(field, 1)})
+            return _OF_VALUES[kind](name, {field: most.get(field, 1)}, most.get(field, 1))
         fix = did_you_mean(name, [*known, *(f"{kind}:<field>" for kind in _OF_VALUES)])
         raise RungError(f"extraction has no metric '{name}'", "bar.metric", fix)
 
     def metrics(self, schema: Schema) -> list[Metric]:
-        most = most_values(schema)
+        most, in_all = most_values(schema), most_in_all(schema)
         return [
-            ValueF1("micro_f1", most), ValuePrecision("precision", most), ValueRecall("recall", most),
+            *(of(name, most, in_all) for name, of in (("micro_f1", ValueF1), ("precision", ValuePrecision), ("recall", ValueRecall))),
             ExactMatch("exact_match"), FieldAccuracy("field_accuracy", list(most)),
         ]  # fmt: skip
 

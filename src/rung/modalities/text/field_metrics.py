@@ -5,8 +5,8 @@ ratios of sums over rows. For a row let t be the values found, f those answered 
 most c" is "the mean of 2t - c (2t + f + m) is at most 0", a claim about the mean of independent bounded values, which
 `ratio_lower` refutes by betting, as for micro-F1 of label sets. Unlike the labels of a classifier, a wrong value counts both
 as false and as missed, so the binomial argument for F1 of a label does not hold here, and betting takes its place for single
-fields as well. The range of a row's counts must be known before: of each field at most `most` values a row count, the most
-that any training row has.
+fields as well. The range of a row's counts must be known before: of each field at most `most` values a row count, and of all
+at most `in_all`, the most that any training row has. Found ones count first: t + f and t + m never exceed it.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ class FieldAccuracy(MeanMetric):
 class ValueMetric(Metric):
     """A ratio of sums of counts over rows, of all fields or of one."""
 
-    def __init__(self, name: str, most: Mapping[str, int]) -> None:
-        """most: field -> the most values of it that count in a row."""
+    def __init__(self, name: str, most: Mapping[str, int], in_all: int) -> None:
+        """most: field -> the most values of it that count in a row. in_all: of all fields together."""
         super().__init__(name)
-        self.most = dict(most)
+        self.most, self.in_all = dict(most), in_all
 
     @abstractmethod
     def parts(self, hits: Floats, false: Floats, missed: Floats) -> tuple[Floats, Floats]:
@@ -71,7 +71,8 @@ class ValueMetric(Metric):
         for row, (truth, answer) in enumerate(zip(truths, answers, strict=True)):
             for found in hits_and_misses(str(truth), str(answer.value), self.most).values():
                 counts[row] += found
-        return self.parts(counts[:, 0], counts[:, 1], counts[:, 2])
+        hits = np.minimum(counts[:, 0], self.in_all)
+        return self.parts(hits, *(np.minimum(counts[:, i], self.in_all - hits) for i in (1, 2)))
 
     def score(self, truths: Truths, answers: Answers, schema: Schema, inputs: Columns | None = None) -> float:
         above, below = self.rows(truths, answers)
@@ -119,7 +120,7 @@ class ValueF1(ValueMetric):
         return 2 * hits, 2 * hits + false + missed
 
     def widest(self) -> float:
-        return 2.0 * sum(self.most.values())
+        return 2.0 * self.in_all
 
 
 class ValuePrecision(ValueMetric):
@@ -129,7 +130,7 @@ class ValuePrecision(ValueMetric):
         return hits, hits + false
 
     def widest(self) -> float:
-        return float(sum(self.most.values()))
+        return float(self.in_all)
 
 
 class ValueRecall(ValueMetric):
@@ -139,4 +140,4 @@ class ValueRecall(ValueMetric):
         return hits, hits + missed
 
     def widest(self) -> float:
-        return float(sum(self.most.values()))
+        return float(self.in_all)

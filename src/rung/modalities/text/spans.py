@@ -128,4 +128,9 @@ def answer_of(text: str, spans: Iterable[Span], most: Mapping[str, int], by: str
 
 def most_values(schema: Schema) -> dict[str, int]:
     """Return field -> the most values a training row has of it, as the schema of an extraction says."""
-    return {field.name: int(field.form or 1) for field in schema.outputs[1:]}
+    return {field.name: int(field.form.split(" of ")[0]) for field in schema.outputs[1:]}
+
+
+def most_in_all(schema: Schema) -> int:
+    """Return the most values that a training row has of all fields together; 1 before rows are known."""
+    return max((int(field.form.split(" of ")[1]) for field in schema.outputs[1:]), default=1)
