@@ -141,6 +141,7 @@ def asked(
         "usd_in": 0.0,
         "usd_out": 0.0,
         "concurrency": 2,
+        "timeout_s": 900.0,
         **given,
     }
     model = family.fit(train, make_params(family.Params, params), FitContext(effort=1, threads=1))
@@ -262,7 +263,7 @@ def main() -> None:
     )
     parser.add_argument("--cases", default="english,chinese,scores")
     parser.add_argument(
-        "--asked", type=int, default=60, help="test rows that the language model is asked about"
+        "--asked", type=int, default=30, help="test rows that the language model is asked about"
     )
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--no-llm", action="store_true")

@@ -10,6 +10,7 @@ import rung
 from rung.core.errors import RungError
 from rung.core.field_values import field_values
 from rung.journal.encryption import MASTER_KEY_VARIABLE, new_master_key
+from rung.modalities.text.spans import most_in_all, most_values
 from rung.pages.report import render
 from rung.serving.http.api_keys import KeyStore
 from rung.workflows.improve import improve
@@ -62,6 +63,9 @@ def test_built_served_corrected_reviewed_and_improved(letters, tmp_path, monkeyp
         page = render(built.report, lang)
         assert "姓名" in page and (words in page or "fields" in page)
     assert run_cli("verify", built.bundle).returncode == 0
+    # What a row may count at most is known from training rows, and ships with the schema.
+    shipped = rung.load(built.bundle).schema
+    assert most_in_all(shipped) == 4 and most_values(shipped)["金额"] == 1
     text, fields = train[0]
     with served(spec, master) as (address, env):
         key = KeyStore(tmp_path / "service").create("shop", "predict")[1]
