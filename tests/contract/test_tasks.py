@@ -10,7 +10,7 @@ from rung.testing import check_task
 NAMES = registry.task_names()
 # Tasks that read no text.
 IMAGES = {"image_classification", "object_detection", "document_reading"}
-NO_TEXT = {"image_classification", "object_detection", "recommendation"}
+NO_TEXT = {"image_classification", "object_detection", "document_reading", "recommendation"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -66,5 +66,6 @@ def summary(report: Mapping[str, Any], lang: str) -> list[str]:
     prices = {key: money(report[key]["usd_per_1k"], lang, 4) for key in ("teacher", "student")}
     found.append(say("distill.price", lang, **prices))
     even = report["break_even_rows"]
-    found.append(say("distill.never", lang) if even is None else say("distill.even", lang, rows=even))
+    key = "never" if even is None else "free" if even == 0 else "even"
+    found.append(say(f"distill.{key}", lang, rows=even))
     return [*found, say("distill.made", lang)]

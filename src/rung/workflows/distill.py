@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -197,13 +197,10 @@ def _asking(
         gold.train.take(sorted(order[:count].tolist())),
         gold.train.take(sorted(order[count:].tolist())),
     )
-    counted: Any = nullcontext()
     if not teacher.model:
-        ask = _bundle(teacher, gold)
-        yield ask, tried, None
+        yield _bundle(teacher, gold), tried, None
         return
-    counted = count_service_calls(home / "answers.jsonl", ledger)
-    with counted:
+    with count_service_calls(home / "answers.jsonl", ledger):
         family = registry.model("llm_prompt")
         params = {"service": teacher.service, "model": teacher.model, **(teacher.params or {})}
         made = make_params(family.Params, params)
