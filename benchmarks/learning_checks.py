@@ -122,15 +122,15 @@ def steps() -> None:
         record("steps", name, line)
 
 
-def export() -> None:
-    """Compare every exported network with the module that it was written from."""
+def export(only: str = "") -> None:
+    """Compare every exported network whose name begins with `only` with the module that it was written from."""
     import torch
 
     from rung.runtime.onnx.session import OnnxFile
     from rung.runtime.onnx.trained_network import MODEL_FILE
 
     torch.set_num_threads(1)
-    for name, module, content in _exported():
+    for name, module, content in _exported(only):
         file = OnnxFile(path_of(MODEL_FILE), content, MODEL_FILE)
         draw = np.random.default_rng(0)
         worst, took = 0.0, {"torch": 0.0, "onnx": 0.0}
@@ -178,7 +178,7 @@ def _both(module: Any, file: Any, ids: Any, mask: Any, took: dict[str, float], t
     return float(np.abs(found - expected).max())
 
 
-def _exported() -> Any:
+def _exported(only: str) -> Any:
     """Yield the name, the module and the ONNX file of each network; trained for one epoch on real rows, MiniLM as it is."""
     from rung.runtime.linear.head import Calibration, LinearHead
     from rung.training.torch.encoder_finetune import encoder_source, export_classifier, make_classifier
@@ -190,6 +190,8 @@ def _exported() -> Any:
     given = examples(split.train_texts[::4], split.train_labels[::4])
     labels = len(given.schema.labels)
     for name in NETWORKS:
+        if not name.startswith(only):
+            continue
         params = make_params(registry.model(name).Params, {"epochs": 1, "max_tokens": 128})
         learner, _ = train_network(
             name,  # type: ignore[arg-type]
@@ -200,6 +202,8 @@ def _exported() -> Any:
         module = learner.module.eval()
         round_to_half(module)
         yield name, module.eval(), write_network(module, labels)
+    if not "finetuned_encoder".startswith(only):
+        return
     source = encoder_source("minilm", 128)
     draw = np.random.default_rng(0)
     weights = draw.normal(size=(source.weights.width * 3, labels)).astype(np.float32)
@@ -237,8 +241,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("check", choices=[name for name in CHECKS if name != "own-steps"] + ["own-steps"])
-    CHECKS[parser.parse_args().check]()
+    parser.add_argument("check", choices=CHECKS)
+    parser.add_argument("--only", default="", help="of `export`: networks whose name begins so")
+    asked = parser.parse_args()
+    if asked.check == "export":
+        export(asked.only)
+    else:
+        CHECKS[asked.check]()
 
 
 if __name__ == "__main__":

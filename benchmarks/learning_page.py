@@ -110,9 +110,8 @@ def _tables(found: list[Line]) -> list[str]:
     for line in rows:
         scores = (f"{line[model]:.4f}" if model in line else "" for model in models)
         seconds = ", ".join(
-            f"{line[f'{model}_cpu_seconds']:.0f}"
+            f"{line[key]:.0f}" if (key := f"{model}_cpu_seconds") in line else "–"
             for model in ("mlp_table", "stack", "stack with networks")
-            if f"{model}_cpu_seconds" in line
         )
         parts.append(row(line["name"], f"{line['rows']:,}", *scores, seconds))
     labelled = [line for line in rows if line["name"] != "houses"]

@@ -113,13 +113,12 @@ class _Writer:
 
     def recurrent(self, network: Recurrent) -> str:
         lengths = self.node("Cast", [self.node("ReduceSum", [self.mask, self.ints(1)], keepdims=0)], to=6)
-        vectors = states = self.embed(network.embedding)
+        states = self.embed(network.embedding)
         for layer in network.layers:
             if not isinstance(layer, nn.LSTM | nn.GRU):
                 raise TypeError(type(layer).__name__)
             states = self.both_directions(states, lengths, layer)
-        pooled = self.node("Concat", [self.pool(states, network.pooling), self.mean(vectors)], axis=1)
-        return self.linear(pooled, network.head)
+        return self.linear(self.pool(states, network.pooling), network.head)
 
     def both_directions(self, states: str, lengths: str, layer: nn.LSTM | nn.GRU) -> str:
         operator = "LSTM" if isinstance(layer, nn.LSTM) else "GRU"

@@ -137,10 +137,7 @@ class CnnText(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """A bidirectional LSTM or GRU over packed texts, with attention pooling; beside its states the head reads the mean token vector.
-
-    What words say by themselves then need not be learned again through the gates: topics are learned from hundreds of rows.
-    """
+    """A bidirectional LSTM or GRU over packed texts, with attention pooling."""
 
     def __init__(self, shape: NetworkShape, embedding: TokenEmbedding) -> None:
         super().__init__()
@@ -153,11 +150,10 @@ class Recurrent(nn.Module):
             for n in range(shape.layers)
         )
         self.pooling = AttentionPooling(2 * shape.hidden)
-        self.head = nn.Linear(2 * shape.hidden + shape.width, shape.labels)
+        self.head = nn.Linear(2 * shape.hidden, shape.labels)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        vectors, lengths = self.dropout(self.embedding(ids)), mask.sum(dim=1).to(torch.int64).cpu()
-        states = vectors
+        states, lengths = self.dropout(self.embedding(ids)), mask.sum(dim=1).to(torch.int64).cpu()
         for layer in self.layers:
             packed = nn.utils.rnn.pack_padded_sequence(
                 states, lengths, batch_first=True, enforce_sorted=False
@@ -165,8 +161,7 @@ class Recurrent(nn.Module):
             states, _ = nn.utils.rnn.pad_packed_sequence(
                 layer(packed)[0], batch_first=True, total_length=ids.shape[1]
             )
-        pooled = torch.cat([self.pooling(states, mask), masked_mean(vectors, mask)], dim=1)
-        return self.head(self.dropout(pooled))  # type: ignore[no-any-return]
+        return self.head(self.dropout(self.pooling(states, mask)))  # type: ignore[no-any-return]
 
 
 class TransformerLayer(nn.Module):
