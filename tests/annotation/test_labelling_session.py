@@ -229,7 +229,7 @@ def test_a_product_without_labels_says_how_to_write_them(tmp_path):
         pass
     path.write_text(path.read_text().replace("[a, a]", "[a]"))
     with (
-        pytest.raises(SpecError, match="has 1 labels; the page supports 2 to 33"),
+        pytest.raises(SpecError, match="has one label: rows need at least two"),
         open_labelling_session(path),
     ):
         pass

@@ -46,7 +46,7 @@ PAGE_MESSAGES = (
     "label.key", "label.key_cannot", "label.lead",
     "label.key_settle", "label.key_skip", "label.key_undo", "label.labelled", "label.language",
     "label.none", "label.no_answer", "label.not_number", "label.typed_answer", "label.nothing", "label.number", "label.of_rows", "label.offline",
-    "label.outlook", "label.progress",
+    "label.outlook", "label.progress", "label.box_how", "label.box_remove", "label.box_save", "label.boxes", "label.key_zoom",
     "label.saved", "label.settle_how", "label.skipped", "label.to_settle", "label.undone",
 )  # fmt: skip
 
@@ -181,7 +181,7 @@ def render_labelling_page(
     facts = {
         "lang": lang, "by": author, "title": title, "words": words, "guidelines": session.spec.guidelines, "keyed": asks_for_key,
         "answer_kind": session.pool.answer_kind, "max_answer": MAX_ANSWER,
-        "learns": session.learns,
+        "learns": session.learns and session.pool.answer_kind == "label",
         "labels": [
             {"key": KEYS[number], "name": name, "about": about} for number, (name, about) in enumerate(session.pool.labels.items())
         ],

@@ -5,6 +5,9 @@ const here = location.pathname;
 const stored = { get: (k) => { try { return localStorage.getItem(k); } catch { return null; } }, set: (k, v) => { try { localStorage.setItem(k, v); } catch { /* The browser stores nothing. */ } } };
 // A browser in Chinese gets Chinese, whatever the terminal speaks; the button changes it.
 let lang = stored.get("rung-lang") || (navigator.language.toLowerCase().startsWith("zh") ? "zh" : facts.lang);
+const drawsBoxes = facts.answer_kind === "boxes";
+// Boxes drawn on the image that is shown, the label of the next one, which is chosen, and whether the image is enlarged.
+let drawn = [], current = 0, chosen = -1, zoomed = false;
 let by = "", row = null, progress = null, open = [], view = "who", busy = false, tokens = {};
 
 function say(key, values = {}) {
@@ -32,15 +35,16 @@ async function send(path, body, done) {
   try { done(await post(path, body)); } catch (error) { showStatus(error.message, true); if (error instanceof TypeError) console.error(error); } finally { busy = false; }
 }
 function showStatus(text, bad = false) { $("said").textContent = text; $("said").className = bad ? "bad" : ""; }
-function applyState(found) { row = found.row; progress = found.progress; tokens = {}; render(); }
+function applyState(found) { if (!row || !found.row || found.row.text !== row.text) { drawn = []; chosen = -1; } row = found.row; progress = found.progress; tokens = {}; render(); }
 // A repeated request has the same token, so a label whose reply was lost is written once.
 function tokenFor(what) { return (tokens[what] ??= randomToken()); }
 
 function answer(kind, label = null) {
   if (!row) return;
-  const shown = kind === "skip" ? say("skipped") : say("saved", { label: label ?? say("cannot") });
+  const shown = kind === "skip" ? say("skipped") : say("saved", { label: label === null ? say("cannot") : shownAnswer(label) });
   send("answer", { text: row.text, kind, label, token: tokenFor(kind + (label ?? "")) }, (found) => { applyState(found); showStatus(shown); });
 }
+function shownAnswer(label) { return drawsBoxes ? say("boxes", { n: JSON.parse(label).length }) : label; }
 function accept() { if (row && row.guess) answer("label", row.guess.label); }
 function undo() { send("undo", { token: tokenFor("undo") }, (found) => { applyState(found); showStatus(say(found.undone ? "undone" : "nothing")); }); }
 function settle(text, label) {
@@ -73,8 +77,14 @@ function renderRow() {
   $("guess").textContent = row && row.guess ? say("guess", { label: row.guess.label, sure: percent(row.guess.sure) }) : "";
   $("labels").replaceChildren(); $("commands").replaceChildren();
   if (row && row.guess) button("\u21b5", say("accept", { label: row.guess.label }), $("labels"), accept).className = "accept";
-  for (const label of facts.labels) { const b = button(label.key, label.name, $("labels"), () => answer("label", label.name)); b.disabled = !row; }
-  if (facts.answer_kind !== "label" && row) { const field = answerField($("labels"), (typed) => answer("label", typed)); if (view === "work") field.focus(); }
+  facts.labels.forEach((label, number) => {
+    const b = button(label.key, label.name, $("labels"), drawsBoxes ? () => chooseLabel(number) : () => answer("label", label.name)); b.disabled = !row;
+    if (drawsBoxes) { b.classList.add("c" + number % 6); b.setAttribute("aria-pressed", number === current); }
+  });
+  if (drawsBoxes && row) renderBoxer(box);
+  else if (facts.answer_kind !== "label" && row) { const field = answerField($("labels"), (typed) => answer("label", typed)); if (view === "work") field.focus(); }
+  $("row").classList.toggle("zoomed", zoomed);
+  if (row && row.cells.some((cell) => cell.picture)) button("z", say("key_zoom"), $("commands"), zoom);
   button("s", say("key_skip"), $("commands"), () => answer("skip"));
   button("x", say("key_cannot"), $("commands"), () => answer("unclear"));
   button("u", say("key_undo"), $("commands"), undo);
@@ -101,6 +111,51 @@ function answerField(parent, act) {
   });
   return field;
 }
+function zoom() { zoomed = !zoomed; $("row").classList.toggle("zoomed", zoomed); }
+// A key chooses the label of the next box, and of the chosen one.
+function chooseLabel(number) { current = number; if (drawn[chosen]) drawn[chosen].label = facts.labels[number].name; renderRow(); }
+function removeBox() { if (!drawn.length) return; drawn.splice(chosen >= 0 ? chosen : drawn.length - 1, 1); chosen = -1; renderRow(); }
+function saveBoxes() { if (row) answer("label", JSON.stringify(drawn.map((b) => [b.label, ...[b.x, b.y, b.width, b.height].map((v) => Math.round(v * 10) / 10)]))); }
+// The image with its boxes, in its own pixels; dragging draws one, a click chooses one.
+function renderBoxer(box) {
+  const place = row.cells.findIndex((cell) => cell.picture && cell.size), image = box.querySelectorAll("img")[0];
+  if (place < 0 || !image) return;
+  const [W, H] = row.cells[place].size, ns = "http://www.w3.org/2000/svg";
+  const frame = element("div", undefined, undefined, "boxer"); image.replaceWith(frame); frame.append(image); image.draggable = false;
+  const layer = document.createElementNS(ns, "svg"); layer.setAttribute("viewBox", `0 0 ${W} ${H}`); layer.setAttribute("preserveAspectRatio", "none"); frame.append(layer);
+  const put = (b, number) => {
+    const rect = document.createElementNS(ns, "rect"), label = facts.labels.findIndex((item) => item.name === b.label);
+    for (const name of ["x", "y", "width", "height"]) rect.setAttribute(name, b[name]);
+    rect.setAttribute("class", "c" + label % 6 + (number === chosen ? " chosen" : ""));
+    layer.append(rect); return rect;
+  };
+  drawn.forEach(put);
+  const at = (event) => {
+    const r = layer.getBoundingClientRect();
+    return [Math.min(Math.max((event.clientX - r.left) / r.width, 0), 1) * W, Math.min(Math.max((event.clientY - r.top) / r.height, 0), 1) * H];
+  };
+  layer.addEventListener("pointerdown", (down) => {
+    if (down.button || busy) return;
+    down.preventDefault(); layer.setPointerCapture(down.pointerId);
+    const [x, y] = at(down), made = { label: facts.labels[current].name, x, y, width: 0, height: 0 }, rect = put(made, -2);
+    const move = (event) => {
+      const [u, v] = at(event);
+      Object.assign(made, { x: Math.min(x, u), y: Math.min(y, v), width: Math.abs(u - x), height: Math.abs(v - y) });
+      for (const name of ["x", "y", "width", "height"]) rect.setAttribute(name, made[name]);
+    };
+    layer.addEventListener("pointermove", move);
+    layer.addEventListener("pointerup", (event) => {
+      move(event);
+      if (Math.max(made.width / W, made.height / H) > 0.005 && Math.min(made.width, made.height) >= 1) { drawn.push(made); chosen = -1; }
+      // Of boxes inside each other a click means the smallest.
+      else chosen = drawn.map((b, i) => [b, i]).filter(([b]) => x >= b.x && x <= b.x + b.width && y >= b.y && y <= b.y + b.height).sort((a, b) => a[0].width * a[0].height - b[0].width * b[0].height).map(([, i]) => i)[0] ?? -1;
+      renderRow();
+    }, { once: true });
+  });
+  element("p", say("box_how", { keys: facts.labels.map((label) => label.key).join(" ") }), box, "how");
+  button("\u21b5", say("box_save", { n: drawn.length }), $("labels"), saveBoxes).className = "accept";
+  button("\u232b", say("box_remove"), $("commands"), removeBox);
+}
 function renderGuide() {
   $("guidelines").textContent = facts.guidelines; $("meanings").replaceChildren();
   const told = facts.labels.filter((label) => label.about);
@@ -113,12 +168,12 @@ function renderOpen() {
   open.slice(0, 50).forEach((item, number) => {
     const one = element("div", undefined, box);
     cells(one, item.cells);
-    element("p", Object.entries(item.said).map(([who, label]) => who + ": " + (label || say("cannot"))).join(" · "), one);
+    element("p", Object.entries(item.said).map(([who, label]) => who + ": " + (label ? shownAnswer(label) : say("cannot"))).join(" · "), one);
     const choices = element("div", undefined, one, "choices");
-    for (const label of facts.labels) button(number ? "·" : label.key, label.name, choices, () => settle(item.text, label.name));
+    if (!drawsBoxes) for (const label of facts.labels) button(number ? "·" : label.key, label.name, choices, () => settle(item.text, label.name));
     if (facts.answer_kind !== "label") {
-      for (const value of new Set(Object.values(item.said).filter(Boolean))) button("·", value, choices, () => settle(item.text, value));
-      answerField(choices, (typed) => settle(item.text, typed));
+      for (const value of new Set(Object.values(item.said).filter(Boolean))) button("·", shownAnswer(value), choices, () => settle(item.text, value));
+      if (!drawsBoxes) answerField(choices, (typed) => settle(item.text, typed));
     }
     button(number ? "·" : "x", say("cannot"), choices, () => settle(item.text, null));
   });
@@ -174,7 +229,8 @@ document.addEventListener("keydown", (event) => {
   const label = facts.labels.find((item) => item.key === key);
   const act = view === "settle"
     ? label || key === "x" ? () => open.length && settle(open[0].text, label ? label.name : null) : { u: undoSettled, "/": back, escape: back }[key]
-    : label ? () => answer("label", label.name) : { enter: event.target.tagName !== "BUTTON" && row && row.guess ? accept : undefined, s: () => answer("skip"), x: () => answer("unclear"), u: undo, "/": disagreements }[key];
+    : label ? () => drawsBoxes ? chooseLabel(facts.labels.indexOf(label)) : answer("label", label.name)
+    : { enter: event.target.tagName === "BUTTON" ? undefined : drawsBoxes ? saveBoxes : row && row.guess ? accept : undefined, z: zoom, ...(drawsBoxes ? { backspace: removeBox, delete: removeBox } : {}), s: () => answer("skip"), x: () => answer("unclear"), u: undo, "/": disagreements }[key];
   if (!act) return;
   event.preventDefault();
   act();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from rung.annotation.learning_curve import FORECAST_LABELS, TOLERANCE
@@ -9,6 +10,7 @@ from rung.annotation.session import LabellingSession, LabelQuery
 from rung.core.blobs import Blob
 from rung.core.errors import RungError
 from rung.core.kind import media_kinds
+from rung.modalities.images.reading import read_sizes
 
 # Longer cells are cut off, so that the page stays fast.
 _MAX_CELL_CHARS = 20_000
@@ -59,18 +61,28 @@ def progress_to_dict(session: LabellingSession, by: str = "") -> dict[str, Any]:
     }
 
 
-def _cells(cells: Any) -> list[dict[str, str]]:
+def _cells(cells: Any) -> list[dict[str, Any]]:
     """Return the cells as people see them: texts, and media as pictures with their name."""
     shown = []
     for name, value in cells.items():
         if isinstance(value, Blob):
-            shown.append({"name": name, "value": value.shown(), "picture": _picture(value)})
+            shown.append({"name": name, "value": value.shown(), **_seen(value)})
             continue
         text = "" if value is None else str(value)
         if len(text) > _MAX_CELL_CHARS:
             text = text[:_MAX_CELL_CHARS] + "…"
         shown.append({"name": name, "value": text})
     return shown
+
+
+def _seen(value: Blob) -> dict[str, Any]:
+    """Return media as a `picture`, and of an image its `size` in pixels, for boxes on it."""
+    picture = _picture(value)
+    if not picture:
+        return {"picture": ""}
+    with suppress(RungError):
+        return {"picture": picture, "size": read_sizes([value])[0].tolist()}
+    return {"picture": picture}
 
 
 def _picture(value: Blob) -> str:

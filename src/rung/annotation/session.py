@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
@@ -16,6 +17,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from rung.annotation.author import normalize_author
+from rung.annotation.box_answers import boxes_text, labels_in
 from rung.annotation.cohen_kappa import PairAgreement, pairwise_agreement
 from rung.annotation.query_strategy import QueryStrategy
 from rung.annotation.sampling import next_zone
@@ -160,6 +162,8 @@ class LabellingSession:
                     "an answer is empty or too long", "label", f"Write 1 to {MAX_ANSWER:,} characters."
                 )
             return text
+        if self.pool.answer_kind == "boxes":
+            return boxes_text(label, self.labels, MAX_ANSWER)
         if self.pool.answer_kind == "number":
             number = number_text(label)
             if number is None:
@@ -207,7 +211,9 @@ class LabellingSession:
             self._refresh()
             found = self._annotations.verdicts
             answers = {text: verdict.answer for text, verdict in found.items() if text in self._place_by_text}
-            by_label = {name: sum(answer == name for answer in answers.values()) for name in self.labels}
+            of = labels_in if self.pool.answer_kind == "boxes" else lambda answer: (answer,)
+            counts = Counter(name for answer in answers.values() for name in of(answer))
+            by_label = {name: counts[name] for name in self.labels}
             random = sum(
                 answer not in (None, CANNOT) and self.pool.rows[self._place_by_text[text]].zone == RANDOM
                 for text, answer in answers.items()
@@ -315,7 +321,9 @@ class LabellingSession:
         mine = self.answers_by(author)
         both = sum(len(self._annotations.verdicts[text].said) > 1 for text in mine)
         while len(queries) < count:
-            again = both + 1 <= self.spec.overlap * (len(mine) + len(queries) + 1)
+            # Two people never draw the same boxes, so none are compared.
+            is_compared = self.pool.answer_kind != "boxes"
+            again = is_compared and both + 1 <= self.spec.overlap * (len(mine) + len(queries) + 1)
             place = self._overlap_row(author, taken) if again else None
             if place is not None:
                 both += 1

@@ -112,10 +112,12 @@ class ObjectDetection(Task):
     def settle(self, inputs: Mapping[str, Any], target: Any) -> Settled:
         """Return the boxes cut at the edges of the image, repeats left out; refuses those outside and without area."""
         image = next((value for value in inputs.values() if isinstance(value, Blob)), None)
-        if image is None or not image.measures.get("width"):
-            return Settled(target)
         try:
-            boxes, notes = fitted(boxes_of(target), image.measures["width"], image.measures["height"])
+            # What people drew comes as JSON.
+            drawn = parse_boxes(target) or ()
+            if image is None or not image.measures.get("width"):
+                return Settled(drawn)
+            boxes, notes = fitted(drawn, image.measures["width"], image.measures["height"])
         except ValueError as error:
             return Settled(target, str(error))
         return Settled(boxes, "", {f"boxes_{what}": n for what, n in notes.items()})

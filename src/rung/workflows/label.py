@@ -48,6 +48,10 @@ def open_labelling_session(
         raise SpecError([Problem(0, "labelling", "is missing: name the labels", _EXAMPLE)], where)
     task = registry.task(product.task)
     product = with_inputs(product, base, task)
+    answers_boxes = task.schema(product.data.input, []).outputs[0].kind == "boxes"
+    if len(spec.labels) < 2 and not answers_boxes:
+        problem = Problem(0, "labelling.labels", "has one label: rows need at least two to differ", _EXAMPLE)
+        raise SpecError([problem], where)
     pool = read_pool(product, base, task, CertificateLock(base / "certificate.lock"))
     threads = product.budget.threads or os.cpu_count() or 1
     fields = task.schema(product.data.input, []).inputs

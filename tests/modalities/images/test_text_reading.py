@@ -24,6 +24,7 @@ from rung.modalities.images.reading_metrics import (
 from rung.modalities.images.text_lines import TextLine, as_text, in_reading_order, lines_of
 from rung.modalities.images.text_reader import ReaderConfig, TextReader, finder_size
 from rung.modalities.images.text_regions import find_regions
+from rung.runtime.embeddings.settings import use_embedding_cache
 from rung.tasks.document_reading import draw_digits
 from rung.training.images.reader_weights import open_packaged_reader
 
@@ -209,3 +210,23 @@ def test_a_saved_reader_reads_the_same_and_a_broken_one_says_so(ppocr_v4, tmp_pa
     (tmp_path / "reader.json").write_text("[")
     with pytest.raises(RungError, match="no usable reader.json"):
         TextReader.open(tmp_path)
+
+
+def test_a_build_reads_an_image_once(ppocr_v4, tmp_path, monkeypatch):
+    from rung.modalities.images import text_reader
+
+    monkeypatch.setattr(text_reader, "_READ", {})
+    monkeypatch.setattr(text_reader, "_MOST_READ", 2)
+    reader = open_packaged_reader(ppocr_v4, ReaderConfig(whole=True))
+    read, calls = TextReader._read, []
+    monkeypatch.setattr(TextReader, "_read", lambda self, image: calls.append(image) or read(self, image))
+    images = [Blob.of(draw_digits(text)) for text in ("123", "456", "789")]
+    plain = reader.read([*images, images[0]])
+    assert len(calls) == 4
+    with use_embedding_cache(tmp_path, 1):
+        assert reader.read([images[0], images[0], None]) == [plain[0], plain[0], []]
+        assert len(calls) == 6
+        stricter = TextReader.of(reader, ReaderConfig(whole=True, least_score=0.9))
+        assert stricter.read([images[0]]) == plain[:1] and len(calls) == 6
+        reader.read(images)
+        assert len(text_reader._READ) == 2

@@ -72,8 +72,8 @@ class LabellingSpec(Section):
     @model_validator(mode="after")
     def _usable(self) -> LabellingSpec:
         names = list(self.labels)
-        if not 2 <= len(names) <= len(KEYS):
-            raise ValueError(f"has {len(names)} labels; the page supports 2 to {len(KEYS)}, one key each")
+        if not 1 <= len(names) <= len(KEYS):
+            raise ValueError(f"has {len(names)} labels; the page supports 1 to {len(KEYS)}, one key each")
         for name in names:
             if name != name.strip() or not name or len(name) > MAX_LABEL_CHARS:
                 raise ValueError(f"the label {name!r} is empty, too long, or starts or ends with a space")

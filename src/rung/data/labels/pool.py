@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +50,7 @@ class PoolRow:
         return "\n".join(str(cell) for cell in self.cells.values() if cell is not None)
 
 
-AnswerKind = Literal["label", "number", "text"]
+AnswerKind = Literal["label", "number", "text", "boxes"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Pool:
 
     units, texts: different ones in all of the data, also where it has more rows than can be chosen from. answer_kind:
     "label": one of labels; "number": any number, written as `data.labels.consensus.number_text` writes it; "text": any
-    text. labels is empty unless it is "label".
+    text; "boxes": any number of boxes, each with one of labels. labels is empty for a number and a text.
     """
 
     rows: tuple[PoolRow, ...]
@@ -76,13 +77,14 @@ class Pool:
 class _Passing:
     """Sits where a build has its labels and its table, and looks at each usable row as it passes."""
 
-    def __init__(self, seen: Callable[[int, int, Any, Sequence[Any]], None]) -> None:
-        self._seen = seen
+    def __init__(self, seen: Callable[[int, int, Any, Sequence[Any]], None], stand_in: str) -> None:
+        """stand_in: a target for rows that have none, so that they pass."""
+        self._seen, self._stand_in = seen, stand_in
         self._now: tuple[int, int, Any] = (0, 0, None)
 
     def target(self, text: int, unit: int, target: Any) -> tuple[Any, str]:
         self._now = (text, unit, target)
-        return (target if target is not None else "?"), ""
+        return (target if target is not None else self._stand_in), ""
 
     def add(self, values: Sequence[Any]) -> None:
         self._seen(*self._now, values)
@@ -101,6 +103,7 @@ def read_pool(product: Product, base: Path, task: Task, lock: CertificateLock) -
     for column in data.input:
         source.require(column, "data.input")
     schema = task.schema(data.input, [])
+    answer_kind: AnswerKind = "boxes" if schema.outputs[0].kind == "boxes" else "label"
     store = BlobStore(base, base)
     texts, units = array("Q"), array("Q")
 
@@ -134,14 +137,20 @@ def read_pool(product: Product, base: Path, task: Task, lock: CertificateLock) -
                 f.name: kind(f.kind).from_cell(c, store)
                 for f, c in zip(schema.inputs, values[3:], strict=True)
             }
-            given = target if target in product.labelling.labels else None  # type: ignore[union-attr]
+            given = _given(target, product, answer_kind)
             found[key] = PoolRow(key, unit, str(values[0]), int(values[1]), cells, zone, given)
 
     _read(source, (product, base), task, formats, keep)
     rows = sorted(found.values(), key=lambda row: (row.zone, row.unit if row.zone != CHOSEN else 0, row.text))
-    return Pool(
-        tuple(rows), zones, len(np.unique(np.frombuffer(units, "u8"))), len(every), product.labelling.labels
-    )
+    found_units = len(np.unique(np.frombuffer(units, "u8")))
+    return Pool(tuple(rows), zones, found_units, len(every), product.labelling.labels, answer_kind)
+
+
+def _given(target: Any, product: Product, answer_kind: AnswerKind) -> str | None:
+    """Return what stands in the file as people would answer it, None for nothing."""
+    if answer_kind == "boxes":
+        return None if target is None else json.dumps(kind("boxes").to_json(target), ensure_ascii=False)
+    return target if product.labelling and target in product.labelling.labels else None
 
 
 def _read(
@@ -152,7 +161,7 @@ def _read(
     seen: Callable[[int, int, Any, Sequence[Any]], None],
 ) -> None:
     product, base = located
-    passing = _Passing(seen)
+    passing = _Passing(seen, "[]" if formats.target.kind == "boxes" else "?")
     place = source.place(BlobStore(base, base), base)
     with Quarantine(Path(os.devnull)) as nowhere:
         intake = RowIngestor(product, task, formats, passing, nowhere, Corrections([]), passing)

@@ -32,6 +32,9 @@ _LINE_HEIGHT, _LEAST_WIDTH, _WIDTH_STEP = 48, 320, 32
 _LONGEST = 80
 # Sides of what the finder reads are multiples of it.
 _STEP = 32
+# What builds have read in this process; of so many documents of a page each, about 50 MB.
+_READ: dict[tuple[Any, ...], list[Lines]] = {}
+_MOST_READ = 10_000
 # Higher than wide by this much, a line runs downwards.
 _DOWNWARDS = 1.5
 
@@ -61,6 +64,11 @@ class ReaderConfig:
             return cls(**{field.name: given[field.name] for field in fields(cls) if field.name in given})
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise BundleError(f"no usable {CONFIG}: {error}", folder.name, "Build it again.") from None
+
+    @property
+    def reading(self) -> tuple[Any, ...]:
+        """Return what decides what is read; not which of it is answered."""
+        return self.whole, self.least_side, self.most_side, self.most_lines
 
     def write(self, folder: Path) -> None:
         """Write `reader.json`."""
@@ -108,10 +116,24 @@ class TextReader:
         """
         settings = embedding_cache_settings()
         threads = settings.threads if settings else 1
+        # A build fits a rung on parts and on all of the same images, and scores it on others: each is read once.
+        read = self._read_once if settings else self._read
         if threads > 1 and len(images) > 1:
             with ThreadPoolExecutor(threads) as pool:
-                return list(pool.map(self._read, images))
-        return [self._read(image) for image in images]
+                return list(pool.map(read, images))
+        return [read(image) for image in images]
+
+    def _read_once(self, image: Blob | None) -> list[Lines]:
+        """Return what was read of an image before in this process, else read it now."""
+        finder = self._finder.sha256 if self._finder else ""
+        asked = (image.sha256 if image else "", self._recogniser.sha256, finder, self.config.reading)
+        found = _READ.get(asked)
+        if found is None:
+            found = self._read(image)
+            if len(_READ) >= _MOST_READ:
+                _READ.pop(next(iter(_READ)), None)
+            _READ[asked] = found
+        return list(found)
 
     def _read(self, image: Blob | None) -> list[Lines]:
         if image is None:
