@@ -334,7 +334,7 @@ def main() -> None:
     if asked.case:
         run(asked.case, asked.only, asked.draws, asked.pieces, asked.model or TABLE_MODELS)
     if asked.page:
-        write_page(list(CONTENDERS), PRODUCT_ROWS)
+        write_page(list(CONTENDERS), PRODUCT_ROWS, {key: peer.title for key, peer in TEXT_PEERS.items()})
 
 
 if __name__ == "__main__":
