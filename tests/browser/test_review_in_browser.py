@@ -97,3 +97,25 @@ def test_reviewed_by_key(page_of, chromium, width):
     assert kinds == ["undo", "settle"] and len(said) == 9, (
         "an undo is one more record, nothing was taken away"
     )
+
+
+@pytest.mark.parametrize(
+    "whole,text",
+    [(False, "needs 7 more: they come with further requests"), (True, "No rows left to label.")],
+)
+def test_after_the_last_row_it_says_what_the_audit_lacks(page_of, chromium, whole, text):
+    """A round that is not complete needs rows that were not served yet: the page says so instead of sending in a circle."""
+    _, address, keys = page_of
+
+    def exhausted(route):
+        state = route.fetch().json()
+        state["row"] = None
+        state["progress"]["audit"] = {"done": 3, "wanted": 10, "whole": whole}
+        route.fulfill(json=state)
+
+    page = chromium.new_context().new_page()
+    page.route("**/next", exhausted)
+    page.goto(address)
+    page.fill("#by", keys["review"])
+    page.keyboard.press("Enter")
+    page.wait_for_function("text => document.getElementById('row').innerText.includes(text)", arg=text)

@@ -41,7 +41,7 @@ _GRACE_S = 3
 PAGE_MESSAGES = (
     "label.accept", "label.agreement", "label.alone", "label.audit", "label.audit_whole", "label.audit_why",
     "label.back", "label.begin", "label.by", "label.cannot", "label.changed",
-    "label.curve", "label.curve_at", "label.curve_wait", "label.disagreements", "label.done",
+    "label.curve", "label.curve_at", "label.curve_wait", "label.disagreements", "label.done", "label.done_later",
     "label.enough", "label.go_on", "label.guess", "label.guidelines", "label.hardly",
     "label.key", "label.key_cannot", "label.lead",
     "label.key_settle", "label.key_skip", "label.key_undo", "label.labelled", "label.language",

@@ -71,9 +71,11 @@ function cells(parent, list) {
     element(cell.picture ? "small" : "p", cell.value, parent);
   }
 }
+// Rows that the current round of the audit of served rows lacks.
+function missing() { return progress.audit.whole ? 0 : progress.audit.wanted - progress.audit.done; }
 function renderRow() {
   const box = $("row"); box.replaceChildren(); box.scrollTop = 0;
-  if (row) cells(box, row.cells); else if (progress) element("p", say("done"), box); // Before the first reply it is unknown whether there are rows left.
+  if (row) cells(box, row.cells); else if (progress) element("p", facts.learns || missing() <= 0 ? say("done") : say("done_later", { n: missing() }), box); // Before the first reply it is unknown whether there are rows left.
   $("guess").textContent = row && row.guess ? say("guess", { label: row.guess.label, sure: percent(row.guess.sure) }) : "";
   $("labels").replaceChildren(); $("commands").replaceChildren();
   if (row && row.guess) button("\u21b5", say("accept", { label: row.guess.label }), $("labels"), accept).className = "accept";

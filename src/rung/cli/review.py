@@ -104,7 +104,9 @@ def command(
             screen.print(say("improve.not_shown", words, n=served.n_unreadable), markup=False)
         missing = audit["wanted"] - audit["done"]
         if missing > 0 and not audit["whole"]:
-            screen.print(say("improve.next_review", words, n=missing, product=str(product)), markup=False)
+            all_done = progress["labelled"] + progress["cannot"] >= progress["rows"]
+            key = "improve.next_review_later" if all_done else "improve.next_review"
+            screen.print(say(key, words, n=missing, product=str(product)), markup=False)
         elif audit["whole"] or progress["labelled"]:
             screen.print(say("improve.next", words, product=str(product)), markup=False)
 
