@@ -8,9 +8,11 @@ from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import DataError, SpecError
 from rung.core.spec.product import parse_product
 from rung.core.task import ColumnRoles
+from rung.data.checks import checks
 from rung.data.prepare.cast import with_inputs
 from rung.data.prepare.fingerprint import fingerprint_data
 from rung.data.prepare.prepare import dataset_from, prepare_once
+from rung.data.profile.view import View
 from rung.modalities.recommendation.catalogue import read_items
 from rung.tasks.recommendation import Recommendation
 from support import write_csv
@@ -180,3 +182,37 @@ def test_a_missing_column_is_said(tmp_path):
 
 def test_the_default_section_names_user_and_item():
     assert Recommendation().source_columns(ColumnRoles((), "later")) == ("user", "item")
+
+
+def found_by(check, dataset, spec, folder):
+    return checks()[check].check(View(parse_product(spec), folder, dataset))
+
+
+def test_items_that_the_table_lacks_are_found(tmp_path):
+    spec = SPEC.replace("time: time}", "time: time, items: {path: items.csv, item: id}}")
+    write_csv(tmp_path / "items.csv", ["id"], [[f"i{n}"] for n in range(20)])
+    finding = found_by("unlisted_items", prepared(tmp_path, events(), spec).dataset, spec, tmp_path)
+    assert finding.level == "warn" and 0.2 < finding.values["share"] < 0.5 and finding.values["zeros"] == 0
+
+
+def test_ids_that_lost_their_zeros_are_found(tmp_path):
+    spec = SPEC.replace("time: time}", "time: time, items: {path: items.csv, item: id}}")
+    write_csv(tmp_path / "items.csv", ["id"], [[f"00{n}"] for n in range(30)])
+    rows = [(user, item[1:], when) for user, item, when in events()]
+    finding = found_by("unlisted_items", prepared(tmp_path, rows, spec).dataset, spec, tmp_path)
+    assert finding.level == "warn" and finding.values["zeros"] == finding.rows
+
+
+def test_favourites_that_change_are_found(tmp_path):
+    early = [(f"u{u}", f"old{(u + n) % 60}", 1_000 + n) for u in range(80) for n in range(16)]
+    late = [(f"u{u}", f"new{(u + n) % 60}", 9_000 + n) for u in range(80) for n in range(4)]
+    (tmp_path / "a").mkdir()
+    finding = found_by(
+        "popularity_drift", prepared(tmp_path / "a", early + late).dataset, SPEC, tmp_path / "a"
+    )
+    assert finding.values["shared"] == 0 and finding.level == "info"
+    (tmp_path / "b").mkdir()
+    steady = [(f"u{u}", f"i{(u * n) % 61}", 1_000 + n) for u in range(80) for n in range(20)]
+    assert (
+        found_by("popularity_drift", prepared(tmp_path / "b", steady).dataset, SPEC, tmp_path / "b") is None
+    )
