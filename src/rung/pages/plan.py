@@ -48,7 +48,8 @@ def _cards(plan: Mapping[str, Any], lang: str) -> str:
             (say("ready.title", lang), f"{counted['go']} / {sum(counted.values())}", shown),
             (
                 say("card.price", lang),
-                f"{money(min(prices), lang)} – {money(max(prices), lang)}",
+                # One unit for both, so that a narrow card breaks between them alone.
+                f"{money(min(prices), lang).removesuffix(' 美元')} – {money(max(prices), lang)}",
                 say("card.million", lang),
             ),
         ]
