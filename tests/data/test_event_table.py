@@ -15,6 +15,7 @@ from rung.data.prepare.prepare import dataset_from, prepare_once
 from rung.data.profile.view import View
 from rung.modalities.recommendation.catalogue import read_items
 from rung.tasks.recommendation import Recommendation
+from rung.workflows.check_spec import check_spec
 from support import write_csv
 
 SPEC = """name: shop
@@ -216,3 +217,20 @@ def test_favourites_that_change_are_found(tmp_path):
     assert (
         found_by("popularity_drift", prepared(tmp_path / "b", steady).dataset, SPEC, tmp_path / "b") is None
     )
+
+
+def test_without_a_section_users_still_stay_on_one_side(tmp_path):
+    spec = SPEC.replace("recommend: {user: user, item: item, time: time}\n", "")
+    found = prepared(tmp_path, events(), spec)
+    assert not set(found.train.units) & set(found.certification.units)
+    assert 30 < len(set(found.train.units)) < 60 and len(found.train) > 2 * len(set(found.train.units))
+
+
+def test_a_section_of_events_needs_a_task_that_reads_them(tmp_path):
+    write_csv(tmp_path / "events.csv", ["user", "item", "time"], events())
+    spec = SPEC.replace("task: recommendation", "task: tabular_classification").replace("lift@10", "accuracy")
+    product = parse_product(
+        spec.replace("data: {path: events.csv}", "data: {path: events.csv, target: item}")
+    )
+    with pytest.raises(SpecError, match="does not use it"):
+        check_spec(product, registry.task(product.task), tmp_path)

@@ -87,7 +87,8 @@ class Task(ABC):
 
     floor: the model that answers without looking, which every other must beat. repeats_are_copies: whether rows that
     ask the same are copies of one (a text pasted twice), or cases that happen to agree (two customers). repeats_within_unit:
-    rows are repeats only where they are of one unit: two users may have the same history. takes_costs:
+    rows are repeats only where they are of one unit: two users may have the same history. takes_events: whether rows are made of
+    the events that `recommend` names. takes_costs:
     whether its answers can go by what each kind of error costs. unit: what a certificate counts; rows of one unit
     stay together. is_stochastic: two answers to the same row may differ, so the export is checked by scores.
     takes_label_columns: several columns may stand in place of the target's (`data.label_columns`).
@@ -101,6 +102,7 @@ class Task(ABC):
     default_metric: ClassVar[str]
     repeats_are_copies: ClassVar[bool] = True
     repeats_within_unit: ClassVar[bool] = False
+    takes_events: ClassVar[bool] = False
     takes_costs: ClassVar[bool] = False
     unit: ClassVar[Literal["row", "group", "user", "document", "series"]] = "row"
     is_stochastic: ClassVar[bool] = False

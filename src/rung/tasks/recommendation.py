@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 from rung.core.errors import DataError, RungError, did_you_mean
 from rung.core.kind import kind
 from rung.core.metrics.base import MeanMetric, Metric
+from rung.core.scalars import is_missing, scalar_text
 from rung.core.spec.recommend import RecommendSpec
 from rung.core.task import ColumnProfile, ColumnRoles, Guess, Task
 from rung.core.types import Examples, Field, Prediction, Row, Schema
@@ -48,6 +49,7 @@ class Recommendation(Task):
     default_target = LATER
     repeats_are_copies = False
     repeats_within_unit = True
+    takes_events = True
     unit: ClassVar[Literal["row", "group", "user", "document", "series"]] = "user"
 
     def schema(self, inputs: Sequence[str], targets: Sequence[Any]) -> Schema:
@@ -73,6 +75,11 @@ class Recommendation(Task):
             if refused is not None:
                 yield refused
         yield from table.rows(columns.group or spec.user, columns.notes)
+
+    def unit_key(self, row: Mapping[str, Any], columns: ColumnRoles) -> str:
+        """Return the user of a row; "" for a served one, which names none."""
+        user = row.get(columns.group or _events(columns).user)
+        return "" if user is None or is_missing(user) else scalar_text(user)
 
     def time_cut(self, rows: Examples) -> tuple[Examples, Examples, str] | None:
         """Return what came before and after a moment, over all users that train."""

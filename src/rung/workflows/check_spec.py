@@ -20,7 +20,12 @@ def check_spec(product: Product, task: Task, base: Path) -> None:
 
     Metrics of a label (`f1:spam`) and rungs that depend on the data are checked once it is read.
     """
-    problems = [*_metrics(product, task), *_label_cells(product, task), *rung_problems(product)]
+    problems = [
+        *_metrics(product, task),
+        *_label_cells(product, task),
+        *_events(product, task),
+        *rung_problems(product),
+    ]
     labelled = open_overlay(product, base) is not None
     columns = [
         missing
@@ -47,6 +52,14 @@ def _label_cells(product: Product, task: Task) -> Iterator[Problem]:
         if getattr(product.data, key) and not is_taken:
             fix = "Leave it out, or use a task of several labels: text_multilabel, text_extraction, document_reading."
             yield Problem(0, f"data.{key}", f"{task.name} does not use it.", fix)
+
+
+def _events(product: Product, task: Task) -> Iterator[Problem]:
+    """Yield that the spec describes events where the task reads none."""
+    if product.recommend is not None and not task.takes_events:
+        yield Problem(
+            0, "recommend", f"{task.name} does not use it.", "Leave it out, or use the task recommendation."
+        )
 
 
 def _metrics(product: Product, task: Task) -> Iterator[Problem]:
