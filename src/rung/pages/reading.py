@@ -45,7 +45,12 @@ def _case(picture: Mapping[str, Any], lang: str) -> str:
     )  # fmt: skip
     rows = _compared(picture["truth"], picture["answer"])
     names = ("", say("reading.truth", lang), say("reading.answer", lang))
-    compared = table(names if isinstance(picture["truth"], Mapping) else names[1:], rows, head)
+    compared = table(
+        names if isinstance(picture["truth"], Mapping) else names[1:],
+        rows,
+        say("reading.compared", lang),
+        kind="left",
+    )
     return f"<li><p><b>{text(head)}</b></p>{_drawn(picture)}{compared}</li>"
 
 
