@@ -3,11 +3,12 @@
 import signal
 import subprocess
 import sys
-import time
+from pathlib import Path
 
 import pytest
 
 from support import write_csv
+from waiting import LONG, wait_until
 
 SPEC = """task: text_classification
 data: {path: rows.csv, input: text, target: queue}
@@ -21,26 +22,43 @@ STARTED = {
 }
 
 
-@pytest.mark.parametrize("how", STARTED)
-@pytest.mark.parametrize("early", [False, True])
-def test_the_page_ends(tmp_path, how, early):
-    write_csv(tmp_path / "rows.csv", ["text"], [[f"word {i} of row {i * i}"] for i in range(60)])
-    (tmp_path / "product.yaml").write_text(SPEC, encoding="utf-8")
+def started(folder, how):
+    """Return `rung label` on texts without labels, as a process."""
+    write_csv(folder / "rows.csv", ["text"], [[f"word {i} of row {i * i}"] for i in range(60)])
+    (folder / "product.yaml").write_text(SPEC, encoding="utf-8")
     code = f"{STARTED[how]}import os, sys; os.execv(sys.executable, [sys.executable, '-m', 'rung.cli', 'label', 'product.yaml'])"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    return subprocess.Popen(
+        [sys.executable, "-c", code], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+
+
+@pytest.mark.parametrize("how", STARTED)
+def test_the_page_ends_with_totals_and_the_next_step(tmp_path, how):
+    process = started(tmp_path, how)
     try:
-        if early:
-            # Once Python and the command's own module are loaded, while it still imports the rest.
-            time.sleep(0.6)
-        else:
-            lines = iter(process.stderr.readline, "")
-            assert any("http://127.0.0.1:" in line for line in lines)
+        assert any("http://127.0.0.1:" in line for line in iter(process.stderr.readline, ""))
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=LONG)
     finally:
         process.kill()
-    assert process.returncode in ({0, 130, -signal.SIGINT} if early else {0})
-    if not early:
-        assert "Labelled rows: 0" in out
+    assert process.returncode == 0 and "Labelled rows: 0" in out
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="reads which signals a process handles")
+def test_a_job_heeds_an_interrupt_before_its_page_is_there(tmp_path):
+    process = started(tmp_path, "as a job")
+
+    def heeds():
+        status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+        caught = int(status.split("SigCgt:")[1].split()[0], 16)
+        return b"rung.cli" in Path(f"/proc/{process.pid}/cmdline").read_bytes() and caught & 1 << (
+            signal.SIGINT - 1
+        )
+
+    try:
+        wait_until(heeds, "the command heeds SIGINT", pause=0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=LONG)
+    finally:
+        process.kill()
+    assert process.returncode != 0 and "http://" not in said
