@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rung.annotation.annotation_store import AnnotationStore
 from rung.annotation.featurizer import Featurizer
 from rung.annotation.query_strategy import LearnerState
-from rung.annotation.session import AnnotationStore, LabellingSession
+from rung.annotation.session import LabellingSession
 from rung.core.spec.labelling import LabellingSpec
 from rung.data.labels.audit_sample import AUDIT, CHOSEN, Census, Zones
 from rung.data.labels.pool import Pool, PoolRow

@@ -12,10 +12,11 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
 
+from rung.annotation.annotation_store import AnnotationStore
 from rung.annotation.author import normalize_author
 from rung.annotation.box_answers import boxes_text, labels_in
 from rung.annotation.cohen_kappa import PairAgreement, pairwise_agreement
@@ -31,16 +32,6 @@ from rung.data.labels.store import LABEL, SETTLE, SKIP, UNCLEAR, UNDO, Entry
 # How long a row that is shown to one person is reserved for them.
 _RESERVATION_SECONDS = 600.0
 MAX_ANSWER = 10_000
-
-
-class AnnotationStore(Protocol):
-    """Stores answers: `LabelStore` in a file, or `JournalAnnotationStore`."""
-
-    def add(self, *entries: Entry) -> list[int]:
-        """Write entries, all or none, and return their numbers once they are committed."""
-
-    def entries(self, after: int = 0) -> list[Entry]:
-        """Return all entries with a number above `after`, in order."""
 
 
 @dataclass(frozen=True)

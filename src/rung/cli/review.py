@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -102,13 +103,18 @@ def command(
         screen.print(total, markup=False)
         if served.n_unreadable:
             screen.print(say("improve.not_shown", words, n=served.n_unreadable), markup=False)
-        missing = audit["wanted"] - audit["done"]
-        if missing > 0 and not audit["whole"]:
-            all_done = progress["labelled"] + progress["cannot"] >= progress["rows"]
-            key = "improve.next_review_later" if all_done else "improve.next_review"
-            screen.print(say(key, words, n=missing, product=str(product)), markup=False)
-        elif audit["whole"] or progress["labelled"]:
-            screen.print(say("improve.next", words, product=str(product)), markup=False)
+        if (key := _next_step(progress)) is not None:
+            missing = audit["wanted"] - audit["done"]
+            screen.print(say(f"improve.{key}", words, n=missing, product=str(product)), markup=False)
+
+
+def _next_step(progress: Mapping[str, Any]) -> str | None:
+    """Return the message that says what to do next; None where nothing was labelled yet."""
+    audit = progress["audit"]
+    if audit["wanted"] > audit["done"] and not audit["whole"]:
+        all_done = progress["labelled"] + progress["cannot"] >= progress["rows"]
+        return "next_review_later" if all_done else "next_review"
+    return "next" if audit["whole"] or progress["labelled"] else None
 
 
 def _serve(served: ServedProduct, session: ReviewSession, port: int, author: str, words: str) -> None:

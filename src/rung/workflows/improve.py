@@ -15,22 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from rung.core.activity import Heartbeat
-from rung.core.errors import RungError
 from rung.core.files import read_json, write_json, write_text, writing
 from rung.core.label_sets import set_labels
 from rung.core.manifest import read_manifest
 from rung.core.messages import LANGUAGES, join_sentences, listed, resolve_language, say, say_or
-from rung.core.metrics.base import MeanMetric
 from rung.core.metrics.scored import ScoredRows, sampling_of
 from rung.core.run import Listener
 from rung.core.spec.improve import JoinedSpec
-from rung.core.spec.product import Located, Product, load_product
-from rung.core.task import Task
-from rung.core.types import Schema
+from rung.core.spec.product import Located, load_product
 from rung.data.labels.consensus import CANNOT, Verdict
 from rung.data.prepare.parquet import read_examples
 from rung.data.prepare.prepare import dataset_from
 from rung.improvement.audit_rounds import AuditRound, charge_optional_stopping, usable_rounds
+from rung.improvement.compared_metric import compared_metric, mean_metric
 from rung.improvement.feedback_filter import FilterResult, FilterRules, Vote, filter_feedback, itself
 from rung.improvement.input_copies import (
     AUDIT_FILE,
@@ -46,7 +43,6 @@ from rung.improvement.noninferiority_test import (
     Comparison,
     NoninferiorityResult,
     fewest_fresh_rows,
-    is_comparable,
     noninferiority_test,
     row_scores,
 )
@@ -327,7 +323,7 @@ def _evaluate_challenger(served: ServedProduct, done: Build, facts: Mapping[str,
     old, new = read_manifest(champion), read_manifest(done.bundle)
     metric = compared_metric(served.product, served.task, new.schema)
     spec = served.product.improve
-    is_binary = _mean_metric(served.task, metric, new.schema).is_binary
+    is_binary = mean_metric(served.task, metric, new.schema).is_binary
     comparison = Comparison(
         served.product.name, metric, old.version, new.version, spec.margin, spec.confidence, is_binary
     )
@@ -340,7 +336,7 @@ def _evaluate_challenger(served: ServedProduct, done: Build, facts: Mapping[str,
         scores = []
         for bundle, schema in ((champion, old.schema), (done.bundle, new.schema)):
             answered = ScoredRows.of(rows, predict_in_subprocess(bundle, rows.records()).answers)
-            scores.append(row_scores(_mean_metric(served.task, metric, schema), answered))
+            scores.append(row_scores(mean_metric(served.task, metric, schema), answered))
         sampling = sampling_of(data.facts["split"])
         if kind == REUSED and served.product.data.group and served.product.data.time:
             # Old certification rows of groups over time: see `building.certify`.
@@ -354,29 +350,6 @@ def _evaluate_challenger(served: ServedProduct, done: Build, facts: Mapping[str,
             return Improvement(KEPT_CHAMPION, ((f"worse_{kind}", values),), facts, tuple(checks), done)
     values = {"margin": spec.margin, "fresh": checks[0].rows, "reused": checks[1].rows, "metric": metric}
     return Improvement(PROMOTED, (("no_worse", values),), facts, tuple(checks), done)
-
-
-def compared_metric(product: Product, task: Task, schema: Schema) -> str:
-    """Return the metric that compares champion and challenger; raises RungError where no metric is suitable."""
-    requested = product.improve.metric
-    names = (
-        [requested]
-        if requested
-        else [*(item.metric for item in product.bar), *(m.name for m in task.metrics(schema))]
-    )
-    for name in names:
-        if is_comparable(task.metric(name, schema)):
-            return name
-    fix = "Name one that is a mean over rows with a known range, such as accuracy, brier or expected_cost."
-    raise RungError(
-        f"answers cannot be compared row by row with {', '.join(dict.fromkeys(names))}", "improve.metric", fix
-    )
-
-
-def _mean_metric(task: Task, name: str, schema: Schema) -> MeanMetric:
-    found = task.metric(name, schema)
-    assert isinstance(found, MeanMetric)  # noqa: S101 - compared_metric() chose it
-    return found
 
 
 def _apply_verdict(served: ServedProduct, result: Improvement, who: str, lang: str) -> Improvement:
