@@ -71,6 +71,8 @@ def test_report_has_exactly_the_documented_keys(built):
     found |= {f"raced_out.{field.name}" for field in fields(Race)} | {"raced_out.model"}
     # And layers are only missing where there is a network.
     found |= {"study.layers_problem", "study.layers_too_many"}
+    # A cut in time is looked at where rows are moments of users.
+    found |= {"study.time_cut"}
     assert found == documented
 
 

@@ -14,8 +14,8 @@ from rung.improvement.noninferiority_test import (
     FRESH,
     REUSED,
     Comparison,
-    fewest_fresh_rows,
     fresh_alpha,
+    fresh_rows_for_equal,
     is_comparable,
     noninferiority_test,
     reused_alpha,
@@ -66,15 +66,22 @@ def test_equal_answers_pass_where_rows_suffice(lock):
     assert noninferiority_test(REUSED, PAIR, rows(needed), (same, same), other).passed
 
 
-def test_no_test_passes_on_fewer_fresh_rows_than_are_asked_for(lock):
-    """The number is known before any answer: equal answers fail below it and pass from it on; it grows with each test."""
-    needed = fewest_fresh_rows("news", 0.02, 0.95, lock)
+def test_equal_answers_pass_on_as_many_fresh_rows_as_are_asked_for_and_better_ones_on_fewer(lock):
+    """The number is known before any answer; it grows with each test."""
+    needed = fresh_rows_for_equal("news", 0.02, 0.95, lock)
     assert needed == 197
     same = np.ones(needed)
     other = CertificateLock(lock.path.with_name("other.lock"))
     assert not noninferiority_test(FRESH, BINARY, rows(needed - 1), (same[1:], same[1:]), other).passed
     assert noninferiority_test(FRESH, BINARY, rows(needed), (same, same), lock).passed
-    assert fewest_fresh_rows("news", 0.02, 0.95, lock) > needed == fewest_fresh_rows("shop", 0.02, 0.95, lock)
+    champion = np.r_[np.zeros(3), np.ones(57)]
+    better = CertificateLock(lock.path.with_name("better.lock"))
+    assert noninferiority_test(FRESH, BINARY, rows(60), (champion, same[:60]), better).passed
+    assert (
+        fresh_rows_for_equal("news", 0.02, 0.95, lock)
+        > needed
+        == fresh_rows_for_equal("shop", 0.02, 0.95, lock)
+    )
 
 
 def test_each_use_of_the_same_rows_costs_half_and_asking_again_nothing(lock):

@@ -42,7 +42,7 @@ from rung.improvement.noninferiority_test import (
     REUSED,
     Comparison,
     NoninferiorityResult,
-    fewest_fresh_rows,
+    fresh_rows_for_equal,
     noninferiority_test,
     row_scores,
 )
@@ -226,7 +226,9 @@ def _missing_inputs(served: ServedProduct, inputs: ImprovementInputs) -> list[tu
         found.append(("no_audit", {"done": inputs.done, "wanted": inputs.wanted}))
         return found
     spec, rows = product.improve, sum(len(one.predictions) for one in inputs.rounds)
-    needed = fewest_fresh_rows(product.name, spec.margin, spec.confidence, served.lock)
+    # Each test spends of the product's error budget: by default none is taken that an equal challenger could not pass.
+    needed = fresh_rows_for_equal(product.name, spec.margin, spec.confidence, served.lock)
+    needed = min(needed, spec.audit_rows or needed)
     if rows < needed:
         found.append(("few_audit", {"rows": rows, "needed": needed, "margin": spec.margin}))
     return found
