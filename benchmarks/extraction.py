@@ -15,9 +15,10 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -271,14 +272,21 @@ def main() -> None:
     old = RESULTS.read_text(encoding="utf-8").split("\n\n## ")[1:] if RESULTS.is_file() else []
     sections = {part.splitlines()[0]: f"## {part.strip()}" for part in old}
     server = None if options.no_llm else LocalServer(LocalServerSettings(port=0, parallel=2))
-    for case in cases(options.cases.split(","), options.asked):
-        lines = measure(case, not options.no_peers, server)
-        sections[lines[0][3:].strip()] = "\n".join(lines)
-        print("\n".join(lines), flush=True)
+    measured: list[Callable[[], list[str]]] = [
+        partial(measure, case, not options.no_peers, server)
+        for case in cases(options.cases.split(","), options.asked)
+    ]
     if "scores" in options.cases.split(","):
-        lines = scores(options.asked, server)
+        measured.append(partial(scores, options.asked, server))
+    for one in measured:
+        lines = one()
         sections[lines[0][3:].strip()] = "\n".join(lines)
         print("\n".join(lines), flush=True)
+        # After each case: what a later one costs is not lost with it.
+        write_page(sections)
+
+
+def write_page(sections: Mapping[str, str]) -> None:
     top = (
         "# Extraction of fields\n\nWritten by `python benchmarks/extraction.py`. The language model is the packaged one, untuned; its price is that of the machine. "
         f"{date.today().isoformat()}, rung {rung.__version__}, Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}, 2 cores beside other work, one thread, seeds 0 and 1."
