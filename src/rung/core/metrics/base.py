@@ -39,7 +39,6 @@ class Metric(ABC):
     def score(self, truths: Truths, answers: Answers, schema: Schema, inputs: Columns | None = None) -> float:
         """Return the aggregate over these rows."""
 
-    @abstractmethod
     def bound(
         self,
         truths: Truths,
@@ -49,7 +48,21 @@ class Metric(ABC):
         alpha: float,
         inputs: Columns | None = None,
     ) -> Bound:
-        """Return the bound on the side that matters, at error alpha, for rows drawn unit by unit."""
+        """Return the bound on the side that matters, at error alpha, for rows drawn unit by unit.
+
+        Exact where every row is a unit of its own and the metric knows such a bound, bootstrapped over units otherwise.
+        """
+        alone = len(set(units)) == len(units)
+        exact = self.exact_bound(truths, answers, schema, units, alpha) if alone else None
+        if exact is None:
+            return self.estimated(truths, answers, schema, units, alpha, inputs)
+        return Bound(exact, exact=True)
+
+    def exact_bound(
+        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+    ) -> float | None:
+        """Return the exact bound for rows drawn independently, each a unit of its own; None for a metric without one."""
+        return None
 
     def values(self, truths: Truths, answers: Answers, inputs: Columns | None = None) -> FloatArray | None:
         """Return one value per row, shape (rows,), in [least, greatest], whose mean is the score; None if it is no mean."""
@@ -149,19 +162,11 @@ class MacroF1(Metric):
         counts = f1_counts(truths, answers, schema.labels)
         return math.fsum(2 * tp / max(2 * tp + misses, 1) for tp, misses in counts) / max(len(counts), 1)
 
-    def bound(
-        self,
-        truths: Truths,
-        answers: Answers,
-        schema: Schema,
-        units: Sequence[str],
-        alpha: float,
-        inputs: Columns | None = None,
-    ) -> Bound:
-        if len(set(units)) < len(units):
-            return self.estimated(truths, answers, schema, units, alpha)
+    def exact_bound(
+        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+    ) -> float:
         counts = f1_counts(truths, answers, schema.labels)
-        return Bound(confidence_bounds.macro_f1_lower(counts, alpha), exact=True)
+        return confidence_bounds.macro_f1_lower(counts, alpha)
 
 
 class ClassF1(Metric):
@@ -175,19 +180,11 @@ class ClassF1(Metric):
         ((tp, misses),) = f1_counts(truths, answers, (self.label,))
         return 2 * tp / max(2 * tp + misses, 1)
 
-    def bound(
-        self,
-        truths: Truths,
-        answers: Answers,
-        schema: Schema,
-        units: Sequence[str],
-        alpha: float,
-        inputs: Columns | None = None,
-    ) -> Bound:
-        if len(set(units)) < len(units):
-            return self.estimated(truths, answers, schema, units, alpha)
+    def exact_bound(
+        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+    ) -> float:
         ((tp, misses),) = f1_counts(truths, answers, (self.label,))
-        return Bound(confidence_bounds.f1_lower(tp, misses, alpha), exact=True)
+        return confidence_bounds.f1_lower(tp, misses, alpha)
 
 
 class RocAuc(Metric):
@@ -212,21 +209,13 @@ class RocAuc(Metric):
         up_to = np.searchsorted(below, positives, "right")
         return float((less + up_to).mean() / 2 / len(below))
 
-    def bound(
-        self,
-        truths: Truths,
-        answers: Answers,
-        schema: Schema,
-        units: Sequence[str],
-        alpha: float,
-        inputs: Columns | None = None,
-    ) -> Bound:
-        if len(set(units)) < len(units):
-            return self.estimated(truths, answers, schema, units, alpha)
+    def exact_bound(
+        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+    ) -> float:
         # By unit: the pairs must be the same, in whatever order the rows stand in the file.
         order = sorted(range(len(units)), key=lambda i: units[i])
         positives, negatives = self._sides([truths[i] for i in order], [answers[i] for i in order], schema)
-        return Bound(confidence_bounds.auc_lower(positives, negatives, alpha, seed_of(units)), exact=True)
+        return confidence_bounds.auc_lower(positives, negatives, alpha, seed_of(units))
 
 
 class LogLoss(Metric):
@@ -242,17 +231,6 @@ class LogLoss(Metric):
             for t, a in zip(truths, answers, strict=True)
         ]
         return math.fsum(losses) / max(len(losses), 1)
-
-    def bound(
-        self,
-        truths: Truths,
-        answers: Answers,
-        schema: Schema,
-        units: Sequence[str],
-        alpha: float,
-        inputs: Columns | None = None,
-    ) -> Bound:
-        return self.estimated(truths, answers, schema, units, alpha)
 
 
 def per_unit(values: FloatArray, units: Sequence[str]) -> FloatArray:

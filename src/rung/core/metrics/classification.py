@@ -63,17 +63,6 @@ class PositiveMetric(Metric):
     def score(self, truths: Truths, answers: Answers, schema: Schema, inputs: Columns | None = None) -> float:
         return self.of(*self.sides(truths, answers, schema))
 
-    def bound(
-        self,
-        truths: Truths,
-        answers: Answers,
-        schema: Schema,
-        units: Sequence[str],
-        alpha: float,
-        inputs: Columns | None = None,
-    ) -> Bound:
-        return self.estimated(truths, answers, schema, units, alpha)
-
     def estimated(
         self,
         truths: Truths,
@@ -187,18 +176,10 @@ class ClassShare(Metric):
         hits, rows = self._counts(truths, answers)
         return hits / rows if rows else 0.0
 
-    def bound(
-        self,
-        truths: Truths,
-        answers: Answers,
-        schema: Schema,
-        units: Sequence[str],
-        alpha: float,
-        inputs: Columns | None = None,
-    ) -> Bound:
-        if len(set(units)) < len(units):
-            return self.estimated(truths, answers, schema, units, alpha)
-        return Bound(confidence_bounds.proportion_lower(*self._counts(truths, answers), alpha), exact=True)
+    def exact_bound(
+        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+    ) -> float:
+        return confidence_bounds.proportion_lower(*self._counts(truths, answers), alpha)
 
 
 class Brier(MeanMetric):

@@ -66,21 +66,13 @@ class LabelSetMetric(Metric):
     def score(self, truths: Truths, answers: Answers, schema: Schema, inputs: Columns | None = None) -> float:
         return self.of(*self.counts(truths, answers, schema))
 
-    def bound(
-        self,
-        truths: Truths,
-        answers: Answers,
-        schema: Schema,
-        units: Sequence[str],
-        alpha: float,
-        inputs: Columns | None = None,
-    ) -> Bound:
-        if len(set(units)) < len(units):
-            return self.estimated(truths, answers, schema, units, alpha)
+    def exact_bound(
+        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+    ) -> float:
         # By unit: a betting test reads rows in an order that no label could choose.
         order = np.argsort(np.asarray(units), kind="stable")
         tp, fp, fn = (part[order] for part in self.counts(truths, answers, schema))
-        return Bound(self.exact(tp, fp, fn, alpha), exact=True)
+        return self.exact(tp, fp, fn, alpha)
 
     def estimated(
         self,

@@ -29,17 +29,6 @@ class ErrorMetric(Metric):
     def score(self, truths: Truths, answers: Answers, schema: Schema, inputs: Columns | None = None) -> float:
         return self._of(*_numbers(truths, answers)) if len(truths) else 0.0
 
-    def bound(
-        self,
-        truths: Truths,
-        answers: Answers,
-        schema: Schema,
-        units: Sequence[str],
-        alpha: float,
-        inputs: Columns | None = None,
-    ) -> Bound:
-        return self.estimated(truths, answers, schema, units, alpha)
-
     def estimated(
         self,
         truths: Truths,

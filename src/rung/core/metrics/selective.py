@@ -7,7 +7,6 @@ from typing import Any
 
 from rung.core.metrics.base import MeanMetric, Metric
 from rung.core.stats import confidence_bounds
-from rung.core.stats.confidence_bounds import Bound
 from rung.core.types import Columns, Prediction, Schema
 
 
@@ -36,18 +35,15 @@ class SelectiveAccuracy(Metric):
         hits, answered = _counts(truths, answers)
         return hits / answered if answered else 0.0
 
-    def bound(
+    def exact_bound(
         self,
         truths: Sequence[Any],
         answers: Sequence[Prediction],
         schema: Schema,
         units: Sequence[str],
         alpha: float,
-        inputs: Columns | None = None,
-    ) -> Bound:
-        if len(set(units)) < len(units):
-            return self.estimated(truths, answers, schema, units, alpha)
-        return Bound(confidence_bounds.proportion_lower(*_counts(truths, answers), alpha), exact=True)
+    ) -> float:
+        return confidence_bounds.proportion_lower(*_counts(truths, answers), alpha)
 
 
 def _counts(truths: Sequence[Any], answers: Sequence[Prediction]) -> tuple[int, int]:

@@ -107,17 +107,6 @@ class Variety(MeanMetric):
 class CatalogueMetric(Metric):
     """A metric of all lists together, which is no mean over users: its bound is estimated."""
 
-    def bound(
-        self,
-        truths: Truths,
-        answers: Answers,
-        schema: Schema,
-        units: Sequence[str],
-        alpha: float,
-        inputs: Columns | None = None,
-    ) -> Bound:
-        return self.estimated(truths, answers, schema, units, alpha)
-
 
 class CatalogueCoverage(CatalogueMetric):
     """The share of the items that stand in at least one list; it grows with the number of users asked."""

@@ -78,23 +78,13 @@ class ValueMetric(Metric):
         above, below = self.rows(truths, answers)
         return float(above.sum() / max(below.sum(), 1.0))
 
-    def bound(
-        self,
-        truths: Truths,
-        answers: Answers,
-        schema: Schema,
-        units: Sequence[str],
-        alpha: float,
-        inputs: Columns | None = None,
-    ) -> Bound:
-        if len(set(units)) < len(units):
-            return self.estimated(truths, answers, schema, units, alpha)
+    def exact_bound(
+        self, truths: Truths, answers: Answers, schema: Schema, units: Sequence[str], alpha: float
+    ) -> float:
         # By unit: a betting test reads rows in an order that no answer could choose.
         order = np.argsort(np.asarray(units), kind="stable")
         above, below = (part[order] for part in self.rows(truths, answers))
-        return Bound(
-            confidence_bounds.ratio_lower(above, below, self.widest(), self.widest(), alpha), exact=True
-        )
+        return confidence_bounds.ratio_lower(above, below, self.widest(), self.widest(), alpha)
 
     def estimated(
         self,
