@@ -21,8 +21,9 @@ from rung.modalities.text.prompted_model import (
     PromptedParams,
     drawn_rows,
     first_facts,
+    plan_of,
 )
-from rung.modalities.text.prompting import ExamplePool, PromptPlan
+from rung.modalities.text.prompting import ExamplePool
 from rung.modalities.text.spans import Span, answer_of, find_value, most_values
 from rung.runtime.llm.client import Request
 from rung.runtime.llm.errors import LlmError
@@ -67,9 +68,7 @@ class LlmExtract(PromptedModel):
         _, order = drawn_rows(len(examples), 0, context.seed)
         kept = [place for place in order if texts[place].strip()][:POOL_ROWS]
         pool = ExamplePool([texts[i][:POOL_CHARS] for i in kept], [str(examples.targets[i]) for i in kept])
-        plan = PromptPlan(
-            "plain", params.examples, True, params.guidelines, params.notes, params.prompt_tokens
-        )
+        plan = plan_of(params)
         return cls(most_values(examples.schema), first_facts(params, context, plan), pool)
 
     def predict(self, inputs: Columns) -> list[Prediction]:

@@ -23,6 +23,7 @@ from rung.modalities.text.prompted_model import (
     PromptedParams,
     drawn_rows,
     first_facts,
+    plan_of,
 )
 from rung.modalities.text.prompting import INSTRUCTIONS, ExamplePool, PromptPlan
 from rung.runtime.llm.client import Request
@@ -79,9 +80,7 @@ class LlmPrompt(PromptedModel):
         asked = examples.take(places)
         texts = join_fields(examples.inputs)
         pool = ExamplePool(*_spread(texts, examples.targets, free, labels))
-        first = PromptPlan(
-            "plain", params.examples, True, params.guidelines, params.notes, params.prompt_tokens
-        )
+        first = plan_of(params)
         facts = first_facts(params, context, first, params.confidence == "logprobs") | {
             "confidence": params.confidence, "samples": params.samples, "accuracy": None, "temperature": 1.0, "mixed": 0.05,
             "usual": Counter(examples.targets).most_common(1)[0][0], "searched": {"rows": 0, "prompts": 1},

@@ -20,8 +20,9 @@ from rung.modalities.text.prompted_model import (
     PromptedParams,
     drawn_rows,
     first_facts,
+    plan_of,
 )
-from rung.modalities.text.prompting import ExamplePool, PromptPlan
+from rung.modalities.text.prompting import ExamplePool
 from rung.runtime.llm.client import Request
 from rung.runtime.llm.errors import LlmError
 from rung.runtime.llm.replies import Completion
@@ -63,9 +64,7 @@ class LlmScore(PromptedModel):
         truths = np.array(examples.targets, dtype=np.float64)
         kept = free[:POOL_ROWS]
         pool = ExamplePool([texts[i][:POOL_CHARS] for i in kept], [_number_text(truths[i]) for i in kept])
-        plan = PromptPlan(
-            "plain", params.examples, True, params.guidelines, params.notes, params.prompt_tokens
-        )
+        plan = plan_of(params)
         facts = first_facts(params, context, plan) | {
             "name": params.name, "usual": float(np.median(truths)), "range": [float(truths.min()), float(truths.max())],
             "slope": 1.0, "shift": 0.0, "off": None, "asked": len(places),

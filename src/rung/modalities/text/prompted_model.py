@@ -186,6 +186,11 @@ def place_of(params: Any) -> tuple[Endpoint, TokenPrice]:
     return at, token_price(at, params.usd_in, params.usd_out)
 
 
+def plan_of(params: Any) -> PromptPlan:
+    """Return the prompt that the parameters ask for."""
+    return PromptPlan("plain", params.examples, True, params.guidelines, params.notes, params.prompt_tokens)
+
+
 def first_facts(
     params: Any, context: FitContext, plan: PromptPlan, needs_logprobs: bool = False
 ) -> dict[str, Any]:
@@ -199,11 +204,10 @@ def first_facts(
     if needs_logprobs and not found.abilities.logprobs:
         fix = "Write confidence: samples, which asks several times, or auto."
         raise LlmError("the server gives no log-probabilities", at.shown, fix)
-    kept = stored_probe(at)
     return {
         "base": at.base, "model": at.model, "price": asdict(price), "traffic": asdict(traffic), "abilities": asdict(found.abilities),
         # The model's name in the server's answers, which may say more than the name that is asked for.
-        "answers_as": kept.answered_as if kept is not None else at.model,
+        "answers_as": found.answered_as,
         "mask": list(context.mask_before_llm), "plan": plan.as_dict(),
     }  # fmt: skip
 
