@@ -268,17 +268,17 @@ class Predictor:
 
         Of answers that may vary only the shape is checked: the same keys, values of the same kinds.
         """
-        cases, rows = self._packed_examples()
+        cases, rows = self.packed_examples()
         answers = self.respond(rows, scores=True)
         # Answers that vary by design have the fields of the packed ones, and other values.
-        same = same_fields if self._is_stochastic() else is_close
+        same = same_fields if self.is_stochastic else is_close
         return [
             f"example {i}: expected {case['answer']}, got {answer}"
             for i, (case, answer) in enumerate(zip(cases, answers, strict=True))
             if not same(case["answer"], answer)
         ]
 
-    def _packed_examples(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    def packed_examples(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Return the packed examples as they are written, and their rows; raises BundleError when they cannot be read."""
         media = BundleMedia(self.folder)
         try:
@@ -306,7 +306,7 @@ class Predictor:
         if not (self.folder / _SELFTEST).is_file():
             return None
         try:
-            cases, _ = self._packed_examples()
+            cases, _ = self.packed_examples()
         except BundleError:
             return None
         for case in cases:
@@ -315,7 +315,9 @@ class Predictor:
                 return row
         return None
 
-    def _is_stochastic(self) -> bool:
+    @property
+    def is_stochastic(self) -> bool:
+        """Return whether the same row may be answered in two ways."""
         families = (self.manifest.model, *self.manifest.children)
         return self.task.is_stochastic or any(registry.model(name).is_stochastic for name in families)
 
