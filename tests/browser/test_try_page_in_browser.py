@@ -69,7 +69,7 @@ def address(tmp_path_factory):
     ]  # fmt: skip
     table = Predictor(
         table.manifest.__class__(**{**vars(table.manifest), "schema": Schema(tuple(fields), table.schema.outputs)}),
-        table.task, table._model, folder,
+        table.task, table.model, folder,
     )  # fmt: skip
     talk = small(folder, Streaming(words), name="talk", prompt="text")
     ranked = small(

@@ -7,7 +7,7 @@ import pytest
 
 from rung.building.evaluate import Evaluation, folds, interval, predicted_bound, scores
 from rung.core.folds import planned_folds
-from rung.core.metrics.base import MacroF1, MeanMetric
+from rung.core.metrics.base import MacroF1, MeanMetric, RocAuc
 from rung.core.types import Examples, Field, Prediction, Schema
 from rung.data.prepare.hashing import hash64
 
@@ -74,3 +74,14 @@ def test_scores_of_groups_count_groups_alike_as_their_bound_does() -> None:
     # A metric that is no mean of values per row has no other score than that of the rows.
     by_rows = MacroF1("macro_f1")
     assert scores(found, [by_rows], rows)["macro_f1"] == pytest.approx(0.497, abs=0.002)
+
+
+def test_a_bound_that_says_nothing_is_expected_to_be_the_worst() -> None:
+    """A constant answer in groups: the bootstrap has no spread, so its bound is minus infinity."""
+    units = [f"{hash64(f'group {i // 2}'):016x}" for i in range(100)]
+    targets = ["a" if i % 2 else "b" for i in range(100)]
+    rows = Examples(SCHEMA, {"text": [f"t{i}" for i in range(100)]}, targets, units, range(100), [0.0] * 100)
+    answers = tuple(Prediction("a", extra={"probabilities": np.array([0.6, 0.4])}) for _ in range(100))
+    found = Evaluation(tuple(range(100)), tuple(targets), tuple(units), answers, {}, frozenset())
+    expected = predicted_bound(found, RocAuc("a"), rows, 50, 0.05)
+    assert (expected.value, expected.chance(0.7), expected.level_at(0.8)) == (0.0, 0.0, 0.0)

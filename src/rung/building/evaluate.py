@@ -239,9 +239,11 @@ class Expectation:
         ahead = self.sign * (self.value - level)
         return NormalDist().cdf(ahead / self.spread) if self.spread > 0 else float(ahead >= 0)
 
-    def level_at(self, chance: float) -> float:
-        """Return the level that the bound clears with this probability, to half points towards the safe side."""
+    def level_at(self, chance: float) -> float | None:
+        """Return the level that the bound clears with this probability, to half points towards the safe side; None for none."""
         reached = self.sign * self.value - NormalDist().inv_cdf(chance) * self.spread
+        if not math.isfinite(reached):
+            return None
         return round(self.sign * math.floor(reached / STEP + 1e-9) * STEP, 6)
 
 
@@ -259,6 +261,10 @@ def predicted_bound(
     """
     rows = scored_rows(evaluation, examples, metric)
     score, here = scored.mean_over_units(metric, rows), scored.bound(metric, rows, alpha, sampling)
+    if not math.isfinite(here.value):
+        # Resamples that all agree, as those of a constant answer do, say nothing: the worst is to be expected.
+        worst, sign = (metric.least, 1.0) if metric.higher_is_better else (metric.greatest, -1.0)
+        return Expectation(worst, here.exact, 0.0, sign)
     margin, scale = score - here.value, math.sqrt(len(set(evaluation.units)) / max(units, 1))
     # A margin at alpha is about so many standard errors; errors of the estimate and of the certification rows add up.
     errors = max(-NormalDist().inv_cdf(min(max(alpha, 1e-300), 0.49)), 1e-9)

@@ -43,7 +43,7 @@ class Predictor:
         self.schema = manifest.schema
         self.task = task
         self.folder = folder
-        self._model = model
+        self.model = model
         self._cache: AnswerCache | None = None
         self._chain = CleaningPipeline.from_dict(manifest.clean)
         kinds = {field.name: kind(field.kind) for field in self.schema.inputs}
@@ -101,9 +101,9 @@ class Predictor:
             checked = {**self._columns(mended)}
         for place, refused in self._empty_rows(checked):
             raise InputError(refused, f"row {begin + place}", "Send a row that has something to answer.")
-        if self.schema.labels and isinstance(self._model, Probabilities):
-            return self._model.probabilities(checked)
-        return np.array([answer.value for answer in self._model.predict(checked)], dtype=np.float64)
+        if self.schema.labels and isinstance(self.model, Probabilities):
+            return self.model.probabilities(checked)
+        return np.array([answer.value for answer in self.model.predict(checked)], dtype=np.float64)
 
     def _empty_rows(self, columns: Mapping[str, Sequence[Any]]) -> Iterator[tuple[int, str]]:
         """Yield the rows that have nothing to answer, with the reason: only where their first cell is missing."""
@@ -121,19 +121,19 @@ class Predictor:
     def explain(self, rows: Sequence[Row], most: int = 8) -> list[list[Reason]]:
         """Return, a row, what in the input decided, strongest first; [] from a model that cannot say."""
         checked = [self._checked(row, f"row {i}") for i, row in enumerate(rows)]
-        if not isinstance(self._model, Explains) or not checked:
+        if not isinstance(self.model, Explains) or not checked:
             return [[] for _ in checked]
-        return self._model.explain(self._columns(checked), most)
+        return self.model.explain(self._columns(checked), most)
 
     @property
     def offers(self) -> Offers | None:
         """Return the model as far as it knows what an input may hold; None where it does not."""
-        return self._model if isinstance(self._model, Offers) else None
+        return self.model if isinstance(self.model, Offers) else None
 
     @property
     def streams(self) -> bool:
         """Return whether `stream` yields pieces before the answer."""
-        return isinstance(self._model, Streams)
+        return isinstance(self.model, Streams)
 
     def stream(
         self, row: Row, read: Callable[[dict[str, Any]], object] | None = None
@@ -149,10 +149,10 @@ class Predictor:
         return self._pieces(checked)
 
     def _pieces(self, row: dict[str, Any]) -> Iterator[str | Prediction]:
-        if not isinstance(self._model, Streams):
+        if not isinstance(self.model, Streams):
             yield self._answer([row])[0]
             return
-        stream = iter(self._model.stream(row))
+        stream = iter(self.model.stream(row))
         pieces: list[str] = []
         try:
             while True:
@@ -225,7 +225,7 @@ class Predictor:
             if read is not None:
                 for values in records(columns):
                     read(values)
-            return [answered(one) for one in self._model.predict(columns)]
+            return [answered(one) for one in self.model.predict(columns)]
         checked: list[dict[str, Any]] = []
         errors: dict[int, str] = {}
         for place, row in enumerate(chunk):
@@ -349,7 +349,7 @@ class Predictor:
         return self._ask(rows)
 
     def _ask(self, rows: list[dict[str, Any]]) -> list[Prediction]:
-        return self._model.predict(self._columns(rows)) if rows else []
+        return self.model.predict(self._columns(rows)) if rows else []
 
     def _columns(self, rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
         return {name: [row[name] for row in rows] for name in self.schema.input_names}

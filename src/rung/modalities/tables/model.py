@@ -61,6 +61,11 @@ class TableModel(Model):
     def chosen(self) -> Mapping[str, Any]:
         return self._fitted.chosen
 
+    @property
+    def fitted(self) -> FittedTable:
+        """Return the fitted parts, for those who write them in another language."""
+        return self._fitted
+
     def raw(self, inputs: Columns) -> Floats:
         """Return [rows, outputs]: the weighted sum of the members' raw scores, before calibration."""
         cells = self._fitted.features.encode(inputs)
