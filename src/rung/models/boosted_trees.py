@@ -37,6 +37,6 @@ class BoostedTrees(TableModel):
     @classmethod
     def fit(cls, examples: Examples, params: BoostedTreesParams, context: FitContext) -> Self:
         cls.require()
-        from rung.training.tables.fit import fit_table
+        from rung.training.tables.label_parts import fit_answers
 
-        return cls(examples.schema, fit_table(examples, cls.FAMILIES, cls.MIXES, params, context))
+        return cls(examples.schema, fit_answers(examples, cls.FAMILIES, cls.MIXES, params, context))

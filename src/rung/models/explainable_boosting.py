@@ -29,6 +29,8 @@ class ExplainableBoostingParams:
 class ExplainableBoosting(TableModel):
     """Use it where people must be able to read the whole model, and a linear model is not accurate enough."""
 
+    # Not for sets of labels: a fit takes 20 times that of trees, and a label each would take it once.
+    TASKS = frozenset({"tabular_classification", "tabular_regression"})
     PACKAGES = ("interpret", "sklearn", "scipy")
     NEEDS = "ebm"
     Params = ExplainableBoostingParams
@@ -37,9 +39,9 @@ class ExplainableBoosting(TableModel):
     @classmethod
     def fit(cls, examples: Examples, params: ExplainableBoostingParams, context: FitContext) -> Self:
         cls.require()
-        from rung.training.tables.fit import fit_table
+        from rung.training.tables.label_parts import fit_answers
 
-        return cls(examples.schema, fit_table(examples, cls.FAMILIES, cls.MIXES, params, context))
+        return cls(examples.schema, fit_answers(examples, cls.FAMILIES, cls.MIXES, params, context))
 
     @classmethod
     def unavailable(cls, facts: DataFacts, params: Any, context: FitContext) -> RungError | None:

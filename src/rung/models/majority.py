@@ -21,7 +21,9 @@ _SETS = "sets.json"
 class Majority(Model):
     """Use it as a baseline: if it clears your bar, the bar measures the wrong thing."""
 
-    TASKS = frozenset({"text_classification", "tabular_classification", "text_multilabel"})
+    TASKS = frozenset(
+        {"text_classification", "tabular_classification", "text_multilabel", "tabular_multilabel"}
+    )
     Params = NoParams
 
     def __init__(

@@ -48,6 +48,6 @@ class MlpTable(TableModel):
     @classmethod
     def fit(cls, examples: Examples, params: MlpTableParams, context: FitContext) -> Self:
         cls.require()
-        from rung.training.tables.fit import fit_table
+        from rung.training.tables.label_parts import fit_answers
 
-        return cls(examples.schema, fit_table(examples, cls.FAMILIES, cls.MIXES, params, context))
+        return cls(examples.schema, fit_answers(examples, cls.FAMILIES, cls.MIXES, params, context))

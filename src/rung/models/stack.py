@@ -42,10 +42,10 @@ class Stack(TableModel):
     @classmethod
     def fit(cls, examples: Examples, params: StackParams, context: FitContext) -> Self:
         cls.require()
-        from rung.training.tables.fit import fit_table
+        from rung.training.tables.label_parts import fit_answers
 
         families = (*cls.FAMILIES, *(("network",) if params.networks else ()))
-        return cls(examples.schema, fit_table(examples, families, cls.MIXES, params, context))
+        return cls(examples.schema, fit_answers(examples, families, cls.MIXES, params, context))
 
     @classmethod
     def unavailable(cls, facts: DataFacts, params: StackParams, context: FitContext) -> RungError | None:

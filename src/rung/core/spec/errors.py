@@ -22,7 +22,9 @@ _MESSAGES = {
     "invalid_key": ("must have text keys", "Put the key in quotes."),
 }
 # What keys that are no keys are written as.
-_ANOTHER_WAY = {"multilabel": "Write `task: text_multilabel` for texts with several labels each."}
+_ANOTHER_WAY = {
+    "multilabel": "Write `task: text_multilabel` for texts with several labels each, `task: tabular_multilabel` for rows of a table."
+}
 _LIMITS = {
     "greater_than": ("greater than", "gt"),
     "greater_than_equal": ("at least", "ge"),

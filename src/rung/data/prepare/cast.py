@@ -60,7 +60,8 @@ def _takes_all(product: Product, task: Task) -> bool:
 
 
 def _free_columns(source: Source, product: Product) -> list[str]:
-    others = {product.data.target, product.data.group, product.data.time}
+    data = product.data
+    others = {data.target, data.group, data.time, *data.label_columns}
     return [name for name in source.columns if name not in others]
 
 

@@ -30,7 +30,7 @@ from rung.training.tables.model_selection import (
     select_models,
     selection_summary,
 )
-from rung.training.tables.objective import Floats, TrainingTargets
+from rung.training.tables.objective import Floats, Ints, TrainingTargets
 from rung.training.tables.target_transform import calibrate_interval, fit_target_transform
 from rung.training.tables.text_feature import fit_text_scorer
 from rung.training.tables.tree_onnx import with_onnx
@@ -42,6 +42,13 @@ def fit_table(
     """Return a model fitted on these rows. families: kinds of member models to try. mixes: allow several
     members.
     """
+    return fit_held_out(examples, families, mixes, params, context)[0]
+
+
+def fit_held_out(
+    examples: Examples, families: Sequence[str], mixes: bool, params: Any, context: FitContext
+) -> tuple[FittedTable, Ints, Floats]:
+    """Return the model, the rows that a fold held out, and its probabilities for them ([rows, labels]; of numbers, raw scores)."""
     begun = time.monotonic()
     y, scale = _training_targets(examples)
     codes = y.codes if y.codes is not None else _deciles(y.targets[:, 0])
@@ -76,7 +83,9 @@ def fit_table(
         chosen |= {"threshold": round(decision.threshold, 5)}
     weights = tuple(weight for _, weight in found.members)
     stored = tuple(with_onnx(member) for member in members)
-    return FittedTable(features, stored, weights, calibration, decision, scale, chosen)
+    fitted = FittedTable(features, stored, weights, calibration, decision, scale, chosen)
+    held_out = found.raw if truth.codes is None else calibration.apply(found.raw + shift)
+    return fitted, found.rows, held_out
 
 
 def _training_targets(examples: Examples) -> tuple[TrainingTargets, TargetTransform]:
