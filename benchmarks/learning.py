@@ -100,7 +100,7 @@ SETFIT_20 = Peer(
 SETFITS = {"setfit_short": PEERS["setfit_short"], "setfit": PEERS["setfit"]}
 TEXT_PEERS = {"trainer": TRAINER, **SETFITS}
 EIGHT_PEERS = {"setfit_20": SETFIT_20, **SETFITS}
-TABLE_MODELS = ("mlp_table", "lightgbm", "boosted_trees", "stack", "stack with networks")
+TABLE_MODELS = ("mlp_table", "lightgbm", "autogluon_networks", "boosted_trees", "stack", "stack with networks")
 _OF_LINE = ("case", "name", "date")
 # Rows of a product: enough for one fold instead of several.
 PRODUCT_ROWS = 6_000
@@ -252,7 +252,7 @@ def tables(name: str, models: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {key: value for key, value in (before or [{}])[0].items() if key not in _OF_LINE}
     found["rows"] = len(train_rows)
     for model in models:
-        if model == "lightgbm":
+        if model in ("lightgbm", "autogluon_networks"):
             found[model] = run_table(model, table, 0, 0.0).score
             continue
         family = registry.model(model.partition(" ")[0])

@@ -124,11 +124,12 @@ def _tables(found: list[Line]) -> list[str]:
     rows = _of(found, "tables")
     if not rows:
         return []
-    models = ("mlp_table", "lightgbm", "boosted_trees", "stack", "stack with networks")
+    models = ("mlp_table", "autogluon_networks", "lightgbm", "boosted_trees", "stack", "stack with networks")
     parts = [
         "\n## Tables\n",
         "ROC-AUC, or R2 of numbers, on a quarter of the rows; one split, effort 2. LightGBM as `benchmarks/tabular.py` runs it, in an "
-        "environment of its own.\n",
+        "environment of its own; autogluon_networks: AutoGluon with its neural network alone (NN_TORCH, its defaults, two threads, at "
+        "most 300 s; fastai needs packages that do not install here).\n",
         header("table", "training rows", *models, "CPU s of mlp_table, stack, stack with networks"),
     ]
     for line in rows:

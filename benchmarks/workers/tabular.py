@@ -125,7 +125,7 @@ def autogluon(x: pd.DataFrame, y: Any, labels: bool, job: dict[str, Any], model:
         label="the target", path=str(model), verbosity=0, problem_type="binary" if labels else "regression",
         eval_metric="roc_auc" if labels else "root_mean_squared_error",
     ).fit(
-        x.assign(**{"the target": y}), presets=job["preset"], time_limit=job["seconds"], num_cpus=job["threads"], num_gpus=0,
+        x.assign(**{"the target": y}), presets=job["preset"], hyperparameters=job.get("families"), time_limit=job["seconds"], num_cpus=job["threads"], num_gpus=0,
     )  # fmt: skip
     return lambda rows: (
         fitted.predict_proba(rows)[1].to_numpy() if labels else fitted.predict(rows).to_numpy()

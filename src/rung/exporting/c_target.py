@@ -17,6 +17,7 @@ from rung.exporting.c_source import c_source, require_supported
 from rung.exporting.source import Rows, Source
 from rung.exporting.target import Check, ExportRefused, Note, Target, identifier
 from rung.modalities.tables.fitted import FittedTable
+from rung.modalities.tables.label_parts import LabelParts
 from rung.modalities.tables.model import TableModel
 
 # No fused multiply-add: a sum must not depend on the processor.
@@ -81,6 +82,12 @@ def _fitted(source: Source) -> FittedTable:
             f"'{source.manifest.model}' is no model of a table: the C file holds linear models, trees and additive models of tables",
             source.folder.name,
             "Export to wheel or browser.",
+        )
+    if isinstance(model.fitted, LabelParts):
+        raise ExportRefused(
+            "the C file answers one label or one number a row, and this product answers several labels",
+            source.folder.name,
+            "Export to wheel.",
         )
     return model.fitted
 

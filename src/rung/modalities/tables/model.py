@@ -48,7 +48,7 @@ class TableModel(Model):
         return self._fitted.chosen
 
     @property
-    def fitted(self) -> FittedTable:
+    def fitted(self) -> FittedTable | LabelParts:
         """Return the fitted parts, for those who write them in another language."""
         return self._fitted
 
