@@ -33,6 +33,8 @@ SHORT = {
     "coco_detector": {"threshold": 0.3},
     "detector_head": {"epochs": 6, "hidden": 16, "side": 128},
     "page_reader": {"least_side": 128, "most_side": 256},
+    "sasrec": {"epochs": 30, "width": 16, "hidden": 16, "layers": 1},
+    "two_tower": {"epochs": 30, "width": 16, "hidden": 16},
     "mlp_table": {"epochs": 20, "members": 4, "width": 32},
 }
 STRANGE = ["", " ", "zzzz qqqq", "龘龘龘", "🙂", "a" * 300_000, "\x00\ud800"]

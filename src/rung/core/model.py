@@ -169,6 +169,7 @@ class Model(ABC):
     Params: ClassVar[type] = NoParams
     PLACE: ClassVar[Literal["rung", "asked", "before"]] = "rung"
     VARIANTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    RIVAL: ClassVar[str] = ""
     is_stochastic: ClassVar[bool] = False
     VALIDATION_SHARE: ClassVar[float] = 0.0
 

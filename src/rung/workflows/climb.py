@@ -30,6 +30,7 @@ from rung.workflows.build_setup import BuildSetup, TrialRows
 from rung.workflows.metering import metering_of
 from rung.workflows.races import Races, Trial
 from rung.workflows.rung_fits import clear_scratch
+from rung.workflows.second_look import require_better_than_rival
 from rung.workflows.trial import certification_metering, run_trial
 
 _LIKELY = "likely"
@@ -154,6 +155,7 @@ def _measure(
     try:
         # No fit may be cut short where nothing else would answer.
         own = replace(setup, deadline=math.inf) if floor else setup
+        require_better_than_rival(setup, rung, rows.train)
         _, facts = setup.run.step(f"trials/{rung.name}", partial(run_trial, own, rung, rows, best))
         clear_scratch(setup, rung)
         # Trials of runs begun before have no chance.

@@ -1,4 +1,4 @@
-"""A second look at the winner over a cut in time, for tasks whose rows are not split by time."""
+"""Looks over a cut in time, for tasks whose rows are not split by time: at the winner, and at rungs that must beat another."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 from rung.core import registry
 from rung.core.activity import doing
-from rung.core.errors import RunError
+from rung.core.errors import RunError, RungError
 from rung.core.metrics.scored import ScoredRows, mean_over_units
 from rung.core.model import Rung
+from rung.core.params import make_params
 from rung.core.types import Examples
 from rung.workflows.build_setup import BuildSetup
 
@@ -41,3 +42,39 @@ def second_look(setup: BuildSetup, rung: Rung, train: Examples, fit_seconds: flo
 
     _, found = setup.run.step(f"second/{rung.name}", measure)
     return {"time_cut": {"when": when, "rows": len(test), **found}}
+
+
+def require_better_than_rival(setup: BuildSetup, rung: Rung, train: Examples) -> None:
+    """Raise RungError where a family that names a rival does not beat it, both fitted on what came before the cut in time.
+
+    Training rows alone are read. Without times there is no cut, and nothing is asked. The rival has its defaults.
+    """
+    rival = registry.model(rung.model).RIVAL
+    cut = setup.task.time_cut(train) if rival else None
+    if cut is None:
+        return
+    metric = setup.task.metrics(train.schema)[0]
+
+    def score_of(name: str, family: str, params: Any) -> float:
+        def measure(folder: Path) -> dict[str, Any]:
+            with doing("fit", name=family):
+                model = registry.model(family).fit(cut[0], params, setup.context)
+            return {"score": mean_over_units(metric, ScoredRows.of(cut[1], model.predict(cut[1].inputs)))}
+
+        return float(setup.run.step(f"rivals/{name}", measure)[1]["score"])
+
+    least = score_of(rival, rival, make_params(registry.model(rival).Params, {}))
+    if time.time() > setup.deadline:
+        raise RungError(
+            f"no time is left to hold it against {rival}", fix="Give the build more `budget.minutes`."
+        )
+    own = score_of(rung.name, rung.model, rung.params)
+    setup.run.event(
+        "rival", rung=rung.name, rival=rival, metric=metric.name, own=own, least=least, rows=len(cut[1])
+    )
+    if own <= least:
+        fix = "More users and longer histories are what such a network needs; the cheaper rung stays."
+        raise RungError(
+            f"on the cut in time ({cut[2]}) it does not beat {rival}: {metric.name} {own:.4f} against {least:.4f}",
+            fix=fix,
+        )

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rung.modalities.recommendation.sparse_rows import Ints, entries_of
+
 Bools = npt.NDArray[np.bool_]
 
 
@@ -85,6 +87,20 @@ class Catalogue:
     def categories(self) -> tuple[str, ...]:
         """Return all categories, sorted."""
         return tuple(sorted({name for item in self.items for name in item.categories}))
+
+    @cached_property
+    def _category_table(self) -> tuple[Ints, Ints]:
+        """Return where the categories of each item begin, and the numbers of all of them, item by item."""
+        number = {name: place for place, name in enumerate(self.categories)}
+        counts = np.array([0, *(len(item.categories) for item in self.items)], np.int64)
+        codes = [number[name] for item in self.items for name in item.categories]
+        return counts.cumsum(), np.array(codes, np.int64)
+
+    def category_numbers(self, places: Ints) -> tuple[Ints, Ints]:
+        """Return the numbers of the categories of some items, one item after the other, and how many each item has."""
+        begins, codes = self._category_table
+        at, counts = entries_of(begins, places)
+        return codes[at], counts
 
     def of_categories(self, names: Sequence[str]) -> Bools:
         """Return which items have at least one of these categories."""

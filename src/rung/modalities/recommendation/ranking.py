@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,18 +15,22 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 # Candidates that rules choose from, as a multiple of the list.
 _POOL = 20
+# With more categories, only those of the list are looked at.
+_MOST_WIDE = 1_000
 
 
 def allowed_items(
-    catalogue: Catalogue, wishes: Wishes, seen: Iterable[int], excluded: Iterable[int]
+    catalogue: Catalogue, wishes: Wishes, seen: npt.NDArray[np.int64], excluded: Sequence[int]
 ) -> Bools:
     """Return which items may stand in the list."""
     allowed = catalogue.available.copy() if catalogue.has_unavailable else np.ones(len(catalogue), bool)
     if wishes.seen == "leave_out":
-        allowed[list(seen)] = False
-    allowed[list(excluded)] = False
-    blocked = [place for name in wishes.block if (place := catalogue.place.get(name)) is not None]
-    allowed[blocked] = False
+        allowed[seen] = False
+    if len(excluded):
+        allowed[list(excluded)] = False
+    if wishes.block:
+        blocked = [place for name in wishes.block if (place := catalogue.place.get(name)) is not None]
+        allowed[blocked] = False
     if wishes.categories:
         allowed &= catalogue.of_categories(wishes.categories)
     if wishes.without:
@@ -107,8 +111,19 @@ def likeness(catalogue: Catalogue, one: int, other: int) -> float:
 
 def variety(catalogue: Catalogue, items: Sequence[int]) -> float:
     """Return how unlike each other the items of a list are, on average over its pairs; 0 for fewer than two."""
-    pairs = [1.0 - likeness(catalogue, a, b) for i, a in enumerate(items) for b in items[:i]]
-    return float(np.mean(pairs)) if pairs else 0.0
+    count = len(items)
+    if count < 2:
+        return 0.0
+    numbers, sizes = catalogue.category_numbers(np.asarray(items, np.int64))
+    width = len(catalogue.categories)
+    if width > _MOST_WIDE:
+        known, numbers = np.unique(numbers, return_inverse=True)
+        width = len(known)
+    marks = np.zeros((count, width))
+    marks[np.repeat(np.arange(count), sizes), numbers] = 1.0
+    both = marks @ marks.T
+    alike = both / np.maximum(sizes[:, None] + sizes[None] - both, 1.0)
+    return 1.0 - float((alike.sum() - alike.trace()) / (count * (count - 1)))
 
 
 def _without(allowed: Bools, places: Sequence[int]) -> Bools:

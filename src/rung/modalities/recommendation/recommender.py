@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,18 @@ class Shelf:
     popular: Floats
     shares: Floats
     wishes: Wishes
+
+    @cached_property
+    def popular_order(self) -> npt.NDArray[np.int64]:
+        """Return the items that may be suggested, the most popular first."""
+        order = np.argsort(-self.popular, kind="stable")
+        return order[self.catalogue.available[order]]
+
+    def most_popular(self, k: int, free: npt.NDArray[np.bool_], taken: int) -> list[int]:
+        """Return the k most popular items that are free. taken: how many of those that may be suggested are not, at most."""
+        first = self.popular_order[: k + taken]
+        found: list[int] = first[free[first]][:k].tolist()
+        return found
 
     def save(self, folder: Path, arrays: Mapping[str, npt.NDArray[Any]], facts: Mapping[str, Any]) -> None:
         """Write items, arrays and facts into a model's folder."""
@@ -77,7 +90,7 @@ class Recommender(Model):
 
     TASKS = frozenset({"recommendation"})
     NEEDS = "build"
-    PACKAGES = ("scipy",)
+    PACKAGES: ClassVar[tuple[str, ...]] = ("scipy",)
 
     def __init__(self, shelf: Shelf, scorer: Scorer, facts: Mapping[str, Any]) -> None:
         self.shelf, self.scorer, self._facts = shelf, scorer, dict(facts)
@@ -95,12 +108,17 @@ class Recommender(Model):
     def load(cls, folder: Path, schema: Schema) -> Self:
         shelf, arrays, facts = Shelf.load(folder)
         try:
-            scorer = scorer_from(facts["scorer"], arrays, facts["settings"], shelf.popular)
+            scorer = cls.read_scorer(folder, facts, arrays, shelf)
         except (KeyError, ValueError, IndexError) as error:
             raise BundleError(
                 f"its arrays cannot be read: {error}", folder.name, "Build the bundle again."
             ) from None
         return cls(shelf, scorer, facts["chosen"])
+
+    @classmethod
+    def read_scorer(cls, folder: Path, facts: Mapping[str, Any], arrays: Arrays, shelf: Shelf) -> Scorer:
+        """Return the scorer from what `Shelf.load` read; raises KeyError, ValueError or IndexError where that does not fit."""
+        return scorer_from(facts["scorer"], arrays, facts["settings"], shelf.popular)
 
     def predict(self, inputs: Columns) -> list[Prediction]:
         histories = inputs["history"]
@@ -140,23 +158,22 @@ class Recommender(Model):
 
     def moment(self, history: Sequence[Any] | None) -> Moment:
         """Return a history as scorers get it."""
-        place, weights, unknown, last = (
-            self.shelf.catalogue.place,
-            dict[int, float](),
-            dict[str, None](),
-            None,
-        )
-        for event in history or ():
-            name, when, weight = (event, None, 1.0) if isinstance(event, str) else event
-            last = when if when is not None else last
-            column = place.get(name)
+        events = [(event, None, 1.0) if isinstance(event, str) else event for event in history or ()]
+        columns = [self.shelf.catalogue.place.get(event[0]) for event in events]
+        known = [column for column in columns if column is not None]
+        last = next((event[1] for event in reversed(events) if event[1] is not None), None)
+        if len(known) == len(events) == len(set(known)):
+            values = np.fromiter((event[2] for event in events), np.float64, len(events))
+            return Moment(np.array(known, np.int64), values, last, len(events))
+        weights, unknown = dict[int, float](), dict[str, None]()
+        for (name, _, weight), column in zip(events, columns, strict=True):
             if column is None:
                 unknown[name] = None
             else:
                 weights[column] = weights.pop(column, 0.0) + weight
         items = np.fromiter(weights, np.int64, len(weights))
         values = np.fromiter(weights.values(), np.float64, len(weights))
-        return Moment(items, values, last, len(history or ()), tuple(unknown))
+        return Moment(items, values, last, len(events), tuple(unknown))
 
     def _answer(
         self, history: Sequence[Any] | None, k: int, exclude: Sequence[str], asked: Mapping[str, Any] | None
@@ -166,25 +183,27 @@ class Recommender(Model):
         place = shelf.catalogue.place
         excluded = [place[name] for name in items_of(exclude) if name in place]
         by, scores = self.scorer.scores(moment) if len(moment.items) else ("popularity", shelf.popular)
-        seen = moment.items.tolist()
-        allowed = allowed_items(shelf.catalogue, wishes, seen, excluded)
+        allowed = allowed_items(shelf.catalogue, wishes, moment.items, excluded)
         items = arranged(scores, allowed, k, shelf.catalogue, wishes)
-        free = allowed_items(shelf.catalogue, Wishes(seen=wishes.seen), seen, excluded)
+        ruled, plain = wishes.reorders, Wishes(seen=wishes.seen)
+        free = allowed_items(shelf.catalogue, plain, moment.items, excluded) if ruled else allowed
         names = self._names
         extra: dict[str, Any] = {
             "scores": [round(float(scores[item]), _DIGITS) for item in items],
-            "popular": [names[item] for item in ranked(shelf.popular, free, k)],
+            "popular": [
+                names[item] for item in shelf.most_popular(k, free, len(moment.items) + len(excluded))
+            ],
             "shown": [_shown(shelf.catalogue.items[item]) for item in items],
             "because": self._because(moment, items, by),
             "unknown": list(moment.unknown[:_NAMED]),
             "unknown_count": len(moment.unknown),
-            "portrait": portrait(shelf.catalogue, seen, moment.weights.tolist()),
+            "portrait": portrait(shelf.catalogue, moment.items, moment.weights),
             "events": moment.length,
             "catalogue": len(names),
             "novelty": self._novelty(items),
             "variety": round(variety(shelf.catalogue, items[:20]), _DIGITS),
         }
-        if wishes.reorders:
+        if ruled:
             extra["by_score"] = [names[item] for item in ranked(scores, free, k)]
         return Prediction([names[item] for item in items], answered_by=by, extra=extra)
 
@@ -192,19 +211,21 @@ class Recommender(Model):
         """Return the events of the history behind each suggestion, strongest first; none where it is popular alone."""
         if not len(moment.items) or by == "popularity" or not items:
             return [[] for _ in items]
-        weights = np.maximum(self.scorer.behind(moment, np.array(items, np.int64)), 0.0)
-        totals = np.maximum(weights.sum(axis=0), 1e-12)
-        strongest = np.argsort(-weights, axis=0, kind="stable")[:_BECAUSE]
+        # [items, events of the history].
+        weights = np.maximum(self.scorer.behind(moment, np.array(items, np.int64)), 0.0).T
+        strongest = np.argsort(-weights, axis=1, kind="stable")[:, :_BECAUSE]
+        shares = weights[np.arange(len(items))[:, None], strongest]
+        shares /= np.maximum(weights.sum(axis=1), 1e-12)[:, None]
         known = self.shelf.catalogue.items
         found = []
-        for column in range(len(items)):
-            own = []
-            for place in strongest[:, column].tolist():
-                if weights[place, column] > 0.0:
-                    item = known[int(moment.items[place])]
+        for places, own in zip(moment.items[strongest].tolist(), shares.tolist(), strict=True):
+            behind = []
+            for place, share in zip(places, own, strict=True):
+                if share > 0.0:
+                    item = known[place]
                     event = {"item": item.id} | ({"title": item.title} if item.title else {})
-                    own.append(event | {"weight": round(float(weights[place, column] / totals[column]), 4)})
-            found.append(own)
+                    behind.append(event | {"weight": round(share, 4)})
+            found.append(behind)
         return found
 
     def _novelty(self, items: Sequence[int]) -> float:

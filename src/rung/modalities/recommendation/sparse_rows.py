@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+# A matrix of at most so many cells (64 MB), and of at most so many cells an entry, is also kept whole in memory.
+_MOST_DENSE, _DENSER = 16_000_000, 40
+
+
+def entries_of(begins: Ints, rows: Ints) -> tuple[Ints, Ints]:
+    """Return the places of all entries of some rows, one row after the other, and how many each row has."""
+    first, counts = begins[rows], begins[rows + 1] - begins[rows]
+    before = np.concatenate([np.zeros(1, np.int64), counts.cumsum()])
+    return np.arange(before[-1]) + np.repeat(first - before[:-1], counts), counts
 
 
 @dataclass(frozen=True)
@@ -21,9 +31,25 @@ class SparseRows:
     values: npt.NDArray[np.floating]
     width: int
 
+    @cached_property
+    def _dense(self) -> npt.NDArray[np.float32] | None:
+        """Return the whole matrix where it is small and not much larger than its entries: adding whole rows is faster."""
+        rows = len(self.begins) - 1
+        size = rows * self.width
+        if size > _MOST_DENSE or size > _DENSER * len(self.columns):
+            return None
+        found = np.zeros((rows, self.width), np.float32)
+        found[np.repeat(np.arange(rows), np.diff(self.begins)), self.columns] = self.values
+        return found
+
     def weighted_sum(self, rows: Ints, weights: Floats) -> Floats:
         """Return the sum of these rows, each times its weight, shape (width,)."""
-        places, counts = self._entries_of(rows)
+        if self._dense is not None:
+            taken = self._dense[rows]
+            if (weights != 1.0).any():
+                taken *= weights.astype(np.float32)[:, None]
+            return np.asarray(np.add.reduce(taken, axis=0), np.float64)
+        places, counts = entries_of(self.begins, rows)
         if not len(places):
             return np.zeros(self.width)
         values = self.values[places].astype(np.float64) * np.repeat(weights, counts)
@@ -31,7 +57,9 @@ class SparseRows:
 
     def entries(self, rows: Ints, columns: Ints) -> Floats:
         """Return what stands in these columns of these rows, [rows, columns]; 0 where nothing does. columns: each once."""
-        places, counts = self._entries_of(rows)
+        if self._dense is not None:
+            return self._dense[np.ix_(rows, columns)].astype(np.float64)
+        places, counts = entries_of(self.begins, rows)
         wanted = np.full(self.width, -1, np.int64)
         wanted[columns] = np.arange(len(columns))
         column = wanted[self.columns[places]]
@@ -39,12 +67,6 @@ class SparseRows:
         found = np.zeros((len(rows), len(columns)))
         found[np.repeat(np.arange(len(rows)), counts)[keep], column[keep]] = self.values[places[keep]]
         return found
-
-    def _entries_of(self, rows: Ints) -> tuple[Ints, Ints]:
-        """Return the places of all entries of some rows, one row after the other, and how many each row has."""
-        begins, counts = self.begins[rows], self.begins[rows + 1] - self.begins[rows]
-        before = np.concatenate([np.zeros(1, np.int64), counts.cumsum()])
-        return np.arange(before[-1]) + np.repeat(begins - before[:-1], counts), counts
 
     def arrays(self, name: str) -> dict[str, npt.NDArray[np.generic]]:
         """Return the arrays to store under a name, in the smallest types that hold them."""

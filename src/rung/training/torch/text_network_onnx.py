@@ -5,14 +5,13 @@ The graph takes input_ids and attention_mask, int64 [rows, tokens], and returns 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor, nn
+from torch import nn
 
-from rung.training.onnx.graph import Graph
+from rung.training.torch.module_onnx import ModuleWriter, array
 from rung.training.torch.text_networks import (
     MASKED,
     AttentionPooling,
@@ -24,8 +23,6 @@ from rung.training.torch.text_networks import (
     TransformerLayer,
 )
 
-_ORT = "com.microsoft"
-_OPSET, _IR_VERSION = 21, 10
 # Order of the gates in ONNX, as places of torch's: i f g o -> i o f c, and r z n -> z r h.
 _GATES = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2)}
 
@@ -43,29 +40,16 @@ def write_network(network: nn.Module, labels: int) -> bytes:
         logits = writer.transformer(network)
     else:
         raise TypeError(f"{type(network).__name__} is not a network of token ids")
-    return _file(writer.graph, logits, labels)
+    return _file(writer, logits, labels)
 
 
-def _array(tensor: Tensor) -> npt.NDArray[np.float32]:
-    return np.asarray(tensor.detach().cpu().numpy(), np.float32)
-
-
-class _Writer:
-    """Writes the parts of networks; every method returns the name of a tensor."""
+class _Writer(ModuleWriter):
+    """Writes the parts of networks of token ids; every method returns the name of a tensor."""
 
     def __init__(self) -> None:
-        self.graph = Graph()
+        super().__init__()
         self.mask = self.node("Cast", ["attention_mask"], to=1)  # [rows, tokens], float
         self.wide_mask = self.node("Unsqueeze", [self.mask, self.ints(2)])  # [rows, tokens, 1]
-
-    def node(self, operator: str, inputs: Sequence[str], domain: str = "", **attributes: Any) -> str:
-        return self.graph.node(operator, inputs, domain, **attributes)
-
-    def ints(self, *values: int) -> str:
-        return self.graph.constant(np.array(values, np.int64))
-
-    def number(self, value: float) -> str:
-        return self.graph.constant(np.float32(value))
 
     def embed(self, embedding: TokenEmbedding) -> str:
         """Half precision holds the table: `round_to_half` has made it exact."""
@@ -74,17 +58,6 @@ class _Writer:
         if not np.array_equal(half.astype(np.float32), table):
             return self.node("Gather", [self.graph.constant(table), "input_ids"])
         return self.node("Cast", [self.node("Gather", [self.graph.constant(half), "input_ids"])], to=1)
-
-    def linear(self, x: str, layer: nn.Linear) -> str:
-        product = self.node("MatMul", [x, self.graph.constant(_array(layer.weight).T)])
-        return product if layer.bias is None else self.node("Add", [product, self.constant(layer.bias)])
-
-    def constant(self, tensor: Tensor) -> str:
-        return self.graph.constant(_array(tensor))
-
-    def norm(self, x: str, layer: nn.LayerNorm) -> str:
-        inputs = [x, self.constant(layer.weight), self.constant(layer.bias)]
-        return self.node("LayerNormalization", inputs, epsilon=layer.eps)
 
     def mean(self, states: str) -> str:
         total = self.node("ReduceSum", [self.node("Mul", [states, self.wide_mask]), self.ints(1)], keepdims=0)
@@ -127,7 +100,7 @@ class _Writer:
             """Both directions' tensors, with their gates in ONNX's order."""
             found = []
             for suffix in ("", "_reverse"):
-                parts = np.split(_array(getattr(layer, f"{kind}_l0{suffix}")), len(_GATES[operator]))
+                parts = np.split(array(getattr(layer, f"{kind}_l0{suffix}")), len(_GATES[operator]))
                 found.append(np.concatenate([parts[place] for place in _GATES[operator]]))
             return np.stack(found)
 
@@ -159,36 +132,16 @@ class _Writer:
         for layer in network.layers:
             if not isinstance(layer, TransformerLayer):
                 raise TypeError(type(layer).__name__)
-            qkv = self.linear(self.norm(states, layer.attention_norm), layer.qkv)
-            query, key, value = self.graph.split("Split", [qkv], 3, axis=-1, num_outputs=3)
-            mixed = self.node(
-                "MultiHeadAttention", [query, key, value, "", keys], _ORT, num_heads=layer.heads
-            )
-            states = self.node("Add", [states, self.linear(mixed, layer.out)])
-            raised = self.linear(self.norm(states, layer.inner_norm), layer.up)
-            inner = self.node("Gelu", [raised], _ORT)
-            states = self.node("Add", [states, self.linear(inner, layer.down)])
+            states = self.transformer_layer(states, layer, keys)
         return self.linear(self.mean(self.norm(states, network.norm)), network.head)
 
 
-def _file(graph: Graph, logits: str, labels: int) -> bytes:
+def _file(writer: _Writer, logits: str, labels: int) -> bytes:
     from onnx import TensorProto, helper
 
-    graph.nodes.append(helper.make_node("Identity", [logits], ["logits"]))
     sides = ["rows", "tokens"]
-    model = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            "text",
-            [
-                helper.make_tensor_value_info(n, TensorProto.INT64, sides)
-                for n in ("input_ids", "attention_mask")
-            ],
-            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", labels])],
-            graph.constants,
-        ),
-        opset_imports=[helper.make_opsetid("", _OPSET), helper.make_opsetid(_ORT, 1)],
-        ir_version=_IR_VERSION,
-        producer_name="rung",
-    )
-    return bytes(model.SerializeToString())
+    inputs = [
+        helper.make_tensor_value_info(n, TensorProto.INT64, sides) for n in ("input_ids", "attention_mask")
+    ]
+    shown = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", labels])
+    return writer.file("text", inputs, logits, shown)
