@@ -42,8 +42,8 @@ class Ease(Recommender):
         from rung.training.recommendation.popularity import learned
         from rung.training.recommendation.tuning import best_ridge
 
+        require_dense(examples, context, "ease")
         found = learned(examples, context)
-        require_dense(len(found.people.catalogue), "ease")
         ridge = params.ridge if params.ridge is not None else best_ridge(found.people, context)
         weights = ease_weights(found.people, ridge)
         scorer: Scorer = DenseSums(weights, "ease")

@@ -30,8 +30,8 @@ class PrefixLinear(Recommender):
         from rung.training.recommendation.popularity import learned
         from rung.training.recommendation.tuning import prefix_linear
 
+        require_dense(examples, context, "prefix_linear")
         found = learned(examples, context)
-        require_dense(len(found.people.catalogue), "prefix_linear")
         scorer, ridge = prefix_linear(found.people, params.ridge, params.rank)
         return cls(found.shelf, scorer, found.facts | {"ridge": ridge, "rank": params.rank})
 

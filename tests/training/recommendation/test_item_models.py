@@ -7,6 +7,7 @@ from sklearn.linear_model import Ridge
 from rung.core import registry
 from rung.core.errors import RungError
 from rung.core.model import FitContext
+from rung.core.types import Examples
 from rung.modalities.recommendation.catalogue import Catalogue, Item
 from rung.modalities.recommendation.scorers import ByLength, DenseSums, FoldIn, Moment, Popular
 from rung.modalities.recommendation.sparse_rows import SparseRows
@@ -18,7 +19,6 @@ from rung.training.recommendation.item_models import (
     ease_weights,
     first_to_later,
     neighbours,
-    require_dense,
     sparse_of,
     transitions,
 )
@@ -134,10 +134,18 @@ def test_a_step_that_is_not_better_is_not_paid_for():
     assert few == ((1, "popularity"),)  # ten people are too few to choose by
 
 
-def test_too_many_items_for_a_matrix_are_refused_with_the_reason():
+@pytest.mark.parametrize("name", ["ease", "prefix_linear"])
+def test_too_many_items_for_a_matrix_are_refused_before_anything_is_made_of_them(name, monkeypatch):
+    """A row of 25,000 items: their matrix would take 5 GB."""
+    schema = tiny_examples("recommendation")[1].schema
+    many = [[f"i{k}", float(k), 1.0] for k in range(25_000)]
+    rows = Examples(schema, {"history": [many[:-1]]}, [many[-1:]], ["a" * 16], [1], [0.0])
+    monkeypatch.setattr("rung.training.recommendation.popularity.learned", None)
     with pytest.raises(RungError) as caught:
-        require_dense(100_000, "ease")
-    assert "80 GB" in caught.value.problem and "item_neighbours" in caught.value.fix
+        registry.model(name).fit(rows, registry.model(name).Params(), FitContext())
+    assert (
+        "25,000 items need a matrix of 5 GB" in caught.value.problem and "item_neighbours" in caught.value.fix
+    )
 
 
 @pytest.mark.parametrize("name", registry.models_for("recommendation"))

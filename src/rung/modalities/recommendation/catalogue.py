@@ -17,7 +17,7 @@ from rung.modalities.recommendation.sparse_rows import Ints, entries_of
 Bools = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """What the table of items says of one. text: for encoders, not kept in bundles. available: may be suggested."""
 
@@ -113,15 +113,19 @@ class Catalogue:
 
     def save(self, folder: Path) -> None:
         """Write the items into a model's folder."""
-        # A bundle holds no .jsonl of a model: one JSON array.
-        lines = [item.as_dict() for item in self.items]
-        text = json.dumps(
-            [{k: v for k, v in line.items() if k != "text"} for line in lines], ensure_ascii=False
-        )
-        (folder / "items.json").write_text(text, encoding="utf-8")
+        # A bundle holds no .jsonl of a model: one JSON array, an item a line, so that no reader needs all of it at once.
+        with (folder / "items.json").open("w", encoding="utf-8") as file:
+            for place, item in enumerate(self.items):
+                line = {key: value for key, value in item.as_dict().items() if key != "text"}
+                file.write(("[\n" if place == 0 else ",\n") + json.dumps(line, ensure_ascii=False))
+            file.write("\n]\n" if self.items else "[]\n")
 
     @staticmethod
     def load(folder: Path) -> Catalogue:
         """Return the items that `save` wrote."""
-        raw = json.loads((folder / "items.json").read_text(encoding="utf-8"))
-        return Catalogue(tuple(map(Item.from_dict, raw)))
+        with (folder / "items.json").open(encoding="utf-8") as file:
+            if file.readline() != "[\n":  # empty, or written by an earlier version on a single line
+                file.seek(0)
+                return Catalogue(tuple(map(Item.from_dict, json.load(file))))
+            lines = (line.rstrip(",\n") for line in file)
+            return Catalogue(tuple(Item.from_dict(json.loads(line)) for line in lines if line != "]"))

@@ -22,7 +22,8 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 # History lengths at which steps are compared and parameters chosen; the last share is of all a person did.
 LENGTHS, SHARE = (1, 2, 3, 5, 7, 10, 14, 20, 30, 50, 100), 0.8
-_PARTS = 5
+# People held out for choices within a fit, at most: more would tell little more, and each is ranked many times.
+_PARTS, _MOST_JUDGED = 5, 1_000
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,9 @@ class Interactions:
         return replace(self, people=people, units=units)  # type: ignore[arg-type]
 
     def halves(self) -> tuple[Interactions, Interactions]:
-        """Return four fifths of the people to learn from, and the others; all on both sides where they are too few."""
+        """Return four fifths of the people to learn from, and of the others at most a thousand; all on both sides where they are too few."""
         part = assign_folds(_PARTS, self.units)
-        learn, test = np.flatnonzero(part != 0).tolist(), np.flatnonzero(part == 0).tolist()
+        learn, test = np.flatnonzero(part != 0).tolist(), np.flatnonzero(part == 0).tolist()[:_MOST_JUDGED]
         return (self.take(learn), self.take(test)) if len(learn) > 1 and test else (self, self)
 
     def cases(self, lengths: Sequence[int] = LENGTHS, share: float | None = SHARE) -> list[Case]:
@@ -104,6 +105,18 @@ def interactions(examples: Examples, context: FitContext) -> Interactions:
     catalogue = _catalogue(events, context.tables.get("items"))
     people = [_person(own, catalogue) for own in events]
     return Interactions(catalogue, tuple(people), tuple(first))
+
+
+def count_items(examples: Examples, context: FitContext) -> int:
+    """Return how many items a fit would have, before anything is made of them."""
+    names = {
+        event if isinstance(event, str) else event[0]
+        for side in (examples.inputs["history"], examples.targets)
+        for events in side
+        for event in events
+    }
+    table = context.tables.get("items")
+    return len(names | {item.id for item in read_items(table)}) if table is not None else len(names)
 
 
 def _person(events: Sequence[Any], catalogue: Catalogue) -> Person:

@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.errors import RungError
+from rung.core.model import FitContext
+from rung.core.types import Examples
 from rung.modalities.recommendation.scorers import LowRank
 from rung.modalities.recommendation.sparse_rows import SparseRows
-from rung.training.recommendation.interactions import Floats, Interactions
+from rung.training.recommendation.interactions import Floats, Interactions, count_items
 
 # Items from which a matrix of items by items is no longer made: 20,000 take 3.2 GB in 64 bits, and two of them are needed.
 MOST_DENSE_ITEMS = 20_000
@@ -20,8 +22,9 @@ MOST_DENSE_ITEMS = 20_000
 _FEWEST_WEIGHTS = 2_000
 
 
-def require_dense(items: int, family: str) -> None:
-    """Raise RungError where a fit would need a matrix of items by items that is too large."""
+def require_dense(examples: Examples, context: FitContext, family: str) -> None:
+    """Raise RungError where a fit would need a matrix of items by items that is too large, before any memory is taken for it."""
+    items = count_items(examples, context)
     if items > MOST_DENSE_ITEMS:
         raise RungError(
             f"{items:,} items need a matrix of {items * items * 8 / 1e9:,.0f} GB; at most {MOST_DENSE_ITEMS:,} are taken",
@@ -33,10 +36,11 @@ def require_dense(items: int, family: str) -> None:
 def neighbours(people: Interactions, most: int, shrink: float) -> SparseRows:
     """Return, an item, its nearest items by the cosine of who had them, shrunk where few had both (Sarwar et al. 2001)."""
     matrix = people.matrix
+    across = matrix.T.tocsr()
     counts, norms = people.counts, np.sqrt(np.maximum(people.counts, 1.0))
     parts = []
     for begin in range(0, len(counts), 1_000):
-        both = (matrix[:, begin : begin + 1_000].T @ matrix).tocsr()
+        both = across[begin : begin + 1_000] @ matrix
         for row in range(both.shape[0]):
             item = begin + row
             columns = both.indices[both.indptr[row] : both.indptr[row + 1]].astype(np.int64)
@@ -170,6 +174,10 @@ def _strongest(
 ) -> tuple[npt.NDArray[np.int64], Floats]:
     """Return the largest values with their columns, columns ascending; ties by column."""
     if len(columns) > most:
-        keep = np.sort(np.argsort(-values, kind="stable")[:most])
-        return columns[keep], values[keep]
-    return columns, values
+        least = np.partition(values, len(values) - most)[len(values) - most]
+        keep = np.flatnonzero(values >= least)
+        if len(keep) > most:  # ties: the earlier columns stay
+            keep = np.sort(keep[np.argsort(-values[keep], kind="stable")[:most]])
+        columns, values = columns[keep], values[keep]
+    order = np.argsort(columns, kind="stable")
+    return columns[order], values[order]

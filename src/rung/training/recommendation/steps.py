@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rung.modalities.recommendation.scorers import Scorer, together
 from rung.training.recommendation.interactions import Case, Floats, Interactions
@@ -38,11 +39,7 @@ def choose_bands(
         persons = len({case.person for case in own})
         if persons < _FEWEST_PEOPLE:
             continue
-        known = {name: [part.scores(case.moment)[1] for case in own] for name, part in parts.items()}
-        score = {}
-        for step in steps:
-            rows = iter([together({p: known[p][i] for p in step.split("+")}) for i in range(len(own))])
-            score[step] = by_person(values(lambda _, rows=rows: next(rows), own, allowed), own)  # type: ignore[misc]
+        score = _scores(parts, steps, own, allowed)
         best = _cheapest(score)
         told.append(
             {
@@ -55,6 +52,19 @@ def choose_bands(
         if not found or found[-1][1] != best:
             found.append((begin if found else 1, best))
     return tuple(found) or ((1, steps[0]),), told
+
+
+def _scores(
+    parts: Mapping[str, Scorer], steps: Sequence[str], cases: Sequence[Case], allowed: npt.NDArray[np.bool_]
+) -> dict[str, Floats]:
+    """Return the values of each step, a person each. Case by case: the scores of all items are many numbers."""
+    found = {step: np.zeros(len(cases)) for step in steps}
+    for place, case in enumerate(cases):
+        known = {name: part.scores(case.moment)[1] for name, part in parts.items()}
+        for step in steps:
+            whole = together({part: known[part] for part in step.split("+")})
+            found[step][place] = values(lambda _, whole=whole: whole, [case], allowed)[0]  # type: ignore[misc]
+    return {step: by_person(each, cases) for step, each in found.items()}
 
 
 def _cheapest(score: Mapping[str, Floats]) -> str:
