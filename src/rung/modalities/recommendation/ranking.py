@@ -45,13 +45,14 @@ def ranked(scores: Floats, allowed: Bools, k: int) -> list[int]:
     places = np.flatnonzero(allowed)
     if not len(places) or k < 1:
         return []
-    found = scores[places]
+    # Negative, so that the k-th is found near the front: many equal scores at the end make a partition there slow.
+    found = -scores[places]
     if len(places) > k:
         # All that reach the k-th score, so that ties are settled by place and not by the partition.
-        least = np.partition(found, len(found) - k)[len(found) - k]
-        keep = found >= least
+        keep = found <= np.partition(found, k - 1)[k - 1]
         places, found = places[keep], found[keep]
-    return [int(place) for place in places[np.argsort(-found, kind="stable")][:k]]
+    best: list[int] = places[np.argsort(found, kind="stable")][:k].tolist()
+    return best
 
 
 def arranged(scores: Floats, allowed: Bools, k: int, catalogue: Catalogue, wishes: Wishes) -> list[int]:
