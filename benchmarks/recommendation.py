@@ -305,7 +305,7 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
     timed = [row for row in rows if row["part"] == "time"]
     if timed:
         lines += ["## A cut in time", "", f"Fitted on events before {timed[0]['when']}, asked what {timed[0]['users']} users who had some before did after it. A "
-                  "rung that names a rival (`two_tower` and `sasrec` name `ease`) is left out of a build whose training rows show no more than the rival here.", "",
+                  "rung that names a rival (`two_tower` and `sasrec` name `ease`) is left out of a build whose training rows, cut like this, show no more than the rival.", "",
                   "| rung | nDCG@10 |", "|---|---|"]  # fmt: skip
         lines += [f"| {row['rung']} | {row['ndcg@10']:.4f} |" for row in timed]
         lines.append("")

@@ -15,6 +15,7 @@ from rung.modalities.recommendation.network_scorer import NetworkRecommender
 class TwoTowerParams(HistoryParams):
     """Parameters, see HistoryParams; layers and heads have no effect."""
 
+    epochs: int = 60
     window: int = 50
 
 
