@@ -133,8 +133,8 @@ class Outcome:
 def population_of(split: Mapping[str, Any], task_unit: str, grouped: bool, new: int = 0) -> Population:
     """Return what a certificate on rows of this split speaks of. task_unit: `Task.unit`; grouped: the data names groups."""
     sampling = sampling_of(split)
-    if split["by"] == "audit" or (task_unit in {"row", "series"} and not grouped):
-        # Audited requests carry no group: each is a unit of its own.
+    if (split["by"] == "audit" and task_unit != "user") or (task_unit in {"row", "series"} and not grouped):
+        # Audited requests carry no group: each is a unit of its own. Those of users name them: see `workflows.served_users`.
         return Population("blocks" if sampling == "blocks" else "rows", sampling, split["by"] == "time")
     names = {"user": "users", "document": "documents", "series": "series"}
     return Population(names.get(task_unit, "groups"), sampling, split["by"] == "time", new)

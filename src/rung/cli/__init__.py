@@ -32,6 +32,7 @@ COMMANDS = {
     "keys": "Create, list, rotate and revoke the API keys of a server.",
     "review": "Review served predictions on a page or by CSV; a random sample certifies the next model.",
     "improve": "Train a challenger on reviewed predictions and promote it if it is provably non-inferior.",
+    "replay": "Estimate what another model's lists would have earned, from lists drawn at random and their clicks.",
     "promote": "Make a certified bundle the champion of a product; running servers load it.",
     "rollback": "Make the previous champion the champion again.",
     "history": "Show who changed the champion, when and why.",

@@ -117,6 +117,7 @@ def _attempt(product: Path, by: str, status: bool, as_json: bool, words: str) ->
 
 def _print_outcome(found: Improvement, words: str) -> None:
     from rung.core.messages import say
+    from rung.pages.replay import lines as replay_lines
     from rung.workflows.improve import describe
     from rung.workflows.shadow import describe as shadow_in_words
 
@@ -134,6 +135,12 @@ def _print_outcome(found: Improvement, words: str) -> None:
         line("provenance", path=str(found.build.folder.parent / "provenance.jsonl"))
     if "shadow" in facts:
         screen.print(shadow_in_words(facts["shadow"], words), markup=False)
+    if "replay" in facts:
+        line("replay")
+        for sentence in replay_lines(facts["replay"], words):
+            screen.print(f"  {sentence}", markup=False)
+    if facts.get("nameless"):
+        line("nameless", n=facts["nameless"])
     screen.print(describe(found, words), markup=False)
     version = found.change.version[:12] if found.change else ""
     line(found.verdict, version=version)

@@ -82,14 +82,22 @@ class Settled:
     notes: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Exploration:
+    """A share of answers that a server draws at random among the best candidates: see `ServeSpec.explore`."""
+
+    share: float
+    among: int
+
+
 class Task(ABC):
     """A kind of problem. A subclass in `tasks/<name>.py` is the task called <name>.
 
     floor: the model that answers without looking, which every other must beat. repeats_are_copies: whether rows that
     ask the same are copies of one (a text pasted twice), or cases that happen to agree (two customers). repeats_within_unit:
     rows are repeats only where they are of one unit: two users may have the same history. takes_events: whether rows are made of
-    the events that `recommend` names. takes_costs:
-    whether its answers can go by what each kind of error costs. unit: what a certificate counts; rows of one unit
+    the events that `recommend` names. takes_exploration: a server may draw a share of the answers at random. observes_truth: what is right shows
+    in what users do later, and no reviewer can tell it: see `improvement`. takes_costs: whether its answers can go by what each kind of error costs. unit: what a certificate counts; rows of one unit
     stay together. is_stochastic: two answers to the same row may differ, so the export is checked by scores.
     takes_label_columns: several columns may stand in place of the target's (`data.label_columns`).
     default_target: the target column where the spec names none; "" for `label`.
@@ -103,6 +111,8 @@ class Task(ABC):
     repeats_are_copies: ClassVar[bool] = True
     repeats_within_unit: ClassVar[bool] = False
     takes_events: ClassVar[bool] = False
+    takes_exploration: ClassVar[bool] = False
+    observes_truth: ClassVar[bool] = False
     takes_costs: ClassVar[bool] = False
     unit: ClassVar[Literal["row", "group", "user", "document", "series"]] = "row"
     is_stochastic: ClassVar[bool] = False
@@ -215,6 +225,19 @@ class Task(ABC):
         Override it with a tolerance where an answer holds floating-point numbers: a runtime rounds otherwise.
         """
         return bool(one.value == other.value)
+
+    def candidates_row(self, row: Mapping[str, Any], rule: Exploration) -> Mapping[str, Any]:
+        """Return a row that asks for as many candidates as an exploring server draws from. For tasks that take exploration."""
+        raise NotImplementedError
+
+    def explored(
+        self, answer: Prediction, row: Mapping[str, Any], rule: Exploration, number: str
+    ) -> Prediction:
+        """Return the answer to a row drawn from the answer to its `candidates_row`, with the propensities of what it shows.
+
+        number: of the draw, hex digits; the same one draws the same answer.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def response(self, prediction: Prediction, schema: Schema, scores: bool) -> dict[str, Any]:

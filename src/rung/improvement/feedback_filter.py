@@ -133,7 +133,7 @@ def _rejection_reason(
         return CERTIFIES
     if found.label is None:
         return UNREADABLE
-    if len({vote.label for vote in votes}) > 1:
+    if any(vote.label != votes[0].label for vote in votes[1:]):
         return CONTRADICTED
     if rules.allowed_labels is not None and any(
         label not in rules.allowed_labels for label in rules.parts(found.label)

@@ -45,7 +45,7 @@ class LoggedPrediction:
     """One served row.
 
     input: None where it was not stored (`hash`), was erased or expired (`none`), or cannot be decrypted here
-    (`locked`); without_input says which, "" where there is an input.
+    (`locked`); without_input says which, "" where there is an input. subject: see `RecordEncoder.person`.
     """
 
     id: str
@@ -58,6 +58,7 @@ class LoggedPrediction:
     price_usd: float
     version: str = ""
     answered_by: str = ""
+    subject: str | None = None
 
     @property
     def answer(self) -> Any:
@@ -361,4 +362,5 @@ def _logged(
         row.price_usd,
         row.version,
         row.answered_by,
+        row.subject,
     )

@@ -232,10 +232,20 @@ class RecordEncoder:
     def _day_subject(self, at: float) -> str:
         day = int(at // 86_400)
         if day != self._day[0]:
-            # Not `subject_id`: a caller may name a subject like a day.
-            named = "day:" + time.strftime(_DAY_FORMAT, time.gmtime(at))
-            self._day = (day, keyed_hash(self.salt, named.encode()))
+            self._day = (day, self._subject_of_day(at))
         return self._day[1]
+
+    def _subject_of_day(self, at: float) -> str:
+        # Not `subject_id`: a caller may name a subject like a day.
+        named = "day:" + time.strftime(_DAY_FORMAT, time.gmtime(at))
+        return keyed_hash(self.salt, named.encode())
+
+    def person(self, subject: str | None, at: float) -> str | None:
+        """Return the subject of a stored row where it is a person; None where the row is about nobody, whose key is that of a day.
+
+        at: of the row. Any thread may ask.
+        """
+        return None if subject is None or subject == self._subject_of_day(at) else subject
 
     def _subject_key(self, connection: Connection, subject: str) -> bytes | None:
         """Return a subject's key, made if there is none.

@@ -21,6 +21,7 @@ from rung.journal.derived import OutputSplitter
 from rung.journal.media import InputCodec
 from rung.serving.answer_cache import AnswerCache
 from rung.serving.batching import BatchSizer
+from rung.serving.exploration import Explorer
 from rung.serving.http.request_body import RequestReader
 from rung.serving.http.schemas import request_model
 from rung.serving.predictor import Predictor, open_bundle
@@ -56,7 +57,7 @@ class LoadedModel:
 class ModelRegistry:
     """All models of a server; the first version of a name is the one at its unversioned path.
 
-    cache: makes the cache of a bundle's answers, if it is to have one. locators: name -> function that returns the current bundle folder; default: the folder it was opened from.
+    cache: makes the cache of a bundle's answers, if it is to have one. explorer: makes what draws a share of its answers at random. locators: name -> function that returns the current bundle folder; default: the folder it was opened from.
     Raises BundleError for an uncertified bundle unless `uncertified`, and for a duplicate name and version.
     """
 
@@ -68,8 +69,9 @@ class ModelRegistry:
         max_rows: int = 1_000,
         max_batch_size: int = 1,
         cache: Callable[[Manifest], AnswerCache | None] = lambda _: None,
+        explorer: Callable[[Predictor], Explorer | None] = lambda _: None,
     ) -> None:
-        self._cache = cache
+        self._cache, self._explorer = cache, explorer
         self._uncertified = uncertified
         self._max_rows, self._max_batch_size = max_rows, max_batch_size
         self._finds = dict(locators or {})
@@ -99,6 +101,7 @@ class ModelRegistry:
     def _loaded(self, predictor: Predictor) -> LoadedModel:
         # A new version begins with an empty cache.
         predictor.use_cache(self._cache(predictor.manifest))
+        predictor.explore(self._explorer(predictor))
         return LoadedModel(predictor, self._max_rows, self._max_batch_size)
 
     def all(self) -> list[LoadedModel]:

@@ -11,12 +11,13 @@ from rung.core.errors import DataError, RungError, did_you_mean
 from rung.core.kind import kind
 from rung.core.metrics.base import MeanMetric, Metric
 from rung.core.scalars import is_missing, scalar_text
-from rung.core.spec.recommend import RecommendSpec
-from rung.core.task import ColumnProfile, ColumnRoles, Guess, Task
+from rung.core.spec.recommend import MAX_K, RecommendSpec
+from rung.core.task import ColumnProfile, ColumnRoles, Exploration, Guess, Task
 from rung.core.types import Examples, Field, Prediction, Row, Schema
 from rung.modalities.recommendation.event_columns import guess_columns
 from rung.modalities.recommendation.event_table import HISTORY, LATER, EventTable
 from rung.modalities.recommendation.events import events_of, items_of
+from rung.modalities.recommendation.exploration import explored_list
 from rung.modalities.recommendation.list_metrics import (
     OF_LIST,
     AtLength,
@@ -50,6 +51,8 @@ class Recommendation(Task):
     repeats_are_copies = False
     repeats_within_unit = True
     takes_events = True
+    takes_exploration = True
+    observes_truth = True
     unit: ClassVar[Literal["row", "group", "user", "document", "series"]] = "user"
 
     def schema(self, inputs: Sequence[str], targets: Sequence[Any]) -> Schema:
@@ -138,6 +141,14 @@ class Recommendation(Task):
             abs(mine - theirs) <= _TOLERANCE * max(1.0, abs(mine)) for (_, mine), (_, theirs) in zip(a, b, strict=True)
         ) and all(x == y or any(abs(s - t) <= 2 * _TOLERANCE * max(1.0, abs(s)) for o, t in b if o != x) for (x, s), (y, _) in zip(a, b, strict=True))  # fmt: skip
 
+    def candidates_row(self, row: Mapping[str, Any], rule: Exploration) -> Mapping[str, Any]:
+        return {**row, "k": min(max(row.get("k") or DEFAULT_K, rule.among), MAX_K)}
+
+    def explored(
+        self, answer: Prediction, row: Mapping[str, Any], rule: Exploration, number: str
+    ) -> Prediction:
+        return explored_list(answer, row.get("k") or DEFAULT_K, rule, number)
+
     def response(self, prediction: Prediction, schema: Schema, scores: bool) -> dict[str, Any]:
         extra = prediction.extra
         items = [
@@ -146,7 +157,10 @@ class Recommendation(Task):
                 items_of(prediction.value), extra["shown"], extra["scores"], extra["because"], strict=True
             )
         ]
-        return {"items": items, "unknown": list(extra["unknown"]), "portrait": dict(extra["portrait"])}
+        for item, propensity in zip(items, extra.get("propensities", ()), strict=False):
+            item["propensity"] = propensity
+        found = {"items": items, "unknown": list(extra["unknown"]), "portrait": dict(extra["portrait"])}
+        return found | ({"exploration": extra["exploration"]} if "exploration" in extra else {})
 
     def columns(self, schema: Schema, scores: bool) -> list[Field]:
         return [*schema.outputs, Field("unknown", "list", "output"), Field("portrait", "json", "output")]

@@ -52,7 +52,10 @@ from rung.serving.promotion import KEPT, Change, ShadowTerms, append_change, beg
 from rung.serving.shadow_state import read_shadows
 from rung.serving.subprocess_predict import predict_in_subprocess
 from rung.workflows.build import Build, build
+from rung.workflows.observed_truth import observed_votes
+from rung.workflows.replay import replay_facts
 from rung.workflows.review import ServedProduct, open_served_product, require_champion
+from rung.workflows.served_users import with_user
 from rung.workflows.shadow import SERVE, WAIT, ShadowStatus, apply_verdict, shadow_status
 
 PROMOTED, KEPT_CHAMPION, WAITING, SHADOWED = "promoted", "kept", "waiting", "shadowed"
@@ -95,6 +98,7 @@ class ImprovementInputs:
             "aside": self.feedback.counts(),
             "audit": {"done": self.done, "wanted": self.wanted, "rounds": len(self.rounds)},
             "without_input": served.n_unreadable,
+            **({"nameless": served.users.nameless} if served.users is not None else {}),
         }
 
 
@@ -125,6 +129,7 @@ def improve(
         folder = _new_folder(served)
         try:
             done = _build_challenger(served, inputs, folder, on_event, lang, track)
+            facts |= replay_facts(served, done.bundle)
             with Heartbeat(lambda now: on_event("working", now) if on_event else None):
                 result = _evaluate_challenger(served, done, facts)
             write_json(folder / "verdict.json", improvement_to_dict(result))
@@ -189,6 +194,9 @@ def improvement_inputs(served: ServedProduct) -> ImprovementInputs:
 
 def collect_votes(served: ServedProduct, found: Mapping[str, Verdict]) -> list[Vote]:
     """Return the latest answer of each author on each text outside the audit."""
+    if served.task.observes_truth:
+        rows = {id: known.text for id, known in served.identified.items()}
+        return observed_votes(served.journal, served.product.name, rows, served.read_answer)
     from rung.annotation.journal_store import REVIEW
     from rung.journal.reader import JournalReader
     from rung.journal.schema import ACTION_KEY
@@ -294,10 +302,8 @@ def _write_rows(path: Path, served: ServedProduct, labels: Mapping[str, Any]) ->
         path.chmod(0o600)
         for id, label in labels.items():
             if id in served.predictions:
-                row = {
-                    **codec.encode(served.predictions[id].input or {}, keep_media=True).values,
-                    data.target: label,
-                }
+                inputs = codec.encode(served.predictions[id].input or {}, keep_media=True).values
+                row = {**with_user(id, inputs, served.product, served.users), data.target: label}
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 

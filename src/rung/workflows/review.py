@@ -39,6 +39,8 @@ from rung.improvement.audit_rounds import AuditRound, form_rounds, is_audited, r
 from rung.serving.http.access import REVIEW
 from rung.serving.http.api_keys import KeyStore
 from rung.serving.promotion import current_champion
+from rung.workflows.observed_truth import observed_verdicts
+from rung.workflows.served_users import ServedUsers, counts_users, served_users, with_user
 
 if TYPE_CHECKING:
     from rung.annotation.journal_store import JournalAnnotationStore
@@ -52,7 +54,7 @@ class ServedProduct:
 
     predictions, identified: by prediction id, for the rows whose input can be read. rounds: of the audit.
     pending: ids of predictions that wait for the next round to fill. audit_texts: text hashes of the audit.
-    n_unreadable: number of rows whose input cannot be read.
+    n_unreadable: number of rows whose input cannot be read. users: whose rows they are, where the product counts users.
     """
 
     product: Product
@@ -69,6 +71,7 @@ class ServedProduct:
     audit_texts: frozenset[str]
     round_size: int
     n_unreadable: int
+    users: ServedUsers | None = None
 
     @property
     def folder(self) -> Path:
@@ -100,7 +103,9 @@ class ServedProduct:
         return unused_rounds(self.rounds, self.lock)
 
     def verdicts(self) -> dict[str, Verdict]:
-        """Return text hash -> the labels of its reviewers."""
+        """Return text hash -> the labels of its reviewers, or what is known to have come, where that is the truth."""
+        if self.task.observes_truth:
+            return observed_verdicts(self.journal, self.product.name, self.identified)
         return verdicts(self.store.entries())
 
     def decided(self, found: Mapping[str, Verdict]) -> set[str]:
@@ -144,12 +149,17 @@ def open_served_product(product: str | Path) -> Iterator[ServedProduct]:
         drawn = [prediction for one in rounds for prediction in one.predictions]
         rows |= reader.by_id([prediction for prediction in drawn if prediction not in rows])
         require_readable(len(rows), n_unreadable, spec.name)
-        known = identify(((id, row.input or {}) for id, row in rows.items()), spec, task, lock)
+        users = None
+        if counts_users(task, spec):
+            users = served_users(rows, spec, base, journal.encoder, certification_share(spec, lock))
+        asked = ((id, with_user(id, row.input or {}, spec, users)) for id, row in rows.items())
+        known = identify(asked, spec, task, lock)
         rows = {id: rows[id] for id in sorted(rows) if id in known}
         size = round_size(spec)
         share = spec.improve.audit_share
+        arriving = rows if users is None else {id: row for id, row in rows.items() if id in users.fresh}
         arrived = _audit_arrivals(
-            rows, known, _seen_units(lock), lambda unit: is_audited(journal.encoder.salt, unit, share)
+            arriving, known, _seen_units(lock), lambda unit: is_audited(journal.encoder.salt, unit, share)
         )
         formed, pending = form_rounds(folder, spec.name, arrived, size)
         texts = {id: item.text for id, item in known.items()}
@@ -164,7 +174,7 @@ def open_served_product(product: str | Path) -> Iterator[ServedProduct]:
         store = JournalAnnotationStore(journal, spec.name, texts, audited, _answer_kind(champion))
         yield ServedProduct(
             spec, path, base, task, journal, store, champion, rows, known, tuple(formed), tuple(pending), audited, size,
-            n_unreadable,
+            n_unreadable, users,
         )  # fmt: skip
     finally:
         journal.close()
@@ -177,6 +187,9 @@ def open_review(product: str | Path) -> Iterator[tuple[ServedProduct, ReviewSess
     Raises RungError for a product which is not served.
     """
     with open_served_product(product) as served:
+        if served.task.observes_truth:
+            fix = "Send what came, with a key of the role review: POST /v1/feedback, `answer`. See docs: how to recommend."
+            raise RungError("no reviewer can tell what users will do", served.product.name, fix)
         labels = review_labels(served)
         candidates = _review_candidates(served)
         chosen = [one for one in candidates if one.audit_position is None]
@@ -252,7 +265,7 @@ def _review_candidates(served: ServedProduct) -> list[ReviewCandidate]:
         known, row = served.identified.get(item.prediction), served.predictions.get(item.prediction)
         if known and row and item.source in {"user", "system"} and item.answer != row.answer:
             contradictions.setdefault(known.text, set()).add(str(item.answer))
-    share = certification_share(served)
+    share = certification_share(served.product, served.lock)
     found: dict[str, ReviewCandidate] = {}
     for id in reversed(list(served.predictions)):
         row, text = served.predictions[id], served.identified[id].text
@@ -287,13 +300,13 @@ def require_champion(served: ServedProduct) -> Path:
     return served.champion
 
 
-def certification_share(served: ServedProduct) -> float:
+def certification_share(product: Product, lock: CertificateLock) -> float:
     """Return the share of the hash range whose rows certify in the product's data.
 
     0 where rows are not split by hash.
     """
-    data = served.product.data
-    rule = served.lock.rule(f"{data.identity} -> {data.target}") or {}
+    data = product.data
+    rule = lock.rule(f"{data.identity} -> {data.target}") or {}
     return float(rule.get("fraction", 0.0)) if rule.get("by") == "hash" else 0.0
 
 

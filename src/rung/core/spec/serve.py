@@ -66,6 +66,19 @@ class ServeSpec(Section):
         description="also give them to texts with the same content words in the same order: greetings, articles, 'please', final marks and "
         "the first capital may differ; negations, numbers and names may not",
     )
+    explore: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=0.5,
+        description="share of lists that are drawn at random among the best items, with their propensities in answer and journal, so that "
+        "`rung replay` can tell what another model would have earned; 0: none",
+    )
+    explore_among: int = Field(
+        default=30,
+        ge=2,
+        le=1_000,
+        description="best items that such a list is drawn among; the more, the more another model may differ, and the longer one must wait",
+    )
     threads: int | None = Field(
         default=None, ge=1, le=256, description="threads for predictions; default: one per core"
     )

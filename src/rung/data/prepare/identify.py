@@ -48,7 +48,7 @@ def identify(
 ) -> dict[str, Known]:
     """Return name -> what the row is known by; rows that a build would leave out are not in it.
 
-    rows: (name, inputs). The product names its inputs (`data.typed.with_inputs`). A served row has no group: it is one of
+    rows: (name, inputs). The product names its inputs (`data.typed.with_inputs`). A served row without the column of groups is one of
     its own.
     """
     passing = _Passing()

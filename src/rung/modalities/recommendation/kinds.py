@@ -222,6 +222,10 @@ class RecommendationsKind(Kind):
                 "title": {"type": "string"},
                 "categories": {"type": "array", "items": {"type": "string"}},
                 "score": {"type": "number"},
+                "propensity": {
+                    "type": "number",
+                    "description": "probability with which the item stands at this place, where the server explores",
+                },
                 "because": {
                     "type": "array",
                     "items": reason,

@@ -198,6 +198,7 @@ class Recommender(Model):
             "unknown": list(moment.unknown[:_NAMED]),
             "unknown_count": len(moment.unknown),
             "portrait": portrait(shelf.catalogue, moment.items, moment.weights),
+            "pinned": sum(names[item] in wishes.pin for item in items) if wishes.pin else 0,
             "events": moment.length,
             "catalogue": len(names),
             "novelty": self._novelty(items),

@@ -24,6 +24,7 @@ from rung.core.logs import log
 from rung.improvement.input_copies import remove_all_input_copies
 from rung.serving.answer_cache import cache_for
 from rung.serving.dispatcher import Dispatcher
+from rung.serving.exploration import explorer_for
 from rung.serving.http.access import ENDPOINTS, Caller
 from rung.serving.http.docs_page import docs_page, server_address
 from rung.serving.http.error_response import error_facts
@@ -67,6 +68,7 @@ def create_app(
     models = ModelRegistry(
         predictors, uncertified, locators, limits.rows, limits.max_batch_size,
         lambda manifest: cache_for(manifest, limits.answer_cache, limits.near_cache),
+        lambda predictor: explorer_for(predictor.task, service),
     )  # fmt: skip
     shadows = ShadowRunner(service)
     dispatcher = Dispatcher(service, shadows)

@@ -31,12 +31,17 @@ def add_feedback(service: Service, body: bytes, caller: Caller) -> dict[str, Any
     """
     from sqlalchemy import select
 
+    from rung.journal.data_subjects import find_prediction
     from rung.journal.records import FeedbackRecord, new_id
     from rung.journal.schema import PREDICTIONS
+    from rung.journal.taken_items import require_listed, take
 
     asked = parse_body(FeedbackRequest, body)
-    answer = json.dumps(asked.answer, ensure_ascii=False)
-    if asked.answer is None or len(answer) > MAX_ANSWER_CHARS:
+    if asked.answer is not None and asked.item is not None:
+        raise InputError("both answer and item are given", "item", "Send one of them.")
+    given = take(asked.item) if asked.item is not None else asked.answer
+    answer = json.dumps(given, ensure_ascii=False)
+    if given is None or len(answer) > MAX_ANSWER_CHARS:
         raise InputError("the answer is empty or too long", "answer", "Send the correct answer.")
     source = asked.source or _SOURCE_BY_ROLE.get(caller.role, "user")
     if source == "review" and caller.role == "predict":
@@ -54,6 +59,9 @@ def add_feedback(service: Service, body: bytes, caller: Caller) -> dict[str, Any
         raise HttpError(
             404, "there is no such prediction", "prediction", "Use an id from a response of predict."
         )
+    if asked.item is not None:
+        logged = find_prediction(service.journal, asked.prediction) or {}
+        require_listed(asked.item, logged.get("output") or {})
     record = FeedbackRecord(new_id(), time.time(), asked.prediction, answer, source, caller.name)
     service.journal.write(record)
     service.metrics.feedback.add(source)

@@ -85,6 +85,17 @@ MODEL = {
 }  # fmt: skip
 
 
+_EXPLORATION = {
+    "type": "object",
+    "description": "present where the server explores: whether this answer was drawn at random, the share of answers that are, among how many "
+    "candidates, and the number of the draw, from which it follows",
+    "properties": {
+        "explored": FLAG,
+        "share": {"type": "number"},
+        "among": {"type": "integer"},
+        "draw": TEXT,
+    },
+}
 _CACHED = {**FLAG, "description": "present and true where an earlier answer to the same row was given again"}
 _ABSTAINED = {**FLAG, "description": "present and true where a person should answer"}
 
@@ -108,6 +119,7 @@ def answer_schema(loaded: LoadedModel) -> dict[str, Any]:
             "answered_by": TEXT,
             "abstained": _ABSTAINED,
             "cached": _CACHED,
+            **({"exploration": _EXPLORATION} if predictor.task.takes_exploration else {}),
             "reasons": _REASONS,
             "id": _ID,
         },

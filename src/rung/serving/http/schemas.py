@@ -22,6 +22,7 @@ MAX_EXPLAINED_CHARS = 50_000
 # Length of a feedback's answer, as JSON.
 MAX_ANSWER_CHARS = 10_000
 MAX_SUBJECT_CHARS = 200
+MAX_ITEM_CHARS = 500
 
 
 def _require_json(value: Any) -> Any:
@@ -38,7 +39,13 @@ class FeedbackRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     prediction: str = Field(pattern=r"^[0-9a-f]{32}$", description="id of the prediction, from its response")
-    answer: _Json = Field(description="the correct answer: a label, a number, ...")
+    answer: _Json = Field(default=None, description="the correct answer: a label, a number, ...; or `item`")
+    item: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_ITEM_CHARS,
+        description="of a list: the item that was taken; send one feedback for each, in place of `answer`",
+    )
     source: str | None = Field(
         default=None,
         pattern=r"^(user|review|system)$",

@@ -97,11 +97,14 @@ def moment_of(person: Person, length: int) -> Moment:
 
 
 def interactions(examples: Examples, context: FitContext) -> Interactions:
-    """Return what training people did. Each person counts once, with all their events, however many rows tell of them."""
+    """Return what training people did. Each person counts once, by the row that tells most of them: all rows of a table of events tell alike."""
+    histories, later = examples.inputs["history"], examples.targets
     first: dict[str, int] = {}
     for row, unit in enumerate(examples.units):
-        first.setdefault(unit, row)
-    events = [[*examples.inputs["history"][row], *examples.targets[row]] for row in first.values()]
+        known = first.setdefault(unit, row)
+        if len(histories[row]) + len(later[row]) > len(histories[known]) + len(later[known]):
+            first[unit] = row
+    events = [[*histories[row], *later[row]] for row in first.values()]
     catalogue = _catalogue(events, context.tables.get("items"))
     people = [_person(own, catalogue) for own in events]
     return Interactions(catalogue, tuple(people), tuple(first))

@@ -1,0 +1,146 @@
+"""Ask a bundle the requests of the journal again, and estimate what its lists would have earned from what was clicked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rung.core import registry
+from rung.core.errors import MissingExtra, RungError
+from rung.core.manifest import Manifest, read_manifest
+from rung.core.spec.product import load_product
+from rung.improvement.off_policy import Impression, Interval, OffPolicyEstimate, estimate, gain
+from rung.serving.subprocess_predict import predict_in_subprocess
+
+if TYPE_CHECKING:
+    from rung.journal.reader import JournalReader, LoggedPrediction
+    from rung.workflows.review import ServedProduct
+
+# Requests that are asked again, the latest ones.
+_MOST = 100_000
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a bundle would have earned. left_out: requests without propensities, and without a stored input.
+
+    served: clicks a list that came, over the same requests. estimated, gained: None where no request has propensities.
+    """
+
+    model: str
+    version: str
+    confidence: float
+    left_out: dict[str, int]
+    served: float
+    estimated: OffPolicyEstimate | None
+    gained: Interval | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        found: dict[str, Any] = {
+            "model": self.model,
+            "version": self.version,
+            "confidence": self.confidence,
+            "left_out": self.left_out,
+            "served": self.served,
+        }
+        return found | {
+            "estimate": self.estimated.as_dict() if self.estimated else None,
+            "gain": vars(self.gained) if self.gained else None,
+        }
+
+
+def replay(bundle: Path, product: Path, confidence: float = 0.95) -> Replay:
+    """Return what a bundle would have earned on the journal of a product.
+
+    Raises RungError for a bundle of another product, a task without lists, or a journal without propensities.
+    """
+    try:
+        from rung.journal.reader import JournalReader
+    except ImportError:
+        raise MissingExtra("reading the journal", "ops", "SQLAlchemy") from None
+    spec, base = load_product(product)
+    manifest = read_manifest(bundle)
+    if manifest.name != spec.name:
+        raise RungError(
+            f"the bundle is of '{manifest.name}', the journal of '{spec.name}'", str(bundle), "Name a bundle of this product."
+        )  # fmt: skip
+    if not registry.task(manifest.task).takes_exploration:
+        fix = "Compare its answers with what users corrected: rung improve."
+        raise RungError(
+            f"the task {manifest.task} shows no lists of which one could be drawn", manifest.name, fix
+        )
+    with JournalReader.from_folder(base / spec.serve.folder, manifest.schema.inputs) as journal:
+        found = replayed(journal, bundle, manifest, confidence)
+    if found.estimated is None:
+        fix = "Write `serve: {explore: 0.05}` into product.yaml and serve: lists are then drawn by a rule that is logged."
+        raise RungError("no list in the journal has propensities", spec.name, fix)
+    return found
+
+
+def replayed(journal: JournalReader, bundle: Path, manifest: Manifest, confidence: float) -> Replay:
+    """Return what a bundle would have earned on a journal that is open."""
+    from rung.journal.taken_items import clicks
+
+    rows, left_out = _explored(journal, manifest.name)
+    taken = clicks(journal.feedback(manifest.name))
+    impressions = [_impression(row, taken.get(row.id, frozenset())) for row in rows]
+    lists = []
+    if rows:
+        answers = predict_in_subprocess(bundle, [row.input or {} for row in rows]).answers
+        lists = [list(answer.value) for answer in answers]
+    came = sum(len(one.clicked.intersection(one.items)) for one in impressions)
+    return Replay(
+        manifest.name,
+        manifest.version,
+        confidence,
+        left_out,
+        round(came / max(len(rows), 1), 6),
+        estimate(impressions, lists, confidence),
+        gain(impressions, lists, confidence),
+    )
+
+
+def replay_facts(served: ServedProduct, bundle: Path) -> dict[str, Any]:
+    """Return what a challenger would have earned, under `replay`; {} for tasks without lists, and where none was drawn by a logged rule."""
+    if not served.task.takes_exploration or not (bundle / "manifest.json").is_file():
+        return {}
+    from rung.journal.reader import JournalReader
+
+    manifest = read_manifest(bundle)
+    journal = JournalReader.from_journal(served.journal, manifest.schema.inputs)
+    found = replayed(journal, bundle, manifest, served.product.confidence)
+    return {"replay": found.as_dict()} if found.estimated is not None else {}
+
+
+def _explored(journal: JournalReader, name: str) -> tuple[list[LoggedPrediction], dict[str, int]]:
+    """Return the latest requests whose list has propensities, in the order in which they came, and how many others there are."""
+    from rung.journal.taken_items import listed_items
+
+    rows: list[LoggedPrediction] = []
+    left_out = {"without_propensity": 0, "without_input": 0, "older": 0}
+    for portion in journal.predictions(name):
+        for row in portion:
+            if row.input is None:
+                left_out["without_input"] += 1
+            elif not (items := listed_items(row.output)) or "propensity" not in items[0]:
+                left_out["without_propensity"] += 1
+            else:
+                rows.append(row)
+        if len(rows) > 2 * _MOST:
+            left_out["older"] += len(rows) - _MOST
+            rows = rows[-_MOST:]
+    left_out["older"] += max(len(rows) - _MOST, 0)
+    return rows[-_MOST:], {key: n for key, n in left_out.items() if n}
+
+
+def _impression(row: LoggedPrediction, clicked: frozenset[str]) -> Impression:
+    from rung.journal.taken_items import listed_items
+
+    items = listed_items(row.output)
+    return Impression(
+        tuple(str(item["item"]) for item in items),
+        tuple(float(item["propensity"]) for item in items),
+        clicked,
+    )
