@@ -1,5 +1,6 @@
 """The page on recommendation shows the example's file, metrics, rungs and wishes that there are, in both languages."""
 
+import json
 import re
 
 import pytest
@@ -8,6 +9,7 @@ import yaml
 from rung.core import registry
 from rung.core.spec.product import parse_product
 from rung.modalities.recommendation.wishes import WISHES
+from rung.serving.http.schemas import FeedbackRequest
 from support import ROOT
 
 PAGES = [ROOT / "docs" / "howto" / name for name in ("recommend.md", "recommend.zh.md")]
@@ -20,10 +22,24 @@ def blocks(page, language):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_product_shown_is_the_file(page):
-    (shown,) = (yaml.safe_load(block) for block in blocks(page, "yaml"))
+    shown, *sections = (yaml.safe_load(block) for block in blocks(page, "yaml"))
     own = ROOT / "examples" / "films" / "product.yaml"
     assert shown == yaml.safe_load(own.read_text(encoding="utf-8"))
     assert parse_product(yaml.safe_dump(shown)).data.group == "user"
+    for section in sections:
+        merged = shown | section
+        if "recommend" in section:
+            merged["recommend"] = shown["recommend"] | section["recommend"]
+        parse_product(yaml.safe_dump(merged))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_feedback_shown_is_read(page):
+    said = [json.loads(block) for block in blocks(page, "json")]
+    said += [json.loads(body) for body in re.findall(r"/v1/feedback -d '(.*?)'", page.read_text(encoding="utf-8"))]
+    assert len(said) >= 2
+    for body in said:
+        FeedbackRequest.model_validate(body)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

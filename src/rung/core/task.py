@@ -226,7 +226,7 @@ class Task(ABC):
         """
         return bool(one.value == other.value)
 
-    def candidates_row(self, row: Mapping[str, Any], rule: Exploration) -> Mapping[str, Any]:
+    def candidates_row(self, row: Mapping[str, Any], rule: Exploration) -> dict[str, Any]:
         """Return a row that asks for as many candidates as an exploring server draws from. For tasks that take exploration."""
         raise NotImplementedError
 

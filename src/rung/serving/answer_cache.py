@@ -12,7 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from rung.core import registry
 from rung.core.manifest import Manifest
@@ -25,6 +25,13 @@ CACHED = "cached"
 _CASCADE = "cascade"
 
 Ask = Callable[[list[dict[str, Any]]], list[Prediction]]
+
+
+class Front(Protocol):
+    """What stands in front of a model: a cache, or what draws a share of its answers at random."""
+
+    def answer(self, rows: Sequence[dict[str, Any]], ask: Ask) -> list[Prediction]:
+        """Return the answers of rows in order; ask: the model."""
 
 
 class AnswerCache:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rung.core.errors import RungError
 from rung.core.task import Exploration, Task
 from rung.core.types import Prediction
+from rung.serving.answer_cache import Ask
 
 if TYPE_CHECKING:
     from rung.serving.service import Service
 
 # Random bytes of a draw's number, as many hex digits twice: no two draws of a product share one.
 _NUMBER_BYTES = 8
-
-Ask = Callable[[Sequence[Mapping[str, Any]]], list[Prediction]]
 
 
 class Explorer:
@@ -34,9 +33,9 @@ class Explorer:
     ) -> None:
         self._task, self._rule, self._numbers = task, rule, numbers
 
-    def answer(self, rows: Sequence[Mapping[str, Any]], ask: Ask) -> list[Prediction]:
+    def answer(self, rows: Sequence[dict[str, Any]], ask: Ask) -> list[Prediction]:
         """Return the answers in order. ask: the model."""
-        found = ask([self._task.candidates_row(row, self._rule) for row in rows])
+        found = ask([self._task.candidates_row(row, self._rule) for row in rows]) if rows else []
         return [
             self._task.explored(answer, row, self._rule, self._numbers())
             for row, answer in zip(rows, found, strict=True)

@@ -100,8 +100,7 @@ class ModelRegistry:
 
     def _loaded(self, predictor: Predictor) -> LoadedModel:
         # A new version begins with an empty cache.
-        predictor.use_cache(self._cache(predictor.manifest))
-        predictor.explore(self._explorer(predictor))
+        predictor.use_cache(self._explorer(predictor) or self._cache(predictor.manifest))
         return LoadedModel(predictor, self._max_rows, self._max_batch_size)
 
     def all(self) -> list[LoadedModel]:

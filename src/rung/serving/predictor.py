@@ -22,8 +22,7 @@ from rung.core.manifest import Manifest, read_manifest, verify_files
 from rung.core.model import Explains, Model, Offers, Probabilities, Reason, Streams
 from rung.core.task import Task
 from rung.core.types import Prediction, records
-from rung.serving.answer_cache import CACHED, AnswerCache
-from rung.serving.exploration import Explorer
+from rung.serving.answer_cache import CACHED, Front
 from rung.serving.same_answers import is_close, same_fields
 
 Row = Mapping[str, Any] | str
@@ -45,8 +44,7 @@ class Predictor:
         self.task = task
         self.folder = folder
         self.model = model
-        self._cache: AnswerCache | None = None
-        self._explorer: Explorer | None = None
+        self._cache: Front | None = None
         self._chain = CleaningPipeline.from_dict(manifest.clean)
         kinds = {field.name: kind(field.kind) for field in self.schema.inputs}
         self._kinds = kinds
@@ -56,13 +54,9 @@ class Predictor:
         self.unused = manifest.unused_inputs | {name for name, known in kinds.items() if known.is_optional}
         self._needed = [name for name in self.schema.input_names if name not in self.unused]
 
-    def use_cache(self, cache: AnswerCache | None) -> None:
-        """Answer rows that were answered before from this cache; explanations and streams ask the model as before."""
+    def use_cache(self, cache: Front | None) -> None:
+        """Answer rows through a cache, or what draws a share of the answers; explanations and streams ask the model as before."""
         self._cache = cache
-
-    def explore(self, explorer: Explorer | None) -> None:
-        """Draw a share of the answers at random from now on, and say so in them."""
-        self._explorer = explorer
 
     def predict(self, rows: Sequence[Row]) -> list[Prediction]:
         """Return one prediction a row, in order.
@@ -226,7 +220,7 @@ class Predictor:
                 charged(one.cost)
             return self.to_response(one, scores, answered_by)
 
-        columns = self._together(chunk) if self._cache is None and self._explorer is None else None
+        columns = self._together(chunk) if self._cache is None else None
         if columns is not None:
             if read is not None:
                 for values in records(columns):
@@ -355,14 +349,9 @@ class Predictor:
         return self._ask(rows)
 
     def _ask(self, rows: list[dict[str, Any]]) -> list[Prediction]:
-        if self._explorer is not None:
-            return self._explorer.answer(rows, self._predicted)
-        return self._predicted(rows)
-
-    def _predicted(self, rows: Sequence[Mapping[str, Any]]) -> list[Prediction]:
         return self.model.predict(self._columns(rows)) if rows else []
 
-    def _columns(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    def _columns(self, rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
         return {name: [row[name] for row in rows] for name in self.schema.input_names}
 
     def _checked(self, row: Row, where: str) -> dict[str, Any]:

@@ -141,7 +141,7 @@ class Recommendation(Task):
             abs(mine - theirs) <= _TOLERANCE * max(1.0, abs(mine)) for (_, mine), (_, theirs) in zip(a, b, strict=True)
         ) and all(x == y or any(abs(s - t) <= 2 * _TOLERANCE * max(1.0, abs(s)) for o, t in b if o != x) for (x, s), (y, _) in zip(a, b, strict=True))  # fmt: skip
 
-    def candidates_row(self, row: Mapping[str, Any], rule: Exploration) -> Mapping[str, Any]:
+    def candidates_row(self, row: Mapping[str, Any], rule: Exploration) -> dict[str, Any]:
         return {**row, "k": min(max(row.get("k") or DEFAULT_K, rule.among), MAX_K)}
 
     def explored(
