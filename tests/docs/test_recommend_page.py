@@ -36,7 +36,9 @@ def test_the_product_shown_is_the_file(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_feedback_shown_is_read(page):
     said = [json.loads(block) for block in blocks(page, "json")]
-    said += [json.loads(body) for body in re.findall(r"/v1/feedback -d '(.*?)'", page.read_text(encoding="utf-8"))]
+    said += [
+        json.loads(body) for body in re.findall(r"/v1/feedback -d '(.*?)'", page.read_text(encoding="utf-8"))
+    ]
     assert len(said) >= 2
     for body in said:
         FeedbackRequest.model_validate(body)

@@ -204,8 +204,8 @@ def test_an_improvement_learns_over_users_and_can_be_rolled_back(served):
     assert found.facts["replay"]["estimate"]["requests"] >= 150
     assert found.verdict == "promoted", (found.reasons, report["trials"])
     assert {check.kind for check in found.checks} == {"fresh", "reused"}
-    prepared = json.loads((found.build.folder / "data" / "done.json").read_text())
-    assert prepared["joined"]["feedback"] > 20 and prepared["joined"]["held"] > 20
+    lines = (found.build.folder.parent / "provenance.jsonl").read_text().splitlines()
+    assert sum(json.loads(line)["aside"] == "" for line in lines) > 20
     assert report["certificate"]["of"] == "users" and report["certificate"]["exact"]
     now = current_champion(base / "product.yaml", base / "service", base, "films")
     assert now != before

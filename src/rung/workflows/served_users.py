@@ -11,7 +11,8 @@ from rung.core.scalars import is_missing
 from rung.core.spec.product import Product
 from rung.core.task import Task
 from rung.data.prepare.hashing import hash64
-from rung.data.sources.read import Reading, open_source, read_rows
+from rung.data.sources.read import open_source, read_rows
+from rung.data.sources.rows import Reading
 from rung.modalities.recommendation.events import item_id
 
 if TYPE_CHECKING:

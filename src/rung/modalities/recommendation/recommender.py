@@ -18,6 +18,7 @@ from rung.core.types import Columns, Prediction, Schema
 from rung.modalities.recommendation.catalogue import Catalogue, Item
 from rung.modalities.recommendation.events import items_of
 from rung.modalities.recommendation.portrait import portrait
+from rung.modalities.recommendation.portrait_periods import periods
 from rung.modalities.recommendation.ranking import allowed_items, arranged, ranked, variety
 from rung.modalities.recommendation.scorers import Arrays, Moment, Scorer, scorer_from
 from rung.modalities.recommendation.wishes import Wishes
@@ -133,12 +134,17 @@ class Recommender(Model):
         """Return items whose name or id holds the words of a search, the most popular first; all of them match an empty one."""
         items, words = self.shelf.catalogue.items, search.casefold().split()
         found: list[dict[str, str]] = []
+        exact = self.shelf.catalogue.place.get(search.strip())
+        if exact is not None:
+            found.append({"value": items[exact].id, "label": items[exact].title or items[exact].id})
         for place in np.argsort(-self.shelf.popular, kind="stable").tolist():
             item = items[place]
+            if place == exact:
+                continue
             text = f"{item.title} {item.id}".casefold()
             if item.available and all(word in text for word in words):
                 found.append({"value": item.id, "label": item.title or item.id})
-                if len(found) == most:
+                if len(found) >= most:
                     break
         return found
 
@@ -197,7 +203,7 @@ class Recommender(Model):
             "because": self._because(moment, items, by),
             "unknown": list(moment.unknown[:_NAMED]),
             "unknown_count": len(moment.unknown),
-            "portrait": portrait(shelf.catalogue, moment.items, moment.weights),
+            "portrait": self._portrait(moment, history or ()),
             "pinned": sum(names[item] in wishes.pin for item in items) if wishes.pin else 0,
             "events": moment.length,
             "catalogue": len(names),
@@ -207,6 +213,11 @@ class Recommender(Model):
         if ruled:
             extra["by_score"] = [names[item] for item in ranked(scores, free, k)]
         return Prediction([names[item] for item in items], answered_by=by, extra=extra)
+
+    def _portrait(self, moment: Moment, history: Sequence[Any]) -> dict[str, Any]:
+        found = portrait(self.shelf.catalogue, moment.items, moment.weights)
+        over_time = periods(self.shelf.catalogue, history) if found else []
+        return found | ({"periods": over_time} if over_time else {})
 
     def _because(self, moment: Moment, items: Sequence[int], by: str) -> list[list[dict[str, Any]]]:
         """Return the events of the history behind each suggestion, strongest first; none where it is popular alone."""

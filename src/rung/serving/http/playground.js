@@ -35,7 +35,7 @@ async function describe() {
   $("filled").hidden = !described.example;
   $("batch").hidden = described.streams || described.inputs.some((input) => input.widget.type === "file");
   $("send").hidden = false;
-  if (isLists()) { openLists(); return; }
+  if (isLists()) { liked = []; openLists(); return; }
   $("batch_how").textContent = say("batch_how", { columns: described.inputs.map((input) => input.name).join(", ") });
 }
 function fill(box, input, value) {

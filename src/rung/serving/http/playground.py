@@ -21,7 +21,9 @@ _MESSAGE_KEYS = (
     "serve.try.reco_pick", "serve.try.reco_search", "serve.try.reco_history", "serve.try.reco_empty", "serve.try.reco_list",
     "serve.try.reco_because", "serve.try.reco_portrait", "serve.try.reco_portrait_how", "serve.try.reco_lately", "serve.try.reco_forget",
     "serve.try.reco_remove", "serve.try.reco_add", "serve.try.reco_variety", "serve.try.reco_unknown", "serve.try.reco_none",
-    "serve.try.reco_by", "serve.try.reco_comma",
+    "serve.try.reco_to_list", "serve.try.reco_to_portrait", "serve.try.reco_no_portrait", "serve.try.reco_over_time", "serve.try.reco_no_times",
+    "serve.try.reco_events", "serve.try.reco_edit", "serve.try.reco_edit_how", "serve.try.reco_apply", "serve.try.reco_erase",
+    "serve.try.reco_erase_how", "serve.try.reco_erase_do", "serve.try.reco_erased", "serve.try.reco_by", "serve.try.reco_comma",
     "serve.try.boxes", "serve.try.no_values", "serve.try.lines", "serve.try.batch_empty", "serve.try.batch_at", "serve.try.batch_done", "serve.try.batch_first", "serve.try.batch_save",
 )  # fmt: skip
 PAGE_HEADERS = {
@@ -49,7 +51,13 @@ def playground_page(lang: str) -> str:
     data = json.dumps(words, ensure_ascii=False).replace("<", "\\u003c")
     page, *scripts = (
         (_FOLDER / name).read_text(encoding="utf-8")
-        for name in ("playground.html", "playground.js", "playground_lists.js", "playground_batch.js")
+        for name in (
+            "playground.html",
+            "playground.js",
+            "playground_lists.js",
+            "playground_portrait.js",
+            "playground_batch.js",
+        )
     )
     page = page.replace('lang="en"', f'lang="{lang}"', 1).replace("/*words*/{}", data, 1)
     return page.replace("/*script*/", "\n".join(scripts), 1)

@@ -3,9 +3,9 @@ let liked = [], asked = 0;
 function isLists() { return described.inputs.some((input) => input.widget.type === "history"); }
 function path(action) { return described.endpoint.replace(/predict$/, action); }
 function openLists() {
-  liked = [];
   const box = $("fields"); box.replaceChildren();
   $("send").hidden = true; $("filled").hidden = true; $("batch").hidden = true;
+  viewLink(element("p", undefined, box));
   element("h2", words.reco_pick, box);
   const label = element("label", words.reco_search, box); label.htmlFor = "search";
   const search = element("input", undefined, box); search.id = "search"; search.type = "search"; search.autocomplete = "off";
@@ -14,6 +14,7 @@ function openLists() {
   search.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); const first = found.querySelector("button"); if (first) first.click(); } });
   element("h2", words.reco_history, box);
   element("div", undefined, box).id = "liked";
+  if (isPortrait()) { editor(box); choices(""); showLiked(); suggest(); return; }
   const mark = element("label", words.reco_variety, box); mark.htmlFor = "variety";
   const variety = element("input", undefined, box); variety.id = "variety"; variety.type = "range"; variety.min = "0"; variety.max = "0.9"; variety.step = "0.1"; variety.value = "0";
   variety.addEventListener("change", suggest);
@@ -46,18 +47,26 @@ function showLiked() {
   button(words.reco_forget, box, () => { liked = []; choices($("search").value); showLiked(); suggest(); });
 }
 async function suggest() {
-  const out = $("answer"), row = { history: liked.map((item) => item.item) }, diversity = Number($("variety").value);
+  const out = $("answer"), row = { history: history() }, diversity = Number($("variety") ? $("variety").value : 0);
   if (diversity) row.context = { diversity };
   try {
     const reply = await fetch(described.endpoint, json({ inputs: row }));
     const body = await reply.json();
     out.replaceChildren();
-    if (body.problem) { problem(body.problem + ". " + body.fix, out); return; }
+    if (body.problem) { problem(body.problem + ". " + body.fix, out); return false; }
     showList(body.predictions[0], out);
-  } catch (error) { out.replaceChildren(); problem(words.unreachable, out); }
+    return !body.predictions[0].error;
+  } catch (error) { out.replaceChildren(); problem(words.unreachable, out); return false; }
 }
 function showList(found, out) {
   if (found.error) { problem(found.error, out); return; }
+  if (!isPortrait()) showItems(found, out);
+  if (found.unknown.length) element("p", say("reco_unknown", { names: found.unknown.join(words.reco_comma) }), out);
+  showPortrait(found.portrait, out);
+  if (isPortrait()) return;
+  element("p", say("reco_by", { name: found.answered_by }), out).className = "words";
+}
+function showItems(found, out) {
   element("h2", words.reco_list, out);
   const list = element("ol", undefined, out); list.className = "suggested";
   found.items.forEach((item) => {
@@ -69,18 +78,4 @@ function showList(found, out) {
     const more = button("+", line, () => like({ item: item.item, title: item.title })); more.setAttribute("aria-label", words.reco_add + ": " + (item.title || item.item)); more.title = words.reco_add;
   });
   if (!found.items.length) element("p", words.reco_none, out);
-  if (found.unknown.length) element("p", say("reco_unknown", { names: found.unknown.join(words.reco_comma) }), out);
-  const interests = found.portrait.interests || [];
-  if (interests.length) {
-    element("h2", words.reco_portrait, out); element("small", words.reco_portrait_how, out);
-    const percent = (share) => (share * 100).toFixed(0) + "%";
-    interests.forEach((interest) => {
-      const bar = element("div", undefined, out); bar.className = "bar";
-      element("span", interest.category, bar);
-      const track = element("span", undefined, bar); element("i", "", track).style.width = Math.max(interest.share * 100, 0.5) + "%";
-      const said = element("span", percent(interest.share), bar);
-      if (interest.lately !== undefined) said.title = say("reco_lately", { share: percent(interest.lately) });
-    });
-  }
-  element("p", say("reco_by", { name: found.answered_by }), out).className = "words";
 }
