@@ -30,11 +30,25 @@ def recommendation_section(report: Mapping[str, Any], lang: str) -> str:
         say("recommendation.title", lang),
         table([say("recommendation.length", lang), *columns], lengths, say("recommendation.by_length", lang)),
         table([say("recommendation.group", lang), *columns], groups, say("recommendation.by_group", lang)),
+        _rules(found, lang),
         paragraph(
             join_sentences(lang, *_notes(report, found, lang), say("recommendation.read", lang), source),
             "note",
         ),
     )
+
+
+def _rules(found: Mapping[str, Any], lang: str) -> str:
+    """Return what each rule does to the metric by itself; "" for a product with fewer than two."""
+    rules = found.get("rules", {})
+    if len(rules.get("each", ())) < 2:
+        return ""
+    rows = [
+        [say(f"recommendation.rule_{each['rule']}", lang), f"{each['ndcg']:.4f}", f"{each['ndcg'] - rules['without']:+.4f}"]
+        for each in rules["each"]
+    ]  # fmt: skip
+    columns = [say(f"recommendation.{name}", lang) for name in ("rule", "alone", "effect")]
+    return table(columns, rows, say("recommendation.each_rule", lang))
 
 
 def _cells(row: Mapping[str, Any]) -> Sequence[str]:

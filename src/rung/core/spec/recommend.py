@@ -30,6 +30,9 @@ class ItemsSpec(Section):
         description="mark between categories; default: | or ; where cells have one, else the whole cell is one",
     )
     price: str | None = Field(default=None, description="column of the item's price")
+    added: str | None = Field(
+        default=None, description="column of when an item came: a date, a year or a number of seconds"
+    )
     available: str | None = Field(
         default=None, description="column of yes and no; items that are not available are never suggested"
     )
@@ -52,6 +55,19 @@ class RankingSpec(Section):
         ge=0.0,
         le=1.0,
         description="weight of being unlike the items above, by categories (maximal marginal relevance); 0: by score alone",
+    )
+
+    freshness: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=1.0,
+        description="weight of being new against the score; needs `items.added`; 0: by score alone",
+    )
+    fresh_days: float = Field(
+        default=30.0,
+        gt=0.0,
+        le=36_500.0,
+        description="days after which being new counts half, from the newest item",
     )
 
 
@@ -111,6 +127,8 @@ class RecommendSpec(Section):
             for earlier, other in named[:place]:
                 if name == other:
                     raise ValueError(f"{key} and {earlier} name the same column '{name}': give it one role")
+        if self.ranking.freshness and (self.items is None or self.items.added is None):
+            raise ValueError("ranking.freshness needs items.added: the column of when an item came")
         if any(length < 1 for length in self.lengths):
             raise ValueError("lengths must be 1 or more: an empty history is always answered")
         if self.kinds and self.kind is None:

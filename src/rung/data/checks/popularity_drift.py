@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.data.profile.finding import Finding
+from rung.data.profile.user_events import user_events
 from rung.data.profile.view import View
 
 KINDS = frozenset({"history"})
@@ -21,12 +22,7 @@ _LEAST_SHARED = 0.5
 
 def check(view: View) -> Finding | None:
     """Return how many of the most popular items of the last fifth of events were among those of the first four fifths."""
-    rows = view.train
-    first: dict[str, int] = {}
-    for row, unit in enumerate(rows.units):
-        first.setdefault(unit, row)
-    events = [event for row in first.values() for event in (*rows.inputs["history"][row], *rows.targets[row])]
-    timed = [(event[1], event[0]) for event in events if not isinstance(event, str) and event[1] is not None]
+    timed = [(when, item) for item, when in user_events(view.train) if when is not None]
     if len(timed) < _FEWEST_EVENTS or len({item for _, item in timed}) < 2 * _TOP:
         return None
     cut = float(np.quantile([when for when, _ in timed], 0.8))

@@ -14,6 +14,7 @@ from rung.core.types import Dataset
 from rung.data.sources.read import Source, open_source, read_rows
 from rung.modalities.recommendation.catalogue import Item, write_items
 from rung.modalities.recommendation.events import item_id
+from rung.modalities.tables.moments import parse_time
 
 _MARKS = ("|", ";")
 _NO = frozenset(
@@ -41,7 +42,7 @@ def write_side_tables(product: Product, base: Path, folder: Path) -> dict[str, A
     if not found or product.recommend is None or product.recommend.items is None:
         return {}
     spec, source = product.recommend.items, found["items"]
-    columns = {"item": spec.item, "title": spec.title, "categories": spec.categories, "price": spec.price, "available": spec.available}  # fmt: skip
+    columns = {"item": spec.item, "title": spec.title, "categories": spec.categories, "price": spec.price, "available": spec.available, "added": spec.added}  # fmt: skip
     for key, column in [*columns.items(), *(("text", name) for name in spec.text)]:
         if column is not None:
             source.require(column, f"recommend.items.{key}")
@@ -84,7 +85,8 @@ def _item(values: dict[str, Any], spec: ItemsSpec, mark: str) -> Item | None:
     text = " ".join(scalar_text(values.get(column)) for column in spec.text).strip()
     title = _text(values, spec.title)[:_MOST_TITLE]
     available = _yes(values.get(spec.available)) if spec.available else True
-    return Item(name, title, categories, _price(values, spec.price), available, text[:_MOST_TEXT])
+    added = _moment(values, spec.added)
+    return Item(name, title, categories, _price(values, spec.price), available, text[:_MOST_TEXT], added)
 
 
 def _split(cell: Any, mark: str) -> tuple[str, ...]:
@@ -110,6 +112,17 @@ def _price(values: dict[str, Any], column: str | None) -> float | None:
     except ValueError:
         return None
     return found if found is not None and abs(found) < 1e15 else None
+
+
+def _moment(values: dict[str, Any], column: str | None) -> float | None:
+    """Return when an item came, in seconds since 1970; a number of four digits is a year. None where that is not known."""
+    cell = values.get(column) if column else None
+    if cell is None or is_missing(cell, "time"):
+        return None
+    text = scalar_text(cell).removesuffix(".0")
+    if len(text) == 4 and text.isdigit():
+        return parse_time(f"{text}-01-01")
+    return parse_time(cell)
 
 
 def _yes(cell: Any) -> bool:

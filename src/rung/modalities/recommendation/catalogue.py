@@ -19,7 +19,7 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What the table of items says of one. text: for encoders, not kept in bundles. available: may be suggested."""
+    """What the table of items says of one. text: for encoders, not kept in bundles. available: may be suggested. added: seconds since 1970."""
 
     id: str
     title: str = ""
@@ -27,6 +27,7 @@ class Item:
     price: float | None = None
     available: bool = True
     text: str = ""
+    added: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the item as a line of JSON has it; what says nothing is left out."""
@@ -35,6 +36,7 @@ class Item:
         found |= {"categories": list(self.categories)} if self.categories else {}
         found |= {"price": self.price} if self.price is not None else {}
         found |= {} if self.available else {"available": False}
+        found |= {"added": self.added} if self.added is not None else {}
         return found | ({"text": self.text} if self.text else {})
 
     @staticmethod
@@ -42,7 +44,7 @@ class Item:
         """Return the item that `as_dict` wrote."""
         return Item(
             raw["id"], raw.get("title", ""), tuple(raw.get("categories", ())), raw.get("price"),
-            raw.get("available", True), raw.get("text", ""),
+            raw.get("available", True), raw.get("text", ""), raw.get("added"),
         )  # fmt: skip
 
 
@@ -110,6 +112,18 @@ class Catalogue:
     def at_most(self, price: float) -> Bools:
         """Return which items are known to cost no more."""
         return np.array([item.price is not None and item.price <= price for item in self.items], bool)
+
+    def newness(self, half_life_days: float) -> npt.NDArray[np.float64]:
+        """Return how new each item is, in [0, 1]: 1 for the newest, halved with each half-life before it; 0 where it is not known when it came."""
+        added = self._added
+        if np.isnan(added).all():
+            return np.zeros(len(added))
+        age = (np.nanmax(added) - added) / 86_400.0
+        return np.nan_to_num(np.exp2(-age / half_life_days), nan=0.0)
+
+    @cached_property
+    def _added(self) -> npt.NDArray[np.float64]:
+        return np.array([np.nan if item.added is None else item.added for item in self.items], np.float64)
 
     def save(self, folder: Path) -> None:
         """Write the items into a model's folder."""

@@ -106,6 +106,8 @@ class EventTable:
         group: column of the user. notes: gets what was sorted or counted, by name.
         """
         user, item = _ints(self._user), _ints(self._item)
+        if not len(user):
+            return  # Every event was refused: the ingestion says so, with the reasons.
         when = np.frombuffer(self._when, "f8") if len(self._when) else np.zeros(0)
         # By user and time; within a moment in the order of the file.
         order = np.lexsort((np.arange(len(user)), when, user))

@@ -62,14 +62,23 @@ def by_user_group(truths: Sequence[Any], answers: Sequence[Prediction]) -> list[
 
 
 def effect_of_rules(truths: Sequence[Any], answers: Sequence[Prediction]) -> dict[str, Any]:
-    """Return nDCG@10 with the product's rules after the ranking, and without; {} where it has none."""
+    """Return nDCG@10 with the product's rules after the ranking, without any, and with each of them alone; {} where it has none."""
     pairs = [(t, a) for t, a in zip(truths, answers, strict=True) if "by_score" in a.extra]
     if not pairs:
         return {}
     sets = [relevant_of(truth) for truth, _ in pairs]
     kept = np.mean([ndcg(s, items_of(a.value), _K) for s, (_, a) in zip(sets, pairs, strict=True)])
     free = np.mean([ndcg(s, a.extra["by_score"], _K) for s, (_, a) in zip(sets, pairs, strict=True)])
-    return {"rows": len(pairs), "with": round(float(kept), 5), "without": round(float(free), 5)}
+    found = {"rows": len(pairs), "with": round(float(kept), 5), "without": round(float(free), 5)}
+    rules = dict.fromkeys(rule for _, answer in pairs for rule in answer.extra["by_rule"])
+    alone = {
+        rule: np.mean([ndcg(s, a.extra["by_rule"].get(rule, a.extra["by_score"]), _K) for s, (_, a) in zip(sets, pairs, strict=True)])
+        for rule in rules
+    }  # fmt: skip
+    return {
+        **found,
+        "each": [{"rule": rule, "ndcg": round(float(value), 5)} for rule, value in alone.items()],
+    }
 
 
 def _means(ours: FloatArray, popular: FloatArray, places: Sequence[int]) -> dict[str, Any]:

@@ -55,6 +55,16 @@ def ranked(scores: Floats, allowed: Bools, k: int) -> list[int]:
     return best
 
 
+def fresher(scores: Floats, allowed: Bools, catalogue: Catalogue, wishes: Wishes) -> Floats:
+    """Return scores weighed against being new, both on a scale of 0 to 1 over the allowed items; as they are where nothing is wished."""
+    if not wishes.freshness or not allowed.any():
+        return scores
+    own = scores[allowed]
+    low, high = float(own.min()), float(own.max())
+    shares = ((scores - low) / max(high - low, 1e-12)).clip(0.0, 1.0)
+    return (1.0 - wishes.freshness) * shares + wishes.freshness * catalogue.newness(wishes.fresh_days)
+
+
 def arranged(scores: Floats, allowed: Bools, k: int, catalogue: Catalogue, wishes: Wishes) -> list[int]:
     """Return the k items of the list as the wishes have it: pinned ones first, then by score and variety."""
     pinned = [

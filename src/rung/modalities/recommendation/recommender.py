@@ -19,7 +19,7 @@ from rung.modalities.recommendation.catalogue import Catalogue, Item
 from rung.modalities.recommendation.events import items_of
 from rung.modalities.recommendation.portrait import portrait
 from rung.modalities.recommendation.portrait_periods import periods
-from rung.modalities.recommendation.ranking import allowed_items, arranged, ranked, variety
+from rung.modalities.recommendation.ranking import allowed_items, arranged, fresher, ranked, variety
 from rung.modalities.recommendation.scorers import Arrays, Moment, Scorer, scorer_from
 from rung.modalities.recommendation.wishes import Wishes
 
@@ -190,6 +190,7 @@ class Recommender(Model):
         excluded = [place[name] for name in items_of(exclude) if name in place]
         by, scores = self.scorer.scores(moment) if len(moment.items) else ("popularity", shelf.popular)
         allowed = allowed_items(shelf.catalogue, wishes, moment.items, excluded)
+        plain_scores, scores = scores, fresher(scores, allowed, shelf.catalogue, wishes)
         items = arranged(scores, allowed, k, shelf.catalogue, wishes)
         ruled, plain = wishes.reorders, Wishes(seen=wishes.seen)
         free = allowed_items(shelf.catalogue, plain, moment.items, excluded) if ruled else allowed
@@ -211,8 +212,21 @@ class Recommender(Model):
             "variety": round(variety(shelf.catalogue, items[:20]), _DIGITS),
         }
         if ruled:
-            extra["by_score"] = [names[item] for item in ranked(scores, free, k)]
+            extra["by_score"] = [names[item] for item in ranked(plain_scores, free, k)]
+            extra["by_rule"] = {
+                rule: self._alone(wish, plain_scores, moment, excluded, k)
+                for rule, wish in wishes.rules.items()
+            }
         return Prediction([names[item] for item in items], answered_by=by, extra=extra)
+
+    def _alone(
+        self, wish: Wishes, scores: Floats, moment: Moment, excluded: Sequence[int], k: int
+    ) -> list[str]:
+        """Return the list that one wish alone gives."""
+        catalogue = self.shelf.catalogue
+        allowed = allowed_items(catalogue, wish, moment.items, excluded)
+        scores = fresher(scores, allowed, catalogue, wish)
+        return [self._names[item] for item in arranged(scores, allowed, k, catalogue, wish)]
 
     def _portrait(self, moment: Moment, history: Sequence[Any]) -> dict[str, Any]:
         found = portrait(self.shelf.catalogue, moment.items, moment.weights)

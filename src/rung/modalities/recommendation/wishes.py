@@ -33,6 +33,12 @@ WISHES: Mapping[str, Mapping[str, Any]] = {
         "description": "suggest no dearer items, and none without a price",
     },
     "diversity": {"type": "number", "minimum": 0, "maximum": 1},
+    "freshness": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "description": "weight of being new against the score",
+    },
     "seen": {
         "enum": ["leave_out", "keep"],
         "description": "whether items of the history may be suggested again",
@@ -51,6 +57,8 @@ class Wishes:
     most_per_category: int | None = None
     most_price: float | None = None
     diversity: float = 0.0
+    freshness: float = 0.0
+    fresh_days: float = 30.0
     seen: str = "leave_out"
 
     def changed(self, asked: Mapping[str, Any] | None) -> Wishes:
@@ -63,8 +71,14 @@ class Wishes:
     @property
     def reorders(self) -> bool:
         """Return whether the list may differ from the order of the scores, seen items aside."""
-        plain = Wishes(seen=self.seen)
-        return any(getattr(self, f.name) != getattr(plain, f.name) for f in fields(self))
+        return bool(self.rules)
+
+    @property
+    def rules(self) -> dict[str, Wishes]:
+        """Return each wish that may change the order of the scores, by itself."""
+        plain = Wishes(seen=self.seen, fresh_days=self.fresh_days)
+        names = [f.name for f in fields(self) if getattr(self, f.name) != getattr(plain, f.name)]
+        return {name: replace(plain, **{name: getattr(self, name)}) for name in names}
 
     def as_dict(self) -> dict[str, Any]:
         """Return what differs from no wish at all, as JSON."""
@@ -106,8 +120,8 @@ def _read(key: str, value: Any) -> Any:
         raise ValueError(f"needs a number in '{key}'")
     if key == "most_per_category" and (value != int(value) or not 1 <= value <= MAX_K):
         raise ValueError(f"needs a whole number from 1 to {MAX_K:,} in 'most_per_category'")
-    if key == "diversity" and not 0 <= value <= 1:
-        raise ValueError("needs a number from 0 to 1 in 'diversity'")
+    if key in {"diversity", "freshness"} and not 0 <= value <= 1:
+        raise ValueError(f"needs a number from 0 to 1 in '{key}'")
     if key == "most_price" and value < 0:
         raise ValueError("needs a price of 0 or more in 'most_price'")
     return int(value) if key == "most_per_category" else float(value)
