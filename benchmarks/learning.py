@@ -100,7 +100,14 @@ SETFIT_20 = Peer(
 SETFITS = {"setfit_short": PEERS["setfit_short"], "setfit": PEERS["setfit"]}
 TEXT_PEERS = {"trainer": TRAINER, **SETFITS}
 EIGHT_PEERS = {"setfit_20": SETFIT_20, **SETFITS}
-TABLE_MODELS = ("mlp_table", "lightgbm", "autogluon_networks", "boosted_trees", "stack", "stack with networks")
+TABLE_MODELS = (
+    "mlp_table",
+    "lightgbm",
+    "autogluon_networks",
+    "boosted_trees",
+    "stack",
+    "stack with networks",
+)
 _OF_LINE = ("case", "name", "date")
 # Rows of a product: enough for one fold instead of several.
 PRODUCT_ROWS = 6_000

@@ -35,7 +35,10 @@ _PEERS: dict[str, tuple[Peer, dict[str, Any]]] = {
     "flaml": (PANDAS, {"seconds": 10}),
     "autogluon": (PEERS["autogluon"], {"seconds": 300, "preset": "medium_quality"}),
     # Its neural network alone, with its defaults: a time and no preset.
-    "autogluon_networks": (PEERS["autogluon"], {"seconds": 300, "preset": None, "families": {"NN_TORCH": {}}}),
+    "autogluon_networks": (
+        PEERS["autogluon"],
+        {"seconds": 300, "preset": None, "families": {"NN_TORCH": {}}},
+    ),
     "autogluon_best": (PEERS["autogluon"], {"seconds": 60 * _MINUTES, "preset": "best_quality"}),
 }
 CONTENDERS = (*OURS, *(f"{name}@4" for name in OURS), *(n for n in _PEERS if n != "autogluon_networks"))

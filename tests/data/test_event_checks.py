@@ -48,7 +48,10 @@ def test_items_that_went_away_are_found(check):
 
 def test_items_that_stay_are_not(check):
     assert (
-        check("gone_items", [(f"u{u}", f"i{(u * 7 + n * 13) % 61}", 1_000 + n) for u in range(80) for n in range(20)])
+        check(
+            "gone_items",
+            [(f"u{u}", f"i{(u * 7 + n * 13) % 61}", 1_000 + n) for u in range(80) for n in range(20)],
+        )
         is None
     )
 
