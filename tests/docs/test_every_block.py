@@ -83,6 +83,8 @@ RUN = {
     ("docs/howto/several-labels*.md", "yaml"): "docs/test_several_labels_page.py::test_the_page_shows_the_example_in_both_languages",
     ("docs/howto/several-labels*.md", "json"): "docs/test_several_labels_page.py::test_the_page_shows_the_example_in_both_languages",
     ("docs/howto/train-a-network*.md", "*"): "docs/test_train_page.py::test_the_page_is_followed",
+    ("docs/howto/export*.md", "js"): "docs/test_export_page.py::test_the_page_is_followed",
+    ("docs/howto/export*.md", "python"): "docs/test_export_page.py::test_the_page_is_followed",
     ("docs/reference/*.md", "*"): "docs/test_pages.py::test_generated_pages_are_fresh",
 }  # fmt: skip
 
@@ -118,6 +120,9 @@ ONLY_CHECKED = {
     ("docs/howto/reading*.md", "rung predict"): "tests/e2e/test_reading_product.py asks a bundle about a folder and serves it",
     ("docs/howto/tables*.md", "python examples/fetch.py"): "a build of minutes: tests/e2e/test_table_products.py builds such tables",
     ("docs/howto/climb-to-a-network*.md", "make demo-learn"): "a build of half an hour: tests/docs/test_climb_page.py builds the first product",
+    ("docs/howto/export*.md", "python examples/fetch.py news"): "builds of the examples: tests/docs/test_export_page.py runs the exports on a smaller one",
+    ("docs/howto/export*.md", "rung export runs/news-001 --to wheel"): "tests/docs/test_export_page.py runs it; pip is run by the export itself",
+    ("docs/howto/export*.md", "python examples/fetch.py churn"): "tests/exporting/test_c.py compiles and runs such files",
     ("docs/index*.md", "rung plan tickets.csv"): "the first three commands of the tutorial, which is followed",
 }  # fmt: skip
 
@@ -128,6 +133,7 @@ OTHER_COMMANDS = {
     r"python examples/fetch\.py (\w+)": lambda name: (ROOT / "examples" / name).is_dir(),
     r"git clone .*&& cd rung": None,  # the repository, which has no public address yet
     r"(?:\S+/)?pip install (.*)": lambda names: names,  # an index, not ours to test; extras are checked below
+    r"cc -std=c99 .*": None,  # as tests/exporting/test_c.py calls it
     r"export RUNG_LANG=zh": None,
     r"mlflow ui .*|tensorboard --logdir .*": None,  # servers of other projects that stay
     r"python3 -m venv .*|(?:\.venv-keras/bin/)?python train_\w+\.py": None,  # run by test_howto_model
@@ -201,7 +207,8 @@ def test_what_it_shows_is_well_formed(name, line, language, text):
         for command in filter(None, (part.strip() for part in text.replace("\\\n", " ").splitlines())):
             check_command(command)
     else:
-        assert language == "text", f"{name}:{line}: nothing checks '{language}'"
+        # JavaScript is run by Node.js in the page's own test.
+        assert language in {"text", "js"}, f"{name}:{line}: nothing checks '{language}'"
 
 
 def check_command(line):

@@ -23,10 +23,7 @@ _FEATURES = frozenset(
 
 
 class ExportRefused(RungError):
-    """A bundle that a target cannot hold. key, values: of the message `export.refused.KEY`."""
-
-    def __init__(self, why: str, where: str, fix: str) -> None:
-        super().__init__(why, where, fix)
+    """A bundle that a target cannot hold."""
 
 
 @dataclass(frozen=True)

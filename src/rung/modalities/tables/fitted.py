@@ -48,6 +48,13 @@ class FittedTable:
     target_transform: TargetTransform
     chosen: Mapping[str, Any]
 
+    @property
+    def kinds(self) -> list[str]:
+        """Return the kind of each member: linear, trees, additive or network."""
+        return [
+            next(kind for kind, family in _KINDS.items() if isinstance(part, family)) for part in self.members
+        ]
+
     def raw(self, inputs: Columns) -> Floats:
         """Return [rows, outputs]: the weighted sum of the members' raw scores, before calibration."""
         cells = self.features.encode(inputs)
@@ -100,9 +107,7 @@ class FittedTable:
         from safetensors.numpy import save_file
 
         arrays = dict(self.features.arrays())
-        kinds = []
         for place, part in enumerate(self.members):
-            kinds.append(next(kind for kind, family in _KINDS.items() if isinstance(part, family)))
             arrays |= {f"part.{place}.{key}": array for key, array in part.arrays().items()}
             if isinstance(part, TreeEnsemble):
                 part.save_onnx(folder / f"part.{place}.onnx")
@@ -112,7 +117,7 @@ class FittedTable:
         save_file(kept, folder / _ARRAYS)
         facts = {
             "features": self.features.as_dict(),
-            "parts": kinds,
+            "parts": self.kinds,
             "weights": list(self.weights),
             "calibration": {"kind": self.calibration.kind, "scale": self.calibration.scale},
             "decision": self.decision.as_dict(),

@@ -121,7 +121,7 @@ def word_spans(text: str) -> list[tuple[int, int]]:
 
 def is_one_char_word(codes: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
     """Return which code points are words by themselves: ideographs, kana, Thai letters, emoji."""
-    return np.asarray(_classes()[codes] == _WORD)
+    return np.asarray(char_classes()[codes] == _WORD)
 
 
 def _word_ngrams(
@@ -141,7 +141,7 @@ def _word_ngrams(
 
 
 def _words(codes: npt.NDArray[np.uint32]) -> tuple[Ints, Ints]:
-    kinds = _classes()[codes]
+    kinds = char_classes()[codes]
     edges = np.diff((kinds == _LETTER).astype(np.int8))
     starts, ends = np.flatnonzero(edges == 1) + 1, np.flatnonzero(edges == -1) + 1
     single = np.flatnonzero(kinds == _WORD)
@@ -193,7 +193,7 @@ def _powers(length: int) -> tuple[UInts, UInts]:
 
 
 @lru_cache(maxsize=1)
-def _classes() -> npt.NDArray[np.uint8]:
+def char_classes() -> npt.NDArray[np.uint8]:
     """Return the class of each code point: separator, letter of a word, or a word by itself."""
     table = np.full(0x110000, _LETTER, dtype=np.uint8)
     for code in range(0x3000):

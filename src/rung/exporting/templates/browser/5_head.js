@@ -1,0 +1,78 @@
+// Scores to probabilities to answers.
+function softmax(scores, scale) {
+  const logits = scores.map((score) => score * scale), most = Math.max(...logits);
+  const raw = logits.map((logit) => Math.exp(logit - most)), sum = raw.reduce((a, b) => a + b, 0);
+  return raw.map((value) => value / sum);
+}
+
+function interpolate(x, xs, ys) {
+  let low = 0, high = xs.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (xs[middle] <= x) low = middle + 1;
+    else high = middle;
+  }
+  if (low === 0) return ys[0];
+  if (low === xs.length) return ys[ys.length - 1];
+  return ((ys[low] - ys[low - 1]) / (xs[low] - xs[low - 1])) * (x - xs[low - 1]) + ys[low - 1];
+}
+
+function calibrate(calibration, knots, scores) {
+  if (calibration.kind === "sigmoid") {
+    return scores.map((score) => 1 / (1 + Math.exp(-Math.min(60, Math.max(-60, score * calibration.scale)))));
+  }
+  const raw = softmax(scores, calibration.scale);
+  if (calibration.kind !== "isotonic") return raw;
+  const mixed = raw.map((chance, i) => 0.9 * interpolate(chance, knots[i][0], knots[i][1]) + 0.1 * chance);
+  const sum = mixed.reduce((a, b) => a + b, 0);
+  return mixed.map((value) => value / sum);
+}
+
+function knotsOf(calibration, tensors, labels) {
+  return calibration.kind === "isotonic" ? labels.map((_, i) => [tensors[`knots.${i}.x`].data, tensors[`knots.${i}.y`].data]) : [];
+}
+
+const likeliest = (chances) => chances.reduce((best, chance, i) => (chance > chances[best] ? i : best), 0);
+
+// The text of a row: its fields, one below the other.
+const joined = (row, fields) => (fields.length === 1 ? row[fields[0].name] ?? "" : fields.map((field) => row[field.name]).filter((text) => text !== null).join("\n"));
+
+// N-grams with TF-IDF and a linear head; static vectors beside or instead of them.
+class TextModel {
+  constructor(about, files) {
+    const head = files.json["head.json"], tensors = files.tensors("weights.safetensors");
+    this.fields = about.schema.inputs;
+    this.labels = about.schema.outputs[0].values;
+    this.calibration = head.calibration;
+    this.weights = tensors.weights.data;
+    this.bias = tensors.bias.data;
+    this.blocks = blocksOf(head.blocks, tensors);
+    this.shares = about.model === "tfidf_linear" ? head.shares ?? [] : [];
+    this.knots = knotsOf(head.calibration, tensors, this.labels);
+    this.vectors = files.json["encoder/tokenizer.json"]
+      ? new StaticVectors(files.json["encoder/tokenizer.json"], files.tensors("encoder/embedding.safetensors")) : null;
+  }
+
+  answer(row) {
+    const text = joined(row, this.fields), outputs = this.labels.length;
+    const scores = Array.from(this.bias);
+    if (this.vectors) {
+      const vector = this.vectors.embed(text), begin = this.weights.length - vector.length * outputs;
+      for (let i = 0; i < vector.length; i++) for (let k = 0; k < outputs; k++) scores[k] += vector[i] * this.weights[begin + i * outputs + k];
+    }
+    const found = addNgrams(text, this.blocks, this.weights, outputs, scores);
+    let chances = calibrate(this.calibration, this.knots, scores);
+    if (this.shares.length && this.isWithoutWords(found)) {
+      const seen = found.reduce((sum, one) => sum + one.seen, 0), known = seen ? found.reduce((sum, one) => sum + one.known, 0) / seen : 0;
+      chances = chances.map((chance, k) => known * chance + (1 - known) * this.shares[k]);
+    }
+    if (this.calibration.kind !== "sigmoid") return { value: this.labels[likeliest(chances)], chances };
+    const value = this.labels.filter((_, k) => chances[k] >= this.calibration.thresholds[k]);
+    return { value, chances };
+  }
+
+  // No word of the vocabulary; where it has no words, no n-gram.
+  isWithoutWords(found) {
+    return this.blocks[0].word_max ? found[0].columns.length === 0 : found.every((one) => one.columns.length === 0);
+  }
+}

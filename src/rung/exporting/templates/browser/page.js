@@ -1,0 +1,70 @@
+// The page: a form made of the schema, answered while it is filled in. Nothing is sent anywhere.
+"use strict";
+(() => {
+  const WORDS = {
+    en: { where: "Answers are made in this tab. Nothing you enter leaves it.", time: (ms) => `Answered in ${ms} ms.`, proof: "What is proven", none: "No claim about the quality of this model has been proven.", range: (low, high) => `between ${low} and ${high} with 90% probability`, empty: "(missing)", noLabel: "no label" },
+    zh: { where: "答案就在这个标签页里算出，输入的内容不会离开这里。", time: (ms) => `用时 ${ms} 毫秒。`, proof: "已证明的结论", none: "没有关于这个模型质量的已证明的结论。", range: (low, high) => `以 90% 的概率在 ${low} 与 ${high} 之间`, empty: "（缺失）", noLabel: "没有标签" },
+  };
+  const asked = new URLSearchParams(location.search).get("lang") ?? navigator.language;
+  const lang = asked.startsWith("zh") ? "zh" : "en", words = WORDS[lang];
+  const at = (id) => document.getElementById(id);
+  const make = (tag, className, text) => Object.assign(document.createElement(tag), { className, textContent: text });
+  const model = globalThis.rung.open(globalThis.RUNG_MODEL), info = model.info;
+  document.documentElement.lang = lang;
+  at("where").textContent = words.where;
+  at("proof").textContent = words.proof;
+  at("claim").textContent = info.certificate?.claim ?? words.none;
+  at("version").textContent = `${info.name} ${info.version} · ${info.rung} · rung ${info.rung_version}`;
+
+  const shown = info.schema.inputs.filter((field) => !field.unused);
+  const inputs = shown.map((field, i) => {
+    const holder = make("div", "", ""), label = make("label", "", field.form && field.kind === "number" ? `${field.name} (${field.form})` : field.name);
+    const words_ = info.words[field.name] ?? [];
+    const input = document.createElement(field.kind === "text" ? "textarea" : field.kind === "category" && words_.length && words_.length <= 200 ? "select" : "input");
+    if (input.tagName === "SELECT") {
+      input.append(new Option(words.empty, ""));
+      for (const word of words_) input.append(new Option(word, word));
+    } else if (input.tagName === "INPUT") {
+      input.type = field.kind === "time" ? "datetime-local" : "text";
+      if (field.kind === "number") input.inputMode = "decimal";
+    }
+    input.id = `field-${i}`;
+    label.htmlFor = input.id;
+    holder.append(label, input);
+    return { field, input, holder };
+  });
+  at("form").className = inputs.length > 1 ? "fields" : "";
+  at("form").append(...inputs.map(({ holder }) => holder));
+  at("form").addEventListener("submit", (event) => event.preventDefault());
+  const example = info.example ?? {};
+  for (const { field, input } of inputs) if (example[field.name] !== undefined && example[field.name] !== null) input.value = String(example[field.name]);
+
+  function bars(scores, best) {
+    const order = Object.entries(scores).sort((a, b) => b[1] - a[1]).slice(0, 20);
+    return order.map(([label, chance]) => {
+      const row = make("div", best.includes(label) ? "bar best" : "bar", ""), meter = document.createElement("meter");
+      meter.max = 1;
+      meter.value = chance;
+      meter.setAttribute("aria-label", label);
+      row.append(make("span", "", label), meter, make("span", "", `${(100 * chance).toFixed(1)}%`));
+      return row;
+    });
+  }
+
+  function answer() {
+    const row = Object.fromEntries(inputs.map(({ field, input }) => [field.name, field.kind === "text" ? input.value : input.value || null]));
+    const begun = performance.now(), [found] = model.predict([row]), spent = performance.now() - begun;
+    const box = at("answer");
+    at("time").textContent = found.error ? "" : words.time(spent.toPrecision(2));
+    if (found.error) box.replaceChildren(inputs.every(({ input }) => !input.value.trim()) ? "" : make("p", "problem", found.error));
+    else if (found.scores) {
+      const best = found.labels ?? [found.label];
+      box.replaceChildren(make("p", "value", best.join(", ") || words.noLabel), ...bars(found.scores, best));
+    } else {
+      const plain = (value) => Number(value.toPrecision(5)).toLocaleString(lang);
+      box.replaceChildren(make("p", "value", plain(found.value)), make("p", "", words.range(plain(found.low), plain(found.high))));
+    }
+  }
+  at("form").addEventListener("input", answer);
+  answer();
+})();
