@@ -1,11 +1,12 @@
-"""A folder of many small images: read, checked, split, fitted on frozen features; killed on the way and resumed.
+"""A folder of many small images: read, checked, split, fitted on frozen features; killed twice on the way and resumed.
 
     python benchmarks/many_images.py                   # 60,000 images of Fashion-MNIST
     python benchmarks/many_images.py --count 20000
 
-Two builds of the same folder, each in a process of its own on one thread: one runs through, one is killed (SIGKILL) while it computes
-features and is started again. Memory is the most that the process had (VmHWM); seconds are processor time. What the second start has not
-to do again shows in its processor time. Needs `rung weights fetch mobilenet_v2`. Writes benchmarks/results/many_images.md.
+Two builds of the same folder, each in a process of its own on one thread: one runs through, one is killed (SIGKILL) while it reads the
+folder, started again, killed while it computes features, and started again. Memory is the most that the process had (VmHWM); seconds are
+processor time. Every image that is decoded is counted, by its content and what for. Needs `rung weights fetch mobilenet_v2`. Writes
+benchmarks/results/many_images.md.
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ import tempfile
 import time
 from dataclasses import dataclass
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from image_data import fashion
 
 from rung.modalities.images.png import write_png
+from rung.runtime.embeddings.settings import embedding_cache_settings
 from rung.runtime.weights.store import cache_folder
 
 RESULT = Path(__file__).parent / "results" / "many_images.md"
@@ -36,22 +40,24 @@ task: image_classification
 data: {path: data}
 bar: {metric: accuracy, at_least: 0.8}
 budget: {effort: 1, threads: 1}
-ladder: [majority, {model: frozen_backbone, params: {model: mobilenet_v2, side: 96, curved: false, head: ridge}}]
+ladder: [majority, {model: frozen_backbone, params: {model: mobilenet_v2, side: 96, most_rows: 60000, curved: false, head: ridge}}]
 """
-# A build is killed when its cache of features has grown to this share of the whole.
+# A build is killed when what it keeps of its images has grown to this share of the whole.
 KILL_AT = 0.5
+# Files of the cache -> when they grow: while the folder is read, and while features are computed.
+LOOKS, FEATURES = "looks-*.emb", "[0-9a-f]*.emb"
 _POLL_S = 0.5
 
 
 @dataclass
 class Build:
-    """What a build took. left: the lines in which it said how much time is left."""
+    """What a build took. decoded: what for and which content of each image that it decoded, in order. left: lines that said how long it still takes."""
 
     cpu_s: float
     wall_s: float
     most_mb: float
+    decoded: list[str]
     left: int
-    killed: bool
 
 
 def write_folder(folder: Path, count: int) -> None:
@@ -72,17 +78,20 @@ def own_cache(folder: Path) -> Path:
     return folder
 
 
-def build(folder: Path, run: str, cache: Path, kill_at_bytes: int | None) -> Build:
-    """Run `rung build` with a cache of its own; kill it when that holds so many bytes of features."""
-    command = [str(Path(sys.executable).with_name("rung")), "build", "product.yaml", "--run", run]
+def build(folder: Path, run: str, cache: Path, kill_at: tuple[str, int] | None = None) -> Build:
+    """Run `rung build` with a cache of its own; kill it when files of that name there hold so many bytes."""
+    log, decoded = folder / "build.log", folder / "decoded.txt"
+    log.write_text("")
+    decoded.write_text("")
+    command = [sys.executable, __file__, "--counted", str(decoded), "build", "product.yaml", "--run", run]
     quiet = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "RUNG_CACHE": str(cache)}
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    with (folder / f"{run.replace('/', '-')}.log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=os.environ | quiet)
+    with log.open("ab") as out:
+        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=out, env=os.environ | quiet)
         most, killed = 0.0, False
         while process.poll() is None:
             most = max(most, _memory_mb(process.pid))
-            if kill_at_bytes is not None and features_bytes(cache) >= kill_at_bytes:
+            if kill_at is not None and kept_bytes(cache, kill_at[0]) >= kill_at[1]:
                 process.send_signal(signal.SIGKILL)
                 killed = True
                 break
@@ -90,17 +99,40 @@ def build(folder: Path, run: str, cache: Path, kill_at_bytes: int | None) -> Bui
         process.wait()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    text = (folder / f"{run.replace('/', '-')}.log").read_text(errors="replace")
-    left = len(re.findall(r"left|remaining", text))
-    if process.returncode and not killed:
-        sys.exit(text[-3000:])
-    return Build(cpu, time.perf_counter() - begun, most, left, killed)
+    text = log.read_text(errors="replace")
+    if killed != (kill_at is not None) or (process.returncode and not killed):
+        sys.exit(text[-3000:] or "the build ended before it was to be killed")
+    left = len(re.findall(r"about .* left", text))
+    return Build(cpu, time.perf_counter() - begun, most, decoded.read_text().split(), left)
 
 
-def features_bytes(cache: Path) -> int:
-    """Return the bytes of features that builds have kept below a cache folder."""
-    files = (cache / "embeddings").glob("*.emb") if (cache / "embeddings").is_dir() else ()
-    return sum(path.stat().st_size for path in files if not path.name.startswith("pixels"))
+def kept_bytes(cache: Path, name: str) -> int:
+    """Return the bytes that builds have kept in files of a name below a cache folder."""
+    folder = cache / "embeddings"
+    return sum(path.stat().st_size for path in folder.glob(name)) if folder.is_dir() else 0
+
+
+def counted(log: str, command: list[str]) -> None:
+    """Run a command of rung in this process and note every image that it decodes: to check it, or at a size for a rung."""
+    from rung.cli import main as rung
+    from rung.modalities.images import looks, reading
+
+    plain_look, plain_decode, out = looks._look, reading._decode, os.open(log, os.O_WRONLY | os.O_APPEND)
+
+    def look(blob: Any) -> Any:
+        os.write(out, f"checked:{blob.sha256}\n".encode())
+        return plain_look(blob)
+
+    def decode(images: Any, preprocessing: Any, threads: int) -> Any:
+        # Answers of the packed model are measured without what a build keeps; those of a build are kept.
+        if embedding_cache_settings() is not None:
+            at = json.dumps(preprocessing.as_dict(), separators=(",", ":"))
+            os.write(out, "".join(f"{at}:{image.sha256}\n" for image in images if image).encode())
+        return plain_decode(images, preprocessing, threads)
+
+    looks._look, reading._decode = look, decode
+    sys.argv = ["rung", *command]
+    rung()
 
 
 def _memory_mb(pid: int) -> float:
@@ -114,51 +146,73 @@ def _memory_mb(pid: int) -> float:
 
 def main() -> None:
     """Build through, then kill and resume, and write the page."""
-    asked = argparse.ArgumentParser(description=__doc__)
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--count", type=int, default=60_000)
-    count = asked.parse_args().count
-    rows = []
+    asked.add_argument("--counted", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    given = asked.parse_args()
+    if given.counted:
+        counted(given.counted[0], given.counted[1:])
+        return
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        write_folder(folder / "data", count)
+        write_folder(folder / "data", given.count)
         (folder / "product.yaml").write_text(SPEC)
         caches = [own_cache(folder / name) for name in ("cache-whole", "cache-killed")]
-        whole = build(folder, "runs/whole", caches[0], None)
-        size = features_bytes(caches[0])
-        rows.append(_row("run through", whole))
-        print(rows[-1], size, flush=True)
-        report = json.loads((folder / "runs" / "whole" / "report.json").read_text())
-        trial = next(t for t in report["trials"] if t["rung"] == "frozen_backbone")
-        half = int(size * KILL_AT)
-        first = build(folder, "runs/killed", caches[1], half)
-        rows.append(_row("killed on the way", first))
-        print(rows[-1], flush=True)
-        second = build(folder, "runs/killed", caches[1], None)
-        rows.append(_row("started again", second))
-        print(rows[-1], flush=True)
-        again = json.loads((folder / "runs" / "killed" / "report.json").read_text())
-        same = trial["scores"] == next(t for t in again["trials"] if t["rung"] == "frozen_backbone")["scores"]
-    RESULT.write_text(
-        f"""# A folder of {count:,} images
+        whole = build(folder, "runs/whole", caches[0])
+        print(_row("run through", whole), flush=True)
+        builds = {"run through": whole}
+        for what, name in (
+            ("killed while it read the folder", LOOKS),
+            ("killed while it computed features", FEATURES),
+        ):
+            builds[what] = build(
+                folder, "runs/killed", caches[1], (name, int(kept_bytes(caches[0], name) * KILL_AT))
+            )
+            print(_row(what, builds[what]), flush=True)
+        builds["started again"] = build(folder, "runs/killed", caches[1])
+        print(_row("started again", builds["started again"]), flush=True)
+        reports = [
+            json.loads((folder / "runs" / run / "report.json").read_text()) for run in ("whole", "killed")
+        ]
+    RESULT.write_text(page(given.count, builds, reports), encoding="utf-8")
 
-Written by `benchmarks/many_images.py` on {date.today()}; {platform.machine()}, {os.cpu_count()} cores shared with other work; Python {platform.python_version()}. One thread.
 
-The first {count:,} training images of Fashion-MNIST as PNG files, a folder a class; `majority` and `frozen_backbone` (MobileNetV2 at 96 pixels, ridge). Data: {report["data"]["train"]:,} train,
-{report["data"]["certification"]:,} certify; accuracy {trial["scores"]["accuracy"]:.4f} on held-out training rows. Processor seconds of the build and of what it starts; MB: the most memory of the build's process.
-The second build was killed (SIGKILL) when half of the features were there; scores after the second start equal those of the build that ran through: {"yes" if same else "no"}.
-
-| build | CPU s | wall s | MB | times that it said what is left |
-|---|---|---|---|---|
-{chr(10).join(rows)}
-
-The killed build and its second start took {first.cpu_s + second.cpu_s:.0f} CPU s together, {(first.cpu_s + second.cpu_s) / whole.cpu_s:.2f} times the build that ran through.
-""",
-        encoding="utf-8",
+def page(count: int, builds: dict[str, Build], reports: list[dict[str, Any]]) -> str:
+    """Return the page of results."""
+    report = reports[0]
+    scores = [next(t for t in one["trials"] if t["rung"] == "frozen_backbone")["scores"] for one in reports]
+    whole, *parts = builds.values()
+    twice, before = _twice(whole.decoded), len(whole.decoded)
+    again = [one for part in parts for one in part.decoded]
+    cpu = sum(part.cpu_s for part in parts)
+    lines = "\n".join(_row(what, found) for what, found in builds.items())
+    versions = ", ".join(
+        f"{name} {version(name)}" for name in ("pillow", "numpy", "scikit-learn", "onnxruntime")
     )
+    return f"""# A folder of {count:,} images
+
+Written by `benchmarks/many_images.py` on {date.today()}; {platform.machine()}, {os.cpu_count()} cores shared with other work; Python {platform.python_version()}, {versions}. One thread.
+
+The first {count:,} training images of Fashion-MNIST as PNG files, a folder a class; `majority` and `frozen_backbone` (MobileNetV2 at 96 pixels, ridge, all training rows). Data: {report["data"]["train"]:,} train,
+{report["data"]["certification"]:,} certify; accuracy {scores[0]["accuracy"]:.4f} on held-out training rows. CPU s: of the build and of the processes that it starts; MB: the most memory of the build's process;
+decoded: images decoded, to check them and for a rung; left: how often a piped build said how long it still takes.
+The second build was killed (SIGKILL) twice, each time when half of what it keeps was there. Its scores equal those of the build that ran through: {"yes" if scores[0] == scores[1] else "no"}.
+
+| build | CPU s | wall s | MB | decoded | left |
+|---|---|---|---|---|---|
+{lines}
+
+What a build decodes it keeps: an image to check it, and at each size that a rung reads. The build that ran through decoded {before:,} images, {twice:,} of them twice for the same end;
+the killed build and its two starts {len(again):,}, {_twice(again):,} of them twice: those that it had in hand when it was killed. They took {cpu:.0f} CPU s together, {cpu / whole.cpu_s:.2f} times the build that ran through.
+"""
+
+
+def _twice(decoded: list[str]) -> int:
+    return len(decoded) - len(set(decoded))
 
 
 def _row(what: str, found: Build) -> str:
-    return f"| {what} | {found.cpu_s:.0f} | {found.wall_s:.0f} | {found.most_mb:.0f} | {found.left} |"
+    return f"| {what} | {found.cpu_s:.0f} | {found.wall_s:.0f} | {found.most_mb:.0f} | {len(found.decoded):,} | {found.left} |"
 
 
 if __name__ == "__main__":

@@ -234,12 +234,14 @@ class Progress:
 
 
 def activity_text(facts: dict[str, Any], lang: str) -> str:
-    """Return what goes on in words: what, how far it has come, and for how long nothing else was told."""
+    """Return what goes on in words: what, how far it has come, for how long nothing else was told, and how long it still takes."""
     what = say_or(f"activity.{facts['what']}", lang, say("activity.working", lang))
     of = f" {facts['done']:,}/{facts['total']:,}" if facts["total"] else ""
     named = say_or(f"finding.{facts['name']}.name", lang, facts["name"]) if facts["name"] else ""
     name = say("activity.of", lang, name=named) if named else ""
-    return say("activity.line", lang, what=f"{what}{of}{name}", time=duration(facts["seconds"], lang))
+    line = say("activity.line", lang, what=f"{what}{of}{name}", time=duration(facts["seconds"], lang))
+    left = facts.get("left_seconds")
+    return line if left is None else say("activity.left", lang, line=line, time=duration(left, lang))
 
 
 # Prior: as if so many planned seconds had taken exactly as long, so that the first small rung does not decide the pace.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 # Nothing is silent for longer than this.
 SILENT_SECONDS = 4.0
 _LOOKS_EVERY = 0.5
+# The pace from which the time left is told is that of so many last seconds: what was kept on disk goes faster.
+_PACE_SECONDS = 60.0
 Tell = Callable[[dict[str, Any]], None]
 
 
@@ -47,6 +50,29 @@ def current() -> dict[str, Any]:
     return {"what": _NOW.what, "done": _NOW.done, "total": _NOW.total, "name": _NOW.name}
 
 
+class Pace:
+    """Estimates how long an activity of counted steps still takes, from how fast its last steps were."""
+
+    def __init__(self) -> None:
+        self._of: tuple[Any, ...] = ()
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def left(self, now: dict[str, Any], at: float) -> float | None:
+        """Return the seconds left of an activity as `current` gives it; None while that cannot be told. at: seconds."""
+        done, total = now["done"], now["total"]
+        of = (now["what"], now["name"], total)
+        if of != self._of or (self._seen and done < self._seen[-1][1]):
+            self._of = of
+            self._seen.clear()
+        self._seen.append((at, done))
+        while self._seen[0][0] < at - _PACE_SECONDS:
+            self._seen.popleft()
+        begun, before = self._seen[0]
+        if not total or done <= before:
+            return None
+        return round((total - done) * (at - begun) / (done - before), 1)
+
+
 class Heartbeat:
     """Tells the current activity whenever nothing else was told for some seconds. Used as a context manager."""
 
@@ -54,6 +80,7 @@ class Heartbeat:
         self._tell, self._every = tell, every
         self._ended = threading.Event()
         self._begun = self._told = time.monotonic()
+        self._pace = Pace()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def heard(self) -> None:
@@ -71,7 +98,9 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._ended.wait(min(_LOOKS_EVERY, self._every)):
-            now = time.monotonic()
+            now, doing_now = time.monotonic(), current()
+            left = self._pace.left(doing_now, now)
             if now - self._told >= self._every:
                 self._told = now
-                self._tell({**current(), "seconds": round(now - self._begun, 1)})
+                more = {} if left is None else {"left_seconds": left}
+                self._tell({**doing_now, "seconds": round(now - self._begun, 1), **more})

@@ -53,7 +53,7 @@ from rung.pages.report import render
 from rung.runtime.embeddings.settings import use_embedding_cache
 from rung.runtime.weights.store import cache_folder
 from rung.tracking.follow import TrackingListener
-from rung.workflows.build_setup import BuildSetup, TrialRows
+from rung.workflows.build_setup import BuildSetup, TrialRows, fresh_embeddings
 from rung.workflows.cascade_proposal import cascade_proposal
 from rung.workflows.check_spec import check_spec
 from rung.workflows.climb import climb
@@ -143,13 +143,17 @@ def _build(
     prices = load_prices(base / product.prices if product.prices else None)
     with place.building(), locate_problems(file):
         place.event("run", folder=str(folder), product=product.name)
-        with doing("read"):
+        threads = product.budget.threads or os.cpu_count() or 1
+        keep = partial(
+            use_embedding_cache, cache_folder() / "embeddings", threads, fresh_embeddings(product, place)
+        )
+        with doing("read"), keep():
             where, facts = place.step("data", partial(prepare_once, product, base, task, lock, now))
         data = dataset_from(where, facts)
         place.event("data", **{key: facts[key] for key in (*_SHOWN, *NOTE_KEYS) if key in facts})
-        _, checked = place.step("checks", lambda _: _check(View(product, base, data)))
+        with keep():
+            _, checked = place.step("checks", lambda _: _check(View(product, base, data)))
         place.event("findings", **checked)
-        threads = product.budget.threads or os.cpu_count() or 1
         context = fit_context(product, threads, base, (product.budget.minutes or 0) * 60 or None)
         context = replace(context, tables=side_tables(data))
         parts = (place, lock, prices, context, engine, data, fingerprint)
@@ -157,8 +161,7 @@ def _build(
         wanted = product.fetch if fetch is None else fetch
         ask: Ask = wanted if callable(wanted) else lambda _: bool(wanted)
         try:
-            kept = cache_folder() / "embeddings"
-            with use_embedding_cache(kept, threads, setup.fresh_embeddings), use_ngram_cache():
+            with keep(), use_ngram_cache():
                 found = _climb(setup, all_rungs, ask)
         finally:
             forget_table()

@@ -41,8 +41,13 @@ class BuildSetup:
 
     @property
     def fresh_embeddings(self) -> Path | None:
-        """Return where embeddings go that must not outlive the run: those of a build that learns from a journal."""
-        return self.run.folder.resolve() / EMBEDDINGS if self.product.joined is not None else None
+        """Return what `fresh_embeddings` returns for this build."""
+        return fresh_embeddings(self.product, self.run)
+
+
+def fresh_embeddings(product: Product, run: Run) -> Path | None:
+    """Return where embeddings go that must not outlive the run: those of a build that learns from a journal."""
+    return run.folder.resolve() / EMBEDDINGS if product.joined is not None else None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rung.core.activity import doing, note
 from rung.core.blobs import BlobStore
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import DataError
@@ -146,11 +147,14 @@ def _stage_rows(
 ) -> None:
     """Stage the rows of the product's own sources, reshaped as the task wants them."""
     product, base = located
-    for source, own in found:
-        place, roles = source.place(store, base), column_roles(product)
-        for row in task.reshape(read_rows(source, needed_columns(product, task)), roles):
-            intake.add(row, own, place)
-        intake.settled.update(roles.notes)
+    counts = [table.known_rows() for source, _ in found for table in source.tables]
+    with doing("read", sum(counts) if all(counts) else 0):
+        for source, own in found:
+            place, roles = source.place(store, base), column_roles(product)
+            for row in task.reshape(read_rows(source, needed_columns(product, task)), roles):
+                intake.add(row, own, place)
+                note(intake.rows)
+            intake.settled.update(roles.notes)
 
 
 def prepare_once(

@@ -58,6 +58,9 @@ class FolderTable(Table):
             row = self._text(name, path, number) if self._media is None else self._reference(name, number)
             yield row
 
+    def known_rows(self) -> int:
+        return sum(1 for _ in _documents(self.path))
+
     def _reference(self, name: str, number: int) -> Row:
         media = self._media
         if media is None or PurePath(name).suffix.lower() not in media.suffixes:
@@ -112,6 +115,9 @@ class FlatFolderTable(FolderTable):
             if row.values is not None:
                 del row.values["label"]
             yield row
+
+    def known_rows(self) -> int:
+        return len(_flat_files(self.path))
 
     def hashes(self) -> Iterator[tuple[str, str]]:
         for path in _flat_files(self.path):

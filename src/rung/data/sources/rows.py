@@ -59,6 +59,10 @@ class Table(ABC):
     def rows(self) -> Iterator[Row]:
         """Yield every row in order, from the first, at each call."""
 
+    def known_rows(self) -> int:
+        """Return how many rows there are where counting them reads none, else 0."""
+        return 0
+
     @abstractmethod
     def hashes(self) -> Iterator[tuple[str, str]]:
         """Yield (name, hex SHA-256) of all that is read; equal content gives equal hashes."""

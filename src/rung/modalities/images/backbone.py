@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rung.core.activity import doing, note
 from rung.core.blobs import Blob
 from rung.core.errors import BundleError
 from rung.modalities.images.decode import Preprocessing
@@ -84,16 +85,18 @@ class Backbone:
         # Single precision: a build's features must be the served ones, bit for bit.
         cache = settings.cache(name, self.width, "float32")
         out = np.empty((len(images), self.width), np.float32)
-        for begin in range(0, len(images), _AT_ONCE):
-            piece = images[begin : begin + _AT_ONCE]
-            by_hash = {image.sha256 if image else "": image for image in piece}
+        with doing("embed_images", len(images)):
+            for begin in range(0, len(images), _AT_ONCE):
+                piece = images[begin : begin + _AT_ONCE]
+                by_hash = {image.sha256 if image else "": image for image in piece}
 
-            def missing(keys: list[str], known: dict[str, Blob | None] = by_hash) -> Floats:
-                return self._features([known[key] for key in keys], preprocessing, threads)
+                def missing(keys: list[str], known: dict[str, Blob | None] = by_hash) -> Floats:
+                    return self._features([known[key] for key in keys], preprocessing, threads)
 
-            out[begin : begin + _AT_ONCE] = cache.embed(
-                [image.sha256 if image else "" for image in piece], missing
-            )
+                out[begin : begin + _AT_ONCE] = cache.embed(
+                    [image.sha256 if image else "" for image in piece], missing
+                )
+                note(begin + len(piece))
         return out
 
     def _features(self, images: Sequence[Blob | None], preprocessing: Preprocessing, threads: int) -> Floats:

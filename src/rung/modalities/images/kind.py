@@ -11,12 +11,10 @@ import numpy as np
 from rung.core.blobs import Blob
 from rung.core.errors import InputError, MissingExtra
 from rung.core.kind import MediaKind
-from rung.modalities.images.decode import read_header
 from rung.modalities.images.dicom import dicom_subject, is_dicom
-from rung.modalities.images.features import sharpness
+from rung.modalities.images.looks import LOOKS
 from rung.modalities.images.metadata import personal_metadata, strip_metadata
 from rung.modalities.images.png import write_png
-from rung.modalities.images.reading import RECENT
 from rung.modalities.images.thumbnail import SIDE, data_uri
 
 # Length of 16 x 16 centred grey levels below which an image shows nothing.
@@ -47,21 +45,19 @@ class ImageKind(MediaKind):
         The whole image is decoded, so that a damaged one is found here. Raises ValueError, "unreadable: reason".
         """
         try:
-            data = blob.read()
-            header = read_header(data, blob.shown())
-            grey = RECENT.small(blob, data) / 255
-            sharp = sharpness(RECENT.load(blob, data=data))
+            look = LOOKS.at(blob)
         except MissingExtra:
             raise
         except InputError as error:
             raise ValueError(f"unreadable: {error.problem}") from None
+        grey = look.small / 255
         return {
-            "width": header.width,
-            "height": header.height,
+            "width": look.width,
+            "height": look.height,
             "brightness": round(float(grey.mean()), 3),
             "contrast": round(float(grey.std()), 3),
-            "sharpness": round(sharp, 4),
-            "animated": float(header.animated),
+            "sharpness": round(look.sharpness, 4),
+            "animated": float(look.animated),
         }
 
     def near_vector(self, value: Any) -> Any:
@@ -69,7 +65,7 @@ class ImageKind(MediaKind):
         if not isinstance(value, Blob) or value.source is None:
             return None
         try:
-            grey = RECENT.small(value).astype(np.float32).ravel()
+            grey = LOOKS.at(value).small.astype(np.float32).ravel()
         except InputError:
             return None
         centred = grey - grey.mean()

@@ -6,12 +6,14 @@ import json
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from threading import Lock
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from rung.core.activity import doing, note
 from rung.core.blobs import Blob
 from rung.modalities.images.decode import LEAST_SIDE, Preprocessing, load, read_header
 from rung.runtime.embeddings.settings import embedding_cache_settings
@@ -25,9 +27,6 @@ _MOST_KEPT = 16_000_000
 
 # Pixels that run through a network together.
 _BATCH_PIXELS = 150_000
-# What tells nearly equal images, brightness and contrast; of so many images, about 30 MB.
-_SMALL = Preprocessing(16, 16, "grey", resample="area")
-_MOST_SMALL = 65_536
 
 
 class RecentImages:
@@ -37,7 +36,6 @@ class RecentImages:
         self._most = most_pixels
         self._kept: OrderedDict[tuple[str, int, int], Any] = OrderedDict()
         self._pixels = 0
-        self._small: OrderedDict[str, Pixels] = OrderedDict()
         self._lock = Lock()
 
     def load(
@@ -64,22 +62,6 @@ class RecentImages:
                     self._pixels -= oldest.size[0] * oldest.size[1]
         return image
 
-    def small(self, blob: Blob, data: bytes | None = None) -> Pixels:
-        """Return the image as 16 x 16 grey levels, each the mean of an area; kept for far more images than the whole.
-
-        data: the blob's bytes, where they were read already.
-        """
-        with self._lock:
-            if blob.sha256 in self._small:
-                self._small.move_to_end(blob.sha256)
-                return self._small[blob.sha256]
-        found = _SMALL.apply(self.load(blob, data=data))
-        with self._lock:
-            self._small[blob.sha256] = found
-            if len(self._small) > _MOST_SMALL:
-                self._small.popitem(last=False)
-        return found
-
 
 RECENT = RecentImages()
 
@@ -96,14 +78,18 @@ def read_pixels(images: Sequence[Blob | None], preprocessing: Preprocessing) -> 
     width = int(np.prod(preprocessing.shape))
     cache = settings.cache(f"pixels {json.dumps(preprocessing.as_dict())}", width, "uint8")
     out = np.empty((len(images), width), np.uint8)
-    for begin in range(0, len(images), _AT_ONCE):
-        piece = images[begin : begin + _AT_ONCE]
-        by_hash = {_key(image): image for image in piece}
+    # A piece that a backbone asks for is a step of its own work.
+    with doing("decode", len(images)) if len(images) > _AT_ONCE else nullcontext():
+        for begin in range(0, len(images), _AT_ONCE):
+            piece = images[begin : begin + _AT_ONCE]
+            by_hash = {_key(image): image for image in piece}
 
-        def decode_missing(keys: list[str], known: dict[str, Blob | None] = by_hash) -> Pixels:
-            return _decode([known[key] for key in keys], preprocessing, threads).reshape(len(keys), width)
+            def decode_missing(keys: list[str], known: dict[str, Blob | None] = by_hash) -> Pixels:
+                return _decode([known[key] for key in keys], preprocessing, threads).reshape(len(keys), width)
 
-        out[begin : begin + _AT_ONCE] = cache.embed([_key(image) for image in piece], decode_missing)
+            out[begin : begin + _AT_ONCE] = cache.embed([_key(image) for image in piece], decode_missing)
+            if len(images) > _AT_ONCE:
+                note(begin + len(piece))
     return out.reshape(len(images), *preprocessing.shape)
 
 

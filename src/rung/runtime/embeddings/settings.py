@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rung.runtime.embeddings.cache import EmbeddingCache, LayeredCache
@@ -14,12 +14,15 @@ from rung.runtime.embeddings.cache import EmbeddingCache, LayeredCache
 @dataclass(frozen=True)
 class EmbeddingSettings:
     """folder: of the cache. threads: that compute embeddings. fresh: a folder for what is not in the cache yet; it is
-    the caller's to remove. None: the cache keeps all.
+    the caller's to remove. None: the cache keeps all. opened: the caches of `kept_open`, by their arguments.
     """
 
     folder: Path
     threads: int
     fresh: Path | None = None
+    opened: dict[tuple[str, int, str], EmbeddingCache | LayeredCache] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def cache(self, encoder_id: str, width: int, kind: str) -> EmbeddingCache | LayeredCache:
         """Return the embeddings of one encoder; the arguments are those of `EmbeddingCache`."""
@@ -27,6 +30,13 @@ class EmbeddingSettings:
         if self.fresh is None:
             return kept
         return LayeredCache(kept, EmbeddingCache(self.fresh, encoder_id, width, kind))
+
+    def kept_open(self, encoder_id: str, width: int, kind: str) -> EmbeddingCache | LayeredCache:
+        """Return what `cache` does, opened once: for inputs that come one by one."""
+        key = encoder_id, width, kind
+        if key not in self.opened:
+            self.opened[key] = self.cache(*key)
+        return self.opened[key]
 
 
 # Set while a build runs; servers have none.
