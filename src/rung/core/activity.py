@@ -59,7 +59,7 @@ class Pace:
 
     def left(self, now: dict[str, Any], at: float) -> float | None:
         """Return the seconds left of an activity as `current` gives it; None while that cannot be told. at: seconds."""
-        done, total = now["done"], now["total"]
+        done, total = int(now["done"]), int(now["total"])
         of = (now["what"], now["name"], total)
         if of != self._of or (self._seen and done < self._seen[-1][1]):
             self._of = of
@@ -70,7 +70,7 @@ class Pace:
         begun, before = self._seen[0]
         if not total or done <= before:
             return None
-        return round((total - done) * (at - begun) / (done - before), 1)
+        return round(float(total - done) * (at - begun) / float(done - before), 1)
 
 
 class Heartbeat:

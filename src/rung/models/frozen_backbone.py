@@ -38,7 +38,7 @@ class FrozenBackbone(ImageModel):
 
     NEEDS = "build,images"
     PACKAGES = ("sklearn", "scipy", "onnx", "PIL")
-    TASKS = frozenset({"image_classification"})
+    TASKS = frozenset({"image_classification", "image_multilabel"})
     Params = FrozenBackboneParams
 
     @classmethod
@@ -67,7 +67,7 @@ class FrozenBackbone(ImageModel):
         vectors = vectors_of(extractor, examples.inputs)
         found = fit_image_head(vectors, examples, HeadParams(params.head, params.c, params.curved), context)
         chosen = {"weights": params.model, "side": side, **found.chosen}
-        return cls(examples.schema.labels, extractor, found.head, chosen, found.nystroem)
+        return cls(examples.schema.classes, extractor, found.head, chosen, found.nystroem)
 
     @classmethod
     def cost(cls, facts: DataFacts, params: FrozenBackboneParams, context: FitContext) -> Cost:

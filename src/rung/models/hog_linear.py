@@ -43,7 +43,7 @@ class HogLinear(ImageModel):
 
     NEEDS = "build,images"
     PACKAGES = ("sklearn", "scipy", "PIL")
-    TASKS = frozenset({"image_classification"})
+    TASKS = frozenset({"image_classification", "image_multilabel"})
     Params = HogLinearParams
 
     @classmethod
@@ -67,7 +67,7 @@ class HogLinear(ImageModel):
         vectors = vectors_of(extractor, examples.inputs)
         found = fit_image_head(vectors, examples, HeadParams(params.head, params.c, params.curved), context)
         chosen = {"side": side, "cells": list(cells), "colour": colour, **found.chosen}
-        return cls(examples.schema.labels, extractor, found.head, chosen, found.nystroem)
+        return cls(examples.schema.classes, extractor, found.head, chosen, found.nystroem)
 
     @classmethod
     def cost(cls, facts: DataFacts, params: HogLinearParams, context: FitContext) -> Cost:

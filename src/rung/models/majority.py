@@ -22,7 +22,13 @@ class Majority(Model):
     """Use it as a baseline: if it clears your bar, the bar measures the wrong thing."""
 
     TASKS = frozenset(
-        {"text_classification", "tabular_classification", "text_multilabel", "tabular_multilabel"}
+        {
+            "text_classification",
+            "tabular_classification",
+            "text_multilabel",
+            "image_multilabel",
+            "tabular_multilabel",
+        }
     )
     Params = NoParams
 

@@ -34,7 +34,7 @@ class PixelsLinear(ImageModel):
 
     NEEDS = "build,images"
     PACKAGES = ("sklearn", "scipy", "PIL")
-    TASKS = frozenset({"image_classification"})
+    TASKS = frozenset({"image_classification", "image_multilabel"})
     Params = PixelsLinearParams
 
     @classmethod
@@ -57,7 +57,7 @@ class PixelsLinear(ImageModel):
         vectors = vectors_of(extractor, examples.inputs)
         found = fit_image_head(vectors, examples, HeadParams(params.head, params.c, params.curved), context)
         chosen = {"side": side, "colour": colour, **found.chosen}
-        return cls(examples.schema.labels, extractor, found.head, chosen, found.nystroem)
+        return cls(examples.schema.classes, extractor, found.head, chosen, found.nystroem)
 
     @classmethod
     def cost(cls, facts: DataFacts, params: PixelsLinearParams, context: FitContext) -> Cost:

@@ -50,7 +50,7 @@ def _label_cells(product: Product, task: Task) -> Iterator[Problem]:
     }
     for key, is_taken in taken.items():
         if getattr(product.data, key) and not is_taken:
-            fix = "Leave it out, or use a task of several labels: text_multilabel, tabular_multilabel, text_extraction, document_reading."
+            fix = "Leave it out, or use a task of several labels: text_multilabel, image_multilabel, tabular_multilabel, text_extraction, document_reading."
             yield Problem(0, f"data.{key}", f"{task.name} does not use it.", fix)
 
 

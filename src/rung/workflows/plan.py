@@ -47,7 +47,7 @@ _MEDIA_OPENED = 500
 # Rows to read: enough to profile columns, in about a second.
 _PLAN_ROWS = 20_000
 # What columns of 0 and 1 beside texts are proposed as, and the target that they stand for: the default of `data.target`.
-_SET_TASK, _SETS = "text_multilabel", "label"
+_SET_TASKS, _SETS = ("text_multilabel", "image_multilabel"), "label"
 # How much clearer the signal of another target must be.
 _CLEARER = 0.1
 
@@ -119,10 +119,10 @@ def _looked_at(
 ) -> tuple[Source, tuple[list[ColumnProfile], int, dict[str, str]], tuple[str, ...]]:
     """Return the source, what `readable_columns` says of it, and the columns of 0 and 1 that stand in it as one target."""
     looked = readable_columns(source, read, given, _PLAN_ROWS)
-    labels = label_columns(looked[0], _SETS) if task in {None, _SET_TASK} else ()
+    labels = label_columns(looked[0], _SETS) if task in {None, *_SET_TASKS} else ()
     inputs = tuple(column.name for column in looked[0] if column.name not in labels)
     roles = ColumnRoles(inputs, _SETS, labels=labels)
-    joined = with_label_sets(source, registry.task(_SET_TASK), roles) if labels else None
+    joined = with_label_sets(source, registry.task(task or _SET_TASKS[0]), roles) if labels else None
     if joined is None:
         return source, looked, ()
     return joined, readable_columns(joined, read, given, _PLAN_ROWS), labels

@@ -109,7 +109,7 @@ class DataSpec(_SourceSpec):
     target: str = Field(default="label", min_length=1, description="target column")
     label_columns: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = Field(
         default=(),
-        description="columns in place of a target column: of 0 and 1, one a label, for text_multilabel and tabular_multilabel; of values, one a field, for text_extraction and document_reading",
+        description="columns in place of a target column: of 0 and 1, one a label, for text_multilabel, image_multilabel and tabular_multilabel; of values, one a field, for text_extraction and document_reading",
     )
     separator: str | None = Field(
         default=None,

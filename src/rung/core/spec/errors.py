@@ -23,7 +23,7 @@ _MESSAGES = {
 }
 # What keys that are no keys are written as.
 _ANOTHER_WAY = {
-    "multilabel": "Write `task: text_multilabel` for texts with several labels each, `task: tabular_multilabel` for rows of a table."
+    "multilabel": "Write `task: text_multilabel` for texts with several labels each, `task: image_multilabel` for images, `task: tabular_multilabel` for rows of a table."
 }
 _LIMITS = {
     "greater_than": ("greater than", "gt"),

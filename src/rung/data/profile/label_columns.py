@@ -1,4 +1,4 @@
-"""Find columns of 0 and 1 that are the labels of rows, and read them as one target: texts with several labels a row."""
+"""Find columns of 0 and 1 that are the labels of rows, and read them as one target: texts or images with several labels."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rung.core.task import ColumnProfile, ColumnRoles, Task
 from rung.core.types import Row
 from rung.data.sources.read import Source, read_rows
 from rung.data.sources.rows import Table
+from rung.modalities.images.file_names import names_images
 from rung.modalities.tables.task import is_row_name
 
 # A column of prose, on average; categories and codes are shorter or few.
@@ -23,7 +24,7 @@ _SEVERAL = 0.01
 
 
 def label_columns(columns: Sequence[ColumnProfile], target: str) -> tuple[str, ...]:
-    """Return the columns of 0 and 1 that can only be labels: beside them stands a column of texts, and nothing to predict.
+    """Return the columns of 0 and 1 that can only be labels: beside them stands a column of texts or images, and nothing to predict.
 
     () where the user chose a target, where a column bears the name `target`, which the labels would take, or where another
     column holds values that repeat, or numbers that do not just count the rows.
@@ -59,7 +60,7 @@ def _may_be_target(column: ColumnProfile) -> bool:
 
 def _is_prose(column: ColumnProfile) -> bool:
     long = column.words >= _PROSE_WORDS or column.mean_chars >= _PROSE_CHARS
-    return long and column.numeric < 0.5 and column.dates < 0.5
+    return (long or names_images(column.examples)) and column.numeric < 0.5 and column.dates < 0.5
 
 
 class _SetTable(Table):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from rung.core.model import Model, Reason, answers_from
+from rung.core.model import Model, Reason
 from rung.core.types import Columns, Prediction, Schema
 from rung.modalities.images.decode import pillow
 from rung.modalities.images.extractor import Extractor, load_extractor
-from rung.modalities.images.occlusion import explain_images
+from rung.modalities.images.occlusion import explain_images, label_margin, set_margin
 from rung.runtime.linear.head import LinearHead
 from rung.runtime.linear.nystroem import Nystroem
 
@@ -46,11 +47,14 @@ class ImageModel(Model):
         return self._head.calibration.apply(np.asarray(scores + self._head.bias, np.float64))
 
     def predict(self, inputs: Columns) -> list[Prediction]:
-        return answers_from(self.probabilities(inputs), self.labels, type(self).__module__.rsplit(".", 1)[-1])
+        family = type(self).__module__.rsplit(".", 1)[-1]
+        return self._head.calibration.answers(self.probabilities(inputs), self.labels, family)
 
     def explain(self, inputs: Columns, most: int = 8) -> list[list[Reason]]:
-        """Return the parts of the image whose covering lowers the label's probability most."""
-        return explain_images(inputs, self.probabilities, most)
+        """Return the parts of the image whose covering lowers the probability of the label, or of the labels, most."""
+        cuts = self._head.calibration.thresholds
+        margin = partial(set_margin, thresholds=cuts) if cuts else label_margin
+        return explain_images(inputs, self.probabilities, most, margin)
 
     def save(self, folder: Path) -> None:
         tensors = self._nystroem.tensors() if self._nystroem else {}
@@ -60,9 +64,9 @@ class ImageModel(Model):
     @classmethod
     def load(cls, folder: Path, schema: Schema) -> Self:
         pillow()  # Missing, it is said when a server starts, not at its first request.
-        head, facts, tensors = LinearHead.load(folder, schema.labels)
+        head, facts, tensors = LinearHead.load(folder, schema.classes)
         extractor = load_extractor(folder, facts["extractor"])
-        return cls(schema.labels, extractor, head, facts["chosen"], Nystroem.from_tensors(tensors))
+        return cls(schema.classes, extractor, head, facts["chosen"], Nystroem.from_tensors(tensors))
 
 
 def vectors_of(extractor: Extractor, inputs: Columns) -> npt.NDArray[np.float32]:

@@ -16,6 +16,7 @@ from rung.modalities.images.reading import RECENT
 
 Floats = npt.NDArray[np.float64]
 Probabilities = Callable[[Columns], Floats]
+Margin = Callable[[Floats], Floats]
 # The image is divided into so many cells a side; each cover spans _SPAN cells a side and moves by one.
 _CELLS, _SPAN = 7, 2
 # Longer side of the covered versions, in pixels: enough for what models read, and quick to write.
@@ -24,20 +25,42 @@ _SIDE = 384
 _LEAST_SHARE = 0.15
 
 
-def explain_images(inputs: Columns, probabilities: Probabilities, most: int) -> list[list[Reason]]:
-    """Return, a row, the cells of its images whose covering changes the label's log-probability most, strongest first.
+def label_margin(probabilities: Floats) -> Floats:
+    """Return, a version, by how much the log-probability of the first one's label is above the mean of the others'."""
+    logs = np.log(np.clip(probabilities, 1e-12, 1))
+    top = int(logs[0].argmax())
+    return np.asarray(logs[:, top] - (logs.sum(axis=1) - logs[:, top]) / max(logs.shape[1] - 1, 1))
+
+
+def set_margin(probabilities: Floats, thresholds: Sequence[float]) -> Floats:
+    """Return, a version, the mean log-odds of the labels that the first one was given; of the likeliest where it has none."""
+    given = probabilities[0] >= np.asarray(thresholds)
+    if not given.any():
+        given = np.arange(len(given)) == int(probabilities[0].argmax())
+    chosen = np.clip(probabilities[:, given], 1e-9, 1 - 1e-9)
+    return np.asarray((np.log(chosen) - np.log(1 - chosen)).mean(axis=1))
+
+
+def explain_images(
+    inputs: Columns, probabilities: Probabilities, most: int, margin: Margin = label_margin
+) -> list[list[Reason]]:
+    """Return, a row, the cells of its images whose covering changes the answer's margin most, strongest first.
+
+    margin: how much the probabilities of the plain image and of its covered versions speak for the plain one's answer.
 
     A region is (x, y, width, height) as shares of the upright image. A weight is positive where the cell speaks for the
     answer. Of several image fields each is covered while the others stay.
     """
     rows = len(next(iter(inputs.values()), ()))
     return [
-        _explain_row({name: column[row] for name, column in inputs.items()}, probabilities, most)
+        _explain_row({name: column[row] for name, column in inputs.items()}, probabilities, most, margin)
         for row in range(rows)
     ]
 
 
-def _explain_row(row: Mapping[str, Any], probabilities: Probabilities, most: int) -> list[Reason]:
+def _explain_row(
+    row: Mapping[str, Any], probabilities: Probabilities, most: int, margin: Margin
+) -> list[Reason]:
     found: list[Reason] = []
     for name, blob in row.items():
         if not isinstance(blob, Blob):
@@ -46,11 +69,9 @@ def _explain_row(row: Mapping[str, Any], probabilities: Probabilities, most: int
         columns = {
             other: versions if other == name else [value] * len(versions) for other, value in row.items()
         }
-        logs = np.log(np.clip(probabilities(columns), 1e-12, 1))
-        top = int(logs[0].argmax())
-        margin = logs[:, top] - (logs.sum(axis=1) - logs[:, top]) / max(logs.shape[1] - 1, 1)
+        margins = margin(probabilities(columns))
         field = f"{name}: " if len(row) > 1 else ""
-        found.extend(_cells(margin[0] - margin[1:], field))
+        found.extend(_cells(margins[0] - margins[1:], field))
     strongest = sorted(found, key=lambda reason: -abs(reason.weight))[:most]
     least = _LEAST_SHARE * abs(strongest[0].weight) if strongest else 0.0
     return [reason for reason in strongest if abs(reason.weight) > least]

@@ -54,33 +54,8 @@ const boxes = {
     for (const option of ["", ...widget.options]) element("option", option, box).value = option;
     return box;
   },
-  file: (widget) => {
-    const box = element("input", undefined, $("fields")), shown = element("div", undefined, $("fields"));
-    box.type = "file"; box.accept = widget.accept; box.required = true; shown.className = "preview";
-    box.addEventListener("change", () => preview(box, shown, widget));
-    return box;
-  },
+  file: (widget) => fileBox(widget),
 };
-function preview(box, shown, widget) {
-  shown.querySelectorAll("[src]").forEach((e) => URL.revokeObjectURL(e.src));
-  shown.replaceChildren(); box.setCustomValidity("");
-  const file = box.files[0];
-  if (!file) return;
-  const megabytes = (size) => (size / 2 ** 20).toFixed(1);
-  if (file.size > widget.max_bytes) {
-    const large = say("large", { mb: megabytes(widget.max_bytes) });
-    box.setCustomValidity(large); element("p", large, shown); return;
-  }
-  const tag = { image: "img", audio: "audio", video: "video" }[file.type.split("/")[0]];
-  if (tag) {
-    const holder = tag === "img" ? element("span", undefined, shown) : shown;
-    if (tag === "img") holder.className = "heat";
-    const media = element(tag, undefined, holder);
-    media.src = URL.createObjectURL(file); media.alt = file.name; media.controls = tag !== "img";
-    media.addEventListener("error", () => media.remove()); // A format that this browser cannot show.
-  }
-  element("small", file.name + ", " + megabytes(file.size) + " MB", shown);
-}
 function value(input, text) {
   if (input.widget.type === "json") return text.trim() === "" ? null : JSON.parse(text);
   if (input.widget.type === "textarea") return text;
@@ -135,10 +110,10 @@ function show(found, out) {
   if (found.error) { problem(found.error, out); return; }
   const scores = Object.entries(found).filter(([key]) => key.startsWith("score:")).sort((a, b) => b[1] - a[1]).slice(0, 10);
   const main = found[described.schema.outputs[0].name];
-  const placed = places(found), isFields = described.schema.outputs[0].kind === "fields";
-  if (described.schema.outputs[0].kind === "boxes") drawPlaces(placed, out);
-  else if (isFields) drawFields(found, out);
-  else if (described.schema.outputs[0].kind === "values") listValues(main, found.places || [], out);
+  const placed = places(found), kind = described.schema.outputs[0].kind;
+  if (kind === "boxes") drawPlaces(placed, out);
+  else if (kind === "fields" || kind === "values") { listFields(main, found.field_scores || {}, out); markValues(found.places || [], out); }
+  else if (kind === "labels") listLabels(main, out);
   else if (Array.isArray(main)) { const list = element("ol", undefined, out); main.forEach((item) => element("li", typeof item === "object" ? JSON.stringify(item) : String(item), list)); }
   else if (main !== null && typeof main === "object") element("pre", JSON.stringify(main, null, 1), out);
   else { const box = element(String(main).length > 60 ? "p" : "h2", String(main), out); if (box.tagName === "P") box.className = "long"; }
@@ -149,7 +124,7 @@ function show(found, out) {
     const track = element("span", undefined, bar); element("i", "", track).style.width = Math.max(p * 100, 0.5) + "%";
     element("span", (p * 100).toFixed(1) + "%", bar);
   }
-  if (scores.length && scores[0][0] !== "score:" + main) element("small", words.threshold, out);
+  if (scores.length && (kind === "labels" || scores[0][0] !== "score:" + main)) element("small", kind === "labels" ? words.thresholds : words.threshold, out);
   highlight(found.reasons || [], out);
   const reasons = (found.reasons || []).filter((r) => !r.region && r.weight > 0 && /[\p{L}\p{N}!?\uff01\uff1f]/u.test(r.text));
   if (reasons.length) {
@@ -209,27 +184,29 @@ function drawPlaces({ items, title }, out) {
       line.addEventListener(event, () => rectangles[i] && rectangles[i].classList.toggle("chosen", on));
   });
 }
-// The fields of a document, each with how sure its reading is.
-function drawFields(found, out) {
-  const table = element("table", undefined, out), scores = found.field_scores || {};
-  for (const [name, text] of Object.entries(found[described.schema.outputs[0].name])) {
-    const row = element("tr", undefined, table);
-    element("th", name, row); element("td", text, row); element("td", name in scores ? (scores[name] * 100).toFixed(0) + "%" : "", row);
-  }
+// The labels of an answer that may have several; none is an answer, too.
+function listLabels(labels, out) {
+  if (!labels.length) { element("h2", words.no_labels, out); return; }
+  const chips = element("div", undefined, out); chips.className = "labels";
+  labels.forEach((label) => element("b", label, chips));
 }
-// Lists the fields with their values, and marks the values in the text that was asked about.
-function listValues(fields, places, out) {
+// Lists the fields of a document or a text: {name: value or values}, each with how sure it is where that is known.
+function listFields(fields, scores, out) {
   const names = Object.keys(fields);
   if (!names.length) { element("h2", words.no_values, out); return; }
   const table = element("table", undefined, out); table.className = "found";
   for (const name of names) {
     const row = element("tr", undefined, table);
-    element("th", name, row).scope = "row"; element("td", fields[name].join("\n"), row);
+    element("th", name, row).scope = "row"; element("td", [].concat(fields[name]).join("\n"), row);
+    if (name in scores) element("td", (scores[name] * 100).toFixed(0) + "%", row);
   }
-  const box = document.querySelector("#fields textarea"), text = Array.from(box ? box.value : "");
+}
+// Marks the values in the text that was asked about.
+function markValues(places, out) {
+  const boxes = document.querySelectorAll("#fields textarea"), text = Array.from(boxes.length ? boxes[0].value : "");
   const piece = (from, to) => text.slice(from, to).join("");
   // Places count the characters of the text as the model read it: they are drawn only where that is the text shown.
-  if (document.querySelectorAll("#fields textarea").length !== 1 || places.some((p) => piece(p.start, p.end) !== p.value)) return;
+  if (boxes.length !== 1 || !places.length || places.some((p) => piece(p.start, p.end) !== p.value)) return;
   const shown = element("p", undefined, out); shown.className = "marked"; let at = 0;
   for (const place of places) {
     shown.append(piece(at, place.start));
@@ -246,6 +223,7 @@ function judge(id, main, out) {
   button("\u{1F44E} " + words.no, box, () => correct(id, main, box));
 }
 function correct(id, main, box) {
+  if (described.schema.outputs[0].kind === "labels") { correctLabels(id, main, box); return; }
   const output = described.schema.outputs[0], labels = output.values.filter((label) => label !== main);
   box.replaceChildren();
   const label = element("label", words.correct, box); label.htmlFor = "correct";
@@ -260,6 +238,18 @@ function correct(id, main, box) {
     teach(id, given, box);
   });
   field.focus();
+}
+// Any number of labels is right: a box to tick for each.
+function correctLabels(id, main, box) {
+  box.replaceChildren();
+  const list = element("fieldset", undefined, box); element("legend", words.correct, list);
+  const ticks = described.schema.outputs[0].values.map((name) => {
+    const label = element("label", undefined, list), tick = element("input", undefined, label);
+    tick.type = "checkbox"; tick.value = name; tick.checked = main.includes(name); label.append(" " + name);
+    return tick;
+  });
+  button(words.send, box, () => teach(id, ticks.filter((tick) => tick.checked).map((tick) => tick.value), box));
+  ticks[0].focus();
 }
 async function teach(id, answer, box) {
   let said = words.unreachable, failed = true;

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rung.core.blobs import Blob
-from rung.core.errors import DataError
+from rung.core.errors import DataError, RungError
 from rung.core.model import FitContext
 from rung.core.types import Columns, Examples
 from rung.modalities.images.decode import Preprocessing
@@ -20,9 +20,9 @@ from rung.modalities.images.reading import read_pixels, read_sizes
 from rung.runtime.linear.head import LinearHead
 from rung.runtime.linear.nystroem import Nystroem
 from rung.training.linear.feature_matrix import FeatureMatrix
+from rung.training.linear.label_sets import codes_of, sample_examples, search_and_fit_classes
 from rung.training.linear.nystroem_search import search_nystroem
-from rung.training.linear.search import candidate_heads, encode_labels, fit_head, search, search_summary
-from rung.training.linear.stratified import stratified_sample
+from rung.training.linear.search import candidate_heads, fit_head, search, search_summary
 
 Ints = npt.NDArray[np.int64]
 Colour = Literal["auto", "rgb", "grey"]
@@ -60,11 +60,22 @@ class HeadParams:
 def fit_image_head(
     vectors: npt.NDArray[np.float32], examples: Examples, params: HeadParams, context: FitContext
 ) -> ImageHead:
-    """Return a head fitted on the vectors of these rows, whose mean length is about 1."""
-    labels = examples.schema.labels
-    codes = encode_labels(examples.targets, labels)
+    """Return a head fitted on the vectors of these rows, whose mean length is about 1.
+
+    Where a row has a set of labels, each label has a flat border of its own.
+    """
+    labels = examples.schema.classes
+    codes = codes_of(examples.targets, examples.schema)
     matrix = FeatureMatrix((vectors.astype(np.float64),))
     heads = candidate_heads(params.head, params.c, context.effort, dense=True)
+    if codes.ndim == 2:
+        if params.curved:
+            raise RungError(
+                "borders of several labels a row are flat", "ladder.params.curved", "Leave `curved` out."
+            )
+        _, head, summary = search_and_fit_classes({"vectors": matrix}, codes, labels, heads, context)
+        del summary["features"]
+        return ImageHead(head, None, {**summary, "rows": len(codes)})
     if params.curved is not False and context.effort >= 2 and len(codes) >= _CURVED_ROWS:
         heads = [pair for pair in heads if pair[0] == "ridge"] or heads
     found = search({"vectors": matrix}, codes, len(labels), heads, context)
@@ -82,11 +93,7 @@ def fit_image_head(
 
 def training_sample(examples: Examples, most: int | None, context: FitContext) -> Examples:
     """Return the rows to learn from: all of them, or as many as set or fit the effort, every label in its share."""
-    most = most or MAX_ROWS[context.effort]
-    if len(examples) <= most:
-        return examples
-    codes = encode_labels(examples.targets, examples.schema.labels)
-    return examples.take(stratified_sample(codes, most, context.seed).tolist())
+    return sample_examples(examples, most or MAX_ROWS[context.effort], context.seed)
 
 
 def typical_side(inputs: Columns) -> int:

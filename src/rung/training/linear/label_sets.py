@@ -16,7 +16,7 @@ import numpy.typing as npt
 from rung.core.activity import doing
 from rung.core.label_sets import marks_of
 from rung.core.model import FitContext
-from rung.core.types import Schema
+from rung.core.types import Examples, Schema
 from rung.runtime.linear.head import Calibration, LinearHead
 from rung.training.linear.feature_matrix import FeatureMatrix
 from rung.training.linear.ridge import ridge
@@ -28,6 +28,7 @@ from rung.training.linear.search import (
     encode_labels,
     search_and_fit,
 )
+from rung.training.linear.stratified import stratified_sample
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -248,6 +249,15 @@ def _fit_one(rows: Any, marks: Floats, head: HeadKind, c: float, seed: int) -> t
         warnings.simplefilter("ignore")
         model.fit(rows, marks.astype(int))
     return model.coef_[0], float(model.intercept_[0])
+
+
+def sample_examples(examples: Examples, most: int, seed: int) -> Examples:
+    """Return at most so many rows: every label in its share, or of sets two rows of each at least."""
+    if len(examples) <= most:
+        return examples
+    codes = codes_of(examples.targets, examples.schema)
+    sample = stratified_sample if codes.ndim == 1 else sample_rows
+    return examples.take(sample(codes, most, seed).tolist())
 
 
 def sample_rows(marks: Floats, most: int, seed: int) -> Ints:

@@ -10,8 +10,7 @@ from rung.core.types import Examples
 from rung.core.unavailable import Unavailable
 from rung.modalities.text.embedder import Embedder, is_english, open_embedder
 from rung.runtime.weights.store import weights_folder
-from rung.training.linear.label_sets import codes_of, sample_rows
-from rung.training.linear.stratified import stratified_sample
+from rung.training.linear.label_sets import sample_examples
 from rung.training.text.encoder_precision import best_encoder_folder
 
 # Texts used to detect the language.
@@ -25,12 +24,7 @@ _SIZE_MB = {"minilm": 24.0, "bge_small": 35.0}
 
 def training_sample(examples: Examples, most: int | None, context: FitContext) -> Examples:
     """Return the training rows: all, or a stratified sample of `most` rows or as many as the effort allows."""
-    most = most or MAX_ROWS[context.effort]
-    if len(examples) <= most:
-        return examples
-    codes = codes_of(examples.targets, examples.schema)
-    sample = stratified_sample if codes.ndim == 1 else sample_rows
-    return examples.take(sample(codes, most, context.seed).tolist())
+    return sample_examples(examples, most or MAX_ROWS[context.effort], context.seed)
 
 
 def resolve_encoder(requested: str, texts: Sequence[str]) -> str:
