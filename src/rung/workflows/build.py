@@ -11,6 +11,7 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -144,13 +145,11 @@ def _build(
     with place.building(), locate_problems(file):
         place.event("run", folder=str(folder), product=product.name)
         threads = product.budget.threads or os.cpu_count() or 1
-        keep = partial(
-            use_embedding_cache, cache_folder() / "embeddings", threads, fresh_embeddings(product, place)
-        )
+        keep = partial(_keeping, threads, fresh_embeddings(product, place))
         with doing("read"), keep():
             where, facts = place.step("data", partial(prepare_once, product, base, task, lock, now))
         data = dataset_from(where, facts)
-        place.event("data", **{key: facts[key] for key in (*_SHOWN, *NOTE_KEYS) if key in facts})
+        place.event("data", **_selected(facts))
         with keep():
             _, checked = place.step("checks", lambda _: _check(View(product, base, data)))
         place.event("findings", **checked)
@@ -173,6 +172,16 @@ def _build(
         write_json(folder / "report.json", written)
         place.event("done", cleared=found.cleared, winner=found.winner, bundle=str(bundle))
     return Build(folder, bundle, written)
+
+
+def _keeping(threads: int, fresh: Path | None) -> AbstractContextManager[None]:
+    """Return what keeps vectors and decoded images while it is open. fresh: as in `EmbeddingSettings.fresh`."""
+    return use_embedding_cache(cache_folder() / "embeddings", threads, fresh)
+
+
+def _selected(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the event of read data says."""
+    return {key: facts[key] for key in (*_SHOWN, *NOTE_KEYS) if key in facts}
 
 
 def _check(view: View) -> dict[str, Any]:
