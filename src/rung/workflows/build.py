@@ -10,7 +10,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -150,8 +150,7 @@ def _build(
             where, facts = place.step("data", partial(prepare_once, product, base, task, lock, now))
         data = dataset_from(where, facts)
         place.event("data", **_selected(facts))
-        with keep():
-            _, checked = place.step("checks", lambda _: _check(View(product, base, data)))
+        _, checked = place.step("checks", lambda _: _check(View(product, base, data), keep))
         place.event("findings", **checked)
         context = fit_context(product, threads, base, (product.budget.minutes or 0) * 60 or None)
         context = replace(context, tables=side_tables(data))
@@ -184,10 +183,11 @@ def _selected(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {key: facts[key] for key in (*_SHOWN, *NOTE_KEYS) if key in facts}
 
 
-def _check(view: View) -> dict[str, Any]:
+def _check(view: View, keep: Callable[[], AbstractContextManager[None]]) -> dict[str, Any]:
     """Return what the cheap checks found; report and terminal show a few rows of each."""
     require_known_findings(view.product, view.dataset.schema.input_names)
-    return {"findings": [finding.as_dict(_EVIDENCE) for finding in run_checks(view)]}
+    with keep():
+        return {"findings": [finding.as_dict(_EVIDENCE) for finding in run_checks(view)]}
 
 
 def _climb(setup: BuildSetup, all_rungs: bool, ask: Ask) -> Findings:
