@@ -122,6 +122,7 @@ ONLY_CHECKED = {
     ("docs/howto/climb-to-a-network*.md", "make demo-learn"): "a build of half an hour: tests/docs/test_climb_page.py builds the first product",
     ("docs/howto/export*.md", "python examples/fetch.py news"): "builds of the examples: tests/docs/test_export_page.py runs the exports on a smaller one",
     ("docs/howto/export*.md", "rung export runs/news-001 --to wheel"): "tests/docs/test_export_page.py runs it; pip is run by the export itself",
+    ("docs/howto/export*.md", "rung export runs/news-001 --to docker"): "tests/exporting/test_docker.py exports, lints and runs the server; no image is built",
     ("docs/howto/export*.md", "python examples/fetch.py churn"): "tests/exporting/test_c.py compiles and runs such files",
     ("docs/index*.md", "rung plan tickets.csv"): "the first three commands of the tutorial, which is followed",
 }  # fmt: skip
@@ -133,6 +134,7 @@ OTHER_COMMANDS = {
     r"python examples/fetch\.py (\w+)": lambda name: (ROOT / "examples" / name).is_dir(),
     r"git clone .*&& cd rung": None,  # the repository, which has no public address yet
     r"(?:\S+/)?pip install (.*)": lambda names: names,  # an index, not ours to test; extras are checked below
+    r"docker build .*": None,  # where no daemon runs; the file is linted
     r"cc -std=c99 .*": None,  # as tests/exporting/test_c.py calls it
     r"export RUNG_LANG=zh": None,
     r"mlflow ui .*|tensorboard --logdir .*": None,  # servers of other projects that stay

@@ -15,7 +15,9 @@ from rung.cli.terminal import echo
     "\b\nExit codes: 0 exported, 2 user error, 3 the export answers otherwise than the server: only its report is written."
 )
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option("--to", required=True, type=click.Choice(["wheel", "c", "browser"]), help="What to write.")
+@click.option(
+    "--to", required=True, type=click.Choice(["wheel", "c", "browser", "docker"]), help="What to write."
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -29,9 +29,9 @@ from rung.exporting.source import Rows, Source, packed_rows
 from rung.exporting.target import Check, ExportRefused, Note, Target, identifier
 from rung.exporting.vendored import modules_for, write_vendored
 
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 # What a product must not need: neither rung itself nor anything that trains.
-_BLOCKED = (
+BLOCKED = (
     "rung", "sklearn", "scipy", "pandas", "pyarrow", "torch", "lightgbm", "onnx", "optuna", "interpret", "transformers",
 )  # fmt: skip
 _TAG = "py3-none-any"
@@ -54,8 +54,12 @@ def write(source: Source, folder: Path) -> Sequence[Note]:
         _require_offline(closure, source)
         write_vendored(closure, f"{name}._rung", package / "_rung")
         shutil.copytree(source.folder, package / "bundle")
-        for template, target in (("product.py.txt", "__init__.py"), ("product_main.py.txt", "__main__.py")):
-            text = (_TEMPLATES / template).read_text(encoding="utf-8")
+        for template, target in (
+            ("product.py.txt", "__init__.py"),
+            ("product_main.py.txt", "__main__.py"),
+            ("product_server.py.txt", "server.py"),
+        ):
+            text = (TEMPLATES / template).read_text(encoding="utf-8")
             (package / target).write_text(text.replace("PRODUCT", name), encoding="utf-8")
         info = tree / f"{name}-{_version(source)}.dist-info"
         info.mkdir()
@@ -69,10 +73,8 @@ def write(source: Source, folder: Path) -> Sequence[Note]:
 def check(source: Source, folder: Path, rows: Rows) -> Sequence[Check]:
     """Return how the wheel answers, installed by pip into a folder of its own, in a Python that refuses to import rung."""
     name = identifier(source.manifest.name)
-    (wheel,) = folder.glob("*.whl")
     with TemporaryDirectory(prefix="rung-wheel-") as scratch:
-        place = Path(scratch) / "installed"
-        _install(wheel, place)
+        place = install(folder, Path(scratch) / "installed")
         answers, facts = _run(place, name, rows, Path(scratch))
     agreement = compare(rows.expected, answers)
     versions = f"Python {facts['python']}, numpy {facts['numpy']}"
@@ -149,19 +151,19 @@ def _run(place: Path, name: str, rows: Rows, scratch: Path) -> tuple[list[Target
     asked, answered = scratch / "rows.jsonl", scratch / "answers.jsonl"
     with asked.open("w", encoding="utf-8") as file:
         for row in rows.inputs:
-            file.write(json.dumps({key: _plain(value) for key, value in row.items()}) + "\n")
-    script = _TEMPLATES / "wheel_check.py.txt"
+            file.write(json.dumps({key: plain(value) for key, value in row.items()}) + "\n")
+    script = TEMPLATES / "wheel_check.py.txt"
     command = [
         sys.executable,
         "-I",
         str(script),
         str(place),
         name,
-        ",".join(_BLOCKED),
+        ",".join(BLOCKED),
         str(asked),
         str(answered),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=_quiet())
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=quiet())
     if done.returncode:
         raise ExportRefused(
             f"the wheel does not run without rung: {done.stderr[-1500:]}",
@@ -175,17 +177,20 @@ def _run(place: Path, name: str, rows: Rows, scratch: Path) -> tuple[list[Target
     return found, facts
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a cell as JSON holds it: a file as base64."""
     return base64.b64encode(value.read()).decode() if isinstance(value, Blob) else value
 
 
-def _quiet() -> dict[str, str]:
+def quiet() -> dict[str, str]:
+    """Return the environment of a process with one thread."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return {**os.environ, **threads, "PYTHONUTF8": "1"}
 
 
-def _install(wheel: Path, place: Path) -> None:
-    """Install a wheel into a folder as pip does, without its requirements; unpack it where there is no pip."""
+def install(folder: Path, place: Path) -> Path:
+    """Return `place` with the wheel of a folder installed as pip does, without its requirements; unpacked where there is no pip."""
+    (wheel,) = folder.glob("*.whl")
     command = [
         sys.executable,
         "-m",
@@ -205,6 +210,7 @@ def _install(wheel: Path, place: Path) -> None:
         raise ExportRefused(
             f"pip refuses the wheel: {done.stderr[-800:]}", wheel.name, "This is a fault of rung: report it."
         )
+    return place
 
 
 def _write_info(info: Path, source: Source, name: str, needed: Iterable[str]) -> None:
