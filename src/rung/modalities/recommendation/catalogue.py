@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,12 @@ class Catalogue:
     @cached_property
     def _added(self) -> npt.NDArray[np.float64]:
         return np.array([np.nan if item.added is None else item.added for item in self.items], np.float64)
+
+    def with_items(self, items: Sequence[Item]) -> Catalogue:
+        """Return a catalogue with more items behind the others; where it knows when items came, these came last."""
+        newest = None if np.isnan(self._added).all() else float(np.nanmax(self._added))
+        dated = (item if item.added is not None else replace(item, added=newest) for item in items)
+        return Catalogue((*self.items, *dated))
 
     def save(self, folder: Path) -> None:
         """Write the items into a model's folder."""

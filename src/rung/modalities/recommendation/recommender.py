@@ -121,6 +121,10 @@ class Recommender(Model):
         """Return the scorer from what `Shelf.load` read; raises KeyError, ValueError or IndexError where that does not fit."""
         return scorer_from(facts["scorer"], arrays, facts["settings"], shelf.popular)
 
+    def with_items(self, items: Sequence[Item]) -> Recommender | None:
+        """Return a model that also suggests these new items, by their content; None for one that knows items by ids alone."""
+        return None
+
     def predict(self, inputs: Columns) -> list[Prediction]:
         histories = inputs["history"]
         none: Sequence[Any] = [None] * len(histories)
@@ -184,8 +188,15 @@ class Recommender(Model):
     def _answer(
         self, history: Sequence[Any] | None, k: int, exclude: Sequence[str], asked: Mapping[str, Any] | None
     ) -> Prediction:
+        wishes = self.shelf.wishes.changed(asked)
+        if wishes.new_items and (brought := new_items(wishes.new_items, self.shelf.catalogue)):
+            wider = self.with_items(brought)
+            if wider is not None:
+                own = {key: value for key, value in (asked or {}).items() if key != "new_items"}
+                return wider._answer(history, k, exclude, own)
+            # This model tells items by their ids alone: the new ones are named among the unknown.
+            history = [*(history or ()), *([item.id, None, 0.0] for item in brought)]
         moment, shelf = self.moment(history), self.shelf
-        wishes = shelf.wishes.changed(asked)
         place = shelf.catalogue.place
         excluded = [place[name] for name in items_of(exclude) if name in place]
         by, scores = self.scorer.scores(moment) if len(moment.items) else ("popularity", shelf.popular)
@@ -260,6 +271,12 @@ class Recommender(Model):
             return 0.0
         shares = np.maximum(self.shelf.shares[list(items)], 2.0**-20)
         return round(float(-np.log2(shares).mean()), _DIGITS)
+
+
+def new_items(raw: Sequence[Mapping[str, Any]], catalogue: Catalogue) -> list[Item]:
+    """Return the items that a request brings, each once; those of the catalogue are known already."""
+    found = {item.id: item for item in map(Item.from_dict, raw) if item.id not in catalogue.place}
+    return list(found.values())
 
 
 def _shown(item: Item) -> dict[str, Any]:

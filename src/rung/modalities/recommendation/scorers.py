@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -249,6 +250,14 @@ class Alike(Scorer):
         self._base = np.log1p(np.maximum(popular, 0.0)) / max(
             float(np.log1p(max(popular.max(initial=0.0), 0.0))), 1e-9
         )
+
+    def with_vectors(self, vectors: npt.NDArray[np.float32]) -> Alike:
+        """Return the scorer with more items behind the others; they count as popular as an item does on average."""
+        found = copy(self)
+        found._vectors = np.concatenate([self._vectors, vectors.astype(np.float16)])
+        found._wide = found._vectors.astype(np.float32)
+        found._base = np.concatenate([self._base, np.full(len(vectors), self._base.mean())])
+        return found
 
     def scores(self, moment: Moment) -> tuple[str, Floats]:
         user = self._wide[moment.items].mean(axis=0)

@@ -9,6 +9,7 @@ from typing import Any
 from rung.core.errors import did_you_mean
 from rung.core.spec.recommend import MAX_K
 from rung.modalities.recommendation.events import item_id
+from rung.modalities.recommendation.item_content import MOST_NEW, read_new_items
 
 _MOST_LISTED = 10_000
 _IDS = {"type": "array", "items": {"type": ["string", "number"]}}
@@ -43,6 +44,23 @@ WISHES: Mapping[str, Mapping[str, Any]] = {
         "enum": ["leave_out", "keep"],
         "description": "whether items of the history may be suggested again",
     },
+    "new_items": {
+        "type": "array",
+        "maxItems": MOST_NEW,
+        "items": {
+            "type": "object",
+            "required": ["item"],
+            "properties": {
+                "item": {"type": ["string", "number"]},
+                "title": {"type": "string"},
+                "text": {"type": "string"},
+                "categories": {"type": "array", "items": {"type": "string"}},
+                "price": {"type": ["number", "null"]},
+            },
+            "additionalProperties": False,
+        },
+        "description": "items that the model was not built with, ranked by their content among the others where the model reads content",
+    },
 }
 
 
@@ -60,6 +78,7 @@ class Wishes:
     freshness: float = 0.0
     fresh_days: float = 30.0
     seen: str = "leave_out"
+    new_items: tuple[Mapping[str, Any], ...] = ()
 
     def changed(self, asked: Mapping[str, Any] | None) -> Wishes:
         """Return these wishes with those of a request in their place, as `read_wishes` gave them."""
@@ -76,7 +95,7 @@ class Wishes:
     @property
     def rules(self) -> dict[str, Wishes]:
         """Return each wish that may change the order of the scores, by itself."""
-        plain = Wishes(seen=self.seen, fresh_days=self.fresh_days)
+        plain = Wishes(seen=self.seen, fresh_days=self.fresh_days, new_items=self.new_items)
         names = [f.name for f in fields(self) if getattr(self, f.name) != getattr(plain, f.name)]
         return {name: replace(plain, **{name: getattr(self, name)}) for name in names}
 
@@ -112,6 +131,8 @@ def _read(key: str, value: Any) -> Any:
         if len(value) > _MOST_LISTED:
             raise ValueError(f"lists {len(value):,} in '{key}'; at most {_MOST_LISTED:,} are read")
         return [item_id(item) for item in value]
+    if key == "new_items":
+        return read_new_items(value)
     if key == "seen":
         if value not in {"leave_out", "keep"}:
             raise ValueError("needs leave_out or keep in 'seen'")

@@ -9,34 +9,44 @@ import numpy.typing as npt
 
 from rung.core.model import FitContext
 from rung.modalities.recommendation.catalogue import Catalogue, Item, read_items
+from rung.modalities.recommendation.item_content import ContentSpace, ItemWords, text_of, unit
 from rung.training.recommendation.interactions import Floats
 
-# Weight of the categories against the words.
-_CATEGORIES = 1.5
 _WIDTH = 128
-_FEWEST_DOCUMENTS = 2
+_FEWEST_DOCUMENTS, _MOST_PIECES = 2, 20_000
 
 
 def content_vectors(catalogue: Catalogue, context: FitContext) -> tuple[npt.NDArray[np.float32], str]:
     """Return [items, width], each of length 1 or 0, and what the words went through: static, words or none."""
+    vectors, _, learned = learn_content(catalogue, context)
+    return vectors, learned.how
+
+
+def learn_content(
+    catalogue: Catalogue, context: FitContext
+) -> tuple[npt.NDArray[np.float32], ContentSpace, ItemWords]:
+    """Return the vectors of the items, and what gives those of others: the space, and what texts go through."""
     table = context.tables.get("items")
     full = {item.id: item for item in read_items(table)} if table is not None else {}
     items = [full.get(item.id, item) for item in catalogue.items]
-    texts = [_text(item) for item in items]
-    words, how = _words(texts)
-    both = np.concatenate([words, _CATEGORIES * _category_vectors(items, catalogue)], axis=1)
-    if both.shape[1] > _WIDTH:
-        both = _narrowed(both)
-    return _unit(both).astype(np.float32), how
+    texts = [text_of(item) for item in items]
+    learned = _words(texts)
+    known = learned.words(texts)
+    has = (known != 0.0).any(axis=1)
+    centre = known[has].mean(axis=0) if learned.how == "static" and has.any() else np.zeros(known.shape[1])
+    space = ContentSpace(catalogue.categories, _rare(items, catalogue), centre, None)
+    # Texts are embedded once; the second time they are looked up.
+    place = {text: row for row, text in enumerate(texts)}
+    wide = space.wide(items, lambda own: known[[place[text] for text in own]])
+    if wide.shape[1] > _WIDTH:
+        space = ContentSpace(space.categories, space.rare, centre, _directions(wide).astype(np.float32))
+        wide = wide @ np.asarray(space.directions, np.float64)
+    return unit(wide).astype(np.float32), space, learned
 
 
-def _text(item: Item) -> str:
-    return " ".join(filter(None, (item.title, item.text)))
-
-
-def _words(texts: Sequence[str]) -> tuple[Floats, str]:
+def _words(texts: Sequence[str]) -> ItemWords:
     if not any(texts):
-        return np.zeros((len(texts), 0)), "none"
+        return ItemWords("none", lambda own: np.zeros((len(own), 0)))
     from rung.core.errors import RungError
     from rung.modalities.text.embedder import is_english, open_embedder
     from rung.runtime.weights.store import weights_folder
@@ -47,51 +57,45 @@ def _words(texts: Sequence[str]) -> tuple[Floats, str]:
         except RungError:
             pass  # not fetched: words alone, which is said in what the fit chose
         else:
-            found = embedder.embed(list(texts)).astype(np.float64)
-            found[[not text for text in texts]] = 0.0
-            # What all texts have in common says nothing of one.
-            return _unit(found - found.mean(axis=0)), "static"
-    return _tfidf(texts), "words"
+            return ItemWords("static", lambda own: embedder.embed(list(own)).astype(np.float64), embedder)
+    return _ngrams(texts)
 
 
-def _tfidf(texts: Sequence[str]) -> Floats:
-    from sklearn.feature_extraction.text import TfidfVectorizer
+def _ngrams(texts: Sequence[str]) -> ItemWords:
+    """Return pieces of words, narrowed to their main directions."""
+    from rung.modalities.text.ngrams import NgramSpec, normalize_text
+    from rung.modalities.text.tfidf import fit_block, transform
 
-    try:
-        vectorizer = TfidfVectorizer(
-            analyzer="char_wb", ngram_range=(2, 4), min_df=_FEWEST_DOCUMENTS, max_features=20_000
-        )
-        matrix = vectorizer.fit_transform(texts)
-    except ValueError:  # no piece of a word stands in two texts
-        return np.zeros((len(texts), 0))
+    normalized = [normalize_text(text) for text in texts]
+    block, rows = fit_block(normalized, NgramSpec(0, 2, 4), _FEWEST_DOCUMENTS, _MOST_PIECES, 1.0)
+    rank = min(_WIDTH, min(len(rows), rows.width) - 1)
+    if rank < 1:  # no piece of a word stands in two texts
+        return ItemWords("words", lambda own: np.zeros((len(own), 0)))
+    from scipy.sparse import csr_matrix
     from scipy.sparse.linalg import svds
 
-    rank = min(_WIDTH, min(matrix.shape) - 1)
-    if rank < 1:
-        return np.zeros((len(texts), 0))
-    left, sizes, _ = svds(matrix.astype(np.float64), k=rank, random_state=0)
-    return _unit(left * sizes)
+    matrix = csr_matrix(
+        (rows.values.astype(np.float64), rows.columns, rows.starts), shape=(len(rows), rows.width)
+    )
+    _, _, across = svds(matrix, k=rank, random_state=0)
+    right = across.T.astype(np.float32)
+    return ItemWords(
+        "words", lambda own: unit(transform(list(own), (block,)).dot(right)), None, (block,), right
+    )
 
 
-def _category_vectors(items: Sequence[Item], catalogue: Catalogue) -> Floats:
-    """Return [items, categories]: of length 1, rarer categories counting more."""
+def _rare(items: Sequence[Item], catalogue: Catalogue) -> Floats:
+    """Return how much each category counts, [categories]: rarer ones more."""
     place = {name: column for column, name in enumerate(catalogue.categories)}
-    found = np.zeros((len(items), len(place)))
-    for row, item in enumerate(items):
+    counts = np.zeros(len(place))
+    for item in items:
         for name in item.categories:
             if name in place:
-                found[row, place[name]] = 1.0
-    rare = np.log1p(len(items) / np.maximum(found.sum(axis=0), 1.0))
-    return _unit(found * rare)
+                counts[place[name]] += 1.0
+    return np.asarray(np.log1p(len(items) / np.maximum(counts, 1.0)))
 
 
-def _narrowed(vectors: Floats) -> Floats:
-    """Return the first principal directions of some vectors."""
-    gram = vectors.T @ vectors
-    _, directions = np.linalg.eigh(gram)
-    return np.asarray(vectors @ directions[:, ::-1][:, :_WIDTH])
-
-
-def _unit(vectors: Floats) -> Floats:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 1e-12))
+def _directions(vectors: Floats) -> Floats:
+    """Return the first principal directions of some vectors, [width, narrower]."""
+    _, found = np.linalg.eigh(vectors.T @ vectors)
+    return np.asarray(found[:, ::-1][:, :_WIDTH])
