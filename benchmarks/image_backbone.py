@@ -2,7 +2,7 @@
 
     python benchmarks/image_backbone.py
 
-Onnxruntime's static quantisation: convolutions in QDQ form, weights a channel; activations calibrated on 200 training images, by their range or
+Onnxruntime's static quantisation: convolutions in QDQ form, weights a channel; activations calibrated on 192 training images, by their range or
 by a percentile. Each network's features of CIFAR-10 get a ridge of their own. Times are processor time of one thread, the best of several
 batches of 16 images of 96 pixels a side. Figures go to benchmarks/results/images.jsonl; `python benchmarks/images.py --page` writes the page.
 """
@@ -37,7 +37,7 @@ from rung.modalities.images.backbone import Backbone
 from rung.training.images.backbone_export import backbone_folder
 
 NAME, SIDE, BATCH, REPEATS = "mobilenet_v2", 96, 16, 20
-CALIBRATED_ON = 200
+CALIBRATED_ON = 192
 STRENGTHS = (0.1, 0.3, 1.0, 3.0)
 METHODS = {"by range": CalibrationMethod.MinMax, "by percentile": CalibrationMethod.Percentile}
 Pixels = npt.NDArray[np.uint8]

@@ -37,9 +37,9 @@ def test_a_box_is_drawn_and_saved(tmp_path, chromium, width):
         assert page.locator(".boxer rect").count() == 2 and "save boxes: 2" in page.inner_text("#labels")
         drag(page, (0.8, 0.85), (0.8, 0.85))  # a click
         assert page.locator(".boxer rect.chosen").count() == 1
-        page.keyboard.press("z")
+        page.keyboard.press("+")
         assert "zoomed" in page.get_attribute("#row", "class")
-        page.keyboard.press("z")
+        page.keyboard.press("+")
         check_looks(page)
         page.keyboard.press("Backspace")
         assert page.locator(".boxer rect").count() == 1

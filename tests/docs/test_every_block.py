@@ -57,6 +57,7 @@ RUN = {
     ("docs/howto/clean-your-data*.md", "bash"): "docs/test_clean_howto.py::test_commands_and_python_run",
     ("docs/howto/clean-your-data*.md", "python"): "docs/test_clean_howto.py::test_commands_and_python_run",
     ("docs/howto/clean-your-data*.md", "text"): "docs/test_clean_howto.py::test_commands_and_python_run",
+    ("docs/howto/image-examples*.md", "*"): "docs/test_image_examples_page.py::test_the_examples_build_on_a_part_of_their_data",
     ("docs/howto/drift*.md", "*"): "docs/test_drift_page.py::test_the_page_is_followed",
     ("docs/howto/label-your-data*.md", "*"): "docs/test_howto_label.py::test_it_is_followed",
     ("docs/howto/improve*.md", "*"): "docs/test_howto_improve.py::test_it_is_followed",

@@ -33,8 +33,11 @@ from rung.annotation.session import MAX_ANSWER, LabellingSession, LabelQuery
 from rung.core.errors import InputError, RungError
 from rung.core.messages import LANGUAGES, catalogue
 from rung.core.spec.labelling import KEYS
+from rung.data.labels.store import LABEL
 
 MAX_BODY_BYTES = 1 << 16
+# Pictures that stand side by side.
+GRID = 12
 # Seconds that requests in progress get when the page ends.
 _GRACE_S = 3
 # Messages that the page's script shows.
@@ -47,6 +50,7 @@ PAGE_MESSAGES = (
     "label.key_settle", "label.key_skip", "label.key_undo", "label.labelled", "label.language",
     "label.none", "label.no_answer", "label.not_number", "label.typed_answer", "label.nothing", "label.number", "label.of_rows", "label.offline",
     "label.outlook", "label.progress", "label.box_how", "label.box_remove", "label.box_save", "label.boxes", "label.key_zoom",
+    "label.key_grid", "label.key_single", "label.grid_how", "label.grid_save", "label.grid_saved",
     "label.saved", "label.settle_how", "label.skipped", "label.to_settle", "label.undone",
 )  # fmt: skip
 
@@ -61,11 +65,24 @@ class _AuthorRequest(BaseModel):
     by: str = Field(min_length=1, max_length=MAX_KEY_CHARS)
 
 
+class _GridAnswer(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    text: str = Field(max_length=32)
+    label: str = Field(max_length=MAX_ANSWER)
+    token: str = Field(min_length=8, max_length=64)
+
+
 class _AnswerRequest(_AuthorRequest):
     text: str = Field(max_length=32)
     kind: str = Field(max_length=16)
     label: str | None = Field(default=None, max_length=MAX_ANSWER)
     token: str = Field(min_length=8, max_length=64)
+
+
+class _GridRequest(_AuthorRequest):
+    """What a person decided about pictures that stood side by side; the next ones are the reply."""
+
+    answers: list[_GridAnswer] = Field(max_length=GRID)
 
 
 class _UndoRequest(_AuthorRequest):
@@ -110,6 +127,15 @@ def create_labelling_app(
         if body.kind == "settle":
             return {"disagreements": disagreements_to_dicts(session)}
         return _session_state(session, by, session.next(by))
+
+    @app.post(f"/{token}/grid")
+    def grid(body: _GridRequest) -> dict[str, Any]:
+        by = name(body.by)
+        # A repeated token writes nothing: a page whose reply was lost sends the same again.
+        for one in body.answers:
+            session.record_answer(by, one.text, LABEL, one.label, one.token)
+        rows = [query_to_dict(query) for query in session.next_batch(by, GRID, reserve=True)]
+        return {"rows": rows, "progress": progress_to_dict(session, by)}
 
     @app.post(f"/{token}/undo")
     def undo(body: _UndoRequest) -> dict[str, Any]:

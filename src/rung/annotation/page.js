@@ -8,6 +8,8 @@ let lang = stored.get("rung-lang") || (navigator.language.toLowerCase().startsWi
 const drawsBoxes = facts.answer_kind === "boxes";
 // Boxes drawn on the image that is shown, the label of the next one, which is chosen, and whether the image is enlarged.
 let drawn = [], current = 0, chosen = -1, zoomed = false;
+// Pictures side by side, each with the label that it was given and not yet saved; which one keys are for.
+let tiles = [], focused = 0;
 let by = "", row = null, progress = null, open = [], view = "who", busy = false, tokens = {};
 
 function say(key, values = {}) {
@@ -35,7 +37,9 @@ async function send(path, body, done) {
   try { done(await post(path, body)); } catch (error) { showStatus(error.message, true); if (error instanceof TypeError) console.error(error); } finally { busy = false; }
 }
 function showStatus(text, bad = false) { $("said").textContent = text; $("said").className = bad ? "bad" : ""; }
-function applyState(found) { if (!row || !found.row || found.row.text !== row.text) { drawn = []; chosen = -1; } row = found.row; progress = found.progress; tokens = {}; render(); }
+// Keys of labels are digits and letters: what the page does has other keys, or letters that no label has.
+const ZOOM = "+", GRID = ".";
+function applyState(found) { tiles = []; if (!row || !found.row || found.row.text !== row.text) { drawn = []; chosen = -1; } row = found.row; progress = found.progress; tokens = {}; render(); }
 // A repeated request has the same token, so a label whose reply was lost is written once.
 function tokenFor(what) { return (tokens[what] ??= randomToken()); }
 
@@ -46,7 +50,38 @@ function answer(kind, label = null) {
 }
 function shownAnswer(label) { return drawsBoxes ? say("boxes", { n: JSON.parse(label).length }) : label; }
 function accept() { if (row && row.guess) answer("label", row.guess.label); }
-function undo() { send("undo", { token: tokenFor("undo") }, (found) => { applyState(found); showStatus(say(found.undone ? "undone" : "nothing")); }); }
+function undo() {
+  if (tiles.length && tiles[focused].label) { tiles[focused].label = null; renderRow(); return; }
+  send("undo", { token: tokenFor("undo") }, (found) => { applyState(found); showStatus(say(found.undone ? "undone" : "nothing")); });
+}
+// Several pictures at once: answers of those that were named go out together, the next ones come back.
+function grid(answers = []) {
+  send("grid", { answers }, (found) => {
+    progress = found.progress; zoomed = false; focused = 0;
+    tiles = found.rows.map((one) => ({ ...one, label: null, token: randomToken() }));
+    if (!tiles.length) row = null;
+    if (answers.length) showStatus(say("grid_saved", { n: answers.length }));
+    render();
+  });
+}
+function named() { return tiles.filter((tile) => tile.label).map((tile) => ({ text: tile.text, label: tile.label, token: tile.token })); }
+function nameTile(label) { tiles[focused].label = label; focused = Math.min(focused + 1, tiles.length - 1); renderRow(); }
+function moveTile(by) { const to = focused + by; if (to >= 0 && to < tiles.length) { focused = to; renderRow(); } }
+// How many tiles stand in the first line, for the arrow keys.
+function columns() { const all = [...document.querySelectorAll("#row .tile")]; return Math.max(all.filter((tile) => tile.offsetTop === all[0].offsetTop).length, 1); }
+function renderTiles(box) {
+  const list = element("div", undefined, box, "tiles");
+  tiles.forEach((tile, number) => {
+    const picture = tile.cells.find((cell) => cell.picture), place = facts.labels.findIndex((label) => label.name === tile.label);
+    const one = element("button", undefined, list, "tile" + (tile.label ? " c" + place % 6 : "")); one.type = "button";
+    one.setAttribute("aria-pressed", number === focused);
+    if (picture) { const image = element("img", undefined, one); image.src = picture.picture; image.alt = image.title = picture.value; }
+    element(tile.label ? "strong" : "small", tile.label || (tile.guess ? tile.guess.label + "? " + percent(tile.guess.sure) : "\u00a0"), one);
+    one.addEventListener("click", () => { focused = number; renderRow(); });
+  });
+  element("p", say("grid_how"), box, "how");
+  const shown = list.children[focused]; if (shown) { shown.focus({ preventScroll: true }); shown.scrollIntoView({ block: "nearest" }); }
+}
 function settle(text, label) {
   send("answer", { text, kind: "settle", label, token: tokenFor("settle" + text + label) }, (found) => { open = found.disagreements; showStatus(say("saved", { label: label ?? say("cannot") })); render(); });
 }
@@ -74,7 +109,9 @@ function cells(parent, list) {
 // Rows that the current round of the audit of served rows lacks.
 function missing() { return progress.audit.whole ? 0 : progress.audit.wanted - progress.audit.done; }
 function renderRow() {
-  const box = $("row"); box.replaceChildren(); box.scrollTop = 0;
+  const box = $("row"), at = box.scrollTop; box.replaceChildren(); box.scrollTop = tiles.length ? at : 0;
+  $("row").classList.toggle("grid", tiles.length > 0);
+  if (tiles.length) { renderGridWork(box); return; }
   if (row) cells(box, row.cells); else if (progress) element("p", facts.learns || missing() <= 0 ? say("done") : say("done_later", { n: missing() }), box); // Before the first reply it is unknown whether there are rows left.
   $("guess").textContent = row && row.guess ? say("guess", { label: row.guess.label, sure: percent(row.guess.sure) }) : "";
   $("labels").replaceChildren(); $("commands").replaceChildren();
@@ -86,11 +123,32 @@ function renderRow() {
   if (drawsBoxes && row) renderBoxer(box);
   else if (facts.answer_kind !== "label" && row) { const field = answerField($("labels"), (typed) => answer("label", typed)); if (view === "work") field.focus(); }
   $("row").classList.toggle("zoomed", zoomed);
-  if (row && row.cells.some((cell) => cell.picture)) button("z", say("key_zoom"), $("commands"), zoom);
+  if (row && row.cells.some((cell) => cell.picture)) {
+    button(ZOOM, say("key_zoom"), $("commands"), zoom);
+    if (facts.answer_kind === "label") button(GRID, say("key_grid"), $("commands"), () => grid());
+  }
   button("s", say("key_skip"), $("commands"), () => answer("skip"));
   button("x", say("key_cannot"), $("commands"), () => answer("unclear"));
   button("u", say("key_undo"), $("commands"), undo);
   button("/", say("key_settle") + (progress && progress.disagreements ? " (" + progress.disagreements + ")" : ""), $("commands"), disagreements);
+}
+function renderGridWork(box) {
+  $("guess").textContent = ""; $("labels").replaceChildren(); $("commands").replaceChildren();
+  renderTiles(box); box.classList.toggle("zoomed", zoomed);
+  button("\u21b5", say("grid_save", { n: named().length }), $("labels"), () => grid(named())).className = "accept";
+  for (const label of facts.labels) button(label.key, label.name, $("labels"), () => nameTile(label.name));
+  button(ZOOM, say("key_zoom"), $("commands"), zoom);
+  button(GRID, say("key_single"), $("commands"), leaveGrid);
+  button("u", say("key_undo"), $("commands"), undo);
+}
+function leaveGrid() { zoomed = false; send("next", {}, applyState); }
+function gridKey(key) {
+  const label = facts.labels.find((item) => item.key === key);
+  if (label) return () => nameTile(label.name);
+  return {
+    enter: () => grid(named()), u: undo, escape: leaveGrid, [GRID]: leaveGrid, [ZOOM]: zoom, "=": zoom,
+    arrowright: () => moveTile(1), arrowleft: () => moveTile(-1), arrowdown: () => moveTile(columns()), arrowup: () => moveTile(-columns()),
+  }[key];
 }
 // A form for a number or a text. Enter sends it, Shift+Enter begins a line; Escape leaves the field, so that keys are commands again.
 function answerField(parent, act) {
@@ -229,10 +287,10 @@ document.addEventListener("keydown", (event) => {
   // With an active Chinese input method, only the position of the key is known.
   const key = event.key === "Process" ? event.code.replace(/^(Digit|Key)/, "").replace("Slash", "/").toLowerCase() : event.key.toLowerCase();
   const label = facts.labels.find((item) => item.key === key);
-  const act = view === "settle"
+  const act = view === "work" && tiles.length ? (key === "enter" && event.target.closest("#labels, #commands") ? undefined : gridKey(key)) : view === "settle"
     ? label || key === "x" ? () => open.length && settle(open[0].text, label ? label.name : null) : { u: undoSettled, "/": back, escape: back }[key]
     : label ? () => drawsBoxes ? chooseLabel(facts.labels.indexOf(label)) : answer("label", label.name)
-    : { enter: event.target.tagName === "BUTTON" ? undefined : drawsBoxes ? saveBoxes : row && row.guess ? accept : undefined, z: zoom, ...(drawsBoxes ? { backspace: removeBox, delete: removeBox } : {}), s: () => answer("skip"), x: () => answer("unclear"), u: undo, "/": disagreements }[key];
+    : { enter: event.target.tagName === "BUTTON" ? undefined : drawsBoxes ? saveBoxes : row && row.guess ? accept : undefined, [ZOOM]: zoom, "=": zoom, ...(row && !drawsBoxes && facts.answer_kind === "label" && row.cells.some((cell) => cell.picture) ? { [GRID]: () => grid() } : {}), ...(drawsBoxes ? { backspace: removeBox, delete: removeBox } : {}), s: () => answer("skip"), x: () => answer("unclear"), u: undo, "/": disagreements }[key];
   if (!act) return;
   event.preventDefault();
   act();

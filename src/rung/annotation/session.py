@@ -102,22 +102,19 @@ class LabellingSession:
 
     def next(self, author: str) -> LabelQuery | None:
         """Return the next row for a person, reserved for them for ten minutes; None when no row is left."""
+        return next(iter(self.next_batch(author, 1, reserve=True)), None)
+
+    def next_batch(self, author: str, count: int, reserve: bool = False) -> list[LabelQuery]:
+        """Return up to `count` rows for a person to label, in a file or, reserved for them, side by side on a page."""
         author = normalize_author(author)
         with self._lock:
             self._refresh()
-            query = next(iter(self._select(author, 1)), None)
-            if query is not None:
-                self._reservations = {
-                    text: one for text, one in self._reservations.items() if one[0] != author
-                }
-                self._reservations[query.row.text] = (author, time.monotonic())
-            return query
-
-    def next_batch(self, author: str, count: int) -> list[LabelQuery]:
-        """Return up to `count` rows for a person to label in a file, as repeated calls of `next` would."""
-        with self._lock:
-            self._refresh()
-            return self._select(normalize_author(author), count)
+            queries = self._select(author, count)
+            if reserve and queries:
+                others = {text: one for text, one in self._reservations.items() if one[0] != author}
+                now = time.monotonic()
+                self._reservations = others | {query.row.text: (author, now) for query in queries}
+            return queries
 
     def record_answer(
         self, author: str, text: str, kind: str, label: str | None = None, token: str | None = None
