@@ -44,11 +44,11 @@ def nasty(rows=600, seed=0):
     return inputs, score
 
 
-def source_of(family, examples, folder, effort=1):
+def source_of(family, examples, folder, effort=1, task=""):
     model = registry.model(family)
     fitted = model.fit(examples, model.Params(), FitContext(effort=effort))
     fitted.save(folder)
     loaded = model.load(folder, examples.schema)
-    name = "tabular_classification" if examples.schema.labels else "tabular_regression"
+    name = task or ("tabular_classification" if examples.schema.labels else "tabular_regression")
     manifest = Manifest("nasty-table", "1", "0", name, family, family, "", examples.schema, {})
     return Source(folder, Predictor(manifest, registry.task(name), loaded, folder))

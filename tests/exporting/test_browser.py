@@ -11,8 +11,10 @@ import pytest
 from exported_tables import examples_of, nasty, source_of
 from rung.cleaning.pipeline import CleaningPipeline
 from rung.cleaning.steps import resolve_steps
+from rung.core import registry
 from rung.core.manifest import Manifest
 from rung.core.scalars import scalar_text
+from rung.core.types import Examples
 from rung.exporting import browser, browser_checks
 from rung.exporting.source import Source, answered_rows
 from rung.exporting.target import ExportRefused
@@ -181,6 +183,24 @@ def test_tables_with_nasty_cells(family, labels, tmp_path, monkeypatch):
     found = exported_check(source, tmp_path, rows)
     assert found.agreement.equal == len(rows), found.agreement.differing
     assert found.agreement.largest_difference < 1e-6
+
+
+@needs_node
+def test_static_vectors_answer_as_the_server_does(wordllama, news_rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(browser_checks, "chromium", lambda: None)
+    task = registry.task("text_classification")
+    texts, labels = zip(*news_rows[::2], strict=True)
+    n = len(texts)
+    ids = [f"{i:016x}" for i in range(n)]
+    schema = task.schema(["text"], labels)
+    examples = Examples(schema, {"text": list(texts)}, list(labels), ids, list(range(n)), [0.0] * n)
+    (tmp_path / "model").mkdir()
+    source = source_of("static_embedding", examples, tmp_path / "model", effort=0, task=task.name)
+    asked = [*texts, *(text for text in strings(300, seed=4) if text.strip()), "a <s> b", "反" * 200]
+    rows = answered_rows(source, [{"text": text} for text in asked], "file", "rows")
+    found = exported_check(source, tmp_path, rows)
+    assert found.agreement.equal == len(rows), found.agreement.differing
+    assert found.agreement.largest_difference < 1e-4
 
 
 def exported_check(source, tmp_path, rows):

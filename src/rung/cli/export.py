@@ -16,7 +16,10 @@ from rung.cli.terminal import echo
 )
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option(
-    "--to", required=True, type=click.Choice(["wheel", "c", "browser", "docker"]), help="What to write."
+    "--to",
+    required=True,
+    type=click.Choice(["wheel", "c", "browser", "docker", "onnx"]),
+    help="What to write.",
 )
 @click.option(
     "--out",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -66,21 +67,21 @@ def answered_rows(source: Source, rows: Iterable[Mapping[str, Any]], origin: str
     prose = [field.name for field in predictor.schema.inputs if kind(field.kind).is_prose]
     kept: list[Mapping[str, Any]] = []
     refused = 0
-    for row in rows:
-        if len(kept) >= MOST_ROWS:
-            break
+    given = islice(rows, MOST_ROWS)
+    for chunk in iter(lambda: [dict(row) for row in islice(given, 512)], []):
         seen: list[dict[str, Any]] = []
-        answer = next(predictor.respond([dict(row)], read=seen.append))
-        if "error" in answer or not seen:
-            refused += 1
-            continue
-        kept.append({**seen[0], **{name: row.get(name) for name in prose}})
+        answers = list(predictor.respond(chunk, read=seen.append))
+        good = [row for row, answer in zip(chunk, answers, strict=True) if "error" not in answer]
+        refused += len(chunk) - len(good)
+        kept += [
+            {**read, **{name: row.get(name) for name in prose}} for row, read in zip(good, seen, strict=True)
+        ]
     if not kept:
         raise DataError("the bundle answers none of the rows", where, "Give rows with its input columns.")
-    answers: list[Prediction] = []
+    expected: list[Prediction] = []
     for begin in range(0, len(kept), 512):
-        answers += predictor.predict(kept[begin : begin + 512])
-    return Rows(kept, answers, origin, refused)
+        expected += predictor.predict(kept[begin : begin + 512])
+    return Rows(kept, expected, origin, refused)
 
 
 def packed_rows(source: Source) -> Rows:

@@ -17,12 +17,13 @@ from rung.data.prepare.parquet import read_examples
 from rung.data.prepare.prepare import dataset_from
 from rung.data.sources.read import open_source, read_rows
 from rung.data.sources.rows import Reading
-from rung.exporting import browser, c_target, docker, report, wheel
+from rung.exporting import browser, c_target, docker, onnx_target, report, wheel
 from rung.exporting.source import MOST_ROWS, Rows, Source, answered_rows, packed_rows, require_stable
 from rung.exporting.target import Target
 
 TARGETS: dict[str, Target] = {
-    one.name: one for one in (wheel.TARGET, c_target.TARGET, browser.TARGET, docker.TARGET)
+    one.name: one
+    for one in (wheel.TARGET, c_target.TARGET, browser.TARGET, docker.TARGET, onnx_target.TARGET)
 }
 # So long a planned fit is scored on one part of the training rows: see `planned_folds`.
 _LONG_FIT = 1e9

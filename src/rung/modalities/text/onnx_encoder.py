@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rung.core.activity import doing, note
 from rung.core.errors import DataError, MissingExtra, RungError
 from rung.modalities.text.tokenize import token_ids
-from rung.runtime.onnx.session import open_session
+from rung.runtime.onnx.session import open_session, run_session
 
 Float = NDArray[np.float32]
 
@@ -86,10 +86,11 @@ class OnnxEncoder:
     that rung wrote, on the other texts by more than rounding.
     """
 
-    def __init__(self, session: Any, tokenizer: Any, config: EncoderConfig, threads: int) -> None:
+    def __init__(self, opened: tuple[Any, Path], tokenizer: Any, config: EncoderConfig, threads: int) -> None:
+        """opened: a session and its file."""
         self.config = config
         self.threads = threads
-        self._session = session
+        session, _ = self._session = opened
         self._tokenizer = tokenizer
         self._inputs = {item.name for item in session.get_inputs()}
         names = [item.name for item in session.get_outputs()]
@@ -114,11 +115,12 @@ class OnnxEncoder:
         for name in ("model.onnx", "tokenizer.json"):
             if not (folder / name).is_file():
                 raise RungError(f"{name} is missing.", str(folder), "Export the encoder again.")
-        session = open_session(folder / "model.onnx", "model.onnx")
+        path = folder / "model.onnx"
+        session = open_session(path, path.name)
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         tokenizer.no_padding()
         tokenizer.no_truncation()
-        return cls(session, tokenizer, config, max(1, threads))
+        return cls((session, path), tokenizer, config, max(1, threads))
 
     @property
     def full_width(self) -> int:
@@ -209,7 +211,7 @@ class OnnxEncoder:
             feed["attention_mask"] = np.ones_like(ids)
         if "token_type_ids" in self._inputs:
             feed["token_type_ids"] = np.zeros_like(ids)
-        found: Float = self._session.run([output], feed)[0]
+        found: Float = run_session(*self._session, [output], feed)[0]
         if found.ndim == 3:
             found = found.mean(axis=1) if self.config.pooling == "mean" else found[:, 0]
         return found

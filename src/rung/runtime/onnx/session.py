@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from rung.runtime.onnx.external_data import require_self_contained
 
 # The size limit of one protobuf message, and so of one ONNX file without external data.
 MAX_BYTES = 2_000_000_000
+# Told of each batch: the file, the names of the outputs, the inputs by name, the answers.
+Listener = Callable[[Path, Sequence[str], dict[str, Any], list[Any]], object]
+_listeners: list[Listener] = []
 
 
 class OnnxFile:
@@ -47,12 +51,30 @@ class OnnxFile:
     def run_all(self, outputs: Sequence[str], feed: dict[str, Any]) -> list[Any]:
         """Return several outputs for a batch; raises RungError with onnxruntime's message."""
         try:
-            return list(self.session.run(list(outputs), feed))
+            return run_session(self.session, self.path, outputs, feed)
         except Exception as error:  # onnxruntime raises its own classes and plain ValueErrors
             fix = "Try the row in Python with onnxruntime, and export again."
             raise RungError(
                 f"onnxruntime cannot run it on a row: {_reason(error)}", self.where, fix
             ) from None
+
+
+def run_session(session: Any, path: Path, outputs: Sequence[str], feed: dict[str, Any]) -> list[Any]:
+    """Return several outputs of a session for a batch; who listens is told file, outputs, feed and answers."""
+    answers = list(session.run(list(outputs), feed))
+    for listener in _listeners:
+        listener(path, outputs, feed, answers)
+    return answers
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Tell a listener of every batch that an ONNX model of this process answers, until the block ends."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
 
 
 def read_model(path: Path) -> bytes:
