@@ -202,6 +202,9 @@ def test_an_improvement_learns_over_users_and_can_be_rolled_back(served):
     report = found.build.report
     assert report["certificate"] is None or report["certificate"]["of"] == "users"
     assert found.facts["replay"]["estimate"]["requests"] >= 150
+    # It learned from these clicks: no interval of what it would have earned on them holds.
+    assert found.facts["replay"]["learned"] and not found.facts["replay"]["estimate"]["ips"]["exact"]
+    assert found.facts["replay"]["gain"]["exact"] is False
     assert found.verdict == "promoted", (found.reasons, report["trials"])
     assert {check.kind for check in found.checks} == {"fresh", "reused"}
     lines = (found.build.folder.parent / "provenance.jsonl").read_text().splitlines()
@@ -209,6 +212,8 @@ def test_an_improvement_learns_over_users_and_can_be_rolled_back(served):
     assert report["certificate"]["of"] == "users" and report["certificate"]["exact"]
     now = current_champion(base / "product.yaml", base / "service", base, "films")
     assert now != before
+    told = run_cli("replay", now, "product.yaml", cwd=base)
+    assert told.returncode == 0 and "learned from these very clicks" in told.stdout, told.stderr
     rollback(base / "service", "films", "ann", "complaints")
     assert current_champion(base / "product.yaml", base / "service", base, "films") == before
 

@@ -22,6 +22,10 @@ _MAX_MANIFEST = 16 << 20
 _SAFE_FIX = "Do not use this bundle; fetch or build it again."
 
 
+# Entry of `data` in bundles that learned from a journal: the time (Unix) up to which they may have.
+LEARNED_UNTIL = "learned_until"
+
+
 @dataclass(frozen=True)
 class Manifest:
     """Everything a server must know. files: relative POSIX path -> SHA-256, of every file but the manifest.

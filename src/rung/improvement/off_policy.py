@@ -18,8 +18,9 @@ Why the intervals hold
 *IPS, exact.* The lower end is `adaptive_average_lower` of the sums: a place that is never drawn has a value of at least 0 and counts as 0. The
 upper end is the number of places less the lower bound of the same sums over what was *not* clicked: a place that is never drawn counts as clicked.
 Each end errs with probability at most alpha / 2. Nothing is assumed of users: which request comes next, who clicks what, and even the rule's share
-may depend on everything seen before, also on what was drawn; the same person may ask a thousand times. Only the coin must be fair and its
-propensities true. The bounds hold for all numbers of requests at once, so one may look every day. They are about the requests that were made.
+may depend on everything seen before, also on what was drawn; the same person may ask a thousand times. Only the coin must be fair, its
+propensities true, and the model's list for a request free of what was clicked from then on: a model that learned from these clicks agrees with their
+luck (`workflows/replay.py` leaves such requests out, or says that nothing holds). The bounds hold for all numbers of requests at once, so one may look every day. They are about the requests that were made.
 
 *A gain, exact.* Over what was served, exploration included: the clicks that came. The lower end is that of the differences between the model's
 sums and the clicks that came, which are at least minus the length of a list; the upper end is the same over what was not clicked. A place that is

@@ -28,6 +28,8 @@ def lines(found: Mapping[str, Any], lang: str) -> list[str]:
         "effective": f"{estimate['effective']:.0f}",
     }
     said.append(say("replay.support", lang, **shares))
+    if found["learned"]:
+        said.insert(0, say("replay.learned", lang))
     if estimate["doubtful"]:
         said.append(say("replay.doubtful", lang))
     said += [say(f"replay.left_{reason}", lang, n=n) for reason, n in found["left_out"].items()]

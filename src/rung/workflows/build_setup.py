@@ -44,6 +44,12 @@ class BuildSetup:
         """Return what `fresh_embeddings` returns for this build."""
         return fresh_embeddings(self.product, self.run)
 
+    @property
+    def learned_until(self) -> float | None:
+        """Return the time up to which a journal may have taught this build (Unix time); None where it learns from none."""
+        joined = self.product.joined
+        return None if joined is None else (self.context.base / joined.feedback).stat().st_mtime
+
 
 def fresh_embeddings(product: Product, run: Run) -> Path | None:
     """Return where embeddings go that must not outlive the run: those of a build that learns from a journal."""

@@ -17,6 +17,7 @@ from rung.core import registry
 from rung.core.activity import doing
 from rung.core.errors import RunError
 from rung.core.folds import ONE_PART_SECONDS
+from rung.core.manifest import LEARNED_UNTIL
 from rung.core.messages import join_sentences
 from rung.core.metrics.base import Metric
 from rung.core.metrics.scored import sampling_of
@@ -79,6 +80,8 @@ def run_trial(
     bundle = folder / "bundle"
     drift_reference.place(bundle, setup.run.folder / "reference", train.schema, scored.evaluation)
     shown = {key: setup.data.facts[key] for key in ("rows", "train", "certification")}
+    if setup.learned_until is not None:
+        shown[LEARNED_UNTIL] = setup.learned_until
     manifest = pack.pack(
         bundle, setup.product, setup.task, (rung.name, rung.model), fitted,
         (train.take(scored.selftest), [answer[place] for place in scored.selftest]),

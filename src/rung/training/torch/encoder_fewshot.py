@@ -148,9 +148,13 @@ def _tuned(
     with training_threads(context.threads, context.seed):
         seen = np.unique(np.concatenate([np.asarray(row, np.int64) for row in ids]))
         encoder = BertEncoder(source.weights, source.pooling, seen, params.dropout)
-        if params.layers == "lora":
+        if params.layers != "all":
             encoder.requires_grad_(False)
+        if params.layers == "lora":
             add_lora(encoder.layers, params.rank, params.alpha)
+        elif params.layers == "last_third":
+            for layer in list(encoder.layers)[-max(len(encoder.layers) // 3, 1) :]:
+                layer.requires_grad_(True)
     learner = ContrastiveLearner(encoder, ids, codes, params.temperature)
     rows = min(len(ids), params.most_drawn)
     epochs = max(round(params.epochs * rows / len(ids)), 1)
