@@ -113,6 +113,8 @@ TABLE_MODELS = (
     "stack with networks",
 )
 _OF_LINE = ("case", "name", "date")
+# The defaults of `fewshot_encoder` were chosen on draws 0 and 1, with rows of another quarter of the test part.
+_FIRST_DRAW = 2
 # Rows of a product: enough for one fold instead of several.
 PRODUCT_ROWS = 6_000
 PRODUCTS = {
@@ -191,7 +193,7 @@ def measure_peer(peer: Peer, split: Split) -> dict[str, Any]:
 
 def eight_of_a_class(draw: int) -> Split:
     """Return ten newsgroups with eight training rows a class, drawn from the hundred, and their test part."""
-    whole, chosen = ten_of_a_hundred(), random.Random(draw)
+    whole, chosen = ten_of_a_hundred(), random.Random(_FIRST_DRAW + draw)
     rows = list(zip(whole.train_texts, whole.train_labels, strict=True))
     few = [
         pair
@@ -199,7 +201,7 @@ def eight_of_a_class(draw: int) -> Split:
         for pair in chosen.sample([r for r in rows if r[1] == label], 8)
     ]
     # A part of the test rows: an encoder reads all 3,918 five times otherwise.
-    test = list(zip(whole.test_texts, whole.test_labels, strict=True))[::4]
+    test = list(zip(whole.test_texts, whole.test_labels, strict=True))[1::4]
     return Split(
         "eight", "", [t for t, _ in few], [y for _, y in few], [t for t, _ in test], [y for _, y in test]
     )
