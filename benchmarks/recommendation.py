@@ -355,7 +355,8 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
                   "(`history_cascade` with that one step: standardised scores added up) is the nearest. User neighbours, item neighbours and other ranks",
                   "added less than .002 on a part of the training events. Strengths are chosen within each fit on later events of users held out, which is",
                   "what products need, and not on this split. `prefix_linear` and `history_cascade` learn what comes later in time, and a random split",
-                  "asks for what came in between: they are not made for it. The settings of implicit were chosen on a part of the training events.", "",
+                  "asks for what came in between: they are not made for it. The settings of implicit were chosen on a part of the training events.",
+                  "RecTools asks for older packages than these, and Recommenders does not build here: neither was measured.", "",
                   "| rung | nDCG@10 | recall@10 |", "|---|---|---|"]  # fmt: skip
         lines += [f"| {row['rung']} | {row['ndcg@10']:.4f} | {row['recall@10']:.4f} |" for row in random]
         lines.append("")

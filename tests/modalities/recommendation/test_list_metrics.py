@@ -55,6 +55,30 @@ def test_values_are_those_of_trec_eval():
             assert OF_LIST[name](relevant, items, 10) == pytest.approx(found[theirs]), name
 
 
+@pytest.mark.skipif(importlib.util.find_spec("ir_measures") is None, reason="ir_measures is not installed")
+def test_values_are_those_of_ir_measures():
+    """All five, the share of lists with a hit among them, for queries at once: means over users, as `ir-measures` aggregates."""
+    import ir_measures
+    from ir_measures import AP, RR, R, Success, nDCG
+
+    names = {"ndcg": nDCG @ 10, "recall": R @ 10, "map": AP @ 10, "mrr": RR @ 10, "hit_rate": Success @ 10}
+    rng = np.random.default_rng(1)
+    truths = [
+        frozenset(rng.choice(ITEMS, int(rng.integers(1, 15)), replace=False).tolist()) for _ in range(60)
+    ]
+    lists = [rng.choice(ITEMS, 10, replace=False).tolist() for _ in truths]
+    judged = {f"q{n}": dict.fromkeys(relevant, 1) for n, relevant in enumerate(truths)}
+    run = {
+        f"q{n}": {item: float(10 - rank) for rank, item in enumerate(items)} for n, items in enumerate(lists)
+    }
+    found = ir_measures.calc_aggregate(names.values(), judged, run)
+    for name, theirs in names.items():
+        ours = np.mean(
+            [OF_LIST[name](relevant, items, 10) for relevant, items in zip(truths, lists, strict=True)]
+        )
+        assert ours == pytest.approx(found[theirs]), name
+
+
 def users(n, seed, same=False):
     """Users whose rows depend on each other: an easy user is easy at every length, and some have more rows."""
     rng = np.random.default_rng(seed)
