@@ -227,17 +227,20 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
                     f"| {row['rung']} | {row['peak_mb'] / 1e3:.1f} | {row['data_mb'] / 1e3:.1f} | {row['cpu_seconds']:,.0f} | {row['mb']:,.0f} | {row['answer_ms']} |"
                 )
         lines.append("")
+    whole = {row["rung"] for row in rows if row["part"] == "fit" and row["share"] == 1.0}
+    if missing := [name for name in RUNGS if name not in whole]:
+        lines += [f"Not measured at the whole size: {', '.join(missing)}.", ""]
     served = [row for row in rows if row["part"] == "serve"]
     if served:
         lines += [f"## {ITEMS:,} items served", "", "A process that loads the model and answers 30 histories of 100 events: real titles and genres, random "
-                  "neighbours (50 an item) or factors (48 numbers), which take the memory that learned ones take. The server around a model adds about 0.1 GB.", "",
+                  "neighbours (50 an item) or factors (48 numbers), which take the memory that learned ones take.", "",
                   "| rung | memory, GB | stored, MB | load, s | an answer, ms |", "|---|---|---|---|---|"]  # fmt: skip
         lines += [
             f"| {row['rung']} | {row['peak_mb'] / 1e3:.2f} | {row['mb']:,.0f} | {row['load_seconds']} | {row['answer_ms']} |"
             for row in served
         ]
         lines.append("")
-    lines += ["`sasrec` and `two_tower` hold no matrix of items by items either, and score a sample of 4,000 items at each step from 8,000 items on; on one CPU core they would train "
+    lines += ["`sasrec` and `two_tower` hold no matrix of items by items either, and score a sample of 4,000 items at each step from 8,000 items on; on one CPU core they would, by their plan, train "
               "for hours at this size, which the plan of a build says before it begins.", ""]  # fmt: skip
     return "\n".join(lines)
 
