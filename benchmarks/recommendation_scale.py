@@ -241,7 +241,7 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
         ]
         lines.append("")
     lines += ["`sasrec` and `two_tower` hold no matrix of items by items either, and score a sample of 4,000 items at each step from 8,000 items on; on one CPU core they would, by their plan, train "
-              "for hours at this size, which the plan of a build says before it begins.", ""]  # fmt: skip
+        "for hours at this size.", ""]  # fmt: skip
     return "\n".join(lines)
 
 
