@@ -339,8 +339,27 @@ def _backbone(found: list[dict[str, Any]]) -> list[str]:
             f"| {line['name']} | {1000 / line['ms']:.0f} | {torch / line['ms']:.2f} | "
             + (f"{line['accuracy']:.4f} | {line['size_mb']:.1f} |" if "accuracy" in line else "as float |  |")
             for line in lines
-        ), "",
+        ), "", _verdict(lines, torch), "",
     ]  # fmt: skip
+
+
+def _verdict(lines: list[dict[str, Any]], torch: float) -> str:
+    """Return which network ships by the rule above, and why."""
+    float_ = next(line for line in lines if line["name"] == "onnxruntime, float")
+    fit = [
+        line["name"]
+        for line in lines
+        if "int8" in line["name"]
+        and 2 * line["ms"] <= torch
+        and line["accuracy"] >= float_["accuracy"] - 0.005
+    ]
+    if fit:
+        return f"By that rule {fit[0]} could ship."
+    lost = min(float_["accuracy"] - line["accuracy"] for line in lines if "int8" in line["name"])
+    return (
+        f"Bundles ship float: the better of both 8-bit networks loses {lost * 100:.1f} points, and float itself gives {torch / float_['ms']:.1f} "
+        "times torch's images a second."
+    )
 
 
 if __name__ == "__main__":
