@@ -43,7 +43,7 @@ class ColumnRoles:
     """Which columns of a source play which part, as the spec names them.
 
     labels: columns of 0 and 1, one a label, that stand in place of the target's. events: columns of a table of events. notes:
-    takes what `Task.reshape` mended or counted, by name, for the report.
+    takes what `Task.reshape` mended or counted, by name, for the report. users: id -> what is known of a user, column -> text.
     """
 
     inputs: tuple[str, ...]
@@ -53,6 +53,7 @@ class ColumnRoles:
     labels: tuple[str, ...] = ()
     events: RecommendSpec | None = None
     notes: MutableMapping[str, int] = field(default_factory=dict, compare=False)
+    users: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

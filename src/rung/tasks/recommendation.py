@@ -69,7 +69,7 @@ class Recommendation(Task):
     def reshape(self, rows: Iterator[Row], columns: ColumnRoles) -> Iterator[Row]:
         """Return a row for each moment of a user: the history until then, and what came later."""
         spec = _events(columns)
-        table = EventTable(spec, parse_time, time.time())
+        table = EventTable(spec, parse_time, time.time(), columns.users)
         for row in rows:
             if row.values is not None and HISTORY in row.values and LATER in row.values:
                 yield row  # feedback and audit come as moments

@@ -38,6 +38,18 @@ class ItemsSpec(Section):
     )
 
 
+class UsersSpec(Section):
+    """The table of users: what is known of them, as far as it may choose what they see. Without one, nothing is."""
+
+    path: str = Field(min_length=1, description="file of users; accepts what `data.path` accepts")
+    user: str = Field(default="user", min_length=1, description="column of the user's id")
+    columns: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = Field(
+        min_length=1,
+        max_length=20,
+        description="columns that may choose what is popular, such as country or age group",
+    )
+
+
 class RankingSpec(Section):
     """What happens to every list after it is ranked. A request's `context` may change all of it."""
 
@@ -111,6 +123,7 @@ class RecommendSpec(Section):
         description="events of a user within an hour; a user with more is left out as a bot",
     )
     items: ItemsSpec | None = Field(default=None, description="table of items")
+    users: UsersSpec | None = Field(default=None, description="table of users")
     ranking: RankingSpec = RankingSpec()
 
     @model_validator(mode="after")

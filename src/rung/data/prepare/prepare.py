@@ -48,7 +48,7 @@ from rung.data.prepare.over_time import require_blocks, resampling_units
 from rung.data.prepare.parquet import TableWriter, row_groups
 from rung.data.prepare.quarantine import Quarantine
 from rung.data.prepare.respelled import link_respelled, sketch_rows
-from rung.data.prepare.side_tables import write_side_tables
+from rung.data.prepare.side_tables import with_users, write_side_tables
 from rung.data.prepare.split import SplitSides, decide, freeze
 from rung.data.sources.read import Source, read_rows
 
@@ -150,7 +150,7 @@ def _stage_rows(
     counts = [table.known_rows() for source, _ in found for table in source.tables]
     with doing("read", sum(counts) if all(counts) else 0):
         for source, own in found:
-            place, roles = source.place(store, base), column_roles(product)
+            place, roles = source.place(store, base), with_users(column_roles(product), product, base)
             for row in task.reshape(read_rows(source, needed_columns(product, task)), roles):
                 intake.add(row, own, place)
                 note(intake.rows)

@@ -19,6 +19,7 @@ from rung.data.prepare.cleaning_log import cleaning_pipeline
 from rung.data.prepare.fingerprint import sources
 from rung.data.prepare.hashing import hash64
 from rung.data.prepare.ingest import column_roles, needed_columns, parse_inputs
+from rung.data.prepare.side_tables import with_users
 from rung.data.sources.read import read_rows
 
 State = Literal["found", "changed", "unreadable", "gone"]
@@ -51,7 +52,8 @@ def restore(
     listed = _listed(data / "quarantine.jsonl", reasons)
     for source, _ in sources(product, base):
         same = _Same(product, task, source.place(BlobStore(base, base), base))
-        for row in task.reshape(read_rows(source, needed_columns(product, task)), column_roles(product)):
+        roles = with_users(column_roles(product), product, base)
+        for row in task.reshape(read_rows(source, needed_columns(product, task)), roles):
             left = listed.pop((row.file, row.number), None)
             if left is not None:
                 yield _restored(row, left, same)

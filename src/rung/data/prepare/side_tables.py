@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from rung.core.errors import DataError, RungError
 from rung.core.scalars import as_boolean, is_missing, scalar_text
 from rung.core.spec.product import Product
 from rung.core.spec.recommend import ItemsSpec
+from rung.core.task import ColumnRoles
 from rung.core.types import Dataset
 from rung.data.sources.read import Source, open_source, read_rows
 from rung.modalities.recommendation.catalogue import Item, write_items
@@ -27,9 +29,39 @@ _CELLS = 1_000
 
 def side_sources(product: Product, base: Path) -> dict[str, Source]:
     """Return the sources beside the rows, by name."""
-    if product.recommend is None or product.recommend.items is None:
+    if product.recommend is None:
         return {}
-    return {"items": open_source(product.recommend.items.path, None, base)}
+    named = {"items": product.recommend.items, "users": product.recommend.users}
+    return {name: open_source(spec.path, None, base) for name, spec in named.items() if spec is not None}
+
+
+def read_users(product: Product, base: Path) -> dict[str, dict[str, str]]:
+    """Return what the table of users knows, by id: column -> text, empty cells left out; the first row of an id counts.
+
+    {} for a product without one. Raises DataError where it lacks a column.
+    """
+    spec = product.recommend.users if product.recommend is not None else None
+    if spec is None:
+        return {}
+    source = open_source(spec.path, None, base)
+    for key, column in [("user", spec.user), *(("columns", name) for name in spec.columns)]:
+        source.require(column, f"recommend.users.{key}")
+    found: dict[str, dict[str, str]] = {}
+    for row in read_rows(source, (spec.user,)):
+        values = row.values or {}
+        try:
+            name = item_id(values.get(spec.user))
+            known = {column: item_id(values.get(column))[:_MOST_TITLE] for column in spec.columns}
+        except ValueError:
+            continue
+        if name:
+            found.setdefault(name, {column: text for column, text in known.items() if text})
+    return found
+
+
+def with_users(roles: ColumnRoles, product: Product, base: Path) -> ColumnRoles:
+    """Return the roles of columns with what is known of users."""
+    return replace(roles, users=read_users(product, base))
 
 
 def write_side_tables(product: Product, base: Path, folder: Path) -> dict[str, Any]:

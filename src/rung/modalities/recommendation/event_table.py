@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -34,11 +34,18 @@ Ints = npt.NDArray[np.int64]
 class EventTable:
     """Collects events; `rows` gives the moments, and each event that was left out as a row with its problem.
 
-    parse_time: of a cell, seconds since 1970 or None. now: seconds since 1970; later events are refused.
+    parse_time: of a cell, seconds since 1970 or None. now: seconds since 1970; later events are refused. known: what is known of
+    users, by id: it stands in the context of their moments, as a request would bring it.
     """
 
-    def __init__(self, spec: RecommendSpec, parse_time: Callable[[Any], float | None], now: float) -> None:
-        self._spec, self._parse, self._now = spec, parse_time, now
+    def __init__(
+        self,
+        spec: RecommendSpec,
+        parse_time: Callable[[Any], float | None],
+        now: float,
+        known: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        self._spec, self._parse, self._now, self._known = spec, parse_time, now, known or {}
         self._users: dict[str, int] = {}
         self._items: dict[str, int] = {}
         self._files: dict[str, int] = {}
@@ -152,13 +159,15 @@ class EventTable:
         ]
         last = places[-1]
         file = list(self._files)[self._file[last]] if len(self._files) > 1 else next(iter(self._files))
+        about = self._known.get(user)
+        context = {"context": {"user": dict(about)}} if about else {}
         for length in self._lengths(user, len(events)):
             history, later = events[:length], events[length:]
             if self._spec.seen == "leave_out":
                 seen = {event[0] for event in history}
                 later = [event for event in later if event[0] not in seen]
             if later:
-                yield Row(file, self._number[last], {group: user, HISTORY: history, LATER: later})
+                yield Row(file, self._number[last], {group: user, HISTORY: history, LATER: later, **context})
 
     def _lengths(self, user: str, events: int) -> list[int]:
         """Return the history lengths at which a user is looked at, each once."""

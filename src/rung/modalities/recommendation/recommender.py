@@ -21,6 +21,7 @@ from rung.modalities.recommendation.portrait import portrait
 from rung.modalities.recommendation.portrait_periods import periods
 from rung.modalities.recommendation.ranking import allowed_items, arranged, fresher, ranked, variety
 from rung.modalities.recommendation.scorers import Arrays, Moment, Scorer, scorer_from
+from rung.modalities.recommendation.segments import Segments
 from rung.modalities.recommendation.wishes import Wishes
 
 Floats = npt.NDArray[np.float64]
@@ -36,12 +37,14 @@ class Shelf:
     """What every recommender ships beside its own arrays: the items, how popular each is, and the product's wishes.
 
     popular: [items], scores of what is popular, tuned; any scale. shares: [items], of all events of training users.
+    segments: what is popular among users alike, where that was better.
     """
 
     catalogue: Catalogue
     popular: Floats
     shares: Floats
     wishes: Wishes
+    segments: Segments | None = None
 
     @cached_property
     def popular_order(self) -> npt.NDArray[np.int64]:
@@ -55,16 +58,24 @@ class Shelf:
         found: list[int] = first[free[first]][:k].tolist()
         return found
 
+    def popular_for(self, about: Mapping[str, str]) -> Floats | None:
+        """Return what is popular among users of whom the same is known; None where that is the list of all."""
+        return self.segments.of(about) if self.segments is not None and about else None
+
     def save(self, folder: Path, arrays: Mapping[str, npt.NDArray[Any]], facts: Mapping[str, Any]) -> None:
         """Write items, arrays and facts into a model's folder."""
         from safetensors.numpy import save_file
 
         self.catalogue.save(folder)
         own = {"popular": self.popular.astype(np.float64), "shares": self.shares.astype(np.float32)}
+        segmented = {"segments": self.segments.facts()} if self.segments is not None else {}
+        own |= {"segments": self.segments.scores} if self.segments is not None else {}
         save_file(
             {k: np.ascontiguousarray(v) for k, v in {**own, **arrays}.items()}, folder / "arrays.safetensors"
         )
-        text = json.dumps({"wishes": self.wishes.as_dict(), **facts}, ensure_ascii=False, indent=1)
+        text = json.dumps(
+            {"wishes": self.wishes.as_dict(), **segmented, **facts}, ensure_ascii=False, indent=1
+        )
         (folder / "recommender.json").write_text(text, encoding="utf-8")
 
     @staticmethod
@@ -80,7 +91,15 @@ class Shelf:
             raise BundleError(
                 "its items and arrays do not fit together", folder.name, "Build the bundle again."
             )
-        return Shelf(catalogue, popular, shares, Wishes.from_dict(facts.pop("wishes"))), arrays, facts
+        wishes, segments = Wishes.from_dict(facts.pop("wishes")), None
+        if "segments" in facts:
+            try:
+                segments = Segments.from_facts(facts.pop("segments"), arrays.pop("segments"))
+            except (KeyError, TypeError, ValueError) as error:
+                raise BundleError(
+                    f"its segments cannot be read: {error}", folder.name, "Build the bundle again."
+                ) from None
+        return Shelf(catalogue, popular, shares, wishes, segments), arrays, facts
 
 
 class Recommender(Model):
@@ -200,6 +219,8 @@ class Recommender(Model):
         place = shelf.catalogue.place
         excluded = [place[name] for name in items_of(exclude) if name in place]
         by, scores = self.scorer.scores(moment) if len(moment.items) else ("popularity", shelf.popular)
+        alike = shelf.popular_for(wishes.user)
+        scores = alike if alike is not None and by == "popularity" else scores
         allowed = allowed_items(shelf.catalogue, wishes, moment.items, excluded)
         plain_scores, scores = scores, fresher(scores, allowed, shelf.catalogue, wishes)
         items = arranged(scores, allowed, k, shelf.catalogue, wishes)
@@ -209,7 +230,7 @@ class Recommender(Model):
         extra: dict[str, Any] = {
             "scores": [round(float(scores[item]), _DIGITS) for item in items],
             "popular": [
-                names[item] for item in shelf.most_popular(k, free, len(moment.items) + len(excluded))
+                names[item] for item in self._popular(alike, free, k, len(moment.items) + len(excluded))
             ],
             "shown": [_shown(shelf.catalogue.items[item]) for item in items],
             "because": self._because(moment, items, by),
@@ -229,6 +250,9 @@ class Recommender(Model):
                 for rule, wish in wishes.rules.items()
             }
         return Prediction([names[item] for item in items], answered_by=by, extra=extra)
+
+    def _popular(self, alike: Floats | None, free: npt.NDArray[np.bool_], k: int, taken: int) -> list[int]:
+        return self.shelf.most_popular(k, free, taken) if alike is None else ranked(alike, free, k)
 
     def _alone(
         self, wish: Wishes, scores: Floats, moment: Moment, excluded: Sequence[int], k: int

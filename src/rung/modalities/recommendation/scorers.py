@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -28,6 +28,7 @@ class Moment:
 
     weights: of those events, summed over the events of an item. last: time of the last event that has one, None where none has.
     length: events as sent, unknown items and repeats included. unknown: ids that the model does not know.
+    about: what is known of the user.
     """
 
     items: Ints
@@ -35,6 +36,7 @@ class Moment:
     last: float | None
     length: int
     unknown: tuple[str, ...] = ()
+    about: Mapping[str, str] = field(default_factory=dict)
 
 
 class Scorer(ABC):

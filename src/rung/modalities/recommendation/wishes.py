@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from rung.core.errors import did_you_mean
@@ -12,6 +12,7 @@ from rung.modalities.recommendation.events import item_id
 from rung.modalities.recommendation.item_content import MOST_NEW, read_new_items
 
 _MOST_LISTED = 10_000
+_MOST_KNOWN, _MOST_KNOWN_CHARS = 20, 200
 _IDS = {"type": "array", "items": {"type": ["string", "number"]}}
 # The JSON schema of each wish.
 WISHES: Mapping[str, Mapping[str, Any]] = {
@@ -39,6 +40,11 @@ WISHES: Mapping[str, Mapping[str, Any]] = {
         "minimum": 0,
         "maximum": 1,
         "description": "weight of being new against the score",
+    },
+    "user": {
+        "type": "object",
+        "additionalProperties": {"type": "string"},
+        "description": "what is known of the user, by the columns of `recommend.users`: it chooses what is popular",
     },
     "seen": {
         "enum": ["leave_out", "keep"],
@@ -79,6 +85,7 @@ class Wishes:
     fresh_days: float = 30.0
     seen: str = "leave_out"
     new_items: tuple[Mapping[str, Any], ...] = ()
+    user: Mapping[str, str] = field(default_factory=dict)
 
     def changed(self, asked: Mapping[str, Any] | None) -> Wishes:
         """Return these wishes with those of a request in their place, as `read_wishes` gave them."""
@@ -95,7 +102,9 @@ class Wishes:
     @property
     def rules(self) -> dict[str, Wishes]:
         """Return each wish that may change the order of the scores, by itself."""
-        plain = Wishes(seen=self.seen, fresh_days=self.fresh_days, new_items=self.new_items)
+        plain = Wishes(
+            seen=self.seen, fresh_days=self.fresh_days, new_items=self.new_items, user=self.user
+        )
         names = [f.name for f in fields(self) if getattr(self, f.name) != getattr(plain, f.name)]
         return {name: replace(plain, **{name: getattr(self, name)}) for name in names}
 
@@ -133,6 +142,8 @@ def _read(key: str, value: Any) -> Any:
         return [item_id(item) for item in value]
     if key == "new_items":
         return read_new_items(value)
+    if key == "user":
+        return _about(value)
     if key == "seen":
         if value not in {"leave_out", "keep"}:
             raise ValueError("needs leave_out or keep in 'seen'")
@@ -146,3 +157,12 @@ def _read(key: str, value: Any) -> Any:
     if key == "most_price" and value < 0:
         raise ValueError("needs a price of 0 or more in 'most_price'")
     return int(value) if key == "most_per_category" else float(value)
+
+
+def _about(value: Any) -> dict[str, str]:
+    """Return what is known of a user as texts; raises ValueError."""
+    if not isinstance(value, Mapping) or len(value) > _MOST_KNOWN:
+        raise ValueError(f"needs an object of at most {_MOST_KNOWN} columns in 'user'")
+    return {
+        str(column)[:_MOST_KNOWN_CHARS]: item_id(known)[:_MOST_KNOWN_CHARS] for column, known in value.items()
+    }

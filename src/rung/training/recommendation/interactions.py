@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,12 @@ _PARTS, _MOST_JUDGED = 5, 1_000
 
 @dataclass(frozen=True)
 class Person:
-    """items: columns, each once, oldest first. weights, times: of the same events; times are NaN where not known."""
+    """items: columns, each once, oldest first. weights, times: of the same events; times are NaN where not known. about: what is known."""
 
     items: Ints
     weights: Floats
     times: Floats
+    about: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ class Interactions:
 def moment_of(person: Person, length: int) -> Moment:
     """Return the first events of a person as a request would bring them."""
     last = float(person.times[length - 1])
-    return Moment(person.items[:length], person.weights[:length], None if np.isnan(last) else last, length)
+    when = None if np.isnan(last) else last
+    return Moment(person.items[:length], person.weights[:length], when, length, about=person.about)
 
 
 def interactions(examples: Examples, context: FitContext) -> Interactions:
@@ -106,7 +108,9 @@ def interactions(examples: Examples, context: FitContext) -> Interactions:
             first[unit] = row
     events = [[*histories[row], *later[row]] for row in first.values()]
     catalogue = _catalogue(events, context.tables.get("items"))
-    people = [_person(own, catalogue) for own in events]
+    contexts = examples.inputs.get("context")
+    about = [(contexts[row] or {}).get("user", {}) if contexts is not None else {} for row in first.values()]
+    people = [replace(_person(own, catalogue), about=known) for own, known in zip(events, about, strict=True)]
     return Interactions(catalogue, tuple(people), tuple(first))
 
 

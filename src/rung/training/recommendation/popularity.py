@@ -13,6 +13,7 @@ from rung.modalities.recommendation.recommender import Shelf
 from rung.modalities.recommendation.wishes import Wishes
 from rung.training.recommendation.interactions import Floats, Interactions, interactions
 from rung.training.recommendation.judging import mean
+from rung.training.recommendation.segments import best_segments
 
 _DAY = 86_400.0
 # Half-lives in days of an event's weight; 0: all events count alike.
@@ -37,8 +38,10 @@ def learned(examples: Examples, context: FitContext) -> Learned:
     spec = context.options.get("recommend", {})
     wishes = Wishes.from_dict({k: v for k, v in spec.get("ranking", {}).items() if v is not None})
     wishes = wishes.changed({"seen": spec["seen"]} if spec.get("seen") else None)
-    shelf = Shelf(people.catalogue, popular, counts / max(counts.sum(), 1.0), wishes)
+    segments = best_segments(people, lambda some: popular_scores(some, half_life))
+    shelf = Shelf(people.catalogue, popular, counts / max(counts.sum(), 1.0), wishes, segments)
     facts = {"people": len(people.people), "half_life_days": half_life}
+    facts |= {"segment": segments.column} if segments is not None else {}
     return Learned(people, shelf, facts)
 
 
