@@ -8,6 +8,7 @@ import yaml
 
 from rung.core import registry
 from rung.core.spec.product import parse_product
+from rung.improvement.shown_lists import read_shown_lists
 from rung.modalities.recommendation.wishes import WISHES
 from rung.serving.http.schemas import FeedbackRequest
 from support import ROOT
@@ -34,8 +35,12 @@ def test_the_product_shown_is_the_file(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_feedback_shown_is_read(page):
-    said = [json.loads(block) for block in blocks(page, "json")]
+def test_the_feedback_shown_is_read(page, tmp_path):
+    given = [json.loads(block) for block in blocks(page, "json")]
+    said = [body for body in given if "prediction" in body]
+    log = tmp_path / "log.jsonl"
+    log.write_text("".join(json.dumps(line) + "\n" for line in given if "prediction" not in line))
+    assert len(read_shown_lists(log)[0]) == 1
     said += [
         json.loads(body) for body in re.findall(r"/v1/feedback -d '(.*?)'", page.read_text(encoding="utf-8"))
     ]

@@ -167,6 +167,24 @@ def test_a_replay_of_the_champion_finds_what_it_earned(served):
     assert as_json["estimate"]["ips"]["exact"] is True and as_json["gain"]["exact"] is True
 
 
+def test_lists_of_another_system_are_replayed(served, tmp_path):
+    base, shown = served
+    log = tmp_path / "shown.jsonl"
+    lines = [
+        {
+            "history": ["50"],
+            "items": [{"item": i["item"], "propensity": i["propensity"]} for i in answer["items"]],
+            "clicked": [i["item"] for i in answer["items"] if i["item"] in later],
+        }
+        for answer, later in shown.values()
+    ]
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = run_cli("replay", "product.yaml", "--log", log, "--json", cwd=base)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["estimate"]["requests"] == len(lines) and found["left_out"] == {}
+
+
 def test_a_replay_needs_propensities(product, tmp_path):
     base, built = product
     spec = SPEC.replace("explore: 0.3, explore_among: 15, ", "").replace("name: films", "name: films\n")

@@ -22,8 +22,13 @@ from rung.cli.options import as_json, console, lang, print_json
     show_default=True,
     help="Of the intervals.",
 )
+@click.option(
+    "--log",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="JSON lines of lists that another system has shown, in place of the journal: history, items with propensity, clicked.",
+)
 @as_json
-def command(bundle: Path, product: Path, confidence: float, as_json: bool) -> None:
+def command(bundle: Path, product: Path, confidence: float, log: Path | None, as_json: bool) -> None:
     """Estimate the clicks on lists of BUNDLE from the journal of PRODUCT (default: product.yaml).
 
     BUNDLE: a bundle, a run, or a product file, which stands for the bundle of its newest cleared run.
@@ -41,7 +46,7 @@ def command(bundle: Path, product: Path, confidence: float, as_json: bool) -> No
         chosen = newest_cleared_bundle(base / "runs", spec.name)
     else:
         chosen = bundle_in(bundle)
-    found = replay(chosen, product, confidence).as_dict()
+    found = replay(chosen, product, confidence, log).as_dict()
     if as_json:
         print_json(found)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from rung.core.errors import MissingExtra, RungError
 from rung.core.manifest import LEARNED_UNTIL, Manifest, read_manifest
 from rung.core.spec.product import load_product
 from rung.improvement.off_policy import Impression, Interval, OffPolicyEstimate, estimate, gain
+from rung.improvement.shown_lists import read_shown_lists
 from rung.serving.subprocess_predict import predict_in_subprocess
 
 if TYPE_CHECKING:
@@ -55,15 +57,11 @@ class Replay:
         }
 
 
-def replay(bundle: Path, product: Path, confidence: float = 0.95) -> Replay:
-    """Return what a bundle would have earned on the journal of a product.
+def replay(bundle: Path, product: Path, confidence: float = 0.95, log: Path | None = None) -> Replay:
+    """Return what a bundle would have earned on the journal of a product, or on lists that another system has shown.
 
-    Raises RungError for a bundle of another product, a task without lists, or a journal without propensities.
+    log: JSON lines of those, see `improvement.shown_lists`. Raises RungError for a bundle of another product, a task without lists, or a journal without propensities.
     """
-    try:
-        from rung.journal.reader import JournalReader
-    except ImportError:
-        raise MissingExtra("reading the journal", "ops", "SQLAlchemy") from None
     spec, base = load_product(product)
     manifest = read_manifest(bundle)
     if manifest.name != spec.name:
@@ -75,6 +73,13 @@ def replay(bundle: Path, product: Path, confidence: float = 0.95) -> Replay:
         raise RungError(
             f"the task {manifest.task} shows no lists of which one could be drawn", manifest.name, fix
         )
+    if log is not None:
+        rows, impressions = read_shown_lists(log)
+        return _replay(manifest, bundle, rows, impressions, ({}, False), confidence)
+    try:
+        from rung.journal.reader import JournalReader
+    except ImportError:
+        raise MissingExtra("reading the journal", "ops", "SQLAlchemy") from None
     with JournalReader.from_folder(base / spec.serve.folder, manifest.schema.inputs) as journal:
         found = replayed(journal, bundle, manifest, confidence)
     if found.estimated is None:
@@ -91,10 +96,22 @@ def replayed(journal: JournalReader, bundle: Path, manifest: Manifest, confidenc
     rows, learned = _unlearned(rows, manifest, left_out)
     taken = clicks(journal.feedback(manifest.name))
     impressions = [_impression(row, taken.get(row.id, frozenset())) for row in rows]
-    lists = []
-    if rows:
-        answers = predict_in_subprocess(bundle, [row.input or {} for row in rows]).answers
-        lists = [list(answer.value) for answer in answers]
+    asked = [row.input or {} for row in rows]
+    return _replay(manifest, bundle, asked, impressions, (left_out, learned), confidence)
+
+
+def _replay(
+    manifest: Manifest,
+    bundle: Path,
+    rows: Sequence[Mapping[str, Any]],
+    impressions: Sequence[Impression],
+    known: tuple[dict[str, int], bool],
+    confidence: float,
+) -> Replay:
+    """Return what a bundle earns on these lists. known: requests left out, and whether it may have learned from their clicks."""
+    left_out, learned = known
+    answers = predict_in_subprocess(bundle, rows).answers if rows else []
+    lists = [list(answer.value) for answer in answers]
     came = sum(len(one.clicked.intersection(one.items)) for one in impressions)
     found, more = estimate(impressions, lists, confidence), gain(impressions, lists, confidence)
     if learned:

@@ -50,6 +50,19 @@ class UsersSpec(Section):
     )
 
 
+class ImpressionsSpec(Section):
+    """The table of what was shown, a row for each item shown: clicked or not, where it stood, how likely it was to stand there."""
+
+    path: str = Field(min_length=1, description="file of impressions; accepts what `data.path` accepts")
+    item: str = Field(default="item", min_length=1, description="column of the item's id")
+    clicked: str = Field(default="clicked", min_length=1, description="column of yes and no")
+    position: str | None = Field(default=None, description="column of the place in the list, from 1")
+    propensity: str | None = Field(
+        default=None,
+        description="column of the probability with which the item was shown there, above 0 and at most 1",
+    )
+
+
 class RankingSpec(Section):
     """What happens to every list after it is ranked. A request's `context` may change all of it."""
 
@@ -124,6 +137,7 @@ class RecommendSpec(Section):
     )
     items: ItemsSpec | None = Field(default=None, description="table of items")
     users: UsersSpec | None = Field(default=None, description="table of users")
+    impressions: ImpressionsSpec | None = Field(default=None, description="table of what was shown")
     ranking: RankingSpec = RankingSpec()
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from rung.core.spec.product import Product
 from rung.core.spec.recommend import ItemsSpec
 from rung.core.task import ColumnRoles
 from rung.core.types import Dataset
+from rung.data.prepare.impressions import count_impressions
 from rung.data.sources.read import Source, open_source, read_rows
 from rung.modalities.recommendation.catalogue import Item, write_items
 from rung.modalities.recommendation.events import item_id
@@ -31,7 +32,11 @@ def side_sources(product: Product, base: Path) -> dict[str, Source]:
     """Return the sources beside the rows, by name."""
     if product.recommend is None:
         return {}
-    named = {"items": product.recommend.items, "users": product.recommend.users}
+    named = {
+        "items": product.recommend.items,
+        "users": product.recommend.users,
+        "impressions": product.recommend.impressions,
+    }
     return {name: open_source(spec.path, None, base) for name, spec in named.items() if spec is not None}
 
 
@@ -70,10 +75,23 @@ def write_side_tables(product: Product, base: Path, folder: Path) -> dict[str, A
     `side_tables`: name -> file; `items`: how many there are, and how many rows were left out, by reason. {} where the product has
     none. Raises DataError where the table cannot be used.
     """
-    found = side_sources(product, base)
-    if not found or product.recommend is None or product.recommend.items is None:
+    found, spec = side_sources(product, base), product.recommend
+    if not found or spec is None:
         return {}
-    spec, source = product.recommend.items, found["items"]
+    tables, facts = dict[str, str](), dict[str, Any]()
+    if spec.items is not None:
+        facts["items"] = _write_items(found["items"], spec.items, folder / "items.jsonl")
+        tables["items"] = "items.jsonl"
+    if spec.impressions is not None:
+        shown = count_impressions(found["impressions"], spec.impressions)
+        shown.save(folder / "impressions.json")
+        facts["impressions"] = shown.facts()
+        tables["impressions"] = "impressions.json"
+    return {**({"side_tables": tables} if tables else {}), **facts}
+
+
+def _write_items(source: Source, spec: ItemsSpec, path: Path) -> dict[str, Any]:
+    """Write the items; return how many there are, and how many rows were left out, by reason. Raises DataError without any."""
     columns = {"item": spec.item, "title": spec.title, "categories": spec.categories, "price": spec.price, "available": spec.available, "added": spec.added}  # fmt: skip
     for key, column in [*columns.items(), *(("text", name) for name in spec.text)]:
         if column is not None:
@@ -82,8 +100,8 @@ def write_side_tables(product: Product, base: Path, folder: Path) -> dict[str, A
     items = {item.id: item for item in _items(source, spec, left_out)}
     if not items:
         raise DataError("it holds no item", source.name, "Check `recommend.items.item`.")
-    write_items(folder / "items.jsonl", items.values())
-    return {"side_tables": {"items": "items.jsonl"}, "items": {"items": len(items), "left_out": left_out}}
+    write_items(path, items.values())
+    return {"items": len(items), "left_out": left_out}
 
 
 def side_tables(data: Dataset) -> dict[str, Path]:

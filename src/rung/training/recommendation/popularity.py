@@ -11,6 +11,7 @@ from rung.core.model import FitContext
 from rung.core.types import Examples
 from rung.modalities.recommendation.recommender import Shelf
 from rung.modalities.recommendation.wishes import Wishes
+from rung.training.recommendation.exposure import corrected
 from rung.training.recommendation.interactions import Floats, Interactions, interactions
 from rung.training.recommendation.judging import mean
 from rung.training.recommendation.segments import best_segments
@@ -34,6 +35,10 @@ def learned(examples: Examples, context: FitContext) -> Learned:
     people = interactions(examples, context)
     half_life = _half_life(people)
     popular = popular_scores(people, half_life)
+    learn, _ = people.halves()
+    popular, correction = corrected(
+        people, popular_scores(learn, half_life), popular, context.tables.get("impressions")
+    )
     counts = people.counts
     spec = context.options.get("recommend", {})
     wishes = Wishes.from_dict({k: v for k, v in spec.get("ranking", {}).items() if v is not None})
@@ -41,6 +46,7 @@ def learned(examples: Examples, context: FitContext) -> Learned:
     segments = best_segments(people, lambda some: popular_scores(some, half_life))
     shelf = Shelf(people.catalogue, popular, counts / max(counts.sum(), 1.0), wishes, segments)
     facts = {"people": len(people.people), "half_life_days": half_life}
+    facts |= {"exposure": correction} if correction else {}
     facts |= {"segment": segments.column} if segments is not None else {}
     return Learned(people, shelf, facts)
 
