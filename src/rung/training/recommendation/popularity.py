@@ -45,7 +45,7 @@ def learned(examples: Examples, context: FitContext) -> Learned:
     wishes = wishes.changed({"seen": spec["seen"]} if spec.get("seen") else None)
     segments = best_segments(people, lambda some: popular_scores(some, half_life))
     shelf = Shelf(people.catalogue, popular, counts / max(counts.sum(), 1.0), wishes, segments)
-    facts = {"people": len(people.people), "half_life_days": half_life}
+    facts: dict[str, Any] = {"people": len(people.people), "half_life_days": half_life}
     facts |= {"exposure": correction} if correction else {}
     facts |= {"segment": segments.column} if segments is not None else {}
     return Learned(people, shelf, facts)
