@@ -6,6 +6,7 @@ from test_event_table import SPEC, prepared
 from rung.core.errors import DataError, SpecError
 from rung.core.model import FitContext
 from rung.core.spec.product import parse_product
+from rung.modalities.recommendation.catalogue import Item
 from rung.modalities.recommendation.wishes import read_wishes
 from rung.models.popularity import Popularity
 from support import write_csv
@@ -61,6 +62,13 @@ def test_segments_ship(tmp_path):
     again = Popularity.load(folder, found.train.schema)
     for coast in ("sea", "land", "moon"):
         assert newcomer(again, coast=coast).value == newcomer(model, coast=coast).value
+
+
+def test_segments_hold_items_that_nobody_had(tmp_path):
+    shelf = fitted(prepared(tmp_path, people(tmp_path), WITH_USERS)).shelf
+    wider = shelf.with_items([Item("new")])
+    own = wider.popular_for({"coast": "sea"})
+    assert own is not None and len(own) == len(wider.catalogue) == len(shelf.catalogue) + 1 and own[-1] == 0.0
 
 
 def test_columns_that_say_nothing_are_not_used(tmp_path):

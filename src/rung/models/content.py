@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -66,12 +66,11 @@ class Content(Recommender):
         if self._space is None or not isinstance(self.scorer, Alike):
             return None
         space, words = self._space
-        shelf, none = self.shelf, np.zeros(len(items))
-        wider = replace(
-            shelf, catalogue=shelf.catalogue.with_items(items), popular=np.concatenate([shelf.popular, none]),
-            shares=np.concatenate([shelf.shares, none]),
-        )  # fmt: skip
-        return type(self)(wider, self.scorer.with_vectors(space.vectors(items, words.words)), self._facts)
+        return type(self)(
+            self.shelf.with_items(items),
+            self.scorer.with_vectors(space.vectors(items, words.words)),
+            self._facts,
+        )
 
     def save(self, folder: Path) -> None:
         super().save(folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -57,6 +57,14 @@ class Shelf:
         first = self.popular_order[: k + taken]
         found: list[int] = first[free[first]][:k].tolist()
         return found
+
+    def with_items(self, items: Sequence[Item]) -> Shelf:
+        """Return a shelf with items after its own that nobody had."""
+        none = np.zeros(len(items))
+        return replace(
+            self, catalogue=self.catalogue.with_items(items), popular=np.concatenate([self.popular, none]),
+            shares=np.concatenate([self.shares, none]), segments=self.segments and self.segments.wider(len(items)),
+        )  # fmt: skip
 
     def popular_for(self, about: Mapping[str, str]) -> Floats | None:
         """Return what is popular among users of whom the same is known; None where that is the list of all."""

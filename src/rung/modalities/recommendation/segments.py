@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,6 +27,10 @@ class Segments:
         """Return the scores of items for a user of whom this is known; None where nothing is known that counts."""
         row = self._row.get(about.get(self.column, ""))
         return None if row is None else np.asarray(self.scores[row], np.float64)
+
+    def wider(self, count: int) -> Segments:
+        """Return the same with so many items after the others that nobody had."""
+        return replace(self, scores=np.pad(self.scores, ((0, 0), (0, count))))
 
     def facts(self) -> dict[str, Any]:
         """Return what is stored beside the scores, ready for JSON."""

@@ -102,9 +102,7 @@ class Wishes:
     @property
     def rules(self) -> dict[str, Wishes]:
         """Return each wish that may change the order of the scores, by itself."""
-        plain = Wishes(
-            seen=self.seen, fresh_days=self.fresh_days, new_items=self.new_items, user=self.user
-        )
+        plain = Wishes(seen=self.seen, fresh_days=self.fresh_days, new_items=self.new_items, user=self.user)
         names = [f.name for f in fields(self) if getattr(self, f.name) != getattr(plain, f.name)]
         return {name: replace(plain, **{name: getattr(self, name)}) for name in names}
 
