@@ -139,6 +139,12 @@ def test_estimates_are_those_of_the_formulae():
     assert many.ips.value == pytest.approx(2 / 3) and many.ips.exact and not many.snips.exact
 
 
+def test_without_clicks_there_is_no_estimated_interval():
+    shown = [Impression(("a", "b"), (0.5, 0.5), frozenset())] * 100
+    found = estimate(shown, [["a", "b"]] * 100, 0.95)
+    assert found.effective == pytest.approx(100) and found.snips is None and found.ips.low == 0.0
+
+
 def test_draws_have_the_propensities_that_they_say():
     """Each of 4 candidates at each of 3 places, over 20,000 draws; the first candidate is pinned."""
     rule, counts, said = Exploration(0.4, 4), np.zeros((4, 3)), {}

@@ -27,7 +27,7 @@ sums and the clicks that came, which are at least minus the length of a list; th
 never drawn counts for the model as above.
 
 *SNIPS, estimated.* Of the delta method, over requests as if independent: `exact: false`. With few draws that agree it is too narrow, so with fewer
-than 30 effective requests none is given.
+than 30 effective requests, or fewer than 10 lists clicked where both agree, none is given.
 
 `tests/improvement/test_off_policy_simulation.py` attacks these claims with adversaries that see the coin's past.
 """
@@ -46,8 +46,8 @@ import numpy.typing as npt
 from rung.core.stats.adaptive_average import adaptive_average_lower
 
 FloatArray = npt.NDArray[np.float64]
-# Fewer requests of equal weight than this and SNIPS has no interval.
-_FEWEST_EFFECTIVE = 30.0
+# Fewer requests of equal weight, or lists clicked where both agree, and SNIPS has no interval: without a click its error would be 0.
+_FEWEST_EFFECTIVE, _FEWEST_CLICKED = 30.0, 10
 # Weights average 1 a place where every place can be drawn; so many standard errors above and the propensities are not true.
 _MOST_ERRORS = 5.0
 
@@ -109,12 +109,13 @@ def estimate(
     value = float(sums.clicked.mean())
     weight, squares = float(sums.weights.sum()), float((sums.weights**2).sum())
     effective = weight**2 / squares if squares else 0.0
+    says_enough = effective >= _FEWEST_EFFECTIVE and int((sums.clicked > 0).sum()) >= _FEWEST_CLICKED
     surplus = sums.weights - sums.places
     spread = float(surplus.std()) / math.sqrt(n)
     return OffPolicyEstimate(
         n, int((sums.agreeing > 0).sum()), places, min(weight / max(n * places, 1e-12), 1.0), effective,
         Interval(value, low, max(high, low), exact=True),
-        _self_normalised(sums, places, alpha) if effective >= _FEWEST_EFFECTIVE else None,
+        _self_normalised(sums, places, alpha) if says_enough else None,
         bool(spread and float(surplus.mean()) > _MOST_ERRORS * spread),
     )  # fmt: skip
 
