@@ -108,8 +108,8 @@ def _answers(
     program: Path, fields: Sequence[CField], rows: Rows, labels: Sequence[str]
 ) -> tuple[list[TargetAnswer], float]:
     """Return the program's answers and the seconds that they took, reading and printing included."""
-    begun = time.perf_counter()
     text = rows_text(fields, rows.inputs).encode("utf-8", "surrogatepass")
+    begun = time.perf_counter()
     done = subprocess.run([str(program)], input=text, capture_output=True, check=False)
     seconds = time.perf_counter() - begun
     if done.returncode:
