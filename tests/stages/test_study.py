@@ -1,9 +1,13 @@
 """What the report shows beyond scores: reliability, learning curve, words; from held-out training rows only."""
 
-import pytest
+import io
 
-from rung.building.diagnostics import learning_curve, reliability
+import pytest
+from PIL import Image
+
+from rung.building.diagnostics import by_origin, gallery, learning_curve, reliability
 from rung.building.explain import Explanations
+from rung.core.blobs import Blob
 from rung.core.metrics.base import MeanMetric
 from rung.core.model import Reason
 from rung.core.types import Examples, Field, Prediction, Schema
@@ -26,6 +30,47 @@ def test_reliability_counts_every_row_once_and_finds_overconfidence():
     assert found["bins"][1] == {"low": 0.9, "high": 1.0, "rows": 100, "sure": 0.95, "right": 0.6}
     assert found["error"] == pytest.approx(100 / 120 * 0.35, abs=1e-3)
     assert reliability(truths, [Prediction("a")] * 120, [ACCURACY]) is None
+
+
+def photos(n, camera=lambda i: "") -> Examples:
+    """Return small photos, some of a camera that writes its name."""
+    cells = []
+    for i in range(n):
+        exif = Image.Exif()
+        if camera(i):
+            exif[0x010F], exif[0x0110] = "Acme\0", f"ACME {camera(i)}"
+        out = io.BytesIO()
+        Image.new("RGB", (16 + 16 * (i % 2), 16), (i % 255, 90, 40)).save(out, "JPEG", exif=exif)
+        cells.append(Blob.of(out.getvalue(), f"{i}.jpg"))
+    schema = Schema((Field("image", "image", "input"),), SCHEMA.outputs)
+    numbers = list(range(n))
+    return Examples(schema, {"image": cells}, ["ab"[i % 2] for i in numbers], [f"{i:016x}" for i in numbers],
+                    [i + 1 for i in numbers], [0.0] * n)  # fmt: skip
+
+
+def test_images_are_told_apart_by_camera_or_size():
+    made = photos(80, lambda i: "X1" if i < 30 else "rare" if i < 33 else "")
+    answers = [Prediction("a" if i < 30 else "ab"[i % 2], 0.5 + i / 200) for i in range(80)]
+    found = by_origin(made, range(80), made.targets, answers, [ACCURACY])
+    assert [(one["origin"], one["rows"], one["right"]) for one in found] == [
+        ("ACME X1", 30, 0.5), ("32 x 16", 24, 1.0), ("16 x 16", 23, 1.0), ("", 3, 1.0),
+    ]  # fmt: skip
+    assert found[0]["low"] < 0.5 < found[0]["high"] < found[1]["low"]
+    assert by_origin(photos(80), range(0, 80, 2), made.targets[::2], answers[::2], [ACCURACY]) == []
+    assert by_origin(examples(80), range(80), made.targets, answers, [ACCURACY]) == []
+
+
+def test_a_gallery_shows_the_least_sure_and_the_surest():
+    made = photos(40)
+    answers = [Prediction("a", 0.5 + i / 100) for i in range(40)]
+    bands = gallery(made, range(40), made.targets, answers, [ACCURACY])
+    assert [band["band"] for band in bands] == ["unsure", "middle", "sure"]
+    assert [one["row"] for one in bands[0]["images"]] == list(range(1, 9))
+    assert [one["row"] for one in bands[2]["images"]] == list(range(40, 32, -1))
+    assert all(one["right"] == (one["truth"] == "a") for band in bands for one in band["images"])
+    assert all(one["thumbnails"][0].startswith("data:image/") for band in bands for one in band["images"])
+    assert gallery(examples(40), range(40), made.targets, answers, [ACCURACY]) == []
+    assert gallery(made, range(40), made.targets, [Prediction("a")] * 40, [ACCURACY]) == []
 
 
 def test_a_curve_fits_three_small_parts_and_ends_where_the_evaluation_did():

@@ -10,15 +10,25 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from rung.core.excerpt import thumbnails
+from rung.core.kind import kind
+from rung.core.label_sets import set_labels
 from rung.core.metrics.base import MeanMetric, Metric
 from rung.core.metrics.scored import ScoredRows, mean_over_units
+from rung.core.stats.intervals import wilson_interval
 from rung.core.types import Examples, Prediction
 
 # Three small extra fits: together less than one fit on all rows.
 FRACTIONS = (0.125, 0.25, 0.5)
 _FEWEST_ROWS = 20
 _BINS = 10
+# Images of each band of certainty in a report.
+_GALLERY = 8
+# Rows whose files are opened to tell where they come from.
+_MOST_LOOKED_AT = 5_000
+_MEDIA = frozenset({"image"})
 FitParts = Callable[[Sequence[Sequence[int]]], Iterable[Any]]
 
 
@@ -29,13 +39,10 @@ def reliability(
 
     error: the mean distance between the two, weighted by rows (expected calibration error, Naeini et al. 2015).
     """
-    right_or_not = next(
-        (m for m in metrics if isinstance(m, MeanMetric) and m.is_binary and not m.reads_inputs), None
-    )
-    if right_or_not is None or not answers or any(answer.score is None for answer in answers):
+    right = _right(truths, answers, metrics)
+    if right is None or not answers or any(answer.score is None for answer in answers):
         return None
     sure = np.array([answer.score for answer in answers], dtype=np.float64).clip(0.0, 1.0)
-    right = right_or_not.values(truths, answers)
     place = np.minimum((sure * _BINS).astype(int), _BINS - 1)
     bins = []
     for k in range(_BINS):
@@ -52,6 +59,104 @@ def reliability(
             )
     error = sum(b["rows"] * abs(b["sure"] - b["right"]) for b in bins) / len(sure)
     return {"bins": bins, "rows": len(sure), "error": round(error, 4)}
+
+
+def _right(
+    truths: Sequence[Any], answers: Sequence[Prediction], metrics: Sequence[Metric]
+) -> npt.NDArray[np.float64] | None:
+    """Return 1 for each right answer and 0 for each wrong one, [rows]; None where answers are not right or wrong."""
+    found = next(
+        (m for m in metrics if isinstance(m, MeanMetric) and m.is_binary and not m.reads_inputs), None
+    )
+    return None if found is None else np.asarray(found.values(truths, answers), dtype=np.float64)
+
+
+def by_origin(
+    examples: Examples,
+    rows: Sequence[int],
+    truths: Sequence[Any],
+    answers: Sequence[Prediction],
+    metrics: Sequence[Metric],
+) -> list[dict[str, Any]]:
+    """Return how often answers were right by where rows come from, such as the camera of an image; the most rows first.
+
+    rows: of the examples, for which these answers are. Origins with few rows are one, called "". [] where there are fewer than
+    two. Looks at `_MOST_LOOKED_AT` rows at most, in the order of their hash.
+    """
+    right = _right(truths, answers, metrics)
+    field = next((f for f in examples.schema.inputs if f.kind in _MEDIA), None)
+    if right is None or field is None:
+        return []
+    known, cells = kind(field.kind), examples.inputs[field.name]
+    places = sorted(range(len(rows)), key=lambda place: examples.units[rows[place]])[:_MOST_LOOKED_AT]
+    found: dict[str, list[float]] = defaultdict(list)
+    for place in places:
+        found[known.origin(cells[rows[place]])].append(float(right[place]))
+    large = {name: hits for name, hits in found.items() if name and len(hits) >= _FEWEST_ROWS}
+    rest = [hit for name, hits in found.items() if name not in large for hit in hits]
+    groups = [*sorted(large.items(), key=lambda item: -len(item[1])), *([("", rest)] if rest else [])]
+    if len(groups) < 2:
+        return []
+    return [
+        {"origin": name, "rows": len(hits), "right": round(float(np.mean(hits)), 4)}
+        | dict(
+            zip(
+                ("low", "high"),
+                (round(end, 4) for end in wilson_interval(float(np.mean(hits)), len(hits), 0.95)),
+                strict=True,
+            )
+        )
+        for name, hits in groups
+    ]
+
+
+def gallery(
+    examples: Examples,
+    rows: Sequence[int],
+    truths: Sequence[Any],
+    answers: Sequence[Prediction],
+    metrics: Sequence[Metric],
+) -> list[dict[str, Any]]:
+    """Return images by how sure their answers are: the least sure, those in the middle and the surest, `_GALLERY` of each.
+
+    [] for rows without images, and where answers have no probability or are not right or wrong.
+    """
+    right = _right(truths, answers, metrics)
+    if right is None or not any(f.kind in _MEDIA for f in examples.schema.inputs):
+        return []
+    scores = [answer.score for answer in answers]
+    if len(answers) < 3 * _GALLERY or any(score is None for score in scores):
+        return []
+    order = np.argsort(np.array(scores, dtype=np.float64), kind="stable")
+    middle = (len(order) - _GALLERY) // 2
+    bands = {
+        "unsure": order[:_GALLERY],
+        "middle": order[middle : middle + _GALLERY],
+        "sure": order[::-1][:_GALLERY],
+    }
+    return [
+        {
+            "band": band,
+            "images": [
+                {
+                    "row": examples.rows[rows[place]],
+                    "truth": _shown(truths[place]),
+                    "answer": _shown(answers[place].value),
+                    "probability": round(float(answers[place].score or 0.0), 4),
+                    "right": bool(right[place]),
+                    "thumbnails": thumbnails(examples, rows[place]),
+                }
+                for place in places.tolist()
+            ],
+        }
+        for band, places in bands.items()
+    ]
+
+
+def _shown(value: Any) -> str:
+    """Return a label as text; of a set of labels, all of them."""
+    text = str(value)
+    return ", ".join(set_labels(text)) or "—" if text.startswith("[") else text
 
 
 def learning_curve(

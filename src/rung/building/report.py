@@ -185,6 +185,16 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ),
     ("study", "object", "more of the winner, on held-out training rows"),
     ("study.reliability", "object", "how often answers were right by how sure they were"),
+    (
+        "study.origins",
+        "list",
+        "of images: how often answers were right by camera, or by size in pixels; with Wilson intervals at 95 %",
+    ),
+    (
+        "study.gallery",
+        "list",
+        "of images: the least sure, the middle and the surest answers, with thumbnails",
+    ),
     ("study.curve", "object", "score by training rows; or `skipped` with the reason"),
     (
         "study.layers",
@@ -257,7 +267,7 @@ def report(
         *NOTE_KEYS,
     )
     hidden = {
-        "details", "version", "measured", "metered", "reliability", "why", "importance", "fold_score", "assumptions",
+        "details", "version", "measured", "metered", "reliability", "origins", "gallery", "why", "importance", "fold_score", "assumptions",
     }  # fmt: skip
     return {
         "rung_version": machine["rung_version"],

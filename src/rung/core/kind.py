@@ -151,6 +151,10 @@ class Kind(ABC):
         """Return a small picture of a value as a data URI, for pages; "" where there is none."""
         return ""
 
+    def origin(self, value: Any) -> str:
+        """Return what a value was made with, such as the camera of a photo, to compare figures by; "" where nothing tells."""
+        return ""
+
     def picture(self, value: Any) -> str:
         """Return a value as a picture that people can judge, as a data URI; "" where there is none."""
         return self.thumbnail(value)

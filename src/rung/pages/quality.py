@@ -150,6 +150,50 @@ def calibration_section(report: Mapping[str, Any], lang: str) -> str:
         "certainty",
         say("certainty.title", lang),
         f'<div class="figures">{_reliability_figure(study.get("reliability"), source, lang)}{_learning_curve_figure(report, lang)}</div>',
+        _origins(study.get("origins"), lang),
+        _gallery(study.get("gallery"), source, lang),
+    )
+
+
+def _origins(found: Sequence[Mapping[str, Any]] | None, lang: str) -> str:
+    """Return the table of how often answers were right by where images come from."""
+    if not found:
+        return ""
+    rows = [
+        [
+            one["origin"] or say("origins.rest", lang), str(one["rows"]), percent(one["right"], 1),
+            f"{percent(one['low'], 1)}–{percent(one['high'], 1)}",
+        ]
+        for one in found
+    ]  # fmt: skip
+    heads = [say(f"origins.{name}", lang) for name in ("origin", "rows", "right", "interval")]
+    title = say("origins.title", lang)
+    return f"<h3>{text(title)}</h3>{paragraph(say('origins.read', lang))}{table(heads, rows, title)}"
+
+
+def _gallery(found: Sequence[Mapping[str, Any]] | None, source: str, lang: str) -> str:
+    """Return images by how sure their answers are; wrong ones are marked."""
+    if not found:
+        return ""
+    parts = [
+        f"<h3>{text(say('gallery.title', lang))}</h3>",
+        paragraph(say("gallery.read", lang)),
+        paragraph(source, "note"),
+    ]
+    for band in found:
+        shown = "".join(_gallery_image(one, lang) for one in band["images"])
+        parts.append(
+            f'<h4>{text(say("gallery." + band["band"], lang))}</h4><div class="gallery">{shown}</div>'
+        )
+    return "".join(parts)
+
+
+def _gallery_image(one: Mapping[str, Any], lang: str) -> str:
+    key = "gallery.right" if one["right"] else "gallery.wrong"
+    words = say(key, lang, truth=one["truth"], answer=one["answer"], sure=percent(one["probability"], 1))
+    mark = "" if one["right"] else ' class="wrong"'
+    return (
+        f"<figure{mark}>{pictures(one['thumbnails'], words)}<figcaption>{text(words)}</figcaption></figure>"
     )
 
 

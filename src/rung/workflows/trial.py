@@ -246,7 +246,7 @@ def study(setup: BuildSetup, rung: Rung, trial: Mapping[str, Any], rows: TrialRo
 
     _, found = setup.run.step(f"studies/{rung.name}", curve)
     clear_scratch(setup, rung)
-    shown = {key: trial.get(key) for key in ("reliability", "why", "importance")}
+    shown = {key: trial.get(key) for key in ("reliability", "origins", "gallery", "why", "importance")}
     more = second_look(setup, rung, train, trial["fit_seconds"])
     return {**shown, "curve": found, **more, **_layers(setup, rung)}
 
@@ -309,6 +309,7 @@ def _quality(setup: BuildSetup, rows: TrialRows, evaluation: evaluate.Evaluation
     ]
     chances = [e.chance(r.condition.level) for e, r in zip(expected, requirements, strict=True) if e]
     first = requirements[0].metric
+    asked = (evaluation.rows, evaluation.truths, evaluation.answers)
     return {
         "scores": evaluate.scores(evaluation, list(metrics.values()), train),
         "method": evaluation.method,
@@ -320,6 +321,8 @@ def _quality(setup: BuildSetup, rows: TrialRows, evaluation: evaluate.Evaluation
         "certifiable": expected[0].level_at(LIKELY_CHANCE) if expected[0] else None,
         "details": evaluate.details(evaluation, setup.task, train),
         "reliability": diagnostics.reliability(evaluation.truths, evaluation.answers, [*metrics.values()]),
+        "origins": diagnostics.by_origin(train, *asked, [*metrics.values()]),
+        "gallery": diagnostics.gallery(train, *asked, [*metrics.values()]),
     }
 
 

@@ -13,7 +13,7 @@ from rung.core.errors import InputError, MissingExtra
 from rung.core.kind import MediaKind
 from rung.modalities.images.dicom import dicom_subject, is_dicom
 from rung.modalities.images.looks import LOOKS
-from rung.modalities.images.metadata import personal_metadata, strip_metadata
+from rung.modalities.images.metadata import camera, personal_metadata, strip_metadata
 from rung.modalities.images.png import write_png
 from rung.modalities.images.thumbnail import SIDE, data_uri
 
@@ -87,6 +87,15 @@ class ImageKind(MediaKind):
         if stripped == data:
             return value
         return replace(Blob.of(stripped, value.name), measures=value.measures)
+
+    def origin(self, value: Any) -> str:
+        """Return the camera that the file names, else its size in pixels; "" for what cannot be read."""
+        if not isinstance(value, Blob) or value.source is None:
+            return ""
+        try:
+            return camera(value.read())
+        except InputError:
+            return ""
 
     def thumbnail(self, value: Any) -> str:
         return _shown(value, SIDE)

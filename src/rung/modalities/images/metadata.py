@@ -21,6 +21,7 @@ _GPS_BLOCK, _EXIF_BLOCK = 0x8825, 0x8769
 _SERIAL_TAGS = (0xA431, 0xA435, 0xC62F)
 _OWNER_TAGS = (0xA430, 0x013B)
 _ORIENTATION = 0x0112
+_MAKE, _MODEL = 0x010F, 0x0110
 # JPEG: markers that hold pixels or say how to read them. APP0 is JFIF, APP14 the colour transform of Adobe.
 _EOI, _SOS, _APP0, _APP1, _APP14, _APP15, _COM = 0xD9, 0xDA, 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n"
@@ -52,6 +53,31 @@ def personal_metadata(data: bytes) -> frozenset[str]:
     except Exception:  # broken EXIF raises many classes; cameras' own viewers ignore it too
         return frozenset(found)
     return frozenset(found)
+
+
+def camera(data: bytes) -> str:
+    """Return the maker and model of the camera that an image file names, else its size as "640 x 480".
+
+    Reads the header alone. Raises InputError for what is no image.
+    """
+    header = read_header(data)
+    size = f"{header.width} x {header.height}"
+    if header.format == "DICOM":
+        return size
+    image = open_image(data)
+    if not has_exif(image):
+        return size
+    try:
+        exif = image.getexif()
+        names = [" ".join(str(exif.get(tag, "")).replace("\0", " ").split())[:40] for tag in (_MAKE, _MODEL)]
+    except Exception:  # broken EXIF raises many classes
+        return size
+    maker, model = names
+    # Many models begin with their maker's name.
+    return (
+        " ".join(filter(None, (maker if not model.casefold().startswith(maker.casefold()) else "", model)))
+        or size
+    )
 
 
 def strip_metadata(data: bytes) -> bytes:
