@@ -146,6 +146,7 @@ def test_improvement_writes_rows_that_a_build_reads(journaled, tmp_path):
         served = SimpleNamespace(
             product=SimpleNamespace(data=SimpleNamespace(target="label", input=("file", "note"))),
             task=SimpleNamespace(schema=lambda inputs, targets: SimpleNamespace(inputs=FIELDS)),
+            users=None,
             predictions=JournalReader.from_journal(server.journal, FIELDS).by_id(ids),
         )
         path = tmp_path / "feedback.jsonl"
