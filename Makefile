@@ -29,7 +29,7 @@ demo: $(BIN)/.build  ## build, certify and pack a classifier of real BBC news
 	@echo
 	$(BIN)/rung predict $$(ls -td examples/news/runs/news-[0-9]*/bundle | head -1) --text "The striker scored twice in the cup final"
 
-demo-learn: $(BIN)/.build  ## one product whose ladder stops at word counts, one that climbs to a fine-tuned network (half an hour)
+demo-learn: $(BIN)/.build  ## one product whose ladder stops at word counts, one that climbs to a fine-tuned network (about an hour)
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[train]'
 	$(BIN)/python examples/fetch.py news
 	$(BIN)/python examples/fetch.py learn
