@@ -70,6 +70,9 @@ def test_a_gallery_shows_the_least_sure_and_the_surest():
     assert all(one["right"] == (one["truth"] == "a") for band in bands for one in band["images"])
     assert all(one["thumbnails"][0].startswith("data:image/") for band in bands for one in band["images"])
     assert gallery(examples(40), range(40), made.targets, answers, [ACCURACY]) == []
+    # A text that a page shows may begin like a list.
+    read = gallery(made, range(40), ["[1] text"] * 40, answers, [ACCURACY])
+    assert read[0]["images"][0]["truth"] == "[1] text"
     assert gallery(made, range(40), made.targets, [Prediction("a")] * 40, [ACCURACY]) == []
 
 

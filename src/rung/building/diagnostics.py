@@ -18,7 +18,7 @@ from rung.core.label_sets import set_labels
 from rung.core.metrics.base import MeanMetric, Metric
 from rung.core.metrics.scored import ScoredRows, mean_over_units
 from rung.core.stats.intervals import wilson_interval
-from rung.core.types import Examples, Prediction
+from rung.core.types import Examples, Prediction, Schema
 
 # Three small extra fits: together less than one fit on all rows.
 FRACTIONS = (0.125, 0.25, 0.5)
@@ -140,8 +140,8 @@ def gallery(
             "images": [
                 {
                     "row": examples.rows[rows[place]],
-                    "truth": _shown(truths[place]),
-                    "answer": _shown(answers[place].value),
+                    "truth": _shown(truths[place], examples.schema),
+                    "answer": _shown(answers[place].value, examples.schema),
                     "probability": round(float(answers[place].score or 0.0), 4),
                     "right": bool(right[place]),
                     "thumbnails": thumbnails(examples, rows[place]),
@@ -153,10 +153,9 @@ def gallery(
     ]
 
 
-def _shown(value: Any) -> str:
-    """Return a label as text; of a set of labels, all of them."""
-    text = str(value)
-    return ", ".join(set_labels(text)) or "—" if text.startswith("[") else text
+def _shown(value: Any, schema: Schema) -> str:
+    """Return an answer as text; of a set of labels, all of them."""
+    return ", ".join(set_labels(str(value))) or "—" if schema.label_set else str(value)
 
 
 def learning_curve(
