@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from rung.core.excerpt import thumbnails
 from rung.core.kind import kind
-from rung.core.label_sets import set_labels
+from rung.core.label_sets import shown_set
 from rung.core.metrics.base import MeanMetric, Metric
 from rung.core.metrics.scored import ScoredRows, mean_over_units
 from rung.core.stats.intervals import wilson_interval
@@ -97,17 +97,20 @@ def by_origin(
     groups = [*sorted(large.items(), key=lambda item: -len(item[1])), *([("", rest)] if rest else [])]
     if len(groups) < 2:
         return []
-    return [
-        {"origin": name, "rows": len(hits), "right": round(float(np.mean(hits)), 4)}
-        | dict(
-            zip(
-                ("low", "high"),
-                (round(end, 4) for end in wilson_interval(float(np.mean(hits)), len(hits), 0.95)),
-                strict=True,
-            )
+    measured = []
+    for name, hits in groups:
+        mean = float(np.mean(hits))
+        low, high = wilson_interval(mean, len(hits), 0.95)
+        measured.append(
+            {
+                "origin": name,
+                "rows": len(hits),
+                "right": round(mean, 4),
+                "low": round(low, 4),
+                "high": round(high, 4),
+            }
         )
-        for name, hits in groups
-    ]
+    return measured
 
 
 def gallery(
@@ -155,7 +158,7 @@ def gallery(
 
 def _shown(value: Any, schema: Schema) -> str:
     """Return an answer as text; of a set of labels, all of them."""
-    return ", ".join(set_labels(str(value))) or "—" if schema.label_set else str(value)
+    return shown_set(str(value)) if schema.label_set else str(value)
 
 
 def learning_curve(

@@ -38,6 +38,11 @@ def set_labels(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text))
 
 
+def shown_set(text: str) -> str:
+    """Return the labels of a set's canonical text as people read them; a dash for none."""
+    return ", ".join(set_labels(text)) or "—"
+
+
 def marks_of(texts: Sequence[str], labels: Sequence[str]) -> Floats:
     """Return [rows, labels] of 1 and 0: which labels each set holds. Labels that are not among these are left out."""
     place = {label: column for column, label in enumerate(labels)}

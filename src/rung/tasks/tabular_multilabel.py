@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rung.core.label_sets import set_text
@@ -21,15 +21,6 @@ class TabularMultilabel(TableTask, LabelSetTask):
 
     def schema(self, inputs: Sequence[str], targets: Sequence[Any]) -> Schema:
         return Schema(self.raw_inputs(inputs), (self.label_field(targets),))
-
-    def described(
-        self,
-        schema: Schema,
-        targets: Mapping[Any, int],
-        cells: Callable[[], Mapping[str, Mapping[str, int]]],
-        costs: Mapping[str, Any],
-    ) -> Schema:
-        return self.with_kinds(schema, cells)
 
     def guess(self, columns: Sequence[ColumnProfile], rows: int) -> Guess | None:
         target = set_target(columns)

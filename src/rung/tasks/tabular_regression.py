@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,15 +30,6 @@ class TabularRegression(TableTask):
 
     def schema(self, inputs: Sequence[str], targets: Sequence[Any]) -> Schema:
         return Schema(self.raw_inputs(inputs), (Field("value", "number", "output"),))
-
-    def described(
-        self,
-        schema: Schema,
-        targets: Mapping[Any, int],
-        cells: Callable[[], Mapping[str, Mapping[str, int]]],
-        costs: Mapping[str, Any],
-    ) -> Schema:
-        return self.with_kinds(schema, cells)
 
     def metric(self, name: str, schema: Schema) -> Metric:
         kind, _, rest = name.partition(":")

@@ -78,7 +78,11 @@ class FittedTable:
         cells = self.features.encode(inputs)
         pairs = zip(self.members, self.weights, strict=True)
         found = np.asarray(sum(weight * part.contributions(cells) for part, weight in pairs))
-        given = [answer or one.value for one in self.predictions(inputs, labels, "")]
+        given = (
+            [answer] * len(found)
+            if answer is not None
+            else [one.value for one in self.predictions(inputs, labels, "")]
+        )
         return [
             self._reasons(inputs, row, self._towards(found[row], labels, own), most)
             for row, own in enumerate(given)

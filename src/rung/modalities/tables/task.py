@@ -33,6 +33,16 @@ class TableTask(Task):
         """Return the fields before types are inferred: every cell is text."""
         return tuple(Field(name, "category", "input") for name in inputs)
 
+    def described(
+        self,
+        schema: Schema,
+        targets: Mapping[Any, int],
+        cells: Callable[[], Mapping[str, Mapping[str, int]]],
+        costs: Mapping[str, Any],
+    ) -> Schema:
+        """Return the schema with the kinds of columns, as the cells of training rows show them."""
+        return self.with_kinds(schema, cells)
+
     def with_kinds(self, schema: Schema, cells: Callable[[], Mapping[str, Mapping[str, int]]]) -> Schema:
         """Return the schema with the inferred type of every input column."""
         if len(schema.inputs) > MAX_COLUMNS:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rung.core.errors import DataError, RungError, did_you_mean
-from rung.core.label_sets import find_separator, marks_of, read_set, set_labels, set_text
+from rung.core.label_sets import find_separator, marks_of, read_set, set_labels, set_text, shown_set
 from rung.core.metrics.base import Metric
 from rung.core.metrics.label_sets import (
     HammingLoss,
@@ -170,7 +170,7 @@ class LabelSetTask(Task):
             ],
             "mistakes": [
                 {
-                    "index": i, "truth": _shown(truths[i]), "answer": _shown(answers[i].value),
+                    "index": i, "truth": shown_set(str(truths[i])), "answer": shown_set(str(answers[i].value)),
                     "probability": round(answers[i].score or 0, 4),
                 }
                 for i in wrong[:_SHOWN]
@@ -197,10 +197,6 @@ def _label_counts(targets: Mapping[Any, int]) -> Counter[str]:
         for label in set_labels(read_set(one) or set_text(())):
             counts[label] += rows
     return counts
-
-
-def _shown(value: Any) -> str:
-    return ", ".join(set_labels(str(value))) or "—"
 
 
 def set_target(columns: Sequence[ColumnProfile]) -> ColumnProfile | None:
