@@ -182,9 +182,8 @@ def _gallery(found: Sequence[Mapping[str, Any]] | None, source: str, lang: str) 
     ]
     for band in found:
         shown = "".join(_gallery_image(one, lang) for one in band["images"])
-        parts.append(
-            f'<h4>{text(say("gallery." + band["band"], lang))}</h4><div class="gallery">{shown}</div>'
-        )
+        name = band["band"]
+        parts.append(f'<h4>{text(say(f"gallery.{name}", lang))}</h4><div class="gallery">{shown}</div>')
     return "".join(parts)
 
 

@@ -36,11 +36,12 @@ function showPeriods(periods, interests, out) {
   });
 }
 function editor(box) {
-  const details = element("details", undefined, box); element("summary", words.reco_edit, details);
+  const details = element("details", undefined, box), summary = element("summary", words.reco_edit, details);
   element("p", words.reco_edit_how, details);
   const area = element("textarea", undefined, details), said = element("div", undefined, details);
   area.className = "code"; area.spellcheck = false; area.setAttribute("aria-label", words.reco_edit);
-  details.addEventListener("toggle", () => { if (details.open) area.value = JSON.stringify(history(), null, 1); });
+  // Not on "toggle": it comes later than the click, and would put back what was typed since.
+  summary.addEventListener("click", () => { if (!details.open) area.value = JSON.stringify(history(), null, 1); });
   button(words.reco_apply, details, async () => {
     said.replaceChildren();
     let given;
