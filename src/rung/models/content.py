@@ -1,4 +1,4 @@
-"""Items like those of the history by what they are: words and categories. It knows items that nobody had yet."""
+"""Items like those of the history by what they are: words, pictures and categories. It knows items that nobody had yet."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ContentParams:
 
 
 class Content(Recommender):
-    """Use it where many items are new: it suggests what nobody had yet, by its words and categories."""
+    """Use it where many items are new: it suggests what nobody had yet, by its words, its picture and its categories."""
 
     Params = ContentParams
     # How words and categories become a vector; None where no new items are taken.
@@ -44,7 +44,9 @@ class Content(Recommender):
         if context.options.get("recommend") and not context.options["recommend"].get("items"):
             fix = "Name a table of items with titles or categories: `recommend: {items: {path: items.csv, title: title}}`."
             return RungError("nothing is known of the items but their ids", "recommend.items", fix)
-        return None
+        from rung.training.recommendation.item_pictures import missing_pictures
+
+        return missing_pictures(context)
 
     @classmethod
     def fit(cls, examples: Examples, params: ContentParams, context: FitContext) -> Self:
@@ -56,7 +58,12 @@ class Content(Recommender):
         found = learned(examples, context)
         vectors, space, words = learn_content(found.people.catalogue, context)
         scorer, prior = alike(vectors, found, params.prior)
-        facts = {"words": words.how, "prior": prior, "new_items": params.new_items}
+        facts = {
+            "words": words.how,
+            "pictures": space.pictures > 0,
+            "prior": prior,
+            "new_items": params.new_items,
+        }
         model = cls(found.shelf, scorer, found.facts | facts)
         if params.new_items:
             model._space = (space, words)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from rung.core.model import FitContext
+from rung.core.errors import RungError
+from rung.core.model import DataFacts, FitContext
 from rung.core.types import Examples
 from rung.modalities.recommendation.history_params import HistoryParams
 from rung.modalities.recommendation.network_scorer import NetworkRecommender
@@ -23,6 +24,12 @@ class TwoTower(NetworkRecommender):
     """Use it with thousands of users and items whose content says what they are; it ships only where it beats EASE on a cut in time."""
 
     Params = TwoTowerParams
+
+    @classmethod
+    def unavailable(cls, facts: DataFacts, params: TwoTowerParams, context: FitContext) -> RungError | None:
+        from rung.training.recommendation.item_pictures import missing_pictures
+
+        return super().unavailable(facts, params, context) or missing_pictures(context)
 
     @classmethod
     def fit(cls, examples: Examples, params: TwoTowerParams, context: FitContext) -> Self:

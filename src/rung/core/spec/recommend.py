@@ -20,6 +20,10 @@ class ItemsSpec(Section):
     text: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = Field(
         default=(), description="columns that say what an item is, for new and rare ones"
     )
+    image: str | None = Field(
+        default=None,
+        description="column of the item's picture: a file beside the table or below the product's folder, or the bytes themselves",
+    )
     categories: str | None = Field(
         default=None, description="column of the item's categories, several with a mark between them"
     )

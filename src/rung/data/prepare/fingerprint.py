@@ -15,7 +15,7 @@ from rung.core.spec.product import Product
 from rung.data.labels.corrections import read_corrections
 from rung.data.labels.overlay import open_overlay
 from rung.data.prepare.feedback_rows import feedback_sources
-from rung.data.prepare.side_tables import side_sources
+from rung.data.prepare.side_tables import side_media, side_sources
 from rung.data.sources.read import Source, open_source, read_rows
 from rung.data.sources.rows import Reading
 
@@ -27,9 +27,13 @@ def fingerprint_data(product: Product, base: Path) -> str:
     task = registry.task(product.task)
     media = [f.name for f in task.schema(product.data.input, []).inputs if kind(f.kind).is_media]
     of_rows = [source for source, _ in sources(product, base)]
-    for source in [*of_rows, *feedback_sources(product, base), *side_sources(product, base).values()]:
+    beside = [(source, side_media(product, name)) for name, source in side_sources(product, base).items()]
+    for source, named in [
+        *((source, media) for source in [*of_rows, *feedback_sources(product, base)]),
+        *beside,
+    ]:
         try:
-            for name, content in [*source.hashes(), *_media_hashes(source, media, base)]:
+            for name, content in [*source.hashes(), *_media_hashes(source, named, base)]:
                 digest.update(f"{name}\n{content}\n".encode())
         except OSError as error:
             reason = (error.strerror or str(error)).lower()

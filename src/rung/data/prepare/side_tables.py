@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rung.core.errors import DataError, RungError
+from rung.core.kind import kind
 from rung.core.scalars import as_boolean, is_missing, scalar_text
+from rung.core.source_place import SourcePlace
 from rung.core.spec.product import Product
 from rung.core.spec.recommend import ItemsSpec
 from rung.core.task import ColumnRoles
 from rung.core.types import Dataset
 from rung.data.prepare.impressions import count_impressions
 from rung.data.sources.read import Source, open_source, read_rows
-from rung.modalities.recommendation.catalogue import Item, write_items
+from rung.modalities.recommendation.catalogue import Item, picture_store, write_items
 from rung.modalities.recommendation.events import item_id
 from rung.modalities.tables.moments import parse_time
 
@@ -38,6 +41,12 @@ def side_sources(product: Product, base: Path) -> dict[str, Source]:
         "impressions": product.recommend.impressions,
     }
     return {name: open_source(spec.path, None, base) for name, spec in named.items() if spec is not None}
+
+
+def side_media(product: Product, name: str) -> list[str]:
+    """Return the columns of media of one of `side_sources`."""
+    items = product.recommend.items if product.recommend is not None and name == "items" else None
+    return [items.image] if items is not None and items.image is not None else []
 
 
 def read_users(product: Product, base: Path) -> dict[str, dict[str, str]]:
@@ -80,7 +89,7 @@ def write_side_tables(product: Product, base: Path, folder: Path) -> dict[str, A
         return {}
     tables, facts = dict[str, str](), dict[str, Any]()
     if spec.items is not None:
-        facts["items"] = _write_items(found["items"], spec.items, folder / "items.jsonl")
+        facts["items"] = _write_items(found["items"], spec.items, folder / "items.jsonl", base)
         tables["items"] = "items.jsonl"
     if spec.impressions is not None:
         shown = count_impressions(found["impressions"], spec.impressions)
@@ -90,18 +99,24 @@ def write_side_tables(product: Product, base: Path, folder: Path) -> dict[str, A
     return {**({"side_tables": tables} if tables else {}), **facts}
 
 
-def _write_items(source: Source, spec: ItemsSpec, path: Path) -> dict[str, Any]:
-    """Write the items; return how many there are, and how many rows were left out, by reason. Raises DataError without any."""
-    columns = {"item": spec.item, "title": spec.title, "categories": spec.categories, "price": spec.price, "available": spec.available, "added": spec.added}  # fmt: skip
+def _write_items(source: Source, spec: ItemsSpec, path: Path, base: Path) -> dict[str, Any]:
+    """Write the items; return how many there are, and how many rows and pictures were left out, by reason. Raises DataError without any."""
+    columns = {"item": spec.item, "title": spec.title, "image": spec.image, "categories": spec.categories, "price": spec.price, "available": spec.available, "added": spec.added}  # fmt: skip
     for key, column in [*columns.items(), *(("text", name) for name in spec.text)]:
         if column is not None:
             source.require(column, f"recommend.items.{key}")
-    left_out: dict[str, int] = {}
-    items = {item.id: item for item in _items(source, spec, left_out)}
+    left_out, pictures, store = Counter[str](), Counter[str](), picture_store(path, base)
+    place = source.place(store, base)
+    items = {item.id: item for item in _items(source, spec, place, left_out, pictures)}
     if not items:
         raise DataError("it holds no item", source.name, "Check `recommend.items.item`.")
     write_items(path, items.values())
-    return {"items": len(items), "left_out": left_out}
+    if spec.image is None:
+        return {"items": len(items), "left_out": dict(left_out)}
+    path.with_suffix("").mkdir(exist_ok=True)
+    store.save()
+    shown = sum(item.image is not None for item in items.values())
+    return {"items": len(items), "left_out": dict(left_out), "pictures": shown, "no_picture": dict(pictures)}
 
 
 def side_tables(data: Dataset) -> dict[str, Path]:
@@ -109,8 +124,10 @@ def side_tables(data: Dataset) -> dict[str, Path]:
     return {name: data.folder.resolve() / file for name, file in data.facts.get("side_tables", {}).items()}
 
 
-def _items(source: Source, spec: ItemsSpec, left_out: dict[str, int]) -> Iterator[Item]:
-    """Yield each item of the table once; the first row of an id counts."""
+def _items(
+    source: Source, spec: ItemsSpec, place: SourcePlace, left_out: Counter[str], no_picture: Counter[str]
+) -> Iterator[Item]:
+    """Yield each item of the table once; the first row of an id counts. An item whose picture cannot be used is one without."""
     mark = spec.separator or _mark(source, spec.categories)
     seen: set[str] = set()
     for row in read_rows(source, (spec.item,)):
@@ -120,9 +137,17 @@ def _items(source: Source, spec: ItemsSpec, left_out: dict[str, int]) -> Iterato
             found = None
         reason = "unreadable" if found is None else "repeated" if found.id in seen else ""
         if reason or found is None:
-            left_out[reason] = left_out.get(reason, 0) + 1
+            left_out[reason] += 1
             continue
         seen.add(found.id)
+        if spec.image is not None:
+            try:
+                image = kind("image").parse((row.values or {}).get(spec.image), place.at(row.folder))
+            except ValueError as error:
+                no_picture[str(error).partition(":")[0]] += 1
+            else:
+                no_picture["empty_cell"] += image is None
+                found = replace(found, image=image)
         yield found
 
 

@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rung.core.blobs import Blob, BlobStore
 from rung.modalities.recommendation.sparse_rows import Ints, entries_of
 
+# What bundles do not hold of an item.
+_ONLY_CONTENT = ("text", "image")
 Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What the table of items says of one. text: for encoders, not kept in bundles. available: may be suggested. added: seconds since 1970."""
+    """What the table of items says of one. text, image: of the content, not kept in bundles. available: may be suggested. added: seconds since 1970."""
 
     id: str
     title: str = ""
@@ -28,6 +31,7 @@ class Item:
     available: bool = True
     text: str = ""
     added: float | None = None
+    image: Blob | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the item as a line of JSON has it; what says nothing is left out."""
@@ -37,14 +41,16 @@ class Item:
         found |= {"price": self.price} if self.price is not None else {}
         found |= {} if self.available else {"available": False}
         found |= {"added": self.added} if self.added is not None else {}
-        return found | ({"text": self.text} if self.text else {})
+        found |= {"text": self.text} if self.text else {}
+        return found | ({"image": self.image.reference()} if self.image is not None else {})
 
     @staticmethod
-    def from_dict(raw: Mapping[str, Any]) -> Item:
-        """Return the item that `as_dict` wrote."""
+    def from_dict(raw: Mapping[str, Any], media: BlobStore | None = None) -> Item:
+        """Return the item that `as_dict` wrote. media: where its picture lies; None: it has none."""
         return Item(
             raw["id"], raw.get("title", ""), tuple(raw.get("categories", ())), raw.get("price"),
             raw.get("available", True), raw.get("text", ""), raw.get("added"),
+            media.resolve(raw["image"]) if media is not None and "image" in raw else None,
         )  # fmt: skip
 
 
@@ -56,9 +62,16 @@ def write_items(path: Path, items: Iterable[Item]) -> None:
 
 
 def read_items(path: Path) -> list[Item]:
-    """Return the items of a file that `write_items` wrote."""
+    """Return the items of a file that `write_items` wrote; their pictures lie where `picture_store` says."""
+    media = picture_store(path)
     with path.open(encoding="utf-8") as file:
-        return [Item.from_dict(json.loads(line)) for line in file]
+        return [Item.from_dict(json.loads(line), media) for line in file]
+
+
+def picture_store(table: Path, base: Path | None = None) -> BlobStore:
+    """Return the store of the pictures of a file of items, a folder beside it. base: for a new one, the product's folder."""
+    folder = table.with_suffix("")
+    return BlobStore.open(folder) if base is None else BlobStore(folder, base)
 
 
 @dataclass(frozen=True)
@@ -136,7 +149,7 @@ class Catalogue:
         # A bundle holds no .jsonl of a model: one JSON array, an item a line, so that no reader needs all of it at once.
         with (folder / "items.json").open("w", encoding="utf-8") as file:
             for place, item in enumerate(self.items):
-                line = {key: value for key, value in item.as_dict().items() if key != "text"}
+                line = {key: value for key, value in item.as_dict().items() if key not in _ONLY_CONTENT}
                 file.write(("[\n" if place == 0 else ",\n") + json.dumps(line, ensure_ascii=False))
             file.write("\n]\n" if self.items else "[]\n")
 

@@ -38,13 +38,15 @@ class ContentSpace:
     """How words and categories become one vector.
 
     categories: names. rare: [categories], how much each counts. centre: [word width], the mean of all texts, which says nothing of
-    one. directions: [word width + categories, width] onto which wider vectors are narrowed, or None.
+    one. directions: [word width + picture width + categories, width] onto which wider vectors are narrowed, or None. pictures:
+    width of the vectors of pictures, which only items of the catalogue have.
     """
 
     categories: tuple[str, ...]
     rare: Floats
     centre: Floats
     directions: npt.NDArray[Any] | None
+    pictures: int = 0
 
     def vectors(self, items: Sequence[Item], words: Words) -> npt.NDArray[np.float32]:
         """Return [items, width], each of length 1 or 0."""
@@ -53,8 +55,11 @@ class ContentSpace:
             both = both @ self.directions.astype(np.float64)
         return unit(both).astype(np.float32)
 
-    def wide(self, items: Sequence[Item], words: Words) -> Floats:
-        """Return the vectors before they are narrowed, [items, word width + categories]."""
+    def wide(self, items: Sequence[Item], words: Words, pictures: Floats | None = None) -> Floats:
+        """Return the vectors before they are narrowed, [items, word width + picture width + categories].
+
+        pictures: [items, picture width], each of length 1 or 0; None: none of these items has one.
+        """
         texts = [text_of(item) for item in items]
         found = np.zeros((len(items), len(self.centre)))
         if len(self.centre):
@@ -65,7 +70,8 @@ class ContentSpace:
         place = {name: column for column, name in enumerate(self.categories)}
         for row, item in enumerate(items):
             marks[row, [place[name] for name in item.categories if name in place]] = 1.0
-        return np.concatenate([found, _CATEGORIES * unit(marks * self.rare)], axis=1)
+        seen = np.zeros((len(items), self.pictures)) if pictures is None else pictures
+        return np.concatenate([found, seen, _CATEGORIES * unit(marks * self.rare)], axis=1)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays to store."""
@@ -77,11 +83,10 @@ class ContentSpace:
         """Return what `arrays` gave; raises KeyError or ValueError where it does not fit together."""
         rare, centre = arrays["space.rare"], arrays["space.centre"]
         directions = arrays.get("space.directions")
-        if len(rare) != len(categories) or (
-            directions is not None and len(directions) != len(rare) + len(centre)
-        ):
+        pictures = 0 if directions is None else len(directions) - len(rare) - len(centre)
+        if len(rare) != len(categories) or pictures < 0:
             raise ValueError("the space of contents does not fit the categories")
-        return ContentSpace(categories, rare, centre, directions)
+        return ContentSpace(categories, rare, centre, directions, pictures)
 
 
 def text_of(item: Item) -> str:

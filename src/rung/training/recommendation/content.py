@@ -1,8 +1,9 @@
-"""Vectors of what items are: their words, through static word vectors where those are here, and their categories."""
+"""Vectors of what items are: their words, through static word vectors where those are here, their pictures and their categories."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from rung.core.model import FitContext
 from rung.modalities.recommendation.catalogue import Catalogue, Item, read_items
 from rung.modalities.recommendation.item_content import ContentSpace, ItemWords, text_of, unit
 from rung.training.recommendation.interactions import Floats
+from rung.training.recommendation.item_pictures import picture_vectors
 
 _WIDTH = 128
 _FEWEST_DOCUMENTS, _MOST_PIECES = 2, 20_000
@@ -34,12 +36,13 @@ def learn_content(
     known = learned.words(texts)
     has = (known != 0.0).any(axis=1)
     centre = known[has].mean(axis=0) if learned.how == "static" and has.any() else np.zeros(known.shape[1])
-    space = ContentSpace(catalogue.categories, _rare(items, catalogue), centre, None)
+    pictures = picture_vectors(items)
+    space = ContentSpace(catalogue.categories, _rare(items, catalogue), centre, None, pictures.shape[1])
     # Texts are embedded once; the second time they are looked up.
     place = {text: row for row, text in enumerate(texts)}
-    wide = space.wide(items, lambda own: known[[place[text] for text in own]])
+    wide = space.wide(items, lambda own: known[[place[text] for text in own]], pictures)
     if wide.shape[1] > _WIDTH:
-        space = ContentSpace(space.categories, space.rare, centre, _directions(wide).astype(np.float32))
+        space = replace(space, directions=_directions(wide).astype(np.float32))
         wide = wide @ np.asarray(space.directions, np.float64)
     return unit(wide).astype(np.float32), space, learned
 
