@@ -1,6 +1,7 @@
 """What the report shows beyond scores: reliability, learning curve, words; from held-out training rows only."""
 
 import io
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -11,6 +12,7 @@ from rung.core.blobs import Blob
 from rung.core.metrics.base import MeanMetric
 from rung.core.model import Reason
 from rung.core.types import Examples, Field, Prediction, Schema
+from rung.workflows import trial
 
 SCHEMA = Schema((Field("text", "text", "input"),), (Field("label", "category", "output", ("a", "b")),))
 ACCURACY = MeanMetric("accuracy", lambda truth, answer: float(answer.value == truth), binary=True)
@@ -169,3 +171,19 @@ def test_what_explanations_may_cost_is_shared_by_the_folds():
         model.asked.clear()
         Explanations(0.01, folds)(model, rows, answers)
         assert len(model.asked) == calls
+
+
+def test_a_part_of_the_report_that_fails_is_said_and_the_rung_stands(monkeypatch):
+    events = []
+    run = SimpleNamespace(event=lambda kind, **facts: events.append((kind, facts)))
+    made = examples(40)
+    setup = SimpleNamespace(run=run, task=SimpleNamespace(metrics=lambda schema: [ACCURACY]))
+    rows = SimpleNamespace(train=made, requirements=())
+    answers = [Prediction(target, score=0.9) for target in made.targets]
+    evaluation = SimpleNamespace(rows=range(40), truths=made.targets, answers=answers)
+    monkeypatch.setattr(trial.diagnostics, "gallery", lambda *_: 1 // 0)
+    found = trial._looks(setup, SimpleNamespace(name="mine"), rows, evaluation)
+    assert found["gallery"] is None and found["reliability"]["rows"] == 40
+    assert [(kind, facts["rung"], facts["what"]) for kind, facts in events] == [
+        ("not_measured", "mine", "gallery")
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path, PurePath
@@ -97,6 +97,7 @@ def run_trial(
         "is_floor": rung.model == setup.task.floor,
         "version": manifest.version,
         **_quality(setup, rows, scored.evaluation),
+        **_looks(setup, rung, rows, scored.evaluation),
         "fit_seconds": round(fitted.seconds, 3),
         **_measured(setup, rung, fresh, scored.evaluation.answers),
         "size_mb": pack.size_mb(bundle),
@@ -309,7 +310,6 @@ def _quality(setup: BuildSetup, rows: TrialRows, evaluation: evaluate.Evaluation
     ]
     chances = [e.chance(r.condition.level) for e, r in zip(expected, requirements, strict=True) if e]
     first = requirements[0].metric
-    asked = (evaluation.rows, evaluation.truths, evaluation.answers)
     return {
         "scores": evaluate.scores(evaluation, list(metrics.values()), train),
         "method": evaluation.method,
@@ -320,10 +320,27 @@ def _quality(setup: BuildSetup, rows: TrialRows, evaluation: evaluate.Evaluation
         "chance": round(min(chances), 2) if chances else None,
         "certifiable": expected[0].level_at(LIKELY_CHANCE) if expected[0] else None,
         "details": evaluate.details(evaluation, setup.task, train),
-        "reliability": diagnostics.reliability(evaluation.truths, evaluation.answers, [*metrics.values()]),
-        "origins": diagnostics.by_origin(train, *asked, [*metrics.values()]),
-        "gallery": diagnostics.gallery(train, *asked, [*metrics.values()]),
     }
+
+
+def _looks(setup: BuildSetup, rung: Rung, rows: TrialRows, evaluation: evaluate.Evaluation) -> dict[str, Any]:
+    """Return what a report shows of the answers to held-out training rows; a part that fails is said and left out."""
+    train = rows.train
+    metrics = [*setup.task.metrics(train.schema), *(r.metric for r in rows.requirements)]
+    truths, answers = evaluation.truths, evaluation.answers
+    parts: dict[str, Callable[[], Any]] = {
+        "reliability": lambda: diagnostics.reliability(truths, answers, metrics),
+        "origins": lambda: diagnostics.by_origin(train, evaluation.rows, truths, answers, metrics),
+        "gallery": lambda: diagnostics.gallery(train, evaluation.rows, truths, answers, metrics),
+    }
+    found: dict[str, Any] = {}
+    for name, part in parts.items():
+        try:
+            found[name] = part()
+        except Exception as error:  # The rung stands without a picture.
+            setup.run.event("not_measured", rung=rung.name, what=name, problem=repr(error))
+            found[name] = None
+    return found
 
 
 def _measured(
