@@ -128,6 +128,7 @@ ONLY_CHECKED = {
     ("docs/howto/tables*.md", "python examples/fetch.py"): "a build of minutes: tests/e2e/test_table_products.py builds such tables",
     ("docs/howto/climb-to-a-network*.md", "make demo-learn"): "a build of half an hour: tests/docs/test_climb_page.py builds the first product",
     ("docs/howto/export*.md", "python examples/fetch.py news"): "builds of the examples: tests/docs/test_export_page.py runs the exports on a smaller one",
+    ("docs/howto/export*.md", "python examples/fetch.py digits"): "tests/browser/test_drawing_in_browser.py draws on the page of a smaller product",
     ("docs/howto/export*.md", "rung export runs/news-001 --to wheel"): "tests/docs/test_export_page.py runs it; pip is run by the export itself",
     ("docs/howto/export*.md", "rung export runs/news-001 --to docker"): "tests/exporting/test_docker.py exports, lints and runs the server; no image is built",
     ("docs/howto/export*.md", "python examples/fetch.py churn"): "tests/exporting/test_c.py compiles and runs such files",

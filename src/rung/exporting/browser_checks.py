@@ -1,39 +1,43 @@
-"""Let a browser export answer rows where it will run: in Node.js, and in headless Chromium as a page from the disk."""
+"""Let a browser export answer rows where it will run: in Node.js, and in headless Chromium as a page from the disk.
+
+Rows go in pieces, each to a process or page of its own, so that neither thousands of images nor a slow network meet a limit.
+"""
 
 from __future__ import annotations
 
 import base64
-import html
 import json
 import math
 import os
-import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from rung.core.blobs import Blob
 from rung.core.errors import RungError
 from rung.exporting.agreement import TargetAnswer, compare
+from rung.exporting.devtools import HeadlessChromium
 from rung.exporting.source import Rows, Source
 from rung.exporting.target import Check
 
 _CHECK = Path(__file__).parent / "templates" / "browser" / "check.js"
-_SECONDS = 600
+# Of one piece.
+_SECONDS, _PIECE_BYTES, _PIECE_ROWS = 900, 48_000_000, 20_000
+# A row of a network may take half a second.
+_PIECE_ROWS_OF_NETWORKS = 500
+_PNG = b"\x89PNG\r\n\x1a\n"
 _NODE = """import model from "./index.mjs";
 import "./check.js";
 import { readFileSync, writeFileSync } from "node:fs";
 const rows = JSON.parse(readFileSync(new URL("./rows.json", import.meta.url), "utf8"));
-writeFileSync(new URL("./answers.json", import.meta.url), JSON.stringify(globalThis.rungCheck(model, rows)));
+const found = await globalThis.rungCheck(model, rows, process.argv[2] === "timed");
+writeFileSync(new URL("./answers.json", import.meta.url), JSON.stringify(found));
 """
-_RUN = """const found = JSON.stringify(globalThis.rungCheck(globalThis.rung.open(globalThis.RUNG_MODEL), globalThis.ROWS));
-const bytes = new TextEncoder().encode(found);
-let text = "";
-for (const byte of bytes) text += String.fromCharCode(byte);
-document.getElementById("out").textContent = `answers:${btoa(text)}:end`;
-"""
+_ASKED = "globalThis.rungCheck(globalThis.rung.open(globalThis.RUNG_MODEL), globalThis.ROWS, {timed}).then(JSON.stringify)"
 
 
 def check(source: Source, folder: Path, rows: Rows) -> Sequence[Check]:
@@ -43,12 +47,43 @@ def check(source: Source, folder: Path, rows: Rows) -> Sequence[Check]:
         place = Path(scratch) / "export"
         shutil.copytree(folder, place)
         (place / "check.js").write_bytes(_CHECK.read_bytes())
-        asked = json.dumps([{name: _plain(value) for name, value in row.items()} for row in rows.inputs])
-        if (node := shutil.which("node")) is not None:
-            found.append(_check("Node.js", _version(node), _in_node(node, place, asked), rows))
+        most = _PIECE_ROWS_OF_NETWORKS if (folder / "runtime.js").is_file() else _PIECE_ROWS
+        readable = _for_node(rows)
+        if (node := shutil.which("node")) is not None and len(readable):
+            told = [_in_node(node, place, piece, not number) for number, piece in _pieces(readable, most)]
+            where = "Node.js" if len(readable) == len(rows) else "Node.js, rows whose images are PNG"
+            found.append(_check(where, _version(node), told, readable))
         if (browser := chromium()) is not None:
-            found.append(_check("Chromium", _version(browser), _in_chromium(browser, place, asked), rows))
+            with HeadlessChromium(browser, _SECONDS) as opened:
+                told = [
+                    _in_chromium(opened, place, piece, not number) for number, piece in _pieces(rows, most)
+                ]
+            found.append(_check("Chromium", _version(browser), told, rows))
     return found
+
+
+def _for_node(rows: Rows) -> Rows:
+    """Return the rows that can be read without a browser: those whose images are PNG."""
+    kept = [
+        place
+        for place, row in enumerate(rows.inputs)
+        if all(value.read().startswith(_PNG) for value in row.values() if isinstance(value, Blob))
+    ]
+    return replace(rows, inputs=[rows.inputs[i] for i in kept], expected=[rows.expected[i] for i in kept])
+
+
+def _pieces(rows: Rows, most: int) -> Iterator[tuple[int, str]]:
+    """Yield number and JSON of each piece of the rows; media as base64."""
+    texts: list[str] = []
+    size = number = 0
+    for row in rows.inputs:
+        text = json.dumps({name: _plain(value) for name, value in row.items()})
+        if texts and (size + len(text) > _PIECE_BYTES or len(texts) == most):
+            yield number, f"[{','.join(texts)}]"
+            texts, size, number = [], 0, number + 1
+        texts.append(text)
+        size += len(text)
+    yield number, f"[{','.join(texts)}]"
 
 
 def chromium() -> str | None:
@@ -57,12 +92,13 @@ def chromium() -> str | None:
     return next((place for name in wanted if name and (place := shutil.which(name))), None)
 
 
-def _check(where: str, versions: str, found: Mapping[str, Any], rows: Rows) -> Check:
+def _check(where: str, versions: str, told: Sequence[Mapping[str, Any]], rows: Rows) -> Check:
     answers = [
         TargetAnswer(_value(one.get("value")), one.get("chances") or (), one.get("problem", ""))
-        for one in found["answers"]
+        for piece in told
+        for one in piece["answers"]
     ]
-    return Check(where, versions, compare(rows.expected, answers), float(found["milliseconds"]))
+    return Check(where, versions, compare(rows.expected, answers), float(told[0]["milliseconds"]))
 
 
 def _value(value: Any) -> Any:
@@ -75,14 +111,20 @@ def _value(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Blob):
+        return base64.b64encode(value.read()).decode()
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _in_node(node: str, place: Path, asked: str) -> dict[str, Any]:
+def _in_node(node: str, place: Path, asked: str, timed: bool) -> dict[str, Any]:
     (place / "rows.json").write_text(asked, encoding="utf-8")
     (place / "check.mjs").write_text(_NODE, encoding="utf-8")
     done = subprocess.run(
-        [node, str(place / "check.mjs")], capture_output=True, text=True, check=False, timeout=_SECONDS
+        [node, str(place / "check.mjs"), "timed" if timed else ""],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_SECONDS,
     )
     if done.returncode:
         raise RungError(
@@ -94,29 +136,14 @@ def _in_node(node: str, place: Path, asked: str) -> dict[str, Any]:
     return found
 
 
-def _in_chromium(browser: str, place: Path, asked: str) -> dict[str, Any]:
+def _in_chromium(browser: HeadlessChromium, place: Path, asked: str, timed: bool) -> dict[str, Any]:
     """Open the export's own page from the disk, under its own policy, with the rows and the check beside it."""
     page = (place / "index.html").read_text(encoding="utf-8")
     (place / "rows.js").write_text(f"globalThis.ROWS = {asked};\n", encoding="utf-8")
-    (place / "run.js").write_text(_RUN, encoding="utf-8")
-    scripts = "".join(f'<script src="{name}"></script>' for name in ("rows.js", "check.js", "run.js"))
-    (place / "check.html").write_text(
-        page.replace("</body>", f'<pre id="out"></pre>{scripts}</body>'), encoding="utf-8"
-    )
-    with TemporaryDirectory(prefix="rung-chromium-") as profile:
-        command = [
-            browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions", "--no-first-run",
-            f"--user-data-dir={profile}", "--dump-dom", (place / "check.html").as_uri(),
-        ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
-    answered = re.search(r"answers:([A-Za-z0-9+/=]+):end", html.unescape(done.stdout))
-    if answered is None:
-        raise RungError(
-            f"the export gave no answer in Chromium: {done.stderr[-800:]}",
-            place.name,
-            "Set CHROME to another browser.",
-        )
-    found: dict[str, Any] = json.loads(base64.b64decode(answered[1]))
+    scripts = "".join(f'<script src="{name}"></script>' for name in ("rows.js", "check.js"))
+    (place / "check.html").write_text(page.replace("</body>", f"{scripts}</body>"), encoding="utf-8")
+    said = browser.value(place / "check.html", _ASKED.replace("{timed}", str(timed).lower()))
+    found: dict[str, Any] = json.loads(said)
     return found
 
 

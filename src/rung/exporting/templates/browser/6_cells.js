@@ -94,8 +94,20 @@ const READ = {
     if (countChars(value) > 1000000) throw new CellError(`'${field.name}' has more than 1,000,000 characters`);
     return value;
   },
+  // The content of a file as bytes or base64, or pixels; read when it is answered.
+  image(field, value) {
+    if (typeof value === "object" && typeof value.base64 === "string") value = value.base64;
+    if (value instanceof ArrayBuffer) return new Uint8Array(value);
+    if (value instanceof Uint8Array || (value?.data?.length && value.width > 0 && value.height > 0)) return value;
+    try {
+      if (typeof value === "string") return bytesOf(value.replace(/^data:[^,]*;base64,/, ""));
+    } catch {
+      // It is said below what is wanted.
+    }
+    return refuse(field, typeof value === "string" ? value : null, "the bytes of an image file, its base64, or {width, height, data}");
+  },
 };
-const EMPTY = { number: NaN, time: NaN, category: null, text: "" };
+const EMPTY = { number: NaN, time: NaN, category: null, text: "", image: null };
 
 // A row as the model reads it; throws CellError.
 function readRow(row, fields, steps) {

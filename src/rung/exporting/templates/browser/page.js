@@ -2,8 +2,8 @@
 "use strict";
 (() => {
   const WORDS = {
-    en: { where: "Answers are made in this tab. Nothing you enter leaves it.", time: (ms) => `Answered in ${ms} ms.`, proof: "What is proven", none: "No claim about the quality of this model has been proven.", range: (low, high) => `between ${low} and ${high} with 90% probability`, empty: "(missing)", noLabel: "no label" },
-    zh: { where: "答案就在这个标签页里算出，输入的内容不会离开这里。", time: (ms) => `用时 ${ms} 毫秒。`, proof: "已证明的结论", none: "没有关于这个模型质量的已证明的结论。", range: (low, high) => `以 90% 的概率在 ${low} 与 ${high} 之间`, empty: "（缺失）", noLabel: "没有标签" },
+    en: { where: "Answers are made in this tab. Nothing you enter leaves it.", time: (ms) => `Answered in ${ms} ms.`, proof: "What is proven", none: "No claim about the quality of this model has been proven.", range: (low, high) => `between ${low} and ${high} with 90% probability`, empty: "(missing)", noLabel: "no label", loading: "Reading the model…", draw: "Draw here, with the mouse or a finger", clear: "Clear", file: (name) => `An image file (${name})`, seen: "What the model is given", framed: (inner, side) => `A drawing is scaled to ${inner} of ${side} pixels and centred by its mass, as the images are that the model learned from.` },
+    zh: { where: "答案就在这个标签页里算出，输入的内容不会离开这里。", time: (ms) => `用时 ${ms} 毫秒。`, proof: "已证明的结论", none: "没有关于这个模型质量的已证明的结论。", range: (low, high) => `以 90% 的概率在 ${low} 与 ${high} 之间`, empty: "（缺失）", noLabel: "没有标签", loading: "正在读取模型……", draw: "用鼠标或手指在这里书写", clear: "清除", file: (name) => `图像文件（${name}）`, seen: "送入模型的图像", framed: (inner, side) => `笔迹会缩放到 ${side} 像素中的 ${inner} 像素，并按重心居中，与训练所用的图像一致。` },
   };
   const asked = new URLSearchParams(location.search).get("lang") ?? navigator.language;
   const lang = asked.startsWith("zh") ? "zh" : "en", words = WORDS[lang];
@@ -18,6 +18,7 @@
 
   const shown = info.schema.inputs.filter((field) => !field.unused);
   const inputs = shown.map((field, i) => {
+    if (field.kind === "image") return { field, ...globalThis.rungImageInput(field, info, words, answer) };
     const holder = make("div", "", ""), label = make("label", "", field.form && field.kind === "number" ? `${field.name} (${field.form})` : field.name);
     const words_ = info.words[field.name] ?? [];
     const input = document.createElement(field.kind === "text" ? "textarea" : field.kind === "category" && words_.length && words_.length <= 200 ? "select" : "input");
@@ -31,13 +32,14 @@
     input.id = `field-${i}`;
     label.htmlFor = input.id;
     holder.append(label, input);
-    return { field, input, holder };
+    const value = () => (field.kind === "text" ? input.value : input.value || null);
+    return { field, input, holder, value, isEmpty: () => !input.value.trim() };
   });
   at("form").className = inputs.length > 1 ? "fields" : "";
   at("form").append(...inputs.map(({ holder }) => holder));
   at("form").addEventListener("submit", (event) => event.preventDefault());
   const example = info.example ?? {};
-  for (const { field, input } of inputs) if (example[field.name] !== undefined && example[field.name] !== null) input.value = String(example[field.name]);
+  for (const { field, input } of inputs) if (input && example[field.name] !== undefined && example[field.name] !== null) input.value = String(example[field.name]);
 
   function bars(scores, best) {
     const order = Object.entries(scores).sort((a, b) => b[1] - a[1]).slice(0, 20);
@@ -51,12 +53,17 @@
     });
   }
 
-  function answer() {
-    const row = Object.fromEntries(inputs.map(({ field, input }) => [field.name, field.kind === "text" ? input.value : input.value || null]));
-    const begun = performance.now(), [found] = model.predict([row]), spent = performance.now() - begun;
-    const box = at("answer");
+  let asked_ = 0;
+  async function answer() {
+    const turn = ++asked_, row = Object.fromEntries(inputs.map(({ field, value }) => [field.name, value()])), box = at("answer");
+    if (inputs.every(({ isEmpty }) => isEmpty())) {
+      at("time").textContent = "";
+      return box.replaceChildren();
+    }
+    const begun = performance.now(), [found] = await model.predict([row]), spent = performance.now() - begun;
+    if (turn !== asked_) return;
     at("time").textContent = found.error ? "" : words.time(spent.toPrecision(2));
-    if (found.error) box.replaceChildren(inputs.every(({ input }) => !input.value.trim()) ? "" : make("p", "problem", found.error));
+    if (found.error) box.replaceChildren(make("p", "problem", found.error));
     else if (found.scores) {
       const best = found.labels ?? [found.label];
       box.replaceChildren(make("p", "value", best.join(", ") || words.noLabel), ...bars(found.scores, best));
