@@ -14,12 +14,13 @@ from typing import Any
 from rung.core import registry
 from rung.core.blobs import Blob, BundleMedia
 from rung.core.kind import kind
-from rung.core.manifest import Manifest, hash_files, identity, read_manifest
+from rung.core.manifest import FORMAT, PLAIN, Manifest, hash_files, identity, read_manifest
 from rung.core.model import Fitted
 from rung.core.spec.product import Product
 from rung.core.task import Task
 from rung.core.types import Examples, Prediction
 from rung.data.prepare.cleaning_log import cleaning_pipeline
+from rung.runtime.linear.head import WEIGHTS_FILE, holds_codes
 
 SELFTEST_ROWS = 10
 
@@ -74,6 +75,7 @@ def pack(
         chosen=dict(fitted.chosen),
         clean=clean,
         environment=_environment(),
+        format=FORMAT if any(map(holds_codes, folder.rglob(WEIGHTS_FILE))) else PLAIN,
     )
     return _seal(folder, manifest)
 

@@ -38,6 +38,7 @@ COMMANDS = {
     "history": "Show who changed the champion, when and why.",
     "distill": "Train the cheap rungs on labels of a language model or a larger rung; certify on people's labels.",
     "llm": "Serve a small language model on this machine; probe what a server of one really does.",
+    "compress": "Make the winner of a run smaller or faster: candidates, the best one certified anew.",
     "export": "Write a bundle for a place without rung, and compare its answers with the server's.",
     "weights": "List, fetch and remove the pretrained weights of encoders.",
     "profile": "Show where the time and memory of training a rung go.",

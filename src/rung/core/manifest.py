@@ -14,7 +14,8 @@ from rung.core.errors import UPDATE, BundleError
 from rung.core.files import sha256, write_json
 from rung.core.types import Schema
 
-FORMAT = 1
+# Format 2 may hold weights in 8 bits; a bundle without them says 1, which every version reads.
+FORMAT, PLAIN = 2, 1
 NAME = "manifest.json"
 # What a bundle may hold. A format that can run code when read is not among them.
 SUFFIXES = {".json", ".jsonl", ".safetensors", ".onnx", ".md", ".txt", ".parquet", ".gguf", ".yaml", ".blob"}
@@ -49,7 +50,7 @@ class Manifest:
     chosen: Mapping[str, Any] = field(default_factory=dict)
     clean: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
-    format: int = FORMAT
+    format: int = PLAIN
 
     @property
     def unused_inputs(self) -> frozenset[str]:

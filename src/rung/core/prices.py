@@ -42,6 +42,8 @@ class LlmPrices:
 class Prices:
     """usd_per_cpu_hour: a core for an hour. watts_per_core: a busy core. notes: date and source of each.
 
+    g_co2_per_kwh: what the grid emits.
+
     usd_per_label: a row answered by a person; llm: None where the file names no models. usd_per_gpu_hour: a whole GPU.
     """
 
@@ -51,6 +53,7 @@ class Prices:
     usd_per_label: float | None = None
     llm: LlmPrices | None = None
     usd_per_gpu_hour: float = 0.0
+    g_co2_per_kwh: float = 0.0
 
     def usd(self, cpu_seconds: float, gpu_seconds: float = 0.0) -> float:
         """Return the price of that much work of one core and one GPU, in US dollars."""
@@ -59,6 +62,10 @@ class Prices:
     def wh(self, cpu_seconds: float) -> float:
         """Return the energy of that much work of one core, in watt-hours."""
         return cpu_seconds / 3600.0 * self.watts_per_core
+
+    def g_co2(self, cpu_seconds: float) -> float:
+        """Return the carbon dioxide of that much work of one core, in grams."""
+        return self.wh(cpu_seconds) / 1000.0 * self.g_co2_per_kwh
 
 
 def tokens(texts: Sequence[str]) -> float:
@@ -71,13 +78,14 @@ def tokens(texts: Sequence[str]) -> float:
 def load_prices(path: Path | None = None) -> Prices:
     """Return the prices of a file, ours by default; raises RungError naming the key that is wrong.
 
-    A file without a GPU, as those for version 0.1 are, gets our price of one.
+    A file without a GPU or a grid, as those for earlier versions are, gets our numbers of them.
     """
     path = path or _OURS
     try:
         raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         machine, energy, label = raw["machine"], raw["energy"], raw.get("label")
-        gpu = raw.get("gpu") or yaml.safe_load(_OURS.read_text(encoding="utf-8"))["gpu"]
+        ours = yaml.safe_load(_OURS.read_text(encoding="utf-8"))
+        gpu, grid = (raw.get(key) or ours[key] for key in ("gpu", "grid"))
         usd, watts = float(machine["usd_per_cpu_hour"]), float(energy["watts_per_core"])
         notes = {
             "machine": _note("machine", usd, machine),
@@ -85,6 +93,8 @@ def load_prices(path: Path | None = None) -> Prices:
         }
         usd_gpu = float(gpu["usd_per_gpu_hour"])
         notes["gpu"] = _note("gpu", usd_gpu, gpu)
+        grams = float(grid["g_co2_per_kwh"])
+        notes["grid"] = _note("grid", grams, grid)
         by_hand = float(label["usd_per_row"]) if label else None
         if label:
             notes["label"] = _note("label", by_hand, label)
@@ -95,11 +105,11 @@ def load_prices(path: Path | None = None) -> Prices:
         fix = "Copy rung's own core/prices.yaml and change its numbers; keep every key, date and source."
         raise RungError(f"not a usable price file: {type(error).__name__} {error}", path.name, fix) from None
     tokens = [usd for pair in llm.models.values() for usd in pair] if llm else []
-    numbers = [usd, watts, usd_gpu, *([] if by_hand is None else [by_hand]), *tokens]
+    numbers = [usd, watts, usd_gpu, grams, *([] if by_hand is None else [by_hand]), *tokens]
     if not all(0 <= number < 1e6 for number in numbers):
         shown = ", ".join(f"{number:g}" for number in numbers)
         raise RungError(f"prices must lie in [0, 1000000): {shown}", path.name, "Mend the numbers.")
-    return Prices(usd, watts, notes, by_hand, llm, usd_gpu)
+    return Prices(usd, watts, notes, by_hand, llm, usd_gpu, grams)
 
 
 def _note(kind: str, amount: float | None, raw: Mapping[str, Any]) -> Words:

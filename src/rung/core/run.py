@@ -19,6 +19,8 @@ from rung.core.files import read_json, whole_folder, write_json, write_text, wri
 
 Listener = Callable[[str, dict[str, Any]], None]
 MARKER = "done.json"
+# Key of run.json: where the product's folder lies, seen from the run's.
+_BASE = "base"
 # Of what the steps of a run leave: steps of another format cannot be resumed. Version 0.1 wrote none.
 FORMAT = 2
 # Steps before the first trial.
@@ -106,11 +108,16 @@ def is_building(folder: Path) -> bool:
 
 
 def open_run(
-    folder: Path, name: str, fingerprint: str, spec_text: str, listener: Listener | None = None
+    folder: Path,
+    name: str,
+    fingerprint: str,
+    spec_text: str,
+    listener: Listener | None = None,
+    base: Path | None = None,
 ) -> Run:
     """Return the run in a folder, begun or resumed.
 
-    fingerprint: of the spec and the data. Raises RunError when the folder holds something else.
+    fingerprint: of the spec and the data. base: the product's folder, noted relative to the run's. Raises RunError when the folder holds something else.
     """
     owner = folder / "run.json"
     if owner.is_file():
@@ -133,7 +140,7 @@ def open_run(
             for step in _EARLY_STEPS:
                 shutil.rmtree(folder / step, ignore_errors=True)
             owner.unlink()
-            return open_run(folder, name, fingerprint, spec_text, listener)
+            return open_run(folder, name, fingerprint, spec_text, listener, base)
         if found.get("fingerprint") != fingerprint:
             raise RunError(
                 f"this run of '{name}' was begun with a different product.yaml or different data",
@@ -151,10 +158,37 @@ def open_run(
         with Run(folder).building():
             if not owner.is_file():
                 write_text(folder / "product.yaml", spec_text)
-                write_json(owner, {"product": name, "fingerprint": fingerprint, "format": FORMAT})
+                where = {} if base is None else {_BASE: _relative(base, folder)}
+                write_json(owner, {"product": name, "fingerprint": fingerprint, "format": FORMAT, **where})
                 return Run(folder, listener)
-        return open_run(folder, name, fingerprint, spec_text, listener)
+        return open_run(folder, name, fingerprint, spec_text, listener, base)
     return Run(folder, listener)
+
+
+def _relative(base: Path, folder: Path) -> str:
+    try:
+        return Path(os.path.relpath(base.resolve(), folder.resolve())).as_posix()
+    except ValueError:  # On another drive of Windows.
+        return base.resolve().as_posix()
+
+
+def finished_run(folder: Path) -> tuple[dict[str, Any], Path]:
+    """Return what run.json says of a finished run, and the folder of its product; of an older run, two folders up.
+
+    Raises RunError where there is no run, it was not finished, or another format of runs wrote it.
+    """
+    owner = folder / "run.json"
+    if not owner.is_file():
+        raise RunError("there is no run in it", str(folder), "Name a folder that `rung build` wrote.")
+    found = read_json(owner)
+    if _format(found) != FORMAT:
+        fix = "Build the product again; until then its bundle serves as it is."
+        raise RunError(
+            f"this run has format {_format(found)}: this rung reads format {FORMAT}", str(folder), fix
+        )
+    if not (folder / "report.json").is_file():
+        raise RunError("the build has not ended", str(folder), "Run `rung build` with --run to finish it.")
+    return found, (folder / str(found.get(_BASE, "../.."))).resolve()
 
 
 def _ended_before_a_trial(folder: Path) -> bool:

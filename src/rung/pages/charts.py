@@ -42,12 +42,16 @@ class _Scale:
 
 
 def pareto_chart(
-    points: Sequence[Mapping[str, Any]], labels: ChartLabels, bar: float | None, higher: bool
+    points: Sequence[Mapping[str, Any]],
+    labels: ChartLabels,
+    bar: float | None,
+    higher: bool,
+    unit: str = "${}",
 ) -> str:
     """Return a scatter plot of score against price, on a logarithmic axis, with the Pareto front as a line.
 
     points: name, price, score, low and high of the score, won, proven (certified), floor. bar: the required level,
-    drawn dashed.
+    drawn dashed. unit: of the numbers on the axis, "{} MB" where what stands for the price is a size.
     """
     prices = [max(p["price"], 1e-12) for p in points]
     x = _Scale(10 ** math.floor(math.log10(min(prices))), 10 ** (math.floor(math.log10(max(prices))) + 1),
@@ -55,7 +59,7 @@ def pareto_chart(
     # The floor does not set the scale: if it lies far below, it is drawn at the lower edge.
     shown = [p for p in points if not p["floor"]] or points
     y = _score_scale([v for p in shown for v in (p["low"], p["high"])] + ([] if bar is None else [bar]))
-    parts = [_axes(x, y, labels, _decade_ticks(x), "${}")]
+    parts = [_axes(x, y, labels, _decade_ticks(x), unit)]
     if bar is not None:
         parts.append(_line("bar", _LEFT, y(bar), _WIDTH - _RIGHT, y(bar)))
     places = [(x(max(p["price"], 1e-12)), y(min(max(p["score"], y.low), y.high))) for p in points]

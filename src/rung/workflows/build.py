@@ -139,7 +139,7 @@ def _build(
     fingerprint = f"{product.fingerprint()}-{now}"
     folder = Path(run) if run else choose_folder(base / "runs", product.name, fingerprint)
     spec = json.dumps(product.shown(), ensure_ascii=False, indent=1)
-    place = open_run(folder, product.name, fingerprint, spec, on_event)
+    place = open_run(folder, product.name, fingerprint, spec, on_event, base)
     lock = CertificateLock(base / "certificate.lock")
     prices = load_prices(base / product.prices if product.prices else None)
     with place.building(), locate_problems(file):
@@ -195,10 +195,7 @@ def _climb(setup: BuildSetup, all_rungs: bool, ask: Ask) -> Findings:
     train = read_table(setup.data, "train")
     requirements = [Requirement(c, setup.task.metric(c.metric, setup.data.schema)) for c in setup.product.bar]
     rows = TrialRows(train, read_examples(setup.data, "certification"), requirements)
-    spread = train.take(range(0, len(train), max(len(train) // _SAMPLE_ROWS, 1)))
-    # Of media there is no text to tell a language or the tokens of a service by.
-    texts = () if media_fields(train.schema.inputs) else spread.records()
-    sample = tuple(setup.task.dedup_key(row) for row in texts)
+    sample = sample_texts(setup, train)
     planned = _plan(setup, train, sample, ask)
     setup.run.step("reference", partial(drift_reference.learn, train, setup.product.seed, setup.data.facts))
     setup = replace(setup, deadline=time.time() + 60 * (setup.product.budget.minutes or math.inf))
@@ -236,15 +233,26 @@ def _climb(setup: BuildSetup, all_rungs: bool, ask: Ask) -> Findings:
     )
 
 
-def _plan(setup: BuildSetup, train: Examples, sample: tuple[str, ...], ask: Ask) -> Ladder:
-    """Return the ladder for the training rows, and say which rungs it has and which were left out."""
+def sample_texts(setup: BuildSetup, train: Examples) -> tuple[str, ...]:
+    """Return the folded text of a few training rows, to tell a language or the tokens of a service by; () of media."""
+    spread = train.take(range(0, len(train), max(len(train) // _SAMPLE_ROWS, 1)))
+    texts = () if media_fields(train.schema.inputs) else spread.records()
+    return tuple(setup.task.dedup_key(row) for row in texts)
+
+
+def planned_ladder(setup: BuildSetup, train: Examples, sample: tuple[str, ...]) -> Ladder:
+    """Return the ladder for the training rows."""
     product, facts = setup.product, setup.data.facts
     labels = max(len(train.schema.classes), 1)
     names = tuple(dict.fromkeys(label for field in train.schema.outputs for label in field.values))
     size = DataFacts(len(train), labels, facts["chars_per_row"], sample, facts["repeated"], names)
-    check_rules(product, train.schema.labels)
-    make = partial(ladder, product, setup.task.floor, size, setup.prices, setup.context)
-    planned = with_weights(make, ask, setup.run.event)
+    return ladder(product, setup.task.floor, size, setup.prices, setup.context)
+
+
+def _plan(setup: BuildSetup, train: Examples, sample: tuple[str, ...], ask: Ask) -> Ladder:
+    """Return the ladder for the training rows, and say which rungs it has and which were left out."""
+    check_rules(setup.product, train.schema.labels)
+    planned = with_weights(partial(planned_ladder, setup, train, sample), ask, setup.run.event)
     setup.run.event("ladder", rungs=ladder_dicts(planned.rungs))
     for name, reason in planned.left_out.items():
         setup.run.event(

@@ -229,13 +229,22 @@ def _look(
     setup: BuildSetup, rung: Rung, trial: dict[str, Any], rows: TrialRows
 ) -> tuple[str, dict[str, Any] | None]:
     """Return the status after a look at the certification rows, and the certificate if it passed."""
+    bundle = setup.run.folder / "trials" / rung.name / "bundle"
+    status, proof = take_look(setup, rung, trial, rows, bundle)
+    metering_of(setup, rung, "certification").cache.unlink(missing_ok=True)
+    return status, proof
+
+
+def take_look(
+    setup: BuildSetup, rung: Rung, trial: Mapping[str, Any], rows: TrialRows, bundle: Path
+) -> tuple[str, dict[str, Any] | None]:
+    """Return the status after a look at the certification rows for a packed bundle, and the certificate if it passed."""
     certification, requirements = rows.certification, rows.requirements
     if stopping_keys(setup.findings):
         # No look is spent on rows whose inputs know the answer, or whose labels are two spellings of one.
         return STOPPED, None
     if not len(certification):
         return "cleared", None
-    bundle = setup.run.folder / "trials" / rung.name / "bundle"
 
     def look(folder: Path) -> dict[str, Any]:
         metering = certification_metering(setup, rung, len(certification)) if trial["metered"] else None
@@ -261,7 +270,6 @@ def _look(
         }
 
     _, facts = setup.run.step(f"looks/{trial['rung']}", look)
-    metering_of(setup, rung, "certification").cache.unlink(missing_ok=True)
     setup.run.event(
         "certificate",
         rung=trial["rung"],

@@ -16,7 +16,7 @@ import numpy as np
 from rung.building.ladder import fit_context
 from rung.core import registry
 from rung.core.certificate_lock import CertificateLock
-from rung.core.errors import DataError, RungError
+from rung.core.errors import RungError
 from rung.core.files import write_json, write_text
 from rung.core.messages import resolve_language
 from rung.core.model import Model
@@ -30,8 +30,7 @@ from rung.core.types import Columns, Examples, Prediction, take_rows
 from rung.data.prepare.cast import with_inputs
 from rung.data.prepare.parquet import read_examples
 from rung.data.prepare.prepare import prepare
-from rung.data.sources.read import open_source, read_rows
-from rung.data.sources.rows import Reading
+from rung.data.sources.unlabelled import unlabelled_rows
 from rung.pages.distill import render
 from rung.runtime.embeddings.settings import without_embedding_cache
 from rung.runtime.service.ledger import BudgetSpentError, Ledger
@@ -111,7 +110,7 @@ def distill(
     home = base / FOLDER
     home.mkdir(exist_ok=True)
     gold = _gold(product, base, task, home)
-    inputs = _pool_rows(product, base, pool, gold, task)
+    inputs = unlabelled_rows(Path(pool), product.data, task, (gold.train, gold.certification), base)
     context = fit_context(product, product.budget.threads or os.cpu_count() or 1, base)
     ledger = Ledger(home / "spent.json", usd, "teacher")
     with _asking(teacher, gold, context, home, ledger) as (ask, tried, client):
@@ -159,30 +158,6 @@ def _gold(product: Product, base: Path, task: Task, home: Path) -> _Gold:
     place.mkdir(exist_ok=True)
     dataset = prepare(product, base, task, CertificateLock(base / "certificate.lock"), place)
     return _Gold(read_examples(dataset, "train"), read_examples(dataset, "certification"))
-
-
-def _pool_rows(
-    product: Product, base: Path, pool: str | Path, gold: _Gold, task: Task
-) -> dict[str, list[Any]]:
-    """Return the pool's different rows that are not among the gold rows, column by column."""
-    data = product.data
-    source = open_source((str(pool),), Reading.of(data, data.encoding), base)
-    for column in data.input:
-        source.require(column, "data.input")
-    seen = {task.dedup_key(row) for part in (gold.train, gold.certification) for row in part.records()}
-    rows: dict[str, list[Any]] = {name: [] for name in data.input}
-    for row in read_rows(source):
-        cells = {name: (row.values or {}).get(name) for name in data.input}
-        if row.values is None or task.refuse_input(cells) or (key := task.dedup_key(cells)) in seen:
-            continue
-        seen.add(key)
-        for name, cell in cells.items():
-            rows[name].append(cell)
-    count = len(next(iter(rows.values())))
-    if count < _SEED_ROWS:
-        fix = "Collect more; rows that are also among the labelled ones do not count."
-        raise DataError(f"{count} rows can be asked about; {_SEED_ROWS} are needed", str(pool), fix)
-    return rows
 
 
 @contextmanager

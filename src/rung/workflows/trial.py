@@ -89,19 +89,19 @@ def run_trial(
     )  # fmt: skip
     gate_rows = train.take(scored.gate)
     fresh = predict_in_subprocess(bundle, gate_rows.records(), measure=True, metering=scored.metering)
-    varies = _is_stochastic(setup, rung, fitted)
+    varies = is_stochastic(setup, rung, fitted)
     pairs = [answer[place] for place in scored.gate], fresh.answers
     return {
         "rung": rung.name,
         "model": rung.model,
         "is_floor": rung.model == setup.task.floor,
         "version": manifest.version,
-        **_quality(setup, rows, scored.evaluation),
+        **quality(setup, rows, scored.evaluation),
         **_looks(setup, rung, rows, scored.evaluation),
         "fit_seconds": round(fitted.seconds, 3),
-        **_measured(setup, rung, fresh, scored.evaluation.answers),
+        **measured(setup, rung, fresh, scored.evaluation.answers),
         "size_mb": pack.size_mb(bundle),
-        "differing": _differing(setup, gate_rows, pairs, metric if varies else None),
+        "differing": differing(setup, gate_rows, pairs, metric if varies else None),
         "metered": scored.metering is not None,
         "chosen": dict(fitted.chosen),
         "training": dict(fitted.training),
@@ -126,7 +126,7 @@ def _scored(setup: BuildSetup, rung: Rung, rows: TrialRows, best: float | None) 
     models = loaded(setup, rung, train.schema, folds)
     first, folder = next(models)
     # Packed examples ship with the bundle, so they are the product's own rows, never rows that people sent to a server.
-    own = _own_rows(setup, train)
+    own = own_rows(setup, train)
     selftest = [own[place] for place in pack.selftest_places(len(own))]
     fewer = max(min(len(selftest), len(train) // _CHARGED_SELFTEST), 1)
     charged = [own[place] for place in pack.selftest_places(len(own), fewer)]
@@ -139,7 +139,7 @@ def _scored(setup: BuildSetup, rung: Rung, rows: TrialRows, best: float | None) 
         # The self-test is left to the packed model, so that no row is asked of two models.
         asked = (MeteredModel(model, place, metering) for model, place in pairs)
         evaluation = evaluate.evaluate(train, ours, asked)
-        return _Scored(_random(setup, evaluation), metering, charged, charged, why, importance)
+        return _Scored(random_rows(setup, evaluation), metering, charged, charged, why, importance)
     folders: list[Path] = []
     evaluation = evaluate.evaluate(train, held_out, _noting(pairs, folders))
     if _may_ship(evaluation, rows, best):
@@ -153,7 +153,7 @@ def _scored(setup: BuildSetup, rung: Rung, rows: TrialRows, best: float | None) 
                 for look in (why, importance):
                     look(model, train.take(test), [answers[row] for row in test])
     return _Scored(
-        _random(setup, evaluation), None, selftest, _gate_places(len(train), each), why, importance
+        random_rows(setup, evaluation), None, selftest, gate_places(len(train), each), why, importance
     )
 
 
@@ -172,7 +172,7 @@ def _may_ship(evaluation: evaluate.Evaluation, rows: TrialRows, best: float | No
     return found[0] >= best if rows.requirements[0].metric.higher_is_better else found[0] <= best
 
 
-def _random(setup: BuildSetup, evaluation: evaluate.Evaluation) -> evaluate.Evaluation:
+def random_rows(setup: BuildSetup, evaluation: evaluate.Evaluation) -> evaluate.Evaluation:
     """Return the answers on the random rows alone, where people label others too."""
     audit = setup.data.facts.get("audit")
     return evaluate.among(evaluation, audit["random_units"]) if audit else evaluation
@@ -194,13 +194,13 @@ def spent(setup: BuildSetup) -> Spending:
     return Ledger(setup.run.folder / SPENT, setup.product.budget.usd, "").total()
 
 
-def _is_stochastic(setup: BuildSetup, rung: Rung, fitted: Fitted) -> bool:
+def is_stochastic(setup: BuildSetup, rung: Rung, fitted: Fitted) -> bool:
     """Return whether the task, the model or one it asks may answer a row in two ways."""
     families = (rung.model, *fitted.children)
     return setup.task.is_stochastic or any(registry.model(name).is_stochastic for name in families)
 
 
-def _differing(
+def differing(
     setup: BuildSetup,
     rows: Examples,
     answers: tuple[Sequence[Prediction], Sequence[Prediction]],
@@ -279,7 +279,7 @@ def held_out_rows(rung: Rung, train: Examples) -> evaluate.HeldOut:
     return evaluate.folds(train, rung.planned.refit_seconds)
 
 
-def _own_rows(setup: BuildSetup, train: Examples) -> list[int]:
+def own_rows(setup: BuildSetup, train: Examples) -> list[int]:
     """Return the places of training rows that do not come from the journal; all where none is known to be the product's."""
     joined = setup.product.joined
     names = {PurePath(joined.feedback).name, PurePath(joined.audit).name} if joined and train.files else set()
@@ -289,13 +289,13 @@ def _own_rows(setup: BuildSetup, train: Examples) -> list[int]:
     return own or list(range(len(train)))
 
 
-def _gate_places(rows: int, seconds_per_answer: float) -> list[int]:
+def gate_places(rows: int, seconds_per_answer: float) -> list[int]:
     """Return which training rows the packed bundle is timed on and held against the fitted model."""
     count = int(min(max(_GATE_SECONDS / max(seconds_per_answer, 1e-9), _FEWEST_GATE_ROWS), _GATE_ROWS))
     return list(range(0, rows, max(rows // count, 1)))[:count]
 
 
-def _quality(setup: BuildSetup, rows: TrialRows, evaluation: evaluate.Evaluation) -> dict[str, Any]:
+def quality(setup: BuildSetup, rows: TrialRows, evaluation: evaluate.Evaluation) -> dict[str, Any]:
     """Return what the held-out training rows say of a rung."""
     train, requirements = rows.train, rows.requirements
     metrics: dict[str, Metric] = {
@@ -343,7 +343,7 @@ def _looks(setup: BuildSetup, rung: Rung, rows: TrialRows, evaluation: evaluate.
     return found
 
 
-def _measured(
+def measured(
     setup: BuildSetup, rung: Rung, fresh: SubprocessResult, answers: Sequence[Prediction]
 ) -> dict[str, Any]:
     """Return what the packed bundle takes in time, memory, money and energy. answers: as charged, to held-out rows."""

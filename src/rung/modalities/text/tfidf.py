@@ -20,6 +20,7 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 # Batches whose n-grams are counted by bucket at a time: bounds memory.
 _BATCHES_COUNTED = 100
+_LONGEST_STEP = 65_535
 
 
 @dataclass(frozen=True)
@@ -220,5 +221,24 @@ def load_blocks(
     found = []
     for i, spec in enumerate(specs):
         grams = NgramSpec(spec["word_max"], spec["char_min"], spec["char_max"])
-        found.append(TfidfBlock(grams, arrays[f"buckets.{i}"], arrays[f"idf.{i}"], float(spec["weight"])))
+        idf = arrays[f"idf.{i}"].astype(np.float32, copy=False)
+        found.append(TfidfBlock(grams, _stored_buckets(arrays, i), idf, float(spec["weight"])))
     return tuple(found)
+
+
+def packed_buckets(name: str, buckets: npt.NDArray[np.int32]) -> dict[str, npt.NDArray[Any]]:
+    """Return the tensors that stand for the buckets of a block: the steps between them where 16 bits hold each.
+
+    name: as in `dump_blocks`, buckets.0.
+    """
+    steps = np.diff(buckets, prepend=np.int32(0))
+    if len(steps) and int(steps.max()) > _LONGEST_STEP:
+        return {name: buckets}
+    return {name.replace("buckets", "bucket_steps"): steps.astype(np.uint16)}
+
+
+def _stored_buckets(arrays: Mapping[str, npt.NDArray[Any]], block: int) -> npt.NDArray[np.int32]:
+    steps = arrays.get(f"bucket_steps.{block}")
+    if steps is None:
+        return arrays[f"buckets.{block}"]
+    return np.cumsum(steps, dtype=np.int32)

@@ -18,6 +18,9 @@ from rung.runtime.classification.set_answers import set_answers
 
 Floats = npt.NDArray[np.float64]
 Weights = npt.NDArray[np.float32]
+# Names of the tensors of weights in 8 bits.
+WEIGHTS_FILE = "weights.safetensors"
+_CODES, _SCALES = "weights.codes", "weights.scales"
 
 
 @dataclass(frozen=True)
@@ -94,9 +97,7 @@ class LinearHead:
         arrays = {"weights": self.weights, "bias": self.bias, **tensors}
         for i, (x, y) in enumerate(self.calibration.knots):
             arrays[f"knots.{i}.x"], arrays[f"knots.{i}.y"] = x, y
-        save_file(
-            {name: np.ascontiguousarray(a) for name, a in arrays.items()}, folder / "weights.safetensors"
-        )
+        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, folder / WEIGHTS_FILE)
         content = {"calibration": self.calibration.facts(), **facts}
         (folder / "head.json").write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
 
@@ -108,7 +109,7 @@ class LinearHead:
         from safetensors.numpy import load_file
 
         facts = json.loads((folder / "head.json").read_text(encoding="utf-8"))
-        arrays = load_file(folder / "weights.safetensors")
+        arrays = load_file(folder / WEIGHTS_FILE)
         calibration = facts["calibration"]
         knots: tuple[tuple[Floats, Floats], ...] = ()
         if calibration["kind"] == "isotonic":
@@ -116,7 +117,7 @@ class LinearHead:
                 (arrays.pop(f"knots.{i}.x"), arrays.pop(f"knots.{i}.y")) for i in range(len(labels))
             )
         head = LinearHead(
-            arrays.pop("weights"),
+            _stored_weights(arrays),
             arrays.pop("bias"),
             Calibration.from_facts(calibration, len(labels), folder.name, knots),
         )
@@ -131,3 +132,25 @@ class LinearHead:
                 "Build it again.",
             )
         return head, facts, arrays
+
+
+def quantised(weights: Weights) -> dict[str, npt.NDArray[Any]]:
+    """Return the tensors that stand for weights in 8 bits: codes of each label, and what its codes are multiples of."""
+    scales = np.abs(weights).max(axis=0) / 127.0
+    scales[scales == 0] = 1.0
+    return {_CODES: np.rint(weights / scales).astype(np.int8), _SCALES: scales.astype(np.float32)}
+
+
+def holds_codes(path: Path) -> bool:
+    """Return whether a file of tensors holds weights in 8 bits, which versions before 0.2 cannot read."""
+    from safetensors import safe_open
+
+    with safe_open(path, "numpy") as tensors:
+        return _CODES in set(tensors.keys())
+
+
+def _stored_weights(arrays: dict[str, npt.NDArray[Any]]) -> Weights:
+    """Take the weights out of a head's tensors: in single or half precision, or in 8 bits as `quantised` writes them."""
+    if _CODES in arrays:
+        return np.asarray(arrays.pop(_CODES).astype(np.float32) * arrays.pop(_SCALES))
+    return arrays.pop("weights").astype(np.float32, copy=False)

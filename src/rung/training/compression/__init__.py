@@ -1,0 +1,1 @@
+"""Ways to make a fitted model smaller or faster."""

@@ -1,0 +1,188 @@
+"""The trial of one smaller version: made from each fold's model and scored on its held-out rows, then made for all, packed, measured."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from rung.building import compression, drift_reference, evaluate, pack
+from rung.core import registry
+from rung.core.errors import RungError
+from rung.core.files import read_json, whole_folder, write_json
+from rung.core.model import Fitted, Model, Rung
+from rung.core.types import Columns, Prediction
+from rung.serving.subprocess_predict import predict_in_subprocess
+from rung.training.compression.recipe import Recipe, Source
+from rung.workflows.build_setup import BuildSetup
+from rung.workflows.reopen import Reopened
+from rung.workflows.rung_fits import fits, reporting
+from rung.workflows.trial import (
+    differing,
+    gate_places,
+    held_out_rows,
+    is_stochastic,
+    measured,
+    own_rows,
+    quality,
+    random_rows,
+)
+
+# Fold models and what was made of them, until the whole is done.
+_MODELS, _FACTS = "models", "made.json"
+_ALL = "all"
+
+
+def _keep(source: Source, folder: Path) -> str:
+    """Copy the model as it is."""
+    shutil.copytree(source.folder, folder, dirs_exist_ok=True)
+    return source.family
+
+
+WINNER = Recipe("winner", "winner", _keep)
+
+
+def require_compressible(opened: Reopened) -> None:
+    """Raise RungError for a winner whose smaller versions could not be held against it."""
+    name, trial = opened.rung.model, opened.trial
+    if trial.get("metered"):
+        raise RungError(
+            f"'{name}' asks a service",
+            str(opened.folder),
+            "Train a model of your own on its answers: rung distill.",
+        )
+    if opened.setup.task.is_stochastic or registry.model(name).is_stochastic:
+        raise RungError(f"the answers of '{name}' vary", str(opened.folder), "Its bundle serves as it is.")
+    if opened.rung.planned.gpu_seconds_per_1k:
+        raise RungError(
+            f"'{name}' answers on a GPU", str(opened.folder), "Set `budget.device: cpu` and build again."
+        )
+
+
+def clear_models(setup: BuildSetup) -> None:
+    """Delete the models of folds."""
+    shutil.rmtree(setup.run.folder / _MODELS, ignore_errors=True)
+
+
+class Smaller:
+    """The smaller models of a run, each made when it is first asked for, from nothing but the rows of its fold."""
+
+    def __init__(self, opened: Reopened, unlabelled: Columns) -> None:
+        self.opened = opened
+        self._unlabelled = unlabelled
+        self._recipes: dict[str, Recipe] = {"": WINNER, WINNER.name: WINNER}
+
+    @cached_property
+    def held_out(self) -> evaluate.HeldOut:
+        """Return which rows are held out of which fold, as in the trial of the winner."""
+        return held_out_rows(self.opened.rung, self.opened.rows.train)
+
+    @cached_property
+    def _folds(self) -> list[Fitted]:
+        """Return the winner fitted on the rows of each fold."""
+        setup, rung = self.opened.setup, self.opened.rung
+        named = [(f"fold-{number}", learn) for number, (learn, _) in enumerate(self.held_out.parts)]
+        with reporting(setup, rung):
+            return list(fits(setup, rung, named))
+
+    def models(self, recipe: Recipe) -> Iterator[Model]:
+        """Yield the recipe's model of each fold."""
+        for fold in range(len(self.held_out.parts)):
+            yield self.load(recipe, fold)
+
+    def load(self, recipe: Recipe, fold: int | None) -> Model:
+        """Return the recipe's model of a fold, or of all rows (None)."""
+        folder, family = self.made(recipe, fold)
+        return registry.model(family).load(folder, self.opened.rows.train.schema)
+
+    def made(self, recipe: Recipe, fold: int | None) -> tuple[Path, str]:
+        """Return folder and family of the recipe's model of a fold, or of all rows (None)."""
+        self._recipes[recipe.name] = recipe
+        rung, train = self.opened.rung, self.opened.rows.train
+        if recipe is WINNER:
+            everything = self.opened.folder / "trials" / rung.name / "bundle" / "model"
+            return everything if fold is None else self._folds[fold].folder, rung.model
+        place = _ALL if fold is None else f"fold-{fold}"
+        target = self.opened.setup.run.folder / _MODELS / recipe.name / place
+        if not target.is_dir():
+            folder, family = self.made(self._recipes[recipe.base], fold)
+            learn = train if fold is None else train.take(self.held_out.parts[fold][0])
+            context = replace(self.opened.setup.context, channel=None, scratch=None)
+            source = Source(family, folder, train.schema, learn, rung.params, context, self._unlabelled)
+            with whole_folder(target) as temporary:
+                (temporary / "model").mkdir()
+                write_json(temporary / _FACTS, {"family": recipe.make(source, temporary / "model")})
+        return target / "model", str(read_json(target / _FACTS)["family"])
+
+
+def candidate_trial(smaller: Smaller, recipe: Recipe, winner: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the trial of a recipe, with the evaluation it rests on. winner: its trial, to be compared with; None for itself."""
+    opened, setup, rows = smaller.opened, smaller.opened.setup, smaller.opened.rows
+    begun, train, metric = time.monotonic(), rows.train, rows.requirements[0].metric
+    evaluation = random_rows(setup, evaluate.evaluate(train, smaller.held_out, smaller.models(recipe)))
+    folder, family = smaller.made(recipe, None)
+    rung = Rung(opened.rung.name, family, None, opened.rung.planned, opened.rung.usd_per_1k)
+    gate = gate_places(len(train), rung.planned.cpu_seconds_per_1k / 1000)
+    model = smaller.load(recipe, None)
+    asked = train.take(gate)
+    answers = model.predict(asked.inputs)
+    bundle = opened.bundle if recipe is WINNER else setup.run.folder / "bundles" / recipe.name
+    version = str(opened.trial["version"])
+    fitted = _fitted(model, folder, answers)
+    if recipe is not WINNER:
+        name = f"{opened.rung.name}-{recipe.name}"
+        version = _pack(smaller, (name, family), fitted, evaluation, bundle, recipe)
+    fresh = predict_in_subprocess(bundle, asked.records(), measure=True)
+    scored = evaluate.scored_rows(evaluation, train, metric)
+    lost = compression.loss_of(metric, winner["scored"] if winner else scored, scored)
+    varies = is_stochastic(setup, rung, fitted)
+    seconds = fresh.cpu_per_1k
+    trial = {
+        "name": recipe.name, "step": recipe.step, "values": dict(recipe.values), "base": recipe.base, "status": "measured",
+        "problems": [], "model": family, "version": version, "bundle": str(bundle), "scored": scored, "metered": False,
+        **quality(setup, rows, evaluation), **lost,
+        **measured(setup, rung, fresh, evaluation.answers), "cpu_seconds_per_1k": seconds,
+        "g_co2_per_1k": round(setup.prices.g_co2(seconds), 9),
+        "size_mb": pack.size_mb(bundle), "assumptions": fitted.assumptions,
+        "differing": differing(setup, asked, (answers, fresh.answers), metric if varies else None),
+        "certified": bool(opened.report["certificate"]), "how": evaluation.method, "held_out_rows": len(evaluation.rows),
+        "seconds": round(time.monotonic() - begun, 2),
+    }  # fmt: skip
+    trial["over_limits"] = setup.product.limits.broken_by(
+        trial["latency_ms"]["p95"], trial["size_mb"], trial["peak_memory_mb"], trial["usd_per_1k"]
+    )
+    return trial
+
+
+def _fitted(model: Model, folder: Path, answers: list[Prediction]) -> Fitted:
+    return Fitted(
+        folder, 0.0, 0.0, dict(model.chosen), model.assumptions, dict(model.children), tuple(answers)
+    )
+
+
+def _pack(
+    smaller: Smaller,
+    rung: tuple[str, str],
+    fitted: Fitted,
+    evaluation: evaluate.Evaluation,
+    bundle: Path,
+    recipe: Recipe,
+) -> str:
+    """Pack a candidate as a trial packs a rung; return its version."""
+    opened, setup, train = smaller.opened, smaller.opened.setup, smaller.opened.rows.train
+    own = own_rows(setup, train)
+    places = [own[place] for place in pack.selftest_places(len(own))]
+    sample = train.take(places)
+    answers = registry.model(rung[1]).load(fitted.folder, train.schema).predict(sample.inputs)
+    shutil.rmtree(bundle, ignore_errors=True)
+    bundle.parent.mkdir(parents=True, exist_ok=True)
+    drift_reference.place(bundle, opened.folder / "reference", train.schema, evaluation)
+    shown = {key: setup.data.facts[key] for key in ("rows", "train", "certification")}
+    made_of = {"compressed_from": opened.trial["version"], "compressed_by": recipe.name}
+    facts = {**shown, "fingerprint": setup.fingerprint, **made_of}
+    manifest = pack.pack(bundle, setup.product, setup.task, rung, fitted, (sample, answers), facts)
+    return manifest.version
