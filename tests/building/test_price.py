@@ -15,7 +15,7 @@ from rung.core.spec.product import Product
 from rung.core.types import Prediction
 from rung.pages.costs import break_even_requests
 from rung.serving.subprocess_predict import SubprocessResult
-from rung.workflows.trial import measured
+from rung.workflows.trial import measured as measured_of
 
 
 def test_seconds_of_processor_and_gpu_are_priced(tmp_path):
@@ -47,7 +47,7 @@ def test_the_ladder_orders_by_the_whole_price(monkeypatch, more, usd):
     assert rungs[-1].usd_per_1k == pytest.approx(usd)
 
 
-def test_a_trial_splits_what_wasmeasured():
+def test_a_trial_splits_what_was_measured():
     prices = load_prices()
     measured = {
         "latency_ms": {"p50": 36.0, "p95": 40.0}, "throughput_per_s": 20.0, "peak_memory_mb": 100.0,
@@ -55,7 +55,7 @@ def test_a_trial_splits_what_wasmeasured():
     }  # fmt: skip
     rung = SimpleNamespace(planned=Cost(1.0, 1.0, 40, 0.1, gpu_seconds_per_1k=10.0), usd_per_1k=1.0)
     answers = [Prediction("a", cost=0.001), Prediction("b", cost=0.003)]
-    found = measured(SimpleNamespace(prices=prices), rung, SubprocessResult([], measured), answers)
+    found = measured_of(SimpleNamespace(prices=prices), rung, SubprocessResult([], measured), answers)
     assert found["price"] == pytest.approx({"cpu": 0.0001, "gpu": 0.01, "service": 2.0})
     assert found["usd_per_1k"] == pytest.approx(2.0101)
 

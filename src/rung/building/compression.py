@@ -74,7 +74,7 @@ def loss_of(metric: Metric, before: ScoredRows, after: ScoredRows) -> dict[str, 
 def problems(trial: Trial, winner: Trial, wanted: Wanted, bar: Sequence[Condition]) -> list[str]:
     """Return why a candidate cannot be chosen, the keys of messages below `compress.why`; [] when it can.
 
-    Both are measured trials; a candidate has `lost` besides. A winner without a certificate asks for none.
+    Both are measured trials; a candidate has besides what it `lost`, and whether the next look is `expected` to pass. A winner without a certificate asks for none.
     """
     if trial["status"] == "failed":
         return ["failed"]
@@ -99,19 +99,13 @@ def problems(trial: Trial, winner: Trial, wanted: Wanted, bar: Sequence[Conditio
         found.append("over_limits")
     if winner["certified"] and not _meets_bar(trial, bar):
         found.append("below_bar")
-    elif winner["certified"] and not _is_expected(trial, bar):
+    elif winner["certified"] and not trial["expected"]:
         found.append("not_expected")
     return found
 
 
 def _meets_bar(trial: Trial, bar: Sequence[Condition]) -> bool:
     return all(condition.met_by(trial["scores"][condition.metric]) for condition in bar)
-
-
-def _is_expected(trial: Trial, bar: Sequence[Condition]) -> bool:
-    """Return whether the bound to expect of the next look clears the bar; without certification rows the estimate decides."""
-    bounds = trial["predicted_bounds"]
-    return all(b is None or condition.met_by(b) for condition, b in zip(bar, bounds, strict=True))
 
 
 def choose(trials: Sequence[Trial], wanted: Wanted) -> Trial | None:

@@ -181,13 +181,14 @@ def _before_after(report: Report, lang: str) -> str:
 def _pareto(report: Report, key: str, lang: str) -> str:
     """Return score against size or price, with the candidates that no other beats joined."""
     of = {"size": "size_mb", "price": "usd_per_1k"}[key]
+    named = {"winner", report["chosen"], *report["front"][of]}
     points = []
     for one in (report["before"], *measured(report)):
         score = one["scores"][report["metric"]]
         half = (one["interval"][1] - one["interval"][0]) / 2 if one.get("interval") else 0.0
         name = say("compress.winner", lang) if one["name"] == "winner" else one["name"]
         points.append({
-            "name": name, "price": one[of], "score": score, "low": score - half, "high": score + half,
+            "name": name if one["name"] in named else "", "full": name, "price": one[of], "score": score, "low": score - half, "high": score + half,
             "won": one["name"] == (report["chosen"] or "winner"), "proven": bool(report["certificate"]), "floor": False,
         })  # fmt: skip
     labels = ChartLabels(
@@ -196,9 +197,9 @@ def _pareto(report: Report, key: str, lang: str) -> str:
     )  # fmt: skip
     level = report["level"] if math.isfinite(report["level"]) else None
     picture = pareto_chart(
-        _spread(points), labels, level, report["higher_is_better"], "{} MB" if key == "size" else "${}"
+        _spread(points), labels, level, report["higher_is_better"], "{}" if key == "size" else "${}"
     )
-    numbers = [[p["name"], significant(p["price"], 3), f"{p['score']:.4f}"] for p in points]
+    numbers = [[p["full"], significant(p["price"], 3), f"{p['score']:.4f}"] for p in points]
     shown = table([say("compress.head.name", lang), labels.x, labels.y], numbers, labels.title)
     return f"<h3>{text(labels.title)}</h3>" + figure(picture, labels.description, shown, lang)
 

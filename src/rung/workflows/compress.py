@@ -22,7 +22,13 @@ from rung.pages.compress import render
 from rung.training.compression.offers import recipes_for
 from rung.training.compression.recipe import Recipe
 from rung.workflows.climb import take_look
-from rung.workflows.compress_trial import WINNER, Smaller, candidate_trial, clear_models, require_compressible
+from rung.workflows.compress_trial import (
+    Smaller,
+    candidate_trial,
+    clear_models,
+    require_compressible,
+    winner_trial,
+)
 from rung.workflows.reopen import Reopened, reopened
 
 FOLDER, WORK = "compressed", "compress"
@@ -122,7 +128,7 @@ def _measured(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the trials of the winner and of its candidates. A candidate that fails is left out with the reason."""
     smaller = Smaller(opened, extra)
-    winner = candidate_trial(smaller, WINNER, None)
+    winner = winner_trial(smaller)
     offered = recipes_for(opened.rung.model, opened.rung.params, opened.rows.train.schema, bool(extra))
     if not offered:
         raise RungError(
@@ -179,10 +185,7 @@ def _verdict(
     """
     if chosen is None:
         return "refused", None
-    needs = opened.rows.requirements
-    bounds = chosen["predicted_bounds"]
-    expected = all(b is not None and r.condition.met_by(b) for r, b in zip(needs, bounds, strict=True))
-    if not winner["certified"] and not expected:
+    if not winner["certified"] and not (chosen["expected"] and len(opened.rows.certification)):
         return "compressed", None
     trial = {**chosen, "rung": f"{chosen['name']}-{chosen['version']}"}
     status, proof = take_look(opened.setup, opened.rung, trial, opened.rows, Path(chosen["bundle"]))

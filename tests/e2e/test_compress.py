@@ -1,0 +1,106 @@
+"""`rung compress`: a run's winner becomes smaller, certified by a look of its own; or the run's bundle ships as before."""
+
+import json
+
+import pytest
+
+import rung
+from rung.core.errors import RungError
+from rung.core.files import read_json
+from rung.core.manifest import read_manifest
+from rung.workflows.compress import compress
+from support import run_cli, write_csv, write_spec
+
+
+@pytest.fixture(autouse=True)
+def few_candidates(monkeypatch):
+    monkeypatch.setattr("rung.training.compression.offers._SHARES", (0.25, 0.05))
+
+
+@pytest.fixture(scope="module")
+def run(news_rows, tmp_path_factory):
+    """A certified run of a linear model of news; each test that compresses it spends a look."""
+    folder = tmp_path_factory.mktemp("compress")
+    data = write_csv(folder / "news.csv", ["text", "label"], news_rows)
+    done = rung.build(
+        write_spec(folder, data, bar=0.6, extra="repeats: 0\n"), run=folder / "runs" / "desk-001"
+    )
+    assert done.cleared and done.report["winner"] == "tfidf_linear"
+    return done.folder
+
+
+def test_an_impossible_target_is_refused_with_the_smallest_reached(run):
+    before = (run / "bundle" / "manifest.json").read_bytes()
+    looks = len(read_json(run.parent.parent / "certificate.lock")["looks"])
+    found = compress(run, size_mb=0.001, max_loss=0.02)
+    assert not found.ok and found.report["verdict"] == "refused" and found.bundle == run / "bundle"
+    small = found.report["smallest"]
+    assert small and not (found.folder / "bundle").exists()
+    # Nothing was looked at, and the run is as it was.
+    assert len(read_json(run.parent.parent / "certificate.lock")["looks"]) == looks
+    assert (run / "bundle" / "manifest.json").read_bytes() == before
+    done = run_cli("compress", run, "--to", "1kB", "--max-loss", "0.02")
+    assert done.returncode == 3 and "ships as before" in done.stdout and small in done.stdout
+
+
+def test_a_smaller_bundle_is_certified_anew_and_answers_alike(run):
+    found = compress(run, max_loss=0.02)
+    assert found.ok and found.bundle == run / "compressed" / "bundle"
+    report = found.report
+    chosen = next(one for one in report["candidates"] if one["name"] == report["chosen"])
+    assert chosen["size_mb"] < report["before"]["size_mb"] / 5 and chosen["lost"] <= 0.02
+    assert report["certificate"]["looks"] > 1
+    manifest = read_manifest(found.bundle)
+    assert manifest.certified and manifest.version == chosen["version"]
+    assert manifest.data["compressed_from"] == read_manifest(run / "bundle").version
+    assert manifest.format == (2 if chosen["name"].endswith("int8") else 1)
+    model = rung.load(found.bundle)
+    assert model.selftest() == []
+    text = "The striker scored twice in the cup final"
+    assert model.predict([text])[0].value == rung.load(run / "bundle").predict([text])[0].value == "sports"
+    for lang in ("en", "zh"):
+        shown = run_cli("compress", run, "--max-loss", "0.02", "--lang", lang)
+        assert shown.returncode == 0 and chosen["name"] in shown.stdout
+    page = (found.folder / "compress.html").read_text(encoding="utf-8")
+    assert "<svg" in page and 'lang="zh-CN"' in page
+    as_json = json.loads(run_cli("compress", run, "--max-loss", "0.02", "--json").stdout)
+    # The same bundle gets its certificate again without a look.
+    assert as_json["certificate"] == report["certificate"]
+
+
+def test_a_look_that_fails_leaves_the_bundle_of_the_run(run, monkeypatch):
+    monkeypatch.setattr("rung.workflows.compress.take_look", lambda *given: ("failed certification", None))
+    found = compress(run, max_loss=0.02)
+    assert not found.ok and found.report["verdict"] == "rejected" and found.bundle == run / "bundle"
+    assert not (found.folder / "bundle").exists()
+
+
+def test_a_candidate_that_fails_does_not_take_the_others_down(run, monkeypatch):
+    def broken(source, folder):
+        raise RungError("the quantizer does not know the operator 'Mystery'", fix="Leave it in float.")
+
+    from rung.training.compression import offers
+    from rung.training.compression.recipe import Recipe
+
+    real = offers.recipes_for
+    monkeypatch.setattr(
+        "rung.workflows.compress.recipes_for", lambda *given: [Recipe("bad", "int8", broken), *real(*given)]
+    )
+    found = compress(run, max_loss=0.02)
+    bad = found.report["candidates"][0]
+    assert found.ok and bad["status"] == "failed" and "Mystery" in bad["problem"]
+
+
+def test_what_is_no_run_is_refused_in_words(tmp_path, run):
+    with pytest.raises(RungError, match="no run in it"):
+        compress(tmp_path)
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "run.json").write_text('{"product": "desk", "fingerprint": "1"}')
+    with pytest.raises(RungError, match="format 1"):
+        compress(old)
+    for bad, place in (({"size_mb": -1}, "--to"), ({"max_loss": 2}, "--max-loss")):
+        with pytest.raises(RungError) as raised:
+            compress(run, **bad)
+        assert raised.value.where == place
+    assert run_cli("compress", run, "--to", "huge").returncode == 2
