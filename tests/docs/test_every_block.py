@@ -127,6 +127,7 @@ ONLY_CHECKED = {
     ("docs/howto/reading*.md", "rung predict"): "tests/e2e/test_reading_product.py asks a bundle about a folder and serves it",
     ("docs/howto/tables*.md", "python examples/fetch.py"): "a build of minutes: tests/e2e/test_table_products.py builds such tables",
     ("docs/howto/climb-to-a-network*.md", "make demo-learn"): "a build of half an hour: tests/docs/test_climb_page.py builds the first product",
+    ("docs/howto/compress*.md", "python examples/fetch.py news"): "a build of the example: tests/e2e/test_compress.py compresses a smaller one",
     ("docs/howto/export*.md", "python examples/fetch.py news"): "builds of the examples: tests/docs/test_export_page.py runs the exports on a smaller one",
     ("docs/howto/export*.md", "python examples/fetch.py digits"): "tests/browser/test_drawing_in_browser.py draws on the page of a smaller product",
     ("docs/howto/export*.md", "rung export runs/news-001 --to wheel"): "tests/docs/test_export_page.py runs it; pip is run by the export itself",

@@ -5,6 +5,7 @@ import json
 import pytest
 
 import rung
+from rung.building.compression import Wanted
 from rung.core.errors import RungError
 from rung.core.files import read_json
 from rung.core.manifest import read_manifest
@@ -32,7 +33,7 @@ def run(news_rows, tmp_path_factory):
 def test_an_impossible_target_is_refused_with_the_smallest_reached(run):
     before = (run / "bundle" / "manifest.json").read_bytes()
     looks = len(read_json(run.parent.parent / "certificate.lock")["looks"])
-    found = compress(run, size_mb=0.001, max_loss=0.02)
+    found = compress(run, Wanted(size_mb=0.001, loss=0.02))
     assert not found.ok and found.report["verdict"] == "refused" and found.bundle == run / "bundle"
     small = found.report["smallest"]
     assert small and not (found.folder / "bundle").exists()
@@ -44,7 +45,7 @@ def test_an_impossible_target_is_refused_with_the_smallest_reached(run):
 
 
 def test_a_smaller_bundle_is_certified_anew_and_answers_alike(run):
-    found = compress(run, max_loss=0.02)
+    found = compress(run, Wanted(loss=0.02))
     assert found.ok and found.bundle == run / "compressed" / "bundle"
     report = found.report
     chosen = next(one for one in report["candidates"] if one["name"] == report["chosen"])
@@ -70,7 +71,7 @@ def test_a_smaller_bundle_is_certified_anew_and_answers_alike(run):
 
 def test_a_look_that_fails_leaves_the_bundle_of_the_run(run, monkeypatch):
     monkeypatch.setattr("rung.workflows.compress.take_look", lambda *given: ("failed certification", None))
-    found = compress(run, max_loss=0.02)
+    found = compress(run, Wanted(loss=0.02))
     assert not found.ok and found.report["verdict"] == "rejected" and found.bundle == run / "bundle"
     assert not (found.folder / "bundle").exists()
 
@@ -86,7 +87,7 @@ def test_a_candidate_that_fails_does_not_take_the_others_down(run, monkeypatch):
     monkeypatch.setattr(
         "rung.workflows.compress.recipes_for", lambda *given: [Recipe("bad", "int8", broken), *real(*given)]
     )
-    found = compress(run, max_loss=0.02)
+    found = compress(run, Wanted(loss=0.02))
     bad = found.report["candidates"][0]
     assert found.ok and bad["status"] == "failed" and "Mystery" in bad["problem"]
 
@@ -99,8 +100,8 @@ def test_what_is_no_run_is_refused_in_words(tmp_path, run):
     (old / "run.json").write_text('{"product": "desk", "fingerprint": "1"}')
     with pytest.raises(RungError, match="format 1"):
         compress(old)
-    for bad, place in (({"size_mb": -1}, "--to"), ({"max_loss": 2}, "--max-loss")):
+    for bad, place in (({"size_mb": -1}, "--to"), ({"loss": 2}, "--max-loss")):
         with pytest.raises(RungError) as raised:
-            compress(run, **bad)
+            compress(run, Wanted(**bad))
         assert raised.value.where == place
     assert run_cli("compress", run, "--to", "huge").returncode == 2

@@ -70,6 +70,7 @@ def command(
     Candidates are made of the winner (fewer features, fewer layers, fewer bits, students), scored on held-out training rows and measured.
     The best within --max-loss is certified by one look and written to RUN/compressed/bundle.
     """
+    from rung.building.compression import Wanted
     from rung.cli.progress import Progress
     from rung.pages.compress import summary
     from rung.workflows.compress import compress
@@ -77,8 +78,7 @@ def command(
     words = lang()
     with Progress(words, quiet=as_json) as progress:
         found = compress(
-            run, product=product, size_mb=size_mb, max_loss=max_loss, prefer=prefer, unlabelled=unlabelled, on_event=progress,
-            lang=words,
+            run, Wanted(size_mb, max_loss, prefer), product=product, unlabelled=unlabelled, on_event=progress, lang=words
         )  # fmt: skip
     if as_json:
         print_json({**found.report, "folder": str(found.folder), "bundle": str(found.bundle)})

@@ -56,22 +56,19 @@ class Compressed:
 
 def compress(
     run: str | Path,
+    wanted: Wanted | None = None,
     *,
     product: str | Path | None = None,
-    size_mb: float | None = None,
-    max_loss: float = 0.005,
-    prefer: compression.Prefer = "size",
     unlabelled: str | Path | None = None,
     on_event: Listener | None = None,
     lang: str | None = None,
 ) -> Compressed:
     """Return a smaller bundle of a run's winner, certified like the winner was, or why there is none; the run is not changed.
 
-    size_mb: what it may take; max_loss: of the bar's first metric. prefer: "size" or "speed". unlabelled: a table of rows without
-    labels that students may learn from, answered by the winner. product: product.yaml, where the run was moved. Writes
-    compressed/ in the run's folder. Raises RungError for a run or a winner that cannot be compressed.
+    wanted: what it may take and lose; by default as small as half a point allows. unlabelled: a table of rows without labels that
+    students may learn from, answered by the winner. product: product.yaml, where the run was moved. Writes compressed/ in the run's folder. Raises RungError for a run or a winner that cannot be compressed.
     """
-    wanted = _checked(Wanted(size_mb, max_loss, prefer))
+    wanted = _checked(wanted or Wanted())
     words = resolve_language(lang)
     begun, cpu = time.time(), _cpu_seconds()
     with reopened(Path(run), WORK, Path(product) if product else None, on_event) as opened:
