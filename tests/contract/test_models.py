@@ -41,6 +41,7 @@ STRANGE = ["", " ", "zzzz qqqq", "龘龘龘", "🙂", "a" * 300_000, "\x00\ud800
 ODD = {
     "number": [None, 0.0, 1e300, -1e300, 5e-324, 7.0, None],
     "time": ["", None, "1000-01-01", "9999-12-31"] + [None] * 3,
+    "writing_options": [None, {}, {"max_chars": 1}, {"temperature": 2.0}, {"top_k": 1, "top_p": 0.01}, None, None],
 }
 
 
@@ -90,6 +91,9 @@ def test_unseen_input_is_answered(name, task_name, given):
     if task_name == "text_extraction":
         for answer, text in zip(answers, STRANGE, strict=True):
             assert all(place["value"] in text for place in answer.extra.get("places", []))
+    elif task_name == "text_generation":
+        assert all(isinstance(a.value, str) and len(a.value) <= 400 for a in answers)
+        assert len(answers[2].value) <= 1
     elif sets:
         assert all(set(set_labels(a.value)) <= set(sets) for a in answers)
     else:

@@ -275,7 +275,8 @@ def predicted_bound(
 def details(evaluation: Evaluation, task: Task, examples: Examples) -> dict[str, Any]:
     """Return what the task shows beside the scores; a mistake's index becomes its file and row."""
     found = task.details(evaluation.truths, evaluation.answers, examples.schema)
-    for mistake in [*found.get("mistakes", []), *found.get("misses", []), *found.get("pictures", [])]:
+    named = ("mistakes", "misses", "pictures", "samples")
+    for mistake in [item for name in named for item in found.get(name, [])]:
         place = evaluation.rows[mistake.pop("index")]
         mistake |= {"row": examples.rows[place], "input": excerpt(examples, place)}
         if mistake.keys() & {"missed", "lines"}:

@@ -64,9 +64,14 @@ def ladder(product: Product, floor: str, facts: DataFacts, prices: Prices, fit: 
             problems.append(Problem(0, place, error.problem.rstrip(".") + ".", error.fix))
     if problems:
         raise SpecError(problems, "product.yaml")
-    if floor not in {rung.model for rung in rungs}:
-        rungs.append(_rung(RungSpec(model=floor), product, facts, prices, fit))
-    return Ladder(tuple(sorted(rungs, key=lambda rung: (rung.usd_per_1k, rung.name))), left_out)
+    # The floor, and the rival that others are held against, are measured whatever the spec names.
+    held_against = [name for name in (floor, registry.task(product.task).rival) if name]
+    for name in held_against:
+        if name not in {rung.model for rung in rungs}:
+            rungs.append(_rung(RungSpec(model=name), product, facts, prices, fit))
+    first = held_against[1:] and held_against
+    order = sorted(rungs, key=lambda rung: (rung.model not in first, rung.usd_per_1k, rung.name))
+    return Ladder(tuple(order), left_out)
 
 
 def rung_problems(product: Product) -> list[Problem]:

@@ -11,6 +11,7 @@ from rung.core.kind import identity_of, kind
 from rung.core.metrics.base import Metric
 from rung.core.scalars import is_missing, scalar_text
 from rung.core.spec.recommend import RecommendSpec
+from rung.core.spec.writing import WritingSpec
 from rung.core.types import CellFormat, Examples, Field, Prediction, Row, Schema
 
 
@@ -44,6 +45,7 @@ class ColumnRoles:
 
     labels: columns of 0 and 1, one a label, that stand in place of the target's. events: columns of a table of events. notes:
     takes what `Task.reshape` mended or counted, by name, for the report. users: id -> what is known of a user, column -> text.
+    corpus: column of whole texts.
     """
 
     inputs: tuple[str, ...]
@@ -54,6 +56,7 @@ class ColumnRoles:
     events: RecommendSpec | None = None
     notes: MutableMapping[str, int] = field(default_factory=dict, compare=False)
     users: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False)
+    corpus: str | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,9 @@ class Task(ABC):
     in what users do later, and no reviewer can tell it: see `improvement`. takes_costs: whether its answers can go by what each kind of error costs. unit: what a certificate counts; rows of one unit
     stay together. is_stochastic: two answers to the same row may differ, so the export is checked by scores.
     takes_label_columns: several columns may stand in place of the target's (`data.label_columns`).
-    default_target: the target column where the spec names none; "" for `label`.
+    default_target: the target column where the spec names none; "" for `label`. rival: the model that every other but the floor must
+    beat on rows held out, or be refused; "" for none. takes_corpus: `data.corpus` may name a column of whole texts. takes_writing:
+    the section `writing` is its.
     """
 
     name: ClassVar[str]
@@ -118,6 +123,9 @@ class Task(ABC):
     unit: ClassVar[Literal["row", "group", "user", "document", "series"]] = "row"
     is_stochastic: ClassVar[bool] = False
     takes_label_columns: ClassVar[bool] = False
+    rival: ClassVar[str] = ""
+    takes_corpus: ClassVar[bool] = False
+    takes_writing: ClassVar[bool] = False
 
     @abstractmethod
     def schema(self, inputs: Sequence[str], targets: Sequence[Any]) -> Schema:
@@ -163,6 +171,10 @@ class Task(ABC):
         targets: target -> training rows. cells: gives, a column, how often each text stands in a sample of them.
         costs: of errors, as the spec has them; empty when it has none.
         """
+        return schema
+
+    def with_writing(self, schema: Schema, spec: WritingSpec | None) -> Schema:
+        """Return the schema with what the section `writing` asks of answers; for tasks that take it."""
         return schema
 
     @abstractmethod

@@ -54,6 +54,7 @@ from rung.pages.races import race_lines
 from rung.pages.reading import reading_section
 from rung.pages.recommendation import recommendation_section
 from rung.pages.tables import tables_section
+from rung.pages.writing import writing_section
 
 
 def render(report: Mapping[str, Any], lang: str = "en") -> str:
@@ -66,6 +67,7 @@ def render(report: Mapping[str, Any], lang: str = "en") -> str:
         "boxes": boxes_section(report, lang),
         "reading": reading_section(report, lang),
         "recommendation": recommendation_section(report, lang),
+        "writing": writing_section(report, lang),
         "certainty": calibration_section(report, lang),
         "training": training_section(report, lang),
         "layers": layers_section(report, lang),

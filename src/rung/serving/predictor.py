@@ -357,12 +357,12 @@ class Predictor:
     def _checked(self, row: Row, where: str) -> dict[str, Any]:
         """Return the row's inputs in the schema's kinds; raises InputError saying what does not fit."""
         if not isinstance(row, Mapping):
-            if len(self.schema.inputs) != 1:
-                names = ", ".join(self.schema.input_names)
+            if len(self._needed) != 1:
+                names = ", ".join(self._needed)
                 raise InputError(
                     f"the model reads {names}: a bare value is not enough", where, "Send an object."
                 )
-            row = {self.schema.inputs[0].name: row}
+            row = {self._needed[0]: row}
         values: dict[str, Any] = {}
         for name, read in self._readers:
             own = wanted_column(row, name, where, self._needed)

@@ -24,6 +24,7 @@ def check_spec(product: Product, task: Task, base: Path) -> None:
         *_metrics(product, task),
         *_label_cells(product, task),
         *_events(product, task),
+        *_writing(product, task),
         *rung_problems(product),
     ]
     labelled = open_overlay(product, base) is not None
@@ -62,13 +63,22 @@ def _events(product: Product, task: Task) -> Iterator[Problem]:
         )
 
 
+def _writing(product: Product, task: Task) -> Iterator[Problem]:
+    """Yield what the spec says of written texts where the task writes none."""
+    fix = "Leave it out, or use the task text_generation."
+    if product.writing is not None and not task.takes_writing:
+        yield Problem(0, "writing", f"{task.name} does not use it.", fix)
+    if product.data.corpus is not None and not task.takes_corpus:
+        yield Problem(0, "data.corpus", f"{task.name} does not use it.", fix)
+
+
 def _metrics(product: Product, task: Task) -> Iterator[Problem]:
     for index, condition in enumerate(product.bar):
         failures = []
         # Some metrics need labels, and some exactly two, which only the data has.
         for labels in ([], ["a", "b"], ["a", "b", "c"]):
             try:
-                schema = task.schema(product.data.input, labels)
+                schema = task.with_writing(task.schema(product.data.input, labels), product.writing)
                 # What errors cost stands in the schema once labels are known.
                 costs = {"false_negative": 1.0, "false_positive": 1.0} if product.costs else {}
                 task.metric(condition.metric, replace(schema, costs={**schema.costs, **costs}))

@@ -30,7 +30,7 @@ from rung.workflows.build_setup import BuildSetup, TrialRows
 from rung.workflows.metering import metering_of
 from rung.workflows.races import Races, Trial
 from rung.workflows.rung_fits import clear_scratch
-from rung.workflows.second_look import require_better_than_rival
+from rung.workflows.second_look import require_better_than_rival, require_better_than_task_rival
 from rung.workflows.trial import certification_metering, run_trial
 
 _LIKELY = "likely"
@@ -157,6 +157,7 @@ def _measure(
         own = replace(setup, deadline=math.inf) if floor else setup
         require_better_than_rival(setup, rung, rows.train)
         _, facts = setup.run.step(f"trials/{rung.name}", partial(run_trial, own, rung, rows, best))
+        require_better_than_task_rival(setup, rung, facts, before)
         clear_scratch(setup, rung)
         # Trials of runs begun before have no chance.
         trial = {"chance": None, "certifiable": None, **facts, "problem": ""}

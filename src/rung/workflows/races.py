@@ -102,7 +102,11 @@ def _is_worth_it(setup: BuildSetup, rung: Rung, train: Examples) -> bool:
     planned = rung.planned
     folds = len(held_out_rows(rung, train).parts) if math.isfinite(planned.refit_seconds) else 1
     seconds = planned.fit_seconds + folds * min(planned.refit_seconds, planned.fit_seconds)
-    return rung.model != setup.task.floor and not planned.service_usd_per_1k and seconds >= _WORTH_SECONDS
+    return (
+        rung.model not in {setup.task.floor, setup.task.rival}
+        and not planned.service_usd_per_1k
+        and seconds >= _WORTH_SECONDS
+    )
 
 
 def _rival_trial(setup: BuildSetup, rows: TrialRows, before: Sequence[Trial]) -> Trial | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,4 +78,31 @@ def require_better_than_rival(setup: BuildSetup, rung: Rung, train: Examples) ->
         raise RungError(
             f"on the cut in time ({cut[2]}) it does not beat {rival}: {metric.name} {own:.4f} against {least:.4f}",
             fix=fix,
+        )
+
+
+def require_better_than_task_rival(
+    setup: BuildSetup, rung: Rung, trial: Mapping[str, Any], before: Sequence[Mapping[str, Any]]
+) -> None:
+    """Raise RungError where a rung does not beat the rival that its task names, both scored on training rows held out.
+
+    By the bar's first metric among the task's first two, which say how good an answer is, else by the default one. The floor and
+    the rival itself are asked nothing; `building.ladder` sees to it that the rival stands before all others.
+    """
+    rival = setup.task.rival
+    if not rival or rung.model in {rival, setup.task.floor}:
+        return
+    other = next((one for one in before if one["model"] == rival and one["scores"]), None)
+    if other is None:
+        raise RungError(
+            f"it cannot be held against {rival}, which was not measured", fix=f"See why {rival} failed."
+        )
+    metrics = {metric.name: metric for metric in setup.task.metrics(setup.data.schema)[:2]}
+    name = next((c.metric for c in setup.product.bar if c.metric in metrics), setup.task.default_metric)
+    own, least = float(trial["scores"][name]), float(other["scores"][name])
+    setup.run.event("rival", rung=rung.name, rival=rival, metric=name, own=own, least=least)
+    if own <= least:
+        raise RungError(
+            f"on prompts held out it does not beat {rival}: {name} {own:.4f} against {least:.4f}",
+            fix="More rows, or a larger model, may; the cheaper rung stays.",
         )

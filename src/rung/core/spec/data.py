@@ -111,6 +111,11 @@ class DataSpec(_SourceSpec):
         default=(),
         description="columns in place of a target column: of 0 and 1, one a label, for text_multilabel, image_multilabel and tabular_multilabel; of values, one a field, for text_extraction and document_reading",
     )
+    corpus: str | None = Field(
+        default=None,
+        min_length=1,
+        description="column of whole texts in place of input and target, for text_generation: the first part of each is the prompt, the rest what is to be written",
+    )
     separator: str | None = Field(
         default=None,
         min_length=1,

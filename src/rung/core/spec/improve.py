@@ -101,13 +101,15 @@ def drop_absent_sections(spec: dict[str, Any]) -> dict[str, Any]:
     found = {
         key: value
         for key, value in spec.items()
-        if key not in {"joined", "cascade", "recommend"} or value is not None
+        if key not in {"joined", "cascade", "recommend", "writing"} or value is not None
     }
     if not found.get("accept"):
         found.pop("accept", None)
     found["certify"] = {k: v for k, v in spec["certify"].items() if k != "groups" or v is not None}
     found["privacy"] = {k: v for k, v in spec["privacy"].items() if k != "mask_before_llm" or v is not True}
     found["data"] = {
-        k: v for k, v in spec["data"].items() if k not in {"missing_group", "missing_labels"} or v is not None
+        k: v
+        for k, v in spec["data"].items()
+        if k not in {"missing_group", "missing_labels", "corpus"} or v is not None
     }
     return found

@@ -34,6 +34,7 @@ from rung.core.spec.renamed import warn_of_old_names
 from rung.core.spec.rules import RuleSpec
 from rung.core.spec.serve import ServeSpec
 from rung.core.spec.value import ValueSpec
+from rung.core.spec.writing import WritingSpec
 from rung.core.spec.yaml import MAX_CHARS, Key, read_yaml
 
 
@@ -120,6 +121,9 @@ class Product(Section):
     )
     recommend: RecommendSpec | None = Field(
         default=None, description="columns of events and items, and rules of lists, for recommendation"
+    )
+    writing: WritingSpec | None = Field(
+        default=None, description="conditions of a written text and steps after decoding, for text_generation"
     )
     rules: Annotated[tuple[RuleSpec, ...], BeforeValidator(as_tuple)] = Field(
         default=(),

@@ -271,7 +271,15 @@ def needed_columns(product: Product, task: Task) -> tuple[str, ...]:
 def column_roles(product: Product) -> ColumnRoles:
     """Return which column of the source plays which part."""
     data = product.data
-    return ColumnRoles(data.input, data.target, data.group, data.time, data.label_columns, product.recommend)
+    return ColumnRoles(
+        data.input,
+        data.target,
+        data.group,
+        data.time,
+        data.label_columns,
+        product.recommend,
+        corpus=data.corpus,
+    )
 
 
 def _cell(known: Kind, value: Any) -> str:

@@ -249,6 +249,7 @@ def _described(
     cells = count_cells(staged, schema, sides.side == TRAIN)
     costs = product.costs.model_dump(exclude_none=True) if product.costs else {}
     final = _with_formats(task.described(plain, training, cells, costs))
+    final = task.with_writing(final, product.writing)
     unread = unreadable(staged, final, schema)
     if unread is None:
         return final, {}

@@ -14,6 +14,12 @@ def is_ideograph(char: str) -> bool:
     return "\u3040" <= char <= "\u9fff" or char >= "\U00020000"
 
 
+def ideograph_share(text: str) -> float:
+    """Return the share of a text's characters other than blanks that are ideographs or kana."""
+    plain = "".join(text.split())
+    return sum(map(is_ideograph, plain)) / len(plain) if plain else 0.0
+
+
 def join_ideographs(text: str, spans: Sequence[Weighted]) -> list[Weighted]:
     """Return weighted spans with ideographs joined, weights added; other spans stay as they are.
 

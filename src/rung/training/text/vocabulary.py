@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
 from rung.core.errors import MissingExtra
+from rung.modalities.text.token_units import SPECIAL
 
 UNKNOWN = "[UNK]"
 # Different characters at most: enough for Chinese.
@@ -58,3 +60,25 @@ def learn_vocabulary(texts: Sequence[str], size: int, kind: Literal["subword", "
     )  # fmt: skip
     tokenizer.train_from_iterator(texts, trainer, length=len(texts))
     return str(tokenizer.to_str())
+
+
+def learn_language_vocabulary(texts: Sequence[str], size: int) -> str:
+    """Return the content of a tokenizer.json for models that write: parts of words as bytes, nothing normalised.
+
+    Its first tokens are those of `token_units.SPECIAL`. Every text can be encoded and comes back as it was.
+    """
+    try:
+        from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    except ImportError:
+        raise MissingExtra("learning a vocabulary", "build", "tokenizers") from None
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, min_frequency=2, special_tokens=list(SPECIAL), max_token_length=16, show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )  # fmt: skip
+    tokenizer.train_from_iterator(texts, trainer, length=len(texts))
+    # Marks that stand in a text are text: only a model's own places are marks.
+    settings = json.loads(tokenizer.to_str())
+    settings["added_tokens"] = []
+    return json.dumps(settings, ensure_ascii=False)
