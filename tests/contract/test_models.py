@@ -41,7 +41,15 @@ STRANGE = ["", " ", "zzzz qqqq", "龘龘龘", "🙂", "a" * 300_000, "\x00\ud800
 ODD = {
     "number": [None, 0.0, 1e300, -1e300, 5e-324, 7.0, None],
     "time": ["", None, "1000-01-01", "9999-12-31"] + [None] * 3,
-    "writing_options": [None, {}, {"max_chars": 1}, {"temperature": 2.0}, {"top_k": 1, "top_p": 0.01}, None, None],
+    "writing_options": [
+        None,
+        {},
+        {"max_chars": 1},
+        {"temperature": 2.0},
+        {"top_k": 1, "top_p": 0.01},
+        None,
+        None,
+    ],
 }
 
 

@@ -68,7 +68,7 @@ class TextGeneration(Task):
                 yield row
                 continue
             cell = values.get(corpus)
-            document = "" if cell is None or is_missing(cell) else scalar_text(cell)
+            document = "" if cell is None else cell if isinstance(cell, str) else scalar_text(cell)
             made = list(passages(document))
             if not made:
                 note = "documents_too_short"
@@ -108,7 +108,8 @@ class TextGeneration(Task):
     def parse_target(self, raw: Any) -> str | None:
         if raw is None or (not isinstance(raw, str) and is_missing(raw)):
             return None
-        return scalar_text(raw).strip() or None
+        # A text is learned as it is written: width, case and line breaks are the writer's.
+        return (raw if isinstance(raw, str) else scalar_text(raw)).strip() or None
 
     def check(self, targets: Mapping[Any, int], where: str) -> None:
         rows = sum(targets.values())

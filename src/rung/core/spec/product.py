@@ -123,7 +123,7 @@ class Product(Section):
         default=None, description="columns of events and items, and rules of lists, for recommendation"
     )
     writing: WritingSpec | None = Field(
-        default=None, description="conditions of a written text and steps after decoding, for text_generation"
+        default=None, description="conditions and steps of written texts, for text_generation"
     )
     rules: Annotated[tuple[RuleSpec, ...], BeforeValidator(as_tuple)] = Field(
         default=(),
@@ -347,11 +347,7 @@ def iter_keys(section: type[BaseModel], prefix: str = "") -> Iterable[tuple[str,
     """Yield (dotted key, type, default, description) of every key, for the reference page."""
     for name, info in section.model_fields.items():
         inner = _section_in(info.annotation)
-        note = (
-            info.description or (inner.__doc__ or "").strip().splitlines()[0]
-            if inner or info.description
-            else ""
-        )
+        note = info.description or ((inner.__doc__ or "").strip().splitlines()[0] if inner else "")
         value = info.get_default(call_default_factory=True, validated_data={})
         default = "required" if info.is_required() else "" if inner else json.dumps(value, default=str)
         yield f"{prefix}{name}", _type_name(info.annotation), default, note

@@ -73,7 +73,8 @@ def shown_formats(schema: Schema, formats: SourceFormats, product: Product) -> d
 def shown_format(field: Field) -> dict[str, Any]:
     """Return what was decided about the cells of a column; {} where there was nothing to decide."""
     found = field.format.as_dict() if field.format else {}
-    if field.form:
+    # Of a text it is what the product asks of it, which is no matter of its cells.
+    if field.form and field.kind != "text":
         found[{"time": "order", "labels": "separator"}.get(field.kind, "unit")] = field.form
     if field.kind in {"number", "time"} and field.values:
         found["words"] = list(field.values)

@@ -117,6 +117,7 @@ function show(found, out) {
   else if (Array.isArray(main)) { const list = element("ol", undefined, out); main.forEach((item) => element("li", typeof item === "object" ? JSON.stringify(item) : String(item), list)); }
   else if (main !== null && typeof main === "object") element("pre", JSON.stringify(main, null, 1), out);
   else { const box = element(String(main).length > 60 ? "p" : "h2", String(main), out); if (box.tagName === "P") box.className = "long"; }
+  if (found.ai_generated) element("small", words.ai_generated, out).className = "mark";
   if (placed && placed.title === "lines") drawPlaces(placed, out);
   for (const [key, p] of scores) {
     const bar = element("div", undefined, out); bar.className = "bar";

@@ -24,7 +24,7 @@ _MESSAGE_KEYS = (
     "serve.try.reco_to_list", "serve.try.reco_to_portrait", "serve.try.reco_no_portrait", "serve.try.reco_over_time", "serve.try.reco_no_times",
     "serve.try.reco_events", "serve.try.reco_edit", "serve.try.reco_edit_how", "serve.try.reco_apply", "serve.try.reco_erase",
     "serve.try.reco_erase_how", "serve.try.reco_erase_do", "serve.try.reco_erased", "serve.try.reco_by", "serve.try.reco_comma",
-    "serve.try.boxes", "serve.try.no_values", "serve.try.no_labels", "serve.try.thresholds",
+    "serve.try.ai_generated", "serve.try.boxes", "serve.try.no_values", "serve.try.no_labels", "serve.try.thresholds",
     "serve.try.drop", "serve.try.camera", "serve.try.no_camera", "serve.try.take", "serve.try.lines", "serve.try.batch_empty", "serve.try.batch_at", "serve.try.batch_done", "serve.try.batch_first", "serve.try.batch_save",
 )  # fmt: skip
 PAGE_HEADERS = {
