@@ -24,9 +24,7 @@ budget: {{effort: 0, threads: 1}}
 """
 
 
-def product(
-    folder, data="input: prompt", metric="conditions_met", bar=0.7, most=120, ladder="[ngram_writer]"
-):
+def product(folder, data="input: prompt", metric="conditions_met", bar=0.7, most=60, ladder="[ngram_writer]"):
     spec = folder / "product.yaml"
     spec.write_text(
         SPEC.format(data=data, metric=metric, bar=bar, most=most, ladder=ladder), encoding="utf-8"
@@ -37,7 +35,7 @@ def product(
 @pytest.fixture(scope="module")
 def messages(example_data):
     with (example_data("replies") / "messages.csv").open(encoding="utf-8", newline="") as file:
-        return [(row["prompt"], row["text"]) for row in csv.DictReader(file)][:260]
+        return [(row["prompt"], row["text"]) for row in csv.DictReader(file)][:120]
 
 
 @pytest.fixture(scope="module")
@@ -69,23 +67,19 @@ def test_whole_and_streamed_answers_are_the_same_and_marked(built):
     spec, found = built
     loaded = rung.load(found.bundle)
     (alone,) = loaded.predict(["What is AI?"])
-    assert alone.value and len(alone.value) <= 120
-    row = {"prompt": "What is AI?", "options": {"max_chars": 60, "seed": 2}}
+    assert alone.value and len(alone.value) <= 60
+    row = {"prompt": "What is AI?", "options": {"max_chars": 40, "seed": 2}}
     with served(spec) as (address, _):
         key = KeyStore(spec.parent / "service").create("shop", "predict")[1]
         (whole,) = ask(address, "/v1/models/writer/predict", {"inputs": [row]}, key)["predictions"]
-        assert len(whole["text"]) <= 60 and isinstance(whole["ai_generated"], bool) and whole["broken"] == []
+        assert len(whole["text"]) <= 40 and isinstance(whole["ai_generated"], bool) and whole["broken"] == []
         host, port = address.removeprefix("http://").split(":")
         events = streamed(host, int(port), key, row)
         pieces = [data["text"] for name, data in events if name == "piece"]
         assert "".join(pieces) == whole["text"] == events[-1][1]["predictions"][0]["text"]
-        with pytest.raises(AssertionError, match="temperature"):
-            ask(
-                address,
-                "/v1/models/writer/predict",
-                {"inputs": [{**row, "options": {"temperature": 9}}]},
-                key,
-            )
+        wrong = {"inputs": [{**row, "options": {"temperature": 9}}]}
+        (refused,) = ask(address, "/v1/models/writer/predict", wrong, key)["predictions"]
+        assert "temperature" in refused["error"]
         many = [threading.Thread(target=streamed, args=(host, int(port), key, row)) for _ in range(20)]
         for thread in many:
             thread.start()
@@ -114,18 +108,17 @@ def test_a_plan_recognises_prompts_and_texts(messages, tmp_path):
 
 
 def test_a_corpus_is_one_column(messages, tmp_path):
-    documents = [" ".join(text for _, text in messages[i : i + 4]) for i in range(0, 240, 4)]
+    documents = [" ".join(text for _, text in messages[i : i + 3]) for i in range(0, 120, 3)]
     write_csv(tmp_path / "rows.csv", ["text"], [(text,) for text in [*documents, "word", ""]])
     found = rung.build(
         product(tmp_path, "corpus: text", "condition:max_chars", 0.5, ladder="[nearest_example]")
     )
     assert found.cleared and found.report["data"]["settled"]["documents_too_short"] >= 1
-    assert found.report["data"]["split"]["units"] != "rows" or found.report["data"]["train"] >= 40
 
 
 @pytest.mark.parametrize(
     "rows,problem",
-    [([], "no rows|empty|needed"), ([("one", "only text")], "too few|needed"), ([(f"q {i}", "same") for i in range(60)], "same text")],
+    [([], "no row"), ([("one", "only text")], "too few|needed"), ([(f"q {i}", "same") for i in range(60)], "same text")],
 )  # fmt: skip
 def test_too_little_to_write_from_is_said(rows, problem, tmp_path):
     write_csv(tmp_path / "rows.csv", ["prompt", "text"], rows)
@@ -139,7 +132,7 @@ def test_too_little_to_write_from_is_said(rows, problem, tmp_path):
         ("metric: conditions_met", "metric: condition:wanted", "asks for no"),
         ("metric: conditions_met", "metric: bleu", "has no metric"),
         ("task: text_generation", "task: text_classification", "does not use it"),
-        ("max_chars: 120", "min_chars: 500, max_chars: 120", "no text is both"),
+        ("max_chars: 60", "min_chars: 500, max_chars: 60", "no text is both"),
     ],
 )
 def test_mistakes_in_the_spec_are_named(old, new, problem, messages, tmp_path):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rung.core.kind import kind
 from rung.core.metrics.base import Metric
 from rung.core.metrics.scored import ScoredRows, score
 from rung.core.types import Examples, Prediction
@@ -28,7 +29,8 @@ class Importance:
         self._found: dict[str, Any] = {}
 
     def __call__(self, model: Any, rows: Examples, answers: Sequence[Prediction]) -> None:
-        names = rows.schema.input_names
+        # What a row may lack says how it is asked, not what.
+        names = [field.name for field in rows.schema.inputs if not kind(field.kind).is_optional]
         if self._found or len(names) < 2:
             return
         most = min(_MOST_ROWS, int(_SECONDS / self._each / len(names)))

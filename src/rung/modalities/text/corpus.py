@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from rung.modalities.text.ideographs import is_ideograph
 from rung.modalities.text.sentences import split_sentences
 
 # Characters of a passage, about, and of the prompt of one that is not the first, at most.
@@ -52,6 +53,6 @@ def _halves(sentence: str) -> Iterator[Passage]:
     """Yield the halves of one sentence, cut between words where it has blanks."""
     middle = len(sentence) // 2
     blank = sentence.rfind(" ", 0, middle + 1)
-    cut = blank + 1 if blank > 0 else middle
+    cut = blank + 1 if blank > 0 else middle if is_ideograph(sentence[middle]) else 0
     if sentence[:cut].strip() and sentence[cut:].strip():
         yield Passage(sentence[:cut], sentence[cut:])

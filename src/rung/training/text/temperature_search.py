@@ -17,7 +17,7 @@ from rung.training.text.language_rows import TextPairs
 TEMPERATURES = (0.0, 0.5, 0.8)
 # Rows that are written for each temperature, by effort; rows and characters whose bits are counted.
 _WRITTEN = (8, 12, 20, 40, 80, 120)
-_READ, _MOST_CHARS = 300, 60_000
+_READ, _MOST_CHARS = 200, 12_000
 
 
 def bits_per_character(model: LanguageModel, pairs: TextPairs) -> dict[str, Any]:
