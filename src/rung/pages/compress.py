@@ -85,8 +85,8 @@ def _nearest(report: Report, lang: str) -> list[str]:
     if small is not None:
         return [say("compress.smallest", lang, mb=significant(small["size_mb"], 3), name=small["name"])]
     made = measured(report)
-    if not made:
-        return []
+    if not made or not all("lost" in one["problems"] for one in made):
+        return [say("compress.see_table", lang)]
     near = min(made, key=lambda one: float(one["lost"]))
     return [say("compress.none_near", lang, name=near["name"], lost=lost_text(report, near["lost"], lang))]
 

@@ -23,6 +23,7 @@ from rung.training.compression.offers import recipes_for
 from rung.training.compression.recipe import Recipe
 from rung.workflows.climb import take_look
 from rung.workflows.compress_trial import (
+    WINNER,
     Smaller,
     candidate_trial,
     clear_models,
@@ -126,7 +127,8 @@ def _measured(
     """Return the trials of the winner and of its candidates. A candidate that fails is left out with the reason."""
     smaller = Smaller(opened, extra)
     winner = winner_trial(smaller)
-    offered = recipes_for(opened.rung.model, opened.rung.params, opened.rows.train.schema, bool(extra))
+    folder, family = smaller.made(WINNER, None)
+    offered = recipes_for(family, folder, opened.rows.train.schema)
     if not offered:
         raise RungError(
             f"there is no smaller version of '{opened.rung.model}' to make",

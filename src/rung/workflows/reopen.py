@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from rung.data.prepare.prepare import dataset_from
 from rung.data.prepare.rows import forget_table, read_table
 from rung.data.prepare.side_tables import side_tables
 from rung.engines.choose import open_engine
+from rung.improvement.input_copies import EMBEDDINGS
 from rung.modalities.text.ngram_cache import use_ngram_cache
 from rung.runtime.embeddings.settings import use_embedding_cache
 from rung.runtime.weights.store import cache_folder
@@ -83,7 +85,9 @@ def reopened(folder: Path, work: str, product: Path | None, listener: Listener |
         spec, task, place, lock, prices, context, open_engine(spec.engine), data, str(owner["fingerprint"]), findings=findings
     )  # fmt: skip
     with place.building(), use_ngram_cache():
-        kept = use_embedding_cache(cache_folder() / "embeddings", threads, fresh_embeddings(spec, place))
+        # Vectors of smaller encoders are of no use to another build.
+        fresh = fresh_embeddings(spec, place) or place.folder / EMBEDDINGS
+        kept = use_embedding_cache(cache_folder() / "embeddings", threads, fresh)
         try:
             with kept:
                 train = read_table(data, "train")
@@ -99,6 +103,7 @@ def reopened(folder: Path, work: str, product: Path | None, listener: Listener |
                 yield Reopened(folder, setup, rows, rung, trial, report)
         finally:
             forget_table()
+            shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _made(folder: Path) -> Path:

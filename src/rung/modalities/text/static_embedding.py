@@ -134,7 +134,9 @@ class StaticEmbedding:
         if not words:
             return
         encoded = token_ids(self._tokenizer, words)
-        ids = [item if word else [self._space_id] for word, item in zip(words, encoded, strict=True)]
+        # Some vocabularies have no token of a space: there it says nothing.
+        space = [] if self._space_id is None else [self._space_id]
+        ids = [item if word else space for word, item in zip(words, encoded, strict=True)]
         end = first + len(words)
         if end > len(self._counts):
             more = max(end, 2 * len(self._counts)) - len(self._counts)

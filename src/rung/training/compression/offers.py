@@ -2,23 +2,54 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from rung.core.types import Schema
+from rung.modalities.text.onnx_encoder import EncoderConfig
 from rung.training.compression.fewer_bits import to_float16, to_int8
 from rung.training.compression.fewer_ngrams import keep_share
+from rung.training.compression.fewer_tokens import fewer_tokens
 from rung.training.compression.recipe import Recipe
+from rung.training.compression.smaller_backbone import first_blocks, smaller_side, weights_in_8_bits
+from rung.training.compression.smaller_encoder import keep_layers
+from rung.training.compression.static_student import static_student
+from rung.training.compression.students import student
 
+_LAYERS = (4, 3, 2)
+# Of each family of tables: name of the recipe, family and parameters, the largest first.
+_SMALL_TREES: dict[str, Any] = {"bags": 1, "num_leaves": 7, "learning_rate": 0.15}
+_FEW_TREES: dict[str, Any] = {"bags": 1, "num_leaves": 4, "learning_rate": 0.3}
+_ONE: tuple[str, str, dict[str, Any]] = ("one-linear", "linear_table", {})
+_TREES = (
+    ("one-bag", "boosted_trees", {"bags": 1}),
+    ("small-trees", "boosted_trees", _SMALL_TREES),
+    ("few-trees", "boosted_trees", _FEW_TREES),
+)
+_SMALLER_TABLES: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
+    "stack": (*_TREES, _ONE),
+    "boosted_trees": (*_TREES, _ONE),
+    "mlp_table": (*_TREES, _ONE),
+    "explainable_boosting": (("few-trees", "boosted_trees", _FEW_TREES), _ONE),
+}
 _SHARES = (0.5, 0.25, 0.12, 0.06, 0.03, 0.015)
 
 
-def recipes_for(family: str, params: Any, schema: Schema, has_unlabelled: bool) -> list[Recipe]:
+def recipes_for(family: str, folder: Path, schema: Schema) -> list[Recipe]:
     """Return the recipes for a winner of this family, in the order in which they are tried; [] where there is none.
 
-    params: the winner's.
+    folder: of the winner's model.
     """
     if family == "tfidf_linear":
         return _ngram_recipes()
+    if family in {"frozen_encoder", "blend"}:
+        return _encoder_recipes(family, folder, not schema.label_set)
+    if family == "frozen_backbone":
+        return _backbone_recipes()
+    if family == "static_embedding":
+        return _bits("")
+    if family in _SMALLER_TABLES:
+        return _table_recipes(family)
     return []
 
 
@@ -30,6 +61,67 @@ def _ngram_recipes() -> list[Recipe]:
         found.append(Recipe(name, "ngrams", keep_share(share), {"share": share}, after=before))
         found.append(Recipe(f"{name}-int8", "int8", to_int8, base=name))
         before = name
+    return found
+
+
+def _backbone_recipes() -> list[Recipe]:
+    """Return the recipes of a model over a backbone: 8 bits, fewer blocks, smaller images, and a student without it."""
+    found = [Recipe("weights-int8", "weights_int8", weights_in_8_bits), *_bits("weights-int8")]
+    for name, step, make, values in (
+        ("blocks", "blocks", first_blocks, {}),
+        ("side-75", "side", smaller_side(0.75), {"share": 0.75}),
+        ("side-50", "side", smaller_side(0.5), {"share": 0.5}),
+    ):
+        found.append(Recipe(name, step, make, values))
+        found.append(Recipe(f"{name}-weights-int8", "weights_int8", weights_in_8_bits, base=name))
+    found.append(Recipe("blocks-side-75", "side", smaller_side(0.75), {"share": 0.75}, base="blocks"))
+    found.append(Recipe("blocks-side-75-int8", "weights_int8", weights_in_8_bits, base="blocks-side-75"))
+    found.append(Recipe("student-hog_linear", "student", student("hog_linear", {}), {"family": "hog_linear"}))
+    return found
+
+
+def _encoder_recipes(family: str, folder: Path, one_label: bool) -> list[Recipe]:
+    """Return the recipes of a model over a sentence encoder: fewer bits, tokens and layers, and students without it."""
+    found = [Recipe("tokens", "tokens", fewer_tokens), *_bits("tokens")]
+    if EncoderConfig.read(folder / "encoder").variant == "float32":
+        found.insert(0, Recipe("encoder-int8", "encoder_int8", keep_layers(None)))
+        found.insert(1, Recipe("encoder-int8-tokens", "tokens", fewer_tokens, base="encoder-int8"))
+    before = ""
+    for layers in _LAYERS:
+        name = f"layers-{layers}"
+        found.append(Recipe(name, "layers", keep_layers(layers), {"layers": layers}, after=before))
+        found.append(Recipe(f"{name}-tokens", "tokens", fewer_tokens, base=name))
+        before = name
+    found.append(Recipe("static", "static", static_student))
+    found += _bits("static")
+    found.append(
+        Recipe("student-static", "student", student("static_embedding", {}), {"family": "static_embedding"})
+    )
+    if one_label:
+        found.append(
+            Recipe("student-tfidf_linear", "student", student("tfidf_linear", {}), {"family": "tfidf_linear"})
+        )
+        found += _bits("student-tfidf_linear")
+    if family == "blend":
+        found.append(
+            Recipe(
+                "student-frozen_encoder",
+                "student",
+                student("frozen_encoder", {}),
+                {"family": "frozen_encoder"},
+            )
+        )
+    return found
+
+
+def _table_recipes(family: str) -> list[Recipe]:
+    found = []
+    for name, other, params in _SMALLER_TABLES[family]:
+        values = {
+            "family": other,
+            "params": ", ".join(f"{key} {value}" for key, value in params.items()) or "-",
+        }
+        found.append(Recipe(name, "table", student(other, params), values))
     return found
 
 

