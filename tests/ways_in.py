@@ -89,6 +89,28 @@ def llm_score(folder):
     return {"service": number_reader().base, "model": "test-1", "usd_in": 0.1, "usd_out": 0.4}
 
 
+@cache
+def text_writer():
+    """The address of a server that writes the texts of the tiny goods."""
+
+    def reply(body, number):
+        asked = re.findall(r"<text>(.*?)</text>", body["messages"][-1]["content"], re.DOTALL)
+        thing = (asked[0].split() or ["it"])[-1] if asked else "it"
+        if thing > "z":
+            return completion(f"这款{thing}今天发货。请放心购买{thing}。")
+        return completion(f"This {thing[:40]} ships today. Order your {thing[:40]} now.")
+
+    stays = ExitStack()
+    server = stays.enter_context(llm_server(reply))
+    server.stays = stays
+    return server
+
+
+def llm_writer(folder):
+    """A server over loopback that writes."""
+    return {"service": text_writer().base, "model": "test-1", "usd_in": 0.1, "usd_out": 0.4}
+
+
 def cascade(folder):
     """The floor in front of n-grams."""
     return {"stages": [{"model": "majority"}, {"model": "tfidf_linear"}]}
@@ -117,4 +139,5 @@ WAYS_IN = {
     "llm_prompt": llm_prompt,
     "llm_extract": llm_extract,
     "llm_score": llm_score,
+    "llm_writer": llm_writer,
 }

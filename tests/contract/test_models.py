@@ -35,6 +35,16 @@ SHORT = {
     "page_reader": {"least_side": 128, "most_side": 256},
     "sasrec": {"epochs": 30, "width": 16, "hidden": 16, "layers": 1},
     "two_tower": {"epochs": 30, "width": 16, "hidden": 16},
+    "lstm_writer": {"epochs": 60, "width": 32, "dropout": 0.0, "patience": 0, "learning_rate": 1e-2},
+    "transformer_writer": {
+        "epochs": 60,
+        "width": 32,
+        "hidden": 64,
+        "layers": 1,
+        "dropout": 0.0,
+        "patience": 0,
+        "learning_rate": 1e-2,
+    },
     "mlp_table": {"epochs": 20, "members": 4, "width": 32},
 }
 STRANGE = ["", " ", "zzzz qqqq", "龘龘龘", "🙂", "a" * 300_000, "\x00\ud800"]

@@ -3,8 +3,9 @@
 import json
 import re
 
+from rung.building.ladder import rung_problems
 from rung.core import registry
-from rung.core.spec.product import load_product
+from rung.core.spec.product import load_product, parse_product
 from rung.modalities.text.writing_options import OPTIONS, read_options
 from rung.testing import tiny_examples
 from support import ROOT
@@ -20,7 +21,10 @@ def blocks(page, language):
 def test_the_product_shown_is_the_file_and_the_others_are_read():
     spec = (ROOT / "examples" / "poems" / "product.yaml").read_text(encoding="utf-8").split("\n", 1)[1]
     for page in PAGES:
-        assert blocks(page, "yaml") == [spec]
+        shown, ladder = blocks(page, "yaml")
+        assert shown == spec
+        product = parse_product(spec + ladder)
+        assert product.ladder is not None and not rung_problems(product)
     for name in ("poems/product", "headlines/product", "replies/product", "replies/product.zh"):
         product, _ = load_product(ROOT / "examples" / f"{name}.yaml")
         assert product.task == "text_generation" and product.writing is not None

@@ -27,6 +27,7 @@ _FIELDS = (
 )
 _LISTS = "Answer with JSON alone: an object that holds, for every field, the list of its values."
 _NUMBER = 'Answer with JSON alone: {"value": number}.'
+_WRITE = "Write what belongs to the text, in the way of the examples: the same language, form and length. Answer with it alone."
 _TAG = re.compile(r"<(/?)\s*text\s*>", re.IGNORECASE)
 _FEATURES = 4096
 # Of the budget, the most that the text to be labelled may take.
@@ -74,6 +75,12 @@ class PromptPlan:
         return self._asked(
             [f"Say the number '{name}' that belongs to the text.", _DATA + _NUMBER], text, examples
         )
+
+    def writing_messages(
+        self, text: str, conditions: str, examples: Sequence[tuple[str, str]]
+    ) -> tuple[dict[str, str], ...]:
+        """Return the messages that ask for the text of a prompt; see `messages`. conditions: in words."""
+        return self._asked([_WRITE, _DATA.strip(), conditions], text, examples)
 
     def _listed(self, names: Sequence[str]) -> str:
         """Return a line for each label or field, with what it means where notes say so."""

@@ -62,6 +62,19 @@ class WritingRules:
     def _wanted_patterns(self) -> tuple[re.Pattern[str], ...]:
         return tuple(_pattern((word,)) for word in self.wanted)
 
+    def in_words(self, most: int) -> str:
+        """Return the conditions as a language model is told them. most: characters."""
+        said = [f"Write at most {most} characters."]
+        if self.min_chars:
+            said.append(f"Write at least {self.min_chars} characters.")
+        if self.banned:
+            said.append(f"Never use these words: {', '.join(self.banned[:50])}.")
+        if self.wanted:
+            said.append(f"Use these words: {', '.join(self.wanted)}.")
+        if self.matches:
+            said.append(f"The whole answer must match this regular expression: {self.matches}")
+        return " ".join(said)
+
     def broken(self, text: str, copied: int = 0) -> tuple[str, ...]:
         """Return the conditions that a text breaks. copied: characters in a row that stand in a training text."""
         found = {

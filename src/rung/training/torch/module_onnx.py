@@ -60,13 +60,22 @@ class ModuleWriter:
         inner = self.node("Gelu", [raised], ORT)
         return self.node("Add", [states, self.linear(inner, layer.down)])
 
-    def file(self, name: str, inputs: Sequence[Any], output: str, shown: Any) -> bytes:
-        """Return the ONNX file. inputs: their descriptions. output: the tensor that it returns, as `shown` describes it."""
+    def file(
+        self, name: str, inputs: Sequence[Any], output: str, shown: Any, more: Sequence[tuple[str, Any]] = ()
+    ) -> bytes:
+        """Return the ONNX file. inputs: their descriptions. output: the tensor that it returns, as `shown` describes it; more: others."""
         from onnx import helper
 
-        self.graph.nodes.append(helper.make_node("Identity", [output], [shown.name]))
+        for tensor, described in ((output, shown), *more):
+            self.graph.nodes.append(helper.make_node("Identity", [tensor], [described.name]))
         model = helper.make_model(
-            helper.make_graph(self.graph.nodes, name, list(inputs), [shown], self.graph.constants),
+            helper.make_graph(
+                self.graph.nodes,
+                name,
+                list(inputs),
+                [shown, *(described for _, described in more)],
+                self.graph.constants,
+            ),
             opset_imports=[helper.make_opsetid("", _OPSET), helper.make_opsetid(ORT, 1)],
             ir_version=_IR_VERSION,
             producer_name="rung",

@@ -1,0 +1,21 @@
+"""An LSTM language model, trained from scratch on prompts and their texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rung.modalities.text.network_writer import LanguageParams, NetworkWriter
+
+
+@dataclass(frozen=True)
+class LstmWriterParams(LanguageParams):
+    """Parameters, see LanguageParams."""
+
+
+class LstmWriter(NetworkWriter):
+    """Use it for thousands of short texts of one kind, such as lines of poems: small, and fast to write with."""
+
+    Params = LstmWriterParams
+    NAME = "lstm_writer"
+    ARCHITECTURE = "lstm"
+    TRAINING_SECONDS, ANSWER_SECONDS = 2e-5, 1.5e-4
