@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
+from rung.core.model import FitContext
+from rung.core.types import Examples
 from rung.modalities.text.network_writer import LanguageParams, NetworkWriter
 
 
@@ -17,5 +20,11 @@ class LstmWriter(NetworkWriter):
 
     Params = LstmWriterParams
     NAME = "lstm_writer"
-    ARCHITECTURE = "lstm"
     TRAINING_SECONDS, ANSWER_SECONDS = 2e-5, 1.5e-4
+
+    @classmethod
+    def fit(cls, examples: Examples, params: LstmWriterParams, context: FitContext) -> Self:
+        cls.require()
+        from rung.training.torch.language_fit import fit_language
+
+        return cls.of(examples, fit_language("lstm", examples, params, context))

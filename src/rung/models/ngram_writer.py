@@ -9,12 +9,9 @@ from typing import Self
 from rung.core.errors import RungError
 from rung.core.model import Cost, DataFacts, FitContext
 from rung.core.types import Examples
-from rung.modalities.text.copied_text import CopiedText
 from rung.modalities.text.language_params import UnitParams
 from rung.modalities.text.ngram_language import NgramLanguage
-from rung.modalities.text.writer import LanguageWriter, TextFinisher
-
-_NAME = "ngram_writer"
+from rung.modalities.text.writer import LanguageWriter
 
 
 @dataclass(frozen=True)
@@ -35,15 +32,13 @@ class NgramWriter(LanguageWriter):
     NEEDS = "build"
     Params = NgramWriterParams
     VALIDATION_SHARE = 0.1
-    NAME = _NAME
+    NAME = "ngram_writer"
 
     @classmethod
     def fit(cls, examples: Examples, params: NgramWriterParams, context: FitContext) -> Self:
         from rung.training.text.ngram_fit import fit_ngrams
 
-        model, temperature, chosen = fit_ngrams(examples, params, context)
-        copies = CopiedText.learn([str(target) for target in examples.targets])
-        return cls(model, TextFinisher(examples.schema, copies, _NAME, temperature), chosen)
+        return cls.of(examples, fit_ngrams(examples, params, context))
 
     @classmethod
     def load_language(cls, folder: Path) -> NgramLanguage:

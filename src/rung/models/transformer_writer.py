@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
+from rung.core.model import FitContext
+from rung.core.types import Examples
 from rung.modalities.text.network_writer import LanguageParams, NetworkWriter
 
 
@@ -20,5 +23,11 @@ class TransformerWriter(NetworkWriter):
 
     Params = TransformerWriterParams
     NAME = "transformer_writer"
-    ARCHITECTURE = "transformer"
     TRAINING_SECONDS, ANSWER_SECONDS = 3e-5, 2e-4
+
+    @classmethod
+    def fit(cls, examples: Examples, params: TransformerWriterParams, context: FitContext) -> Self:
+        cls.require()
+        from rung.training.torch.language_fit import fit_language
+
+        return cls.of(examples, fit_language("transformer", examples, params, context))

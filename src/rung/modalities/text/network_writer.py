@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 from rung.core.errors import RungError
 from rung.core.model import Cost, DataFacts, FitContext
 from rung.core.training_params import TrainingParams
-from rung.core.types import Examples
-from rung.modalities.text.copied_text import CopiedText
 from rung.modalities.text.network_language import NetworkLanguage
-from rung.modalities.text.writer import LanguageWriter, TextFinisher
+from rung.modalities.text.writer import LanguageWriter
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,6 @@ class NetworkWriter(LanguageWriter):
     PACKAGES = ("torch", "onnx")
     PLACE = "asked"
     VALIDATION_SHARE = 0.1
-    ARCHITECTURE: ClassVar[Literal["lstm", "transformer"]]
     TRAINING_SECONDS: ClassVar[float]
     ANSWER_SECONDS: ClassVar[float]
 
@@ -77,15 +74,6 @@ class NetworkWriter(LanguageWriter):
     def training(self) -> Mapping[str, Sequence[float]]:
         found: Mapping[str, Sequence[float]] = self._chosen.get("training", {})
         return found
-
-    @classmethod
-    def fit(cls, examples: Examples, params: Any, context: FitContext) -> Self:
-        cls.require()
-        from rung.training.torch.language_fit import fit_language
-
-        language, temperature, chosen = fit_language(cls.ARCHITECTURE, examples, params, context)
-        copies = CopiedText.learn([str(target) for target in examples.targets])
-        return cls(language, TextFinisher(examples.schema, copies, cls.NAME, temperature), chosen)
 
     @classmethod
     def load_language(cls, folder: Path) -> NetworkLanguage:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from rung.core.model import Model
-from rung.core.types import Columns, Prediction, Schema
+from rung.core.types import Columns, Examples, Prediction, Schema
 from rung.modalities.text.copied_text import CopiedText
 from rung.modalities.text.decoding import DecodedSentences, LanguageModel
 from rung.modalities.text.likeness import chrf
@@ -151,6 +151,13 @@ class LanguageWriter(Writer):
     def __init__(self, language: LanguageModel, finisher: TextFinisher, chosen: Mapping[str, Any]) -> None:
         super().__init__(finisher, chosen)
         self._language = language
+
+    @classmethod
+    def of(cls, examples: Examples, found: tuple[LanguageModel, float, Mapping[str, Any]]) -> Self:
+        """Return the writer with what a fit on these rows found: the language model, its temperature, and what was chosen."""
+        language, temperature, chosen = found
+        copies = CopiedText.learn(stored_texts(examples.targets))
+        return cls(language, TextFinisher(examples.schema, copies, cls.NAME, temperature), chosen)
 
     @property
     def language(self) -> LanguageModel:
