@@ -188,8 +188,8 @@ def _exports(found: list[Line]) -> list[str]:
 def _pairs(found: list[Line]) -> list[str]:
     return [
         f"\n## Many pairs\n\n`fewshot_encoder` on {line['rows']:,} real rows with {line['labels']} labels ({line['data']}), which form "
-        f"{line['pairs']:,} pairs: {line['cpu_seconds']:,.0f} CPU seconds, peak of the process {line['peak_mb']:,.0f} MB, imports and rows "
-        f"included ({line['date']})."
+        f"{line['pairs']:,} pairs, none of them listed; {line['drawn']:,} rows drawn an epoch: {line['cpu_seconds']:,.0f} CPU seconds, "
+        f"peak of the process {line['peak_mb']:,.0f} MB, imports and rows included ({line['date']})."
         for line in _of(found, "pairs")
     ]
 

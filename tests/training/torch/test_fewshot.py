@@ -8,10 +8,12 @@ from torch import nn
 from rung.core.errors import RungError
 from rung.core.model import FitContext
 from rung.core.params import make_params
+from rung.modalities.text.fewshot_params import FewshotParams
 from rung.models.fewshot_encoder import FewshotEncoder
 from rung.testing import tiny_examples
 from rung.training.torch import encoder_fewshot
 from rung.training.torch.encoder_fewshot import ContrastiveLearner, contrastive_loss
+from rung.training.torch.encoder_finetune import encoder_source
 
 
 def test_the_loss_is_its_formula():
@@ -38,6 +40,22 @@ def test_partners_are_other_rows_of_the_label_and_pairs_are_never_listed():
         assert partner != row and codes[partner] == codes[row]
     single = ContrastiveLearner(nn.Linear(1, 1), [[1]], np.array([0]), 0.1)
     assert single._partner(0) == 0
+
+
+def test_of_many_rows_as_many_are_drawn_as_was_asked_for(minilm, monkeypatch):
+    _, examples = tiny_examples("text_classification")
+    seen = []
+    monkeypatch.setattr(
+        encoder_fewshot, "train", lambda learner, params, _: seen.append((learner.drawn, params.epochs))
+    )
+    params = FewshotParams(weights=minilm, epochs=2, most_drawn=3)
+    ids = [[101, 102]] * 40
+    source = encoder_source(minilm, 16)
+    encoder_fewshot._tuned(source, ids, np.arange(40) % 2, params, FitContext())
+    encoder_fewshot._tuned(source, ids[:6], np.arange(6) % 2, params, FitContext())
+    encoder_fewshot._tuned(source, ids[:3], np.arange(3) % 2, params, FitContext())
+    assert [(len(set(rows.tolist())), epochs) for rows, epochs in seen] == [(6, 1), (6, 1), (3, 2)]
+    assert seen[0][0].max() > 10, "drawn from all rows"
 
 
 def test_descriptions_of_labels_that_no_row_has_are_refused(minilm):

@@ -19,7 +19,7 @@ class FewshotParams(TrainingParams):
     or "lora". temperature: of the contrastive
     loss; lower looks at nearer rows. descriptions: what a label means, in words; by default its name. anchors: the
     encoder and the head learn descriptions as rows of their label, which is where training starts that has one to eight rows a
-    label; None does so where there are descriptions. most_drawn: rows of an epoch at most; with more there are fewer epochs.
+    label; None does so where there are descriptions. most_drawn: rows of an epoch at most; of more, `most_drawn` times `epochs` are drawn in all.
     """
 
     weights: str = "auto"

@@ -43,17 +43,25 @@ _LOGISTIC_ROWS = 5_000
 class ContrastiveLearner(Learner):
     """An encoder that learns to put rows of one label close together.
 
-    anchors: how many of the last rows are descriptions of labels. With each row of a batch comes one more of its label.
+    drawn: places of the rows that batches are made of; None: all. With each row of a batch comes one more of its label, of all rows.
     """
 
     def __init__(
-        self, encoder: nn.Module, ids: Sequence[Sequence[int]], codes: Ints, temperature: float
+        self,
+        encoder: nn.Module,
+        ids: Sequence[Sequence[int]],
+        codes: Ints,
+        temperature: float,
+        drawn: Ints | None = None,
     ) -> None:
-        super().__init__(encoder, np.array([len(row) for row in ids], np.int64), np.ones(len(ids)))
-        self.ids, self.codes, self.temperature = ids, codes, temperature
+        drawn = np.arange(len(ids)) if drawn is None else drawn
+        lengths = np.array([len(ids[row]) for row in drawn], np.int64)
+        super().__init__(encoder, lengths, np.ones(len(drawn)))
+        self.ids, self.codes, self.temperature, self.drawn = ids, codes, temperature, drawn
         self.by_label = [np.flatnonzero(codes == label) for label in range(int(codes.max()) + 1)]
 
     def loss(self, rows: Ints) -> Tensor:
+        rows = self.drawn[rows]
         partners = np.array([self._partner(int(row)) for row in rows], np.int64)
         both = np.concatenate([rows, partners])
         found = self._features(both)
@@ -155,9 +163,12 @@ def _tuned(
         elif params.layers == "last_third":
             for layer in list(encoder.layers)[-max(len(encoder.layers) // 3, 1) :]:
                 layer.requires_grad_(True)
-    learner = ContrastiveLearner(encoder, ids, codes, params.temperature)
-    rows = min(len(ids), params.most_drawn)
-    epochs = max(round(params.epochs * rows / len(ids)), 1)
+    drawn = min(len(ids), params.most_drawn) * params.epochs
+    places = np.arange(len(ids))
+    if drawn < len(ids):  # more rows than are to be drawn: one epoch of some of them
+        places = np.sort(np.random.default_rng(context.seed).choice(len(ids), drawn, replace=False))
+    learner = ContrastiveLearner(encoder, ids, codes, params.temperature, places)
+    epochs = max(round(drawn / len(places)), 1)
     train(learner, replace(params, epochs=epochs), context)
     return learner
 
