@@ -55,6 +55,8 @@ def test_conditions_are_certified_and_the_rival_is_measured(built):
         assert "does not beat nearest_example: chrf" in own["problem"]
     else:
         assert own["scores"]["chrf"] > rival["scores"]["chrf"]
+    # Conditions alone are kept by one text for all; the advice says what to ask for besides.
+    assert {item["key"] for item in found.report["advice_items"]} & {"floor_written"}
     steps = found.report["details"]["writing"]["steps"]
     assert [item["step"] for item in steps] == ["banned_words", "repetition", "personal_data", "length"]
     assert all(item["met_after"] >= item["met_before"] for item in steps)

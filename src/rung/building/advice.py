@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rung.building.climb_findings import STOPPED, Findings, stopping_keys
+from rung.core import registry
 from rung.core.messages import LANGUAGES, join_sentences, listed, money, say
 from rung.core.spec.product import Condition, Product
 from rung.core.stats.confidence_bounds import rows_needed
@@ -33,7 +34,7 @@ def advice_items(product: Product, data: Mapping[str, Any], found: Findings) -> 
         items += _refusal(data, found, condition, best)
     first = found.trials[0] if found.trials else None
     if first and found.cleared and found.winner == first["rung"] and first["is_floor"]:
-        items.append(_item("floor"))
+        items.append(_item("floor_written" if registry.task(product.task).takes_writing else "floor"))
     elif found.cleared:
         items += _better_and_dearer(found, condition)
     if found.cascade:

@@ -13,8 +13,9 @@ _MOST = 2_000
 
 def excerpt(examples: Examples, index: int, chars: int = 280) -> str:
     """Return the beginning of a row's inputs as one line: names where there are several, each value as its kind shows it."""
-    fields = examples.schema.inputs
     (cells,) = examples.take([index]).records()
+    # What a row may lack, and lacks, has nothing to show.
+    fields = [f for f in examples.schema.inputs if cells[f.name] is not None or not kind(f.kind).is_optional]
     # One column speaks for itself; of several each needs its name.
     named = len(fields) > 1 and any(not kind(f.kind).is_prose for f in fields)
     joined = " · ".join(

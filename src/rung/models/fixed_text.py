@@ -30,10 +30,13 @@ class FixedText(Writer):
     def fit(cls, examples: Examples, params: Any, context: FitContext) -> Self:
         texts = stored_texts(examples.targets)
         drawn = np.random.default_rng(context.seed).permutation(len(texts))[:_DRAWN].tolist()
-        some = [texts[place][:_MOST_CHARS] for place in drawn]
-        likeness = [sum(chrf(other, text) for other in some) for text in some]
+        some = [texts[place] for place in drawn]
+        # As they would be answered: cut and mended by the product's rules, those that keep its conditions first.
+        said = [cls(text, examples.schema).predict({"prompt": [""]})[0] for text in some]
+        shown = [(-len(answer.extra["broken"]), str(answer.value)[:_MOST_CHARS]) for answer in said]
+        likeness = [(kept, sum(chrf(other[:_MOST_CHARS], text) for other in some)) for kept, text in shown]
         best = max(range(len(some)), key=lambda place: likeness[place], default=-1)
-        return cls(texts[drawn[best]] if best >= 0 else "", examples.schema)
+        return cls(some[best] if best >= 0 else "", examples.schema)
 
     def sentences(self, prompt: str, options: WritingOptions, number: int) -> WholeText:
         return WholeText(self._text)

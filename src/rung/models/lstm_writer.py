@@ -14,6 +14,8 @@ from rung.modalities.text.network_writer import LanguageParams, NetworkWriter
 class LstmWriterParams(LanguageParams):
     """Parameters, see LanguageParams."""
 
+    most_units: int = 1_024
+
 
 class LstmWriter(NetworkWriter):
     """Use it for thousands of short texts of one kind, such as lines of poems: small, and fast to write with."""

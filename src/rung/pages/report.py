@@ -99,7 +99,9 @@ def bar_text(report: Mapping[str, Any], lang: str) -> str:
 def _header(report: Mapping[str, Any], lang: str) -> str:
     """Return the product in a sentence, the verdict and the five key figures."""
     winner = _winner(report)
-    labels = report["details"].get("labels") or list(report["data"]["labels"])
+    # Tasks whose answers are texts count their rows under one name, which is no label.
+    counted = [] if "writing" in report["details"] else list(report["data"]["labels"])
+    labels = report["details"].get("labels") or counted
     what = say_or(f"task.{report['task']}.title", lang, report.get("title", report["task"]))
     sentence = say("report.sentence", lang, what=what, rows=report["data"]["train"])
     if labels:

@@ -36,6 +36,8 @@ from rung.training.torch.trainer import History, train
 
 # Rows on which the exported file is compared with the module, and the greatest difference of a logit. Rows that tell when to stop.
 _CHECKED, _TOLERANCE, _SCORED = 4, 1e-3, 300
+# Steps of an epoch, about, as long as a batch keeps a few rows.
+_STEPS = 200
 
 
 class LanguageLearner(Learner):
@@ -130,7 +132,7 @@ def _trained(
     learner = LanguageLearner(module, parts[0], parts[1], params.prompt_weight)
     plain = TrainingParams(**{field.name: getattr(params, field.name) for field in fields(TrainingParams)})
     # Few rows would make an epoch of a few steps.
-    plain = replace(plain, batch_rows=min(plain.batch_rows, max(len(parts[0]) // 20, 4)))
+    plain = replace(plain, batch_rows=min(plain.batch_rows, max(len(parts[0]) // _STEPS, 4)))
     history = train(learner, plain, context)
     return module.cpu().eval(), history
 
