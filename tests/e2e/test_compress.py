@@ -105,3 +105,48 @@ def test_what_is_no_run_is_refused_in_words(tmp_path, run):
             compress(run, Wanted(**bad))
         assert raised.value.where == place
     assert run_cli("compress", run, "--to", "huge").returncode == 2
+
+
+def test_a_table_becomes_one_model(tmp_path):
+    from sklearn.datasets import load_breast_cancer
+
+    data = load_breast_cancer()
+    names = [name.replace(" ", "_") for name in data.feature_names[:8]]
+    rows = [
+        [*map(float, row[:8]), ("malignant", "benign")[label]]
+        for row, label in zip(data.data, data.target, strict=True)
+    ]
+    write_csv(tmp_path / "cells.csv", [*names, "label"], rows)
+    spec = tmp_path / "product.yaml"
+    spec.write_text(
+        "name: cells\ntask: tabular_classification\ndata: {path: cells.csv, target: label}\n"
+        "bar: {metric: accuracy, at_least: 0.8}\nbudget: {effort: 0, threads: 1}\nladder: [{model: boosted_trees, params: {bags: 3}}]\n"
+    )
+    built = rung.build(spec, run=tmp_path / "runs" / "cells-001")
+    assert built.report["winner"] == "boosted_trees" and built.cleared
+    found = compress(built.folder, Wanted(loss=0.03))
+    report = found.report
+    measured = {one["name"]: one for one in report["candidates"] if one["status"] == "measured"}
+    assert {"one-bag", "few-trees"} <= set(measured)
+    assert measured["few-trees"]["size_mb"] < report["before"]["size_mb"]
+    if found.ok:
+        assert rung.load(found.bundle).selftest() == []
+        assert report["certificate"]["looks"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("minilm")
+def test_an_encoder_loses_tokens_and_layers(news_rows, tmp_path):
+    data = write_csv(
+        tmp_path / "news.csv", ["text", "label"], [(text[:120], label) for text, label in news_rows]
+    )
+    text = write_spec(tmp_path, data, bar=0.5, extra="repeats: 0\n").read_text()
+    spec = tmp_path / "product.yaml"
+    spec.write_text(text.replace("[majority, tfidf_linear]", "[frozen_encoder]"))
+    built = rung.build(spec, run=tmp_path / "runs" / "desk-001")
+    found = compress(built.folder, Wanted(loss=0.05))
+    measured = {one["name"]: one for one in found.report["candidates"] if one["status"] == "measured"}
+    assert measured["tokens"]["size_mb"] < 0.8 * found.report["before"]["size_mb"]
+    assert measured["layers-4"]["cpu_seconds_per_1k"] < found.report["before"]["cpu_seconds_per_1k"]
+    assert "file:" not in (built.folder / "compress" / "bundles" / "layers-4" / "manifest.json").read_text()
+    assert found.ok and found.report["certificate"]
