@@ -67,7 +67,8 @@ def summary(report: Report, lang: str) -> list[str]:
     if verdict == "refused":
         found += _nearest(report, lang)
     held = report["held_out"]
-    found.append(say("compress.how", lang, n=held["rows"], how=held["how"]))
+    how = say(f"method.{held['how']}", lang, n=held["folds"])
+    found.append(say("compress.how", lang, n=held["rows"], how=how))
     if report["unlabelled_rows"]:
         found.append(say("compress.unlabelled", lang, n=report["unlabelled_rows"]))
     spent = report["spent"]

@@ -221,7 +221,7 @@ def _report(
         "candidates": [{key: trial[key] for key in _SHOWN if key in trial} for trial in trials],
         "smallest": least["name"] if least else None,
         "front": {key: compression.front(made, key) for key in ("size_mb", "usd_per_1k")},
-        "held_out": {"how": winner["how"], "rows": winner["held_out_rows"]},
+        "held_out": {**winner["how"], "rows": winner["held_out_rows"]},
         "unlabelled_rows": len(next(iter(extra.values()), ())),
         "spent": {
             **spent, "usd": round(setup.prices.usd(spent["cpu_seconds"]), 6),

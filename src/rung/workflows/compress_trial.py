@@ -177,7 +177,7 @@ def candidate_trial(smaller: Smaller, recipe: Recipe, winner: Mapping[str, Any] 
     trial = {
         **read_json(facts), **quality(setup, rows, evaluation), "scored": scored,
         **compression.loss_of(needs[0].metric, winner["scored"] if winner else scored, scored),
-        "certified": bool(opened.report["certificate"]), "how": evaluation.method, "held_out_rows": len(evaluation.rows),
+        "certified": bool(opened.report["certificate"]), "how": dict(evaluation.held_out), "held_out_rows": len(evaluation.rows),
     }  # fmt: skip
     known = len(rows.certification) > 0 and certify.is_known(
         rows.certification, trial["version"], needs, setup.product.confidence, setup.lock
