@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -11,7 +12,8 @@ from typing import Any
 from rung.exporting.browser_checks import check
 from rung.exporting.browser_data import packed_script, python_unicode, unicode_script
 from rung.exporting.browser_images import drawing_frame, preprocessing_of
-from rung.exporting.browser_support import model_files
+from rung.exporting.browser_runtime import write_runtime
+from rung.exporting.browser_support import encoder_facts, has_network, model_files, needs_tokenizers
 from rung.exporting.c_arrays import filled
 from rung.exporting.source import Source
 from rung.exporting.target import Note, Target
@@ -26,10 +28,12 @@ _LARGE_MB = 20.0
 def write(source: Source, folder: Path) -> Sequence[Note]:
     """Write the page, the module, the code and the model."""
     names = model_files(source)
-    about = _about(source)
+    is_network = has_network(names)
+    runtime = write_runtime(folder, needs_tokenizers(names)) if is_network else []
+    about = _about(source, names)
     (folder / "predict.js").write_text(code(), encoding="utf-8")
     (folder / "model.js").write_text(packed_script(about, source.folder / "model", names), encoding="utf-8")
-    scripts = ["predict.js", "model.js"]
+    scripts = [*runtime, "predict.js", "model.js"]
     on_page = [*(["page_images.js"] if about["reading"] else []), "page.js"]
     for template in ("page.css", *on_page):
         (folder / template).write_bytes((_TEMPLATES / template).read_bytes())
@@ -37,7 +41,7 @@ def write(source: Source, folder: Path) -> Sequence[Note]:
     size_mb = (folder / "model.js").stat().st_size / 1e6
     filling = {
         "NAME": source.manifest.name, "CODE_KB": round((folder / "predict.js").stat().st_size / 1000), "MODEL_MB": f"{size_mb:.2g}",
-        "UNICODE": python_unicode(), "EXAMPLE": _shown_example(about), "WASM": "",
+        "UNICODE": python_unicode(), "EXAMPLE": _shown_example(about), "WASM": " 'wasm-unsafe-eval'" if is_network else "",
         "IMPORTS": "\n".join(f'import "./{name}";' for name in scripts),
         "SCRIPTS": "\n".join(f'<script src="{name}"></script>' for name in [*scripts, *on_page]),
     }  # fmt: skip
@@ -48,7 +52,17 @@ def write(source: Source, folder: Path) -> Sequence[Note]:
     ):
         text = (_TEMPLATES / template).read_text(encoding="utf-8")
         (folder / target).write_text(filled(text, **filling), encoding="utf-8")
-    notes = [Note("browser", {"kb": filling["CODE_KB"], "unicode": filling["UNICODE"]})]
+    notes = [
+        Note(
+            "browser_network",
+            {
+                "mb": f"{_packed_mb(folder, [*runtime, 'predict.js', *on_page]):.2f}",
+                "unicode": filling["UNICODE"],
+            },
+        )
+        if is_network
+        else Note("browser", {"kb": filling["CODE_KB"], "unicode": filling["UNICODE"]})
+    ]
     notes += [Note("browser_images")] if about["reading"] else []
     return [*notes, *([Note("large_model", {"mb": f"{size_mb:.0f}"})] if size_mb > _LARGE_MB else [])]
 
@@ -78,7 +92,12 @@ def _shown_example(about: Mapping[str, Any]) -> str:
     return f"{{{fields}}}"
 
 
-def _about(source: Source) -> dict[str, Any]:
+def _packed_mb(folder: Path, names: Sequence[str]) -> float:
+    """Return the size of scripts as a server sends them, packed with gzip, in MB."""
+    return sum(len(gzip.compress((folder / name).read_bytes(), 6)) for name in names) / 1e6
+
+
+def _about(source: Source, names: Sequence[str]) -> dict[str, Any]:
     """Return what the code and the page must know of the bundle."""
     manifest = source.manifest
     schema = manifest.schema.as_dict()
@@ -91,6 +110,7 @@ def _about(source: Source) -> dict[str, Any]:
         "rung_version": manifest.rung_version, "schema": schema, "clean": dict(manifest.clean), "words": _words(source),
         "certificate": {"claim": certificate["claim"]} if certificate else None, "example": _example(source),
         "reading": reading.as_dict() if reading else None, "pad": drawing_frame(source, reading) if reading else None,
+        "encoder": encoder_facts(source) if "encoder/model.onnx" in names else None,
     }  # fmt: skip
 
 

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 from rung.exporting.source import Source
 from rung.exporting.target import ExportRefused
 from rung.modalities.images.image_model import ImageModel
+from rung.modalities.images.network_model import ImageNetwork
 from rung.modalities.tables.label_parts import LabelParts
 from rung.modalities.tables.model import TableModel
 from rung.modalities.text.embedding_model import EmbeddingModel
+from rung.modalities.text.network_model import NetworkModel, open_tokenizer
+from rung.modalities.text.onnx_encoder import LAYERS, embedding_output
+from rung.runtime.onnx.session import open_session
 
 _STEPS = {"unicode", "width", "html", "whitespace"}
+# What tokenizers.js 0.2.0 has; "Nmt" the export's own code has, as the first step.
+_TOKENIZER_PARTS = {
+    "NFD", "NFKC", "NFC", "NFKD", "Lowercase", "Strip", "StripAccents", "Replace", "Prepend", "BertNormalizer", "Precompiled", "Sequence",
+    "BertPreTokenizer", "ByteLevel", "Whitespace", "WhitespaceSplit", "Metaspace", "CharDelimiterSplit", "Split", "Punctuation",
+    "Digits", "BPE", "WordPiece", "Unigram",
+}  # fmt: skip
 _KINDS = {"text", "number", "category", "time", "image"}
-_TEXT_FAMILIES = {"tfidf_linear", "static_embedding"}
 
 
 def model_files(source: Source) -> list[str]:
@@ -23,20 +34,35 @@ def model_files(source: Source) -> list[str]:
         names = _table_files(source, model)
     elif isinstance(model, ImageModel):
         names = _image_files(source)
-    elif source.manifest.model in _TEXT_FAMILIES:
+    elif isinstance(model, ImageNetwork):
+        names = ["network.json", "model.onnx"]
+    elif isinstance(model, NetworkModel):
+        names = ["network.json", "tokenizer.json", "model.onnx"]
+    elif isinstance(model, EmbeddingModel):
+        names = ["head.json", "weights.safetensors", *_embedder_files(source)]
+    elif source.manifest.model == "tfidf_linear":
         names = ["head.json", "weights.safetensors"]
-        if isinstance(model, EmbeddingModel):
-            _require_tokenizer(source)
-            names += ["encoder/tokenizer.json", "encoder/embedding.safetensors"]
     else:
         raise ExportRefused(
-            f"'{source.manifest.model}' is not among the models that run in a browser: {', '.join(sorted(_TEXT_FAMILIES))}, "
-            "pixels_linear, hog_linear and the models of tables",
+            f"'{source.manifest.model}' is not among the models that run in a browser: those of tables, of n-grams and embeddings, "
+            "linear models and networks of texts and images",
             source.folder.name,
             "Export to wheel, or build with a ladder of these rungs.",
         )
+    if needs_tokenizers(names):
+        _require_network_tokenizer(source, next(name for name in names if name.endswith("tokenizer.json")))
     _require_fields(source)
     return names
+
+
+def has_network(names: Sequence[str]) -> bool:
+    """Return whether files of a model need a runtime of networks."""
+    return any(name.endswith(".onnx") for name in names)
+
+
+def needs_tokenizers(names: Sequence[str]) -> bool:
+    """Return whether files of a model need the tokenizers of a network; static vectors have the export's own."""
+    return has_network(names) and any(name.endswith("tokenizer.json") for name in names)
 
 
 def _table_files(source: Source, model: TableModel) -> list[str]:
@@ -46,12 +72,6 @@ def _table_files(source: Source, model: TableModel) -> list[str]:
             "the browser's code answers one label or one number of a table, and this product answers several labels",
             where,
             "Export to wheel.",
-        )
-    if "network" in model.fitted.kinds:
-        raise ExportRefused(
-            "the browser's code holds no networks",
-            where,
-            "Use linear_table, boosted_trees or stack without networks.",
         )
     if any(field.format is None for field in source.manifest.schema.inputs):
         raise ExportRefused(
@@ -64,13 +84,30 @@ def _table_files(source: Source, model: TableModel) -> list[str]:
 
 def _image_files(source: Source) -> list[str]:
     facts = json.loads((source.folder / "model" / "head.json").read_text(encoding="utf-8"))
-    if facts["extractor"]["kind"] != "pixels":
-        raise ExportRefused(
-            "the browser's code holds no networks of images",
-            source.folder.name,
-            "Use pixels_linear or hog_linear, or export to wheel.",
-        )
-    return ["head.json", "weights.safetensors"]
+    network = (
+        ["backbone/backbone.json", "backbone/model.onnx"] if facts["extractor"]["kind"] == "backbone" else []
+    )
+    return ["head.json", "weights.safetensors", *network]
+
+
+def _embedder_files(source: Source) -> list[str]:
+    folder = source.folder / "model" / "encoder"
+    if json.loads((folder / "embedder.json").read_text(encoding="utf-8"))["kind"] == "static":
+        _require_tokenizer(source)
+        return ["encoder/tokenizer.json", "encoder/embedding.safetensors"]
+    names = ("tokenizer.json", "encoder.json", "embedder.json", "model.onnx")
+    return [f"encoder/{name}" for name in names]
+
+
+def encoder_facts(source: Source) -> dict[str, Any]:
+    """Return what the code must know of a sentence encoder that its files do not say: special tokens, and the output it reads."""
+    folder = source.folder / "model" / "encoder"
+    tokenizer = open_tokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    ends = tokenizer.encode("").ids
+    config = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
+    given = [item.name for item in open_session(folder / "model.onnx", "model.onnx").get_outputs()]
+    output = LAYERS if config.get("layers", 1) > 1 else embedding_output(given)
+    return {"head": ends[:1], "tail": ends[1:], "output": output}
 
 
 def _require_fields(source: Source) -> None:
@@ -84,6 +121,27 @@ def _require_fields(source: Source) -> None:
     if unknown or manifest.clean.get("mask") or manifest.clean.get("drop"):
         what = f"the cleaning step '{unknown[0]}'" if unknown else "the masking of personal data"
         raise ExportRefused(f"the browser's code does not have {what}", where, "Export to wheel.")
+
+
+def _require_network_tokenizer(source: Source, name: str) -> None:
+    """Raise ExportRefused for a tokenizer with a part that JavaScript does not have."""
+    settings = json.loads((source.folder / "model" / name).read_text(encoding="utf-8"))
+    found = [settings["model"].get("type", "")]
+    for key, inner in (("normalizer", "normalizers"), ("pre_tokenizer", "pretokenizers")):
+        part = settings.get(key) or {}
+        steps = part.get(inner, [part] if part else [])
+        found += [
+            step["type"]
+            for place, step in enumerate(steps)
+            if place or step["type"] != "Nmt" or len(steps) == 1
+        ]
+    unknown = sorted(set(found) - _TOKENIZER_PARTS)
+    if unknown:
+        raise ExportRefused(
+            f"the tokenizer has the part '{unknown[0]}', which tokenizers in a browser do not have",
+            source.folder.name,
+            "Export to wheel.",
+        )
 
 
 def _require_tokenizer(source: Source) -> None:

@@ -79,6 +79,11 @@ class EncoderConfig:
         (folder / "encoder.json").write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
 
 
+def embedding_output(names: Sequence[str]) -> str:
+    """Return which of a graph's outputs is the embedding."""
+    return next((name for name in _HUB_OUTPUTS if name in names), names[0])
+
+
 class OnnxEncoder:
     """A sentence encoder. Texts of equal length form a batch, so nothing is padded.
 
@@ -94,7 +99,7 @@ class OnnxEncoder:
         self._tokenizer = tokenizer
         self._inputs = {item.name for item in session.get_inputs()}
         names = [item.name for item in session.get_outputs()]
-        self._output = next((name for name in _HUB_OUTPUTS if name in names), names[0])
+        self._output = embedding_output(names)
         ends = tokenizer.encode("").ids
         self._head, self._tail = ends[:1], ends[1:]
 

@@ -34,6 +34,12 @@ function knotsOf(calibration, tensors, labels) {
 
 const likeliest = (chances) => chances.reduce((best, chance, i) => (chance > chances[best] ? i : best), 0);
 
+// A label, or the labels that reach their thresholds.
+function answerOf(labels, calibration, chances) {
+  if (calibration.kind !== "sigmoid") return { value: labels[likeliest(chances)], chances };
+  return { value: labels.filter((_, k) => chances[k] >= calibration.thresholds[k]), chances };
+}
+
 // The text of a row: its fields, one below the other.
 const joined = (row, fields) => (fields.length === 1 ? row[fields[0].name] ?? "" : fields.map((field) => row[field.name]).filter((text) => text !== null).join("\n"));
 
@@ -49,18 +55,22 @@ class TextModel {
     this.blocks = blocksOf(head.blocks, tensors);
     this.shares = about.model === "tfidf_linear" ? head.shares ?? [] : [];
     this.knots = knotsOf(head.calibration, tensors, this.labels);
-    this.vectors = files.json["encoder/tokenizer.json"]
+    this.curves = tensors["curves.landmarks"] ? new Curves(tensors) : null;
+    this.vectors = files.has("encoder/embedding.safetensors")
       ? new StaticVectors(files.json["encoder/tokenizer.json"], files.tensors("encoder/embedding.safetensors")) : null;
-    // The first answer makes tables that all later ones use: made here, nobody waits for it while typing.
-    this.answer(Object.fromEntries(this.fields.map((field) => [field.name, "a b"])));
   }
 
   answer(row) {
-    const text = joined(row, this.fields), outputs = this.labels.length;
-    const scores = Array.from(this.bias);
-    if (this.vectors) {
-      const vector = this.vectors.embed(text), begin = this.weights.length - vector.length * outputs;
-      for (let i = 0; i < vector.length; i++) for (let k = 0; k < outputs; k++) scores[k] += vector[i] * this.weights[begin + i * outputs + k];
+    const text = joined(row, this.fields);
+    return this.answerWith(text, this.vectors ? this.vectors.embed(text) : null);
+  }
+
+  // The weights of n-grams come first, those of the vector, or of its closeness to training rows, last.
+  answerWith(text, vector) {
+    const outputs = this.labels.length, scores = Array.from(this.bias);
+    if (vector) {
+      const features = this.curves ? this.curves.features(vector) : vector, begin = this.weights.length - features.length * outputs;
+      for (let i = 0; i < features.length; i++) for (let k = 0; k < outputs; k++) scores[k] += features[i] * this.weights[begin + i * outputs + k];
     }
     const found = addNgrams(text, this.blocks, this.weights, outputs, scores);
     let chances = calibrate(this.calibration, this.knots, scores);
@@ -68,9 +78,7 @@ class TextModel {
       const seen = found.reduce((sum, one) => sum + one.seen, 0), known = seen ? found.reduce((sum, one) => sum + one.known, 0) / seen : 0;
       chances = chances.map((chance, k) => known * chance + (1 - known) * this.shares[k]);
     }
-    if (this.calibration.kind !== "sigmoid") return { value: this.labels[likeliest(chances)], chances };
-    const value = this.labels.filter((_, k) => chances[k] >= this.calibration.thresholds[k]);
-    return { value, chances };
+    return answerOf(this.labels, this.calibration, chances);
   }
 
   // No word of the vocabulary; where it has no words, no n-gram.

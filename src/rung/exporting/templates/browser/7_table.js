@@ -160,4 +160,60 @@ const MEMBERS = {
       return bothLabels(scores, outputs);
     };
   },
+
+  // Numbers by their quantiles and periodic features, categories by learned vectors; members share layers.
+  network(tensors) {
+    const quantiles = tensors.quantiles, count = quantiles.shape[1], reach = Math.sqrt(3), shift = tensors.shift.data;
+    const places = Array.from({ length: count }, (_, i) => (i === count - 1 ? reach : -reach + i * ((2 * reach) / (count - 1))));
+    const nets = [];
+    while (`net.${nets.length}.frequencies` in tensors) nets.push(tableNetwork(pick(tensors, `net.${nets.length}.`)));
+    return ({ numbers, codes }) => {
+      const missing = numbers.map((value) => (Number.isNaN(value) ? 1 : 0));
+      const values = numbers.map((value, j) => (missing[j] ? 0 : Math.fround(interpolate(value, quantiles.data.subarray(j * count, (j + 1) * count), places))));
+      const each = nets.flatMap((net) => net(values, missing, codes));
+      if (!tensors.has_labels.data[0]) return Array.from(shift, (own, k) => each.reduce((sum, one) => sum + one[k], 0) / each.length + own);
+      const chances = each.map((scores) => softmax(scores, 1));
+      return Array.from(shift, (own, k) => Math.log(Math.max(chances.reduce((sum, one) => sum + one[k], 0) / each.length, 1e-12)) + own);
+    };
+  },
 };
+
+// One trained network: a function of a row's numbers, which of them are missing, and codes; the outputs of each member.
+function tableNetwork(tensors) {
+  const { frequencies, number_weight: weight, number_bias: bias, head_weight: head, head_bias: last } = tensors, periods = frequencies.shape[1];
+  const [, parts, width] = weight.shape, [members, , outputs] = head.shape, tables = listed(tensors, "category.");
+  const layers = [];
+  while (`layer.${layers.length}.weight` in tensors) layers.push(pick(tensors, `layer.${layers.length}.`));
+  const relu = (value) => Math.fround(Math.max(value, 0));
+
+  function columns(values, missing, codes) {
+    const found = [];
+    values.forEach((value, j) => {
+      const turns = Array.from({ length: periods }, (_, k) => Math.fround(Math.fround(Math.fround(2 * Math.PI) * frequencies.data[j * periods + k]) * value));
+      const own = [...turns.map((turn) => Math.fround(Math.sin(turn))), ...turns.map((turn) => Math.fround(Math.cos(turn))), value, missing[j]];
+      for (let k = 0; k < width; k++) {
+        let sum = bias.data[j * width + k];
+        for (let i = 0; i < parts; i++) sum += own[i] * weight.data[(j * parts + i) * width + k];
+        found.push(relu(sum));
+      }
+    });
+    tables.forEach(({ data, shape }, j) => found.push(...data.subarray(codes[j] * shape[1], (codes[j] + 1) * shape[1])));
+    return found;
+  }
+
+  return (values, missing, codes) => {
+    const embedded = columns(values, missing, codes);
+    return Array.from({ length: members }, (_, member) => {
+      let states = embedded;
+      for (const { before, weight: shared, after, bias: own } of layers) {
+        const [inner, outer] = shared.shape, sums = new Float64Array(outer);
+        states.forEach((state, i) => {
+          const scaled = Math.fround(state * before.data[member * inner + i]);
+          if (scaled) for (let k = 0; k < outer; k++) sums[k] += scaled * shared.data[i * outer + k];
+        });
+        states = Array.from(sums, (sum, k) => relu(sum * after.data[member * outer + k] + own.data[member * outer + k]));
+      }
+      return Array.from({ length: outputs }, (_, k) => Math.fround(states.reduce((sum, state, i) => sum + state * head.data[(member * states.length + i) * outputs + k], last.data[member * outputs + k])));
+    });
+  };
+}

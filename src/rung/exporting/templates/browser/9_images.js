@@ -100,12 +100,6 @@ class Curves {
   }
 }
 
-// A label, or the labels that reach their thresholds.
-function answerOf(labels, calibration, chances) {
-  if (calibration.kind !== "sigmoid") return { value: labels[likeliest(chances)], chances };
-  return { value: labels.filter((_, k) => chances[k] >= calibration.thresholds[k]), chances };
-}
-
 class ImageModel {
   constructor(about, files) {
     const head = files.json["head.json"], tensors = files.tensors("weights.safetensors");

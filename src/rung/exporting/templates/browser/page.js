@@ -2,8 +2,8 @@
 "use strict";
 (() => {
   const WORDS = {
-    en: { where: "Answers are made in this tab. Nothing you enter leaves it.", time: (ms) => `Answered in ${ms} ms.`, proof: "What is proven", none: "No claim about the quality of this model has been proven.", range: (low, high) => `between ${low} and ${high} with 90% probability`, empty: "(missing)", noLabel: "no label", loading: "Reading the model…", draw: "Draw here, with the mouse or a finger", clear: "Clear", file: (name) => `An image file (${name})`, seen: "What the model is given", framed: (inner, side) => `A drawing is scaled to ${inner} of ${side} pixels and centred by its mass, as the images are that the model learned from.` },
-    zh: { where: "答案就在这个标签页里算出，输入的内容不会离开这里。", time: (ms) => `用时 ${ms} 毫秒。`, proof: "已证明的结论", none: "没有关于这个模型质量的已证明的结论。", range: (low, high) => `以 90% 的概率在 ${low} 与 ${high} 之间`, empty: "（缺失）", noLabel: "没有标签", loading: "正在读取模型……", draw: "用鼠标或手指在这里书写", clear: "清除", file: (name) => `图像文件（${name}）`, seen: "送入模型的图像", framed: (inner, side) => `笔迹会缩放到 ${side} 像素中的 ${inner} 像素，并按重心居中，与训练所用的图像一致。` },
+    en: { where: "Answers are made in this tab. Nothing you enter leaves it.", time: (ms) => `Answered in ${ms} ms.`, proof: "What is proven", none: "No claim about the quality of this model has been proven.", range: (low, high) => `between ${low} and ${high} with 90% probability`, empty: "(missing)", noLabel: "no label", loading: "Reading the model…", simd: "This browser has no WebAssembly with SIMD, which this model needs. Use Chrome or Edge 91, Firefox 89, Safari 16.4, or newer.", failed: (reason) => `The model could not be started: ${reason}`, draw: "Draw here, with the mouse or a finger", clear: "Clear", file: (name) => `An image file (${name})`, seen: "What the model is given", framed: (inner, side) => `A drawing is scaled to ${inner} of ${side} pixels and centred by its mass, as the images are that the model learned from.` },
+    zh: { where: "答案就在这个标签页里算出，输入的内容不会离开这里。", time: (ms) => `用时 ${ms} 毫秒。`, proof: "已证明的结论", none: "没有关于这个模型质量的已证明的结论。", range: (low, high) => `以 90% 的概率在 ${low} 与 ${high} 之间`, empty: "（缺失）", noLabel: "没有标签", loading: "正在读取模型……", simd: "此浏览器不支持带 SIMD 的 WebAssembly，而本模型需要它。请使用 Chrome 或 Edge 91、Firefox 89、Safari 16.4 或更新的版本。", failed: (reason) => `模型无法启动：${reason}`, draw: "用鼠标或手指在这里书写", clear: "清除", file: (name) => `图像文件（${name}）`, seen: "送入模型的图像", framed: (inner, side) => `笔迹会缩放到 ${side} 像素中的 ${inner} 像素，并按重心居中，与训练所用的图像一致。` },
   };
   const asked = new URLSearchParams(location.search).get("lang") ?? navigator.language;
   const lang = asked.startsWith("zh") ? "zh" : "en", words = WORDS[lang];
@@ -53,15 +53,25 @@
     });
   }
 
-  let asked_ = 0;
+  // One answer at a time: what was entered meanwhile is answered next.
+  let isBusy = false, isWaiting = false;
   async function answer() {
-    const turn = ++asked_, row = Object.fromEntries(inputs.map(({ field, value }) => [field.name, value()])), box = at("answer");
-    if (inputs.every(({ isEmpty }) => isEmpty())) {
-      at("time").textContent = "";
-      return box.replaceChildren();
+    isWaiting = isBusy;
+    if (isBusy) return;
+    isBusy = true;
+    try {
+      await show();
+    } finally {
+      isBusy = false;
     }
+    if (isWaiting) setTimeout(answer, 0);
+  }
+
+  async function show() {
+    const row = Object.fromEntries(inputs.map(({ field, value }) => [field.name, value()])), box = at("answer");
+    at("time").textContent = "";
+    if (inputs.every(({ isEmpty }) => isEmpty())) return box.replaceChildren();
     const begun = performance.now(), [found] = await model.predict([row]), spent = performance.now() - begun;
-    if (turn !== asked_) return;
     at("time").textContent = found.error ? "" : words.time(spent.toPrecision(2));
     if (found.error) box.replaceChildren(make("p", "problem", found.error));
     else if (found.scores) {
@@ -73,5 +83,8 @@
     }
   }
   at("form").addEventListener("input", answer);
-  answer();
+  if (model.isSlow) at("answer").append(make("p", "", words.loading));
+  model.ready.then(answer, (error) => {
+    at("answer").replaceChildren(make("p", "problem", error instanceof globalThis.rung.NoSimd ? words.simd : words.failed(error.message)));
+  });
 })();
