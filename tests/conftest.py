@@ -60,6 +60,12 @@ def minilm() -> str:
 
 
 @pytest.fixture(scope="session")
+def browser_runtime() -> tuple[Path, Path]:
+    """The folders of ONNX Runtime for WebAssembly and of tokenizers in JavaScript."""
+    return caches.weights("onnxruntime_web"), caches.weights("tokenizers_js")
+
+
+@pytest.fixture(scope="session")
 def e5_small() -> str:
     """The name of a sentence encoder of 100 languages."""
     return caches.weights("e5_small") and "e5_small"

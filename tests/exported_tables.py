@@ -44,9 +44,9 @@ def nasty(rows=600, seed=0):
     return inputs, score
 
 
-def source_of(family, examples, folder, effort=1, task=""):
+def source_of(family, examples, folder, effort=1, task="", params=None):
     model = registry.model(family)
-    fitted = model.fit(examples, model.Params(), FitContext(effort=effort))
+    fitted = model.fit(examples, model.Params(**(params or {})), FitContext(effort=effort))
     fitted.save(folder)
     loaded = model.load(folder, examples.schema)
     name = task or ("tabular_classification" if examples.schema.labels else "tabular_regression")

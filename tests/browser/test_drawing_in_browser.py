@@ -76,3 +76,37 @@ def test_a_file_is_answered(tab, visit):
     page.wait_for_selector("#answer .value:text('down')")
     page.set_input_files("input[type=file]", tab / "index.html")
     page.wait_for_selector("#answer .problem")
+
+
+def test_a_browser_without_simd_is_told_what_it_lacks(tab, visit, browser_runtime, tmp_path):
+    """The page of a network, in a browser that lacks what it needs: words in the language of the page."""
+    import json
+    import shutil
+
+    from rung.exporting.browser_runtime import write_runtime
+
+    shutil.copytree(tab, tmp_path / "tab")
+    scripts = "".join(f'<script src="{name}"></script>' for name in write_runtime(tmp_path / "tab", False))
+    page = (tmp_path / "tab" / "index.html").read_text(encoding="utf-8")
+    (tmp_path / "tab" / "index.html").write_text(
+        page.replace('<script src="predict.js">', scripts + '<script src="predict.js">'), encoding="utf-8"
+    )
+    model = (tmp_path / "tab" / "model.js").read_text(encoding="utf-8")
+    content = json.loads(model[model.index("{") : model.rindex("}") + 1])
+    reading = content["json"]["head.json"]["extractor"]["preprocessing"]
+    content["json"] = {
+        "network.json": {"preprocessing": reading, "calibration": {"kind": "temperature", "scale": 1.0}}
+    }
+    content["tensors"] = {"model.onnx": ""}
+    (tmp_path / "tab" / "model.js").write_text(
+        f"globalThis.RUNG_MODEL = {json.dumps(content)};", encoding="utf-8"
+    )
+    (tmp_path / "tab" / "predict.js").write_text(
+        "WebAssembly.validate = () => false;\n"
+        + (tmp_path / "tab" / "predict.js").read_text(encoding="utf-8"),
+        encoding="utf-8",
+    )
+    for lang, words in (("en", "no WebAssembly with SIMD"), ("zh", "不支持带 SIMD 的 WebAssembly")):
+        shown = visit(tmp_path / "tab" / "index.html")
+        shown.goto(f"{(tmp_path / 'tab' / 'index.html').as_uri()}?lang={lang}")
+        shown.wait_for_selector(f"#answer .problem:has-text('{words}')")

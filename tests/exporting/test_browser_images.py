@@ -5,7 +5,6 @@ import io
 import json
 import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ from rung.exporting import browser, browser_checks
 from rung.exporting.browser_images import drawing_frame
 from rung.exporting.devtools import HeadlessChromium
 from rung.exporting.source import Source, answered_rows
-from rung.exporting.target import ExportRefused
 from rung.modalities.images.decode import Preprocessing, decode
 from rung.modalities.images.features import hog, pixels
 from rung.modalities.images.png import write_png
@@ -200,13 +198,3 @@ def test_rows_that_node_cannot_read_are_left_to_the_browser():
     Image.new("RGB", (9, 9)).save(file, "JPEG")
     inputs = [{"image": Blob.of(file.getvalue())}, {"image": Blob.of(pngs()[0])}, {"image": None}]
     assert len(browser_checks._for_node(Rows(inputs, [1, 2, 3], "file"))) == 2
-
-
-def test_networks_of_images_are_refused(tmp_path):
-    (tmp_path / "model").mkdir()
-    source = source_of("pixels_linear", digits(60), tmp_path / "model", effort=0, task="image_classification")
-    facts = Path(tmp_path / "model" / "head.json")
-    content = json.loads(facts.read_text(encoding="utf-8"))
-    facts.write_text(json.dumps({**content, "extractor": {"kind": "backbone"}}), encoding="utf-8")
-    with pytest.raises(ExportRefused, match="no networks of images"):
-        browser.write(Source(tmp_path, source.predictor), tmp_path)
