@@ -61,3 +61,15 @@ def test_the_bound_is_above_the_truth_no_more_often_than_it_says(truth):
 )
 def test_names_of_modules(name, found):
     assert identifier(name) == found
+
+
+def test_what_a_thousand_answers_take_is_said_with_its_assumptions():
+    from rung.core.prices import load_prices
+    from rung.exporting.report import per_1k
+
+    prices = load_prices()
+    found = per_1k(3.6)
+    assert found["cpu_seconds"] == 3.6 and found["watts_per_core"] == prices.watts_per_core
+    assert found["wh"] == pytest.approx(prices.watts_per_core / 1000, rel=0.01)
+    assert found["g_co2"] == pytest.approx(prices.g_co2(3.6), rel=0.01)
+    assert per_1k(0.0) is None

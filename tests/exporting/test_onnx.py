@@ -31,7 +31,8 @@ def test_onnx_runtime_alone_gives_what_the_server_gives(encoder_bundle, tmp_path
     source, rows = encoder_bundle
     out = tmp_path / "out"
     out.mkdir()
-    (note,) = onnx_target.write(source, out)
+    note, phones = onnx_target.write(source, out)
+    assert phones.key in {"mobile", "mobile_lacks"}
     assert note.values["files"] == "encoder/model.onnx"
     (check,) = onnx_target.check(source, out, answered_rows(source, rows, "file", "rows"))
     assert check.where == "ONNX Runtime" and check.agreement.equal == check.agreement.rows >= len(rows)
@@ -43,6 +44,24 @@ def test_onnx_runtime_alone_gives_what_the_server_gives(encoder_bundle, tmp_path
         for place in (out, tmp_path / "model")
     )
     assert one == two
+
+
+def test_the_operators_are_those_that_the_library_reads(encoder_bundle, tmp_path):
+    import onnx
+
+    source, _ = encoder_bundle
+    out = tmp_path / "out"
+    out.mkdir()
+    onnx_target.write(source, out)
+    model = onnx.load(str(out / "encoder" / "model.onnx"))
+    expected = {(node.domain or "ai.onnx", node.op_type) for node in model.graph.node}
+    opsets = {item.domain or "ai.onnx": item.version for item in model.opset_import}
+    lines = [
+        line.split(";") for line in (out / onnx_target.OPERATORS).read_text(encoding="utf-8").splitlines()
+    ]
+    assert {(domain, name) for domain, _, names in lines for name in names.split(",")} == expected
+    assert all(int(version) == opsets[domain] for domain, version, _ in lines)
+    assert "Nothing was run on a phone" in (out / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_changed_file_is_noticed(encoder_bundle, tmp_path):

@@ -22,8 +22,10 @@ from rung.exporting import wheel
 from rung.exporting.agreement import TargetAnswer, compare
 from rung.exporting.source import Rows, Source
 from rung.exporting.target import Check, ExportRefused, Note, Target
+from rung.runtime.onnx.operators import MOBILE_PACKAGE, Operators
 from rung.runtime.onnx.session import listening, open_session
 
+OPERATORS = "required_operators.config"
 # Of one file; tokenizers and settings, no weights of other parts.
 _BESIDE = {".json", ".txt"}
 _MOST_ROWS = 2_000
@@ -47,8 +49,15 @@ def write(source: Source, folder: Path) -> Sequence[Note]:
         target = folder / path.relative_to(model)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
-    (folder / "README.md").write_text(_readme(source, model, found), encoding="utf-8")
-    return [Note("onnx", {"files": ", ".join(path.relative_to(model).as_posix() for path in found)})]
+    operators = Operators.of(*found)
+    (folder / OPERATORS).write_text(operators.config(), encoding="utf-8")
+    text = _readme(source, model, found) + _on_phones(operators)
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    missing = operators.missing_in(MOBILE_PACKAGE)
+    return [
+        Note("onnx", {"files": ", ".join(path.relative_to(model).as_posix() for path in found)}),
+        Note("mobile_lacks", {"operators": ", ".join(missing)}) if missing else Note("mobile"),
+    ]
 
 
 def check(source: Source, folder: Path, rows: Rows) -> Sequence[Check]:
@@ -132,3 +141,24 @@ def _readme(source: Source, model: Path, files: Sequence[Path]) -> str:
             lines += [f"| {kind} | `{one.name}` | {one.type} | {one.shape} |" for one in values]
         lines.append("")
     return "\n".join(lines)
+
+
+def _on_phones(operators: Operators) -> str:
+    missing = operators.missing_in(MOBILE_PACKAGE)
+    said = (
+        f"lacks of these: {', '.join(f'`{name}`' for name in missing)}."
+        if missing
+        else "has all of these by name."
+    )
+    rows = [
+        f"| `{domain}` | {operators.opsets.get(domain, 1)} | {', '.join(sorted(names))} |"
+        for domain, names in operators.names.items()
+    ]
+    return "\n".join(
+        [
+            "## Operators; Android and iOS", "", "| domain | opset | operators |", "|---|---|---|", *rows, "",
+            "The packages onnxruntime-android (Maven) and onnxruntime-c / onnxruntime-objc (CocoaPods) have all operators. A smaller build of your own is made with",
+            f"`--minimal_build --include_ops_by_config {OPERATORS}`, and reads the file converted by `python -m onnxruntime.tools.convert_onnx_models_to_ort`, which may fuse operators",
+            f"and then writes a list of its own: give that one. The reduced package onnxruntime-mobile, which ended with 1.18.0, {said} Nothing was run on a phone.", "",
+        ]
+    )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 
 from rung.core.files import sha256, write_json, write_text
 from rung.core.messages import count, percent, say
+from rung.core.prices import load_prices
 from rung.exporting.agreement import CONFIDENCE, REQUIRED
 from rung.exporting.source import Rows, Source
 from rung.exporting.target import Check, Note
@@ -34,7 +35,7 @@ def report(
         "rows": {"origin": rows.origin, "answered": len(rows), "refused": rows.refused},
         "required": REQUIRED,
         "confidence": CONFIDENCE,
-        "checks": [check.as_dict() for check in checks],
+        "checks": [{**check.as_dict(), "per_1k": per_1k(check.milliseconds)} for check in checks],
         "notes": [note.as_dict() for note in notes],
         "size_mb": round(sum(path.stat().st_size for path in files) / 1e6, 4),
         "files": {
@@ -42,6 +43,21 @@ def report(
             for path in files
         },
     }
+
+
+def per_1k(milliseconds: float) -> dict[str, float] | None:
+    """Return what 1,000 answers take of one core, at the prices that come with rung; None where no time was measured.
+
+    An answer in a tab or on a phone costs its owner the energy, and the product nothing.
+    """
+    if not milliseconds:
+        return None
+    prices, seconds = load_prices(), milliseconds
+    found = {
+        "cpu_seconds": seconds, "wh": prices.wh(seconds), "watts_per_core": prices.watts_per_core, "g_co2": prices.g_co2(seconds),
+        "g_co2_per_kwh": prices.g_co2_per_kwh, "usd": prices.usd(seconds),
+    }  # fmt: skip
+    return {name: float(f"{value:.3g}") for name, value in found.items()}
 
 
 def write(found: Mapping[str, Any], folder: Path, lang: str) -> None:
@@ -105,6 +121,8 @@ def _check_lines(check: Mapping[str, Any], lang: str) -> list[str]:
     out.append(told("difference", value=f"{check['largest_difference']:.2g}"))
     if check["milliseconds"]:
         out.append(told("milliseconds", value=f"{check['milliseconds']:.3g}"))
+    if check.get("per_1k"):
+        out.append(told("per_1k", **{name: f"{value:g}" for name, value in check["per_1k"].items()}))
     out.append(told("cpu", cpu=check["cpu"], features=", ".join(check["cpu_features"]) or "?"))
     for one in check["differing"]:
         out.append(

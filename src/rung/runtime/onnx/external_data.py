@@ -6,10 +6,10 @@ Message and field numbers: onnx.proto (https://github.com/onnx/onnx/blob/main/on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from mmap import mmap
 
 from rung.core.errors import RungError
+from rung.runtime.onnx.wire import message_fields
 
 # Message -> field number -> message of the field. What is not listed holds no tensor.
 _FIELDS: dict[str, dict[int, str]] = {
@@ -22,7 +22,6 @@ _FIELDS: dict[str, dict[int, str]] = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {13: "external", 14: "location"},
 }
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 # Every place of external data is named by an entry with this key.
 _MARK = b"location"
 
@@ -45,45 +44,10 @@ def _has_external(content: memoryview) -> bool:
     while waiting:
         message, data = waiting.pop()
         known = _FIELDS[message]
-        for number, value in _fields(data):
+        for number, value in message_fields(data):
             kind = known.get(number)
             if kind == "external" or (kind == "location" and value == 1):
                 return True
             if kind in _FIELDS and isinstance(value, memoryview):
                 waiting.append((kind, value))
     return False
-
-
-def _fields(data: memoryview) -> Iterator[tuple[int, memoryview | int]]:
-    """Yield (number, value) of the fields of a message; raises IndexError or ValueError for what is none."""
-    at = 0
-    while at < len(data):
-        key, at = _varint(data, at)
-        number, kind = key >> 3, key & 7
-        value: memoryview | int = 0
-        if kind == _VARINT:
-            value, at = _varint(data, at)
-        elif kind == _BYTES:
-            size, at = _varint(data, at)
-            value = data[at : at + size]
-            at += size
-        elif kind in (_FIXED64, _FIXED32):
-            at += 8 if kind == _FIXED64 else 4
-        else:
-            raise ValueError("no field of protobuf")
-        if at > len(data):
-            raise IndexError("a field is cut off")
-        yield number, value
-
-
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-        if shift > 63:
-            raise ValueError("a number is too long")
