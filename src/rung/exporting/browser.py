@@ -31,7 +31,8 @@ def write(source: Source, folder: Path) -> Sequence[Note]:
     is_network = has_network(names)
     runtime = write_runtime(folder, needs_tokenizers(names)) if is_network else []
     about = _about(source, names)
-    (folder / "predict.js").write_text(code(), encoding="utf-8")
+    script = code(images=bool(about["reading"]), networks=is_network)
+    (folder / "predict.js").write_text(script, encoding="utf-8")
     (folder / "model.js").write_text(packed_script(about, source.folder / "model", names), encoding="utf-8")
     scripts = [*runtime, "predict.js", "model.js"]
     on_page = [*(["page_images.js"] if about["reading"] else []), "page.js"]
@@ -70,10 +71,13 @@ def write(source: Source, folder: Path) -> Sequence[Note]:
 TARGET = Target("browser", write, check)
 
 
-def code() -> str:
-    """Return the code as one script that sets `rung`; the same for every model."""
+def code(images: bool = True, networks: bool = True) -> str:
+    """Return the code as one script that sets `rung`: what all models need, with what reads images, or with everything."""
+    left_out = (
+        () if networks else ("9_networks.js",) if images else ("8_pixels.js", "9_images.js", "9_networks.js")
+    )
     files = [*sorted(_TEMPLATES.glob("[0-9]_*.js")), _TEMPLATES / "open.js"]
-    parts = [path.read_text(encoding="utf-8") for path in files]
+    parts = [path.read_text(encoding="utf-8") for path in files if path.name not in left_out]
     head = f"// Written by rung {version('rung')}, Apache-2.0. Reads rung's model files and answers as its server does."
     body = "\n".join([f"const UNICODE = {unicode_script()};", *parts])
     return f'{head}\n"use strict";\nglobalThis.rung = (() => {{\n{body}}})();\n'

@@ -1,4 +1,6 @@
 // Tensors of safetensors files, which stand in the model's file as base64.
+// What files that are not always there add: of use to pages, and to tests.
+const PUBLIC = {}, PARTS = {}, single = Math.fround;
 const KINDS = {
   F64: Float64Array, F32: Float32Array, I64: BigInt64Array, U64: BigUint64Array, I32: Int32Array, U32: Uint32Array,
   I16: Int16Array, U16: Uint16Array, I8: Int8Array, U8: Uint8Array, BOOL: Uint8Array, F16: Uint16Array,

@@ -34,6 +34,33 @@ function knotsOf(calibration, tensors, labels) {
 
 const likeliest = (chances) => chances.reduce((best, chance, i) => (chance > chances[best] ? i : best), 0);
 
+// Closeness to training rows: exp(-distance squared) in a rotated space.
+class Curves {
+  constructor(tensors) {
+    Object.assign(this, { directions: tensors["curves.directions"].data, centre: tensors["curves.centre"].data, landmarks: tensors["curves.landmarks"].data });
+    this.axes = this.centre.length;
+    this.count = this.landmarks.length / this.axes;
+    this.lengths = Float64Array.from({ length: this.count }, (_, i) => this.landmarks.subarray(i * this.axes, (i + 1) * this.axes).reduce((sum, value) => sum + value * value, 0));
+  }
+
+  features(vector) {
+    const { axes, directions, landmarks } = this, rotated = new Float64Array(axes);
+    for (let i = 0; i < vector.length; i++) if (vector[i]) for (let k = 0, at = i * axes; k < axes; k++) rotated[k] += vector[i] * directions[at + k];
+    let own = 0;
+    for (let k = 0; k < axes; k++) {
+      rotated[k] -= this.centre[k];
+      own += rotated[k] * rotated[k];
+    }
+    const found = new Float64Array(this.count);
+    for (let i = 0; i < this.count; i++) {
+      let product = 0;
+      for (let k = 0, at = i * axes; k < axes; k++) product += rotated[k] * landmarks[at + k];
+      found[i] = Math.exp(-Math.max(own + this.lengths[i] - 2 * product, 0));
+    }
+    return found;
+  }
+}
+
 // A label, or the labels that reach their thresholds.
 function answerOf(labels, calibration, chances) {
   if (calibration.kind !== "sigmoid") return { value: labels[likeliest(chances)], chances };

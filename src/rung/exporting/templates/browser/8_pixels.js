@@ -325,3 +325,5 @@ async function readPixels(value, how) {
   }
   return applyPreprocessing(await loadImage(value, how), how);
 }
+Object.assign(PUBLIC, { loadImage, applyPreprocessing, resized });
+Object.assign(PARTS, { readPixels });

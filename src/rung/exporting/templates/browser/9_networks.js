@@ -189,3 +189,5 @@ class BackboneModel extends ImageModel {
     return found;
   }
 }
+Object.assign(PUBLIC, { NoSimd });
+Object.assign(PARTS, { Tokens, startRuntime });

@@ -69,4 +69,4 @@ function openModel(packed) {
   return { predict, answerOne, info: about, isSlow: Boolean(model.ready), ready: model.ready ?? Promise.resolve() };
 }
 // Parts that a test holds against Python.
-return { open, NoSimd, loadImage, applyPreprocessing, resized, parts: { normalizeText, cleanText, scalarText, digest, Block, Tokenizer, codesOf, bytesOf, readPixels, hogFeatures, pixelFeatures, Tokens, startRuntime } };
+return { open, ...PUBLIC, parts: { normalizeText, cleanText, scalarText, digest, Block, Tokenizer, codesOf, bytesOf, ...PARTS } };

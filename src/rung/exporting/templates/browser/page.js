@@ -85,6 +85,6 @@
   at("form").addEventListener("input", answer);
   if (model.isSlow) at("answer").append(make("p", "", words.loading));
   model.ready.then(answer, (error) => {
-    at("answer").replaceChildren(make("p", "problem", error instanceof globalThis.rung.NoSimd ? words.simd : words.failed(error.message)));
+    at("answer").replaceChildren(make("p", "problem", globalThis.rung.NoSimd && error instanceof globalThis.rung.NoSimd ? words.simd : words.failed(error.message)));
   });
 })();
