@@ -44,8 +44,8 @@ to clear the bar and to lead by a point, it is not fitted on all rows; terminal 
 | under 5,000 | 3 | 4 |
 | 5,000 and more, or a `time` column, or a fit planned to take more than two minutes | 1 | 2 |
 
-`engine: ray` runs the fits of a rung at the same time, on a Ray cluster (`RAY_ADDRESS`) or on this machine, and gives the same
-models; all machines need rung, the plugins in use, and a shared disk with the run folder and the data.
+`budget.workers` and `engine: ray` run the fits of a rung at the same time, in processes of this machine or on a Ray cluster, and give the
+same models: docs/howto/scale-out.md.
 
 `rung plan` shows the number for each rung. A fit that raises an error leaves its rung out, with the reason in the report;
 `budget.minutes` ends one that is running where its model asks for it.

@@ -198,18 +198,26 @@ def test_an_engine_is_chosen_by_name(spec, tmp_path, monkeypatch):
     assert parse_product(path.read_text()).fingerprint() == local.fingerprint(), "a run may go on elsewhere"
 
 
-def test_ray_gives_the_same_models_in_other_processes(spec, tmp_path):
-    pytest.importorskip("ray")
-    path = spec("[majority, tfidf_linear, failing]", "budget: {effort: 0, threads: 1}\n")
-    one, two = (
-        rung.build(path, run=tmp_path / name, engine=name, all_rungs=True) for name in ("local", "ray")
-    )
+def test_workers_give_the_same_models_and_a_failed_fit_its_traceback(spec, tmp_path):
+    path = spec("[majority, failing]", "budget: {effort: 0, threads: 1}\n")
+    one = rung.build(path, run=tmp_path / "one", all_rungs=True)
+    two = rung.build(path, run=tmp_path / "two", workers=2, all_rungs=True)
     shown = [{t["rung"]: (t["status"], t["scores"]) for t in done.report["trials"]} for done in (one, two)]
     assert shown[0] == shown[1] and shown[0]["failing"][0] == "failed"
-    assert "no convergence" in two.report["trials"][-1]["problem"] or "no convergence" in str(
-        two.report["trials"]
-    )
     assert one.report["certificate"] == two.report["certificate"]
+    (event,) = events_of(two.folder, "failed")
+    assert event["rung"] == "failing" and "ValueError: no convergence" in event["traceback"]
+    assert "job_models" in event["traceback"], "where it was raised in the other process"
+    assert not (two.folder / "engine").exists()
+
+
+def test_a_killed_fit_is_begun_again_by_its_worker(spec, tmp_path):
+    log = tmp_path / "steps.jsonl"
+    path = spec(f"[{{model: network, params: {{log: {log}, die_at: 2}}}}]")
+    done = rung.build(path, run=tmp_path / "run", workers=2)
+    assert done.cleared and done.report["winner"] == "network"
+    steps = [tuple(json.loads(line)[:2]) for line in log.read_text().splitlines()]
+    assert steps == [(j, s) for j in ("fold-1", "all") for s in range(4)], "no step is made twice"
 
 
 def test_a_device_is_the_cpu_unless_torch_finds_another(monkeypatch):

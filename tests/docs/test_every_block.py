@@ -90,6 +90,7 @@ RUN = {
     ("docs/howto/several-labels*.md", "yaml"): "docs/test_several_labels_page.py::test_the_page_shows_the_example_in_both_languages",
     ("docs/howto/several-labels*.md", "json"): "docs/test_several_labels_page.py::test_the_page_shows_the_example_in_both_languages",
     ("docs/howto/train-a-network*.md", "*"): "docs/test_train_page.py::test_the_page_is_followed",
+    ("docs/howto/scale-out*.md", "*"): "docs/test_scale_out_page.py::test_the_page_is_followed",
     ("docs/howto/export*.md", "js"): "docs/test_export_page.py::test_the_page_is_followed",
     ("docs/howto/export*.md", "python"): "docs/test_export_page.py::test_the_page_is_followed",
     ("docs/reference/*.md", "*"): "docs/test_pages.py::test_generated_pages_are_fresh",

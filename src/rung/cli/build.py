@@ -23,8 +23,13 @@ from rung.cli.options import as_json, lang, print_json
 @click.option("--all-rungs", is_flag=True, help="Also measure the rungs above the winner, and race none.")
 @click.option(
     "--engine",
-    type=click.Choice(["local", "ray"]),
+    metavar="[local|ray|ray://HOST:PORT]",
     help="Where fits run. Default: `engine` of the product file, else local.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    help="Fits at the same time on this machine. Default: `budget.workers` of the product file.",
 )
 @click.option(
     "--fetch/--no-fetch",
@@ -43,6 +48,7 @@ def command(
     run: Path | None,
     all_rungs: bool,
     engine: str | None,
+    workers: int | None,
     fetch: bool | None,
     track: tuple[str, ...],
     as_json: bool,
@@ -58,7 +64,7 @@ def command(
         asked = progress.ask_fetch if fetch is None and not as_json else fetch
         done = build(
             product, run=run, all_rungs=all_rungs, on_event=progress, engine=engine, lang=words, track=track,
-            fetch=asked,
+            fetch=asked, workers=workers,
         )  # fmt: skip
     if as_json:
         print_json({"run": str(done.folder), "bundle": str(done.bundle), "report": dict(done.report)})

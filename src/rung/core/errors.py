@@ -68,6 +68,21 @@ class FitCancelled(RungError):
         super().__init__("the fit was stopped: the time budget is spent", fix="Raise `budget.minutes`.")
 
 
+class WorkerLost(RungError):
+    """Processes that worked on a job ended without an answer, each time it was begun."""
+
+    def __init__(self, of: str, how: str, held_mb: float, planned_mb: float, attempts: int) -> None:
+        held = f"; it held {held_mb:,.0f} MB of memory at most" if held_mb else ""
+        planned = f", {planned_mb:,.0f} MB were planned" if planned_mb else ""
+        times = "once" if attempts == 1 else f"{attempts} times"
+        how += held + planned
+        super().__init__(
+            f"the worker was lost {times}: {how}",
+            of,
+            "If memory ran out: fewer `budget.workers`, fewer rows, or a machine with more memory.",
+        )
+
+
 # No package index has rung: it is installed from a copy of its source.
 UPDATE = "Update rung's source folder, and there run: pip install -e ."
 

@@ -7,7 +7,6 @@ shares no state with the training run.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import numpy as np
 from rung.core.activity import doing
 from rung.core.answers import answer_from_json, answer_to_json
 from rung.core.blobs import Blob, TransferMedia
+from rung.core.child_process import child_environment
 from rung.core.errors import BundleError
 from rung.core.kind import kind
 from rung.core.model import Model
@@ -78,7 +78,7 @@ def predict_in_subprocess(
         with doing("measure" if measure else "answer"):
             done = subprocess.run(
                 command,
-                env=_single_thread_env(),
+                env=child_environment(),
                 capture_output=True,
                 text=True,
                 check=False,
@@ -91,14 +91,6 @@ def predict_in_subprocess(
             measured = json.loads(next(file))
             answers = [answer_from_json(line) for line in file]
     return SubprocessResult(answers, measured)
-
-
-def _single_thread_env() -> dict[str, str]:
-    quiet = dict.fromkeys(
-        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
-    )
-    # The child finds rung and plugins where this process found them, also those only on sys.path.
-    return {**os.environ, **quiet, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "PYTHONUTF8": "1"}
 
 
 def _main(bundle: str, asked: str, answered: str, measure: str, charges: str) -> None:

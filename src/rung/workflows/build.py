@@ -28,7 +28,7 @@ from rung.building.proposal import ladder_dicts
 from rung.core import registry
 from rung.core.activity import doing
 from rung.core.certificate_lock import CertificateLock
-from rung.core.engine import Engine
+from rung.core.engine import Engine, Place
 from rung.core.files import read_json, whole_folder, write_json, write_text
 from rung.core.manifest import NAME as MANIFEST
 from rung.core.messages import resolve_language
@@ -47,7 +47,7 @@ from rung.data.prepare.prepare import dataset_from, prepare_once
 from rung.data.prepare.rows import forget_table, read_table
 from rung.data.prepare.side_tables import side_tables
 from rung.data.profile.view import View
-from rung.engines.choose import open_engine
+from rung.engines.choose import open_engine, running
 from rung.modalities.text.ngram_cache import use_ngram_cache
 from rung.pages.data_notes import NOTE_KEYS
 from rung.pages.report import render
@@ -64,6 +64,9 @@ from rung.workflows.trial import spent, study
 _EVIDENCE = 5
 # Training rows whose text a plan may read, to tell their language.
 _SAMPLE_ROWS = 200
+
+# Below the run folder: what an engine writes while it runs.
+ENGINE_FOLDER = "engine"
 
 # What the event of read data says, and how it was read.
 _SHOWN = ("rows", "train", "certification", "quarantined")
@@ -97,6 +100,7 @@ def build(
     lang: str | None = None,
     track: Sequence[str] = (),
     fetch: bool | Ask | None = None,
+    workers: int | None = None,
 ) -> Build:
     """Return the cheapest rung certified to clear the product's bar, packed; or the best, marked uncertified.
 
@@ -105,10 +109,11 @@ def build(
     where fits run, "local" or "ray" or one of yours; by default as the spec says. lang: of
     report.html, en or zh; by default the system's. track: where else to write it down while it runs, `mlflow:URI` or
     `tensorboard:DIR`. fetch: whether to download weights that rungs of the ladder lack, or a function that is asked; by
-    default as the spec says. Raises RungError for every mistake of the user's.
+    default as the spec says. workers: fits at the same time on this machine; by default as the spec says. Raises RungError for
+    every mistake of the user's.
     """
     with TrackingListener(track, on_event) as listener:
-        return _build(product, run, all_rungs, listener, (engine, fetch), resolve_language(lang))
+        return _build(product, run, all_rungs, listener, (engine, fetch, workers), resolve_language(lang))
 
 
 def _build(
@@ -116,12 +121,11 @@ def _build(
     run: str | Path | None,
     all_rungs: bool,
     on_event: Listener,
-    chosen: tuple[Engine | str | None, bool | Ask | None],
+    chosen: tuple[Engine | str | None, bool | Ask | None, int | None],
     lang: str,
 ) -> Build:
-    """Do the work of `build`. chosen: the engine and whether weights are fetched, where the caller says so."""
-    engine, fetch = chosen
-    base, file = Path.cwd(), None
+    """Do the work of `build`. chosen: engine, whether weights are fetched, workers, where the caller says so."""
+    (engine, fetch, workers), base, file = chosen, Path.cwd(), None
     if isinstance(product, Located):
         product, base = product
     elif not isinstance(product, Product):
@@ -129,6 +133,7 @@ def _build(
         product, base = load_product(file)
     if engine is None or isinstance(engine, str):
         engine = open_engine(engine or product.engine)
+    product = _with_workers(product, workers)
     task = registry.task(product.task)
     with locate_problems(file):
         check_costs(product, task)
@@ -144,7 +149,7 @@ def _build(
     prices = load_prices(base / product.prices if product.prices else None)
     with place.building(), locate_problems(file):
         place.event("run", folder=str(folder), product=product.name)
-        threads = product.budget.threads or os.cpu_count() or 1
+        threads = product.budget.threads_of(os.cpu_count() or 1)
         keep = partial(_keeping, threads, fresh_embeddings(product, place))
         with doing("read"), keep():
             where, facts = place.step("data", partial(prepare_once, product, base, task, lock, now))
@@ -159,7 +164,7 @@ def _build(
         wanted = product.fetch if fetch is None else fetch
         ask: Ask = wanted if callable(wanted) else lambda _: bool(wanted)
         try:
-            with keep(), use_ngram_cache():
+            with keep(), use_ngram_cache(), running(engine, _wide(setup)):
                 found = _climb(setup, all_rungs, ask)
         finally:
             forget_table()
@@ -171,6 +176,19 @@ def _build(
         write_json(folder / "report.json", written)
         place.event("done", cleared=found.cleared, winner=found.winner, bundle=str(bundle))
     return Build(folder, bundle, written)
+
+
+def _wide(setup: BuildSetup) -> Place:
+    """Return where an engine works for a build, and how wide."""
+    home = setup.run.folder.resolve()
+    return Place(home / ENGINE_FOLDER, setup.product.budget.workers, setup.context.threads, home)
+
+
+def _with_workers(product: Product, workers: int | None) -> Product:
+    """Return the product with so many workers; as it is where nobody says."""
+    if workers is None:
+        return product
+    return product.model_copy(update={"budget": product.budget.model_copy(update={"workers": workers})})
 
 
 def _keeping(threads: int, fresh: Path | None) -> AbstractContextManager[None]:

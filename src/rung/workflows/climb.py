@@ -26,6 +26,7 @@ from rung.core.model import Rung
 from rung.pages.cautions import cautions
 from rung.pages.races import raced_out_text
 from rung.serving.subprocess_predict import predict_in_subprocess
+from rung.workflows.ahead import Ahead
 from rung.workflows.build_setup import BuildSetup, TrialRows
 from rung.workflows.metering import metering_of
 from rung.workflows.races import Races, Trial
@@ -52,8 +53,25 @@ class Climb:
 
 def climb(setup: BuildSetup, rungs: Sequence[Rung], rows: TrialRows, all_rungs: bool) -> Climb:
     """Return the trials up to the first certified rung; with all_rungs, every rung's, and none is raced."""
-    found, place = Climb(), 0
-    race = partial(_lost, setup, Races(setup, rows, () if all_rungs else rungs), found)
+    found, races = Climb(), Races(setup, rows, () if all_rungs else rungs)
+    with Ahead(setup, rungs, rows.train, races.is_raced) as ahead:
+        _climb(setup, rungs, rows, all_rungs, found, races, ahead)
+    if found.winner is None:
+        _try_without_rival(setup, rungs, rows, found)
+    return found
+
+
+def _climb(
+    setup: BuildSetup,
+    rungs: Sequence[Rung],
+    rows: TrialRows,
+    all_rungs: bool,
+    found: Climb,
+    races: Races,
+    ahead: Ahead,
+) -> None:
+    """Fill in the trials, in the order of the ladder."""
+    race, place = partial(_lost, setup, races, found), 0
     while place < len(rungs):
         rung = rungs[place]
         place += 1
@@ -64,18 +82,17 @@ def climb(setup: BuildSetup, rungs: Sequence[Rung], rows: TrialRows, all_rungs: 
             continue
         if race(rung, found.trials):
             continue
+        ahead.measure_now(rung)
         group = [(rung, _measure(setup, rung, rows, found.trials, wanted=found.winner is None))]
         while group[0][1]["status"] == _LIKELY and place < len(rungs) and time.time() <= setup.deadline:
             if not _equally_priced(setup, rung, rungs[place]):
                 break
             before = [*found.trials, *(trial for _, trial in group)]
             if not race(rungs[place], before):
+                ahead.measure_now(rungs[place])
                 group.append((rungs[place], _measure(setup, rungs[place], rows, before, wanted=True)))
             place += 1
         _settle(setup, group, rows, found)
-    if found.winner is None:
-        _try_without_rival(setup, rungs, rows, found)
-    return found
 
 
 def _lost(setup: BuildSetup, races: Races, found: Climb, rung: Rung, before: Sequence[Trial]) -> bool:

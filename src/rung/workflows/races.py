@@ -38,6 +38,10 @@ class Races:
         self._places = race.part_of(rows.train) if is_wanted and is_bounded else []
         self._answers: dict[tuple[str, bool], ScoredRows] = {}
 
+    def is_raced(self, rung: Rung) -> bool:
+        """Return whether a rung may be raced before its trial."""
+        return bool(self._places) and _is_worth_it(self._setup, rung, self._rows.train)
+
     def lost(self, rung: Rung, before: Sequence[Trial]) -> dict[str, Any] | None:
         """Return how a rung lost its race, None where it has a chance or nothing is to be saved by a race.
 
@@ -45,7 +49,7 @@ class Races:
         the rung that is planned to fit fastest, if faster than this one.
         """
         setup = self._setup
-        if not self._places or not _is_worth_it(setup, rung, self._rows.train):
+        if not self.is_raced(rung):
             return None
         trial = _rival_trial(setup, self._rows, before)
         rival = _rival(setup, rung, trial, self._ladder)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 from rung.building.fit import FitJob, fit
 from rung.core import registry
+from rung.core.activity import doing
 from rung.core.engine import Resources
 from rung.core.job_channel import JobChannel, follow
 from rung.core.model import Fitted, Model, Rung
@@ -55,10 +57,12 @@ def fits(
     named: Sequence[tuple[str, Sequence[int] | None]],
     ask: Sequence[int] = (),
     metering: Metering | None = None,
+    stop: threading.Event | None = None,
 ) -> Iterator[Fitted]:
     """Yield the model fitted on each of these rows of the training set (None: all), in order, from one map call.
 
     named: what each fit is called, and its rows. ask: places of rows that each model answers; metering: where it charges.
+    stop: of fits in the background: ends them.
     """
     home, everything = _scratch(setup, rung), RowsHandle.of(setup.data, "train")
 
@@ -68,15 +72,32 @@ def fits(
             count = len(places) if places is not None else setup.data.facts["train"]
             channel = JobChannel(home, name, setup.deadline)
             context = replace(setup.context, scratch=home / name / "checkpoints", channel=channel)
-            setup.run.event("fit", rung=rung.name, rows=count)
+            setup.run.event("fit_ahead" if stop else "fit", rung=rung.name, rows=count)
             yield FitJob(
                 rung.model, rung.params, rows, context, home / name / "fit", tuple(ask), metering,
                 metering_of(setup, rung, "fit"), setup.fresh_embeddings,
             )  # fmt: skip
 
     gpus = 1 if setup.context.device == "cuda" and rung.planned.gpu_seconds_per_1k else 0
-    resources = Resources(setup.context.threads, round(rung.planned.memory_mb), gpus)
-    return setup.engine.map(fit, jobs(), resources)
+    resources = Resources(setup.context.threads, round(rung.planned.memory_mb), gpus, rung.name, stop)
+    fitted = setup.engine.map(fit, jobs(), resources)
+    return fitted if stop else _said(fitted, rung)
+
+
+def fold_names(parts: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[tuple[str, Sequence[int]]]:
+    """Return the fits of held-out parts: what each is called, and the rows it learns from."""
+    return [(f"fold-{number}", learn) for number, (learn, _) in enumerate(parts, 1)]
+
+
+def _said(fitted: Iterator[Fitted], rung: Rung) -> Iterator[Fitted]:
+    """Yield the models, and say what is waited for: fits of other processes cannot say it here."""
+    with closing(fitted) if isinstance(fitted, Generator) else nullcontext():
+        while True:
+            with doing("fit", name=rung.model):
+                one = next(fitted, None)
+            if one is None:
+                return
+            yield one
 
 
 def loaded(

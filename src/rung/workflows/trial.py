@@ -30,7 +30,7 @@ from rung.serving.subprocess_predict import SubprocessResult, predict_in_subproc
 from rung.training.cascade.held_out_answers import save_held_out
 from rung.workflows.build_setup import BuildSetup, TrialRows
 from rung.workflows.metering import SPENT, metering_of
-from rung.workflows.rung_fits import clear_scratch, fits, loaded, reporting
+from rung.workflows.rung_fits import clear_scratch, fits, fold_names, loaded, reporting
 from rung.workflows.second_look import second_look
 
 # Rows of the training set that time the packed bundle and hold it against the fitted model: as many as are planned to
@@ -122,8 +122,7 @@ def _scored(setup: BuildSetup, rung: Rung, rows: TrialRows, best: float | None) 
         metering.require(charge * (held + len(rows.certification)))
     why = Explanations(each, len(held_out.parts))
     importance = Importance(rows.requirements[0].metric, each)
-    folds = [(f"fold-{number}", learn) for number, (learn, _) in enumerate(held_out.parts, 1)]
-    models = loaded(setup, rung, train.schema, folds)
+    models = loaded(setup, rung, train.schema, fold_names(held_out.parts))
     first, folder = next(models)
     # Packed examples ship with the bundle, so they are the product's own rows, never rows that people sent to a server.
     own = own_rows(setup, train)

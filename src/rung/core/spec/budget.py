@@ -56,7 +56,26 @@ class Budget(Section):
         default=2, description="search effort, 0 to 5; see the table in docs/reference/product.md"
     )
     minutes: float | None = Field(default=None, gt=0, description="stop climbing after so many minutes")
-    threads: int | None = Field(default=None, ge=1, le=256, description="CPU threads; default: all cores")
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="CPU threads of a fit; default: all cores, shared by `workers`",
+    )
+    workers: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="fits at the same time on this machine, each in a process of its own with `threads` threads; default: 1, "
+        "without a further process; Ray that rung starts here: as many as there are cores for",
+    )
+    ahead: int = Field(
+        default=0,
+        ge=0,
+        le=20,
+        description="while a rung is measured, fit the folds of so many rungs above it, where workers are idle: faster, at the "
+        "price of fits that may turn out not to be needed; only with several workers or Ray, within `minutes`",
+    )
     usd: float = Field(
         default=5.0,
         ge=0,
@@ -78,3 +97,7 @@ class Budget(Section):
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="device of fits that can use a GPU; auto: the GPU if torch finds one"
     )
+
+    def threads_of(self, cores: int) -> int:
+        """Return the threads of one fit on a machine of so many cores."""
+        return self.threads or max(cores // (self.workers or 1), 1)

@@ -138,9 +138,10 @@ class Product(Section):
     fetch: bool = Field(
         default=False, description="download pretrained weights that rungs of the ladder lack, without asking"
     )
-    engine: Literal["local", "ray"] = Field(
+    engine: str = Field(
         default="local",
-        description="where fits run: on this machine one after the other, or on a Ray cluster, which needs `rung[ray]`",
+        pattern=r"^(local|ray|ray://[\w.\-]+:\d{1,5})$",
+        description="where fits run: `local`; `ray`: the cluster of RAY_ADDRESS, or Ray started here; `ray://HOST:PORT`; needs `rung[ray]`",
     )
     accept: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = Field(
         default=(),
@@ -195,10 +196,10 @@ class Product(Section):
         """Return a hash of everything in the spec that affects the model; a run folder belongs to one fingerprint.
 
         What services may charge is no part of it: a build that ran out of budget resumes with a larger one. Nor is the
-        engine: all give the same model.
+        engine, nor how many fits run at a time: all give the same model.
         """
         excluded: dict[str, Any] = dict.fromkeys(("serve", "drift", "value", "improve", "engine"), True)
-        spec = self.model_dump(mode="json", exclude={**excluded, "budget": {"usd"}})
+        spec = self.model_dump(mode="json", exclude={**excluded, "budget": {"usd", "workers", "ahead"}})
         text = json.dumps(drop_absent_sections(spec), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 

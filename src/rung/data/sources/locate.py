@@ -30,14 +30,14 @@ def open_tables(paths: Sequence[str], reading: Reading, base: Path) -> list[Tabl
     """
     named = [(path, Path(path)) for path in paths]
     local = [base / path for text, path in named if not (is_address(text) or is_hub(text))]
-    found = [file for path in local for file in _matches(path)]
+    found = [file for path in local for file in matching_files(path)]
     names = _names(found, base)
     tables: list[Table] = []
     for text, path in named:
         if is_address(text) or is_hub(text):
             tables.extend(_open_remote(text, reading, base))
         else:
-            tables.extend(_open_local(file, names[file], reading) for file in _matches(base / path))
+            tables.extend(_open_local(file, names[file], reading) for file in matching_files(base / path))
     folders = [table for table in tables if isinstance(table, FolderTable)]
     for table in folders if len(folders) > 1 else ():
         table.prefix = f"{table.name}/"
@@ -59,7 +59,7 @@ def _open_remote(path: str, reading: Reading, base: Path) -> Iterator[Table]:
         yield open_query(path, reading.query, base)
 
 
-def _matches(path: Path) -> list[Path]:
+def matching_files(path: Path) -> list[Path]:
     """Return the files that a path names: itself, or those of a pattern in the order of their names."""
     if path.exists() or not glob.has_magic(str(path)):
         return [path]
