@@ -211,6 +211,19 @@ def test_workers_give_the_same_models_and_a_failed_fit_its_traceback(spec, tmp_p
     assert not (two.folder / "engine").exists()
 
 
+def test_rungs_ahead_are_fitted_once_and_give_the_same_trials(spec, tmp_path):
+    log = tmp_path / "steps.jsonl"
+    ladder = f"[majority, {{model: network, params: {{log: {log}}}}}]"
+    path = spec(ladder, "budget: {effort: 0, threads: 1, workers: 2, ahead: 2, race: false}\n")
+    done = rung.build(path, run=tmp_path / "run", all_rungs=True)
+    assert {e["rung"] for e in events_of(done.folder, "ahead")} == {"network"}
+    steps = [tuple(json.loads(line)[:2]) for line in log.read_text().splitlines()]
+    assert steps == [(j, s) for j in ("fold-1", "all") for s in range(4)], (
+        "the trial takes what was made ahead"
+    )
+    assert not (done.folder / "scratch").exists() and len(done.report["trials"]) == 2
+
+
 def test_a_killed_fit_is_begun_again_by_its_worker(spec, tmp_path):
     log = tmp_path / "steps.jsonl"
     path = spec(f"[{{model: network, params: {{log: {log}, die_at: 2}}}}]")
