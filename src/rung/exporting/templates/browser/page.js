@@ -72,7 +72,7 @@
     at("time").textContent = "";
     if (inputs.every(({ isEmpty }) => isEmpty())) return box.replaceChildren();
     const begun = performance.now(), [found] = await model.predict([row]), spent = performance.now() - begun;
-    at("time").textContent = found.error ? "" : words.time(spent.toPrecision(2));
+    at("time").textContent = found.error ? "" : words.time(Number(spent.toPrecision(2)));
     if (found.error) box.replaceChildren(make("p", "problem", found.error));
     else if (found.scores) {
       const best = found.labels ?? [found.label];
