@@ -50,7 +50,7 @@ SETS = {
     "whole": (fashion, 60_000, 10_000),
 }  # fmt: skip
 # Contenders of a set that is too large for all of them.
-FEW = {"whole": ("hog_linear",)}
+FEW = {"whole": ("hog_linear", "scratch_cnn")}
 OURS: dict[str, tuple[str, dict[str, Any]]] = {
     "majority": ("majority", {}),
     "pixels_linear": ("pixels_linear", {}),
