@@ -38,6 +38,20 @@ def test_it_is_scikit_learns_ridge(problem, monkeypatch, alpha, dual_rows, weigh
     assert (ours.argmax(1) == theirs.argmax(1)).mean() > 0.99
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("at_once", [37, 4_096])
+def test_many_rows_of_dense_features_are_scikit_learns_ridge(problem, monkeypatch, weighted, at_once):
+    meaning, targets = problem[0].blocks[1], problem[1]
+    matrix = FeatureMatrix((meaning[:, :20].astype(np.float32), meaning[:, 20:]))
+    monkeypatch.setattr(module, "DUAL_ROWS", 100)
+    monkeypatch.setattr(module, "_ROWS_AT_ONCE", at_once)
+    monkeypatch.setattr(module, "_conjugate_gradients", None)
+    by_row = np.random.default_rng(4).uniform(0.2, 3.0, len(targets)) if weighted else None
+    weights, bias = ridge(matrix, targets, 0.3, by_row)
+    peer = Ridge(alpha=0.3, solver="cholesky").fit(np.hstack(matrix.blocks), targets, sample_weight=by_row)
+    assert np.allclose(weights, peer.coef_.T, atol=1e-8) and np.allclose(bias, peer.intercept_, atol=1e-8)
+
+
 def test_the_tolerance_it_ships_with_changes_no_label(problem, monkeypatch):
     matrix, targets = problem
     exact = matrix.dot(ridge(matrix, targets, 1.0)[0])

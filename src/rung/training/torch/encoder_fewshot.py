@@ -92,8 +92,13 @@ class ContrastiveLearner(Learner):
     def features(self, ids: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
         """Return the features [rows, width] that the encoder as it is has of texts."""
         self.module.eval()
-        parts = [self._encoded(ids[start : start + _BATCH]) for start in range(0, len(ids), _BATCH)]
-        return torch.cat(parts).cpu().numpy()
+        found: npt.NDArray[np.float32] | None = None
+        for start in range(0, len(ids), _BATCH):
+            part = self._encoded(ids[start : start + _BATCH]).cpu().numpy()
+            # Written into one array: small results kept between large passing ones would leave the memory full of holes.
+            found = np.empty((len(ids), part.shape[1]), np.float32) if found is None else found
+            found[start : start + len(part)] = part
+        return np.zeros((0, 0), np.float32) if found is None else found
 
 
 def contrastive_loss(features: Tensor, codes: Tensor, temperature: float) -> Tensor:
