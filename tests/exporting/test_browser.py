@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 import subprocess
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from rung.exporting.source import Source, answered_rows
 from rung.exporting.target import ExportRefused
 from rung.modalities.tables.features import digest
 from rung.modalities.text.ngrams import NgramSpec, normalize_text, occurrences
+from rung.serving.predictor import Predictor
+from rung.training.compression.fewer_bits import to_int8
 from rung.workflows.export import export
 from support import run_cli
 
@@ -201,6 +204,27 @@ def test_static_vectors_answer_as_the_server_does(wordllama, news_rows, tmp_path
     found = exported_check(source, tmp_path, rows)
     assert found.agreement.equal == len(rows), found.agreement.differing
     assert found.agreement.largest_difference < 1e-4
+
+
+@needs_node
+def test_weights_in_8_bits_answer_as_the_server_does(built, tmp_path, monkeypatch):
+    monkeypatch.setattr(browser_checks, "chromium", lambda: None)
+    whole = Source.open(built.bundle)
+    family = registry.model(whole.manifest.model)
+    (tmp_path / "model").mkdir()
+    to_int8(SimpleNamespace(folder=built.bundle / "model", family="tfidf_linear"), tmp_path / "model")
+    model = family.load(tmp_path / "model", whole.manifest.schema)
+    predictor = Predictor(whole.manifest, whole.predictor.task, model, tmp_path)
+    source = Source(tmp_path, predictor)
+    asked = [
+        "The striker scored twice",
+        "shares fell",
+        *(text for text in strings(200, seed=7) if text.strip()),
+    ]
+    found = exported_check(
+        source, tmp_path, answered_rows(source, [{"text": text} for text in asked], "file", "rows")
+    )
+    assert found.agreement.equal == found.agreement.rows > 150 and found.agreement.largest_difference < 1e-6
 
 
 def exported_check(source, tmp_path, rows):

@@ -38,8 +38,9 @@ class Source:
 
     @property
     def run(self) -> Path | None:
-        """Return the run that the bundle lies in; None for a bundle by itself."""
+        """Return the run that the bundle, or a compressed one, lies in; None for a bundle by itself."""
         folder = self.folder.resolve().parent
+        folder = folder.parent if folder.name == "compressed" else folder
         whole = (folder / "run.json").is_file() and (folder / "report.json").is_file()
         return folder if whole else None
 

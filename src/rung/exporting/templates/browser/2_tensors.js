@@ -43,5 +43,17 @@ function readTensors(base64) {
     }
     found[name] = { data, shape: about.shape };
   }
-  return found;
+  return unpacked(found);
+}
+
+// What a compressed bundle holds in 8 and 16 bits, as an uncompressed one does: weights of a head, buckets of n-grams.
+function unpacked(tensors) {
+  const codes = tensors["weights.codes"], scales = tensors["weights.scales"];
+  if (codes) tensors.weights = { data: Float32Array.from(codes.data, (code, i) => code * scales.data[i % scales.data.length]), shape: codes.shape };
+  for (const [name, steps] of Object.entries(tensors)) {
+    if (!name.startsWith("bucket_steps.")) continue;
+    let bucket = 0;
+    tensors[name.replace("bucket_steps", "buckets")] = { data: Int32Array.from(steps.data, (step) => (bucket += step)), shape: steps.shape };
+  }
+  return tensors;
 }
