@@ -33,7 +33,7 @@ def render(report: Report, lang: str = "en") -> str:
             top,
             section("before", say("compress.before_after", lang), _before_after(report, lang)),
             section("candidates", say("compress.candidates", lang), *parts, _table(report, lang)),
-            section("prices", say("compress.axis_price", lang), bullets(notes)),
+            section("prices", say("compress.prices", lang), bullets(notes)),
         ],
     )  # fmt: skip
 
@@ -157,7 +157,9 @@ def head(lang: str) -> list[str]:
 
 
 def _table(report: Report, lang: str) -> str:
-    return table(head(lang), rows(report, lang), say("compress.candidates", lang), winner=report["chosen"])
+    return table(
+        head(lang), rows(report, lang), say("compress.table", lang), kind="left", winner=report["chosen"]
+    )
 
 
 def _before_after(report: Report, lang: str) -> str:

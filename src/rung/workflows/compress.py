@@ -165,7 +165,11 @@ def _guarded(smaller: Smaller, recipe: Recipe, winner: Mapping[str, Any]) -> dic
     except RunError:
         raise
     except Exception as error:  # One candidate that fails never takes the others down.
-        problem = f"{error.problem} {error.fix}".strip() if isinstance(error, RungError) else repr(error)
+        problem = (
+            ". ".join(filter(None, (error.problem, error.fix)))
+            if isinstance(error, RungError)
+            else repr(error)
+        )
         smaller.opened.setup.run.event("failed", rung=recipe.name, problem=problem, fix="")
         return _unmade(recipe, "failed", problem=problem)
 
