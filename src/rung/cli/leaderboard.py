@@ -14,6 +14,7 @@ from rung.building.climb_findings import STOPPED, stopping_keys
 from rung.cli.columns import table_that_fits
 from rung.cli.options import console
 from rung.core.messages import join_sentences, metric_name, money, say, significant
+from rung.core.messages.sentences import in_language
 from rung.pages.families import family_text
 from rung.pages.races import race_lines
 from rung.pages.report import certificate_claim, trial_status
@@ -46,7 +47,9 @@ def print_outcome(report: Mapping[str, Any], folder: Path, bundle: Path, lang: s
         screen.print(join_sentences(lang, f"[yellow]{refused}[/yellow]", packed))
     for trial in report["trials"]:
         if trial["status"] == "failed":
-            why = say("term.rung_failed", lang, rung=trial["rung"], problem=trial["problem"])
+            why = say(
+                "term.rung_failed", lang, rung=trial["rung"], problem=in_language(trial["problem"], lang)
+            )
             screen.print(f"[yellow]{escape(why)}[/yellow]")
     for line in race_lines(report, lang):
         screen.print(line, markup=False, style="dim")

@@ -17,6 +17,7 @@ from rung.cli.downloads import progress_text
 from rung.cli.options import console
 from rung.core.download_progress import watched
 from rung.core.messages import duration, has_message, listed, metric_name, money, percent, say, say_or
+from rung.core.messages.sentences import in_language
 from rung.core.unavailable import reason_text
 from rung.pages.data_notes import data_notes
 from rung.pages.findings import finding_title
@@ -174,7 +175,11 @@ class Progress:
 
     def _on_failed(self, facts: dict[str, Any]) -> None:
         self._remaining.skip(facts["rung"])
-        problem = f"{facts['problem'].rstrip('.')}. {facts['fix']}".strip()
+        said = (
+            in_language(facts["problem"], self._lang).rstrip(".。"),
+            in_language(facts["fix"], self._lang),
+        )
+        problem = ("。" if self._lang == "zh" else ". ").join(filter(None, said))
         self._print_line(f"[yellow]{self._text('rung_failed', rung=facts['rung'], problem=problem)}[/yellow]")
 
     def _on_not_measured(self, facts: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rung.core.messages import duration, localized, metric_name, money, percent, say, significant
+from rung.core.messages.sentences import in_language
 from rung.pages.charts import ChartLabels, pareto_chart
 from rung.pages.elements import box, bullets, figure, page, paragraph, section, table, text
 from rung.pages.report import certificate_claim
@@ -119,7 +120,7 @@ def verdict_text(report: Report, one: Mapping[str, Any], lang: str) -> str:
         return say("compress.chosen", lang) if report["verdict"] == "compressed" else ""
     if not one["problems"]:
         return say("compress.sound", lang)
-    values = {"problem": one.get("problem", ""), "base": one.get("skipped", "")}
+    values = {"problem": in_language(one.get("problem", ""), lang), "base": one.get("skipped", "")}
     return "; ".join(say(f"compress.why.{key}", lang, **values) for key in one["problems"])
 
 

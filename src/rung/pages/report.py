@@ -20,6 +20,7 @@ from rung.core.messages import (
     say_or,
     significant,
 )
+from rung.core.messages.sentences import in_language
 from rung.pages.architecture import layers_section
 from rung.pages.boxes import boxes_section
 from rung.pages.cascade import cascade_chart
@@ -217,7 +218,8 @@ def _failures(report: Mapping[str, Any], lang: str) -> str:
     """Return why rungs were left out after they had started."""
     failed = [t for t in report["trials"] if t["status"] == "failed"]
     return "".join(
-        paragraph(say("board.failed", lang, rung=t["rung"], problem=t["problem"]), "note") for t in failed
+        paragraph(say("board.failed", lang, rung=t["rung"], problem=in_language(t["problem"], lang)), "note")
+        for t in failed
     )
 
 
