@@ -5,6 +5,7 @@ from PIL import Image
 
 import caches
 import rung
+from rung.modalities.images import reading
 from rung.workflows.label import open_labelling_session
 from support import run_cli
 
@@ -32,7 +33,9 @@ def product(tmp_path):
     return tmp_path / "product.yaml", truth
 
 
-def test_images_are_chosen_by_what_they_show(product):
+@pytest.mark.parametrize("kept", [16_000_000, 0], ids=["some are in memory", "all are read again"])
+def test_images_are_chosen_by_what_they_show(product, kept, monkeypatch):
+    monkeypatch.setattr(reading, "RECENT", reading.RecentImages(kept))
     path, truth = product
     with open_labelling_session(path, background=False) as session:
         assert session.strategy.featurizer_name == "hog" and len(session.pool.rows) == len(truth)

@@ -83,6 +83,7 @@ def test_a_browser_without_simd_is_told_what_it_lacks(tab, visit, browser_runtim
     import json
     import shutil
 
+    from rung.exporting import browser
     from rung.exporting.browser_runtime import write_runtime
 
     shutil.copytree(tab, tmp_path / "tab")
@@ -102,8 +103,7 @@ def test_a_browser_without_simd_is_told_what_it_lacks(tab, visit, browser_runtim
         f"globalThis.RUNG_MODEL = {json.dumps(content)};", encoding="utf-8"
     )
     (tmp_path / "tab" / "predict.js").write_text(
-        "WebAssembly.validate = () => false;\n"
-        + (tmp_path / "tab" / "predict.js").read_text(encoding="utf-8"),
+        "WebAssembly.validate = () => false;\n" + browser.code(),
         encoding="utf-8",
     )
     for lang, words in (("en", "no WebAssembly with SIMD"), ("zh", "不支持带 SIMD 的 WebAssembly")):

@@ -50,7 +50,7 @@ def _megabytes(context: click.Context, parameter: click.Parameter, value: str | 
     help="What is to be least: the bundle, or the CPU time of an answer on this machine.",
 )
 @click.option(
-    "--unlabelled", type=click.Path(path_type=Path, exists=True), help="Table of rows without labels, which the winner answers and students learn from.",
+    "--unlabelled", type=click.Path(path_type=Path), help="Table of rows without labels, which the winner answers and students learn from.",
 )  # fmt: skip
 @click.option(
     "--product", type=click.Path(path_type=Path), help="The product file, where the run was moved away from it."

@@ -112,7 +112,7 @@ def read_pool(product: Product, base: Path, task: Task, lock: CertificateLock) -
         units.append(unit)
 
     formats = decide_formats(source, product, task, lock)
-    _read(source, (product, base), task, formats, note)
+    _read(source, (product, store), task, formats, note)
     every = np.unique(np.frombuffer(texts, "u8")) if len(texts) else np.zeros(0, np.uint64)
     if len(every) < LEAST_ROWS:
         raise DataError(
@@ -140,7 +140,7 @@ def read_pool(product: Product, base: Path, task: Task, lock: CertificateLock) -
             given = _given(target, product, answer_kind)
             found[key] = PoolRow(key, unit, str(values[0]), int(values[1]), cells, zone, given)
 
-    _read(source, (product, base), task, formats, keep)
+    _read(source, (product, store), task, formats, keep)
     rows = sorted(found.values(), key=lambda row: (row.zone, row.unit if row.zone != CHOSEN else 0, row.text))
     found_units = len(np.unique(np.frombuffer(units, "u8")))
     return Pool(tuple(rows), zones, found_units, len(every), product.labelling.labels, answer_kind)
@@ -155,14 +155,15 @@ def _given(target: Any, product: Product, answer_kind: AnswerKind) -> str | None
 
 def _read(
     source: Source,
-    located: tuple[Product, Path],
+    located: tuple[Product, BlobStore],
     task: Task,
     formats: SourceFormats,
     seen: Callable[[int, int, Any, Sequence[Any]], None],
 ) -> None:
-    product, base = located
+    """Show every usable row to `seen`. The store learns where the media lie: cells are resolved in it."""
+    product, store = located
     passing = _Passing(seen, "[]" if formats.target.kind == "boxes" else "?")
-    place = source.place(BlobStore(base, base), base)
+    place = source.place(store, store.base)
     with Quarantine(Path(os.devnull)) as nowhere:
         intake = RowIngestor(product, task, formats, passing, nowhere, Corrections([]), passing)
         for row in task.reshape(read_rows(source, needed_columns(product, task)), column_roles(product)):
