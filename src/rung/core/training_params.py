@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from rung.core.errors import RungError
 
 Optimizer = Literal["sgd", "adam", "adamw", "lion"]
 Schedule = Literal["constant", "linear", "cosine", "one_cycle"]
 Precision = Literal["auto", "float32", "bf16", "fp16"]
+
+
+def require_limits(params: Any, limits: Mapping[str, tuple[float, float]]) -> None:
+    """Raise RungError for the first of the named parameters that lies outside its limits. limits: name -> (least, most)."""
+    for name, (least, most) in limits.items():
+        value = getattr(params, name)
+        if not least <= value <= most:
+            raise RungError(
+                f"the parameter '{name}' is {value:g}", fix=f"It must lie between {least:g} and {most:g}."
+            )
 
 
 @dataclass(frozen=True)
@@ -52,12 +63,7 @@ class TrainingParams:
             "layer_decay": (0.01, 1.0), "warmup": (0.0, 0.9), "clip": (0.0, 1e6), "ema": (0.0, 0.99999),
             "patience": (0, 100_000), "processes": (1, 64), "checkpoint_seconds": (0.0, 1e6),
         }  # fmt: skip
-        for name, (least, most) in limits.items():
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise RungError(
-                    f"the parameter '{name}' is {value:g}", fix=f"It must lie between {least:g} and {most:g}."
-                )
+        require_limits(self, limits)
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ class Content(Recommender):
         from rung.training.recommendation.tuning import alike
 
         found = learned(examples, context)
-        vectors, space, words = learn_content(found.people.catalogue, context)
+        vectors, space, words = learn_content(found.people.catalogue)
         scorer, prior = alike(vectors, found, params.prior)
         facts = {
             "words": words.how,

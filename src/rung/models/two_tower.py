@@ -39,7 +39,7 @@ class TwoTower(NetworkRecommender):
         from rung.training.torch.history_fit import fit_history_network
 
         found = learned(examples, context)
-        vectors, how = content_vectors(found.people.catalogue, context)
+        vectors, how = content_vectors(found.people.catalogue)
         content = vectors if vectors.shape[1] else None
         scorer, chosen = fit_history_network("two_tower", found, content, params, context)
         return cls(found.shelf, scorer, found.facts | {"words": how} | chosen)

@@ -294,12 +294,15 @@ def gate_places(rows: int, seconds_per_answer: float) -> list[int]:
     return list(range(0, rows, max(rows // count, 1)))[:count]
 
 
+def _metrics(setup: BuildSetup, rows: TrialRows) -> list[Metric]:
+    """Return the metrics of the task and those of the bar, each once."""
+    known = [*setup.task.metrics(rows.train.schema), *(r.metric for r in rows.requirements)]
+    return list({metric.name: metric for metric in known}.values())
+
+
 def quality(setup: BuildSetup, rows: TrialRows, evaluation: evaluate.Evaluation) -> dict[str, Any]:
     """Return what the held-out training rows say of a rung."""
     train, requirements = rows.train, rows.requirements
-    metrics: dict[str, Metric] = {
-        m.name: m for m in [*setup.task.metrics(train.schema), *(r.metric for r in requirements)]
-    }
     units = len(set(rows.certification.units))
     alpha = certify.next_alpha(rows.certification.units, setup.lock, setup.product.confidence)
     sampling = sampling_of(setup.data.facts["split"])
@@ -310,7 +313,7 @@ def quality(setup: BuildSetup, rows: TrialRows, evaluation: evaluate.Evaluation)
     chances = [e.chance(r.condition.level) for e, r in zip(expected, requirements, strict=True) if e]
     first = requirements[0].metric
     return {
-        "scores": evaluate.scores(evaluation, list(metrics.values()), train),
+        "scores": evaluate.scores(evaluation, _metrics(setup, rows), train),
         "method": evaluation.method,
         "held_out": dict(evaluation.held_out),
         "fold_score": round(evaluate.first_fold_score(evaluation, first, train), 5),
@@ -325,7 +328,7 @@ def quality(setup: BuildSetup, rows: TrialRows, evaluation: evaluate.Evaluation)
 def _looks(setup: BuildSetup, rung: Rung, rows: TrialRows, evaluation: evaluate.Evaluation) -> dict[str, Any]:
     """Return what a report shows of the answers to held-out training rows; a part that fails is said and left out."""
     train = rows.train
-    metrics = [*setup.task.metrics(train.schema), *(r.metric for r in rows.requirements)]
+    metrics = _metrics(setup, rows)
     truths, answers = evaluation.truths, evaluation.answers
     parts: dict[str, Callable[[], Any]] = {
         "reliability": lambda: diagnostics.reliability(truths, answers, metrics),

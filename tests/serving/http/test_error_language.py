@@ -107,3 +107,14 @@ def _hold_over_http(client):
     assert json.loads(client.post(f"/v1/models/{name}/predict", content=b"{", headers=chinese).content)[
         "problem"
     ].startswith("JSON 无效")
+
+
+def test_a_problem_and_its_fix_are_two_sentences():
+    fix = "More rows, or a larger model, may; the cheaper rung stays."
+    said = in_language(
+        f"on prompts held out it does not beat nearest_example: chrf 0.0370 against 0.0586. {fix}", "zh"
+    )
+    assert (
+        said
+        == "在留出的提示上没有胜过 nearest_example：chrf 0.0370 对 0.0586。更多数据或更大的模型也许可以；保留更便宜的模型。"
+    )

@@ -26,17 +26,30 @@ def in_language(text: str, lang: str) -> str:
     """
     if lang == "en" or not text or len(text) > _MOST_CHARS:
         return text
-    whole = _translated(text, lang)
-    if whole is not None:
-        return whole
+    exact, _ = _sentences(lang)
+    # A problem and its fix before a template: its last gap would take in the fix.
+    for found in (exact.get(text), _problem_and_fix(text, lang), _translated(text, lang)):
+        if found is not None:
+            return found
     for joint, between in (("; ", "；"), (". ", "")):
         parts = text.split(joint)
         if len(parts) > 1:
             ended = [f"{part}." if joint == ". " else part for part in parts[:-1]] + parts[-1:]
-            found = [_translated(part, lang) for part in ended]
-            if all(part is not None for part in found):
-                return between.join(part for part in found if part is not None)
+            each = [_translated(part, lang) for part in ended]
+            if all(part is not None for part in each):
+                return between.join(part for part in each if part is not None)
     return text
+
+
+def _problem_and_fix(text: str, lang: str) -> str | None:
+    """Return a problem, which is known without its full stop, with a fix that is known word for word; None for anything else."""
+    exact, _ = _sentences(lang)
+    for joint in re.finditer(r"\. ", text):
+        fix = exact.get(text[joint.end() :])
+        problem = _translated(text[: joint.start()], lang) if fix is not None else None
+        if problem is not None:
+            return f"{problem.rstrip('。')}。{fix}"
+    return None
 
 
 def _translated(sentence: str, lang: str) -> str | None:

@@ -27,11 +27,9 @@ def fingerprint_data(product: Product, base: Path) -> str:
     task = registry.task(product.task)
     media = [f.name for f in task.schema(product.data.input, []).inputs if kind(f.kind).is_media]
     of_rows = [source for source, _ in sources(product, base)]
-    beside = [(source, side_media(product, name)) for name, source in side_sources(product, base).items()]
-    for source, named in [
-        *((source, media) for source in [*of_rows, *feedback_sources(product, base)]),
-        *beside,
-    ]:
+    read = [(source, media) for source in [*of_rows, *feedback_sources(product, base)]]
+    read += [(source, side_media(product, name)) for name, source in side_sources(product, base).items()]
+    for source, named in read:
         try:
             for name, content in [*source.hashes(), *_media_hashes(source, named, base)]:
                 digest.update(f"{name}\n{content}\n".encode())

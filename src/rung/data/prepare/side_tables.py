@@ -113,7 +113,7 @@ def _write_items(source: Source, spec: ItemsSpec, path: Path, base: Path) -> dic
     write_items(path, items.values())
     if spec.image is None:
         return {"items": len(items), "left_out": dict(left_out)}
-    path.with_suffix("").mkdir(exist_ok=True)
+    store.folder.mkdir(exist_ok=True)
     store.save()
     shown = sum(item.image is not None for item in items.values())
     return {"items": len(items), "left_out": dict(left_out), "pictures": shown, "no_picture": dict(pictures)}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rung.core.errors import RungError
-from rung.core.training_params import ClassifierParams
+from rung.core.training_params import ClassifierParams, require_limits
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,4 @@ class ImageTrainingParams(ClassifierParams):
     def __post_init__(self) -> None:
         super().__post_init__()
         limits = {"shift": (0.0, 0.5), "erase": (0.0, 1.0), "mixup": (0.0, 10.0), "dropout": (0.0, 0.9)}
-        for name, (least, most) in limits.items():
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise RungError(
-                    f"the parameter '{name}' is {value:g}", fix=f"It must lie between {least:g} and {most:g}."
-                )
+        require_limits(self, limits)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from rung.core.errors import RungError
 from rung.core.model import Cost, DataFacts, FitContext
-from rung.core.training_params import TrainingParams
+from rung.core.training_params import TrainingParams, require_limits
 from rung.modalities.text.network_language import NetworkLanguage
 from rung.modalities.text.writer import LanguageWriter
 
@@ -44,12 +44,7 @@ class LanguageParams(TrainingParams):
             "vocabulary_size": (300, 64_000), "width": (8, 4_096), "hidden": (8, 16_384), "layers": (1, 48), "heads": (1, 64),
             "most_units": (16, 8_192), "dropout": (0.0, 0.9), "prompt_weight": (0.0, 1.0),
         }  # fmt: skip
-        for name, (least, most) in limits.items():
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise RungError(
-                    f"the parameter '{name}' is {value:g}", fix=f"It must lie between {least:g} and {most:g}."
-                )
+        require_limits(self, limits)
         if self.width % self.heads:
             raise RungError(
                 f"heads is {self.heads}, which does not divide the width {self.width}", "heads", "Try 2 or 4."

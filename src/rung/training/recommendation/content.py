@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from rung.core.model import FitContext
-from rung.modalities.recommendation.catalogue import Catalogue, Item, read_items
+from rung.modalities.recommendation.catalogue import Catalogue, Item
 from rung.modalities.recommendation.item_content import ContentSpace, ItemWords, text_of, unit
 from rung.training.recommendation.interactions import Floats
 from rung.training.recommendation.item_pictures import picture_vectors
@@ -18,19 +17,17 @@ _WIDTH = 128
 _FEWEST_DOCUMENTS, _MOST_PIECES = 2, 20_000
 
 
-def content_vectors(catalogue: Catalogue, context: FitContext) -> tuple[npt.NDArray[np.float32], str]:
+def content_vectors(catalogue: Catalogue) -> tuple[npt.NDArray[np.float32], str]:
     """Return [items, width], each of length 1 or 0, and what the words went through: static, words or none."""
-    vectors, _, learned = learn_content(catalogue, context)
+    vectors, _, learned = learn_content(catalogue)
     return vectors, learned.how
 
 
 def learn_content(
-    catalogue: Catalogue, context: FitContext
+    catalogue: Catalogue,
 ) -> tuple[npt.NDArray[np.float32], ContentSpace, ItemWords]:
     """Return the vectors of the items, and what gives those of others: the space, and what texts go through."""
-    table = context.tables.get("items")
-    full = {item.id: item for item in read_items(table)} if table is not None else {}
-    items = [full.get(item.id, item) for item in catalogue.items]
+    items = catalogue.items
     texts = [text_of(item) for item in items]
     learned = _words(texts)
     known = learned.words(texts)
