@@ -3,10 +3,13 @@
 import signal
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 
+from rung.annotation.app import serve_labelling_page
 from support import write_csv
 from waiting import LONG, wait_until
 
@@ -42,6 +45,20 @@ def test_the_page_ends_with_totals_and_the_next_step(tmp_path, how):
     finally:
         process.kill()
     assert process.returncode == 0 and "Labelled rows: 0" in out
+
+
+def test_an_interrupt_ends_the_page_wherever_it_falls():
+    """Python forgets what is raised in the callback of a weak reference: KeyboardInterrupt too."""
+
+    def interrupted(_address):
+        thing = {"a set"}
+        watched = weakref.ref(thing, lambda _gone: signal.raise_signal(signal.SIGINT))
+        del thing
+        assert watched() is None
+
+    before = signal.getsignal(signal.SIGINT)
+    serve_labelling_page(lambda _token, _hosts: FastAPI(), 0, interrupted)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="reads which signals a process handles")

@@ -12,12 +12,15 @@ import hashlib
 import json
 import re
 import secrets
+import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from html import escape
 from importlib import resources
-from typing import Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -34,6 +37,9 @@ from rung.core.errors import InputError, RungError
 from rung.core.messages import LANGUAGES, catalogue
 from rung.core.spec.labelling import KEYS
 from rung.data.labels.store import LABEL
+
+if TYPE_CHECKING:
+    import uvicorn
 
 MAX_BODY_BYTES = 1 << 16
 # Pictures that stand side by side.
@@ -187,10 +193,31 @@ def serve_labelling_page(
             server_header=False,
             timeout_graceful_shutdown=_GRACE_S,
         )
-        # The server raises the signal that ended it once more; nothing is lost: each answer was stored at once.
-        with suppress(KeyboardInterrupt):
+        server = uvicorn.Server(config)
+        with _ended_by_interrupt(server):
             on_ready(f"http://127.0.0.1:{port}/{token}/")
-            uvicorn.Server(config).run(sockets=[listening])
+            server.run(sockets=[listening])
+
+
+@contextmanager
+def _ended_by_interrupt(server: uvicorn.Server) -> Iterator[None]:
+    """End the server at SIGINT, also before it runs. Nothing is lost: each answer was stored at once.
+
+    A flag, not KeyboardInterrupt: an exception that is raised while Python runs a callback of a weak reference is
+    printed and forgotten, and the page would go on.
+    """
+    if threading.current_thread() is not threading.main_thread():  # Only that one may handle signals.
+        yield
+        return
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def render_labelling_page(
