@@ -2,6 +2,10 @@
 
 import hashlib
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -131,3 +135,37 @@ def test_machines_that_differ_are_named(cluster, tmp_path, monkeypatch):
     with pytest.raises(RungError, match="the machine b7 does not see this folder") as caught:
         ray_cluster._require_answer("b7", answer, real, tmp_path)
     assert caught.value.where == str(tmp_path) and "--run" in caught.value.fix
+
+
+def test_a_killed_driver_takes_its_cluster_along_and_resumes(tmp_path, news_csv):
+    pytest.importorskip("ray")
+    (tmp_path / "product.yaml").write_text(TEXT.format(path=news_csv))
+    command = [sys.executable, "-m", "rung.cli", "build", "product.yaml", "--run", "run", "--engine", "ray"]
+    build = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    fits = tmp_path / "run" / "scratch"
+    deadline = time.monotonic() + 240
+    while not any(fits.rglob("fitted.json")) and build.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    build.send_signal(signal.SIGKILL)
+    build.wait()
+    home = tmp_path / "run" / "engine"
+    deadline = time.monotonic() + 30
+    while (_processes_of(tmp_path) or home.exists()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _processes_of(tmp_path) and not home.exists()
+    again = rung.build(tmp_path / "product.yaml", run=tmp_path / "run", workers=2)
+    one = rung.build(tmp_path / "product.yaml", run=tmp_path / "local")
+    assert hashes(one.bundle) == hashes(again.bundle)
+
+
+def _processes_of(folder):
+    """Return the processes whose working folder, command line or environment names the folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            told = str((process / "cwd").readlink()).encode(), (process / "cmdline").read_bytes()
+            if any(bytes(folder) in text for text in (*told, (process / "environ").read_bytes())):
+                found.append(process)
+        except OSError:
+            continue
+    return found

@@ -8,13 +8,14 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rung.core.engine import Place
 from rung.core.errors import RungError
+from rung.engines.ray_watcher import HOME, end_leftovers, forget, watched
 
 # Jobs and results are small: handles and paths.
 _STORE_BYTES = 80 * 1024 * 1024
@@ -32,31 +33,37 @@ _QUIET = {
 def started(place: Place) -> Iterator[None]:
     """Run Ray on this machine inside the block, with a token of its own and all its files below place.home.
 
-    Its sockets need paths shorter than 107 characters: a link in the system's temporary folder leads there.
+    Its sockets need paths shorter than 107 characters: a link in the system's temporary folder leads there. What a killed
+    build left below place.home is ended first; if this one is killed, a watcher ends what it started.
     """
     import ray
 
-    shutil.rmtree(place.home, ignore_errors=True)  # Of a build that was killed.
+    home = place.home.resolve()
+    end_leftovers(home)
+    shutil.rmtree(home, ignore_errors=True)
     place.home.mkdir(parents=True)
     token = place.home / "token"
     token.touch(mode=0o600)
     token.write_text(_TOKEN, encoding="ascii")
     link = Path(tempfile.mkdtemp(prefix="rung-")) / "ray"
-    link.symlink_to(place.home.resolve(), target_is_directory=True)
+    link.symlink_to(home, target_is_directory=True)
     # Where no mode is set, a local Ray asks for the token that it finds.
-    own = {"RAY_AUTH_MODE": None, "RAY_AUTH_TOKEN_PATH": str(token.resolve()), "RAY_ADDRESS": None}
+    own = {
+        "RAY_AUTH_MODE": None,
+        "RAY_AUTH_TOKEN_PATH": str(token.resolve()),
+        "RAY_ADDRESS": None,
+        HOME: str(home),
+    }
+    own["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     try:
-        with _environment(own | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}):
+        with watched(home, link), _environment(own):
             _start(place, link)
             try:
                 yield
             finally:
                 ray.shutdown()
     finally:
-        link.unlink(missing_ok=True)
-        with suppress(OSError):
-            link.parent.rmdir()
-        shutil.rmtree(place.home, ignore_errors=True)
+        forget(home, link)
 
 
 def _start(place: Place, link: Path) -> None:
