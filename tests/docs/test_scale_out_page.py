@@ -2,6 +2,7 @@
 
 import csv
 import inspect
+import json
 import re
 import shlex
 
@@ -28,7 +29,7 @@ def test_both_pages_show_the_same():
 
 
 def test_the_page_is_followed(news_rows, tmp_path):
-    (spec,) = blocks(PAGES[0], "yaml")
+    spec, _ = blocks(PAGES[0], "yaml")
     product = yaml.safe_load(spec)
     assert parse_product(spec).budget.workers == 2
     product |= {"ladder": ["majority", "tfidf_linear"], "bar": {**product["bar"], "at_least": 0.5}}
@@ -46,6 +47,17 @@ def test_the_page_is_followed(news_rows, tmp_path):
         assert done.returncode == 0, done.stderr
     answers = sorted((tmp_path / "answers").glob("*.csv"))
     assert [len(list(csv.DictReader(path.read_text().splitlines()))) for path in answers] == [10, 10, 10]
+
+
+def test_a_folder_of_shards_is_checked(news_rows, tmp_path):
+    _, sharded = blocks(PAGES[0], "yaml")
+    (tmp_path / "product.yaml").write_text(sharded)
+    (tmp_path / "tickets").mkdir()
+    for part in range(3):
+        write_csv(tmp_path / "tickets" / f"{part}.csv", ["text", "queue"], news_rows[part::3])
+    done = run_cli("data", "check", "--workers", "2", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["data"]["rows"] == len(news_rows)
 
 
 def test_what_the_page_says_of_python_is_accepted(monkeypatch):

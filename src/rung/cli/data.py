@@ -27,8 +27,9 @@ def command() -> None:
     help="Also search for likely wrong labels. Fixes the train/certification split, as a build does.",
 )
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write findings.json and one CSV per finding to this folder.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(1, 256), help="Files read at the same time. Default: `budget.workers` of the product file.")  # fmt: skip
 @as_json
-def check(product: Path, labels: bool, out: Path | None, as_json: bool) -> None:
+def check(product: Path, labels: bool, out: Path | None, workers: int | None, as_json: bool) -> None:
     """Check the data of PRODUCT (default: product.yaml) and show example rows for every finding.
 
     Certification rows are checked without their labels and are never shown. The data is not changed; without
@@ -40,7 +41,7 @@ def check(product: Path, labels: bool, out: Path | None, as_json: bool) -> None:
 
     words = lang()
     with CheckProgress(words, quiet=as_json) as progress:
-        checked = check_data(product, labels, progress)
+        checked = check_data(product, labels, progress, workers)
     files = write_findings(checked, out) if out else []
     if as_json:
         print_json({**checked.as_dict(), "written": [str(path) for path in files]})

@@ -34,7 +34,7 @@ from rung.core.manifest import NAME as MANIFEST
 from rung.core.messages import resolve_language
 from rung.core.model import DataFacts, Ladder
 from rung.core.prices import load_prices
-from rung.core.run import Listener, choose_folder, open_run
+from rung.core.run import Listener, Run, choose_folder, open_run
 from rung.core.spec.product import Located, Product, load_product, locate_problems
 from rung.core.types import Examples
 from rung.core.unavailable import reason_dict, reason_text
@@ -125,12 +125,8 @@ def _build(
     lang: str,
 ) -> Build:
     """Do the work of `build`. chosen: engine, whether weights are fetched, workers, where the caller says so."""
-    (engine, fetch, workers), base, file = chosen, Path.cwd(), None
-    if isinstance(product, Located):
-        product, base = product
-    elif not isinstance(product, Product):
-        file = Path(product)
-        product, base = load_product(file)
+    engine, fetch, workers = chosen
+    product, base, file = _located(product)
     if engine is None or isinstance(engine, str):
         engine = open_engine(engine or product.engine)
     product = _with_workers(product, workers)
@@ -147,15 +143,16 @@ def _build(
     place = open_run(folder, product.name, fingerprint, spec, on_event, base)
     lock = CertificateLock(base / "certificate.lock")
     prices = load_prices(base / product.prices if product.prices else None)
-    with place.building(), locate_problems(file):
+    threads = product.budget.threads_of(os.cpu_count() or 1)
+    with place.building(), locate_problems(file), running(engine, _wide(place, product, threads)):
         place.event("run", folder=str(folder), product=product.name)
-        threads = product.budget.threads_of(os.cpu_count() or 1)
         keep = partial(_keeping, threads, fresh_embeddings(product, place))
+        read = partial(prepare_once, product, base, task, lock, now, engine=engine)
         with doing("read"), keep():
-            where, facts = place.step("data", partial(prepare_once, product, base, task, lock, now))
+            where, facts = place.step("data", read)
         data = dataset_from(where, facts)
         place.event("data", **_selected(facts))
-        _, checked = place.step("checks", lambda _: _check(View(product, base, data), keep))
+        _, checked = place.step("checks", partial(_check, View(product, base, data), keep))
         place.event("findings", **checked)
         context = fit_context(product, threads, base, (product.budget.minutes or 0) * 60 or None)
         context = replace(context, tables=side_tables(data))
@@ -164,7 +161,7 @@ def _build(
         wanted = product.fetch if fetch is None else fetch
         ask: Ask = wanted if callable(wanted) else lambda _: bool(wanted)
         try:
-            with keep(), use_ngram_cache(), running(engine, _wide(setup)):
+            with keep(), use_ngram_cache():
                 found = _climb(setup, all_rungs, ask)
         finally:
             forget_table()
@@ -178,10 +175,19 @@ def _build(
     return Build(folder, bundle, written)
 
 
-def _wide(setup: BuildSetup) -> Place:
+def _located(product: Product | Located | str | Path) -> tuple[Product, Path, Path | None]:
+    """Return a product, the folder that its paths start from, and its file, None where it has none."""
+    if isinstance(product, Located):
+        return (*product, None)
+    if isinstance(product, Product):
+        return product, Path.cwd(), None
+    return (*load_product(Path(product)), Path(product))
+
+
+def _wide(run: Run, product: Product, threads: int) -> Place:
     """Return where an engine works for a build, and how wide."""
-    home = setup.run.folder.resolve()
-    return Place(home / ENGINE_FOLDER, setup.product.budget.workers, setup.context.threads, home)
+    home = run.folder.resolve()
+    return Place(home / ENGINE_FOLDER, product.budget.workers, threads, home)
 
 
 def _with_workers(product: Product, workers: int | None) -> Product:
@@ -201,7 +207,7 @@ def _selected(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {key: facts[key] for key in (*_SHOWN, *NOTE_KEYS) if key in facts}
 
 
-def _check(view: View, keep: Callable[[], AbstractContextManager[None]]) -> dict[str, Any]:
+def _check(view: View, keep: Callable[[], AbstractContextManager[None]], _: Path) -> dict[str, Any]:
     """Return what the cheap checks found; report and terminal show a few rows of each."""
     require_known_findings(view.product, view.dataset.schema.input_names)
     with keep():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 from rung.core import registry
 from rung.core.certificate_lock import CertificateLock
 from rung.core.csv_cells import escape_formula, hash_cell
+from rung.core.engine import Place
 from rung.core.files import write_json, write_text
 from rung.core.spec.product import load_product, locate_problems
 from rung.data.checks import by_severity, each_check, require_known_findings
@@ -22,6 +24,8 @@ from rung.data.prepare.cast import with_inputs
 from rung.data.prepare.prepare import prepare
 from rung.data.profile.finding import Finding
 from rung.data.profile.view import View
+from rung.engines.choose import running
+from rung.engines.local import LocalEngine
 from rung.pages.data_notes import NOTE_KEYS
 
 
@@ -41,12 +45,18 @@ class CheckResult:
         }
 
 
-def check(path: Path, labels: bool = False, on_check: Callable[[str], None] = lambda _: None) -> CheckResult:
+def check(
+    path: Path,
+    labels: bool = False,
+    on_check: Callable[[str], None] = lambda _: None,
+    workers: int | None = None,
+) -> CheckResult:
     """Return the problems of the data of a product.yaml, the most serious first.
 
     labels: also look for likely wrong labels. This publishes how a model did on training rows, so the split
     is frozen in certificate.lock first, as by a build. Without it the lock is only read, and `time`, `group`
     and `input` can still be changed. on_check: called with the name of each check when it is done.
+    workers: files read at the same time on this machine; by default as the spec says.
     """
     product, base = load_product(path)
     task = registry.task(product.task)
@@ -60,7 +70,10 @@ def check(path: Path, labels: bool = False, on_check: Callable[[str], None] = la
             lock = copy
         folder = Path(scratch) / "data"
         folder.mkdir()
-        data = prepare(product, base, task, CertificateLock(lock), folder)
+        engine, threads = LocalEngine(), product.budget.threads_of(os.cpu_count() or 1)
+        workers = product.budget.workers if workers is None else workers
+        with running(engine, Place(Path(scratch) / "engine", workers, threads)):
+            data = prepare(product, base, task, CertificateLock(lock), folder, engine)
         require_known_findings(product, data.schema.input_names)
         found = []
         for name, finding in each_check(View(product, base, data), "labels" if labels else "check"):

@@ -11,6 +11,7 @@ from pathlib import Path
 from rung.core.csv_cells import delimiter_of, escape_formula, hash_cell, hash_of_cell, unescape_formula
 from rung.core.errors import DataError
 from rung.core.files import write_text
+from rung.core.spec.product import Product
 from rung.core.task import Task
 
 # The columns of the overlay. `hash` is that of the row's folded text: the row is known when the file is sorted anew.
@@ -60,6 +61,12 @@ def read_corrections(path: Path) -> list[Correction]:
             raise DataError(problem, path.name, "Use the file as `rung data check --out` wrote it.") from None
         found.append(Correction(*(row[name] for name in COLUMNS)))
     return found
+
+
+def open_corrections(product: Product, base: Path) -> Corrections:
+    """Return the overlay that a product names, empty where it names none."""
+    named = product.data.corrections
+    return Corrections(read_corrections(base / named) if named else [])
 
 
 def read_answers(path: Path, task: Task, accept: bool) -> list[Correction]:

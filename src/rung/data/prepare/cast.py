@@ -109,8 +109,10 @@ def count_cells(
         every = max(int(trains.sum()) // _SAMPLE_ROWS, 1)
         found: dict[str, Counter[str]] = {name: Counter() for name in schema.input_names}
         begin = 0
+        sampled = np.zeros(len(trains), bool)
+        sampled[np.flatnonzero(trains)[::every]] = True
         for group in row_groups(staged):
-            places = np.flatnonzero(trains[begin : begin + len(group)])[::every]
+            places = np.flatnonzero(sampled[begin : begin + len(group)])
             for name, counter in found.items():
                 for pair in group[f"input:{name}"].take(places).value_counts().to_pylist():
                     counter[pair["values"]] += pair["counts"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from typing import Any
 
@@ -19,6 +19,7 @@ from rung.privacy.masking import redact
 
 # So many are kept of each step until it is known which rows train.
 _CANDIDATES, _EXAMPLES = 60, 3
+_COUNTED = ("changed", "personal", "refused")
 # Characters around the first difference: looked at for personal data, and shown.
 _WINDOW, _SHOWN = 160, 40
 
@@ -99,6 +100,23 @@ class CleaningLog:
         for name, (old, new) in self._seen.items():
             if len(self._changes[name]) < _CANDIDATES and (name in {"mask", "drop"} or self._is_clear()):
                 self._changes[name].append(_Change(index, file, row, *_windows(old, new)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all that `join` needs, as JSON knows it."""
+        counts = {name: dict(getattr(self, f"_{name}")) for name in _COUNTED}
+        changes = {name: [asdict(change) for change in kept] for name, kept in self._changes.items()}
+        return {"rows": self._rows, "dropped": self._dropped, "counts": counts, "changes": changes}
+
+    def join(self, other: Mapping[str, Any], staged: int) -> None:
+        """Add what another log has counted. staged: rows that were staged before the first of its own."""
+        self._rows += other["rows"]
+        self._dropped += other["dropped"]
+        for name, counts in other["counts"].items():
+            getattr(self, f"_{name}").update(counts)
+        for name, changes in other["changes"].items():
+            kept = self._changes[name]
+            for change in changes[: _CANDIDATES - len(kept)]:
+                kept.append(_Change(**change | {"index": staged + change["index"]}))
 
     def _is_clear(self) -> bool:
         """Return whether the last row holds no personal data, which before a step may have been written as entities."""

@@ -38,10 +38,14 @@ RULE = {"by": "audit"}
 
 @dataclass(frozen=True)
 class FeedbackRange:
-    """Staged rows by origin: the product's own stand below `base`, accepted feedback below `feedback`, then audited ones."""
+    """Staged rows by origin: the product's own stand below `base`, accepted feedback below `feedback`, then audited ones.
+
+    files: (name, rows) of the files that were read, whether their rows could be used or not.
+    """
 
     base: int
     feedback: int
+    files: tuple[tuple[str, int], ...] = ()
 
 
 def feedback_sources(product: Product, base: Path) -> list[Source]:
@@ -54,12 +58,14 @@ def feedback_sources(product: Product, base: Path) -> list[Source]:
 
 def stage(product: Product, base: Path, intake: RowIngestor, store: BlobStore) -> FeedbackRange:
     """Stage the joined rows after the product's own. Neither corrections nor labels of `rung label` speak of them."""
-    counts = [intake.staged]
+    counts, files = [intake.staged], []
     for source in feedback_sources(product, base):
+        before = intake.rows
         for row in read_rows(source):
             intake.add(row, True, source.place(store, base))
         counts.append(intake.staged)
-    return FeedbackRange(counts[0], counts[1] if len(counts) > 1 else counts[0])
+        files.append((source.name, intake.rows - before))
+    return FeedbackRange(counts[0], counts[1] if len(counts) > 1 else counts[0], tuple(files))
 
 
 def own_keys(keys: Keys, marks: FeedbackRange) -> Keys:

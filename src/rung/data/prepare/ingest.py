@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,6 +21,7 @@ from rung.data.labels.corrections import Corrections
 from rung.data.prepare.cleaning_log import CleaningLog, cleaning_pipeline
 from rung.data.prepare.column_formats import SourceFormats
 from rung.data.prepare.hashing import hash64
+from rung.data.prepare.key_arrays import KeyArrays
 from rung.data.prepare.keys import Keys
 from rung.data.prepare.quarantine import Quarantine
 from rung.modalities.tables.moments import parse_time
@@ -78,12 +79,9 @@ class RowIngestor:
         self._quarantine = quarantine
         self._mending = CleaningLog(cleaning_pipeline(product, task))
         self._corrections = corrections
-        self._text, self._unit = array("Q"), array("Q")
-        self._target, self._when, self._own = array("q"), array("d"), array("b")
-        self._alone, self._start, self._has_spans = array("b"), array("d"), False
+        self._known = KeyArrays(bool(self._data.time))
         self.targets: dict[str, int] = {}
         self.settled: Counter[str] = Counter()
-        self._chars = array("q")
         self.rows = 0
 
     @property
@@ -94,46 +92,52 @@ class RowIngestor:
     @property
     def alone(self) -> npt.NDArray[np.bool_]:
         """Return which staged rows are units of their own."""
-        return np.frombuffer(self._alone, "i1").astype(bool) if len(self._alone) else np.zeros(0, bool)
+        return self._known.view("alone").astype(bool)
 
     @property
     def staged(self) -> int:
         """Return how many rows are staged by now."""
-        return len(self._text)
+        return len(self._known)
 
     def keys(self) -> Keys:
         """Return what is known of each staged row, in order."""
+        return self._known.keys()
 
-        def view(values: array[Any], kind: str) -> Any:
-            return np.frombuffer(values, dtype=kind) if len(values) else np.zeros(0, kind)
+    def facts(self, trains: npt.NDArray[np.bool_]) -> dict[str, Any]:
+        """Return what the report says of the rows: examples and mean length are of these staged rows only."""
+        chars = self._known.view("chars")[trains]
+        return {
+            "rows": self.rows,
+            "corrections_unused": len(self._corrections) - len(self._corrections.used),
+            # The plan orders rungs by it: a choice.
+            "chars_per_row": round(float(chars.mean()), 1) if len(chars) else 0.0,
+            "clean": self._mending.facts(lambda index: bool(trains[index])),
+        }
 
-        own = view(self._own, "i1").astype(bool)
-        text, unit = view(self._text, "u8"), view(self._unit, "u8")
-        alone = view(self._alone, "i1").astype(bool)
-        if alone.any():
-            # What was one text before mending stays one after it: a row that is its own unit never has two.
-            _, first, member = np.unique(unit[alone], return_index=True, return_inverse=True)
-            text = text.copy()
-            text[alone] = text[alone][first][member]
-        return Keys(
-            text,
-            unit,
-            view(self._target, "i8"),
-            view(self._when, "f8"),
-            own,
-            view(self._start, "f8") if self._has_spans else None,
-            not bool(alone.all()),
-            alone,
-        )
+    def save(self, folder: Path) -> None:
+        """Write what `join` reads: keys of the staged rows, and counts of all rows seen."""
+        self._known.save(folder)
+        facts = {
+            "rows": self.rows,
+            "has_spans": self._known.has_spans,
+            "targets": list(self.targets),
+            "settled": dict(self.settled),
+            "missing_words": dict(self.missing_words),
+            "corrections": sorted(self._corrections.used),
+            "mending": self._mending.as_dict(),
+        }
+        (folder / "intake.json").write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
 
-    def chars_per_row(self, kept: npt.NDArray[np.bool_]) -> float:
-        """Return the mean length of the folded text of these staged rows."""
-        chars = np.frombuffer(self._chars, dtype="i8")[kept]
-        return round(float(chars.mean()), 1) if len(chars) else 0.0
-
-    def mended(self, trains: npt.NDArray[np.bool_]) -> list[dict[str, Any]]:
-        """Return what each step of mending did; examples are of these staged rows only."""
-        return self._mending.facts(lambda index: bool(trains[index]))
+    def join(self, folder: Path) -> None:
+        """Add the rows of another that has saved itself, as if they had been added here one by one."""
+        facts = json.loads((folder / "intake.json").read_text(encoding="utf-8"))
+        self._mending.join(facts["mending"], self.staged)
+        numbers = [self.targets.setdefault(name, len(self.targets)) for name in facts["targets"]]
+        self._known.join(folder, np.array(numbers, np.int64), facts["has_spans"])
+        self.rows += facts["rows"]
+        self.settled.update(facts["settled"])
+        self._read_target.words.update(facts["missing_words"])
+        self._corrections.used.update(facts["corrections"])
 
     def add(self, row: Row, own: bool, place: SourcePlace) -> None:
         """Stage one row, or quarantine it. own: it comes from the user's certification file. place: where its media lie."""
@@ -171,19 +175,25 @@ class RowIngestor:
             content = text if aside else hash64(json.dumps(values, ensure_ascii=False, default=str))
             self._quarantine.add(row.file, row.number, problem, content)
             return
-        self._mending.staged(len(self._text), row.file, row.number)
-        self._text.append(text)
-        self._unit.append(unit)
+        self._mending.staged(self.staged, row.file, row.number)
         cell = self._target_kind.to_cell(target)
         # The number is of the label a training row would learn; the staged cell keeps the row's own. Only rows
         # that train take theirs from the number, so no correction ever reaches a row that certifies.
         learned = cell if own else self._corrections.of(text, cell)
-        self._target.append(self.targets.setdefault(learned, len(self.targets)))
-        self._when.append(when or 0.0)
-        self._start.append(start or 0.0)
-        self._own.append(own)
-        self._alone.append(alone)
-        self._chars.append(0 if self._has_media else len(key))
+        number = self.targets.setdefault(learned, len(self.targets))
+        chars = 0 if self._has_media else len(key)
+        self._known.add(
+            {
+                "text": text,
+                "unit": unit,
+                "target": number,
+                "when": when or 0.0,
+                "start": start or 0.0,
+                "own": own,
+                "alone": alone,
+                "chars": chars,
+            }
+        )
         cells = [_cell(known, inputs[name]) for name, known in self._fields]
         self._table.add([row.file, row.number, cell, *cells])
 
@@ -194,7 +204,7 @@ class RowIngestor:
         if row.span is None:
             when = parse_time(row.values.get(self._data.time), self._formats.time)
             return when, when
-        self._has_spans = True
+        self._known.has_spans = True
         first, last = (parse_time(moment, self._formats.time) for moment in row.span)
         return (first, last) if first is not None and last is not None and first <= last else (None, None)
 

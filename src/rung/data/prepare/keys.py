@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from rung.data.prepare.hash_ranges import hash_ranges
+
 TRAIN, CERTIFICATION = 0, 1
 # Certified an earlier model and now serves only to compare: see `data.joined`.
 HELD = 2
@@ -49,21 +51,23 @@ class Keys:
 
 def drop_repeats(side: npt.NDArray[np.int8], identity: npt.NDArray[np.uint64], which: int) -> None:
     """Mark all but the first row of each identity on one side as duplicates."""
-    rows = np.flatnonzero(side == which)
-    _, first = np.unique(identity[rows], return_index=True)
-    repeated = np.ones(len(rows), dtype=bool)
-    repeated[first] = False
-    side[rows[repeated]] = DUPLICATE
+    for places in hash_ranges(identity):
+        rows = places[side[places] == which]
+        _, first = np.unique(identity[rows], return_index=True)
+        repeated = np.ones(len(rows), dtype=bool)
+        repeated[first] = False
+        side[rows[repeated]] = DUPLICATE
 
 
 def drop_contradictions(side: npt.NDArray[np.int8], keys: Keys) -> None:
     """Mark training rows whose text stands under two targets."""
-    rows = np.flatnonzero(side == TRAIN)
-    _, member = np.unique(keys.text_hash[rows], return_inverse=True)
-    if not len(member):
-        return
-    low = np.full(member.max() + 1, np.iinfo(np.int64).max)
-    high = np.full(member.max() + 1, -1)
-    np.minimum.at(low, member, keys.target[rows])
-    np.maximum.at(high, member, keys.target[rows])
-    side[rows[(low != high)[member]]] = -2
+    for places in hash_ranges(keys.text_hash):
+        rows = places[side[places] == TRAIN]
+        _, member = np.unique(keys.text_hash[rows], return_inverse=True)
+        if not len(member):
+            continue
+        low = np.full(member.max() + 1, np.iinfo(np.int64).max)
+        high = np.full(member.max() + 1, -1)
+        np.minimum.at(low, member, keys.target[rows])
+        np.maximum.at(high, member, keys.target[rows])
+        side[rows[(low != high)[member]]] = -2

@@ -20,7 +20,7 @@ from rung.modalities.text.near_duplicates import LshIndex, MinHasher
 Ints = npt.NDArray[np.int64]
 # Rows from which shingles get their weights, spread over the source.
 _SAMPLE = 50_000
-# Earlier texts that stand in memory with their index.
+# Texts that stand in memory with their index.
 _INDEXED = 100_000
 
 
@@ -30,8 +30,8 @@ def near_duplicate_rows(
 ) -> Ints:
     """Return the places, in the staged table, of training rows that are near duplicates of a certification row.
 
-    side: of each staged row. The texts of certification rows stand in memory, those of training rows a group at a
-    time. The training copy is what goes (`building.certify` speaks of unique units): which rows certify does not
+    side: of each staged row. The texts of 100,000 certification rows at a time stand in memory, those of training rows a group
+    at a time. The training copy is what goes (`building.certify` speaks of unique units): which rows certify does not
     depend on it, and neither does any label. later: return the certification rows instead, by what training rows show
     alone (see `over_time.py`). store: of the media that rows name; media are compared where a row has no text.
     """
@@ -47,14 +47,17 @@ def near_duplicate_rows(
     sampled = np.zeros(len(side), dtype=bool)
     sampled[used[::step]] = True
     sketcher = MinHasher([text for _, texts in _texts(staged, fields, sampled) for text in texts])
-    held = [text for _, texts in _texts(staged, fields, certification) for text in texts]
     if later:
+        held = [text for _, texts in _texts(staged, fields, certification) for text in texts]
         return _copies_of_earlier(
             sketcher, held, np.flatnonzero(certification), _texts(staged, fields, train)
         )
-    index = LshIndex(sketcher, held)
-    found = [places[index.find_duplicates(texts).right] for places, texts in _texts(staged, fields, train)]
-    return np.concatenate([*found, np.zeros(0, np.int64)])
+    left = train.copy()
+    for batch in _batches(_texts(staged, fields, certification)):
+        index = LshIndex(sketcher, batch)
+        for places, texts in _texts(staged, fields, left.copy()):
+            left[places[index.find_duplicates(texts).right]] = False
+    return np.flatnonzero(train & ~left)
 
 
 def _copies_of_earlier(

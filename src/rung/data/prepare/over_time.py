@@ -21,6 +21,7 @@ import numpy.typing as npt
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import DataError
 from rung.core.spec.product import Product
+from rung.data.prepare.hash_ranges import distinct
 from rung.data.prepare.hashing import hash64
 from rung.data.prepare.keys import (
     CERTIFICATION,
@@ -114,7 +115,7 @@ def trained_hashes(keys: Keys, side: npt.NDArray[np.int8], rule: Mapping[str, An
     """
     trains = side == TRAIN
     if not is_over_time(rule):
-        return np.unique(keys.unit[trains])
+        return distinct(keys.unit, trains)
     return np.unique(np.concatenate([_moments(keys)[trains], early_groups(keys.unit[trains])]))
 
 

@@ -8,11 +8,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
+
 from rung.core.blobs import BlobStore
 from rung.core.errors import MissingExtra
 from rung.core.kind import Kind, kind
 from rung.core.types import Dataset, Examples
+from rung.data.prepare.row_places import where_of
 
+# What a part of a staged table is called in its folder.
+PART = "staged.parquet"
 # Rows are handed to Parquet when this many, or this many characters, are held.
 _ROWS, _CHARS = 20_000, 1 << 24
 
@@ -33,21 +39,55 @@ class TableWriter:
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
         self._held: list[Sequence[Any]] = []
         self._chars = 0
+        self._waiting: list[Any] = []
+        self._rows_waiting, self._chars_waiting = 0, 0
 
     def add(self, values: Sequence[Any]) -> None:
         """Add one row: a value for each column, in their order."""
         self._held.append(values)
         self._chars += sum(len(value) for value in values if isinstance(value, str))
         if self._chars > _CHARS or len(self._held) >= _ROWS:
-            self._flush()
+            self._flush_held()
 
     def add_columns(self, columns: Mapping[str, Any]) -> None:
-        """Add many rows at once: a list or Arrow array for each column."""
-        self._flush()
-        self._writer.write_table(self._pa.table(dict(columns), schema=self._schema))
+        """Add many rows at once: a list or Arrow array for each column.
 
-    def _flush(self) -> None:
+        Where a row group ends depends on the rows alone, not on how many came at once.
+        """
+        self._flush_held()
+        rows = self._pa.table(dict(columns), schema=self._schema)
+        chars = np.cumsum(self._chars_of(rows))
+        begin = 0
+        while begin < len(rows):
+            room = _CHARS - self._chars_waiting + (int(chars[begin - 1]) if begin else 0)
+            end = min(int(np.searchsorted(chars, room, "right")) + 1, begin + _ROWS - self._rows_waiting)
+            taken = rows.slice(begin, end - begin)
+            self._waiting.append(taken)
+            self._rows_waiting += len(taken)
+            if end > len(rows):
+                self._chars_waiting += int(chars[-1]) - (int(chars[begin - 1]) if begin else 0)
+            else:
+                self._flush_waiting()
+            begin = end
+
+    def _chars_of(self, rows: Any) -> npt.NDArray[np.int64]:
+        """Return the bytes of text in each row."""
+        import pyarrow.compute as pc
+
+        found = np.zeros(len(rows), np.int64)
+        for name, known in zip(self._schema.names, self._schema.types, strict=True):
+            if self._pa.types.is_string(known):
+                found += pc.fill_null(pc.binary_length(rows[name]), 0).to_numpy()
+        return found
+
+    def _flush_waiting(self) -> None:
+        if self._waiting:
+            self._writer.write_table(self._pa.concat_tables(self._waiting).combine_chunks())
+        self._waiting, self._rows_waiting, self._chars_waiting = [], 0, 0
+
+    def _flush_held(self) -> None:
         if self._held:
+            self._flush_waiting()
             columns = [list(column) for column in zip(*self._held, strict=True)]
             self._writer.write_table(self._pa.table(columns, schema=self._schema))
         self._held = []
@@ -60,14 +100,22 @@ class TableWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            self._flush()
+            self._flush_held()
+            self._flush_waiting()
         self._writer.close()
 
 
 def row_groups(path: Path, columns: Sequence[str] | None = None) -> Iterator[Any]:
-    """Yield a table, or some columns of it, piece by piece, each an Arrow table small enough for memory."""
+    """Yield a table, or some columns of it, piece by piece, each an Arrow table small enough for memory.
+
+    path: a file, or a folder whose sub-folders hold parts of the table, `staged.parquet` each.
+    """
     import pyarrow.parquet as pq
 
+    if path.is_dir():
+        for part in sorted(path.glob(f"*/{PART}")):
+            yield from row_groups(part, columns)
+        return
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             yield file.read_row_group(group, columns=columns)
@@ -86,7 +134,6 @@ def read_examples(dataset: Dataset, table: str) -> Examples:
 
 def read_sample(dataset: Dataset, table: str, most: int) -> Examples:
     """Return at most so many rows of a table, evenly spread; the rest never stands in memory all at once."""
-    import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -113,8 +160,8 @@ def read_places(dataset: Dataset, table: str) -> set[tuple[str, int]]:
     path = dataset.path(table)
     if path is None:
         return set()
-    found = pq.read_table(path, columns=["file", "row"]).to_pydict()
-    return set(zip(map(sys.intern, found["file"]), found["row"], strict=True))
+    files, rows = where_of(dataset.folder, pq.read_table(path, columns=["file", "row"]))
+    return set(zip(map(sys.intern, files), rows, strict=True))
 
 
 def read_hashes(dataset: Dataset, table: str) -> list[str]:
@@ -132,8 +179,9 @@ def _examples(dataset: Dataset, columns: Any) -> Examples:
     inputs = {f.name: _cells(kind(f.kind), columns[f"input:{f.name}"], store) for f in schema.inputs}
     targets = _cells(kind(target.kind), columns["target"], store)
     # One string a file, not one a row.
-    files = [sys.intern(name) for name in columns["file"].to_pylist()]
-    units, rows, times, copies = (columns[name].to_pylist() for name in ("unit", "row", "time", "copies"))
+    named, rows = where_of(dataset.folder, columns)
+    files = [sys.intern(name) for name in named]
+    units, times, copies = (columns[name].to_pylist() for name in ("unit", "time", "copies"))
     starts = columns["start"].to_pylist() if "start" in columns.column_names else ()
     return Examples(schema, inputs, targets, units, rows, times, files, copies, starts)
 

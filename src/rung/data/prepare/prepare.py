@@ -6,8 +6,8 @@ the rows that are kept to their side. What is left out is listed in quarantine.j
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rung.core.activity import doing, note
 from rung.core.blobs import BlobStore
 from rung.core.certificate_lock import CertificateLock
+from rung.core.engine import Engine
 from rung.core.errors import DataError
-from rung.core.kind import kind
 from rung.core.spec.product import Product
 from rung.core.task import Task
 from rung.core.types import CellFormat, Dataset, Schema
-from rung.data.labels.corrections import Corrections, read_corrections
+from rung.data.labels.corrections import open_corrections
 from rung.data.labels.overlay import Overlay, open_overlay
-from rung.data.prepare.cast import count_cells, is_typed, parse_column, unreadable, unusable_columns
+from rung.data.prepare.cast import count_cells, unreadable, unusable_columns
 from rung.data.prepare.column_formats import SourceFormats, decide_formats, shown_formats
 from rung.data.prepare.enough_rows import (
     NO_LABELS,
@@ -33,79 +32,74 @@ from rung.data.prepare.enough_rows import (
     require_rows,
     require_training,
 )
-from rung.data.prepare.feedback_rows import (
-    certifying,
-    feedback_facts,
-    own_keys,
-    split_with_feedback,
-    stage,
-)
+from rung.data.prepare.feedback_rows import certifying, feedback_facts, own_keys, split_with_feedback
 from rung.data.prepare.fingerprint import fingerprint_data, sources
-from rung.data.prepare.ingest import RowIngestor, column_roles, needed_columns, staged_columns
-from rung.data.prepare.keys import CERTIFICATION, HELD, TRAIN, Keys
+from rung.data.prepare.hash_ranges import distinct, listed_in
+from rung.data.prepare.ingest import RowIngestor, column_roles
+from rung.data.prepare.keys import CERTIFICATION, TRAIN, Keys
 from rung.data.prepare.near_duplicates import near_duplicate_rows
 from rung.data.prepare.over_time import require_blocks, resampling_units
-from rung.data.prepare.parquet import TableWriter, row_groups
 from rung.data.prepare.quarantine import Quarantine
 from rung.data.prepare.respelled import link_respelled, sketch_rows
-from rung.data.prepare.side_tables import with_users, write_side_tables
+from rung.data.prepare.side_tables import write_side_tables
 from rung.data.prepare.split import SplitSides, decide, freeze
-from rung.data.sources.read import Source, read_rows
+from rung.data.prepare.staging import Staging, stage_rows
+from rung.data.prepare.write_sides import STAGED, TABLES, write_sides
+from rung.data.sources.read import Source
+from rung.engines.local import LocalEngine
 
-_STAGED = "staged.parquet"
-_TABLES = {TRAIN: "train", CERTIFICATION: "certification", HELD: "held"}
 
-
-def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, folder: Path) -> Dataset:
+def prepare(
+    product: Product,
+    base: Path,
+    task: Task,
+    lock: CertificateLock,
+    folder: Path,
+    engine: Engine | None = None,
+) -> Dataset:
     """Read, check, deduplicate and split the product's data into tables below `folder`.
 
-    Raises DataError when a column is missing, or too little is left to train or to certify.
+    engine: where files are read, each as a job; by default in this process. The tables do not depend on it, nor on how the
+    rows are cut into files. Raises DataError when a column is missing, or too little is left to train or to certify.
     """
     found = sources(product, base)
     overlay = open_overlay(product, base)
     _require_columns(found, product, task, overlay is not None)
     schema = (formats := decide_formats(found[0][0], product, task, lock)).schema
-    corrections = Corrections(read_corrections(base / named) if (named := product.data.corrections) else [])
-    store = BlobStore(folder, base)
+    store, jobs = BlobStore(folder, base), None if overlay else engine or LocalEngine()
     with Quarantine(folder / "quarantine.jsonl") as quarantine:
-        with TableWriter(folder / _STAGED, staged_columns(schema)) as table:
-            intake = RowIngestor(product, task, formats, table, quarantine, corrections, overlay)
-            _stage_rows(found, task, intake, store, located=(product, base))
-            marks = stage(product, base, intake, store)
+        staging = Staging(product, base, task, formats, store, quarantine, folder / STAGED, jobs)
+        with staging.table() as table:
+            kept = (table, quarantine, open_corrections(product, base), overlay)
+            intake = RowIngestor(product, task, formats, *kept)
+            marks, numbered = stage_rows(found, intake, staging)
         keys = intake.keys()
         require_rows(keys, intake, quarantine.counts, product, overlay is None)
         sides, audit = _split(own_keys(keys, marks), product, base, task, lock, overlay)
         units = resampling_units(keys, sides.rule, f"{product.data.identity} -> {product.data.target}")
         require_blocks(units[: marks.base][sides.side == CERTIFICATION], sides.rule, found[0][0].name)
         sides = split_with_feedback(sides, keys, marks, lock)
-        sides = _without_near_duplicates(sides, keys, (folder / _STAGED, schema, store), task, product)
+        sides = _without_near_duplicates(sides, keys, (folder / STAGED, schema, store), task, product)
         keys = replace(keys, unit=units)
         names = list(intake.targets)
-        final, unread = _described(folder / _STAGED, formats, task, sides, (keys, names, product))
-        copies = sides.copies(keys)
-        corrected = _write_sides(folder, (schema, final), sides, keys, names, copies, quarantine)
-        sketch = sketch_rows(folder / _STAGED, schema, keys, sides.side)
-    (folder / _STAGED).unlink()
+        final, unread = _described(folder / STAGED, formats, task, sides, (keys, names, product))
+        tables = (sides, keys, names, copies := sides.copies(keys), (quarantine, numbered))
+        corrected = write_sides(folder, (schema, final), *tables)
+        sketch = sketch_rows(folder / STAGED, schema, keys, sides.side)
+    shutil.rmtree(folder / STAGED)
     store.save()
-    require_training(sides, product)
+    if numbered is not None:
+        numbered.save(folder)
     training = _training(sides, keys, names)
-    task.check(training, found[0][0].name)
-    if audit is None or audit["wanted"] == audit["done"]:
-        require_certification(sides, product)
+    _require_sides(sides, training, (product, task, audit), found[0][0].name)
     freeze(sides, lock)
     facts = {
-        "rows": intake.rows,
-        **_counts(sides),
+        **_counts(sides, keys),
         "quarantined": dict(sorted(quarantine.counts.items())),
-        "corrected": corrected,
-        "corrections_unused": len(corrections) - len(corrections.used),
         "labels": dict(task.label_counts(training) or (training if final.classes else {})),
-        "chars_per_row": intake.chars_per_row(sides.side == TRAIN),  # The plan orders rungs by it: a choice.
-        "clean": intake.mended(sides.side == TRAIN),
+        **intake.facts(sides.side == TRAIN),
+        "corrected": corrected,
         "repeated": _repeated(copies[sides.side == TRAIN], product.repeats),
-        "encoding": _encodings(found),
-        "split": sides.rule,
-        "groups": _counted(keys, sides),
         "audit": audit,  # Only where people label: how far the random rows that certify have come.
         "unreadable": unread,
         "respelled": link_respelled(lock, sketch, keys.unit[sides.side == CERTIFICATION]),
@@ -115,6 +109,20 @@ def prepare(product: Product, base: Path, task: Task, lock: CertificateLock, fol
         **feedback_facts(product, sides.side, marks),
     }
     return dataset_from(folder, facts)
+
+
+def _require_sides(
+    sides: SplitSides,
+    training: dict[str, int],
+    asked: tuple[Product, Task, dict[str, Any] | None],
+    where: str,
+) -> None:
+    """Raise DataError when too little is left to train or to certify. asked: product, task, and how far an audit has come."""
+    product, task, audit = asked
+    require_training(sides, product)
+    task.check(training, where)
+    if audit is None or audit["wanted"] == audit["done"]:
+        require_certification(sides, product)
 
 
 def _reading_facts(
@@ -129,6 +137,7 @@ def _reading_facts(
     before, final = formats
     tables = (table for source, _ in found for table in source.tables)
     return {
+        "encoding": _encodings(found),
         "formats": shown_formats(final, before, product),  # Decided once, and the same wherever it serves.
         "columns_left_out": unusable_columns(found[0][0], product, task),
         "without_group": int((intake.alone & (sides.side >= 0)).sum()) if product.data.group else 0,
@@ -138,30 +147,17 @@ def _reading_facts(
     }
 
 
-def _stage_rows(
-    found: list[tuple[Source, bool]],
-    task: Task,
-    intake: RowIngestor,
-    store: BlobStore,
-    located: tuple[Product, Path],
-) -> None:
-    """Stage the rows of the product's own sources, reshaped as the task wants them."""
-    product, base = located
-    counts = [table.known_rows() for source, _ in found for table in source.tables]
-    with doing("read", sum(counts) if all(counts) else 0):
-        for source, own in found:
-            place, roles = source.place(store, base), with_users(column_roles(product), product, base)
-            for row in task.reshape(read_rows(source, needed_columns(product, task)), roles):
-                intake.add(row, own, place)
-                note(intake.rows)
-            intake.settled.update(roles.notes)
-
-
 def prepare_once(
-    product: Product, base: Path, task: Task, lock: CertificateLock, fingerprint: str, folder: Path
+    product: Product,
+    base: Path,
+    task: Task,
+    lock: CertificateLock,
+    fingerprint: str,
+    folder: Path,
+    engine: Engine | None = None,
 ) -> dict[str, Any]:
     """Return the facts of `prepare`; raises DataError when the sources are not, or no longer, those of a fingerprint."""
-    facts = dict(prepare(product, base, task, lock, folder).facts)
+    facts = dict(prepare(product, base, task, lock, folder, engine).facts)
     facts |= write_side_tables(product, base, folder)
     if fingerprint_data(product, base) != fingerprint:
         fix = "Wait until it is written, or build from a copy."
@@ -172,7 +168,7 @@ def prepare_once(
 def _tables(side: npt.NDArray[np.int8]) -> dict[str, str]:
     """Return table -> its file, of those that have rows; training rows there are always."""
     return {
-        name: f"{name}.parquet" for which, name in _TABLES.items() if which == TRAIN or (side == which).any()
+        name: f"{name}.parquet" for which, name in TABLES.items() if which == TRAIN or (side == which).any()
     }
 
 
@@ -207,16 +203,17 @@ def _without_near_duplicates(
     return sides.without(copies, keys)
 
 
-def _counts(sides: SplitSides) -> dict[str, int]:
-    """Return how many rows train, how many certify, and both together."""
+def _counts(sides: SplitSides, keys: Keys) -> dict[str, Any]:
+    """Return how many rows train, how many certify, and both together; how that was decided, and over which groups."""
     train, certification = (int((sides.side == side).sum()) for side in (TRAIN, CERTIFICATION))
-    return {"used": train + certification, "train": train, "certification": certification}
+    counts = {"used": train + certification, "train": train, "certification": certification}
+    return counts | {"split": sides.rule, "groups": _counted(keys, sides)}
 
 
 def _counted(keys: Keys, sides: SplitSides) -> dict[str, int]:
     """Return how many units certify, and how many of them have no rows that train; of grouped rows, how many name no group."""
-    certify, train = (np.unique(keys.unit[sides.side == side]) for side in (CERTIFICATION, TRAIN))
-    found = {"certify": len(certify), "new": len(np.setdiff1d(certify, train))}
+    certify, train = (distinct(keys.unit, sides.side == side) for side in (CERTIFICATION, TRAIN))
+    found = {"certify": len(certify), "new": int((~listed_in(certify, train)).sum())}
     if keys.grouped and keys.alone is not None:
         for name, side in (("train", TRAIN), ("certification", CERTIFICATION)):
             found[f"ungrouped_{name}"] = int((keys.alone & (sides.side == side)).sum())
@@ -295,60 +292,3 @@ def _repeated(copies: npt.NDArray[np.int64], least: int) -> float:
     """Return the share of the training side's rows, repeats counted, whose text stood there at least so often."""
     often = copies[copies >= least] if least else copies[:0]
     return round(float(often.sum() / max(copies.sum(), 1)), 4)
-
-
-def _write_sides(
-    folder: Path,
-    schemas: tuple[Schema, Schema],
-    sides: SplitSides,
-    keys: Keys,
-    targets: list[str],
-    copies: npt.NDArray[np.int64],
-    quarantine: Quarantine,
-) -> int:
-    """Write the two tables from the staged one, in the order of the source; return how many labels were corrected.
-
-    schemas: as staged, as described.
-    """
-    before, schema = schemas
-    inputs = [f"input:{name}" for name in schema.input_names]
-    fields = [f for f in schema.inputs if is_typed(f, before)]
-    numbers = {f"input:{f.name}" for f in fields if kind(f.kind).is_number}
-    spans = [] if keys.start is None else ["start"]
-    columns = ["file", "row", "unit", "text", "time", *spans, "copies", "target", *inputs]
-    begin = corrected = 0
-    with ExitStack() as stack:
-        wanted = [side for side in _TABLES if side != HELD or (sides.side == HELD).any()]
-        tables = {
-            side: stack.enter_context(TableWriter(folder / f"{_TABLES[side]}.parquet", columns, numbers))
-            for side in wanted
-        }
-        for group in row_groups(folder / _STAGED):
-            side = sides.side[begin : begin + len(group)]
-            for which, table in tables.items():
-                places = np.flatnonzero(side == which)
-                if len(places):
-                    kept = group.take(places)
-                    units = [f"{unit:016x}" for unit in keys.unit[begin + places].tolist()]
-                    ours: dict[str, Any] = {
-                        "unit": units,
-                        "text": [f"{text:016x}" for text in keys.text_hash[begin + places].tolist()],
-                        "time": keys.when[begin + places],
-                        "copies": copies[begin + places],
-                    }
-                    if keys.start is not None:
-                        ours["start"] = keys.start[begin + places]
-                    if which == TRAIN:
-                        ours["target"] = [targets[number] for number in keys.target[begin + places].tolist()]
-                        own = kept["target"].to_pylist()
-                        corrected += sum(a != b for a, b in zip(ours["target"], own, strict=True))
-                    ours |= {f"input:{f.name}": parse_column(f, kept[f"input:{f.name}"])[0] for f in fields}
-                    table.add_columns(
-                        {name: kept[name] for name in ("file", "row", "target", *inputs)} | ours
-                    )
-            left_out = np.flatnonzero(side < 0)
-            where = group.select(["file", "row"]).take(left_out).to_pylist()
-            for place, row in zip((begin + left_out).tolist(), where, strict=True):
-                quarantine.add(row["file"], row["row"], sides.reason(place), int(keys.text_hash[place]))
-            begin += len(group)
-    return corrected

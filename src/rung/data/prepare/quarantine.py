@@ -23,6 +23,13 @@ class Quarantine:
         line = {"file": file, "row": row, "reason": reason, "detail": detail, "hash": f"{row_hash:016x}"}
         self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
+    def join(self, other: Path) -> None:
+        """Append the rows that another list holds."""
+        with other.open(encoding="utf-8") as lines:
+            for line in lines:
+                self.counts[json.loads(line)["reason"]] += 1
+                self._file.write(line)
+
     def __enter__(self) -> Self:
         return self
 

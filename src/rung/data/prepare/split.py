@@ -18,6 +18,7 @@ import numpy.typing as npt
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import DataError, RunError
 from rung.core.spec.product import Product
+from rung.data.prepare.hash_ranges import counts_of, distinct, listed_in, shared_with
 from rung.data.prepare.keys import (
     CERTIFICATION,
     REPEATS_EARLIER,
@@ -84,10 +85,8 @@ class SplitSides:
     def copies(self, keys: Keys) -> npt.NDArray[np.int64]:
         """Return how often the source has each staged row's text among the rows that train or repeat one that does."""
         ours = (self.side == TRAIN) | (self.side == -1)
-        counts = np.zeros(len(keys.text_hash), np.int64)
-        _, member, times = np.unique(keys.text_hash[ours], return_inverse=True, return_counts=True)
-        counts[ours] = times[member]
-        return np.maximum(counts, 1)
+        counts = counts_of(keys.text_hash, ours)
+        return np.maximum(counts, 1, out=counts)
 
     def reason(self, index: int) -> str:
         """Return why a row is left out, as "reason: detail"."""
@@ -119,14 +118,14 @@ def decide(
         certifies = keys.unit.astype(np.float64) < rule["fraction"] * 2.0**64
     # Whatever the file is called now, what an earlier build trained on never certifies.
     trained = lock.trained()
-    seen = np.isin(keys.unit, trained) | np.isin(early_groups(keys.unit), trained)
+    seen = listed_in(keys.unit, trained) | listed_in(keys.unit, early_groups(trained))
     if rule["by"] != "file":
         certifies = certifies & ~seen
     side = certifies.astype(np.int8)
     # The training copy of a unit on both sides goes: it would tell the model the answer.
-    spans = ~certifies & np.isin(keys.unit, keys.unit[certifies])
+    spans = ~certifies & shared_with(keys.unit, certifies)
     side[spans] = -4 if product.data.group else -3
-    side[(side == TRAIN) & np.isin(keys.text_hash, keys.text_hash[certifies])] = -3
+    side[(side == TRAIN) & shared_with(keys.text_hash, certifies)] = -3
     side[certifies & seen] = -5
     # Certification rows keep the first copy whatever its label: only label-free steps may touch them.
     drop_repeats(side, keys.text_hash, CERTIFICATION)
@@ -173,7 +172,7 @@ def _rule(
     known = lock.rule(key)
     times = over_time(keys, product, known, blocks)
     # Over time each unit certifies with its later rows, so more rows and not more units make it fewer.
-    counted = len(keys.when) if times else len(np.unique(keys.unit))
+    counted = len(keys.when) if times else len(distinct(keys.unit))
     fraction = asked if asked is not None else min(max(400 / max(counted, 1), 0.1), 0.3)
     if data.time:
         wish |= {"by": "time", "time": data.time, "cutoff": _cutoff(keys.when, fraction)} | times

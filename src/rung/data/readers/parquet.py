@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
 from rung.core.errors import DataError, MissingExtra
 from rung.core.files import sha256
@@ -37,6 +38,11 @@ class ParquetTable(Table):
                 for values in zip(*cells, strict=True):
                     number += 1
                     yield row_of(self.name, number, self.columns, values)
+
+    def portable(self) -> Self | None:
+        other = copy(self)
+        other.file = self.file.absolute()
+        return other
 
     def hashes(self) -> Iterator[tuple[str, str]]:
         yield self.name, sha256(self.file.path)

@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import IO, Any, BinaryIO, cast
 
@@ -44,6 +44,10 @@ class File:
             with zipfile_of(self) as archive:
                 return PurePath(_member(archive, self.name).filename).suffix.lower()
         return PurePath(PurePath(self.name).stem if self.packing else self.name).suffix.lower()
+
+    def absolute(self) -> File:
+        """Return the file by a path that holds in another process too."""
+        return replace(self, path=self.path.resolve())
 
     def open(self) -> BinaryIO:
         """Return its unpacked bytes; reading on raises DataError when they are damaged or far too many."""

@@ -19,6 +19,7 @@ from rung.data.sources.download import fetch
 from rung.data.sources.files import File
 from rung.data.sources.hub import hub_files
 from rung.data.sources.rows import Reading, Table
+from rung.data.sources.shard_folder import shard_files
 
 _MOST_FILES = 10_000
 
@@ -60,7 +61,9 @@ def _open_remote(path: str, reading: Reading, base: Path) -> Iterator[Table]:
 
 
 def matching_files(path: Path) -> list[Path]:
-    """Return the files that a path names: itself, or those of a pattern in the order of their names."""
+    """Return the files that a path names: itself, or those of a pattern or a folder of shards in the order of their names."""
+    if path.is_dir() and (shards := shard_files(path)):
+        return _not_too_many(shards, path)
     if path.exists() or not glob.has_magic(str(path)):
         return [path]
     fixed = next(parent for parent in path.parents if not glob.has_magic(str(parent)))
@@ -74,6 +77,10 @@ def matching_files(path: Path) -> list[Path]:
             else f"There is nothing in {fixed}."
         )
         raise DataError("no file matches this pattern", str(path), fix)
+    return _not_too_many(found, path)
+
+
+def _not_too_many(found: list[Path], path: Path) -> list[Path]:
     if len(found) > _MOST_FILES:
         raise DataError(
             f"{len(found):,} files match; at most {_MOST_FILES:,} are read",

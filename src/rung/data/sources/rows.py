@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from unicodedata import normalize
 
 from rung.core.errors import DataError, did_you_mean
@@ -62,6 +62,10 @@ class Table(ABC):
     def known_rows(self) -> int:
         """Return how many rows there are where counting them reads none, else 0."""
         return 0
+
+    def portable(self) -> Self | None:
+        """Return the table as another process may read it: a file of rows, by its absolute path. None where it is none."""
+        return None
 
     @abstractmethod
     def hashes(self) -> Iterator[tuple[str, str]]:

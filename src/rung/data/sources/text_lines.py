@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Iterator
+from copy import copy
+from typing import Self
 
 from rung.core.errors import DataError
 from rung.core.files import sha256
@@ -24,6 +26,11 @@ class TextTable(Table):
         self.columns = columns
         self.characters = encoding
         self.encoding = encoding.name
+
+    def portable(self) -> Self | None:
+        other = copy(self)
+        other.file = self.file.absolute()
+        return other
 
     def hashes(self) -> Iterator[tuple[str, str]]:
         yield self.name, sha256(self.file.path)
