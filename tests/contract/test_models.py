@@ -11,6 +11,7 @@ from rung.core.label_sets import set_labels
 from rung.core.model import DataFacts, FitContext
 from rung.core.params import make_params
 from rung.testing import check_model, tiny_examples
+from tiny_causal import tiny_causal
 from ways_in import WAYS_IN
 
 
@@ -47,6 +48,8 @@ SHORT = {
     },
     "mlp_table": {"epochs": 20, "members": 4, "width": 32},
 }
+# Of random weights, so that it learns more than a tuned model has to.
+TUNED = {"epochs": 15, "rank": 32, "learning_rate": 1e-2, "patience": 0, "bits": "16"}
 STRANGE = ["", " ", "zzzz qqqq", "龘龘龘", "🙂", "a" * 300_000, "\x00\ud800"]
 ODD = {
     "number": [None, 0.0, 1e300, -1e300, 5e-324, 7.0, None],
@@ -70,6 +73,8 @@ def given(tmp_path_factory):
     found = {name: (write(folder), folder) for name, write in WAYS_IN.items()}
 
     def of(name, task="text_classification"):
+        if name == "llm_lora":
+            return {**TUNED, "weights": tiny_causal(folder / "causal")}, folder
         return found.get(f"{name} {task}") or found.get(name, (SHORT.get(name, {}), Path()))
 
     return of
@@ -77,7 +82,8 @@ def given(tmp_path_factory):
 
 def test_whatever_can_run_with_its_defaults_does():
     """A way in is for a family that only enters a ladder that names it, and that says so without its file."""
-    for name in NAMES:
+    # Whether the weights of a language model were fetched here is another matter.
+    for name in set(NAMES) - {"llm_lora"}:
         family = registry.model(name)
         reason = family.unavailable(DataFacts(100, 2, 100.0, repeated=1.0), family.Params(), FitContext())
         assert (reason is not None) == (name in WAYS_IN), name

@@ -84,6 +84,7 @@ RUN = {
     ("docs/howto/climb-to-a-network*.md", "text"): "docs/test_climb_page.py::test_both_pages_show_the_same",
     ("docs/howto/extract-fields*.md", "yaml"): "docs/test_extract_fields_page.py::test_the_product_shown_is_the_file",
     ("docs/howto/write-text*.md", "yaml"): "docs/test_write_text_page.py::test_the_product_shown_is_the_file_and_the_others_are_read",
+    ("docs/howto/tune-a-language-model*.md", "*"): "docs/test_tune_page.py::test_the_ladder_is_one_and_the_commands_name_what_is_there",
     ("docs/howto/write-text*.md", "json"): "docs/test_write_text_page.py::test_request_and_answer_shown_are_such",
     ("docs/howto/extract-fields*.md", "json"): "docs/test_extract_fields_page.py::test_the_answer_shown_is_one_of_its_text",
     ("docs/howto/several-labels*.md", "bash"): "docs/test_several_labels_page.py::test_the_products_of_the_page_clear_their_bars",

@@ -100,9 +100,7 @@ def bar_text(report: Mapping[str, Any], lang: str) -> str:
 def _header(report: Mapping[str, Any], lang: str) -> str:
     """Return the product in a sentence, the verdict and the five key figures."""
     winner = _winner(report)
-    # Tasks whose answers are texts count their rows under one name, which is no label.
-    counted = [] if "writing" in report["details"] else list(report["data"]["labels"])
-    labels = report["details"].get("labels") or counted
+    labels = report["details"].get("labels") or list(report["data"]["labels"])
     what = say_or(f"task.{report['task']}.title", lang, report.get("title", report["task"]))
     sentence = say("report.sentence", lang, what=what, rows=report["data"]["train"])
     if labels:

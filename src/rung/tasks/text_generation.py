@@ -173,9 +173,6 @@ class TextGeneration(Task):
             "samples": shown,
         }  # fmt: skip
 
-    def label_counts(self, targets: Mapping[Any, int]) -> Mapping[str, int]:
-        return {"text": sum(targets.values())}
-
     def floor_score(self, counts: Mapping[str, int]) -> tuple[str, float]:
         return self.default_metric, 0.0
 

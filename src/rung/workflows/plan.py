@@ -94,7 +94,7 @@ def plan(
     every = max(rows // _MEDIA_OPENED, 1)
     seen = survey(source, guess.inputs, guess.target, kind, _PLAN_ROWS, every, formats)
     floor, examples = kind.floor_score(seen.labels), {c: column.examples for c, column in by_name.items()}
-    counted = replace(seen, labels=kind.label_counts(seen.labels) or seen.labels)
+    counted = replace(seen, labels=_counted(kind, seen.labels))
     summary = brief(guess.task, floor, counted, examples, rungs, load_prices(), wishes or Wishes())
     summary |= {
         **_times(summary, rungs, size),
@@ -112,6 +112,11 @@ def plan(
         short_name(paths) if len(paths) > 1 else masked(paths[0]),
         rows, rows < _PLAN_ROWS, tuple(guesses), rungs, name, given, suggested, kind.title, shown, summary, test,
     )  # fmt: skip
+
+
+def _counted(kind: Task, labels: Mapping[str, int]) -> Mapping[str, int]:
+    """Return how many rows have each label; {} where targets are texts, of which none could be counted."""
+    return {} if kind.takes_writing else kind.label_counts(labels) or labels
 
 
 def _looked_at(
