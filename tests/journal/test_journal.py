@@ -233,12 +233,12 @@ def test_the_log_is_brought_into_the_database_beside_the_commits(plain, monkeypa
         return plain.path.stat().st_size > size + 500_000
 
     wait_until(grown, "the log in the database")
-    plain.truncate_log()
+    plain.remove_erased()
     assert log.stat().st_size == 0
 
 
 def test_what_is_erased_leaves_the_log_though_others_read(plain, monkeypatch):
-    monkeypatch.setattr("rung.journal.writer._TRUNCATE_SECONDS", 0.2)
+    monkeypatch.setattr("rung.journal.storage._TRUNCATE_SECONDS", 0.2)
     plain.write(served("ann"))
     reader = sqlite3.connect(plain.path, isolation_level=None)
     reader.execute("begin")

@@ -140,7 +140,7 @@ def test_out_of_files_is_said_and_the_sync_goes_on(opened, monkeypatch):
 
 def test_a_sync_thread_that_ended_is_not_ready(opened, monkeypatch):
     journal = opened("plain")
-    monkeypatch.setattr(journal._sync, "_checkpoint", lambda: 1 / 0)
+    monkeypatch.setattr(journal._storage._sync, "_checkpoint", lambda: 1 / 0)
     monkeypatch.setattr("rung.journal.sync._CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr("threading.excepthook", lambda _: None)
     journal.write(served())

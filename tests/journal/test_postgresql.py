@@ -1,69 +1,37 @@
 """The journal's schema on PostgreSQL: it is made there, holds what SQLite holds, and refuses what SQLite refuses.
 
-The server keeps its journal in SQLite; this shows that the schema and the questions asked of it are not bound to that. Needs
-PostgreSQL's programs (Debian: postgresql) and psycopg; RUNG_POSTGRESQL may name where `initdb` lies.
+Over another driver than the product's, so that neither schema nor questions are bound to one. Needs PostgreSQL's programs (Debian:
+postgresql) and psycopg; `test_shared_journal.py` runs the journal itself.
 """
 
 import json
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
 import time
-from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from postgresql_cluster import Cluster
 from rung.core.errors import RungError
 from rung.journal import data_subjects
 from rung.journal.encryption import MASTER_KEY_VARIABLE, new_master_key
 from rung.journal.records import BulkInsert, FeedbackRecord, PredictionRecord, RecordEncoder, new_id
 from rung.journal.schema import FEEDBACK, FORMAT, METADATA, PREDICTIONS, SETTINGS
-from waiting import LONG
 
 SECRET = "Ann of 12 Elm Street wants a refund 退款 \ud800"
-
-
-def programs():
-    """Return the folder of `initdb`, or skip."""
-    places = [Path(os.environ.get("RUNG_POSTGRESQL", "/nowhere")), *sorted(Path("/usr/lib/postgresql").glob("*/bin"))]  # fmt: skip
-    if on_path := shutil.which("initdb"):
-        places.append(Path(on_path).parent)
-    found = [place for place in places if (place / "initdb").is_file()]
-    return found[-1] if found else pytest.skip("PostgreSQL is missing: apt-get install postgresql")
 
 
 @pytest.fixture(scope="module")
 def database():
     """The address of a database of its own, reached through a socket in its folder; nothing listens on a port."""
     pytest.importorskip("psycopg", reason="psycopg is missing: pip install 'rung[dev]'")
-    # Sockets have short paths, and pytest's folders may not be entered by another user.
-    where, folder = programs(), Path(tempfile.mkdtemp(prefix="rung-postgresql-"))
-    # PostgreSQL does not run as root.
-    who = "postgres" if os.geteuid() == 0 else None
-    if who:
-        if not any(entry.pw_name == who for entry in pwd.getpwall()):
-            pytest.skip("PostgreSQL does not run as root, and there is no user 'postgres'")
-        shutil.chown(folder, who)
-
-    def run(program, *words):
-        done = subprocess.run(
-            [str(where / program), *words], user=who, cwd=folder, capture_output=True, text=True, timeout=LONG, check=False
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    data = str(folder / "data")
-    run("initdb", "-D", data, "-U", "journal", "--auth=trust", "-E", "UTF8", "--no-sync")
-    run("pg_ctl", "-D", data, "-w", "-t", str(int(LONG)), "-l", str(folder / "log"),
-        "-o", f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off", "start")  # fmt: skip
+    cluster = Cluster()
+    cluster.start()
     try:
-        yield f"postgresql+psycopg://journal@/postgres?host={folder}"
+        yield f"postgresql+psycopg://journal@/postgres?host={cluster.folder}"
     finally:
-        run("pg_ctl", "-D", data, "-m", "immediate", "stop")
-        shutil.rmtree(folder, ignore_errors=True)
+        cluster.stop()
+        cluster.remove()
 
 
 class Kept:
@@ -87,7 +55,7 @@ class Kept:
         with self.engine.begin() as connection:
             return job(connection, self.encoder)
 
-    def truncate_log(self):
+    def remove_erased(self):
         """PostgreSQL has no log of SQLite's."""
 
 

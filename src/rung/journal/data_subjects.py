@@ -82,7 +82,7 @@ def erase_subject(journal: Journal, subject: str, author: str) -> dict[str, Any]
 
     found: dict[str, Any] = journal.execute(job)
     # The log still contains the old pages.
-    journal.truncate_log()
+    journal.remove_erased()
     return found
 
 

@@ -18,13 +18,12 @@ from sqlalchemy import (
     Connection,
     Integer,
     Select,
-    create_engine,
     func,
     literal_column,
     or_,
     select,
 )
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DBAPIError
 
 from rung.core.blobs import Blob
 from rung.core.errors import DataError, RungError
@@ -32,6 +31,7 @@ from rung.core.types import Field
 from rung.journal.encryption import Cipher, master_key
 from rung.journal.feedback_answers import answers_apart, is_apart
 from rung.journal.media import InputCodec, is_readable
+from rung.journal.place import open_for_reading
 from rung.journal.records import InputDecoder
 from rung.journal.schema import ACTION_KEY, FEEDBACK, FILE_NAME, PREDICTIONS
 from rung.journal.writer import Journal
@@ -118,17 +118,13 @@ class JournalReader:
     @classmethod
     def from_folder(cls, folder: Path, fields: Sequence[Field] = ()) -> Self:
         """Return a reader for a `with` block; raises RungError where the folder has no journal."""
-        path = folder / FILE_NAME
-        if not path.is_file():
-            fix = "Serve the product first: rung serve product.yaml. Without `rung[ops]` or with --no-journal nothing is stored."
-            raise RungError("there is no journal here", str(path), fix)
-        engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 10})
+        engine = open_for_reading(folder)
 
         def read(query: Callable[[Connection], Any]) -> Any:
             try:
                 with engine.connect() as connection:
                     return query(connection)
-            except DatabaseError as error:
+            except DBAPIError as error:
                 problem = f"the journal cannot be read: {type(error.orig).__name__}"
                 raise RungError(problem, FILE_NAME, "Try again; if it fails again, check the file.") from None
 

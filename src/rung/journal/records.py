@@ -20,6 +20,8 @@ from rung.journal.schema import KEYS_CHANGED, SETTINGS, SUBJECTS
 
 # Keys of subjects in memory. When there are more, the cache is emptied.
 _MAX_CACHED_KEYS = 10_000
+# PostgreSQL takes 65,535 values in a statement.
+_ROWS_PER_STATEMENT = 1_000
 _DAY_FORMAT = "%Y-%m-%d"
 
 
@@ -128,22 +130,25 @@ class BulkInsert:
     """
 
     def __init__(self, table: Table, engine: Engine) -> None:
+        self._table = table
         compiled = insert(table).compile(dialect=engine.dialect)
         self._sql = str(compiled)
         self._is_sqlite = engine.dialect.name == "sqlite"
-        # None: the driver takes values by name.
         self._parameter_order = compiled.positiontup
 
     def __call__(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows; each has a value for every column. No rows is allowed."""
         if not rows:
             return
-        places = self._parameter_order
-        values = [dict(row) if places is None else tuple([row[name] for name in places]) for row in rows]
         if self._is_sqlite:
+            places = self._parameter_order or ()
+            values = [tuple([row[name] for name in places]) for row in rows]
             driver_connection(connection).executemany(self._sql, values)
         else:
-            connection.exec_driver_sql(self._sql, values)
+            # One statement for many rows: drivers of PostgreSQL send each row of `executemany` by itself.
+            for begin in range(0, len(rows), _ROWS_PER_STATEMENT):
+                some = [dict(row) for row in rows[begin : begin + _ROWS_PER_STATEMENT]]
+                connection.execute(insert(self._table).values(some))
 
 
 class RecordEncoder:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     event,
 )  # fmt: skip
+from sqlalchemy.types import TypeEngine
 
 FORMAT = 1
 FILE_NAME = "journal.db"
@@ -31,19 +32,25 @@ ACTION_KEY = "rung"
 KEYS_CHANGED, MASTER_KEY_CHECK = "keys_changed", "master_key_check"
 METADATA = MetaData()
 
+
+def _words(length: int) -> TypeEngine[str]:
+    """Return a type of short texts. SQLite does not hold them to their length; PostgreSQL would refuse the row."""
+    return String(length).with_variant(Text(), "postgresql")
+
+
 SETTINGS = Table(
-    "settings", METADATA, Column("name", String(32), primary_key=True), Column("value", LargeBinary)
+    "settings", METADATA, Column("name", _words(32), primary_key=True), Column("value", LargeBinary)
 )
 
 SUBJECTS = Table(
     "subjects",
     METADATA,
     # Keyed hash of the subject's name; the name itself is not stored.
-    Column("id", String(32), primary_key=True),
+    Column("id", _words(32), primary_key=True),
     Column("wrapped_key", LargeBinary),
     Column("made_at", Float, nullable=False),
     Column("erased_at", Float),
-    Column("erased_by", String(64)),
+    Column("erased_by", _words(64)),
     Column("erased_predictions", Integer),
 )
 
@@ -51,19 +58,19 @@ PREDICTIONS = Table(
     "predictions",
     METADATA,
     # Begins with the time in milliseconds, so ids sort by time and new rows go to the end of the B-tree.
-    Column("id", String(32), primary_key=True),
+    Column("id", _words(32), primary_key=True),
     Column("at", Float, nullable=False),
-    Column("request_id", String(64), nullable=False),
-    Column("model", String(64), nullable=False),
-    Column("version", String(64), nullable=False),
-    Column("answered_by", String(64), nullable=False),
-    Column("caller", String(64), nullable=False),
-    Column("subject", String(32), ForeignKey("subjects.id")),
+    Column("request_id", _words(64), nullable=False),
+    Column("model", _words(64), nullable=False),
+    Column("version", _words(64), nullable=False),
+    Column("answered_by", _words(64), nullable=False),
+    Column("caller", _words(64), nullable=False),
+    Column("subject", _words(32), ForeignKey("subjects.id")),
     # JSON: plain, or encrypted with the subject's key. NULL where only the hash is stored, or after erasure
     # or expiry.
     Column("input", LargeBinary),
-    Column("input_kept", String(9), nullable=False),
-    Column("input_hash", String(32)),
+    Column("input_kept", _words(9), nullable=False),
+    Column("input_hash", _words(32)),
     Column("output", Text, nullable=False),
     Column("probability", Float),
     Column("latency_ms", Float, nullable=False),
@@ -76,13 +83,13 @@ PREDICTIONS = Table(
 FEEDBACK = Table(
     "feedback",
     METADATA,
-    Column("id", String(32), primary_key=True),
+    Column("id", _words(32), primary_key=True),
     Column("at", Float, nullable=False),
-    Column("prediction", String(32), ForeignKey("predictions.id"), nullable=False),
+    Column("prediction", _words(32), ForeignKey("predictions.id"), nullable=False),
     # JSON: the correct answer.
     Column("answer", Text, nullable=False),
-    Column("source", String(16), nullable=False),
-    Column("author", String(64), nullable=False),
+    Column("source", _words(16), nullable=False),
+    Column("author", _words(64), nullable=False),
     Index("feedback_by_prediction", "prediction"),
     Index("feedback_by_time", "at"),
 )
@@ -91,8 +98,8 @@ FEEDBACK = Table(
 FEEDBACK_ANSWERS = Table(
     "feedback_answers",
     METADATA,
-    Column("id", String(32), primary_key=True),
-    Column("prediction", String(32), ForeignKey("predictions.id"), nullable=False),
+    Column("id", _words(32), primary_key=True),
+    Column("prediction", _words(32), ForeignKey("predictions.id"), nullable=False),
     # JSON, plain or encrypted as inputs are.
     Column("answer", LargeBinary, nullable=False),
     Index("feedback_answers_by_prediction", "prediction"),
@@ -102,13 +109,13 @@ FEEDBACK_ANSWERS = Table(
 SHADOWS = Table(
     "shadows",
     METADATA,
-    Column("id", String(32), primary_key=True),
+    Column("id", _words(32), primary_key=True),
     Column("at", Float, nullable=False),
-    Column("prediction", String(32), ForeignKey("predictions.id"), nullable=False),
-    Column("version", String(64), nullable=False),
+    Column("prediction", _words(32), ForeignKey("predictions.id"), nullable=False),
+    Column("version", _words(64), nullable=False),
     # JSON, as in predictions; NULL where the challenger failed.
     Column("output", Text),
-    Column("error", String(16), nullable=False),
+    Column("error", _words(16), nullable=False),
     # CPU time of the row.
     Column("compute_ms", Float, nullable=False),
     Column("price_usd", Float, nullable=False),
@@ -133,6 +140,8 @@ _STATEMENT_TRIGGER = """
 CREATE TRIGGER feedback_only_added BEFORE UPDATE OR DELETE OR TRUNCATE ON feedback
 FOR EACH STATEMENT EXECUTE FUNCTION feedback_only_added()
 """
-for _sql in (_FUNCTION, _STATEMENT_TRIGGER):
+# Position in the order of writing, which SQLite gives each row by itself.
+_NUMBER = "ALTER TABLE feedback ADD COLUMN rowid BIGINT GENERATED ALWAYS AS IDENTITY UNIQUE"
+for _sql in (_NUMBER, _FUNCTION, _STATEMENT_TRIGGER):
     _made: DDL = DDL(_sql)  # type: ignore[no-untyped-call]
     event.listen(FEEDBACK, "after_create", _made.execute_if(dialect="postgresql"))

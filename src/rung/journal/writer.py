@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import queue
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,16 +18,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import DBAPIError
 
 from rung.core.errors import UPDATE, RungError
-from rung.core.files import writing
 from rung.core.logs import log
 from rung.journal.database_files import JournalError as JournalError
-from rung.journal.database_files import JournalFiles, WriteTransaction, journal_error
 from rung.journal.encryption import MASTER_KEY_VARIABLE
 from rung.journal.feedback_answers import feedback_row
+from rung.journal.place import open_storage
 from rung.journal.records import BulkInsert, FeedbackRecord, PredictionRecord, RecordEncoder, ShadowRecord
 from rung.journal.schema import (
     FEEDBACK,
@@ -41,14 +39,8 @@ from rung.journal.schema import (
     SHADOWS,
     SUBJECTS,
 )
-from rung.journal.sync import WalSync
 
-# Longest wait for a lock that another process holds.
-_BUSY_TIMEOUT_MS = 2_000
 _MAX_BATCH_RECORDS = 1_000
-_TRUNCATE_SECONDS = 10.0
-# A commit checkpoints only when WalSync could not keep the log small: 32 MB.
-_AUTOCHECKPOINT_PAGES = 8_192
 Record = PredictionRecord | FeedbackRecord | ShadowRecord
 OnCommit = Callable[[BaseException | None], None]
 Transaction = Callable[[Connection, RecordEncoder], Any]
@@ -62,22 +54,22 @@ class Journal:
     """
 
     def __init__(self, folder: Path, inputs: str | None = None, keep_days: int = 90) -> None:
-        self.path = folder / FILE_NAME
         self.problem = ""
         self.keep_days = keep_days
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._files = JournalFiles(self.path)
-        self._engine = _create_engine(self.path)
+        # Where the file lies, of a journal that is one.
+        self.path = folder / FILE_NAME
+        self._storage = open_storage(folder)
+        self.name, self._engine = self._storage.name, self._storage.engine
         try:
-            with self._engine.begin() as connection:
-                METADATA.create_all(connection)
-                self.encoder = RecordEncoder(_load_settings(connection), inputs)
-                _require_same_master_key(connection, self.encoder)
-                self._files.opened(connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal")
-        except DatabaseError as error:
+            with self._engine.connect() as connection:
+                with self._storage.creation(connection):
+                    METADATA.create_all(connection)
+                    self.encoder = RecordEncoder(_load_settings(connection), inputs)
+                    _require_same_master_key(connection, self.encoder)
+                self._storage.opened(connection)
+        except DBAPIError as error:
             self._engine.dispose()
-            raise journal_error(error, self.path) from None
+            raise self._storage.error(error) from None
         except RungError:
             self._engine.dispose()
             raise
@@ -85,9 +77,6 @@ class Journal:
         self._add_predictions = BulkInsert(PREDICTIONS, self._engine)
         self._add_feedback = BulkInsert(FEEDBACK, self._engine)
         self._add_shadows = BulkInsert(SHADOWS, self._engine)
-        # Two checkpoints at once make one of them fail: SQLite does not wait for the other.
-        self._checkpointing = threading.Lock()
-        self._sync = WalSync(self.path.with_name(FILE_NAME + "-wal"), self._checkpoint)
         self._closed = False
         # Held by the writing thread, which alone uses the connection.
         self._writing = threading.Lock()
@@ -107,7 +96,7 @@ class Journal:
         """
         for records, done in work:
             if self._closed:
-                done(JournalError("the journal is closed", str(self.path.name), "The server is stopping."))
+                done(JournalError("the journal is closed", self.name, "The server is stopping."))
             else:
                 self._queue.put((records, done))
         self._write_queued()
@@ -135,37 +124,19 @@ class Journal:
         try:
             with self._engine.connect() as connection:
                 return query(connection)
-        except DatabaseError as error:
-            raise journal_error(error, self.path) from None
+        except DBAPIError as error:
+            raise self._storage.error(error) from None
 
     def probe(self) -> str:
         """Return the problem with writing, "" if there is none. After a failure it tries to write again."""
-        if self.problem or self._files.error() is not None:
+        if self.problem or self._storage.damage() is not None:
             with suppress(RungError):
                 self.execute(lambda connection, _: connection.execute(_probe_statement(connection)))
-        return self.problem or self._sync.problem
+        return self.problem or self._storage.problem
 
-    def truncate_log(self) -> None:
-        """Checkpoint the log and truncate it, so that no file contains the erased pages.
-
-        Raises JournalError when readers or another program block it for 10 seconds.
-        """
-        until = time.monotonic() + _TRUNCATE_SECONDS
-        while self._checkpoint("TRUNCATE"):
-            if time.monotonic() > until:
-                raise JournalError(
-                    "the erased data is still in the log, because the journal is being read",
-                    self.path.name,
-                    "Try again.",
-                )
-            time.sleep(0.05)
-
-    def _checkpoint(self, mode: str = "PASSIVE") -> bool:
-        """Checkpoint the log; return whether it is incomplete."""
-        with self._checkpointing, suppress(DatabaseError), self._engine.connect() as connection:
-            busy, pages, done = connection.exec_driver_sql(f"PRAGMA wal_checkpoint({mode})").one()
-            return bool(busy) or pages != done
-        return True
+    def remove_erased(self) -> None:
+        """Leave no file of the journal with what was erased; raises JournalError where that cannot be done now."""
+        self._storage.remove_erased()
 
     def close(self) -> None:
         """Write what is queued and close the file."""
@@ -174,8 +145,7 @@ class Journal:
             self._write_queued()
             with self._writing:  # The last writer has finished.
                 self._reset_connection()
-            self._sync.close()
-            self._engine.dispose()
+            self._storage.close()
 
     def _wait_for_commit(self, hand_in: Callable[[OnCommit], None]) -> None:
         finished = threading.Event()
@@ -229,7 +199,7 @@ class Journal:
         if (
             error is not None
             and len(batch) > 1
-            and not isinstance(error.__cause__, OperationalError | sqlite3.OperationalError)
+            and not (error.__cause__ is not None and self._storage.is_unavailable(error.__cause__))
         ):
             # The database may have refused one record only: commit each group by itself.
             for item in batch:
@@ -246,34 +216,34 @@ class Journal:
         try:
             if self._connection is None:
                 self._connection = self._engine.connect()
-            with WriteTransaction(self._connection):
+            with self._storage.transaction(self._connection):
                 self.encoder.refresh_keys(self._connection)
                 job(self._connection, self.encoder)
-            # After the commit: what is acknowledged is in a file that has a name.
-            replaced = self._files.error()
-            if replaced is not None:
-                self._reset_connection()
-                self.problem = replaced.problem
-                log("journal failed", logging.ERROR, problem=replaced.problem)
-                return replaced
-        except (OperationalError, sqlite3.OperationalError) as error:
-            self._reset_connection()
-            found = journal_error(error, self.path)
-            self.problem = found.problem
-            log("journal failed", logging.ERROR, problem=found.problem)
-            return found
+            # After the commit: what is acknowledged is where it is found again.
+            damage = self._storage.damage()
+            if damage is not None:
+                return self._failed(damage)
         except RungError as error:
             self._reset_connection()
             return error
         except Exception as error:
+            if self._storage.is_unavailable(error):
+                return self._failed(self._storage.error(error))
             self._reset_connection()
             log("journal refused a record", logging.ERROR, error=type(error).__name__)
-            failed = JournalError("the record cannot be written", self.path.name, "Report this as a bug.")
+            failed = JournalError("the record cannot be written", self.name, "Report this as a bug.")
             failed.__cause__ = error
             return failed
         self.problem = ""
-        self._sync.request()
+        self._storage.committed()
         return None
+
+    def _failed(self, error: JournalError) -> JournalError:
+        """Note that nothing can be written now, and return the error."""
+        self._reset_connection()
+        self.problem = error.problem
+        log("journal failed", logging.ERROR, problem=error.problem)
+        return error
 
     def _insert(self, connection: Connection, rows: RecordEncoder, records: Sequence[Record]) -> None:
         served = [
@@ -296,7 +266,7 @@ class Journal:
         """Drop what a failed transaction may have left in memory: its new keys and its connection."""
         self.encoder.clear_keys()
         if self._connection is not None:
-            with suppress(DatabaseError):
+            with suppress(DBAPIError):
                 self._connection.close()
             self._connection = None
 
@@ -343,17 +313,3 @@ def _require_same_master_key(connection: Connection, encoder: RecordEncoder) -> 
     elif known != check:
         fix = f"Set {MASTER_KEY_VARIABLE} to the key that the journal was written with, or move all of journal.db* away."
         raise RungError("the journal was written with another master key", FILE_NAME, fix)
-
-
-def _create_engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_TIMEOUT_MS / 1000})
-
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, _: Any) -> None:
-        # NORMAL: a commit reaches the operating system, so it survives kill -9; WalSync covers power
-        # failures.
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON",
-                       f"wal_autocheckpoint={_AUTOCHECKPOINT_PAGES}"):  # fmt: skip
-            connection.execute(f"PRAGMA {pragma}").close()
-
-    return engine

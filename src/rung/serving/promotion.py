@@ -22,6 +22,7 @@ from rung.core.spec.improve import ShadowSpec
 from rung.serving.bundle_source import find_bundle_source, read_champion, set_champion
 from rung.serving.predictor import open_bundle
 from rung.serving.shadow_state import Shadow, clear_shadow, write_shadow
+from rung.serving.shared_state import shared_edit
 
 NAME = "history.jsonl"
 PROMOTE, ROLLBACK, KEPT, SHADOW = "promote", "rollback", "kept", "shadow"
@@ -228,7 +229,7 @@ def service_lock(folder: Path) -> Iterator[None]:
     """Lock the service folder against concurrent changes."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with locked(folder / "changing.lock"):
+    with locked(folder / "changing.lock"), shared_edit(folder):
         yield
 
 

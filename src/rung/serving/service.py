@@ -12,7 +12,7 @@ from rung.core.prices import Prices, load_prices
 from rung.core.spec.serve import ServeSpec
 from rung.serving import audit_log
 from rung.serving.http.access import Caller
-from rung.serving.http.api_keys import KeyStore
+from rung.serving.http.api_keys import KeyStore, RateLimit
 from rung.serving.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Service:
     folder: Path | None = None
     local_only: bool = False
     watch: bool = False
+    rate_limit: RateLimit = field(default_factory=RateLimit)
     metrics: Metrics = field(default_factory=Metrics)
     prices: Prices = field(default_factory=load_prices)
 

@@ -3,16 +3,27 @@
 import json
 import re
 import shlex
+from importlib import resources
 
 import click
+import pytest
 import yaml
 
 from rung.cli import root
+from rung.journal.encryption import MASTER_KEY_VARIABLE
+from rung.journal.postgres import VARIABLE
 from rung.serving.http.access import ENDPOINTS, PUBLIC
 from support import ROOT
 
 DEPLOY = ROOT / "deploy"
-FILES = ("Containerfile", "compose.yaml", "kubernetes.md", "rung.service")
+FILES = (
+    "Containerfile",
+    "compose.yaml",
+    "compose-replicas.yaml",
+    "kubernetes.yaml",
+    "kubernetes.md",
+    "rung.service",
+)
 
 
 def parsed(words):
@@ -44,7 +55,7 @@ def test_the_container_starts_what_there_is():
     assert asked[1] == str(params["port"])
     assert any(e.path == asked[2] and e.roles is PUBLIC for e in ENDPOINTS), "it is asked without a key"
     assert re.search(r"^USER 10001:10001$", text, re.M).start() < text.index("ENTRYPOINT")
-    assert "chown 10001:10001 /service" in text and "[ops]" in text
+    assert "chown 10001:10001 /service" in text and "[postgres]" in text
 
 
 def test_compose_runs_it_read_only_and_as_nobody():
@@ -113,3 +124,46 @@ def test_the_proxy_allows_what_the_server_does():
         for e in ENDPOINTS
         if e.path not in admins
     )
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose-replicas.yaml"])
+def test_compose_files_are_as_the_specification_wants(name):
+    pytest.importorskip("check_jsonschema")
+    from jsonschema.validators import validator_for
+
+    place = resources.files("check_jsonschema.builtin_schemas.vendor") / "compose-spec.json"
+    schema = json.loads(place.read_text(encoding="utf-8"))
+    written = yaml.safe_load((DEPLOY / name).read_text(encoding="utf-8"))
+    check = validator_for(schema)(schema)
+    assert [error.message for error in check.iter_errors(written)] == []
+    written["services"]["server"]["replicas_"] = 2
+    assert list(check.iter_errors(written)), "the schema is one that refuses"
+
+
+@pytest.mark.parametrize("version", ["1.25", "1.33"])
+def test_manifests_are_as_kubernetes_wants(version):
+    validate = pytest.importorskip("kubernetes_validate")
+    objects = list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text(encoding="utf-8")))
+    for one in objects:
+        validate.validate(one, version, strict=True)
+    assert [one["kind"] for one in objects][:2] == ["Secret", "Deployment"]
+    objects[1]["spec"]["replica"] = 2
+    with pytest.raises(validate.ValidationError):
+        validate.validate(objects[1], version, strict=True)
+
+
+def test_replicas_run_as_nobody_and_share_what_must_be_shared():
+    secret, deployment, *_ = yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text(encoding="utf-8"))
+    assert set(secret["stringData"]) == {MASTER_KEY_VARIABLE, VARIABLE}
+    pod = deployment["spec"]["template"]["spec"]
+    (server,) = pod["containers"]
+    _, params = parsed(server["args"])
+    assert str(params["folder"]) == "/service" and params["host"] == "0.0.0.0"
+    mounted = {volume["mountPath"]: volume["name"] for volume in server["volumeMounts"]}
+    assert mounted["/service"] == "service" and mounted[str(params["bundles"][0])] == "bundle"
+    assert pod["securityContext"]["runAsNonRoot"] and server["securityContext"]["readOnlyRootFilesystem"]
+    paths = {server[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "readiness", "liveness")}
+    assert paths == {e.path for e in ENDPOINTS if e.roles is PUBLIC and e.path.endswith("z")}
+    compose = yaml.safe_load((DEPLOY / "compose-replicas.yaml").read_text(encoding="utf-8"))["services"]
+    assert set(compose["server"]["environment"]) == {MASTER_KEY_VARIABLE, VARIABLE}
+    assert compose["server"]["read_only"] and compose["server"]["cap_drop"] == ["ALL"]

@@ -21,6 +21,7 @@ from typing import Any
 
 from rung.core.errors import RungError, did_you_mean
 from rung.core.files import locked, write_text, writing
+from rung.serving.shared_state import refresh, shared_edit
 
 ROLES = ("predict", "review", "admin")
 _KEY_PATTERN = re.compile(r"rung_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
@@ -62,6 +63,7 @@ class KeyStore:
 
     def all(self) -> list[ApiKey]:
         """Return all keys, oldest first, revoked ones included; raises RungError for a damaged file."""
+        refresh(self.path.parent)
         self._refresh()
         return sorted(self._keys.values(), key=lambda key: key.made_at)
 
@@ -120,7 +122,7 @@ class KeyStore:
     def _edit(self) -> Iterator[dict[str, ApiKey]]:
         with writing(self.path.parent):
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with locked(self.path.with_name("keys.lock")):
+        with locked(self.path.with_name("keys.lock")), shared_edit(self.path.parent):
             keys = dict(_read_keys(self.path)) if self.path.is_file() else {}
             yield keys
             old = os.umask(0o077)
@@ -171,8 +173,8 @@ class RateLimit:
         self._clock = clock
         self._buckets: dict[str, tuple[float, float]] = {}
 
-    def acquire(self, key_id: str, per_minute: int) -> float:
-        """Take one request and return 0.0, or return the seconds until the next one is allowed."""
+    def acquire(self, key_id: str, per_minute: int) -> float | None:
+        """Take one request and return 0.0, or return the seconds until the next one is allowed; None: ask `lease`, which may wait."""
         now, capacity, rate = self._clock(), max(per_minute / 10, 1.0), per_minute / 60
         tokens, updated = self._buckets.get(key_id, (capacity, now))
         tokens = min(capacity, tokens + (now - updated) * rate)
@@ -181,3 +183,7 @@ class RateLimit:
             return (1.0 - tokens) / rate
         self._buckets[key_id] = (tokens - 1.0, now)
         return 0.0
+
+    def lease(self, key_id: str, per_minute: int) -> float:
+        """Return what `acquire` does, and wait for others where that takes it."""
+        return self.acquire(key_id, per_minute) or 0.0

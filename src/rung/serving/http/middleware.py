@@ -28,7 +28,6 @@ from rung.serving.http.access import (
     match_endpoint,
     presented_key,
 )
-from rung.serving.http.api_keys import RateLimit
 from rung.serving.http.docs_page import key_page
 from rung.serving.http.error_response import error_body, language_of, localized_answers
 from rung.serving.http.playground import PAGE_HEADERS
@@ -73,7 +72,7 @@ class RequestMiddleware:
         self._service = service
         self._predict = predict
         self._stream = stream
-        self._rate_limit = RateLimit()
+        self._rate_limit = service.rate_limit
         self._max_body_bytes = int(service.limits.body_mb * (1 << 20))
         self._buffered_bytes = 0
 
@@ -91,7 +90,7 @@ class RequestMiddleware:
         recorder = _ResponseRecorder(send, request_id)
         caller: Caller | None = None
         try:
-            caller = self._authorize(scope, match.endpoint if match else None)
+            caller = await self._authorize(scope, match.endpoint if match else None)
             if match is None:
                 raise _unknown_path(scope["path"])
             scope["rung"] = (caller, request_id)
@@ -169,7 +168,7 @@ class RequestMiddleware:
         # Nothing was sent: for log and metrics, the status that nginx gives a client that closed the connection.
         recorder.status = recorder.status or 499
 
-    def _authorize(self, scope: Scope, endpoint: Endpoint | None) -> Caller:
+    async def _authorize(self, scope: Scope, endpoint: Endpoint | None) -> Caller:
         """Authenticate the caller and return it; raises HttpError 401, 403 or 429."""
         keys = self._service.keys
         if keys is None or not keys.in_use():
@@ -190,6 +189,8 @@ class RequestMiddleware:
             raise HttpError(403, f"the role '{key.role}' may not call this endpoint", endpoint.path, fix)
         if caller.per_minute:
             wait = self._rate_limit.acquire(key.id, caller.per_minute)
+            if wait is None:
+                wait = await asyncio.to_thread(self._rate_limit.lease, key.id, caller.per_minute)
             if wait:
                 self._service.metrics.refused.add("rate")
                 raise HttpError(

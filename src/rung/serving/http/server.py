@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,12 +25,16 @@ from rung.serving.http.api_keys import KeyStore
 from rung.serving.http.app import create_app
 from rung.serving.http.middleware import is_loopback
 from rung.serving.http.protocol import http_protocol
+from rung.serving.http.shared_limit import SharedRateLimit
 from rung.serving.model_registry import ModelRegistry
 from rung.serving.predictor import open_bundle
 from rung.serving.promotion import service_lock
 from rung.serving.service import Service
+from rung.serving.shared_state import SharedFolder, shared_folder
 
 if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
     from rung.journal.writer import Journal
 
 # Running requests may finish within this time after SIGTERM.
@@ -61,6 +66,12 @@ def serve(
         opening = aside.submit(lambda: [open_bundle(source.find()) for source in sources])
         _preload_imports(journal and place is not None)
         predictors = opening.result()
+    shared = shared_folder(place) if place is not None else None
+    if shared is not None:
+        with (
+            shared.edit()
+        ):  # What other servers know of keys and champions is there before anything is decided.
+            pass
     keys = KeyStore(place) if place is not None else None
     _require_keys(host, keys, place)
     service = Service(limits=limits, keys=keys, folder=place, local_only=is_loopback(host), watch=True)
@@ -70,24 +81,54 @@ def serve(
     _require_free_port(host, port)
     if journal and place is not None:
         service = replace(service, journal=_open_journal(place, service))
+    if shared is not None:
+        service = replace(service, rate_limit=SharedRateLimit(shared.engine))
     app = create_app(predictors, uncertified, service, locators)
     log_to_stderr()
     if place is not None:
         _record_champions(sources, place)
-    import uvicorn
-
     if keys is None or not keys.in_use():
         log("development mode: no API keys, so only local requests are accepted", logging.WARNING, host=host)
     log(
         "serving", host=host, port=port, models=[p.manifest.name for p in predictors],
-        journal=str(service.journal.path) if service.journal else None,
+        journal=service.journal.name if service.journal else None,
         inputs=service.journal.encoder.input_mode if service.journal else None,
     )  # fmt: skip
     _raise_file_limit()
+    with _following(shared):
+        _run(app, (host, port), tls)
+
+
+def _run(app: Starlette, address: tuple[str, int], tls: tuple[str, str] | None) -> None:
+    """Answer requests until interrupted."""
+    import uvicorn
+
+    certificate, key = tls or (None, None)
     uvicorn.run(
-        app, host=host, port=port, log_config=None, access_log=False, server_header=False, proxy_headers=False,
-        timeout_graceful_shutdown=_SHUTDOWN_SECONDS, http=http_protocol(), ws="none", ssl_certfile=tls[0] if tls else None, ssl_keyfile=tls[1] if tls else None,
+        app, host=address[0], port=address[1], log_config=None, access_log=False, server_header=False, proxy_headers=False,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS, http=http_protocol(), ws="none", ssl_certfile=certificate, ssl_keyfile=key,
     )  # fmt: skip
+
+
+def _in_step(place: Path | None) -> SharedFolder | None:
+    """Return what keeps the service folder in step with other servers, brought there now; None where no journal is shared."""
+    shared = shared_folder(place) if place is not None else None
+    if shared is not None:
+        with shared.edit():
+            pass
+    return shared
+
+
+@contextmanager
+def _following(shared: SharedFolder | None) -> Iterator[None]:
+    """Follow what other servers change of keys and champions while the block runs."""
+    stop = threading.Event()
+    if shared is not None:
+        threading.Thread(target=shared.follow, args=(stop,), name="rung-shared", daemon=True).start()
+    try:
+        yield
+    finally:
+        stop.set()
 
 
 def _check_tls_files(tls: tuple[str, str] | None) -> None:
