@@ -37,6 +37,7 @@ SHORT = {
     "sasrec": {"epochs": 30, "width": 16, "hidden": 16, "layers": 1},
     "two_tower": {"epochs": 30, "width": 16, "hidden": 16},
     "lstm_writer": {"epochs": 60, "width": 32, "dropout": 0.0, "patience": 0, "learning_rate": 1e-2},
+    "seq2seq_writer": {"epochs": 60, "width": 32, "dropout": 0.0, "patience": 0, "learning_rate": 1e-2},
     "transformer_writer": {
         "epochs": 60,
         "width": 32,

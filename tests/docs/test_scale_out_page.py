@@ -12,6 +12,7 @@ import yaml
 
 import rung
 from rung.cli.build import command as build_command
+from rung.cli.predict import command as predict_command
 from rung.core.spec.product import parse_product
 from rung.engines.choose import open_engine
 from support import ROOT, run_cli, write_csv
@@ -40,8 +41,9 @@ def test_the_page_is_followed(news_rows, tmp_path):
         texts = [text for text, _ in news_rows[part * 10 : part * 10 + 10]]
         pq.write_table(pa.table({"text": texts}), tmp_path / "rows" / f"{part}.parquet")
     lines = [line for block in blocks(PAGES[0], "bash") for line in block.splitlines()]
-    build, install, ray, predict = (shlex.split(line) for line in lines)
+    build, install, ray, predict, install_s3, stored = (shlex.split(line) for line in lines)
     assert install[-1] == ".[ray]" and build_command.make_context("build", ray[2:])
+    assert install_s3[-1] == ".[s3]" and predict_command.make_context("predict", stored[2:])
     for command in (build, predict):
         done = run_cli(*command[1:], cwd=tmp_path)
         assert done.returncode == 0, done.stderr

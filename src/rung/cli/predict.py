@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     "  rung predict bundle photos/ -o labels.csv\n"
     "  rung predict bundle -i new.csv -o out.csv --scores --id ticket\n"
     "  rung predict bundle -i new.csv --explain\n"
-    "  rung predict bundle -i 'rows/*.parquet' -o answers/ --workers 4"
+    "  rung predict bundle -i 'rows/*.parquet' -o answers/ --workers 4\n"
+    "  rung predict bundle -i 's3://bucket/rows/*.parquet' -o s3://bucket/answers/ --workers 4"
 )
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
@@ -86,7 +87,7 @@ def command(
     if not model.manifest.certified:
         echo(say("predict.uncertified", lang()), err=True)
     if source is not None and output is not None and is_batch:
-        _predict_batch(bundle, source, Path(output), encoding, (engine or "local", workers), as_json, options)
+        _predict_batch(bundle, source, output, encoding, (engine or "local", workers), as_json, options)
     elif text is not None and stream:
         _stream_text(model, text, options["scores"], as_json)
     elif text is not None:
@@ -97,7 +98,12 @@ def command(
 
 
 def _is_folder(output: str | None) -> bool:
-    return output is not None and (output.endswith(("/", os.sep)) or Path(output).is_dir())
+    """Return whether an output is a folder; in a store there is nothing else."""
+    from rung.core.object_store import is_address
+
+    return output is not None and (
+        output.endswith(("/", os.sep)) or is_address(output) or Path(output).is_dir()
+    )
 
 
 def _predict_table(
@@ -137,15 +143,20 @@ def _print_reasons(errors: Counter[str]) -> None:
 
 
 def _predict_batch(
-    bundle: Path, source: str, out: Path, encoding: str | None, where: tuple[str, int | None],
+    bundle: Path, source: str, out: str, encoding: str | None, where: tuple[str, int | None],
     as_json: bool, options: dict[str, Any],
 ) -> None:  # fmt: skip
-    """Predict many files into a folder. where: the engine, and how many files at the same time."""
+    """Predict many files into a folder, of a disk or of a store. where: the engine, and how many files at the same time."""
+    from rung.core.object_store import is_address
     from rung.workflows.predict_rows import OutputOptions
     from rung.workflows.predict_shards import predict_shards
+    from rung.workflows.predict_stored import predict_stored
 
     line = OutputOptions(**options, jsonl=as_json)
-    found = predict_shards(bundle, source, out, line, encoding, *where)
+    if is_address(source) or is_address(out):
+        found = predict_stored(bundle, source, out, line, encoding, *where)
+    else:
+        found = predict_shards(bundle, source, Path(out), line, encoding, *where)
     errors = found.errors.total()
     if as_json:
         facts = {

@@ -72,8 +72,16 @@ class RayEngine:
                         return
                 yield _result(reference, resources)
         finally:
-            for reference in waiting:
+            # Ray ends this process where a job that is done is cancelled while its answer is on its way.
+            for reference in _unfinished(waiting):
                 ray.cancel(reference, force=True)
+
+
+def _unfinished(waiting: list[Any]) -> list[Any]:
+    import ray
+
+    left: list[Any] = ray.wait(waiting, num_returns=len(waiting), timeout=0)[1] if waiting else []
+    return left
 
 
 def _result(reference: Any, resources: Resources) -> Any:

@@ -6,13 +6,13 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from rung.core.engine import Engine, Place, Resources
+from rung.core.engine import Engine, Job, Place, Resources
 from rung.core.errors import DataError, RungError
 from rung.core.files import read_json, write_json, writing
 from rung.data.sources.locate import matching_files
@@ -21,7 +21,7 @@ from rung.serving.predictor import Predictor, open_bundle
 from rung.workflows.predict_rows import OutputOptions, open_rows, predict_rows
 
 # Below the folder of answers: a marker for each file that is whole, and what an engine writes while it runs.
-_DONE, _ENGINE = ".done", ".engine"
+DONE, _ENGINE = ".done", ".engine"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ShardJob:
 class Batch:
     """What became of the files of a batch. kept: files whose answers were whole before; failed: (file, why)."""
 
-    folder: Path
+    folder: Path | str
     files: int = 0
     kept: int = 0
     rows: int = 0
@@ -70,25 +70,38 @@ def predict_shards(
     """
     chosen = open_engine(engine) if isinstance(engine, str) else engine
     jobs = list(shard_jobs(bundle.resolve(), source, out.resolve(), options, encoding))
-    found = Batch(out, files=len(jobs))
-    left = []
-    for job in jobs:
-        facts = whole_answers(job)
-        if facts is None:
-            left.append(job)
-        else:
-            found.kept += 1
-            _add(found, job, facts)
     wide = Place(out.resolve() / _ENGINE, workers, 1, out.resolve())
-    with running(chosen, wide):
-        for job, facts in zip(left, chosen.map(predict_shard, left, Resources(of=source)), strict=True):
-            _add(found, job, facts)
+    listed = [(str(job.source), whole_answers(job), job) for job in jobs]
+    return spread(Batch(out, files=len(jobs)), listed, predict_shard, chosen, wide)
+
+
+def spread(
+    found: Batch,
+    listed: Sequence[tuple[str, dict[str, Any] | None, Job]],
+    predict: Callable[[Job], dict[str, Any]],
+    engine: Engine,
+    wide: Place,
+) -> Batch:
+    """Return the batch with what became of its files.
+
+    listed: each file, what is known of answers to it that are whole, None where there are none, and its job. predict: returns
+    what is known of the answers, or `failed` and why.
+    """
+    left = [(name, job) for name, facts, job in listed if facts is None]
+    for name, facts, _ in listed:
+        if facts is not None:
+            found.kept += 1
+            _add(found, name, facts)
+    with running(engine, wide):
+        made = engine.map(predict, [job for _, job in left], Resources(of=str(found.folder)))
+        for (name, _), facts in zip(left, made, strict=True):
+            _add(found, name, facts)
     return found
 
 
-def _add(found: Batch, job: ShardJob, facts: dict[str, Any]) -> None:
+def _add(found: Batch, name: str, facts: dict[str, Any]) -> None:
     if "failed" in facts:
-        found.failed.append((str(job.source), facts["failed"]))
+        found.failed.append((name, facts["failed"]))
     else:
         found.rows += facts["rows"]
         found.errors.update(facts["errors"])
@@ -105,7 +118,7 @@ def shard_jobs(
         raise RungError("the answers would lie among the files that are predicted", str(out), fix)
     version = open_bundle(bundle).manifest.version
     with writing(out):
-        (out / _DONE).mkdir(parents=True, exist_ok=True)
+        (out / DONE).mkdir(parents=True, exist_ok=True)
     taken: dict[Path, Path] = {}
     for file in files:
         relative = file.relative_to(base)
@@ -118,9 +131,7 @@ def shard_jobs(
             [version, asdict(options), encoding, stat.st_size, stat.st_mtime_ns], sort_keys=True
         )
         name = hashlib.sha256(str(relative).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-        yield ShardJob(
-            bundle, version, file, target, out / _DONE / f"{name}.json", options, encoding, made_of
-        )
+        yield ShardJob(bundle, version, file, target, out / DONE / f"{name}.json", options, encoding, made_of)
 
 
 def _files(source: str) -> Sequence[Path]:

@@ -9,14 +9,18 @@ torch = pytest.importorskip("torch")
 
 from rung.core.errors import BundleError, RungError  # noqa: E402
 from rung.core.model import FitContext  # noqa: E402
+from rung.core.types import Examples  # noqa: E402
 from rung.modalities.text.decoding import LanguageModel  # noqa: E402
 from rung.modalities.text.network_language import Memory, NetworkLanguage  # noqa: E402
+from rung.modalities.text.pair_language import PairNetwork  # noqa: E402
 from rung.modalities.text.token_units import TokenUnits  # noqa: E402
 from rung.models.lstm_writer import LstmWriter, LstmWriterParams  # noqa: E402
+from rung.models.seq2seq_writer import Seq2seqWriter, Seq2seqWriterParams  # noqa: E402
 from rung.models.transformer_writer import TransformerWriter, TransformerWriterParams  # noqa: E402
 from rung.testing import tiny_examples  # noqa: E402
-from rung.training.torch.language_networks import LanguageShape, make_language  # noqa: E402
+from rung.training.torch.language_networks import LanguageShape, PairLanguage, make_language  # noqa: E402
 from rung.training.torch.language_onnx import write_language  # noqa: E402
+from rung.training.torch.pair_onnx import write_pair  # noqa: E402
 
 _, GOODS = tiny_examples("text_generation")
 UNITS = TokenUnits.of_characters(["abcdefgh ", "明月松間照"], 100)
@@ -54,6 +58,50 @@ def test_what_is_longer_than_the_memory_is_read_on(architecture):
     assert language.bits("a", "abcdefgh " * 9)[0] > 0
 
 
+def pair(layers=2):
+    torch.manual_seed(1)
+    module = PairLanguage(LanguageShape(len(UNITS), 16, 32, layers, 2, 64, 0.0)).eval()
+    return module, PairNetwork(UNITS, *write_pair(module))
+
+
+def test_a_pair_of_graphs_says_what_the_module_says(tmp_path):
+    module, language = pair()
+    language.save(tmp_path)
+    language = PairNetwork.load(tmp_path)
+    prompts, texts = ["abc 明月", "", "松"], ["de 松h", "a", "abcdefgh"]
+    read = [torch.as_tensor([1, *UNITS.encode(prompt)]) for prompt in prompts]
+    said = [torch.as_tensor([2, *UNITS.encode(text)]) for text in texts]
+    padded = [torch.nn.utils.rnn.pad_sequence(rows, batch_first=True) for rows in (read, said)]
+    with torch.no_grad():
+        # Rows of a batch are not changed by what fills them up.
+        together = module(padded[0], torch.as_tensor([len(row) for row in read]), padded[1])
+    for place, (prompt, text) in enumerate(zip(prompts, texts, strict=True)):
+        state = language.begin(prompt)
+        for step, unit in enumerate([*UNITS.encode(text), None]):
+            assert np.allclose(language.chances(state), together[place, step].softmax(0).numpy(), atol=1e-5)
+            state = language.after(state, unit) if unit is not None else state
+        assert language.bits(prompt, text)[0] == pytest.approx(
+            LanguageModel.bits(language, prompt, text)[0], rel=1e-4
+        )
+    with pytest.raises(BundleError, match="does not fit its decoder"):
+        PairNetwork(UNITS, language.content, language.memory, pair(1)[1].encoder)
+
+
+def test_a_pair_attends_to_the_prompt():
+    """It learns to say a prompt again, which a model without a memory of its parts cannot from so few rows."""
+    rows = ["".join("abcdefgh"[(i * k + k) % 8] for i in range(4)) for k in range(1, 37)]
+    examples = Examples(
+        GOODS.schema, {"prompt": rows, "options": [None] * 36}, rows, GOODS.units, GOODS.rows, GOODS.times
+    )
+    model = Seq2seqWriter.fit(
+        examples,
+        Seq2seqWriterParams(width=32, epochs=60, learning_rate=2e-2, patience=0, dropout=0.0),
+        FitContext(effort=0),
+    )
+    answers = model.predict({"prompt": rows, "options": [{"temperature": 0.0}] * 36})
+    assert sum(a.value == row for a, row in zip(answers, rows, strict=True)) > 30
+
+
 def test_a_file_of_another_kind_is_refused():
     module, _ = network("lstm")
     content, memory = write_language(module)
@@ -64,7 +112,12 @@ def test_a_file_of_another_kind_is_refused():
 
 
 @pytest.mark.parametrize(
-    "family,params", [(LstmWriter, LstmWriterParams), (TransformerWriter, TransformerWriterParams)]
+    "family,params",
+    [
+        (LstmWriter, LstmWriterParams),
+        (TransformerWriter, TransformerWriterParams),
+        (Seq2seqWriter, Seq2seqWriterParams),
+    ],
 )
 def test_a_fit_learns_and_says_how_well(family, params):
     made = params(**{**SMALL, "epochs": 60, "learning_rate": 2e-2, "dropout": 0.0})

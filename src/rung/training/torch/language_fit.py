@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from rung.core.errors import RungError
@@ -37,7 +37,7 @@ from rung.training.torch.trainer import History, train
 # Rows on which the exported file is compared with the module, and the greatest difference of a logit. Rows that tell when to stop.
 _CHECKED, _TOLERANCE, _SCORED = 4, 1e-3, 300
 # Steps of an epoch, about, as long as a batch keeps a few rows.
-_STEPS = 200
+STEPS = 200
 
 
 class LanguageLearner(Learner):
@@ -45,7 +45,7 @@ class LanguageLearner(Learner):
 
     def __init__(
         self,
-        module: LstmLanguage | TransformerLanguage,
+        module: nn.Module,
         rows: Sequence[Ints],
         held: Sequence[Ints],
         prompt_weight: float,
@@ -126,18 +126,18 @@ def _trained(
     with training_threads(context.threads, context.seed):
         module = make_language(architecture, shape)
     parts = [
-        [_shortened(np.array(row, np.int64), params.most_units) for row in pairs.documents(units)]
+        [shortened_row(np.array(row, np.int64), params.most_units) for row in pairs.documents(units)]
         for pairs in (learn, own)
     ]
     learner = LanguageLearner(module, parts[0], parts[1], params.prompt_weight)
     plain = TrainingParams(**{field.name: getattr(params, field.name) for field in fields(TrainingParams)})
     # Few rows would make an epoch of a few steps.
-    plain = replace(plain, batch_rows=min(plain.batch_rows, max(len(parts[0]) // _STEPS, 4)))
+    plain = replace(plain, batch_rows=min(plain.batch_rows, max(len(parts[0]) // STEPS, 4)))
     history = train(learner, plain, context)
     return module.cpu().eval(), history
 
 
-def _shortened(row: Ints, most: int) -> Ints:
+def shortened_row(row: Ints, most: int) -> Ints:
     """Return at most so many units of a row: where it is too long, the prompt loses its beginning first, then the text its end."""
     if len(row) <= most:
         return row

@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rung.training.torch.text_networks import MASKED, NetworkShape, TransformerLayer
 
@@ -76,6 +77,44 @@ class TransformerLanguage(nn.Module):
         for layer in self.layers:
             states = layer(states, later)
         return functional.linear(self.norm(states), self.embedding.weight, self.bias)
+
+
+class PairLanguage(nn.Module):
+    """An LSTM reads the prompt, another one writes the text and attends to what the first has read (Luong et al. 2015, "general" scores)."""
+
+    def __init__(self, shape: LanguageShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.embedding = nn.Embedding(shape.vocabulary, shape.width)
+        nn.init.normal_(self.embedding.weight, std=0.1)
+        self.encoder, self.decoder = (
+            nn.ModuleList(nn.LSTM(shape.width, shape.width, batch_first=True) for _ in range(shape.layers))
+            for _ in range(2)
+        )
+        self.attention = nn.Linear(shape.width, shape.width, bias=False)
+        self.mixed = nn.Linear(2 * shape.width, shape.width)
+        self.dropout = nn.Dropout(shape.dropout)
+        self.bias = nn.Parameter(torch.zeros(shape.vocabulary))
+
+    def forward(self, prompts: Tensor, lengths: Tensor, texts: Tensor) -> Tensor:
+        """Return logits [rows, units, vocabulary]. prompts: [rows, prompt units] with their lengths; texts: [rows, units]."""
+        states = self.dropout(self.embedding(prompts))
+        memory = []
+        for layer in self.encoder:
+            packed = pack_padded_sequence(states, lengths.cpu(), batch_first=True, enforce_sorted=False)
+            found, kept = layer(packed)
+            memory.append(kept)
+            states = self.dropout(
+                pad_packed_sequence(found, batch_first=True, total_length=prompts.shape[1])[0]
+            )
+        written = self.dropout(self.embedding(texts))
+        for layer, kept in zip(self.decoder, memory, strict=True):
+            written = self.dropout(layer(written, kept)[0])
+        places = torch.arange(prompts.shape[1], device=prompts.device)
+        beyond = (places >= lengths[:, None]).float()[:, None] * MASKED
+        weights = (self.attention(written) @ states.transpose(1, 2) + beyond).softmax(-1)
+        both = torch.cat([weights @ states, written], -1)
+        return functional.linear(self.dropout(torch.tanh(self.mixed(both))), self.embedding.weight, self.bias)
 
 
 def make_language(architecture: Architecture, shape: LanguageShape) -> LstmLanguage | TransformerLanguage:

@@ -8,7 +8,7 @@ import numpy as np
 from torch import nn
 
 from rung.modalities.text.network_language import Memory
-from rung.training.torch.language_networks import LstmLanguage, TransformerLanguage
+from rung.training.torch.language_networks import LstmLanguage, PairLanguage, TransformerLanguage
 from rung.training.torch.module_onnx import ModuleWriter, array
 from rung.training.torch.text_networks import MASKED, TransformerLayer
 
@@ -18,21 +18,21 @@ _GATES = (0, 3, 1, 2)
 
 def write_language(module: LstmLanguage | TransformerLanguage) -> tuple[bytes, Memory]:
     """Return the ONNX file of a language model, and what it remembers."""
-    writer = _Writer(module)
+    writer = LanguageWriter(module)
     logits = writer.lstm(module) if isinstance(module, LstmLanguage) else writer.transformer(module)
     return writer.graph_file(logits), writer.memory
 
 
-class _Writer(ModuleWriter):
+class LanguageWriter(ModuleWriter):
     """Writes the parts; `kept` are the tensors that the graph hands on."""
 
-    def __init__(self, module: LstmLanguage | TransformerLanguage) -> None:
+    def __init__(self, module: LstmLanguage | TransformerLanguage | PairLanguage) -> None:
         super().__init__()
         shape = module.shape
         self.vocabulary, self.kept = shape.vocabulary, list[str]()
         self.table = self.constant(module.embedding.weight)
         self.bias = self.constant(module.bias)
-        is_lstm = isinstance(module, LstmLanguage)
+        is_lstm = not isinstance(module, TransformerLanguage)
         each = (1, 1, shape.width) if is_lstm else (1, shape.heads, 0, shape.width // shape.heads)
         self.memory = Memory((each,) * (2 * shape.layers), 0 if is_lstm else shape.most)
 
@@ -42,8 +42,16 @@ class _Writer(ModuleWriter):
 
     def lstm(self, module: LstmLanguage) -> str:
         """The ids of one row: [1, units] is also [units, 1] turned round."""
-        states = self.node("Transpose", [self.node("Gather", [self.table, "ids"])], perm=[1, 0, 2])
-        for number, layer in enumerate(module.layers):
+        states = self.lstm_layers(self.looked_up("ids"), module.layers)
+        return self.logits(self.node("Transpose", [states], perm=[1, 0, 2]))
+
+    def looked_up(self, ids: str) -> str:
+        """Return the embeddings of ids [1, units], as [units, 1, width]."""
+        return self.node("Transpose", [self.node("Gather", [self.table, ids])], perm=[1, 0, 2])
+
+    def lstm_layers(self, states: str, layers: nn.ModuleList, *, begins: bool = False) -> str:
+        """Return the states [units, 1, width] above some layers. begins: from nothing, instead of from the memory."""
+        for number, layer in enumerate(layers):
             if not isinstance(layer, nn.LSTM):
                 raise TypeError(type(layer).__name__)
 
@@ -53,18 +61,12 @@ class _Writer(ModuleWriter):
 
             biases = np.concatenate([gates("bias_ih"), gates("bias_hh")], axis=1)
             weights = [self.graph.constant(gates(kind)) for kind in ("weight_ih", "weight_hh")]
-            inputs = [
-                states,
-                *weights,
-                self.graph.constant(biases),
-                "",
-                f"in_{2 * number}",
-                f"in_{2 * number + 1}",
-            ]
+            before = [] if begins else ["", f"in_{2 * number}", f"in_{2 * number + 1}"]
+            inputs = [states, *weights, self.graph.constant(biases), *before]
             found, state, cell = self.graph.split("LSTM", inputs, 3, hidden_size=layer.hidden_size)
             self.kept += [state, cell]
             states = self.node("Squeeze", [found, self.ints(1)])
-        return self.logits(self.node("Transpose", [states], perm=[1, 0, 2]))
+        return states
 
     def transformer(self, module: TransformerLanguage) -> str:
         new = self.node("Gather", [self.node("Shape", ["ids"]), self.ints(1)])
