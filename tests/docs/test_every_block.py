@@ -125,6 +125,7 @@ ONLY_CHECKED = {
     ("docs/howto/news-by-title*.md", "python examples/fetch.py"): "a build of minutes: tests/docs/test_news_by_title_page.py builds a smaller one",
     ("docs/howto/detection*.md", "rung weights fetch"): "a build of minutes: tests/e2e/test_detection_product.py builds a smaller one",
     ("docs/howto/write-text*.md", "python examples/fetch.py"): "a build of minutes: tests/e2e/test_writing_product.py builds smaller ones",
+    ("docs/howto/write-text*.md", "rung compare"): "tests/e2e/test_writing_product.py writes such pairs, tests/annotation/test_text_pairs.py judges them",
     ("docs/howto/write-text*.md", "curl -sN localhost:8000"): "tests/e2e/test_writing_product.py serves one and streams such a request",
     ("docs/howto/extract-fields*.md", "python examples/fetch.py"): "a build of a minute: tests/e2e/test_extraction_product.py builds smaller ones",
     ("docs/howto/extract-fields*.md", "curl -s localhost:8000"): "tests/e2e/test_extraction_product.py serves one and sends such a request",

@@ -92,6 +92,23 @@ def test_whole_and_streamed_answers_are_the_same_and_marked(built):
         assert ask(address, "/healthz")["status"] == "ok"
 
 
+def test_two_bundles_write_pairs_for_people_to_choose_between(built, messages, tmp_path):
+    spec, found = built
+    write_csv(tmp_path / "rows.csv", ["prompt", "text"], messages)
+    other = rung.build(product(tmp_path, bar=0.01, ladder="[nearest_example]"), all_rungs=True)
+    write_csv(
+        tmp_path / "new.csv",
+        ["prompt", "other"],
+        [("What is AI?", "x"), ("Do you like tea?", "y"), ("", "z")],
+    )
+    done = run_cli("compare", "write", found.bundle, other.bundle, "new.csv", "-o", "pairs", cwd=tmp_path)
+    assert done.returncode == 0 and "2 pairs of texts" in done.stdout, done.stderr
+    shown = json.loads(run_cli("compare", "show", "pairs", "--json", cwd=tmp_path).stdout)["people"]
+    assert shown["prompts"] == 2 and all("writer" in name for name in shown["names"])
+    again = run_cli("compare", "write", found.bundle, other.bundle, "new.csv", "-o", "pairs", cwd=tmp_path)
+    assert again.returncode == 2 and "pairs already" in again.stderr
+
+
 def streamed(host, port, key, row):
     """Return the events of a stream as (name, data)."""
     connection = http.client.HTTPConnection(host, port, timeout=60)

@@ -36,6 +36,7 @@ COMMANDS = {
     "promote": "Make a certified bundle the champion of a product; running servers load it.",
     "rollback": "Make the previous champion the champion again.",
     "history": "Show who changed the champion, when and why.",
+    "compare": "Let people choose between the texts of two bundles; the win rate has an exact bound.",
     "distill": "Train the cheap rungs on labels of a language model or a larger rung; certify on people's labels.",
     "llm": "Serve a small language model on this machine; probe what a server of one really does.",
     "compress": "Make the winner of a run smaller or faster: candidates, the best one certified anew.",
