@@ -6,7 +6,7 @@ import pytest
 from rung.building import compression
 from rung.building.compression import Wanted
 from rung.core.metrics.scored import ScoredRows
-from rung.core.spec.product import Condition
+from rung.core.spec.bar import Condition
 from rung.core.types import Field, Prediction, Schema
 from rung.tasks.tabular_regression import TabularRegression
 from rung.tasks.text_classification import TextClassification

@@ -9,7 +9,7 @@ from rung.core.certificate_lock import CertificateLock
 from rung.core.metrics import scored
 from rung.core.metrics.base import InputMeanMetric, LogLoss, MeanMetric
 from rung.core.metrics.scored import ScoredRows
-from rung.core.spec.product import Condition
+from rung.core.spec.bar import Condition
 from rung.core.stats.confidence_bounds import mean_lower, proportion_lower
 from rung.core.types import Examples, Field, Prediction, Schema
 from rung.improvement.noninferiority_test import row_scores

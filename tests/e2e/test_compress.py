@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from click.testing import CliRunner
 
 import rung
 from rung.building.compression import Wanted
+from rung.cli.build import command
 from rung.core.errors import RungError
 from rung.core.files import read_json
 from rung.core.manifest import read_manifest
@@ -150,3 +152,24 @@ def test_an_encoder_loses_tokens_and_layers(news_rows, tmp_path):
     assert measured["layers-4"]["cpu_seconds_per_1k"] < found.report["before"]["cpu_seconds_per_1k"]
     assert "file:" not in (built.folder / "compress" / "bundles" / "layers-4" / "manifest.json").read_text()
     assert found.ok and found.report["certificate"]
+
+
+def test_a_section_of_the_product_makes_a_build_smaller_at_its_end(news_rows, tmp_path, monkeypatch):
+    monkeypatch.setattr("rung.training.compression.offers._SHARES", (0.05,))
+    data = write_csv(tmp_path / "news.csv", ["text", "label"], news_rows)
+    spec = write_spec(tmp_path, data, bar=0.6, extra="repeats: 0\ncompress: {max_loss: 0.02}\n")
+    done = CliRunner().invoke(
+        command, [str(spec), "--run", str(tmp_path / "run"), "--json"], obj={"lang": "en"}
+    )
+    assert done.exit_code == 0, done.output
+    smaller = json.loads(done.stdout)["compressed"]
+    assert smaller["verdict"] == "compressed" and smaller["wanted"]["max_loss"] == 0.02
+    assert read_manifest(tmp_path / "run" / "compressed" / "bundle").certified
+    # Another section is no other product, and what was made stands.
+    text = spec.read_text()
+    spec.write_text(text.replace("max_loss: 0.02", "max_loss: 0.02, to: 1kB"))
+    found = compress(tmp_path / "run", product=spec)
+    assert found.report["verdict"] == "refused" and found.report["wanted"]["size_mb"] == 0.001
+    spec.write_text(text.replace("max_loss: 0.02", "to: huge"))
+    with pytest.raises(RungError, match="'huge' is no size; write 10MB"):
+        rung.build(spec)

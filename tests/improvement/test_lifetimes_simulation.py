@@ -20,7 +20,7 @@ from rung.building import certify
 from rung.core.certificate_lock import CertificateLock
 from rung.core.metrics.base import MeanMetric
 from rung.core.metrics.scored import ScoredRows
-from rung.core.spec.product import Condition
+from rung.core.spec.bar import Condition
 from rung.core.stats.noninferiority import no_worse
 from rung.core.types import Examples, Field, Prediction, Schema
 from rung.improvement.noninferiority_test import FRESH, REUSED, Comparison, noninferiority_test, row_scores

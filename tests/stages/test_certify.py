@@ -12,7 +12,7 @@ from rung.building import certify
 from rung.building.certify import Requirement, outcomes
 from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import RunError, RungError
-from rung.core.spec.product import Condition
+from rung.core.spec.bar import Condition
 from rung.core.stats.confidence_bounds import mean_lower, proportion_lower
 from rung.core.types import Examples, Field, Prediction, Schema
 from rung.tasks.text_classification import TextClassification

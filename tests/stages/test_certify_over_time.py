@@ -14,7 +14,7 @@ from rung.building.certify import Population, Requirement
 from rung.core.certificate_lock import CertificateLock
 from rung.core.metrics.base import MacroF1, MeanMetric
 from rung.core.metrics.scored import ScoredRows, bound, mean_over_units, sampling_of
-from rung.core.spec.product import Condition
+from rung.core.spec.bar import Condition
 from rung.core.stats.confidence_bounds import (
     average_exceeds,
     average_lower,

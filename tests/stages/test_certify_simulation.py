@@ -17,7 +17,7 @@ import pytest
 from rung.building import certify
 from rung.building.certify import STEP, Requirement
 from rung.core.certificate_lock import CertificateLock
-from rung.core.spec.product import Condition
+from rung.core.spec.bar import Condition
 from rung.core.stats.confidence_bounds import proportion_lower
 from rung.core.types import Examples, Field, Prediction, Schema
 from rung.tasks.text_classification import TextClassification

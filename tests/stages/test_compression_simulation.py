@@ -14,7 +14,7 @@ from rung.building import certify, compression
 from rung.building.certify import Requirement
 from rung.building.compression import Wanted
 from rung.core.certificate_lock import CertificateLock
-from rung.core.spec.product import Condition
+from rung.core.spec.bar import Condition
 from rung.core.stats.confidence_bounds import proportion_lower
 from rung.core.types import Examples, Field, Prediction, Schema
 from rung.tasks.text_classification import TextClassification

@@ -9,7 +9,8 @@ from typing import Any
 from rung.building.climb_findings import STOPPED, Findings, stopping_keys
 from rung.core import registry
 from rung.core.messages import LANGUAGES, join_sentences, listed, money, say
-from rung.core.spec.product import Condition, Product
+from rung.core.spec.bar import Condition
+from rung.core.spec.product import Product
 from rung.core.stats.confidence_bounds import rows_needed
 
 # So much better is worth a word, whatever it costs: a point.

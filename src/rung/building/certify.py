@@ -71,7 +71,7 @@ from rung.core.certificate_lock import CertificateLock
 from rung.core.errors import RungError
 from rung.core.metrics.base import Metric
 from rung.core.metrics.scored import STEP, Sampling, ScoredRows, bound, sampling_of, weighs_units_alike
-from rung.core.spec.product import Condition
+from rung.core.spec.bar import Condition
 from rung.core.types import Examples, Prediction
 
 LOCK_NOTE = "Valid as long as certificate.lock is kept: a deleted lock forgets earlier looks, and that cannot be noticed."

@@ -23,15 +23,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from rung.core.metrics.base import MeanMetric, Metric, per_unit
 from rung.core.metrics.scored import ScoredRows, mean_over_units, values
-from rung.core.spec.product import Condition
+from rung.core.spec.bar import Condition
+from rung.core.spec.compress import Prefer
 
-Prefer = Literal["size", "speed"]
 Trial = Mapping[str, Any]
 # A smaller file may answer so much slower, and a faster one be so much larger, at most.
 _WORSE = 1.25
@@ -44,12 +44,14 @@ _TWO_SIDED = 1.96
 class Wanted:
     """What is asked of a smaller bundle.
 
-    size_mb: at most, None: as small as can be. loss: of the bar's first metric, at most. prefer: what is made least.
+    size_mb: at most, None: as small as can be. loss: of the bar's first metric, at most. prefer: what is made least. train: whether
+    networks may be trained after a cut.
     """
 
     size_mb: float | None = None
     loss: float = 0.005
     prefer: Prefer = "size"
+    train: bool = False
 
 
 def loss_of(metric: Metric, before: ScoredRows, after: ScoredRows) -> dict[str, Any]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rung.cli.options import as_json, lang, print_json
+
+if TYPE_CHECKING:
+    from rung.workflows.build import Build
 
 
 @click.command(
@@ -66,11 +70,38 @@ def command(
             product, run=run, all_rungs=all_rungs, on_event=progress, engine=engine, lang=words, track=track,
             fetch=asked, workers=workers,
         )  # fmt: skip
-    if as_json:
-        print_json({"run": str(done.folder), "bundle": str(done.bundle), "report": dict(done.report)})
-    else:
+    shown = {"run": str(done.folder), "bundle": str(done.bundle), "report": dict(done.report)}
+    if not as_json:
         print_outcome(done.report, done.folder, done.bundle, words)
+    smaller = _smaller(product, done, words, as_json)
+    if as_json:
+        print_json(shown if smaller is None else {**shown, "compressed": smaller})
     no_claim_asked = is_unasked(done.report["data"])
     winner = next((t for t in done.report["trials"] if t["rung"] == done.report["winner"]), None)
     cleared = done.cleared or (no_claim_asked and winner is not None and winner["status"] == "cleared")
     click.get_current_context().exit(0 if cleared else 3)
+
+
+def _smaller(product: Path, done: Build, words: str, as_json: bool) -> dict[str, Any] | None:
+    """Make the winner smaller where the product has a section `compress`, and print or return what came of it; None without one.
+
+    Whatever comes of it, the build stands: its bundle ships as before.
+    """
+    from rung.cli.compress import as_value, print_compressed
+    from rung.cli.progress import Progress
+    from rung.core.errors import RungError
+    from rung.core.spec.product import load_product
+    from rung.workflows.compress import compress
+
+    if load_product(product)[0].compress is None or done.report["winner"] is None:
+        return None
+    try:
+        with Progress(words, quiet=as_json) as progress:
+            found = compress(done.folder, product=product, on_event=progress, lang=words)
+    except RungError as error:
+        problem = str(error)
+        click.echo(problem, err=True)
+        return {"verdict": "refused", "problem": problem}
+    if not as_json:
+        print_compressed(found, words)
+    return as_value(found)

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from rung.cli.options import as_json, console, lang, print_json
 from rung.cli.terminal import echo
 
+if TYPE_CHECKING:
+    from rung.workflows.compress import Compressed
+
 
 def _megabytes(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """Return a size in megabytes: 10MB, 500kB, 1.5GB or a bare number of megabytes."""
-    if value is None:
-        return None
-    found = re.fullmatch(r"\s*([0-9.]+)\s*([kKmMgG]?)[bB]?\s*", value)
+    """Return a size in megabytes."""
+    from rung.core.spec.compress import megabytes
+
     try:
-        return (
-            float(found[1]) * {"k": 1e-3, "m": 1.0, "g": 1e3, "": 1.0}[found[2].lower()]
-            if found
-            else float("x")
-        )
-    except ValueError:
-        raise click.BadParameter(f"'{value}' is no size; write 10MB, 500kB or 1.5GB.") from None
+        return None if value is None else float(megabytes(value))
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
 
 
 @click.command(
@@ -38,16 +36,17 @@ def _megabytes(context: click.Context, parameter: click.Parameter, value: str | 
 @click.option(
     "--max-loss",
     type=float,
-    default=0.005,
-    show_default=True,
-    help="How much of the bar's first metric may be lost on held-out training rows; of an unbounded one, as a share of it.",
+    help="How much of the bar's first metric may be lost on held-out training rows; of an unbounded one, as a share of it. Default: 0.005.",
 )
 @click.option(
     "--prefer",
     type=click.Choice(["size", "speed"]),
-    default="size",
-    show_default=True,
-    help="What is to be least: the bundle, or the CPU time of an answer on this machine.",
+    help="What is to be least: the bundle, or the CPU time of an answer on this machine. Default: size.",
+)
+@click.option(
+    "--train/--no-train",
+    default=None,
+    help="Also train networks after layers, heads or units were cut; needs rung[train], minutes each.",
 )
 @click.option(
     "--unlabelled", type=click.Path(path_type=Path), help="Table of rows without labels, which the winner answers and students learn from.",
@@ -59,8 +58,9 @@ def _megabytes(context: click.Context, parameter: click.Parameter, value: str | 
 def command(
     run: Path,
     size_mb: float | None,
-    max_loss: float,
-    prefer: Literal["size", "speed"],
+    max_loss: float | None,
+    prefer: Literal["size", "speed"] | None,
+    train: bool | None,
     unlabelled: Path | None,
     product: Path | None,
     as_json: bool,
@@ -68,27 +68,40 @@ def command(
     """Make the winner of RUN smaller or faster; RUN stays as it is.
 
     Candidates are made of the winner (fewer features, fewer layers, fewer bits, students), scored on held-out training rows and measured.
-    The best within --max-loss is certified by one look and written to RUN/compressed/bundle.
+    The best within --max-loss is certified by one look and written to RUN/compressed/bundle. What no option says stands in the section
+    `compress` of the product file.
     """
-    from rung.building.compression import Wanted
     from rung.cli.progress import Progress
-    from rung.pages.compress import summary
-    from rung.workflows.compress import compress
+    from rung.workflows.compress import compress, wanted_in
 
     words = lang()
+    asked: dict[str, Any] = {"size_mb": size_mb, "loss": max_loss, "prefer": prefer, "train": train}
+    wanted = replace(
+        wanted_in(run, product), **{key: value for key, value in asked.items() if value is not None}
+    )
     with Progress(words, quiet=as_json) as progress:
-        found = compress(
-            run, Wanted(size_mb, max_loss, prefer), product=product, unlabelled=unlabelled, on_event=progress, lang=words
-        )  # fmt: skip
+        found = compress(run, wanted, product=product, unlabelled=unlabelled, on_event=progress, lang=words)
     if as_json:
-        print_json({**found.report, "folder": str(found.folder), "bundle": str(found.bundle)})
+        print_json(as_value(found))
     else:
-        _print_candidates(found.report, words)
-        for line in summary(found.report, words):
-            echo(line)
-        echo(str(found.folder / "compress.html"))
-        echo(str(found.bundle))
+        print_compressed(found, words)
     click.get_current_context().exit(0 if found.ok else 3)
+
+
+def as_value(found: Compressed) -> dict[str, Any]:
+    """Return what --json prints."""
+    return {**found.report, "folder": str(found.folder), "bundle": str(found.bundle)}
+
+
+def print_compressed(found: Compressed, words: str) -> None:
+    """Print the candidates, what became of them, and where page and bundle lie."""
+    from rung.pages.compress import summary
+
+    _print_candidates(found.report, words)
+    for line in summary(found.report, words):
+        echo(line)
+    echo(str(found.folder / "compress.html"))
+    echo(str(found.bundle))
 
 
 def _print_candidates(report: Mapping[str, Any], words: str) -> None:

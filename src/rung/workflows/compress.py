@@ -16,6 +16,8 @@ from rung.core.errors import RunError, RungError
 from rung.core.files import whole_folder, write_json, write_text
 from rung.core.messages import resolve_language
 from rung.core.run import Listener
+from rung.core.spec.compress import CompressSpec
+from rung.core.spec.product import load_product
 from rung.core.types import Columns
 from rung.data.sources.unlabelled import unlabelled_rows
 from rung.pages.compress import render
@@ -66,13 +68,17 @@ def compress(
 ) -> Compressed:
     """Return a smaller bundle of a run's winner, certified like the winner was, or why there is none; the run is not changed.
 
-    wanted: what it may take and lose; by default as small as half a point allows. unlabelled: a table of rows without labels that
-    students may learn from, answered by the winner. product: product.yaml, where the run was moved. Writes compressed/ in the run's folder. Raises RungError for a run or a winner that cannot be compressed.
+    wanted: what it may take and lose; by default what the section `compress` of the product says, or as small as half a point allows.
+    unlabelled: a table of rows without labels that students may learn from, answered by the winner; by default that of the section.
+    product: product.yaml, where the run was moved. Writes compressed/ in the run's folder. Raises RungError for a run or a winner that cannot be compressed.
     """
-    wanted = _checked(wanted or Wanted())
     words = resolve_language(lang)
     begun, cpu = time.time(), _cpu_seconds()
     with reopened(Path(run), WORK, Path(product) if product else None, on_event) as opened:
+        section = load_product(Path(product))[0].compress if product else opened.setup.product.compress
+        wanted = _checked(wanted or wanted_of(section))
+        if unlabelled is None and section is not None and section.unlabelled:
+            unlabelled = opened.setup.context.base / section.unlabelled
         require_compressible(opened)
         extra = _extra(opened, Path(unlabelled)) if unlabelled else {}
         winner, trials = _measured(opened, wanted, extra)
@@ -91,6 +97,18 @@ def compress(
         clear_models(opened.setup)
         opened.setup.run.event("compressed", verdict=verdict, chosen=chosen and chosen["name"])
     return Compressed(folder, bundle, found)
+
+
+def wanted_of(section: CompressSpec | None) -> Wanted:
+    """Return what a section of a product asks for; what is asked for where there is none."""
+    return Wanted(section.to, section.max_loss, section.prefer, section.train) if section else Wanted()
+
+
+def wanted_in(run: Path, product: Path | None = None) -> Wanted:
+    """Return what the product of a run asks for. product: its file, where it is not the one that the run keeps."""
+    kept = run / "product.yaml"
+    file = product or (kept if kept.is_file() else None)
+    return wanted_of(load_product(file)[0].compress) if file else Wanted()
 
 
 def _checked(wanted: Wanted) -> Wanted:
@@ -128,7 +146,7 @@ def _measured(
     smaller = Smaller(opened, extra)
     winner = winner_trial(smaller)
     folder, family = smaller.made(WINNER, None)
-    offered = recipes_for(family, folder, opened.rows.train.schema)
+    offered = recipes_for(family, folder, opened.rows.train.schema, wanted.train)
     if not offered:
         raise RungError(
             f"there is no smaller version of '{opened.rung.model}' to make",
@@ -217,7 +235,7 @@ def _report(
         "higher_is_better": opened.rows.requirements[0].metric.higher_is_better,
         "bar": opened.report["bar"],
         "level": opened.rows.requirements[0].condition.level,
-        "wanted": {"size_mb": wanted.size_mb, "max_loss": wanted.loss, "prefer": wanted.prefer},
+        "wanted": {"size_mb": wanted.size_mb, "max_loss": wanted.loss, "prefer": wanted.prefer, "train": wanted.train},
         "verdict": verdict,
         "chosen": chosen["name"] if chosen else None,
         "certificate": dict(proof) if proof else None,

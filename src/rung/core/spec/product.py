@@ -21,9 +21,11 @@ from pydantic import (
 
 from rung.core.errors import Problem, SpecError
 from rung.core.names import problem_of_name
+from rung.core.spec.bar import Condition, out_of_range
 from rung.core.spec.budget import Budget, Costs, Limits
 from rung.core.spec.cascade import CascadeSpec
 from rung.core.spec.cleaning import PrivacySpec, Steps
+from rung.core.spec.compress import CompressSpec
 from rung.core.spec.data import CertifySpec, DataSpec, Section, as_tuple
 from rung.core.spec.drift import DriftSpec
 from rung.core.spec.errors import to_problem, with_line
@@ -37,42 +39,8 @@ from rung.core.spec.value import ValueSpec
 from rung.core.spec.writing import WritingSpec
 from rung.core.spec.yaml import MAX_CHARS, Key, read_yaml
 
-
-class Condition(Section):
-    """One condition of the bar."""
-
-    metric: str = Field(
-        min_length=1,
-        description="accuracy, macro_f1, f1:<label>, roc_auc:<label>, sensitivity:<label>, specificity:<label>, log_loss, coverage, selective_accuracy, ...",
-    )
-    at_least: float | None = Field(
-        default=None, allow_inf_nan=False, description="lower limit that the certified bound must reach"
-    )
-    at_most: float | None = Field(
-        default=None, allow_inf_nan=False, description="upper limit that the certified bound must not exceed"
-    )
-    confidence: float = Field(
-        default=0.95, ge=0.5, le=0.9999, description="confidence level of the certificate"
-    )
-
-    @model_validator(mode="after")
-    def _one_side(self) -> Condition:
-        if (self.at_least is None) == (self.at_most is None):
-            raise ValueError("give exactly one of at_least and at_most")
-        return self
-
-    @property
-    def level(self) -> float:
-        """Return the value of at_least or at_most."""
-        return self.at_least if self.at_least is not None else float(self.at_most or 0.0)
-
-    @property
-    def higher_is_better(self) -> bool:
-        return self.at_least is not None
-
-    def met_by(self, value: float) -> bool:
-        """Return whether a score or bound meets the condition."""
-        return value >= self.level if self.higher_is_better else value <= self.level
+# Sections and keys that change no model.
+_NOT_OF_THE_MODEL = ("serve", "drift", "value", "improve", "engine", "compress")
 
 
 class RungSpec(Section):
@@ -156,6 +124,7 @@ class Product(Section):
     drift: DriftSpec = DriftSpec()
     value: ValueSpec | None = Field(default=None, description="value of predictions, for `rung value`")
     improve: ImproveSpec = ImproveSpec()
+    compress: CompressSpec | None = Field(default=None, description="a smaller version of the winner")
     joined: JoinedSpec | None = None
 
     @model_validator(mode="before")
@@ -198,7 +167,7 @@ class Product(Section):
         What services may charge is no part of it: a build that ran out of budget resumes with a larger one. Nor is the
         engine, nor how many fits run at a time: all give the same model.
         """
-        excluded: dict[str, Any] = dict.fromkeys(("serve", "drift", "value", "improve", "engine"), True)
+        excluded: dict[str, Any] = dict.fromkeys(_NOT_OF_THE_MODEL, True)
         spec = self.model_dump(mode="json", exclude={**excluded, "budget": {"usd", "workers", "ahead"}})
         text = json.dumps(drop_absent_sections(spec), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -313,7 +282,7 @@ def _contradictions(raw: Mapping[str, Any]) -> list[Problem]:
     if any(item.get("confidence", 0.95) != conditions[0].get("confidence", 0.95) for item in conditions):
         found.append(("bar", "its conditions have different confidence levels.", "Use one for all."))
     for index, item in enumerate(conditions):
-        found.extend(_out_of_range(item, "bar" if isinstance(bar, Mapping) else f"bar.{index}"))
+        found.extend(out_of_range(item, "bar" if isinstance(bar, Mapping) else f"bar.{index}"))
     ladder = raw.get("ladder") if isinstance(raw.get("ladder"), list | tuple) else ()
     names = [
         item.get("name") or item.get("model") if isinstance(item, Mapping) else item for item in ladder or ()
@@ -321,22 +290,6 @@ def _contradictions(raw: Mapping[str, Any]) -> list[Problem]:
     for name in [name for i, name in enumerate(names) if name in names[:i]][:1]:
         found.append(("ladder", f"two rungs are called '{name}'.", "Give each its own `name`."))
     return [Problem(0, *item) for item in found]
-
-
-def _out_of_range(condition: Mapping[str, Any], place: str) -> list[tuple[str, str, str]]:
-    """Return the limits of a condition that lie outside 0 to 1 although the metric does not."""
-    metric = str(condition.get("metric"))
-    if metric not in {"accuracy", "macro_f1", "coverage", "selective_accuracy"} and not metric.startswith(
-        ("f1:", "roc_auc:", "sensitivity:", "specificity:")
-    ):
-        return []
-    found = []
-    for key in ("at_least", "at_most"):
-        level = condition.get(key)
-        if isinstance(level, int | float) and (level < 0 or level > 1):
-            fix = f"Write {level / 100:g}." if 1 < level <= 100 else "Choose a number between 0 and 1."
-            found.append((f"{place}.{key}", f"{metric} is between 0 and 1, not {level:g}.", fix))
-    return found
 
 
 def _default_name(path: Path) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.core.errors import DataError, MissingExtra, RungError
-from rung.modalities.text.tokenize import token_ids
+from rung.modalities.text.tokenize import token_ids, vocabulary_of
 
 Float = NDArray[np.float32]
 
@@ -64,7 +64,7 @@ class StaticEmbedding:
         tables = [tensor for tensor in tensors.values() if tensor.ndim == 2]
         if len(tables) != 1:
             raise RungError("expected exactly one table of token vectors.", str(folder), "Name another file.")
-        if any(_SPACE in token.lstrip(_SPACE) for token in settings["model"]["vocab"]):
+        if any(_SPACE in token.lstrip(_SPACE) for token, _ in vocabulary_of(settings)):
             raise RungError("tokens of this vocabulary span spaces.", str(folder), "Name another model.")
         tokenizer = Tokenizer.from_str(json.dumps({**settings, "padding": None, "truncation": None}))
         return cls(np.asarray(tables[0], dtype=np.float32), tokenizer)
@@ -124,7 +124,9 @@ class StaticEmbedding:
         first = len(self._numbers)
         try:
             found = np.fromiter(map(self._numbers.__getitem__, chain.from_iterable(words)), np.int64)
-            self._add_words(list(islice(self._numbers, first, None)), first)
+            # From the end: a dictionary is walked from one end only, and the cached words would be walked at each call.
+            new = list(islice(reversed(self._numbers), len(self._numbers) - first))
+            self._add_words(new[::-1], first)
         except BaseException:
             self._clear_cache()  # numbers without vectors would be read as zeros
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -22,3 +22,11 @@ def token_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
         valid = [replace_lone_surrogates(text) for text in texts]
         encoded = tokenizer.encode_batch_fast(valid, add_special_tokens=False)
     return [item.ids for item in encoded]
+
+
+def vocabulary_of(tokenizer: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Return the tokens of the content of a tokenizer.json with their numbers, whatever the kind of its model."""
+    vocabulary = tokenizer["model"]["vocab"]
+    if isinstance(vocabulary, Mapping):
+        return [(token, int(number)) for token, number in vocabulary.items()]
+    return [(str(pair[0]), number) for number, pair in enumerate(vocabulary)]

@@ -23,7 +23,7 @@ import numpy as np
 from rung.core.errors import MissingExtra, RungError
 from rung.modalities.text.ngrams import join_fields
 from rung.modalities.text.onnx_encoder import EncoderConfig
-from rung.modalities.text.tokenize import replace_lone_surrogates
+from rung.modalities.text.tokenize import replace_lone_surrogates, vocabulary_of
 from rung.training.compression.recipe import Source
 from rung.training.text.encoder_export import encoder_identity
 
@@ -73,7 +73,7 @@ def used_tokens(tokenizer: Mapping[str, Any], texts: Sequence[str]) -> list[int]
     reader.no_padding()
     found = {number for text in texts for number in reader.encode(replace_lone_surrogates(text)).ids}
     found |= {int(token["id"]) for token in tokenizer.get("added_tokens", ())}
-    for token, number in _numbers(tokenizer):
+    for token, number in vocabulary_of(tokenizer):
         if len(token.removeprefix(_MARKS[0]).removeprefix(_MARKS[1])) <= 1 or token == tokenizer["model"].get(
             "unk_token"
         ):
@@ -89,7 +89,7 @@ def _common(tokenizer: Mapping[str, Any], texts: Sequence[str]) -> set[int]:
     counts = Counter(_script(char) for text in texts for char in text[:_SCRIPT_CHARS] if char.isalpha())
     scripts = {script for script, count in counts.items() if count >= _SCRIPT_SHARE * sum(counts.values())}
     found: set[int] = set()
-    for token, number in sorted(_numbers(tokenizer), key=lambda pair: pair[1]):
+    for token, number in sorted(vocabulary_of(tokenizer), key=lambda pair: pair[1]):
         letters = [char for char in token.strip("#\u2581") if char.isalpha()]
         if letters and all(_script(char) in scripts for char in letters):
             found.add(number)
@@ -101,13 +101,6 @@ def _common(tokenizer: Mapping[str, Any], texts: Sequence[str]) -> set[int]:
 def _script(char: str) -> str:
     """Return the script of a letter: the first word of its name in Unicode."""
     return unicodedata.name(char, "?").partition(" ")[0]
-
-
-def _numbers(tokenizer: Mapping[str, Any]) -> list[tuple[str, int]]:
-    vocabulary = tokenizer["model"]["vocab"]
-    if isinstance(vocabulary, Mapping):
-        return [(token, int(number)) for token, number in vocabulary.items()]
-    return [(str(pair[0]), number) for number, pair in enumerate(vocabulary)]
 
 
 def cut_tokenizer(tokenizer: Mapping[str, Any], kept: Sequence[int]) -> dict[str, Any]:

@@ -12,11 +12,13 @@ from rung.training.compression.fewer_ngrams import keep_share
 from rung.training.compression.fewer_tokens import fewer_tokens
 from rung.training.compression.recipe import Recipe
 from rung.training.compression.smaller_backbone import first_blocks, smaller_side, weights_in_8_bits
-from rung.training.compression.smaller_encoder import keep_layers
+from rung.training.compression.smaller_encoder import cut_and_trained, keep_layers
 from rung.training.compression.static_student import static_student
 from rung.training.compression.students import student
 
-_LAYERS = (4, 3, 2)
+_LAYERS, _TRAINED_LAYERS = (4, 3, 2), (4, 3)
+# The share of the heads and feed-forward units that stays.
+_NARROW = 0.5
 # Of each family of tables: name of the recipe, family and parameters, the largest first.
 _SMALL_TREES: dict[str, Any] = {"bags": 1, "num_leaves": 7, "learning_rate": 0.15}
 _FEW_TREES: dict[str, Any] = {"bags": 1, "num_leaves": 4, "learning_rate": 0.3}
@@ -35,15 +37,15 @@ _SMALLER_TABLES: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
 _SHARES = (0.5, 0.25, 0.12, 0.06, 0.03, 0.015)
 
 
-def recipes_for(family: str, folder: Path, schema: Schema) -> list[Recipe]:
+def recipes_for(family: str, folder: Path, schema: Schema, train: bool = False) -> list[Recipe]:
     """Return the recipes for a winner of this family, in the order in which they are tried; [] where there is none.
 
-    folder: of the winner's model.
+    folder: of the winner's model. train: also those that train a cut network, which takes minutes each.
     """
     if family == "tfidf_linear":
         return _ngram_recipes()
     if family in {"frozen_encoder", "blend"}:
-        return _encoder_recipes(family, folder, not schema.label_set)
+        return _encoder_recipes(family, folder, not schema.label_set, train)
     if family == "frozen_backbone":
         return _backbone_recipes()
     if family == "static_embedding":
@@ -80,7 +82,7 @@ def _backbone_recipes() -> list[Recipe]:
     return found
 
 
-def _encoder_recipes(family: str, folder: Path, one_label: bool) -> list[Recipe]:
+def _encoder_recipes(family: str, folder: Path, one_label: bool, train: bool) -> list[Recipe]:
     """Return the recipes of a model over a sentence encoder: fewer bits, tokens and layers, and students without it."""
     found = [Recipe("tokens", "tokens", fewer_tokens), *_bits("tokens")]
     if EncoderConfig.read(folder / "encoder").variant == "float32":
@@ -92,6 +94,8 @@ def _encoder_recipes(family: str, folder: Path, one_label: bool) -> list[Recipe]
         found.append(Recipe(name, "layers", keep_layers(layers), {"layers": layers}, after=before))
         found.append(Recipe(f"{name}-tokens", "tokens", fewer_tokens, base=name))
         before = name
+    if train:
+        found += _trained_recipes()
     found.append(Recipe("static", "static", static_student))
     found += _bits("static")
     found.append(
@@ -112,6 +116,19 @@ def _encoder_recipes(family: str, folder: Path, one_label: bool) -> list[Recipe]
             )
         )
     return found
+
+
+def _trained_recipes() -> list[Recipe]:
+    """Return the recipes that train what is left after a cut."""
+    found = [Recipe("narrow-trained", "narrow", cut_and_trained(None, _NARROW), {"share": f"{_NARROW:.0%}"})]
+    for layers in _TRAINED_LAYERS:
+        name = f"layers-{layers}-trained"
+        found.append(Recipe(name, "layers_trained", cut_and_trained(layers, 1.0), {"layers": layers}))
+        found.append(Recipe(f"{name}-tokens", "tokens", fewer_tokens, base=name))
+    values = {"layers": _TRAINED_LAYERS[0], "share": f"{_NARROW:.0%}"}
+    name = f"layers-{_TRAINED_LAYERS[0]}-narrow-trained"
+    found.append(Recipe(name, "layers_narrow", cut_and_trained(_TRAINED_LAYERS[0], _NARROW), values))
+    return [*found, Recipe(f"{name}-tokens", "tokens", fewer_tokens, base=name)]
 
 
 def _table_recipes(family: str) -> list[Recipe]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -110,6 +110,28 @@ def export_encoder(
 
 def calibrate(bert: BertWeights, tokenizer_text: str, texts: Sequence[str]) -> dict[Place, Float]:
     """Return the largest absolute value of each input channel of each linear layer over the texts."""
+    peaks: dict[Place, Float] = {}
+    for values in _inputs_of_layers(bert, tokenizer_text, texts):
+        for place, value in values.items():
+            peak = np.abs(value).max(axis=(0, 1))
+            peaks[place] = np.maximum(peaks[place], peak) if place in peaks else peak
+    return peaks
+
+
+def root_mean_squares(bert: BertWeights, tokenizer_text: str, texts: Sequence[str]) -> dict[Place, Float]:
+    """Return the root mean square of each input channel of each linear layer, over the texts' tokens; each text counts alike."""
+    sums: dict[Place, Float] = {}
+    for values in _inputs_of_layers(bert, tokenizer_text, texts):
+        for place, value in values.items():
+            square = np.square(value).mean(axis=(0, 1))
+            sums[place] = sums[place] + square if place in sums else square
+    return {place: np.sqrt(total / max(len(texts), 1)) for place, total in sums.items()}
+
+
+def _inputs_of_layers(
+    bert: BertWeights, tokenizer_text: str, texts: Sequence[str]
+) -> Iterator[dict[Place, Float]]:
+    """Yield what the linear layers read of each text: [1, tokens, channels]."""
     import onnxruntime
     from tokenizers import Tokenizer
 
@@ -128,13 +150,10 @@ def calibrate(bert: BertWeights, tokenizer_text: str, texts: Sequence[str]) -> d
     tokenizer = Tokenizer.from_str(tokenizer_text)
     tokenizer.no_padding()
     tokenizer.enable_truncation(bert.positions.shape[0])
-    peaks: dict[str, Float] = {}
+    places = [(int(name.split("/")[0]), name.split("/")[1]) for name in probes]
     for text in texts:
         values = session.run(list(probes), {"input_ids": np.array([tokenizer.encode(text).ids], np.int64)})
-        for name, value in zip(probes, values, strict=True):
-            peak = np.abs(value).max(axis=(0, 1))
-            peaks[name] = np.maximum(peaks[name], peak) if name in peaks else peak
-    return {(int(name.split("/")[0]), name.split("/")[1]): peak for name, peak in peaks.items()}
+        yield dict(zip(places, values, strict=True))
 
 
 def export_to(name: str, ready: Path, variant: str) -> None:
