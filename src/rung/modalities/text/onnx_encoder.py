@@ -7,6 +7,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -156,16 +157,20 @@ class OnnxEncoder:
         deep = all_layers and self.config.layers > 1
         summed = np.zeros((len(texts), self.full_width if deep else self.config.width), np.float32)
         forward = partial(self._run, output=LAYERS if deep else self._output)
-        with ThreadPoolExecutor(self.threads) as pool, doing("encode", len(texts)):
+        pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
+        with pool or nullcontext(), doing("encode", len(texts)):
             done = 0
-            run = pool.map if self.threads > 1 else map
+            run = pool.map if pool else map
             for start in range(0, len(texts), _WINDOW):
                 tokens = self._tokenise([before + text for text in texts[start : start + _WINDOW]], chunks)
                 batches = list(self._batches(tokens))
                 embedded = run(forward, [ids for _, ids in batches])
                 for (rows, ids), vectors in zip(batches, embedded, strict=True):
-                    # A batch can hold several chunks of one text, so rows can repeat.
-                    np.add.at(summed, np.asarray(rows) + start, vectors * np.float32(ids.shape[1]))
+                    places, weighted = np.asarray(rows) + start, vectors * np.float32(ids.shape[1])
+                    if chunks == 1:
+                        summed[places] = weighted
+                    else:  # A batch can hold several chunks of one text, so rows can repeat.
+                        np.add.at(summed, places, weighted)
                     done += len(rows)
                     note(min(done, len(texts)))
         lengths = np.linalg.norm(summed, axis=1, keepdims=True)
