@@ -57,6 +57,7 @@ RUN = {
     ("docs/howto/clean-your-data*.md", "bash"): "docs/test_clean_howto.py::test_commands_and_python_run",
     ("docs/howto/clean-your-data*.md", "python"): "docs/test_clean_howto.py::test_commands_and_python_run",
     ("docs/howto/clean-your-data*.md", "text"): "docs/test_clean_howto.py::test_commands_and_python_run",
+    ("docs/howto/compress*.md", "yaml"): "e2e/test_compress.py::test_the_section_that_the_page_shows_asks_for_what_its_command_asks_for",
     ("docs/howto/image-examples*.md", "*"): "docs/test_image_examples_page.py::test_the_examples_build_on_a_part_of_their_data",
     ("docs/howto/drift*.md", "*"): "docs/test_drift_page.py::test_the_page_is_followed",
     ("docs/howto/label-your-data*.md", "*"): "docs/test_howto_label.py::test_it_is_followed",

@@ -1,8 +1,11 @@
 """`rung compress`: a run's winner becomes smaller, certified by a look of its own; or the run's bundle ships as before."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 import rung
@@ -11,7 +14,8 @@ from rung.cli.build import command
 from rung.core.errors import RungError
 from rung.core.files import read_json
 from rung.core.manifest import read_manifest
-from rung.workflows.compress import compress
+from rung.core.spec.compress import CompressSpec
+from rung.workflows.compress import compress, wanted_of
 from support import run_cli, write_csv, write_spec
 
 
@@ -152,6 +156,14 @@ def test_an_encoder_loses_tokens_and_layers(news_rows, tmp_path):
     assert measured["layers-4"]["cpu_seconds_per_1k"] < found.report["before"]["cpu_seconds_per_1k"]
     assert "file:" not in (built.folder / "compress" / "bundles" / "layers-4" / "manifest.json").read_text()
     assert found.ok and found.report["certificate"]
+
+
+@pytest.mark.parametrize("page", ["compress.md", "compress.zh.md"])
+def test_the_section_that_the_page_shows_asks_for_what_its_command_asks_for(page):
+    text = (Path(__file__).parents[2] / "docs" / "howto" / page).read_text(encoding="utf-8")
+    (section,) = re.findall(r"```yaml\n(.*?)```", text, re.S)
+    asked = wanted_of(CompressSpec.model_validate(yaml.safe_load(section)["compress"]))
+    assert asked == Wanted(2.0, 0.005) and "--to 2MB --max-loss 0.005" in text
 
 
 def test_a_section_of_the_product_makes_a_build_smaller_at_its_end(news_rows, tmp_path, monkeypatch):
