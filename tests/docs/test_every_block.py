@@ -154,6 +154,7 @@ OTHER_COMMANDS = {
     r"docker build .*": None,  # where no daemon runs; the file is linted
     r"cc -std=c99 .*": None,  # as tests/exporting/test_c.py calls it
     r"export RUNG_LANG=zh": None,
+    r"export RUNG_JOURNAL='postgresql:.*'": None,  # tests/serving/http/test_shared_servers.py starts one
     r"mlflow ui .*|tensorboard --logdir .*": None,  # servers of other projects that stay
     r"python3 -m venv .*|(?:\.venv-keras/bin/)?python train_\w+\.py": None,  # run by test_howto_model
     r'export \w+="\$\(rung (keys) .*\)"': lambda name: name in COMMANDS,
