@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, insert, select
@@ -130,25 +131,30 @@ class BulkInsert:
     """
 
     def __init__(self, table: Table, engine: Engine) -> None:
-        self._table = table
         compiled = insert(table).compile(dialect=engine.dialect)
         self._sql = str(compiled)
         self._is_sqlite = engine.dialect.name == "sqlite"
+        # None: the driver takes values by name.
         self._parameter_order = compiled.positiontup
 
     def __call__(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert rows; each has a value for every column. No rows is allowed."""
         if not rows:
             return
+        places = self._parameter_order
+        if places is None:
+            connection.exec_driver_sql(self._sql, [dict(row) for row in rows])
+            return
+        values = [tuple([row[name] for name in places]) for row in rows]
         if self._is_sqlite:
-            places = self._parameter_order or ()
-            values = [tuple([row[name] for name in places]) for row in rows]
             driver_connection(connection).executemany(self._sql, values)
-        else:
-            # One statement for many rows: drivers of PostgreSQL send each row of `executemany` by itself.
-            for begin in range(0, len(rows), _ROWS_PER_STATEMENT):
-                some = [dict(row) for row in rows[begin : begin + _ROWS_PER_STATEMENT]]
-                connection.execute(insert(self._table).values(some))
+            return
+        # One statement for many rows: drivers of PostgreSQL send each row of `executemany` by itself.
+        head, _, row = self._sql.partition(" VALUES ")
+        for begin in range(0, len(values), _ROWS_PER_STATEMENT):
+            some = values[begin : begin + _ROWS_PER_STATEMENT]
+            sql = f"{head} VALUES {', '.join([row] * len(some))}"
+            connection.exec_driver_sql(sql, tuple(chain.from_iterable(some)))
 
 
 class RecordEncoder:
