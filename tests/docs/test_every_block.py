@@ -9,6 +9,7 @@ from fnmatch import fnmatch
 
 import pytest
 import yaml
+from sqlalchemy import make_url
 
 from rung.cli import COMMANDS
 from rung.core.errors import SpecError
@@ -149,6 +150,9 @@ OTHER_COMMANDS = {
     r"python examples/stand_in\.py (\S+) --port \d+": lambda place: place.startswith("examples/"),
     r"make ([\w-]+)": lambda target: re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M),
     r"python examples/fetch\.py (\w+)": lambda name: (ROOT / "examples" / name).is_dir(),
+    r"export RUNG_JOURNAL='(\S+)'": lambda address: (
+        make_url(address).database
+    ),  # followed by test_shared_servers.py
     r"git clone .*&& cd rung": None,  # the repository, which has no public address yet
     r"(?:\S+/)?pip install (.*)": lambda names: names,  # an index, not ours to test; extras are checked below
     r"docker build .*": None,  # where no daemon runs; the file is linted
