@@ -31,6 +31,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "ngram_writer": {},
     "lstm_writer": {},
     "transformer_writer": {},
+    "seq2seq_writer": {},
 }
 
 

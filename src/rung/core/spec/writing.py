@@ -51,6 +51,18 @@ class WritingSpec(Section):
         le=MOST_CHARS,
         description="characters in a row that a text may have in common with a training text, at most",
     )
+    max_grade: float | None = Field(
+        default=None,
+        ge=-3.0,
+        le=30.0,
+        description="school grade of an English text (Flesch-Kincaid), at most",
+    )
+    max_sentence_chars: float | None = Field(
+        default=None,
+        ge=1.0,
+        le=MOST_CHARS,
+        description="letters and digits of a sentence on average, at most; of Chinese: ideographs",
+    )
     steps: tuple[Step, ...] = Field(default=STEPS, description="steps after decoding; `[]`: none")
     candidates: int = Field(
         default=1,

@@ -10,9 +10,12 @@ from functools import cached_property
 from typing import Any
 
 from rung.core.types import Schema
+from rung.modalities.text.reading_level import school_grade, sentence_chars
 
 # Names of conditions, in the order in which reports show them.
-CONDITIONS = ("min_chars", "max_chars", "banned", "wanted", "matches", "json_schema", "most_copied")
+CONDITIONS = (
+    "min_chars", "max_chars", "banned", "wanted", "matches", "json_schema", "most_copied", "max_grade", "max_sentence_chars",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class WritingRules:
     matches: str | None = None
     json_schema: Mapping[str, Any] | None = None
     most_copied: int | None = None
+    max_grade: float | None = None
+    max_sentence_chars: float | None = None
     steps: tuple[str, ...] = ("banned_words", "repetition", "personal_data", "length")
     candidates: int = 1
     temperature: float | None = None
@@ -51,7 +56,8 @@ class WritingRules:
         """Return whether some condition can only be told of a whole text, so that another one may be drawn."""
         return bool(
             self.min_chars or self.wanted or self.matches or self.json_schema is not None or self.most_copied
-        )
+            or self.max_grade is not None or self.max_sentence_chars is not None
+        )  # fmt: skip
 
     @cached_property
     def banned_pattern(self) -> re.Pattern[str] | None:
@@ -71,6 +77,10 @@ class WritingRules:
             said.append(f"Never use these words: {', '.join(self.banned[:50])}.")
         if self.wanted:
             said.append(f"Use these words: {', '.join(self.wanted)}.")
+        if self.max_grade is not None:
+            said.append(f"Use short words and sentences: school grade {self.max_grade:g} at most.")
+        if self.max_sentence_chars is not None:
+            said.append(f"A sentence has at most {self.max_sentence_chars:g} characters on average.")
         if self.matches:
             said.append(f"The whole answer must match this regular expression: {self.matches}")
         return " ".join(said)
@@ -86,6 +96,9 @@ class WritingRules:
             "matches": self.matches is not None and not re.fullmatch(self.matches, text[: self.max_chars]),
             "json_schema": self.json_schema is not None and not _follows(text, self.json_schema),
             "most_copied": self.most_copied is not None and copied > self.most_copied,
+            "max_grade": self.max_grade is not None and _is_above(school_grade(text), self.max_grade),
+            "max_sentence_chars": self.max_sentence_chars is not None
+            and sentence_chars(text) > self.max_sentence_chars,
         }
         return tuple(name for name in CONDITIONS if found[name])
 
@@ -94,6 +107,11 @@ def rules_of(schema: Schema) -> WritingRules:
     """Return the rules that ship with a schema; the defaults where it has none."""
     form = schema.outputs[0].form
     return WritingRules.from_dict(json.loads(form)) if form else WritingRules()
+
+
+def _is_above(grade: float | None, most: float) -> bool:
+    """Return whether a text is too hard; one that has no grade, since it is not English, is not known to be easy."""
+    return grade is None or grade > most
 
 
 def _pattern(words: Sequence[str]) -> re.Pattern[str]:
