@@ -246,8 +246,8 @@ def test_databases(tmp_path: Path) -> None:
     assert "the database says: Can't load plugin: sqlalchemy.dialects:quarkdb" in message(
         "quarkdb://h/x", query="select 1"
     )
-    assert message("postgresql+pg8000://u:p@h/x", query="select 1") == (
-        "postgresql+pg8000://***@h/x: its driver 'pg8000' is not installed\npip install pg8000"
+    assert message("postgresql+psycopg2://u:p@h/x", query="select 1") == (
+        "postgresql+psycopg2://***@h/x: its driver 'psycopg2' is not installed\npip install psycopg2"
     )
 
 
