@@ -7,6 +7,7 @@ import secrets
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -22,6 +23,8 @@ _STORE_BYTES = 80 * 1024 * 1024
 # One for the process: Ray reads it once.
 _TOKEN = secrets.token_hex(32)
 _PROBE_SECONDS = 60.0
+# Fits that may take so long are stopped by the clock of the machine that runs them.
+_CLOCK_SECONDS = 30.0
 _QUIET = {
     # The first error of a map is raised; Ray would print the others of the same fit once more at exit.
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
@@ -121,22 +124,28 @@ def require_same(place: Place) -> None:
     seen = shared / f".seen-{secrets.token_hex(8)}"
     seen.write_text("rung", encoding="ascii")
     try:
-        asked = {}
+        # Two nodes of one machine have one name.
+        asked, since = [], time.time()
         for node in ray.nodes():
             if node["Alive"]:
                 where = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
                 task = ray.remote(num_cpus=0, max_retries=1, scheduling_strategy=where)(_told)
-                asked[node.get("NodeManagerHostname") or node["NodeManagerAddress"]] = task.remote(str(seen))
+                host = node.get("NodeManagerHostname") or node["NodeManagerAddress"]
+                asked.append((host, task.remote(str(seen))))
         mine = _versions()
-        for host, reference in asked.items():
-            _require_answer(host, _answer_of(host, reference), mine, shared)
+        for host, reference in asked:
+            answer = _answer_of(host, reference)
+            if answer is None:
+                continue
+            _require_answer(host, answer, mine, shared)
+            _require_clock(host, answer["clock"], since, time.time())
     finally:
         seen.unlink(missing_ok=True)
 
 
 def _told(path: str) -> dict[str, Any]:
     """Return what a machine of the cluster says of itself."""
-    return {"versions": _versions(), "sees": Path(path).is_file()}
+    return {"versions": _versions(), "sees": Path(path).is_file(), "clock": time.time()}
 
 
 def _versions() -> dict[str, str]:
@@ -145,7 +154,8 @@ def _versions() -> dict[str, str]:
     return {"Python": "{}.{}.{}".format(*sys.version_info), "Ray": ray.__version__, "rung": version("rung")}
 
 
-def _answer_of(host: str, reference: Any) -> dict[str, Any]:
+def _answer_of(host: str, reference: Any) -> dict[str, Any] | None:
+    """Return what a machine says of itself; None where it was lost since the cluster named it, and runs no job."""
     import ray
 
     try:
@@ -155,6 +165,12 @@ def _answer_of(host: str, reference: Any) -> dict[str, Any]:
         raise RungError(
             f"the machine {host} gave no answer in {_PROBE_SECONDS:.0f} s", "engine", fix
         ) from None
+    except (
+        ray.exceptions.TaskUnschedulableError,
+        ray.exceptions.NodeDiedError,
+        ray.exceptions.WorkerCrashedError,
+    ):
+        return None
     except ray.exceptions.RayTaskError as error:
         fix = "Install the same version of rung on every machine of the cluster."
         raise RungError(f"the machine {host} cannot run rung: {error.cause!r}", "engine", fix) from None
@@ -173,6 +189,15 @@ def _require_answer(host: str, answer: dict[str, Any], mine: dict[str, str], sha
         raise RungError(f"the machine {host} does not see this folder", str(shared), fix)
 
 
+def _require_clock(host: str, clock: float, asked: float, answered: float) -> None:
+    """Raise RungError for a machine whose clock lies outside of the time in which it was asked and answered (Unix times)."""
+    apart = max(asked - clock, clock - answered)
+    if apart > _CLOCK_SECONDS:
+        side = "behind" if clock < asked else "ahead of"
+        fix = "Set the clocks of all machines (NTP): `budget.minutes` would end fits at the wrong time."
+        raise RungError(f"the clock of the machine {host} is {apart:.0f} s {side} this one", "engine", fix)
+
+
 def _not_connected(address: str, error: Exception) -> RungError:
     """Return why a cluster cannot be used, in words."""
     text = str(error).strip()
@@ -183,7 +208,10 @@ def _not_connected(address: str, error: Exception) -> RungError:
         fix = "Set RAY_AUTH_TOKEN_PATH to a copy of the cluster's token."
         return RungError("the cluster refuses this token", address, fix)
     first = text.splitlines()[0] if text else type(error).__name__
-    fix = "Start one with `ray start --head`, or leave out the address: `--engine ray` starts Ray here."
+    fix = (
+        "Start one with `ray start --head`, or leave out the address: `--engine ray` starts Ray here. "
+        "Where it asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH."
+    )
     return RungError(f"no Ray cluster answers: {first}", address, fix)
 
 

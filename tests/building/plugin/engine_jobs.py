@@ -51,3 +51,16 @@ def wait_and_note(job):
     time.sleep(seconds)
     (Path(folder) / str(number)).touch()
     return number
+
+
+def reach_its_limit(megabytes):
+    """Ask for more memory than the process may have."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (held + megabytes * 500_000, before[1]))
+    try:
+        return len(bytearray(megabytes * 1_000_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
