@@ -168,8 +168,6 @@ def _write(path: Path, content: bytes) -> None:
     with writing(path.parent):
         temporary = path.with_name(path.name + ".new")
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            os.write(handle, content)
-        finally:
-            os.close(handle)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
         temporary.replace(path)
