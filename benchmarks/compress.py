@@ -48,6 +48,9 @@ _REPEATS, _SINGLE = 3, 60
 NOTES = """Winners were fitted at effort 0 (churn, garments) or 1 (news). Single answers of a table are mostly the reading of its cells, which every model
 needs: a mixture of a few small trees leaves little to gain. Times on shared cores differ by a third from run to run.
 
+A static student keeps the sums of words that it has read: on texts whose words recur it is ten times as fast as on its first ones. Four of twelve layers lose
+too much of the many-language encoder, trained or not; half of every layer's width does not.
+
 Not measured here: mixtures of many bags, backbones on colour photographs."""
 
 
