@@ -16,6 +16,7 @@ from lines import Lines, weights
 from rung.core.errors import FitCancelled, RungError
 from rung.core.model import FitContext
 from rung.core.training_params import TrainingParams
+from rung.training.torch.parallel import World
 from rung.training.torch.rate_range import find_learning_rate, learning_rate_range
 from rung.training.torch.trainer import train
 
@@ -160,8 +161,40 @@ def test_two_processes_give_the_result_of_one():
     params = replace(PARAMS, epochs=3)
     one = train(alone, params, FitContext())
     two = train(together, replace(params, processes=2), FitContext(threads=2))
-    assert torch.allclose(weights(alone), weights(together), atol=1e-5)
-    assert two.losses == pytest.approx(one.losses, abs=1e-5)
+    assert torch.allclose(weights(alone), weights(together), rtol=0, atol=1e-6)
+    assert two.losses == pytest.approx(one.losses, abs=1e-6)
+
+
+class Mortal(Lines):
+    """Ends its second process by force at the ninth step, as often as told."""
+
+    def __init__(self, folder, times):
+        super().__init__()
+        self.folder, self.times, self.steps = folder, times, 0
+
+    def loss(self, rows):
+        self.steps += 1
+        if World.current().rank == 1 and self.steps == 9 and len(list(self.folder.iterdir())) < self.times:
+            (self.folder / f"{time.time_ns()}").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().loss(rows)
+
+
+@pytest.mark.slow
+def test_a_lost_process_begins_again_at_the_checkpoint(tmp_path):
+    params = replace(PARAMS, epochs=3)
+    (tmp_path / "deaths").mkdir()
+    alone, mortal = Lines(), Mortal(tmp_path / "deaths", 1)
+    one = train(alone, params, FitContext())
+    context = FitContext(threads=2, scratch=tmp_path / "scratch")
+    two = train(mortal, replace(params, processes=2), context)
+    assert len(list((tmp_path / "deaths").iterdir())) == 1
+    assert torch.allclose(weights(alone), weights(mortal), rtol=0, atol=1e-6)
+    assert two.losses == pytest.approx(one.losses, abs=1e-6) and len(two.losses) == 3 * 6
+    (tmp_path / "often").mkdir()
+    with pytest.raises(RungError, match="a training process failed") as caught:
+        train(Mortal(tmp_path / "often", 9), replace(params, processes=2), FitContext(threads=2))
+    assert "processes: 1" in caught.value.fix and len(list((tmp_path / "often").iterdir())) == 3
 
 
 def test_the_range_test_leaves_the_module_and_finds_a_rate():

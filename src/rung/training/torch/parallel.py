@@ -13,12 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
-from torch.multiprocessing.spawn import ProcessRaisedException, spawn
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, spawn
 
+from rung.core.engine import ATTEMPTS
 from rung.core.errors import RungError
 from rung.training.torch.checkpoints import load_checkpoint, save_checkpoint
 
 _RESULT = "result"
+# What gloo and NCCL say in a process that waits for one that was lost.
+_CUT_OFF = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")
 Ints = npt.NDArray[np.int64]
 
 
@@ -60,24 +63,34 @@ def train_in_processes(train: Any, learner: Any, params: Any, context: Any) -> d
     """Return the history, as a dict, of `train(learner, params, context)` when `params.processes` processes share each batch.
 
     Weights end in `learner.module`. The result equals that of one process up to the rounding of sums, as long as the
-    module draws no random numbers (dropout) and keeps no statistics of batches.
+    module draws no random numbers (dropout) and keeps no statistics of batches. Where a process is lost, all begin again at the
+    last checkpoint, three times in all.
     """
-    with tempfile.TemporaryDirectory(prefix="rung-") as scratch:
-        # Only the first process reports and writes checkpoints; the others read the same ones.
-        arguments = (params.processes, train, learner, replace(params, processes=1), context, scratch)
-        try:
-            spawn(_worker, arguments, nprocs=params.processes)  # type: ignore[no-untyped-call]
-        except ProcessRaisedException as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise RungError(
-                f"a training process failed: {reason}", "processes", "Try processes: 1."
-            ) from error
-        found = load_checkpoint(Path(scratch), _RESULT)
+    for attempt in range(1, ATTEMPTS + 1):
+        with tempfile.TemporaryDirectory(prefix="rung-") as scratch:
+            # Only the first process reports and writes checkpoints; the others read the same ones.
+            arguments = (params.processes, train, learner, replace(params, processes=1), context, scratch)
+            try:
+                spawn(_worker, arguments, nprocs=params.processes)  # type: ignore[no-untyped-call]
+            except (ProcessRaisedException, ProcessExitedException) as error:
+                if attempt < ATTEMPTS and _is_loss(error):
+                    continue
+                reason = str(error).strip().splitlines()[-1]
+                raise RungError(
+                    f"a training process failed: {reason}", "processes", "Try processes: 1."
+                ) from error
+            found = load_checkpoint(Path(scratch), _RESULT)
         if found is None:
-            raise RungError("the training processes left no weights", "processes", "Try processes: 1.")
+            break
         groups, facts = found
         learner.module.load_state_dict(groups["weights"])
         return dict(facts["history"])
+    raise RungError("the training processes left no weights", "processes", "Try processes: 1.")
+
+
+def _is_loss(error: Exception) -> bool:
+    """Return whether a process was killed, by itself or as the others saw it: what they wait for is cut off."""
+    return isinstance(error, ProcessExitedException) or any(words in str(error) for words in _CUT_OFF)
 
 
 def _worker(rank: int, size: int, train: Any, learner: Any, params: Any, context: Any, scratch: str) -> None:
