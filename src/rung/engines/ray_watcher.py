@@ -1,7 +1,7 @@
 """A process that ends Ray of this machine when the build that started it is killed: `python -m rung.engines.ray_watcher`.
 
 Ray's own parts notice a killed build at very different times: its scheduler at once, its agents after a minute or more. All
-of them, and the workers that they started, carry HOME in their environment, by which they are found; Linux alone shows it.
+of them, and the workers that they started, carry HOME in their environment or hold a file below it; Linux alone shows it.
 """
 
 from __future__ import annotations
@@ -69,14 +69,27 @@ def forget(home: Path, link: Path) -> None:
 
 
 def _processes_of(home: Path) -> list[int]:
-    """Return the processes that carry `home` in their environment, without this one; none where the system does not tell."""
+    """Return the processes that carry `home` in their environment or hold a file below it, without this one.
+
+    Agents that give themselves a title write it over their environment; they keep their logs open. None where the system does
+    not tell.
+    """
     wanted, found = f"{HOME}={home}".encode(), []
     for process in _PROCESSES.glob("[0-9]*"):
         with suppress(OSError):  # Of somebody else, or just ended.
             held = (process / "environ").read_bytes().split(b"\0")
-            if wanted in held and int(process.name) != os.getpid():
+            is_ours = wanted in held or _holds_file(process, f"{home}{os.sep}")
+            if is_ours and int(process.name) != os.getpid():
                 found.append(int(process.name))
     return found
+
+
+def _holds_file(process: Path, below: str) -> bool:
+    for link in (process / "fd").iterdir():
+        with suppress(OSError):  # Closed meanwhile.
+            if str(link.readlink()).startswith(below):
+                return True
+    return False
 
 
 def main(home: Path, link: Path, build: int) -> None:
