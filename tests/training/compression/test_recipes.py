@@ -197,10 +197,12 @@ def test_a_graph_without_known_weights_is_refused_in_words(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "family", ["tfidf_linear", "frozen_backbone", "static_embedding", *offers._SMALLER_TABLES]
+    "family",
+    ["tfidf_linear", "frozen_backbone", "static_embedding", *offers._SMALLER_TABLES, *offers._STUDENTS],
 )
-def test_recipes_have_names_of_their_own_and_words_in_both_languages(family, tmp_path):
-    found = offers.recipes_for(family, tmp_path, SCHEMA)
+@pytest.mark.parametrize("train", [False, True])
+def test_recipes_have_names_of_their_own_and_words_in_both_languages(family, train, tmp_path):
+    found = offers.recipes_for(family, tmp_path, SCHEMA, train)
     names = [recipe.name for recipe in found]
     assert len(set(names)) == len(names) > 0
     for number, recipe in enumerate(found):
@@ -214,6 +216,14 @@ def test_an_encoder_in_float_is_offered_8_bits(variant, tmp_path):
     EncoderConfig("1", 8, "mean", 32, variant=variant).write(tmp_path / "encoder")
     names = {recipe.name for recipe in offers.recipes_for("frozen_encoder", tmp_path, SCHEMA)}
     assert ("encoder-int8" in names) == (variant == "float32")
+
+
+@pytest.mark.parametrize("family", [*offers._STUDENTS, "frozen_backbone"])
+def test_a_student_does_the_task_of_its_teacher(family, tmp_path):
+    students = [
+        r.values["family"] for r in offers.recipes_for(family, tmp_path, SCHEMA, True) if r.step == "student"
+    ]
+    assert students and all(registry.model(family).TASKS & registry.model(name).TASKS for name in students)
 
 
 def test_a_family_without_recipes_has_none(tmp_path):

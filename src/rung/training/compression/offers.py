@@ -34,6 +34,17 @@ _SMALLER_TABLES: dict[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {
     "mlp_table": (*_TREES, _ONE),
     "explainable_boosting": (("few-trees", "boosted_trees", _FEW_TREES), _ONE),
 }
+# Families that are not cut themselves -> families that learn from their answers, the largest first.
+_OF_TEXTS, _OF_IMAGES = (
+    ("frozen_encoder", "static_embedding", "tfidf_linear"),
+    ("hog_linear", "pixels_linear"),
+)
+_STUDENTS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("lstm", "gru", "cnn_text", "mlp", "transformer", "network_search"), _OF_TEXTS[1:]),
+    **dict.fromkeys(("finetuned_encoder", "fewshot_encoder"), _OF_TEXTS),
+    **dict.fromkeys(("scratch_cnn", "finetuned_backbone"), _OF_IMAGES),
+    "hog_linear": _OF_IMAGES[1:],
+}
 _SHARES = (0.5, 0.25, 0.12, 0.06, 0.03, 0.015)
 
 
@@ -47,12 +58,13 @@ def recipes_for(family: str, folder: Path, schema: Schema, train: bool = False) 
     if family in {"frozen_encoder", "blend"}:
         return _encoder_recipes(family, folder, not schema.label_set, train)
     if family == "frozen_backbone":
-        return _backbone_recipes()
+        return _backbone_recipes(train)
     if family == "static_embedding":
         return _bits("")
     if family in _SMALLER_TABLES:
         return _table_recipes(family)
-    return []
+    taught = [_student(name) for name in _STUDENTS.get(family, ())]
+    return [_student("scratch_cnn"), *taught] if train and family == "finetuned_backbone" else taught
 
 
 def _ngram_recipes() -> list[Recipe]:
@@ -66,7 +78,11 @@ def _ngram_recipes() -> list[Recipe]:
     return found
 
 
-def _backbone_recipes() -> list[Recipe]:
+def _student(family: str) -> Recipe:
+    return Recipe(f"student-{family}", "student", student(family, {}), {"family": family})
+
+
+def _backbone_recipes(train: bool) -> list[Recipe]:
     """Return the recipes of a model over a backbone: 8 bits, fewer blocks, smaller images, and a student without it."""
     found = [Recipe("weights-int8", "weights_int8", weights_in_8_bits), *_bits("weights-int8")]
     for name, step, make, values in (
@@ -78,8 +94,9 @@ def _backbone_recipes() -> list[Recipe]:
         found.append(Recipe(f"{name}-weights-int8", "weights_int8", weights_in_8_bits, base=name))
     found.append(Recipe("blocks-side-75", "side", smaller_side(0.75), {"share": 0.75}, base="blocks"))
     found.append(Recipe("blocks-side-75-int8", "weights_int8", weights_in_8_bits, base="blocks-side-75"))
-    found.append(Recipe("student-hog_linear", "student", student("hog_linear", {}), {"family": "hog_linear"}))
-    return found
+    if train:
+        found.append(_student("scratch_cnn"))
+    return [*found, _student("hog_linear")]
 
 
 def _encoder_recipes(family: str, folder: Path, one_label: bool, train: bool) -> list[Recipe]:
@@ -98,24 +115,10 @@ def _encoder_recipes(family: str, folder: Path, one_label: bool, train: bool) ->
         found += _trained_recipes()
     found.append(Recipe("static", "static", static_student))
     found += _bits("static")
-    found.append(
-        Recipe("student-static", "student", student("static_embedding", {}), {"family": "static_embedding"})
-    )
+    found.append(_student("static_embedding"))
     if one_label:
-        found.append(
-            Recipe("student-tfidf_linear", "student", student("tfidf_linear", {}), {"family": "tfidf_linear"})
-        )
-        found += _bits("student-tfidf_linear")
-    if family == "blend":
-        found.append(
-            Recipe(
-                "student-frozen_encoder",
-                "student",
-                student("frozen_encoder", {}),
-                {"family": "frozen_encoder"},
-            )
-        )
-    return found
+        found += [_student("tfidf_linear"), *_bits("student-tfidf_linear")]
+    return [*found, _student("frozen_encoder")] if family == "blend" else found
 
 
 def _trained_recipes() -> list[Recipe]:
