@@ -35,6 +35,9 @@ WINNER = trial("winner", 10.0, 2.0, certified=True)
         (trial(size=6.0), Wanted(size_mb=5.0), ["too_large"]),
         (trial(size=11.0), Wanted(), ["not_smaller"]),
         (trial(seconds=2.6), Wanted(), ["slower"]),
+        # The machine has become slower: so would the winner be now.
+        (trial(seconds=2.6, winner_cpu_seconds_per_1k=2.5), Wanted(), []),
+        (trial(seconds=2.6, winner_cpu_seconds_per_1k=3.0), Wanted(prefer="speed"), []),
         (trial(seconds=1.99), Wanted(prefer="speed"), ["not_faster"]),
         (trial(size=13.0, seconds=1.0), Wanted(prefer="speed"), ["larger"]),
         (trial(differing=3), Wanted(), ["broken"]),

@@ -3,13 +3,10 @@
 import signal
 import subprocess
 import sys
-import weakref
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
 
-from rung.annotation.app import serve_labelling_page
 from support import write_csv
 from waiting import LONG, wait_until
 
@@ -47,18 +44,30 @@ def test_the_page_ends_with_totals_and_the_next_step(tmp_path, how):
     assert process.returncode == 0 and "Labelled rows: 0" in out
 
 
+_FALLS_INTO_A_CALLBACK = """
+import signal, weakref
+from fastapi import FastAPI
+from rung.annotation.app import serve_labelling_page
+
+def interrupted(_address):
+    thing = {"a set"}
+    watched = weakref.ref(thing, lambda _gone: signal.raise_signal(signal.SIGINT))
+    del thing
+    assert watched() is None
+
+before = signal.getsignal(signal.SIGINT)
+serve_labelling_page(lambda _token, _hosts: FastAPI(), 0, interrupted)
+assert signal.getsignal(signal.SIGINT) is before
+print("ended")
+"""
+
+
 def test_an_interrupt_ends_the_page_wherever_it_falls():
     """Python forgets what is raised in the callback of a weak reference: KeyboardInterrupt too."""
-
-    def interrupted(_address):
-        thing = {"a set"}
-        watched = weakref.ref(thing, lambda _gone: signal.raise_signal(signal.SIGINT))
-        del thing
-        assert watched() is None
-
-    before = signal.getsignal(signal.SIGINT)
-    serve_labelling_page(lambda _token, _hosts: FastAPI(), 0, interrupted)
-    assert signal.getsignal(signal.SIGINT) is before
+    done = subprocess.run(
+        [sys.executable, "-c", _FALLS_INTO_A_CALLBACK], capture_output=True, text=True, timeout=LONG
+    )
+    assert done.stdout == "ended\n", done.stderr
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="reads which signals a process handles")

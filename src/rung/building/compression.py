@@ -88,10 +88,12 @@ def problems(trial: Trial, winner: Trial, wanted: Wanted, bar: Sequence[Conditio
     if wanted.size_mb is not None and trial["size_mb"] > wanted.size_mb:
         found.append("too_large")
     smaller = trial["size_mb"] < winner["size_mb"]
-    faster = _seconds(trial) < _NOISE * _seconds(winner)
+    # The winner's time from the same moments, where it was taken: machines are slower at one time than at another.
+    before = float(trial.get("winner_cpu_seconds_per_1k") or _seconds(winner))
+    faster = _seconds(trial) < _NOISE * before
     if wanted.prefer == "size" and not smaller:
         found.append("not_smaller")
-    if wanted.prefer == "size" and _seconds(trial) > _WORSE * _seconds(winner):
+    if wanted.prefer == "size" and _seconds(trial) > _WORSE * before:
         found.append("slower")
     if wanted.prefer == "speed" and not faster:
         found.append("not_faster")

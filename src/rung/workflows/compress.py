@@ -38,7 +38,7 @@ FOLDER, WORK = "compressed", "compress"
 # What a report keeps of a candidate.
 _SHOWN = (
     "name", "step", "values", "base", "status", "problems", "problem", "skipped", "scores", "lost", "interval", "predicted_bounds",
-    "size_mb", "latency_ms", "throughput_per_s", "peak_memory_mb", "cpu_seconds_per_1k", "usd_per_1k", "wh_per_1k",
+    "size_mb", "latency_ms", "throughput_per_s", "peak_memory_mb", "cpu_seconds_per_1k", "winner_cpu_seconds_per_1k", "usd_per_1k", "wh_per_1k",
     "g_co2_per_1k", "model", "version", "seconds", "over_limits",
 )  # fmt: skip
 

@@ -224,10 +224,19 @@ def _measured(smaller: Smaller, recipe: Recipe, evaluation: evaluate.Evaluation)
     fresh = predict_in_subprocess(bundle, asked.records(), measure=True)
     varies = is_stochastic(setup, rung, fitted)
     seconds = fresh.cpu_per_1k
+    beside = (
+        {}
+        if recipe is WINNER
+        else {
+            "winner_cpu_seconds_per_1k": predict_in_subprocess(
+                opened.bundle, asked.records(), measure=True
+            ).cpu_per_1k
+        }
+    )
     return {
         "name": recipe.name, "step": recipe.step, "values": dict(recipe.values), "base": recipe.base, "status": "measured",
         "problems": [], "model": family, "version": version, "bundle": str(bundle), "metered": False,
-        **measured(setup, rung, fresh, evaluation.answers), "cpu_seconds_per_1k": seconds,
+        **measured(setup, rung, fresh, evaluation.answers), "cpu_seconds_per_1k": seconds, **beside,
         "g_co2_per_1k": round(setup.prices.g_co2(seconds), 9),
         "size_mb": pack.size_mb(bundle), "assumptions": fitted.assumptions,
         "differing": differing(setup, asked, (answers, fresh.answers), metric if varies else None),

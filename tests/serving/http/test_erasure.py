@@ -77,7 +77,7 @@ def test_reasons_that_version_0_1_stored_go_with_the_input(tmp_path):
     assert files_with(tmp_path, ["Quillfeather"])
     data_subjects.erase_subject(journal, "ann", "admin")
     assert data_subjects.expire_inputs(journal) == 1
-    journal.truncate_log()
+    journal.remove_erased()
     assert files_with(tmp_path, ["Quillfeather"]) == []
     outputs = journal.read(lambda c: c.exec_driver_sql("select output from predictions").scalars().all())
     assert [json.loads(output) for output in outputs] == [{"label": "tech"}] * 2
@@ -170,7 +170,7 @@ def test_corrections_in_words_are_stored_and_erased_with_the_input(tmp_path, inp
     data_subjects.erase_subject(journal, "ann", "admin")
     data_subjects.erase_subject(journal, "bob", "admin")
     data_subjects.expire_inputs(journal)
-    journal.truncate_log()
+    journal.remove_erased()
     assert files_with(tmp_path, ["Quillfeather"]) == []
     left = reader.feedback("desk")
     assert [item.answer for item in left] == [{"rung": "undo", "of": "0" * 32}] * 3
