@@ -42,7 +42,12 @@ done = rung.build(sys.argv[1], run="run", on_event=listener)
 
 @pytest.mark.parametrize(
     "at,signal_name",
-    [(at, "SIGKILL") for at in (2, 3, 6, 10, 13, 14, 15, 16, 17)] + [(at, "SIGINT") for at in (8, 14, 17)],
+    [
+        *((at, "SIGKILL") for at in (3, 10, 14, 17)),
+        (14, "SIGINT"),
+        *(pytest.param(at, "SIGKILL", marks=pytest.mark.slow) for at in (2, 6, 13, 15, 16)),
+        *(pytest.param(at, "SIGINT", marks=pytest.mark.slow) for at in (8, 17)),
+    ],
 )
 def test_resume_after_a_kill(at, signal_name, news_csv, built, tmp_path):
     write_spec(tmp_path, news_csv)
