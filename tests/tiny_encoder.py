@@ -6,11 +6,11 @@ from rung.training.text.bert_weights import BertWeights, FloatTable, Layer, Line
 
 WORDS = ["ship", "wave", "sail", "tree", "leaf", "root", "gull", "moss"]
 _SPECIAL = ["[UNK]", "[CLS]", "[SEP]"]
-WIDTH, INNER, HEADS = 8, 64, 2
+WIDTH, INNER, HEADS, TOKENS = 8, 64, 2, len(_SPECIAL) + len(WORDS)
 
 
-def tiny_bert(layers):
-    """Return the weights of an encoder with so many layers, two heads of four channels and 64 units each."""
+def tiny_bert(layers, tokens=TOKENS):
+    """Return the weights of an encoder with so many layers, two heads of four channels and 64 units each, for so many tokens."""
     rng = np.random.default_rng(1)
 
     def linear(rows, columns):
@@ -25,7 +25,7 @@ def tiny_bert(layers):
         )
         for _ in range(layers)
     )  # fmt: skip
-    table = FloatTable(rng.normal(0, 1, (len(_SPECIAL) + len(WORDS), WIDTH)).astype(np.float32))
+    table = FloatTable(rng.normal(0, 1, (tokens, WIDTH)).astype(np.float32))
     positions = rng.normal(0, 0.1, (32, WIDTH)).astype(np.float32)
     return BertWeights(HEADS, 1e-12, table, positions, norm(), made)
 

@@ -7,7 +7,8 @@ from rung.core.model import FitContext
 from rung.core.params import make_params
 from rung.core.spec.writing import WritingSpec
 from rung.core.types import Examples
-from rung.models.llm_writer import LlmWriter, _StreamedSentences
+from rung.modalities.text.sentences import StreamedSentences
+from rung.models.llm_writer import LlmWriter
 from rung.runtime.llm.replies import Completion
 from rung.testing import tiny_examples
 
@@ -84,12 +85,12 @@ def test_a_stream_comes_in_sentences_and_hanging_up_stops_the_service():
             raise
         return Completion("", "test", 1, 1, 0.0, "stop")
 
-    source = _StreamedSentences(service())
+    source = StreamedSentences(service())
     assert source.next(0) == ("One. ", False)
     assert source.next(0) == ("Two. ", False) and source.next(1) is None
     source.close()
     assert closed == [True]
-    whole = _StreamedSentences(service())
+    whole = StreamedSentences(service())
     parts = []
     while True:
         part, ended = whole.next(0)

@@ -15,7 +15,8 @@ from rung.core.model import Cost, DataFacts, FitContext, Model, answers_from
 from rung.core.types import Columns, Examples, Prediction, Schema
 from rung.modalities.text.copied_text import CopiedText
 from rung.modalities.text.ngrams import join_fields
-from rung.modalities.text.tuned_language import TunedLanguage, TunedSentences, TuningParams
+from rung.modalities.text.sentences import StreamedSentences
+from rung.modalities.text.tuned_language import TunedLanguage, TuningParams
 from rung.modalities.text.writer import TextFinisher, Writer, stored_texts
 from rung.modalities.text.writing_options import WritingOptions
 from rung.runtime.llm.label_confidence import mended
@@ -171,7 +172,7 @@ class _Texts(LlmLora, Writer):
     def chosen(self) -> Mapping[str, Any]:
         return {**self._chosen, "temperature": self._finisher.temperature}
 
-    def sentences(self, prompt: str, options: WritingOptions, number: int) -> TunedSentences:
+    def sentences(self, prompt: str, options: WritingOptions, number: int) -> StreamedSentences:
         rules = self._finisher.rules
         most = min(rules.max_chars, options.max_chars)
         return self._language.sentences(prompt, options, number, most, rules.json_schema)
@@ -194,9 +195,9 @@ class _Texts(LlmLora, Writer):
 
     def _written(self, prompt: str, options: WritingOptions) -> Generator[str, None, Prediction]:
         """Yield the answer sentence by sentence and return it; the model stops where nobody reads on."""
-        running: list[TunedSentences] = []
+        running: list[StreamedSentences] = []
 
-        def sources(prompt: str, options: WritingOptions, number: int) -> TunedSentences:
+        def sources(prompt: str, options: WritingOptions, number: int) -> StreamedSentences:
             # One draft at a time: the model answers one request at a time.
             for draft in running:
                 draft.close()

@@ -20,7 +20,7 @@ from rung.modalities.text.prompted_model import (
     plan_of,
 )
 from rung.modalities.text.prompting import ExamplePool
-from rung.modalities.text.sentences import ends_sentence
+from rung.modalities.text.sentences import StreamedSentences
 from rung.modalities.text.writer import TextFinisher, WholeText, stored_texts
 from rung.modalities.text.writing_options import WritingOptions
 from rung.modalities.text.writing_steps import SentenceSource
@@ -116,11 +116,11 @@ class LlmWriter(PromptedModel):
 
     def _streamed(self, prompt: str, options: WritingOptions) -> Generator[str, None, Prediction]:
         (shown,) = self._examples_near([prompt])
-        calls: list[_StreamedSentences] = []
+        calls: list[StreamedSentences] = []
 
         def sources(prompt: str, options: WritingOptions, number: int) -> SentenceSource:
             request = replace(self._request(prompt, options, number, shown), schema=None)
-            calls.append(_StreamedSentences(self._client.stream(request)))
+            calls.append(StreamedSentences(self._client.stream(request)))
             return calls[-1]
 
         try:
@@ -128,11 +128,9 @@ class LlmWriter(PromptedModel):
         finally:
             for call in calls:
                 call.close()
-        return replace(answer, cost=sum(call.usd(self) for call in calls))
-
-    def usd_of(self, completion: Completion) -> float:
-        """Return what an answer of the service costs."""
-        return self._usd(completion)
+        # One that was cut off costs what the client's ledger knows.
+        done = [call.returned for call in calls if call.returned is not None]
+        return replace(answer, cost=sum(map(self._usd, done)))
 
     def _request(self, prompt: str, options: WritingOptions, number: int, shown: Shown) -> Request:
         rules = self._finisher.rules
@@ -159,39 +157,3 @@ class LlmWriter(PromptedModel):
     @classmethod
     def calls_of_fit(cls, facts: DataFacts, params: LlmWriterParams, context: FitContext) -> int:
         return 0
-
-
-class _StreamedSentences:
-    """The sentences of an answer that a service is writing."""
-
-    def __init__(self, stream: Generator[str, None, Completion]) -> None:
-        self._stream, self._text = stream, ""
-        self._done: Completion | None = None
-
-    def next(self, again: int) -> tuple[str, bool] | None:
-        if again:
-            return None
-        sentence = ""
-        while True:
-            # A piece may hold the end of one sentence and the beginning of another.
-            for place in range(1, len(self._text) + 1):
-                if ends_sentence(sentence + self._text[:place]):
-                    sentence, self._text = sentence + self._text[:place], self._text[place:]
-                    return sentence, False
-            sentence, self._text = sentence + self._text, ""
-            try:
-                self._text = next(self._stream)
-            except StopIteration as done:
-                self._done = done.value
-                return sentence, True
-
-    def accept(self) -> None:
-        """Sentences come in order, whatever becomes of them."""
-
-    def close(self) -> None:
-        """Hang up: the service stops writing."""
-        self._stream.close()
-
-    def usd(self, model: LlmWriter) -> float:
-        """Return what the answer cost; 0 where it was cut off, which the client's ledger knows better."""
-        return model.usd_of(self._done) if self._done is not None else 0.0

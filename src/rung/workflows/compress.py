@@ -75,7 +75,7 @@ def compress(
     words = resolve_language(lang)
     begun, cpu = time.time(), _cpu_seconds()
     with reopened(Path(run), WORK, Path(product) if product else None, on_event) as opened:
-        section = load_product(Path(product))[0].compress if product else opened.setup.product.compress
+        section = _section(Path(run), Path(product) if product else None)
         wanted = _checked(wanted or wanted_of(section))
         if unlabelled is None and section is not None and section.unlabelled:
             unlabelled = opened.setup.context.base / section.unlabelled
@@ -106,9 +106,13 @@ def wanted_of(section: CompressSpec | None) -> Wanted:
 
 def wanted_in(run: Path, product: Path | None = None) -> Wanted:
     """Return what the product of a run asks for. product: its file, where it is not the one that the run keeps."""
+    return wanted_of(_section(run, product))
+
+
+def _section(run: Path, product: Path | None) -> CompressSpec | None:
     kept = run / "product.yaml"
     file = product or (kept if kept.is_file() else None)
-    return wanted_of(load_product(file)[0].compress) if file else Wanted()
+    return load_product(file)[0].compress if file else None
 
 
 def _checked(wanted: Wanted) -> Wanted:

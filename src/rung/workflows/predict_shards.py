@@ -127,11 +127,21 @@ def shard_jobs(
             target = target.with_name(relative.name + target.suffix)
         taken[target] = file
         stat = file.stat()
-        made_of = json.dumps(
-            [version, asdict(options), encoding, stat.st_size, stat.st_mtime_ns], sort_keys=True
-        )
-        name = hashlib.sha256(str(relative).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-        yield ShardJob(bundle, version, file, target, out / DONE / f"{name}.json", options, encoding, made_of)
+        made_of = facts_of(version, options, encoding, stat.st_size, stat.st_mtime_ns)
+        marker = out / DONE / marker_name(str(relative))
+        yield ShardJob(bundle, version, file, target, marker, options, encoding, made_of)
+
+
+def facts_of(
+    version: str, options: OutputOptions, encoding: str | None, size: int, changed: int | str
+) -> str:
+    """Return what answers were made of: bundle, options, and the file with its size and what tells that it changed."""
+    return json.dumps([version, asdict(options), encoding, size, changed], sort_keys=True)
+
+
+def marker_name(relative: str) -> str:
+    """Return the name of the marker of a file. relative: its path among the files that are predicted."""
+    return f"{hashlib.sha256(relative.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
 
 
 def _files(source: str) -> Sequence[Path]:

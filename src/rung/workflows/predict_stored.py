@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import posixpath
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from rung.core.object_store import address_of, contents, fetch, matching, put, s
 from rung.engines.choose import open_engine
 from rung.serving.predictor import open_bundle
 from rung.workflows.predict_rows import OutputOptions
-from rung.workflows.predict_shards import DONE, Batch, ShardJob, predict_shard, spread
+from rung.workflows.predict_shards import DONE, Batch, ShardJob, facts_of, marker_name, predict_shard, spread
 
 
 @dataclass(frozen=True)
@@ -79,9 +78,8 @@ def stored_jobs(
         if target in taken:  # a.csv and a.parquet
             target = relative + ending
         taken.add(target)
-        name = hashlib.sha256(relative.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-        made_of = json.dumps([version, asdict(options), encoding, file.size, file.changed], sort_keys=True)
-        marker = f"{out}/{DONE}/{name}.json"
+        made_of = facts_of(version, options, encoding, file.size, file.changed)
+        marker = f"{out}/{DONE}/{marker_name(relative)}"
         jobs.append(
             StoredJob(bundle, version, file.address, f"{out}/{target}", marker, options, encoding, made_of)
         )

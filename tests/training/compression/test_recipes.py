@@ -20,12 +20,11 @@ from rung.training.compression import fewer_bits, fewer_ngrams, offers, students
 from rung.training.compression.fewer_tokens import cut_graph, cut_tokenizer, used_tokens
 from rung.training.compression.onnx_bits import weights_to_int8
 from rung.training.compression.recipe import Source
-from rung.training.text.bert_weights import BertWeights, FloatTable, Layer, Linear, Norm
 from rung.training.text.encoder_export import export_encoder
+from tiny_encoder import tiny_bert
 
 SCHEMA = Schema((Field("text", "text", "input"),), (Field("label", "category", "output", ("land", "sea")),))
 WORDS = ["ship", "tree", "wave", "leaf", "harbour", "forest", "sail", "root"]
-WIDTH = 8
 
 
 def examples(count=80):
@@ -116,31 +115,15 @@ VOCABULARY = [
 @pytest.fixture
 def encoder(tmp_path):
     """The folder of a tiny encoder with random weights."""
-    rng = np.random.default_rng(1)
-
-    def linear(rows, columns):
-        return Linear(rng.normal(0, 0.3, (rows, columns)).astype(np.float32), np.zeros(columns, np.float32))
-
-    def norm():
-        return Norm(np.ones(WIDTH, np.float32), np.zeros(WIDTH, np.float32))
-
-    layers = tuple(
-        Layer(
-            linear(WIDTH, 3 * WIDTH),
-            linear(WIDTH, WIDTH),
-            norm(),
-            linear(WIDTH, 16),
-            linear(16, WIDTH),
-            norm(),
-        )
-        for _ in range(2)
-    )
-    table = FloatTable(rng.normal(0, 1, (len(VOCABULARY), WIDTH)).astype(np.float32))
-    positions = rng.normal(0, 0.1, (32, WIDTH)).astype(np.float32)
     folder = tmp_path / "encoder"
     folder.mkdir()
-    bert = BertWeights(2, 1e-12, table, positions, norm(), layers)
-    export_encoder(bert, wordpiece(VOCABULARY), folder, EncoderConfig("", 0, "mean", 32), "float32")
+    export_encoder(
+        tiny_bert(2, len(VOCABULARY)),
+        wordpiece(VOCABULARY),
+        folder,
+        EncoderConfig("", 0, "mean", 32),
+        "float32",
+    )
     return folder
 
 

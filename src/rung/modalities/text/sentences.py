@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Generator
+from typing import Any
 
 # A sentence without an end is cut at a word after so many characters.
 MOST_SENTENCE_CHARS = 240
@@ -16,6 +18,39 @@ def ends_sentence(text: str) -> bool:
     if _END.search(text[-3:]):
         return True
     return len(text) >= MOST_SENTENCE_CHARS and (text[-1].isspace() or len(text) >= 2 * MOST_SENTENCE_CHARS)
+
+
+class StreamedSentences:
+    """The sentences of a text that comes in pieces. returned: by the generator at its end, None before."""
+
+    def __init__(self, stream: Generator[str, None, Any]) -> None:
+        self._stream, self._text = stream, ""
+        self.returned: Any = None
+
+    def next(self, again: int) -> tuple[str, bool] | None:
+        """Return the next sentence, and whether the text ends with it; None where another one is asked for: the model has gone on."""
+        if again:
+            return None
+        sentence = ""
+        while True:
+            # A piece may hold the end of one sentence and the beginning of another.
+            for place in range(1, len(self._text) + 1):
+                if ends_sentence(sentence + self._text[:place]):
+                    sentence, self._text = sentence + self._text[:place], self._text[place:]
+                    return sentence, False
+            sentence, self._text = sentence + self._text, ""
+            try:
+                self._text = next(self._stream)
+            except StopIteration as done:
+                self.returned = done.value
+                return sentence, True
+
+    def accept(self) -> None:
+        """Sentences come in order, whatever becomes of them."""
+
+    def close(self) -> None:
+        """Stop whoever writes."""
+        self._stream.close()
 
 
 def split_sentences(text: str) -> list[str]:

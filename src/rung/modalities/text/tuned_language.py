@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from rung.core.training_params import TrainingParams, require_limits
 from rung.modalities.text.prompting import shortened
-from rung.modalities.text.sentences import ends_sentence
+from rung.modalities.text.sentences import StreamedSentences
 from rung.modalities.text.tokenize import replace_lone_surrogates
 from rung.modalities.text.writing_options import WritingOptions
 from rung.runtime.llm.errors import LlmError
@@ -172,7 +172,7 @@ class TunedLanguage:
         number: int,
         most_chars: int,
         schema: Mapping[str, Any] | None,
-    ) -> TunedSentences:
+    ) -> StreamedSentences:
         """Return the sentences of the n-th draft for a prompt. schema: JSON schema of the text."""
         asked: dict[str, Any] = {
             "temperature": float(options.temperature or 0.0), "top_k": options.top_k, "top_p": options.top_p, "min_p": 0.0,
@@ -181,7 +181,7 @@ class TunedLanguage:
         if schema is not None:
             asked["json_schema"] = dict(schema)
         most = min(self.form.answer_tokens, most_chars + 16)
-        return TunedSentences(self._stream(prompt, most, asked))
+        return StreamedSentences(self._stream(prompt, most, asked))
 
     def _stream(self, prompt: str, most: int, asked: Mapping[str, Any]) -> Generator[str, None, str]:
         for _ in range(_SHORTER):
@@ -207,33 +207,3 @@ class TunedLanguage:
 
 def _is_too_long(error: LlmError) -> bool:
     return error.status == 400 and "too long" in error.problem
-
-
-class TunedSentences:
-    """The sentences of a text that the model is writing."""
-
-    def __init__(self, stream: Generator[str, None, str]) -> None:
-        self._stream, self._text = stream, ""
-
-    def next(self, again: int) -> tuple[str, bool] | None:
-        if again:
-            return None  # The model has gone on; another draft is drawn where a product asks for several.
-        sentence = ""
-        while True:
-            # A piece may hold the end of one sentence and the beginning of another.
-            for place in range(1, len(self._text) + 1):
-                if ends_sentence(sentence + self._text[:place]):
-                    sentence, self._text = sentence + self._text[:place], self._text[place:]
-                    return sentence, False
-            sentence, self._text = sentence + self._text, ""
-            try:
-                self._text = next(self._stream)
-            except StopIteration:
-                return sentence, True
-
-    def accept(self) -> None:
-        """Sentences come in order, whatever becomes of them."""
-
-    def close(self) -> None:
-        """Stop the model."""
-        self._stream.close()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -34,10 +35,12 @@ from rung.training.torch.language_onnx import write_language
 from rung.training.torch.learner import Ints, Learner
 from rung.training.torch.trainer import History, train
 
+Module = TypeVar("Module", bound=nn.Module)
+Language = TypeVar("Language", bound=NetworkLanguage)
 # Rows on which the exported file is compared with the module, and the greatest difference of a logit. Rows that tell when to stop.
-_CHECKED, _TOLERANCE, _SCORED = 4, 1e-3, 300
+CHECKED, _TOLERANCE, _SCORED = 4, 1e-3, 300
 # Steps of an epoch, about, as long as a batch keeps a few rows.
-STEPS = 200
+_STEPS = 200
 
 
 class LanguageLearner(Learner):
@@ -85,10 +88,34 @@ class LanguageLearner(Learner):
         return (each * torch.as_tensor(weights, device=device).flatten()).sum()
 
 
+@dataclass(frozen=True)
+class NetworkKind(Generic[Module, Language]):
+    """What differs between kinds of networks. make: from a shape. learner: from the module and the rows to learn from and held out.
+
+    exported: from the module, its units and the pairs it learned from; raises RungError where it answers unlike the module.
+    """
+
+    make: Callable[[LanguageShape], Module]
+    learner: Callable[[Module, Sequence[Ints], Sequence[Ints]], Learner]
+    exported: Callable[[Module, TokenUnits, TextPairs], Language]
+
+
 def fit_language(
     architecture: Architecture, examples: Examples, params: LanguageParams, context: FitContext
 ) -> tuple[NetworkLanguage, float, dict[str, Any]]:
-    """Return the language model trained on these rows, its temperature and what was chosen.
+    """Return the language model trained on these rows, its temperature and what was chosen; see `fit_network`."""
+    kind = NetworkKind(
+        partial(make_language, architecture),
+        partial(LanguageLearner, prompt_weight=params.prompt_weight),
+        partial(_exported, architecture),
+    )
+    return fit_network(kind, examples, params, context)
+
+
+def fit_network(
+    kind: NetworkKind[Module, Language], examples: Examples, params: LanguageParams, context: FitContext
+) -> tuple[Language, float, dict[str, Any]]:
+    """Return the network trained on these rows, its temperature and what was chosen.
 
     Training stops early, and temperature and bits per character are found, on `context.validation`; raises what `train` raises.
     """
@@ -97,8 +124,8 @@ def fit_language(
     held = context.validation if context.validation is not None else examples.take([])
     own = TextPairs.of(held, finisher)
     units = units_for(learn, params.unit, params.vocabulary_size)
-    module, history = _trained(architecture, (units, learn, own), params, context)
-    language = _exported(architecture, module, units, learn)
+    module, history = _trained(kind, (units, learn, own), params, context)
+    language = kind.exported(module, units, learn)
     temperature, scores = choose_temperature(language, held, finisher, context)
     chosen: dict[str, Any] = {
         "unit": units.unit, "units": len(units), "parameters": sum(p.numel() for p in module.parameters()),
@@ -108,31 +135,25 @@ def fit_language(
 
 
 def _trained(
-    architecture: Architecture,
+    kind: NetworkKind[Module, Any],
     rows: tuple[TokenUnits, TextPairs, TextPairs],
     params: LanguageParams,
     context: FitContext,
-) -> tuple[LstmLanguage | TransformerLanguage, History]:
+) -> tuple[Module, History]:
     units, learn, own = rows
     shape = LanguageShape(
-        len(units),
-        params.width,
-        params.hidden,
-        params.layers,
-        params.heads,
-        params.most_units,
-        params.dropout,
-    )
+        len(units), params.width, params.hidden, params.layers, params.heads, params.most_units, params.dropout
+    )  # fmt: skip
     with training_threads(context.threads, context.seed):
-        module = make_language(architecture, shape)
+        module = kind.make(shape)
     parts = [
         [shortened_row(np.array(row, np.int64), params.most_units) for row in pairs.documents(units)]
         for pairs in (learn, own)
     ]
-    learner = LanguageLearner(module, parts[0], parts[1], params.prompt_weight)
+    learner = kind.learner(module, parts[0], parts[1])
     plain = TrainingParams(**{field.name: getattr(params, field.name) for field in fields(TrainingParams)})
     # Few rows would make an epoch of a few steps.
-    plain = replace(plain, batch_rows=min(plain.batch_rows, max(len(parts[0]) // STEPS, 4)))
+    plain = replace(plain, batch_rows=min(plain.batch_rows, max(len(parts[0]) // _STEPS, 4)))
     history = train(learner, plain, context)
     return module.cpu().eval(), history
 
@@ -156,18 +177,21 @@ def _exported(
     """Return the exported network; raises RungError where it answers unlike the module."""
     content, memory = write_language(module)
     language = NetworkLanguage(units, content, memory)
-    for prompt, text in list(zip(learn.prompts, learn.texts, strict=True))[:_CHECKED]:
+    for prompt, text in list(zip(learn.prompts, learn.texts, strict=True))[:CHECKED]:
         state = language.begin(prompt[-60:])
         ids = [*(state.ids or ()), *units.encode(text[:20])]
         for unit in units.encode(text[:20]):
             state = language.after(state, unit)
         ids = ids if memory.most else [START, *units.encode(prompt[-60:]), MARK, *units.encode(text[:20])]
         expected = module(torch.as_tensor([ids]))[0, -1].numpy()
-        apart = float(np.abs(state.logits - expected).max())
-        if apart > _TOLERANCE * max(1.0, float(np.abs(expected).max())):
-            raise RungError(
-                f"the exported network differs from the trained one by {apart:.2g}",
-                architecture,
-                "Report this.",
-            )
+        require_same(state.logits, expected, architecture)
     return language
+
+
+def require_same(found: Any, expected: Any, name: str) -> None:
+    """Raise RungError where logits of an exported network are not those of the trained one. name: of its architecture."""
+    apart = float(np.abs(found - expected).max())
+    if apart > _TOLERANCE * max(1.0, float(np.abs(expected).max())):
+        raise RungError(
+            f"the exported network differs from the trained one by {apart:.2g}", name, "Report this."
+        )
